@@ -1,0 +1,130 @@
+package cdp
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+const (
+	// SectorSize is the smallest piece of a disk that can be written, in bytes.
+	SectorSize = 512
+	// BlockSize is the unit of the journal's index, in bytes.
+	BlockSize = 4096
+	// RegionSize is the unit in which long runs of zeros are indexed, in bytes.
+	RegionSize = 1 << 20
+	// SectorsPerBlock is how many sectors a block's Mask describes.
+	SectorsPerBlock = BlockSize / SectorSize
+	// BlocksPerRegion is how many blocks a region spans.
+	BlocksPerRegion = RegionSize / BlockSize
+)
+
+// Seq numbers the writes of a protection group: 1, 2, 3 ... without gaps.
+// Zero stands before the first write.
+type Seq uint64
+
+// FrameNo numbers the frames of a group: 1, 2, 3 ... without gaps, across
+// extents. It equals the frame's sequence in the group's JetStream stream.
+type FrameNo uint64
+
+// Epoch is the fencing number of a capturer. Every capturer takes a higher one
+// than all before it; a frame of a lower epoch than one already stored is void.
+type Epoch uint64
+
+// DiskID numbers the disks of a group from 0 in the order of the job's spec.
+type DiskID uint16
+
+// Block numbers the 4 KiB blocks of a disk from 0.
+type Block uint64
+
+// Region numbers the 1 MiB regions of a disk from 0.
+type Region uint64
+
+// Region is the region that block b lies in.
+func (b Block) Region() Region { return Region(b / BlocksPerRegion) }
+
+// Offset is the first byte of block b.
+func (b Block) Offset() int64 { return int64(b) * BlockSize }
+
+// Mask says which of a block's eight 512-byte sectors a write covers; bit 0 is
+// the first sector.
+type Mask uint8
+
+// FullMask covers the whole block.
+const FullMask Mask = 0xFF
+
+// GroupID names a protection group: the disks whose writes share one total
+// order. It follows NameRule, so that it can stand in a subject and in a path.
+type GroupID string
+
+// Site names a site: one NATS domain and what is managed through it.
+type Site string
+
+// NameRule is what names of jobs, groups and sites must look like.
+const NameRule = "lower-case letters, digits and dashes, starting with a letter, at most 40 long"
+
+var nameRE = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
+
+// CheckName returns an Invalid error naming field when name breaks NameRule.
+func CheckName(field, name string) error {
+	if nameRE.MatchString(name) {
+		return nil
+	}
+	return Errorf(Invalid, "check name", field, "%q: must be %s", name, NameRule)
+}
+
+// Bounds are the three seqs that describe a journal.
+// Invariant: Horizon <= Base <= Head.
+type Bounds struct {
+	// Horizon is the oldest seq the group can be brought to.
+	Horizon Seq `json:"horizon"`
+	// Base is the seq up to which the replica holds every write. While base is
+	// being moved the replica may hold blocks of the next step already; the
+	// floors then hold what they replaced.
+	Base Seq `json:"base"`
+	// Head is the newest write stored.
+	Head Seq `json:"head"`
+}
+
+// Valid reports whether the invariant holds.
+func (b Bounds) Valid() bool { return b.Horizon <= b.Base && b.Base <= b.Head }
+
+// Has reports whether s can be read from the journal.
+func (b Bounds) Has(s Seq) bool { return b.Horizon <= s && s <= b.Head }
+
+func (b Bounds) String() string {
+	return fmt.Sprintf("horizon %d, base %d, head %d", b.Horizon, b.Base, b.Head)
+}
+
+// Point is a recovery point.
+type Point struct {
+	// Frame is the frame that carries the marker; it is the point's identity.
+	Frame FrameNo `json:"frame"`
+	// Seq is the last write the point includes.
+	Seq Seq `json:"seq"`
+	// Time is when the marker was set, on the source's clock as told by the
+	// capturer, corrected by the measured offset to the target's clock.
+	Time time.Time `json:"time"`
+	// Bound is the greatest error of Time. Zero means it was not measured.
+	Bound time.Duration `json:"boundNanos"`
+	// Requested is true for a point somebody asked for, false for the cadence.
+	Requested bool `json:"requested,omitempty"`
+	// Tags are the operator's words for the point.
+	Tags []string `json:"tags,omitempty"`
+	// Pinned points are kept by retention until the hard size limit.
+	Pinned bool `json:"pinned,omitempty"`
+}
+
+// ID is the point's name for people: p and its frame number.
+func (p Point) ID() string { return fmt.Sprintf("p%d", p.Frame) }
+
+// Disk is one disk of a group.
+type Disk struct {
+	ID   DiskID `json:"id"`
+	Name string `json:"name"`
+	// Size in bytes, a multiple of SectorSize.
+	Size int64 `json:"size"`
+}
+
+// Blocks is how many blocks the disk has, the last of which may be partial.
+func (d Disk) Blocks() Block { return Block((d.Size + BlockSize - 1) / BlockSize) }

@@ -1,0 +1,43 @@
+// Package frame is the codec of frames: the batches of consecutive writes that
+// are sent over the bus, acknowledged and stored. It is pure: bytes in, values
+// out, no clock and no I/O. It never reorders, merges or drops a write.
+//
+// # Bytes of version 1
+//
+// All integers are little endian. A frame is a header, the payload, and a table
+// with one record per write:
+//
+//	header (128 bytes)
+//	   0  u32  magic "TDF1"
+//	   4  u16  version, 1
+//	   6  u16  flags: 1 consistent, 2 marker, 4 extent start, 8 requested
+//	   8  u64  epoch of the capturer
+//	  16  u64  frame number
+//	  24  u64  seq of the first record (of the next write, if there is none)
+//	  32  u32  number of records
+//	  36  u32  payload length in bytes
+//	  40  i64  source time at which the frame was opened, ns since 1970
+//	  48  i64  source time at which it was sealed, ns since 1970
+//	  56       8 bytes, zero
+//	  64       32 bytes, hash of the frame before (zero for the first)
+//	  96       32 bytes, hash of this frame
+//	payload: the content of the writes, back to back in the order of the table
+//	table: records x 32 bytes
+//	   0  u64  offset on the disk in bytes, a multiple of 512
+//	   8  u32  length in bytes, a multiple of 512, not 0
+//	  12  u16  disk
+//	  14  u8   kind: 1 write, 2 zeros (no payload)
+//	  15  u8   flags: 1 copied by seeding or resync rather than written by a guest
+//	  16  u32  offset in the payload
+//	  20  u32  CRC-32C of the record's payload, 0 for zeros
+//	  24  u32  microseconds from the frame's opening to the write
+//	  28  u32  zero
+//
+// Record i has seq first+i. The hash is SHA-256 over the header's first 96
+// bytes and the table, so it covers the payload by its checksums: it proves
+// order and completeness, and against accident also content. It is no
+// signature.
+//
+// A frame holds at most MaxPayload bytes of payload and MaxRecords records, so
+// that it is never longer than MaxSize, below the bus's default message limit.
+package frame

@@ -1,0 +1,3 @@
+module tidemark.dev/schemas
+
+go 1.26
