@@ -1,0 +1,76 @@
+package dirty
+
+import "tidemark.dev/pkg/cdp"
+
+// Touch marks the range in the current generation: a frame that is not durable
+// yet has a write there. Call it under the lock that orders it with Swap.
+func (m *Map) Touch(disk cdp.DiskID, off, n int64) {
+	from, to := span(off, n)
+	m.gens[m.head().gen.Load()&1][disk].set(from, to)
+}
+
+// Swap makes the other generation, which must be clear, the current one. The
+// caller remembers the newest frame that can have touched the older.
+func (m *Map) Swap() { m.head().gen.Store(m.head().gen.Load()&1 ^ 1) }
+
+// ClearOlder forgets the generation that is not current: all its frames are
+// durable.
+func (m *Map) ClearOlder() { m.clearGen(m.head().gen.Load()&1 ^ 1) }
+
+func (m *Map) clearGen(g uint32) {
+	for _, l := range m.gens[g] {
+		for i := range l {
+			if l[i] != 0 { // leave clean pages clean
+				l[i] = 0
+			}
+		}
+	}
+}
+
+// Active is how many regions are touched in either generation, counted now.
+func (m *Map) Active() (n int64) {
+	for d := range m.disks {
+		for i, w := range m.gens[0][d] {
+			l := layer{w | m.gens[1][d][i]}
+			n += l.count()
+		}
+	}
+	return n
+}
+
+// Lose makes everything touched in either generation dirty, and forgets both:
+// frames that were not durable are lost.
+func (m *Map) Lose() {
+	for _, gen := range m.gens {
+		for d, l := range gen {
+			size := m.disks[d].Size
+			for from, end := int64(0), regions(size); ; {
+				from = l.next(from, end, true)
+				if from == end {
+					break
+				}
+				to := l.next(from, end, false)
+				if c := m.dirty[d].set(from, to); c != 0 {
+					m.count.Add(c)
+				}
+				from = to
+			}
+		}
+	}
+	m.clearGen(0)
+	m.clearGen(1)
+}
+
+// Merge joins both generations in the one that is not current, and leaves the
+// current one clear.
+func (m *Map) Merge() {
+	cur := m.head().gen.Load() & 1
+	for d, l := range m.gens[cur] {
+		for i, w := range l {
+			if w != 0 {
+				m.gens[cur^1][d][i] |= w
+			}
+		}
+	}
+	m.clearGen(cur)
+}
