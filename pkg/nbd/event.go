@@ -1,0 +1,39 @@
+package nbd
+
+// Event is something worth telling that no caller waits for.
+type Event struct {
+	Kind   EventKind
+	Export string // name; empty before the client chose one
+	Peer   Peer
+	Op     string // EventBackendError: read, write, flush, trim or zero
+	Clean  bool   // EventDisconnect: the client said goodbye
+	Err    error  // the reason; nil when nothing went wrong
+}
+
+// EventKind says what an Event is about.
+type EventKind uint8
+
+const (
+	// EventConnect: a client uses an export now.
+	EventConnect EventKind = iota + 1
+	// EventDisconnect: it no longer does.
+	EventDisconnect
+	// EventRefused: a connection ended without an export, or an accept failed.
+	EventRefused
+	// EventBackendError: a backend call failed; the client sees less of it.
+	EventBackendError
+)
+
+func (k EventKind) String() string {
+	switch k {
+	case EventConnect:
+		return "connect"
+	case EventDisconnect:
+		return "disconnect"
+	case EventRefused:
+		return "refused"
+	case EventBackendError:
+		return "backend error"
+	}
+	return "unknown"
+}

@@ -1,0 +1,100 @@
+package nbd
+
+import (
+	"crypto/tls"
+	"errors"
+	"math/bits"
+	"sync"
+)
+
+// Export is a Backend under a name.
+type Export struct {
+	// Name is what clients ask for, at most 4096 bytes; "" is the default export.
+	Name string
+	// Description is for people, at most 4096 bytes; may be empty.
+	Description string
+	// Backend is the disk. Its Size must be a multiple of MinBlock.
+	Backend Backend
+	// ReadOnly refuses writes, trims and zeroes with EPERM.
+	ReadOnly bool
+	// MultiConn tells clients that they may spread requests over connections.
+	// Flush then covers what was written through any of them.
+	MultiConn bool
+	// MinBlock is the unit of every offset and length: a power of two from 1 to
+	// 64 KiB, in bytes; 0 means 512.
+	MinBlock uint32
+	// MaxConns refuses further connections to this export; 0 means no limit
+	// but the server's.
+	MaxConns int
+
+	// OnConnect is called before a client gets the export; an error refuses it.
+	// May be nil. Hooks run on the connection's goroutine and must not call
+	// RemoveExport.
+	OnConnect func(Peer) error
+	// OnDisconnect is called once after each OnConnect that returned nil, when
+	// no backend call of that connection is left. clean: the client said
+	// goodbye (NBD_CMD_DISC); otherwise it vanished, broke the protocol or was
+	// sent away. May be nil.
+	OnDisconnect func(p Peer, clean bool)
+}
+
+// Peer is the client of one connection.
+type Peer struct {
+	Addr string               // remote address; of little meaning on a unix socket
+	TLS  *tls.ConnectionState // nil without TLS
+}
+
+// export is an Export in service.
+type export struct {
+	Export
+	size   int64
+	status StatusBackend // nil: all data
+	lender WriteBufferer // nil: writes go through scratch memory
+	group  group
+
+	// Guarded by Server.mu.
+	conns   map[*conn]struct{}
+	removed bool // no connection is added any more
+	wg      sync.WaitGroup
+}
+
+func newExport(e Export) (*export, error) {
+	if e.MinBlock == 0 {
+		e.MinBlock = defaultMinBlock
+	}
+	fail := func(why, hint string) (*export, error) {
+		return nil, &Error{Op: "add export", Subject: e.Name, Err: errors.New(why), Hint: hint}
+	}
+	switch {
+	case e.Backend == nil:
+		return fail("no backend", "")
+	case len(e.Name) > maxName || len(e.Description) > maxName:
+		return fail("name or description longer than 4096 bytes", "")
+	case bits.OnesCount32(e.MinBlock) != 1 || e.MinBlock > maxMinBlock:
+		return fail("minimum block is no power of two up to 64 KiB", "")
+	case e.Backend.Size() < 0 || e.Backend.Size()%int64(e.MinBlock) != 0:
+		return fail("size is no multiple of the minimum block", "set MinBlock to 1 or pad the disk")
+	}
+	x := &export{Export: e, size: e.Backend.Size(), conns: map[*conn]struct{}{}}
+	x.status, _ = e.Backend.(StatusBackend)
+	x.lender, _ = e.Backend.(WriteBufferer)
+	x.group.flush = e.Backend.Flush
+	return x, nil
+}
+
+// flags are the transmission flags a client is told.
+func (x *export) flags(structured bool) uint16 {
+	f := uint16(transHasFlags | transFlush | transCache)
+	if x.ReadOnly {
+		f |= transReadOnly
+	} else {
+		f |= transFUA | transTrim | transZeroes | transFastZero
+	}
+	if structured {
+		f |= transDF
+	}
+	if x.MultiConn {
+		f |= transMultiConn
+	}
+	return f
+}

@@ -1,0 +1,263 @@
+package nbd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config is what a server may be told; the zero value serves without TLS.
+type Config struct {
+	// TLS, when set, makes STARTTLS compulsory for everything but ABORT.
+	// Whether clients need a certificate is its ClientAuth. nil: no TLS.
+	TLS *tls.Config
+	// HandshakeTimeout is how long a client may take to choose an export.
+	// Default 10 s.
+	HandshakeTimeout time.Duration
+	// DrainTimeout is how long requests under way may take once their
+	// connection has to end; then its socket is closed. Default 5 s.
+	DrainTimeout time.Duration
+	// MaxConnections refuses further connections, over all listeners.
+	// Default 128.
+	MaxConnections int
+	// NoList answers LIST with a policy error, so that clients must know names.
+	NoList bool
+	// Events receives diagnostics; it must be quick and allow concurrent calls.
+	// nil: none.
+	Events func(Event)
+}
+
+func (c Config) withDefaults() Config {
+	if c.HandshakeTimeout <= 0 {
+		c.HandshakeTimeout = 10 * time.Second
+	}
+	if c.DrainTimeout <= 0 {
+		c.DrainTimeout = 5 * time.Second
+	}
+	if c.MaxConnections <= 0 {
+		c.MaxConnections = 128
+	}
+	return c
+}
+
+// Server serves exports to NBD clients. Its methods may be called concurrently.
+type Server struct {
+	cfg   Config
+	large sync.Pool // *[]byte: scratch memory above keepScratch
+
+	mu      sync.Mutex
+	exports map[string]*export
+	open    int // connections, at most cfg.MaxConnections
+}
+
+// New returns a server without exports.
+func New(cfg Config) *Server {
+	return &Server{cfg: cfg.withDefaults(), exports: map[string]*export{}}
+}
+
+// AddExport offers e from now on. It fails with ErrExportExists, or because e
+// is not well formed.
+func (s *Server) AddExport(e Export) error {
+	x, err := newExport(e)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.exports[e.Name] != nil {
+		return &Error{Op: "add export", Subject: e.Name, Err: ErrExportExists, Hint: "remove it first"}
+	}
+	s.exports[e.Name] = x
+	return nil
+}
+
+// RemoveExport stops offering an export, lets the requests under way end
+// (at most Config.DrainTimeout, then its connections are cut) and returns when
+// the backend is in no more use. It fails with ErrUnknownExport.
+func (s *Server) RemoveExport(name string) error {
+	s.mu.Lock()
+	x := s.exports[name]
+	if x == nil {
+		s.mu.Unlock()
+		return &Error{Op: "remove export", Subject: name, Err: ErrUnknownExport}
+	}
+	delete(s.exports, name)
+	x.removed = true
+	var conns []*conn
+	for c := range x.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	s.end(conns, &x.wg)
+	return nil
+}
+
+// end drains connections and returns when wg says that they are gone.
+func (s *Server) end(conns []*conn, wg *sync.WaitGroup) {
+	for _, c := range conns {
+		c.drain()
+	}
+	cut := time.AfterFunc(s.cfg.DrainTimeout, func() {
+		for _, c := range conns {
+			c.kill()
+		}
+	})
+	defer cut.Stop()
+	wg.Wait()
+}
+
+// Serve accepts connections from l until ctx ends, then closes l, ends its
+// connections like RemoveExport, and returns nil when they are gone. It returns
+// an error, after the same clean-up, when l fails for good. Several listeners
+// may be served at once.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	conns := map[*conn]struct{}{}
+	err := s.accept(ctx, l, func(nc net.Conn) {
+		c := &conn{srv: s, base: nc, nc: nc, peer: Peer{Addr: nc.RemoteAddr().String()}}
+		mu.Lock()
+		conns[c] = struct{}{}
+		mu.Unlock()
+		wg.Go(func() {
+			c.serve(ctx)
+			s.leave()
+			mu.Lock()
+			delete(conns, c)
+			mu.Unlock()
+		})
+	})
+	l.Close()
+	var left []*conn
+	mu.Lock()
+	for c := range conns {
+		left = append(left, c)
+	}
+	mu.Unlock()
+	s.end(left, &wg)
+	return err
+}
+
+// accept hands connections to start until ctx ends (nil) or l fails.
+func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn)) error {
+	var pause time.Duration
+	for {
+		nc, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				nc.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return &Error{Op: "accept", Subject: l.Addr().String(), Err: err}
+		case err != nil:
+			// Out of descriptors, or a peer that gave up: neither is for good.
+			s.event(Event{Kind: EventRefused, Err: err})
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			continue
+		}
+		pause = 0
+		if !s.enter() {
+			s.event(Event{Kind: EventRefused, Peer: Peer{Addr: nc.RemoteAddr().String()},
+				Err: fmt.Errorf("%w: %d connections are open", ErrRefused, s.cfg.MaxConnections)})
+			nc.Close()
+			continue
+		}
+		start(nc)
+	}
+}
+
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open >= s.cfg.MaxConnections {
+		return false
+	}
+	s.open++
+	return true
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+}
+
+// lookup returns the export of that name, or nil.
+func (s *Server) lookup(name string) *export {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.exports[name]
+}
+
+// list returns all exports in the order of their names.
+func (s *Server) list() []*export {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*export, 0, len(s.exports))
+	for _, x := range s.exports {
+		all = append(all, x)
+	}
+	slices.SortFunc(all, func(a, b *export) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// attach gives c the export, unless a limit or the hook says no.
+func (s *Server) attach(c *conn, x *export) error {
+	s.mu.Lock()
+	if x.removed {
+		s.mu.Unlock()
+		return ErrUnknownExport
+	}
+	if x.MaxConns > 0 && len(x.conns) >= x.MaxConns {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %d connections to this export are open", ErrRefused, x.MaxConns)
+	}
+	x.conns[c] = struct{}{}
+	x.wg.Add(1)
+	s.mu.Unlock()
+
+	c.exp = x
+	if x.OnConnect != nil {
+		if err := x.OnConnect(c.peer); err != nil {
+			s.detach(c)
+			c.exp = nil
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+	}
+	return nil
+}
+
+// detach ends c's use of its export.
+func (s *Server) detach(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(c.exp.conns, c)
+	c.exp.wg.Done()
+}
+
+func (s *Server) event(e Event) {
+	if s.cfg.Events != nil {
+		s.cfg.Events(e)
+	}
+}

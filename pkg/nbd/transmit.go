@@ -1,0 +1,149 @@
+package nbd
+
+import "fmt"
+
+// requests reads and serves one request after the other.
+func (c *conn) requests() (clean bool, err error) {
+	for !c.draining.Load() {
+		head, err := c.in.header(requestLen)
+		if err != nil {
+			return false, err
+		}
+		r, ok := decodeRequest(head)
+		if !ok {
+			return false, fmt.Errorf("%w: bad request magic", ErrProtocol)
+		}
+		if r.cmd == cmdDisc {
+			return true, nil
+		}
+		if err := c.request(r); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// request serves one request. An error means that the connection cannot go on.
+func (c *conn) request(r request) error {
+	if r.cmd != cmdWrite {
+		c.in.brief = false
+	}
+	if e := c.exp.check(r, c.neg); e != 0 {
+		if r.cmd == cmdWrite {
+			if r.n > 2*maxRequest {
+				return fmt.Errorf("%w: write of %d bytes", ErrProtocol, r.n)
+			}
+			if err := c.in.drop(int64(r.n)); err != nil {
+				return err
+			}
+		}
+		c.fail(r, e)
+		return nil
+	}
+	off, n := int64(r.off), int64(r.n)
+	fua := r.flags&cmdFlagFUA != 0
+	switch r.cmd {
+	case cmdRead:
+		return c.read(r)
+	case cmdWrite:
+		return c.write(r, fua)
+	case cmdFlush:
+		c.com.queue <- r.cookie
+		return nil
+	case cmdTrim:
+		return c.finish(r, "trim", fua, c.exp.Backend.Trim(off, n, fua))
+	case cmdWriteZeroes:
+		return c.finish(r, "zero", fua, c.exp.Backend.Zero(off, n, zeroFlags(r.flags)))
+	case cmdBlockStatus:
+		return c.blockStatus(r)
+	}
+	return c.finish(r, "cache", false, nil) // there is no cache to fill
+}
+
+func zeroFlags(cmd uint16) (f ZeroFlags) {
+	if cmd&cmdFlagNoHole != 0 {
+		f |= ZeroNoHole
+	}
+	if cmd&cmdFlagFastZero != 0 {
+		f |= ZeroFast
+	}
+	if cmd&cmdFlagFUA != 0 {
+		f |= ZeroFUA
+	}
+	return f
+}
+
+// finish answers a request without data, at once or when it is durable.
+func (c *conn) finish(r request, op string, fua bool, err error) error {
+	if err != nil {
+		c.backendFailed(op, err)
+		c.fail(r, errnoOf(err))
+		return nil
+	}
+	if fua {
+		c.com.queue <- r.cookie
+		return nil
+	}
+	c.out.Lock()
+	defer c.out.Unlock()
+	c.out.simple(r.cookie, 0)
+	return c.out.err
+}
+
+// write receives a write's payload where the backend wants it and stores it.
+func (c *conn) write(r request, fua bool) error {
+	if c.exp.lender != nil {
+		if lease := c.exp.lender.WriteBuffer(int64(r.off), int(r.n), fua); lease != nil {
+			if err := c.in.payload(lease.Bytes()); err != nil {
+				lease.Abort()
+				return err
+			}
+			return c.finish(r, "write", fua, lease.Commit())
+		}
+	}
+	p := c.memory(int(r.n))
+	defer c.release()
+	if err := c.in.payload(p); err != nil {
+		return err
+	}
+	return c.finish(r, "write", fua, c.exp.Backend.WriteAt(p, int64(r.off), fua))
+}
+
+// read answers a read: small ones gather in the output buffer, large ones go
+// out at once.
+func (c *conn) read(r request) error {
+	if r.n <= inlineRead {
+		c.out.Lock()
+		defer c.out.Unlock()
+		// Not sent before the backend is done, so it can still be taken back.
+		p := c.out.readHead(r, int(r.n), c.neg.structured)
+		if err := c.exp.Backend.ReadAt(p, int64(r.off)); err != nil {
+			c.out.takeBack(int(r.n), c.neg.structured)
+			c.backendFailed("read", err)
+			c.out.fail(r.cookie, errnoOf(err), c.neg.structured)
+		}
+		return c.out.err
+	}
+	p := c.memory(int(r.n))
+	defer c.release()
+	if err := c.exp.Backend.ReadAt(p, int64(r.off)); err != nil {
+		c.backendFailed("read", err)
+		c.fail(r, errnoOf(err))
+		return nil
+	}
+	c.out.Lock()
+	defer c.out.Unlock()
+	c.out.readHead(r, 0, c.neg.structured)
+	return c.out.sendWith(p)
+}
+
+// fail answers with an error number.
+func (c *conn) fail(r request, e errno) {
+	c.out.Lock()
+	defer c.out.Unlock()
+	c.out.fail(r.cookie, e, c.neg.structured)
+}
+
+func (c *conn) backendFailed(op string, err error) {
+	c.srv.event(Event{Kind: EventBackendError, Export: c.exp.Name, Peer: c.peer, Op: op, Err: err})
+}
