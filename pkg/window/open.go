@@ -40,10 +40,15 @@ func Open(path string, id Identity, slots int) (w *Window, restored bool, err er
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return w, false, &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: path, Cause: err, Hint: "another process captures this group on this machine"}
 	}
+	st, err := f.Stat()
+	if err != nil {
+		return w, false, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
+	}
+	whole := st.Size() == fileSize(slots)
 	if err := w.reserve(); err != nil {
 		return w, false, err
 	}
-	if w.owned(id) && w.restore() {
+	if whole && w.owned(id) && w.restore() {
 		return w, true, nil
 	}
 	w.format(id)
