@@ -1,0 +1,131 @@
+package bustest
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+)
+
+// Sites is a pair of sites: prod, the source, joined to dr, the target.
+type Sites struct {
+	t    testing.TB
+	Prod *bus.Server
+	DR   *bus.Server
+	Link *Proxy
+
+	prod, dr bus.ServerConfig
+}
+
+// Option changes how the servers are started.
+type Option func(prod, dr *bus.ServerConfig)
+
+// Start starts both servers, joins them, and makes their streams and buckets.
+// All of it ends with the test.
+func Start(t testing.TB, opts ...Option) *Sites {
+	t.Helper()
+	s := &Sites{t: t}
+	s.dr = bus.ServerConfig{Site: "dr", StoreDir: t.TempDir(), Listen: freePort(t), LeafListen: freePort(t), Peers: []cdp.Site{"prod"}}
+	s.prod = bus.ServerConfig{Site: "prod", StoreDir: t.TempDir(), Listen: freePort(t), Peers: []cdp.Site{"dr"}}
+	s.Link = NewProxy(t, s.dr.LeafListen)
+	s.prod.LeafRemotes = []string{"nats-leaf://" + s.Link.Addr()}
+	for _, o := range opts {
+		o(&s.prod, &s.dr)
+	}
+	t.Cleanup(func() {
+		for _, x := range []*bus.Server{s.Prod, s.DR} {
+			if x != nil {
+				x.Close()
+			}
+		}
+	})
+	s.StartDR()
+	s.StartProd()
+	s.Joined()
+	for _, x := range []struct{ srv, peer *bus.Server }{{s.Prod, s.DR}, {s.DR, s.Prod}} {
+		c := s.connect(x.srv, "setup", nil)
+		if err := bus.EnsureSite(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.EnsurePeer(t.Context(), c, x.peer.Site()); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	return s
+}
+
+// Joined waits until the leaf connection stands.
+func (s *Sites) Joined() {
+	s.t.Helper()
+	Eventually(s.t, "joined", func() bool { return s.Prod.Joined() > 0 && s.DR.Joined() > 0 })
+}
+
+// StartProd starts the source site's server again after Prod.Close.
+func (s *Sites) StartProd() { s.Prod = s.start(s.prod) }
+
+// StartDR starts the target site's server again after DR.Close.
+func (s *Sites) StartDR() { s.DR = s.start(s.dr) }
+
+func (s *Sites) start(cfg bus.ServerConfig) *bus.Server {
+	s.t.Helper()
+	srv, err := bus.StartServer(s.t.Context(), cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return srv
+}
+
+// Connect connects a service to a site over TCP, so that the connection
+// outlives a restart of the server.
+func (s *Sites) Connect(site cdp.Site, service string) *bus.Conn {
+	s.t.Helper()
+	srv := s.Prod
+	if site == s.dr.Site {
+		srv = s.DR
+	}
+	return s.connect(srv, service, nil)
+}
+
+func (s *Sites) connect(srv *bus.Server, service string, change func(*bus.Config)) *bus.Conn {
+	s.t.Helper()
+	cfg := bus.Config{Site: srv.Site(), Name: service, URL: srv.ClientURL()}
+	creds := s.prod.Credentials
+	if srv.Site() == s.dr.Site {
+		creds = s.dr.Credentials
+	}
+	if creds != nil {
+		cfg.Credential = creds.Users[service]
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	c, err := bus.Connect(s.t.Context(), cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(c.Close)
+	return c
+}
+
+// Eventually waits up to 20 seconds for ok.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("not within 20s: %s", what)
+}
+
+func freePort(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

@@ -1,0 +1,164 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Bucket is a key-value bucket of values of one type, kept as JSON. Keys have
+// the form <prefix>.<name>; the prefix keeps types apart within one bucket.
+type Bucket[T any] struct {
+	kv     jetstream.KeyValue
+	name   string
+	prefix string
+}
+
+// Entry is one value of a bucket.
+type Entry[T any] struct {
+	Key      string // without the prefix
+	Value    T      // the zero value when Deleted
+	Revision uint64 // for Update
+	Deleted  bool
+}
+
+// OpenBucket opens the values under prefix of a site's bucket. When site is not
+// the connection's own, everything goes over the link.
+func OpenBucket[T any](ctx context.Context, conn *Conn, site cdp.Site, bucket, prefix string) (*Bucket[T], error) {
+	return openBucket[T](ctx, conn, site, bucket, prefix)
+}
+
+// OpenPeerBucket opens the local mirror of a peer's bucket: it can be read and
+// watched while the link is down. Nothing may be written through it.
+func OpenPeerBucket[T any](ctx context.Context, conn *Conn, peer cdp.Site, bucket, prefix string) (*Bucket[T], error) {
+	return openBucket[T](ctx, conn, conn.site, PeerBucket(bucket, peer), prefix)
+}
+
+func openBucket[T any](ctx context.Context, conn *Conn, domain cdp.Site, name, prefix string) (*Bucket[T], error) {
+	js, err := conn.jetstream(domain)
+	if err != nil {
+		return nil, err
+	}
+	kv, err := js.KeyValue(ctx, name)
+	if err != nil {
+		return nil, wrap(err, "open bucket", string(domain)+"/"+name)
+	}
+	return &Bucket[T]{kv: kv, name: name, prefix: prefix + "."}, nil
+}
+
+// Get returns the newest value; NotFound if there is none.
+func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
+	e, err := b.kv.Get(ctx, b.prefix+key)
+	if err != nil {
+		return Entry[T]{}, b.fail("read", key, err)
+	}
+	return b.entry(e)
+}
+
+// Put sets the value whatever stands there, and returns its revision.
+func (b *Bucket[T]) Put(ctx context.Context, key string, v T) (uint64, error) {
+	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Put(ctx, b.prefix+key, data) })
+}
+
+// Create sets the value if there is none; else Conflict.
+func (b *Bucket[T]) Create(ctx context.Context, key string, v T) (uint64, error) {
+	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Create(ctx, b.prefix+key, data) })
+}
+
+// Update sets the value if revision is still the newest; else Conflict.
+func (b *Bucket[T]) Update(ctx context.Context, key string, v T, revision uint64) (uint64, error) {
+	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Update(ctx, b.prefix+key, data, revision) })
+}
+
+func (b *Bucket[T]) write(key string, v T, put func([]byte) (uint64, error)) (uint64, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return 0, &cdp.Error{Op: "write", Kind: cdp.Invalid, Subject: b.name + "/" + b.prefix + key, Cause: err}
+	}
+	rev, err := put(data)
+	return rev, b.fail("write", key, err)
+}
+
+// Delete removes the value; it is no error if there is none. A revision other
+// than 0 must still be the newest; else Conflict.
+func (b *Bucket[T]) Delete(ctx context.Context, key string, revision uint64) error {
+	var opts []jetstream.KVDeleteOpt
+	if revision != 0 {
+		opts = append(opts, jetstream.LastRevision(revision))
+	}
+	return b.fail("delete", key, b.kv.Delete(ctx, b.prefix+key, opts...))
+}
+
+// Keys lists the keys that have a value.
+func (b *Bucket[T]) Keys(ctx context.Context) ([]string, error) {
+	l, err := b.kv.ListKeysFiltered(ctx, b.prefix+">")
+	if err != nil {
+		return nil, b.fail("list", "", err)
+	}
+	defer l.Stop()
+	var keys []string
+	for k := range l.Keys() {
+		keys = append(keys, k[len(b.prefix):])
+	}
+	return keys, ctx.Err()
+}
+
+// Watch calls fn with every value that stands and then with every change, until
+// ctx is done (the error is ctx's) or fn fails (fn's error). synced, if not
+// nil, is called once, when fn has had all that stood at the start. A value
+// that cannot be read as a T is given to fn's caller as a Corrupt error.
+func (b *Bucket[T]) Watch(ctx context.Context, synced func(), fn func(Entry[T]) error) error {
+	w, err := b.kv.Watch(ctx, b.prefix+">")
+	if err != nil {
+		return b.fail("watch", "", err)
+	}
+	defer func() { _ = w.Stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e, ok := <-w.Updates():
+			switch {
+			case !ok && ctx.Err() != nil:
+				return ctx.Err()
+			case !ok:
+				return cdp.Errorf(cdp.Transient, "watch", b.name, "the watch ended")
+			case e == nil:
+				if synced != nil {
+					synced()
+				}
+				continue
+			}
+			entry, err := b.entry(e)
+			if err != nil {
+				return err
+			}
+			if err := fn(entry); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (b *Bucket[T]) entry(e jetstream.KeyValueEntry) (Entry[T], error) {
+	out := Entry[T]{Key: e.Key()[len(b.prefix):], Revision: e.Revision(), Deleted: e.Operation() != jetstream.KeyValuePut}
+	if out.Deleted {
+		return out, nil
+	}
+	if err := json.Unmarshal(e.Value(), &out.Value); err != nil {
+		return out, &cdp.Error{Op: "read", Kind: cdp.Corrupt, Subject: b.name + "/" + e.Key(), Cause: err}
+	}
+	return out, nil
+}
+
+func (b *Bucket[T]) fail(op, key string, err error) error {
+	var js jetstream.JetStreamError
+	if errors.As(err, &js) && js.APIError() != nil && js.APIError().ErrorCode == codeWrongLastSequence {
+		return &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: b.name + "/" + b.prefix + key, Cause: err}
+	}
+	return wrap(err, op, b.name+"/"+b.prefix+key)
+}

@@ -1,0 +1,111 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// How much is kept, and how long.
+const (
+	commandAge      = 24 * time.Hour
+	eventAge        = 7 * 24 * time.Hour
+	eventBytes      = 1 << 30
+	deadLetterAge   = 30 * 24 * time.Hour
+	deadLetterBytes = 64 << 20
+	bucketBytes     = 256 << 20
+	specHistory     = 10
+	stateHistory    = 1
+)
+
+// EnsureSite makes the streams and buckets of the connection's own site, or
+// brings them to what they should be. It may be called again at any time.
+func EnsureSite(ctx context.Context, conn *Conn) error {
+	site := string(conn.site)
+	return conn.ensure(ctx, []jetstream.StreamConfig{
+		{
+			Name: StreamCommands, Subjects: []string{root + "cmd.v1." + site + ".>"},
+			Description: "commands to the services of " + site + ", one pending per subject",
+			Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
+			DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxAge: commandAge,
+		},
+		{
+			Name: StreamEvents, Subjects: []string{root + "evt.v1." + site + ".>"},
+			Description: "events of " + site, Discard: jetstream.DiscardOld,
+			MaxAge: eventAge, MaxBytes: eventBytes, AllowDirect: true,
+		},
+		{
+			Name: StreamDeadLetters, Subjects: []string{root + "dlq.v1." + site + ".>"},
+			Description: "refused input of " + site + ", with the reason", Discard: jetstream.DiscardOld,
+			MaxAge: deadLetterAge, MaxBytes: deadLetterBytes, AllowDirect: true,
+		},
+		bucket(BucketSpec, specHistory, "specs of "+site),
+		bucket(BucketState, stateHistory, "states of runs at "+site),
+		bucket(BucketEpoch, stateHistory, "fencing epochs of the groups captured at "+site),
+	})
+}
+
+// EnsurePeer makes the local mirrors of a peer's events and buckets. The peer
+// need not be reachable: the mirrors fill when it is.
+func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
+	if err := cdp.CheckName("peer", string(peer)); err != nil {
+		return err
+	}
+	if peer == conn.site {
+		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "is this site itself")
+	}
+	events := mirror(PeerEvents(peer), StreamEvents, peer)
+	events.MaxAge, events.MaxBytes, events.Discard = eventAge, eventBytes, jetstream.DiscardOld
+	return conn.ensure(ctx, []jetstream.StreamConfig{
+		events,
+		mirrorBucket(BucketSpec, specHistory, peer),
+		mirrorBucket(BucketState, stateHistory, peer),
+	})
+}
+
+// bucket is the stream behind a key-value bucket, as nats.go would make it.
+func bucket(name string, history int64, description string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"}, Description: description,
+		MaxMsgsPerSubject: history, MaxBytes: bucketBytes, Discard: jetstream.DiscardNew,
+		AllowRollup: true, DenyDelete: true, AllowDirect: true,
+	}
+}
+
+func mirrorBucket(name string, history int64, peer cdp.Site) jetstream.StreamConfig {
+	m := mirror("KV_"+PeerBucket(name, peer), "KV_"+name, peer)
+	m.MaxMsgsPerSubject, m.DenyDelete = history, true
+	return m
+}
+
+// mirror is a local copy of a peer's stream. MirrorDirect stays off: it would
+// answer for the stream of the same name in this domain.
+func mirror(name, of string, peer cdp.Site) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: name, Description: "mirror of " + of + " of " + string(peer), AllowDirect: true,
+		Mirror: &jetstream.StreamSource{Name: of, External: &jetstream.ExternalStream{APIPrefix: apiPrefix(peer)}},
+	}
+}
+
+func (c *Conn) ensure(ctx context.Context, streams []jetstream.StreamConfig) error {
+	js, err := c.jetstream(c.site)
+	if err != nil {
+		return err
+	}
+	for _, cfg := range streams {
+		cfg.Storage = jetstream.FileStorage
+		if _, err := js.UpdateStream(ctx, cfg); err == nil {
+			continue
+		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return wrap(err, "update stream", cfg.Name)
+		}
+		if _, err := js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return wrap(err, "make stream", cfg.Name)
+		}
+	}
+	return nil
+}
