@@ -22,7 +22,9 @@ type conn struct {
 	out writer
 	exp *export // nil until the client chose one
 	neg negotiated
-	com committer
+
+	com   committer
+	alone solitude
 
 	scratch *[]byte // memory of the request being served; see memory
 
@@ -121,8 +123,9 @@ func (c *conn) transmission() (clean bool, err error) {
 	c.in = reader{src: c.nc, buf: make([]byte, bufferLen), idle: c.sendReplies}
 	c.out.dst = c.nc
 	c.out.buf = make([]byte, 0, bufferLen)
+	c.alone.watch(c.base)
 	c.com = committer{queue: make(chan uint64, maxWaiting), done: make(chan struct{})}
-	go c.com.run(&c.exp.group, c.committed)
+	go c.com.run(&c.exp.group, c.answer)
 
 	clean, err = c.requests()
 
@@ -141,21 +144,4 @@ func (c *conn) sendReplies() error {
 	c.out.Lock()
 	defer c.out.Unlock()
 	return c.out.send()
-}
-
-// committed answers one flush or FUA write.
-func (c *conn) committed(cookie uint64, err error, last bool) {
-	c.out.Lock()
-	defer c.out.Unlock()
-	if err != nil {
-		c.out.fail(cookie, errnoOf(err), c.neg.structured)
-	} else {
-		c.out.simple(cookie, 0)
-	}
-	if last {
-		c.out.send()
-		if err != nil {
-			c.backendFailed("flush", err)
-		}
-	}
 }

@@ -48,8 +48,7 @@ func (c *conn) request(r request) error {
 	case cmdWrite:
 		return c.write(r, fua)
 	case cmdFlush:
-		c.com.queue <- r.cookie
-		return nil
+		return c.durable(r.cookie)
 	case cmdTrim:
 		return c.finish(r, "trim", fua, c.exp.Backend.Trim(off, n, fua))
 	case cmdWriteZeroes:
@@ -81,8 +80,7 @@ func (c *conn) finish(r request, op string, fua bool, err error) error {
 		return nil
 	}
 	if fua {
-		c.com.queue <- r.cookie
-		return nil
+		return c.durable(r.cookie)
 	}
 	c.out.Lock()
 	defer c.out.Unlock()
