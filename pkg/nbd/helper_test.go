@@ -120,7 +120,9 @@ type rig struct {
 	*Server
 	t    testing.TB
 	sock string
-	stop func() // ends Serve and waits for it
+
+	cancel func() // tells Serve to end
+	stop   func() // ends Serve, waits for it and checks what is left
 }
 
 func newRig(t testing.TB, cfg Config, exports ...Export) *rig {
@@ -137,6 +139,7 @@ func newRig(t testing.TB, cfg Config, exports ...Export) *rig {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
 	served := make(chan error, 1)
 	go func() { served <- r.Serve(ctx, l) }()
 	r.stop = sync.OnceFunc(func() {

@@ -109,7 +109,7 @@ func TestStopAnswers(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { _, err := c.WriteFUA(make([]byte, 512), 0); done <- err }()
 	<-entered
-	go r.stop()
+	r.cancel()
 	time.Sleep(20 * time.Millisecond)
 	close(release)
 	must(t, <-done)

@@ -1,0 +1,66 @@
+package nbd
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestFileZero checks each way to zeroes, on the file system and with its help
+// taken away.
+func TestFileZero(t *testing.T) {
+	for _, helpless := range []bool{false, true} {
+		d := newDisk(t, 4<<20)
+		d.noPunch.Store(helpless)
+		d.noZeroRange.Store(helpless)
+		ones := bytes.Repeat([]byte{1}, 4<<20)
+		must(t, d.WriteAt(ones, 0, false))
+		must(t, d.Zero(512, 1000, 0))
+		must(t, d.Zero(1<<20, 700<<10, ZeroNoHole))
+		must(t, d.Trim(2<<20, 1<<20, false))
+		err := d.Zero(3<<20, 4096, ZeroFast)
+		if helpless != errors.Is(err, syscall.EOPNOTSUPP) {
+			t.Errorf("helpless %v: fast zero: %v", helpless, err)
+		}
+		want := bytes.Clone(ones)
+		clear(want[512:1512])
+		clear(want[1<<20 : 1<<20+700<<10])
+		if !helpless {
+			clear(want[2<<20 : 3<<20])
+			clear(want[3<<20 : 3<<20+4096])
+		}
+		got := make([]byte, 4<<20)
+		must(t, d.ReadAt(got, 0))
+		if !bytes.Equal(got, want) {
+			t.Errorf("helpless %v: content is wrong", helpless)
+		}
+		must(t, d.Flush())
+	}
+}
+
+func TestFileShrinks(t *testing.T) {
+	d := newDisk(t, 1<<20)
+	must(t, os.Truncate(d.f.Name(), 4096))
+	if err := d.ReadAt(make([]byte, 8192), 0); err == nil {
+		t.Error("read beyond the end of a shrunken file")
+	}
+}
+
+func TestFileFlushFailsForGood(t *testing.T) {
+	d := newDisk(t, 4096)
+	d.failed = syscall.EIO
+	if err := d.Flush(); err != syscall.EIO {
+		t.Errorf("Flush after a failed one: %v", err)
+	}
+}
+
+func TestOpenFileErrors(t *testing.T) {
+	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir(), "/dev/null"} {
+		if _, err := OpenFile(path, true); err == nil {
+			t.Errorf("opened %s", path)
+		}
+	}
+}
