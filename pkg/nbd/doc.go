@@ -43,14 +43,20 @@
 //
 // One goroutine per connection reads requests and runs them one after the
 // other, so the backend sees a connection's writes in the order they were
-// sent. FLUSH and the durable half of FUA leave that goroutine: they wait for a
-// backend flush that started after they arrived, and all who wait share it
-// (group commit per export, over all of its connections). Replies leave in one
-// system call when no further request is at hand.
+// sent. FLUSH and the durable half of FUA leave that goroutine (unless the
+// client has nothing else under way): they wait for a backend flush that
+// started after they arrived, and all who wait share it (group commit per
+// export, over all of its connections). Replies leave in one system call when
+// no further request is at hand.
+//
+// Reads run on that goroutine too: a client that wants several slow reads at
+// once has to open several connections.
 //
 // # Memory
 //
 // A connection holds 64 KiB of input and 64 KiB of output, at most 1024
 // waiting flushes, and one scratch buffer as long as the largest request it is
 // serving, at most 32 MiB, given back above 1 MiB.
+//
+// The package needs Linux.
 package nbd

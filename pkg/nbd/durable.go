@@ -14,7 +14,8 @@ import (
 // nothing behind this one, and would only pay for waking a second goroutine:
 // it is served right here.
 func (c *conn) durable(cookie uint64) error {
-	if c.in.r < c.in.w || c.com.waiting.Load() > 0 || !c.alone.likely() {
+	busy := c.in.r < c.in.w || c.com.waiting.Load() > 0 || c.out.gathered()
+	if busy || !c.alone.likely() {
 		c.com.waiting.Add(1)
 		c.com.queue <- cookie
 		return nil

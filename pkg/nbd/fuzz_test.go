@@ -71,3 +71,46 @@ func FuzzTransmission(f *testing.F) {
 		}
 	})
 }
+
+// FuzzClient answers a Client's requests with arbitrary bytes.
+func FuzzClient(f *testing.F) {
+	simple := func(cookie uint64, e uint32) []byte {
+		return be.AppendUint64(be.AppendUint32(be.AppendUint32(nil, magicSimple), e), cookie)
+	}
+	chunk := func(flags, typ uint16, cookie uint64, p []byte) []byte {
+		b := be.AppendUint16(be.AppendUint16(be.AppendUint32(nil, magicStructured), flags), typ)
+		return append(be.AppendUint32(be.AppendUint64(b, cookie), uint32(len(p))), p...)
+	}
+	f.Add(join(simple(1, 0), simple(2, 0), simple(3, 5)))
+	f.Add(chunk(1, chunkOffsetData, 1, append(be.AppendUint64(nil, 512), make([]byte, 512)...)))
+	f.Add(join(chunk(0, chunkOffsetHole, 1, be.AppendUint32(be.AppendUint64(nil, 512), 512)), chunk(1, chunkNone, 1, nil)))
+	f.Add(chunk(1, chunkError, 1, []byte{0, 0, 0, 5, 0, 2, 'n', 'o'}))
+	f.Add(chunk(1, chunkBlockStatus, 2, []byte{0, 0, 0, 1, 0, 0, 2, 0, 0, 0, 0, 3}))
+	f.Add(chunk(0, chunkOffsetData, 1, append(be.AppendUint64(nil, 0), make([]byte, 512)...)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		near, far := net.Pipe()
+		c := &Client{nc: near, max: maxRequest, structured: len(b)%2 == 0, allocation: true,
+			calls: map[uint64]*call{}, done: make(chan struct{})}
+		go io.Copy(io.Discard, far)
+		done := make(chan struct{}, 3)
+		go func() { c.ReadAt(make([]byte, 512), 512); done <- struct{}{} }()
+		go func() { c.Status(0, 4096); done <- struct{}{} }()
+		go func() { c.Flush(); done <- struct{}{} }()
+		for range 200 { // until all are under way
+			c.mu.Lock()
+			n := len(c.calls)
+			c.mu.Unlock()
+			if n == 3 {
+				break
+			}
+			time.Sleep(10 * time.Microsecond)
+		}
+		go c.receive()
+		far.Write(b)
+		far.Close()
+		for range 3 {
+			<-done
+		}
+		c.Abort()
+	})
+}

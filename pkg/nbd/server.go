@@ -2,7 +2,6 @@ package nbd
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,40 +9,6 @@ import (
 	"sync"
 	"time"
 )
-
-// Config is what a server may be told; the zero value serves without TLS.
-type Config struct {
-	// TLS, when set, makes STARTTLS compulsory for everything but ABORT.
-	// Whether clients need a certificate is its ClientAuth. nil: no TLS.
-	TLS *tls.Config
-	// HandshakeTimeout is how long a client may take to choose an export.
-	// Default 10 s.
-	HandshakeTimeout time.Duration
-	// DrainTimeout is how long requests under way may take once their
-	// connection has to end; then its socket is closed. Default 5 s.
-	DrainTimeout time.Duration
-	// MaxConnections refuses further connections, over all listeners.
-	// Default 128.
-	MaxConnections int
-	// NoList answers LIST with a policy error, so that clients must know names.
-	NoList bool
-	// Events receives diagnostics; it must be quick and allow concurrent calls.
-	// nil: none.
-	Events func(Event)
-}
-
-func (c Config) withDefaults() Config {
-	if c.HandshakeTimeout <= 0 {
-		c.HandshakeTimeout = 10 * time.Second
-	}
-	if c.DrainTimeout <= 0 {
-		c.DrainTimeout = 5 * time.Second
-	}
-	if c.MaxConnections <= 0 {
-		c.MaxConnections = 128
-	}
-	return c
-}
 
 // Server serves exports to NBD clients. Its methods may be called concurrently.
 type Server struct {
@@ -220,40 +185,6 @@ func (s *Server) list() []*export {
 		return 1
 	})
 	return all
-}
-
-// attach gives c the export, unless a limit or the hook says no.
-func (s *Server) attach(c *conn, x *export) error {
-	s.mu.Lock()
-	if x.removed {
-		s.mu.Unlock()
-		return ErrUnknownExport
-	}
-	if x.MaxConns > 0 && len(x.conns) >= x.MaxConns {
-		s.mu.Unlock()
-		return fmt.Errorf("%w: %d connections to this export are open", ErrRefused, x.MaxConns)
-	}
-	x.conns[c] = struct{}{}
-	x.wg.Add(1)
-	s.mu.Unlock()
-
-	c.exp = x
-	if x.OnConnect != nil {
-		if err := x.OnConnect(c.peer); err != nil {
-			s.detach(c)
-			c.exp = nil
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-	}
-	return nil
-}
-
-// detach ends c's use of its export.
-func (s *Server) detach(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(c.exp.conns, c)
-	c.exp.wg.Done()
 }
 
 func (s *Server) event(e Event) {

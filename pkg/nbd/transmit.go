@@ -40,6 +40,12 @@ func (c *conn) request(r request) error {
 		c.fail(r, e)
 		return nil
 	}
+	if r.cmd == cmdTrim || r.cmd == cmdWriteZeroes {
+		// These can take long; earlier answers must not wait for them.
+		if err := c.sendReplies(); err != nil {
+			return err
+		}
+	}
 	off, n := int64(r.off), int64(r.n)
 	fua := r.flags&cmdFlagFUA != 0
 	switch r.cmd {

@@ -31,6 +31,13 @@ func (o *writer) send() error {
 	return o.err
 }
 
+// gathered reports whether replies wait to be sent.
+func (o *writer) gathered() bool {
+	o.Lock()
+	defer o.Unlock()
+	return len(o.buf) > 0
+}
+
 // sendWith writes out what is gathered, then p.
 func (o *writer) sendWith(p []byte) error {
 	if o.err == nil {
