@@ -1,0 +1,87 @@
+package event
+
+import "tidemark.dev/pkg/cdp"
+
+// CaptureState is what a group's capture is doing.
+type CaptureState string
+
+const (
+	// Detached: the disk is not served.
+	Detached CaptureState = "detached"
+	// Seeding: the first copy is on its way.
+	Seeding CaptureState = "seeding"
+	// Replicating: every write goes out as it happens.
+	Replicating CaptureState = "replicating"
+	// Overflow: writes are only noted as changed blocks.
+	Overflow CaptureState = "overflow"
+	// Resyncing: the noted blocks are being sent.
+	Resyncing CaptureState = "resyncing"
+	// Fenced: another capturer has taken the group.
+	Fenced CaptureState = "fenced"
+	// CaptureStopped: the job was stopped.
+	CaptureStopped CaptureState = "stopped"
+)
+
+// RPOClass is how old the newest recovery point can become in a state.
+type RPOClass string
+
+const (
+	RPOSubSecond RPOClass = "sub-second"
+	RPOSeconds   RPOClass = "seconds"
+	RPOMinutes   RPOClass = "minutes"
+	RPOUnbounded RPOClass = "unbounded"
+)
+
+// CaptureMark asks for a recovery point at the end of the open frame.
+type CaptureMark struct {
+	Group cdp.GroupID `json:"group"`
+	// Requested: somebody asked for it; else it is the cadence.
+	Requested bool     `json:"requested"`
+	Tags      []string `json:"tags,omitempty"`
+	Name      string   `json:"name,omitempty"`
+}
+
+// EventType implements Payload.
+func (CaptureMark) EventType() string { return "tidemark.cmd.v1.capture.mark" }
+
+// About implements Payload.
+func (p CaptureMark) About() string { return string(p.Group) }
+
+// CaptureSynced tells that a tap's initial copy of a disk is complete.
+type CaptureSynced struct {
+	Group cdp.GroupID `json:"group"`
+	Disk  string      `json:"disk"`
+}
+
+// EventType implements Payload.
+func (CaptureSynced) EventType() string { return "tidemark.cmd.v1.capture.synced" }
+
+// About implements Payload.
+func (p CaptureSynced) About() string { return string(p.Group) }
+
+// CaptureStateChanged tells what a group's capture does now.
+type CaptureStateChanged struct {
+	Group    cdp.GroupID  `json:"group"`
+	State    CaptureState `json:"state"`
+	Reason   string       `json:"reason"`
+	RPOClass RPOClass     `json:"rpoClass"`
+}
+
+// EventType implements Payload.
+func (CaptureStateChanged) EventType() string { return "tidemark.evt.v1.capture.state-changed" }
+
+// About implements Payload.
+func (p CaptureStateChanged) About() string { return string(p.Group) }
+
+// CaptureProgress tells how far a seed or resync is, in bytes.
+type CaptureProgress struct {
+	Group cdp.GroupID `json:"group"`
+	Done  int64       `json:"done"`
+	Total int64       `json:"total"`
+}
+
+// EventType implements Payload.
+func (CaptureProgress) EventType() string { return "tidemark.evt.v1.capture.progress" }
+
+// About implements Payload.
+func (p CaptureProgress) About() string { return string(p.Group) }

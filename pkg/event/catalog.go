@@ -1,0 +1,24 @@
+package event
+
+// Catalog is every payload there is, as pointers to zero values.
+func Catalog() []Payload {
+	return []Payload{
+		&CaptureMark{}, &CaptureSynced{}, &CaptureStateChanged{}, &CaptureProgress{},
+		&JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{},
+		&PointTag{}, &PointPin{}, &PointDelete{}, &PointCreated{}, &PointChanged{},
+		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
+		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},
+		&FailoverStart{}, &FailoverCleanup{}, &FailoverUndo{}, &FailoverCommit{}, &FailoverStep{}, &FailoverFinished{},
+		&CommandRefused{},
+	}
+}
+
+// Typed decodes the payload of any event in the catalogue.
+func (e Event) Typed() (Payload, error) {
+	for _, p := range Catalog() {
+		if p.EventType() == e.Type {
+			return p, e.Into(p)
+		}
+	}
+	return nil, bad("type", "%q: there is no such command or event", e.Type)
+}

@@ -1,0 +1,22 @@
+// Package event is the dictionary and codec of commands and events. It is pure:
+// no clock, no bus, no I/O but the embedded schemas.
+//
+// Commands and events are CloudEvents 1.0. The type names the subject names the
+// schema:
+//
+//	type     tidemark.cmd.v1.capture.mark
+//	subject  tidemark.cmd.v1.<site>.capture.mark.<id>
+//	schema   cmd/v1/capture/mark.json
+//
+// where <id> is the job or group that it is about, the event's CloudEvents
+// subject. On the wire we write binary mode (ce- headers, JSON payload); we
+// read that, structured JSON, and bare JSON, decided in this order: a
+// ce-specversion header, a specversion key in the payload, neither. Header
+// names are read case-insensitively, since people type Ce-Id.
+//
+// Each payload is a Go struct whose EventType is its type. The struct does not
+// enforce the schema, Schemas does: check before trusting what came in.
+//
+// What it never does: it makes no ids and asks for no time, and it does not
+// know what a command means.
+package event

@@ -1,0 +1,104 @@
+package event
+
+import "time"
+
+// FailoverMode says what a failover may change.
+type FailoverMode string
+
+const (
+	// TestFailover changes nothing of the replica, the journal or production.
+	TestFailover FailoverMode = "test"
+	// ProductionFailover is the real thing.
+	ProductionFailover FailoverMode = "production"
+)
+
+// How the disks of a failover are handed out.
+const (
+	ToNBD   = "nbd"
+	ToFiles = "files"
+)
+
+// FailoverStart asks to bring a job's disks to a point. Not both of Point
+// and At are set; with neither the newest point is meant.
+type FailoverStart struct {
+	Job    string       `json:"job"`
+	Run    string       `json:"run"`
+	Point  string       `json:"point,omitempty"`
+	At     *time.Time   `json:"at,omitempty"`
+	Mode   FailoverMode `json:"mode"`
+	To     string       `json:"to"`
+	Listen string       `json:"listen,omitempty"`
+}
+
+// EventType implements Payload.
+func (FailoverStart) EventType() string { return "tidemark.cmd.v1.failover.start" }
+
+// About implements Payload.
+func (p FailoverStart) About() string { return p.Job }
+
+// FailoverCleanup asks to end a test failover.
+type FailoverCleanup struct {
+	Job string `json:"job"`
+	Run string `json:"run,omitempty"`
+}
+
+// EventType implements Payload.
+func (FailoverCleanup) EventType() string { return "tidemark.cmd.v1.failover.cleanup" }
+
+// About implements Payload.
+func (p FailoverCleanup) About() string { return p.Job }
+
+// FailoverUndo asks to go back to where the group stood before.
+type FailoverUndo struct {
+	Job string `json:"job"`
+	Run string `json:"run,omitempty"`
+}
+
+// EventType implements Payload.
+func (FailoverUndo) EventType() string { return "tidemark.cmd.v1.failover.undo" }
+
+// About implements Payload.
+func (p FailoverUndo) About() string { return p.Job }
+
+// FailoverCommit asks to make a production failover final.
+type FailoverCommit struct {
+	Job string `json:"job"`
+	Run string `json:"run,omitempty"`
+}
+
+// EventType implements Payload.
+func (FailoverCommit) EventType() string { return "tidemark.cmd.v1.failover.commit" }
+
+// About implements Payload.
+func (p FailoverCommit) About() string { return p.Job }
+
+// FailoverStep tells that a step of a run changed its state.
+type FailoverStep struct {
+	Job  string `json:"job"`
+	Run  string `json:"run"`
+	Step string `json:"step"`
+	// State is started, done, failed, skipped or undone.
+	State string `json:"state"`
+	Text  string `json:"text"`
+}
+
+// EventType implements Payload.
+func (FailoverStep) EventType() string { return "tidemark.evt.v1.failover.step" }
+
+// About implements Payload.
+func (p FailoverStep) About() string { return p.Job }
+
+// FailoverFinished tells that a run came to rest.
+type FailoverFinished struct {
+	Job string `json:"job"`
+	Run string `json:"run"`
+	// State is ready, failed, cleaned, undone or committed.
+	State  string `json:"state"`
+	Result string `json:"result"`
+}
+
+// EventType implements Payload.
+func (FailoverFinished) EventType() string { return "tidemark.evt.v1.failover.finished" }
+
+// About implements Payload.
+func (p FailoverFinished) About() string { return p.Job }

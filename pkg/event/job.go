@@ -1,0 +1,71 @@
+package event
+
+// JobRun asks the scheduler to start a job.
+type JobRun struct {
+	Job string `json:"job"`
+}
+
+// EventType implements Payload.
+func (JobRun) EventType() string { return "tidemark.cmd.v1.scheduler.job-run" }
+
+// About implements Payload.
+func (p JobRun) About() string { return p.Job }
+
+// JobStop asks the scheduler to stop a job.
+type JobStop struct {
+	Job string `json:"job"`
+}
+
+// EventType implements Payload.
+func (JobStop) EventType() string { return "tidemark.cmd.v1.scheduler.job-stop" }
+
+// About implements Payload.
+func (p JobStop) About() string { return p.Job }
+
+// JobApplied tells that a job's spec was written.
+type JobApplied struct {
+	Job      string `json:"job"`
+	Revision uint64 `json:"revision"`
+}
+
+// EventType implements Payload.
+func (JobApplied) EventType() string { return "tidemark.evt.v1.job.applied" }
+
+// About implements Payload.
+func (p JobApplied) About() string { return p.Job }
+
+// JobStarted tells that a job runs.
+type JobStarted struct {
+	Job    string `json:"job"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// EventType implements Payload.
+func (JobStarted) EventType() string { return "tidemark.evt.v1.job.started" }
+
+// About implements Payload.
+func (p JobStarted) About() string { return p.Job }
+
+// JobStopped tells that a job was stopped.
+type JobStopped struct {
+	Job    string `json:"job"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// EventType implements Payload.
+func (JobStopped) EventType() string { return "tidemark.evt.v1.job.stopped" }
+
+// About implements Payload.
+func (p JobStopped) About() string { return p.Job }
+
+// JobDeleted tells that a job was deleted.
+type JobDeleted struct {
+	Job    string `json:"job"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// EventType implements Payload.
+func (JobDeleted) EventType() string { return "tidemark.evt.v1.job.deleted" }
+
+// About implements Payload.
+func (p JobDeleted) About() string { return p.Job }

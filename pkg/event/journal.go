@@ -1,0 +1,110 @@
+package event
+
+import "tidemark.dev/pkg/cdp"
+
+// PointTag replaces the tags of a recovery point.
+type PointTag struct {
+	Job string `json:"job"`
+	// Point is the point's name, see cdp.Point.ID.
+	Point string   `json:"point"`
+	Tags  []string `json:"tags"`
+}
+
+// EventType implements Payload.
+func (PointTag) EventType() string { return "tidemark.cmd.v1.journal.point-tag" }
+
+// About implements Payload.
+func (p PointTag) About() string { return p.Job }
+
+// PointPin pins a recovery point against retention, or releases it.
+type PointPin struct {
+	Job string `json:"job"`
+	// Point is the point's name, see cdp.Point.ID.
+	Point  string `json:"point"`
+	Pinned bool   `json:"pinned"`
+}
+
+// EventType implements Payload.
+func (PointPin) EventType() string { return "tidemark.cmd.v1.journal.point-pin" }
+
+// About implements Payload.
+func (p PointPin) About() string { return p.Job }
+
+// PointDelete removes a recovery point.
+type PointDelete struct {
+	Job string `json:"job"`
+	// Point is the point's name, see cdp.Point.ID.
+	Point string `json:"point"`
+}
+
+// EventType implements Payload.
+func (PointDelete) EventType() string { return "tidemark.cmd.v1.journal.point-delete" }
+
+// About implements Payload.
+func (p PointDelete) About() string { return p.Job }
+
+// PointCreated tells that a recovery point is durable.
+type PointCreated struct {
+	Group cdp.GroupID `json:"group"`
+	Point cdp.Point   `json:"point"`
+}
+
+// EventType implements Payload.
+func (PointCreated) EventType() string { return "tidemark.evt.v1.journal.point-created" }
+
+// About implements Payload.
+func (p PointCreated) About() string { return string(p.Group) }
+
+// PointChanged tells that a recovery point was changed.
+type PointChanged struct {
+	Group cdp.GroupID `json:"group"`
+	Point cdp.Point   `json:"point"`
+	// Change is tagged, pinned, unpinned or deleted.
+	Change string `json:"change"`
+}
+
+// EventType implements Payload.
+func (PointChanged) EventType() string { return "tidemark.evt.v1.journal.point-changed" }
+
+// About implements Payload.
+func (p PointChanged) About() string { return string(p.Group) }
+
+// HorizonMoved tells that the oldest point moved up.
+type HorizonMoved struct {
+	Group  cdp.GroupID `json:"group"`
+	Reason string      `json:"reason"`
+	Bounds cdp.Bounds  `json:"bounds"`
+}
+
+// EventType implements Payload.
+func (HorizonMoved) EventType() string { return "tidemark.evt.v1.journal.horizon-moved" }
+
+// About implements Payload.
+func (p HorizonMoved) About() string { return string(p.Group) }
+
+// JournalStateChanged tells what a group's journal does now.
+type JournalStateChanged struct {
+	Group  cdp.GroupID `json:"group"`
+	State  string      `json:"state"`
+	Reason string      `json:"reason"`
+}
+
+// EventType implements Payload.
+func (JournalStateChanged) EventType() string { return "tidemark.evt.v1.journal.state-changed" }
+
+// About implements Payload.
+func (p JournalStateChanged) About() string { return string(p.Group) }
+
+// JournalAlarm tells that a group's journal needs attention.
+type JournalAlarm struct {
+	Group cdp.GroupID `json:"group"`
+	// Kind is the same for the same alarm.
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+// EventType implements Payload.
+func (JournalAlarm) EventType() string { return "tidemark.evt.v1.journal.alarm" }
+
+// About implements Payload.
+func (p JournalAlarm) About() string { return string(p.Group) }
