@@ -145,3 +145,6 @@ func chain(header, table []byte) (h Hash) {
 	d.Sum(h[:0])
 	return h
 }
+
+// Table is the frame's header and records; it refers to the frame's bytes.
+func (f Frame) Table() Table { return Table{Header: f.Header, raw: f.TableBytes()} }

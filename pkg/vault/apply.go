@@ -1,0 +1,111 @@
+package vault
+
+import (
+	"tidemark.dev/pkg/cdp"
+)
+
+// apply writes a step's newest content to the replica, durably.
+func (g *Group) apply(s step) error {
+	w := runWriter{replica: g.replica, buf: make([]byte, 0, cdp.RegionSize)}
+	var block [cdp.BlockSize]byte
+	err := s.regions(func(ps []patch) error {
+		var zeroed cdp.Seq // the newest zeroing of the whole region
+		for len(ps) > 0 && ps[0].Whole {
+			zeroed = ps[0].seq
+			if len(ps) == 1 || !ps[1].Whole {
+				if err := w.flush(); err != nil {
+					return err
+				}
+				if err := g.replica.Zero(ps[0].Disk, int64(ps[0].Region)*cdp.RegionSize, cdp.RegionSize); err != nil {
+					return err
+				}
+			}
+			ps = ps[1:]
+		}
+		for len(ps) > 0 {
+			n := 1
+			for n < len(ps) && ps[n].Block == ps[0].Block {
+				n++
+			}
+			if err := g.applyBlock(&w, ps[:n], zeroed, s.arena, block[:]); err != nil {
+				return err
+			}
+			ps = ps[n:]
+		}
+		return nil
+	})
+	if err == nil {
+		err = w.flush()
+	}
+	if err == nil {
+		err = g.replica.Sync()
+	}
+	return err
+}
+
+// applyBlock writes one block: its patches, oldest first, of which those up to
+// zeroed are hidden.
+func (g *Group) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, block []byte) error {
+	for len(ps) > 0 && ps[0].seq <= zeroed {
+		ps = ps[1:]
+	}
+	var have cdp.Mask
+	from := len(ps) // the oldest patch that still shows
+	for from > 0 && have != cdp.FullMask {
+		from--
+		have |= ps[from].Mask
+	}
+	if len(ps) == 0 {
+		return nil
+	}
+	disk, off := ps[0].Disk, ps[0].Block.Offset()
+	if have != cdp.FullMask {
+		if err := w.flush(); err != nil { // it may hold this very block's neighbours only, but order is cheap here
+			return err
+		}
+		if err := g.replica.ReadAt(disk, block, off); err != nil {
+			return err
+		}
+	}
+	for _, p := range ps[from:] {
+		if p.zero {
+			clearSectors(block, p.Mask)
+			continue
+		}
+		// The patch's content is one run of sectors; set it at its place.
+		first := firstSector(p.Mask) * cdp.SectorSize
+		n := sectors(p.Mask) * cdp.SectorSize
+		copy(block[first:first+n], arena[p.at:p.at+n])
+	}
+	return w.write(disk, block, off)
+}
+
+// runWriter joins writes of neighbouring blocks.
+type runWriter struct {
+	replica Replica
+	disk    cdp.DiskID
+	off     int64
+	buf     []byte
+}
+
+func (w *runWriter) write(disk cdp.DiskID, p []byte, off int64) error {
+	if len(w.buf) > 0 && (disk != w.disk || off != w.off+int64(len(w.buf)) || len(w.buf)+len(p) > cap(w.buf)) {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	if len(w.buf) == 0 {
+		w.disk, w.off = disk, off
+	}
+	w.buf = append(w.buf, p...)
+	return nil
+}
+
+func (w *runWriter) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	err := w.replica.WriteAt(w.disk, w.buf, w.off)
+	w.buf = w.buf[:0]
+	return err
+}

@@ -1,0 +1,202 @@
+package vault
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"tidemark.dev/pkg/admit"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+)
+
+// Config is a group's settings; zero values mean the defaults.
+type Config struct {
+	// TailEntries is when the in-memory part of the index is written to the
+	// store, in entries of some 100 bytes. Default 65,536.
+	TailEntries int
+	// StepBytes is how much content one step of a move of base handles, which is
+	// also the memory it needs. Default 16 MiB.
+	StepBytes int
+	// ForgetRecords is how many index entries one step of a move of horizon
+	// drops. Default 8,192.
+	ForgetRecords int
+}
+
+func (c Config) withDefaults() Config {
+	if c.TailEntries == 0 {
+		c.TailEntries = 64 << 10
+	}
+	if c.StepBytes == 0 {
+		c.StepBytes = 16 << 20
+	}
+	if c.ForgetRecords == 0 {
+		c.ForgetRecords = 8 << 10
+	}
+	return c
+}
+
+// Group is the journal of one protection group.
+type Group struct {
+	disks   []cdp.Disk
+	store   Store
+	replica Replica
+	cfg     Config
+
+	// move admits one of Raise, Lower, Retain at a time.
+	move sync.Mutex
+	// drop: held for reading by every read of a view, and for writing while
+	// floors or index entries are dropped.
+	drop sync.RWMutex
+	// gen counts the changes a store's Reader would not see; a Reader of an
+	// older generation is reopened.
+	gen atomic.Uint64
+
+	// mu guards what follows.
+	mu       sync.RWMutex
+	state    State
+	stored   admit.State // what is durable
+	oldest   cdp.FrameNo // 0 for an empty journal
+	active   *tail
+	flushing *tail // being written to the store, nil if none is
+	views    map[*View]struct{}
+	broken   error // set once the store failed; everything is refused then
+
+	// offered is what was admitted, and may not be durable yet; it belongs to
+	// the one goroutine that calls Offer.
+	offered admit.State
+
+	indexer   sync.WaitGroup
+	indexKick chan struct{}
+	indexRoom *sync.Cond // on mu: flushing became nil
+	stop      context.CancelFunc
+}
+
+// Open opens the journal of the disks in store, over replica, and finishes a
+// move that a crash interrupted. Close it in the end.
+func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, cfg Config) (*Group, error) {
+	const op = "open journal"
+	l, err := store.Load()
+	if err != nil {
+		return nil, cdp.Wrap(err, op, "")
+	}
+	g := &Group{disks: disks, store: store, replica: replica, cfg: cfg.withDefaults(),
+		state: l.State, oldest: l.Oldest, active: newTail(), views: map[*View]struct{}{},
+		indexKick: make(chan struct{}, 1)}
+	g.indexRoom = sync.NewCond(&g.mu)
+	if l.Newest != nil {
+		g.stored = admit.State{}.After(*l.Newest)
+		if err := g.reload(l.Indexed); err != nil {
+			return nil, cdp.Wrap(err, op, "")
+		}
+	}
+	g.offered = g.stored
+	ictx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.stop = stop
+	g.indexer.Go(func() { g.runIndexer(ictx) })
+	g.move.Lock()
+	defer g.move.Unlock()
+	if err := g.settle(ctx, op); err != nil {
+		g.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// reload reads the tail of the index, and the points that a crash kept from
+// being stored, back from the frames behind indexed.
+func (g *Group) reload(indexed cdp.FrameNo) error {
+	known := map[cdp.FrameNo]bool{}
+	if err := g.store.Points(func(p cdp.Point) error { known[p.Frame] = true; return nil }); err != nil {
+		return err
+	}
+	u := g.store.Begin()
+	missing := false
+	err := g.store.Tables(indexed+1, g.stored.No, func(t frame.Table) error {
+		g.active.addFrame(t)
+		if p, ok := pointOf(t.Header); ok && !known[t.No] && p.Seq >= g.state.Horizon {
+			u.PutPoint(p)
+			missing = true
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		u.Discard()
+		return err
+	}
+	return u.Commit()
+}
+
+// Close stops background work. What was not durable was never reported so.
+func (g *Group) Close() error {
+	g.stop()
+	g.indexer.Wait()
+	return nil
+}
+
+// Bounds are the seqs that describe the journal now.
+func (g *Group) Bounds() cdp.Bounds {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.boundsLocked()
+}
+
+func (g *Group) boundsLocked() cdp.Bounds {
+	// A merge that forgets moves horizon first; until it is done base follows.
+	return cdp.Bounds{Horizon: g.state.Horizon, Base: max(g.state.Base, g.state.Horizon), Head: g.stored.Head}
+}
+
+// Stored is the newest durable frame: where a capturer goes on.
+func (g *Group) Stored() admit.State {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.stored
+}
+
+// State is what the group remembers.
+func (g *Group) State() State {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.state
+}
+
+// Disks are the group's disks, by ID.
+func (g *Group) Disks() []cdp.Disk { return g.disks }
+
+// Usage is the space the history takes, in bytes.
+func (g *Group) Usage() (int64, error) { return g.store.Usage() }
+
+// setState makes a new state durable together with what u holds.
+func (g *Group) setState(u Update, s State) error {
+	u.SetState(s)
+	if err := u.Commit(); err != nil {
+		return g.breakOn(err)
+	}
+	g.gen.Add(1)
+	g.mu.Lock()
+	g.state = s
+	g.mu.Unlock()
+	return nil
+}
+
+// breakOn remembers that the store failed: what it holds is not known any more
+// until the journal is opened again.
+func (g *Group) breakOn(err error) error {
+	g.mu.Lock()
+	if g.broken == nil {
+		g.broken = err
+	}
+	g.indexRoom.Broadcast()
+	g.mu.Unlock()
+	return err
+}
+
+func (g *Group) check(op string) error {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	if g.broken != nil {
+		return &cdp.Error{Op: op, Kind: cdp.KindOf(g.broken), Cause: g.broken,
+			Hint: "the journal's store failed; free space or repair the disk, then restart the journal service"}
+	}
+	return nil
+}

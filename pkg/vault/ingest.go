@@ -1,0 +1,169 @@
+package vault
+
+import (
+	"context"
+	"time"
+
+	"tidemark.dev/pkg/admit"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+)
+
+// Offer decides about the next frame that came over the bus. An accepted frame
+// is checked to the last byte, and must be stored by Store before the next
+// batch is offered. Duplicates are no error; every other verdict comes with a
+// reason. Offer is called by one goroutine.
+func (g *Group) Offer(raw []byte) (frame.Frame, admit.Verdict, string, error) {
+	const op = "admit frame"
+	if err := g.check(op); err != nil {
+		return frame.Frame{}, admit.Broken, "", err
+	}
+	f, err := frame.Parse(raw)
+	if err != nil {
+		return frame.Frame{}, admit.Broken, "", cdp.Wrap(err, op, "")
+	}
+	v, why := admit.Decide(g.offered, f.Header)
+	if v != admit.Accept {
+		return f, v, why, nil
+	}
+	if err := f.Verify(); err != nil {
+		return f, admit.Broken, "", cdp.Wrap(err, op, "")
+	}
+	for i := range f.Records {
+		if r := f.Record(i); int(r.Disk) >= len(g.disks) || r.End() > g.disks[r.Disk].Size {
+			return f, admit.Broken, "", cdp.Errorf(cdp.Corrupt, op, "", "frame %d writes disk %d at %d+%d, which is outside the group's disks",
+				f.No, r.Disk, r.Offset, r.Length).WithHint("the job's disks differ from what is captured; check their sizes")
+		}
+	}
+	g.offered = g.offered.After(f.Header)
+	return f, v, "", nil
+}
+
+// Forget takes back what was offered and not committed, after an error.
+func (g *Group) Forget() { g.offered = g.Stored() }
+
+// Batch is a run of accepted frames on its way to the disk.
+type Batch struct {
+	g       *Group
+	pending Pending
+	tables  []frame.Table
+}
+
+// Prepare begins to store frames that Offer accepted. Batches are committed in
+// the order they were prepared; the next may be prepared meanwhile, which is
+// how the disk is kept busy. Until the batch is committed the frames' bytes must
+// not change.
+func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
+	g.mu.RLock()
+	halted := g.state.Halted
+	g.mu.RUnlock()
+	if halted {
+		return nil, cdp.Errorf(cdp.Conflict, "store frames", "", "the group has been failed over; its journal takes no writes")
+	}
+	p, err := g.store.Prepare(frames)
+	if err != nil {
+		return nil, g.breakOn(cdp.Wrap(err, "store frames", ""))
+	}
+	b := &Batch{g: g, pending: p, tables: make([]frame.Table, len(frames))}
+	for i, f := range frames {
+		b.tables[i] = f.Table()
+	}
+	return b, nil
+}
+
+// Abort gives the batch up.
+func (b *Batch) Abort() { b.pending.Abort() }
+
+// Commit returns once the frames are durable and can be read, with the points
+// that they make.
+func (b *Batch) Commit() ([]cdp.Point, error) {
+	const op = "store frames"
+	g := b.g
+	if err := g.check(op); err != nil {
+		b.pending.Abort()
+		return nil, err
+	}
+	if err := b.pending.Commit(); err != nil {
+		return nil, g.breakOn(cdp.Wrap(err, op, ""))
+	}
+	var points []cdp.Point
+	for _, t := range b.tables {
+		if p, ok := pointOf(t.Header); ok {
+			points = append(points, p)
+		}
+	}
+	if len(points) > 0 {
+		// Before the frames enter the tail, so that the index can never be
+		// marked past a frame whose point is not stored.
+		u := g.store.Begin()
+		for _, p := range points {
+			u.PutPoint(p)
+		}
+		if err := u.Commit(); err != nil {
+			return nil, g.breakOn(cdp.Wrap(err, op, "points"))
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	// The tail may be full while the one before it is still being written: then
+	// the disk is slower than the bus, and waiting here is what bounds memory.
+	for len(g.active.list) >= 2*g.cfg.TailEntries && g.flushing != nil && g.broken == nil {
+		g.indexRoom.Wait()
+	}
+	for _, t := range b.tables {
+		g.active.addFrame(t)
+		g.stored = g.stored.After(t.Header)
+		if g.oldest == 0 {
+			g.oldest = t.No
+		}
+	}
+	if len(g.active.list) >= g.cfg.TailEntries {
+		select {
+		case g.indexKick <- struct{}{}:
+		default:
+		}
+	}
+	return points, nil
+}
+
+// pointOf is the point a frame makes, if it makes one.
+func pointOf(h frame.Header) (cdp.Point, bool) {
+	return cdp.Point{Frame: h.No, Seq: h.Last(), Time: time.Unix(0, h.Sealed).UTC(), Requested: h.Has(frame.Requested)},
+		h.Has(frame.Marker | frame.Consistent)
+}
+
+// runIndexer writes full tails to the store.
+func (g *Group) runIndexer(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.indexKick:
+			g.flushTail() // an error is remembered and refuses everything else
+		}
+	}
+}
+
+// flushTail writes the tail to the store as one sorted run.
+func (g *Group) flushTail() error {
+	g.mu.Lock()
+	for g.flushing != nil && g.broken == nil {
+		g.indexRoom.Wait()
+	}
+	if g.broken != nil || len(g.active.list) == 0 && g.active.upTo == 0 {
+		defer g.mu.Unlock()
+		return g.broken
+	}
+	t := g.active
+	g.flushing, g.active = t, newTail()
+	g.mu.Unlock()
+	if err := g.store.AddIndex(t.upTo, t.sorted()); err != nil {
+		return g.breakOn(cdp.Wrap(err, "store index", ""))
+	}
+	g.gen.Add(1) // before the tail goes: a view finds the entries in one of them
+	g.mu.Lock()
+	g.flushing = nil
+	g.indexRoom.Broadcast()
+	g.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,198 @@
+package vault_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"tidemark.dev/pkg/admit"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/vault/vaulttest"
+)
+
+var (
+	seed      = flag.Uint64("seed", 20261122, "seed of the random histories")
+	histories = flag.Int("histories", 3000, "how many random histories of a whole journal to try")
+	only      = flag.Int("only", -1, "try only this history")
+)
+
+// A journal lives through a random life: frames come, base goes up and down,
+// horizon follows, the index is written, the power fails at random moments. At
+// any time every point between horizon and head reads as the model says.
+func TestEveryPointReadsBackWhateverHappens(t *testing.T) {
+	t.Logf("seed %d: go test ./vault -run %s -seed %d", *seed, t.Name(), *seed)
+	for i := range *histories {
+		if *only >= 0 && i != *only {
+			continue
+		}
+		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		if err := life(rng, false); err != nil {
+			t.Fatalf("history %d (-seed %d -only %d): %v", i, *seed, i, err)
+		}
+	}
+}
+
+// The test above can fail: a replica that loses a write is found out.
+func TestALostWriteIsFoundOut(t *testing.T) {
+	found := 0
+	for i := range 60 {
+		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		if life(rng, true) != nil {
+			found++
+		}
+	}
+	if found < 15 {
+		t.Fatalf("a store that loses every tenth frame's content was found out in %d of 60 histories only", found)
+	}
+	t.Logf("found out in %d of 60 histories", found)
+}
+
+var errPower = errors.New("power failed")
+
+func life(rng *rand.Rand, lossy bool) error {
+	ctx := context.Background()
+	disks := []cdp.Disk{{ID: 0, Name: "a", Size: 2*cdp.RegionSize + 3*cdp.SectorSize}, {ID: 1, Name: "b", Size: cdp.RegionSize}}
+	m := vaulttest.NewModel(disks)
+	store, replica := vaulttest.NewMemStore(), vaulttest.NewMemReplica(disks)
+	cfg := vault.Config{TailEntries: 4 + rng.IntN(40), StepBytes: 1 << (12 + rng.IntN(8)), ForgetRecords: 1 + rng.IntN(30)}
+	fuse := -1 // commits until the power fails
+	blow := func(string) error {
+		if fuse--; fuse == 0 {
+			return errPower
+		}
+		if fuse < 0 && fuse > -50 {
+			return errPower // nothing more is done until the restart
+		}
+		return nil
+	}
+	var g *vault.Group
+	open := func() error {
+		fuse = -100
+		store.Before, replica.Before = nil, nil
+		var err error
+		g, err = vault.Open(ctx, disks, store, replica, cfg)
+		store.Before, replica.Before = blow, blow
+		return err
+	}
+	if err := open(); err != nil {
+		return err
+	}
+	defer func() { g.Close() }()
+	acked := cdp.FrameNo(0)
+	forgets := rng.IntN(3) == 0 // a roll-forward journal
+	for step := range 25 {
+		before := g.Bounds()
+		if rng.IntN(4) == 0 {
+			fuse = 1 + rng.IntN(6)
+		}
+		var err error
+		what := ""
+		switch rng.IntN(6) {
+		case 0, 1:
+			what = "ingest"
+			err = ingest(g, m, rng, &acked, lossy)
+		case 2:
+			what = "raise"
+			to := before.Base + cdp.Seq(rng.Uint64N(uint64(before.Head-before.Base)+1))
+			if forgets && before.Base == before.Horizon {
+				what = "merge"
+				err = g.Merge(ctx, to)
+			} else {
+				err = g.Raise(ctx, to)
+			}
+		case 3:
+			what = "lower"
+			err = g.Lower(ctx, before.Horizon+cdp.Seq(rng.Uint64N(uint64(before.Base-before.Horizon)+1)))
+		case 4:
+			what = "retain"
+			err = g.Retain(ctx, before.Horizon+cdp.Seq(rng.Uint64N(uint64(before.Base-before.Horizon)+1)))
+		case 5:
+			what = "crash"
+			err = errPower
+		}
+		if err != nil && !errors.Is(err, errPower) {
+			return fmt.Errorf("step %d, %s with %v: %w", step, what, before, err)
+		}
+		if err != nil {
+			g.Close()
+			replica.Crash(func() bool { return rng.IntN(2) == 0 })
+			if err := open(); err != nil {
+				return fmt.Errorf("step %d, open after %s: %w", step, what, err)
+			}
+		}
+		fuse = -100
+		if g.Stored().No < acked {
+			return fmt.Errorf("step %d, %s: frame %d was acknowledged, the journal ends at %d", step, what, acked, g.Stored().No)
+		}
+		if err := compare(g, m, rng); err != nil {
+			return fmt.Errorf("step %d, after %s, was %v: %w", step, what, before, err)
+		}
+	}
+	return nil
+}
+
+// ingest sends what the journal has not got: first what was lost, then new
+// frames.
+func ingest(g *vault.Group, m *vaulttest.Model, rng *rand.Rand, acked *cdp.FrameNo, lossy bool) error {
+	for range 1 + rng.IntN(4) {
+		if int(g.Stored().No) == len(m.Frames) {
+			var ws []vaulttest.ModelWrite
+			for range rng.IntN(6) {
+				ws = append(ws, m.RandomWrite(rng))
+			}
+			flags := frame.Consistent
+			if rng.IntN(2) == 0 {
+				flags |= frame.Marker
+			}
+			if len(m.Frames) == 0 {
+				flags |= frame.ExtentStart
+			}
+			m.Frame(flags, 1, int64(len(m.Frames)+1)*1e9, ws...)
+		}
+		var batch []frame.Frame
+		for _, raw := range m.Frames[g.Stored().No:] {
+			f, v, why, err := g.Offer(raw)
+			if err != nil || v != admit.Accept {
+				return fmt.Errorf("offer: %v %s %w", v, why, err)
+			}
+			if lossy && rng.IntN(10) == 0 {
+				clear(f.Payload())
+			}
+			batch = append(batch, f)
+		}
+		b, err := g.Prepare(batch)
+		if err != nil {
+			return err
+		}
+		if _, err := b.Commit(); err != nil {
+			return err
+		}
+		*acked = g.Stored().No
+	}
+	return nil
+}
+
+// compare reads the hot ranges at horizon, base, head and some points between.
+func compare(g *vault.Group, m *vaulttest.Model, rng *rand.Rand) error {
+	b := g.Bounds()
+	if !b.Valid() {
+		return fmt.Errorf("invalid bounds %v", b)
+	}
+	for _, at := range []cdp.Seq{b.Horizon, b.Base, b.Head, b.Horizon + cdp.Seq(rng.Uint64N(uint64(b.Head-b.Horizon)+1))} {
+		v, err := g.View(at)
+		if err != nil {
+			return err
+		}
+		err = m.Check(at, v.ReadAt)
+		v.Close()
+		if err != nil {
+			return fmt.Errorf("%v: %w", b, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package vault
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/history"
+)
+
+// Lower moves base down to seq to: every block written since gets back what it
+// held then, once. After a crash at any moment Open does it again. Views at any
+// point stay right all the while, for the blocks it writes all have floors.
+func (g *Group) Lower(ctx context.Context, to cdp.Seq) error {
+	const op = "lower base"
+	g.move.Lock()
+	defer g.move.Unlock()
+	if err := g.settle(ctx, op); err != nil {
+		return err
+	}
+	st := g.State()
+	if to >= st.Base {
+		return nil
+	}
+	if to < st.Horizon {
+		return cdp.Errorf(cdp.Invalid, op, "", "%d is before horizon %d", to, st.Horizon)
+	}
+	return cdp.Wrap(g.lowerTo(ctx, to), op, "")
+}
+
+func (g *Group) lowerTo(ctx context.Context, to cdp.Seq) error {
+	st := g.State()
+	t, err := g.touchedIn(to, st.Base)
+	if err != nil {
+		return err
+	}
+	st.Moving = to
+	if err := g.setState(g.store.Begin(), st); err != nil {
+		return err
+	}
+	if err := g.writeBack(ctx, t, to); err != nil {
+		return err
+	}
+	st.Base = to
+	if err := g.setState(g.store.Begin(), st); err != nil {
+		return err
+	}
+	return g.dropIdleFloors(ctx, t, st)
+}
+
+// writeBack brings the touched blocks of the replica to seq to.
+func (g *Group) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
+	v := &View{g: g, at: to}
+	defer v.Close()
+	w := runWriter{replica: g.replica, buf: make([]byte, 0, cdp.RegionSize)}
+	var block [cdp.BlockSize]byte
+	for _, k := range t.keys() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for i := range cdp.BlocksPerRegion {
+			if !t[k].has(i) {
+				continue
+			}
+			off := int64(k.r)*cdp.RegionSize + int64(i)*cdp.BlockSize
+			if err := v.ReadAt(k.disk, block[:], off); err != nil {
+				return err
+			}
+			if err := w.write(k.disk, block[:], off); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.flush(); err != nil {
+		return err
+	}
+	return g.replica.Sync()
+}
+
+// dropIdleFloors gives back the floors of blocks that have no write between
+// horizon and base any more. A floor too many is no harm, so it may be cut
+// short anywhere.
+func (g *Group) dropIdleFloors(ctx context.Context, t touched, st State) error {
+	r, err := g.store.Reader()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	u := g.store.Begin()
+	n := 0
+	commit := func() error {
+		g.drop.Lock()
+		defer g.drop.Unlock()
+		err := u.Commit()
+		g.gen.Add(1)
+		u, n = g.store.Begin(), 0
+		return err
+	}
+	for _, k := range t.keys() {
+		if err := ctx.Err(); err != nil {
+			break
+		}
+		var has [cdp.BlocksPerRegion]bool
+		zero, err := r.Floors(k.disk, k.r, &has)
+		if err != nil {
+			u.Discard()
+			return err
+		}
+		for i := range cdp.BlocksPerRegion {
+			b := cdp.Block(k.r)*cdp.BlocksPerRegion + cdp.Block(i)
+			if zero || !has[i] || !t[k].has(i) { // a zero floor stays until horizon passes
+				continue
+			}
+			newest, err := g.newestEntry(r, k.disk, b, st.Base)
+			if err != nil {
+				u.Discard()
+				return err
+			}
+			if newest <= st.Horizon {
+				newest = 0
+			}
+			if history.AfterLower(newest, st.Base) == history.DropFloor {
+				u.DropFloor(k.disk, b)
+				n++
+			}
+		}
+		if n >= g.cfg.ForgetRecords {
+			if err := commit(); err != nil {
+				return g.breakOn(err)
+			}
+		}
+	}
+	if err := commit(); err != nil {
+		return g.breakOn(err)
+	}
+	u.Discard()
+	return nil
+}
+
+// newestEntry is the seq of the newest write of a block at or below upTo, in
+// the store or the tail; 0 for none.
+func (g *Group) newestEntry(r Reader, disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq, error) {
+	var newest cdp.Seq
+	see := func(e history.Entry) bool { newest = max(newest, e.Seq); return false }
+	g.mu.RLock()
+	for _, t := range [...]*tail{g.active, g.flushing} {
+		if t != nil {
+			t.entries(disk, b, upTo, see)
+			t.wholesOf(disk, b.Region(), upTo, see)
+		}
+	}
+	g.mu.RUnlock()
+	if err := r.Entries(disk, b, upTo, see); err != nil {
+		return 0, err
+	}
+	return newest, r.Wholes(disk, b.Region(), upTo, func(s cdp.Seq) bool { newest = max(newest, s); return false })
+}
