@@ -1,0 +1,133 @@
+package capture
+
+import (
+	"context"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+)
+
+// Stream is a group's frames on the bus. One goroutine calls it. Its channels
+// never block whoever fills them for long: the group reads both all the time it
+// runs, but an adapter must not hold a lock while it sends.
+type Stream interface {
+	// Tail is the sequence of the stream's last message, 0 if it never had one,
+	// and that frame's header; nil when the message is gone.
+	Tail(ctx context.Context) (no cdp.FrameNo, last *frame.Header, err error)
+	// Publish sends f and does not wait. It expects f.No-1 to be the stream's
+	// last sequence. f's bytes are not used after it returned. An error means
+	// that f was not sent; else the outcome comes on Results.
+	Publish(f frame.Frame) error
+	// Results has one Result per Publish, in that order. Kinds of errors:
+	// Conflict, the stream's last sequence was another; Full; Transient. After
+	// an error the frames published behind it fail too, with any of these.
+	Results() <-chan Result
+	// Reset forgets what is outstanding: no Result of an earlier Publish comes
+	// any more. The frames may still reach the stream.
+	Reset()
+	// Durable tells how far the journal has the group on disk: cumulative, and
+	// only the newest matters, so older ones may be left out.
+	Durable() <-chan Durable
+	// Recreate replaces the stream by an empty one whose first message will
+	// have sequence first, so that Tail gives first-1.
+	Recreate(ctx context.Context, first cdp.FrameNo) error
+	// Close gives up the stream's resources.
+	Close() error
+}
+
+// Result is the outcome of a Publish: the stream has frame No, or Err.
+type Result struct {
+	No  cdp.FrameNo
+	Err error
+}
+
+// Durable: the journal has every frame up to No on disk, the newest of which
+// is of Epoch.
+type Durable struct {
+	Epoch cdp.Epoch
+	No    cdp.FrameNo
+}
+
+// Epochs gives out fencing numbers.
+type Epochs interface {
+	// Next is higher than every epoch given out for the group before, by this
+	// or any other capturer. Transient when it cannot be asked.
+	Next(ctx context.Context, group cdp.GroupID) (cdp.Epoch, error)
+}
+
+// Journal answers for the group's journal at the target.
+type Journal interface {
+	// Cursor is the newest frame that is durable: its number, hash, and last
+	// write; zeros for an empty journal. Transient when it cannot be reached.
+	Cursor(ctx context.Context, group cdp.GroupID) (no cdp.FrameNo, hash frame.Hash, head cdp.Seq, err error)
+}
+
+// Events hears of facts. Calls come from one goroutine per group, in order; a
+// slow listener loses some of them and delays nobody.
+type Events interface {
+	StateChanged(Change)
+	Progress(Progress)
+	// ListenerFailed: a guest's NBD client was refused or its listener failed.
+	ListenerFailed(group cdp.GroupID, err error)
+}
+
+// Change is a group's step from one state to another.
+type Change struct {
+	Group    cdp.GroupID
+	From, To State
+	Reason   string
+	At       time.Time
+}
+
+// Progress of a seed or resync, in bytes. Total can grow while it runs.
+type Progress struct {
+	Group       cdp.GroupID
+	State       State
+	Done, Total int64
+	At          time.Time
+}
+
+// Clock is the source's time.
+type Clock interface {
+	Now() time.Time
+	After(d time.Duration) <-chan time.Time
+}
+
+// Disk is what an inline export stands on, or a tap's reference. Calls may be
+// concurrent.
+type Disk interface {
+	// Size in bytes, a multiple of cdp.SectorSize; it does not change.
+	Size() int64
+	ReadAt(p []byte, off int64) error
+	WriteAt(p []byte, off int64) error
+	// Zero makes the range read as zeros; see ZeroFlags.
+	Zero(off, n int64, flags ZeroFlags) error
+	// Sync returns once every write that returned before is durable.
+	Sync() error
+	// Extents describes the disk from off, up to n bytes or less, at least one.
+	Extents(off, n int64) []Extent
+	Close() error
+}
+
+// Extent is a run of a disk. A hole reads as zeros.
+type Extent struct {
+	Length int64
+	Hole   bool
+}
+
+// ZeroFlags are those of pkg/nbd, for Disk.Zero.
+type ZeroFlags uint8
+
+const (
+	// NoHole: the range stays allocated.
+	NoHole ZeroFlags = 1 << iota
+	// Fast: fail with EOPNOTSUPP, having changed nothing, unless it is quick.
+	Fast
+)
+
+// SystemClock is the machine's clock.
+type SystemClock struct{}
+
+func (SystemClock) Now() time.Time                         { return time.Now() }
+func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

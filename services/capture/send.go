@@ -1,0 +1,258 @@
+package capture
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+)
+
+// Start attaches the group to its stream and sends until Close. Call it once.
+// No trouble of the bus ends it; being fenced ends the sending, not the guest
+// I/O.
+func (g *Group) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel = cancel
+	go g.run(ctx)
+}
+
+func (g *Group) run(ctx context.Context) {
+	defer close(g.done)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { g.herald(ctx) })
+	if g.job.Mode == Inline {
+		wg.Go(func() { g.copier(ctx) })
+	}
+	pause := g.cfg.RetryMin
+	for ctx.Err() == nil {
+		acked := g.mark().No
+		err := g.attach(ctx)
+		if err == nil {
+			err = g.send(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case cdp.Is(err, cdp.Fenced):
+			g.fence(err)
+			for ctx.Err() == nil {
+				g.wait(ctx, time.Hour)
+			}
+			return
+		}
+		g.trouble(err)
+		if g.mark().No > acked {
+			pause = g.cfg.RetryMin
+		}
+		g.wait(ctx, pause)
+		pause = min(2*pause, g.cfg.RetryMax)
+	}
+}
+
+// send publishes until the place in the stream is in doubt.
+func (g *Group) send(ctx context.Context) error {
+	pause := g.cfg.RetryMin
+	tick := g.deps.Clock.After(g.cfg.ProgressEvery)
+	asked := g.deps.Clock.Now() // the last answer, or the first question behind it
+	for ctx.Err() == nil {
+		f, ok, waiting := g.nextFrame()
+		var err error
+		if ok {
+			if !waiting {
+				asked = g.deps.Clock.Now()
+			}
+			if err = g.stream.Publish(f); err == nil {
+				g.mu.Lock()
+				g.sent++
+				g.mu.Unlock()
+				err = g.drainResults(&asked)
+			}
+		} else {
+			select {
+			case <-ctx.Done():
+			case <-g.wake:
+			case r := <-g.stream.Results():
+				asked = g.deps.Clock.Now()
+				err = g.result(r)
+			case d := <-g.stream.Durable():
+				g.hear(d)
+			case now := <-tick:
+				tick = g.deps.Clock.After(g.cfg.ProgressEvery)
+				g.turn()
+				g.report()
+				if waiting && now.Sub(asked) > g.cfg.AckTimeout {
+					err = cdp.Errorf(cdp.Transient, "publish", string(g.job.Group), "no answer in %v", g.cfg.AckTimeout)
+				}
+			}
+		}
+		switch {
+		case err == nil:
+			if ok {
+				pause = g.cfg.RetryMin
+			}
+		case cdp.Is(err, cdp.Transient), cdp.Is(err, cdp.Full):
+			g.goBack(ctx, err, pause)
+			pause = min(2*pause, g.cfg.RetryMax)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// drainResults hears what was answered while there is more to send.
+func (g *Group) drainResults(asked *time.Time) error {
+	for {
+		select {
+		case r := <-g.stream.Results():
+			*asked = g.deps.Clock.Now()
+			if err := g.result(r); err != nil {
+				return err
+			}
+		case d := <-g.stream.Durable():
+			g.hear(d)
+		default:
+			return nil
+		}
+	}
+}
+
+// goBack is go back N: everything behind the last acknowledged frame is sent
+// again, after a pause.
+func (g *Group) goBack(ctx context.Context, why error, pause time.Duration) {
+	g.trouble(why)
+	g.stream.Reset()
+	g.wait(ctx, pause)
+	g.mu.Lock()
+	g.sent = g.acked
+	g.mu.Unlock()
+}
+
+// nextFrame closes and seals what there is to send. ok is false when there is
+// nothing; then the sender is marked idle. waiting: answers are outstanding.
+func (g *Group) nextFrame() (f frame.Frame, ok, waiting bool) {
+	g.mu.Lock()
+	if open, n, full := g.win.Open(); open && n > 0 && g.state.accepts() &&
+		(full || g.sent == g.win.Closed() && int(g.sent-g.acked) < g.cfg.InFlight) {
+		g.win.End(g.flags(), g.now())
+	}
+	waiting = g.sent > g.acked
+	ord := g.sent + 1
+	if ord > g.win.Closed() {
+		g.idle = !waiting || int(g.sent-g.acked) < g.cfg.InFlight
+		g.mu.Unlock()
+		return f, false, waiting
+	}
+	sealed, no := g.sealed >= ord, g.number(ord)
+	g.mu.Unlock()
+
+	if sealed {
+		f, _ = g.win.Frame(ord)
+		return f, true, waiting
+	}
+	h := frame.Header{Epoch: g.epoch, No: no, First: g.tail.Last + 1, Prev: g.tail.Hash}
+	if g.extent {
+		h.Flags |= frame.ExtentStart
+	}
+	f = g.win.Seal(ord, h)
+	g.tail, g.extent = ref{f.No, f.Hash, f.Last()}, false
+	g.mu.Lock()
+	g.sealed = ord
+	g.mu.Unlock()
+	return f, true, waiting
+}
+
+// result takes the stream's answer.
+func (g *Group) result(r Result) error {
+	if r.Err != nil {
+		return cdp.Wrap(r.Err, "publish", string(g.job.Group))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ack(r.No)
+	return nil
+}
+
+// ack: the stream has every frame up to no. Call with mu held.
+func (g *Group) ack(no cdp.FrameNo) {
+	ord := g.acked + uint64(no-g.number(g.acked))
+	if no <= g.number(g.acked) || ord > g.sealed {
+		return
+	}
+	f, _ := g.win.Frame(ord)
+	g.acked, g.sent = ord, max(g.sent, ord)
+	m := g.book.Mark()
+	m.No, m.Hash, m.Last = f.No, f.Hash, f.Last()
+	g.book.SetMark(m)
+	if g.state == Overflow {
+		g.settle("the window has drained")
+	}
+	if g.state.copies() {
+		nudge(g.room)
+	}
+}
+
+// hear: the journal has what d says on disk.
+func (g *Group) hear(d Durable) {
+	g.mu.Lock()
+	if !g.why.attached || d.Epoch != g.epoch && d.No > g.base.No || d.No > g.number(g.sealed) {
+		g.mu.Unlock()
+		return
+	}
+	g.ack(d.No)
+	if back := int64(g.number(g.acked)) - int64(d.No); back >= 0 && int64(g.acked) > back {
+		g.win.Release(g.acked - uint64(back))
+	}
+	g.durable = max(g.durable, d.No)
+	g.mu.Unlock()
+	g.turn()
+}
+
+// turn forgets the older activity if all of it is durable, at most once in
+// ActivityEvery.
+func (g *Group) turn() {
+	now := g.deps.Clock.Now()
+	if g.durable < g.olderLast || now.Sub(g.swapped) < g.cfg.ActivityEvery {
+		return
+	}
+	g.swapped = now
+	g.book.ClearOlder() // no write touches it
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.book.Swap()
+	g.olderLast = g.number(g.win.Last())
+}
+
+// fence: another capturer has taken over.
+func (g *Group) fence(err error) {
+	g.stream.Reset()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.why.fenced = true
+	g.settle(err.Error())
+}
+
+func (g *Group) mark() (r ref) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m := g.book.Mark()
+	return ref{m.No, m.Hash, m.Last}
+}
+
+// wait pauses, and keeps what the journal says.
+func (g *Group) wait(ctx context.Context, d time.Duration) {
+	over := g.deps.Clock.After(d)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-over:
+			return
+		case d := <-g.stream.Durable():
+			g.hear(d)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Service captures any number of groups. Its methods may be called
+// concurrently.
+type Service struct {
+	cfg  Config
+	deps Deps
+
+	mu     sync.Mutex
+	closed bool
+	groups map[cdp.GroupID]*running
+}
+
+type running struct {
+	mu      sync.Mutex // one change of a group at a time
+	job     Job
+	g       *Group
+	servers *servers
+}
+
+// New makes a service; Invalid names the field that is wrong.
+func New(cfg Config, deps Deps) (*Service, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if deps.Stream == nil || deps.Epochs == nil || deps.Journal == nil {
+		return nil, cdp.Errorf(cdp.Invalid, "new capture service", "deps", "stream, epochs or journal is missing")
+	}
+	deps, err := deps.withDefaults()
+	return &Service{cfg: cfg, deps: deps, groups: map[cdp.GroupID]*running{}}, err
+}
+
+// Run keeps the service up until ctx ends, then stops every group: listeners
+// first, then each window drains within DrainTimeout.
+func (s *Service) Run(ctx context.Context) error {
+	<-ctx.Done()
+	s.mu.Lock()
+	s.closed = true
+	var ids []cdp.GroupID
+	for id := range s.groups {
+		ids = append(ids, id)
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(ids))
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		wg.Go(func() { errs[i] = s.Remove(context.WithoutCancel(ctx), id) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Apply starts to capture a group, or again with another job if it runs with a
+// different one. The same job again changes nothing. When it returned nil the
+// group's disks are served.
+func (s *Service) Apply(ctx context.Context, job Job) error {
+	if err := job.check(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return cdp.Errorf(cdp.Transient, "apply job", string(job.Group), "the service is stopping")
+	}
+	r := s.groups[job.Group]
+	if r == nil {
+		r = &running{}
+		s.groups[job.Group] = r
+	}
+	s.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.g != nil && sameJob(r.job, job) {
+		return nil
+	}
+	err := s.stop(ctx, r)
+	if err == nil {
+		err = s.start(r, job)
+	}
+	return cdp.Wrap(err, "apply job", string(job.Group))
+}
+
+// Remove stops capturing a group; its map and window stay for another Apply.
+// A group that does not run is no error.
+func (s *Service) Remove(ctx context.Context, id cdp.GroupID) error {
+	s.mu.Lock()
+	r := s.groups[id]
+	s.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return cdp.Wrap(s.stop(ctx, r), "remove job", string(id))
+}
+
+func (s *Service) start(r *running, job Job) error {
+	g, err := OpenGroup(job, s.cfg, s.deps)
+	if err != nil {
+		return err
+	}
+	srv, err := g.serve()
+	if err != nil {
+		return errors.Join(err, g.Close(context.Background()))
+	}
+	g.Start()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.job, r.g, r.servers = job, g, srv
+	return nil
+}
+
+func (s *Service) stop(ctx context.Context, r *running) error {
+	if r.g == nil {
+		return nil
+	}
+	r.servers.stop()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
+	defer cancel()
+	err := r.g.Close(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.g = nil
+	return err
+}
+
+// Group is the running group of that name; NotFound when there is none.
+func (s *Service) Group(id cdp.GroupID) (*Group, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.groups[id]; r != nil && r.g != nil {
+		return r.g, nil
+	}
+	return nil, cdp.Errorf(cdp.NotFound, "find group", string(id), "it is not captured here")
+}
+
+// Groups are the names of those that run.
+func (s *Service) Groups() (ids []cdp.GroupID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, r := range s.groups {
+		if r.g != nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func sameJob(a, b Job) bool {
+	return a.Group == b.Group && a.Mode == b.Mode && slices.Equal(a.Disks, b.Disks) &&
+		reflect.DeepEqual(a.Listen, b.Listen)
+}
