@@ -230,3 +230,59 @@ func TestFlushError(t *testing.T) {
 	release <- nil
 	must(t, <-res)
 }
+
+// TestFlushIsBesides checks that requests sent behind a flush do not wait for
+// it, also after a time in which the client waited for each answer.
+func TestFlushIsBesides(t *testing.T) {
+	m := newMemory(1 << 20)
+	r := newRig(t, Config{}, Export{Backend: m})
+	c := r.raw()
+	c.enter("")
+	for i := range uint64(3) {
+		c.write(req(cmdFlush, 0, i, 0, 0))
+		c.simpleReply()
+	}
+	entered, release := make(chan struct{}, 1), make(chan struct{})
+	m.mu.Lock()
+	m.flush = func() error { entered <- struct{}{}; <-release; return nil }
+	m.mu.Unlock()
+	c.write(req(cmdFlush, 0, 10, 0, 0), req(cmdCache, 0, 11, 0, 512))
+	if cookie, _ := c.simpleReply(); cookie != 11 {
+		t.Fatalf("reply %d came first", cookie)
+	}
+	<-entered
+	c.write(req(cmdCache, 0, 12, 0, 512))
+	if cookie, _ := c.simpleReply(); cookie != 12 {
+		t.Fatalf("reply %d came second", cookie)
+	}
+	close(release)
+	if cookie, e := c.simpleReply(); cookie != 10 || e != 0 {
+		t.Fatalf("reply %d, error %d came last", cookie, e)
+	}
+}
+
+// TestSolitude checks that a wrong guess is noticed and remembered.
+func TestSolitude(t *testing.T) {
+	m := newMemory(1 << 20)
+	r := newRig(t, Config{}, Export{Backend: m})
+	c := r.raw()
+	c.enter("")
+	entered, release := make(chan struct{}, 4), make(chan struct{}, 4)
+	m.mu.Lock()
+	m.flush = func() error { entered <- struct{}{}; <-release; return nil }
+	m.mu.Unlock()
+	c.write(req(cmdFlush, 0, 1, 0, 0))
+	<-entered
+	c.write(req(cmdCache, 0, 2, 0, 512)) // sent without waiting, found behind the flush
+	release <- struct{}{}
+	c.simpleReply()
+	c.simpleReply()
+	c.write(req(cmdFlush, 0, 3, 0, 0))
+	<-entered
+	c.write(req(cmdCache, 0, 4, 0, 512))
+	if cookie, _ := c.simpleReply(); cookie != 4 {
+		t.Fatalf("reply %d came first: the guess was not corrected", cookie)
+	}
+	release <- struct{}{}
+	c.simpleReply()
+}
