@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/telemetry"
 )
 
@@ -47,6 +48,7 @@ type Conn struct {
 	nc     *nats.Conn
 	tel    *telemetry.Telemetry
 	notify func(Notice)
+	checks *event.Schemas
 
 	mu sync.Mutex
 	js map[cdp.Site]jetstream.JetStream
@@ -61,7 +63,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, tel: cfg.Telemetry, notify: cfg.Notify, js: map[cdp.Site]jetstream.JetStream{}}
+	c := &Conn{site: cfg.Site, name: cfg.Name, tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas(), js: map[cdp.Site]jetstream.JetStream{}}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}
@@ -137,6 +139,9 @@ func (c *Conn) Site() cdp.Site { return c.site }
 
 // Connected reports whether the connection stands now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
+// source is the CloudEvents source of what this connection sends.
+func (c *Conn) source() string { return "/" + string(c.site) + "/" + c.name }
 
 // Flush waits until the server has taken all that was published.
 func (c *Conn) Flush(ctx context.Context) error {

@@ -1,87 +1,37 @@
-package bus
+package bus_test
 
 import (
 	"context"
 	"testing"
-	"time"
 
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 )
-
-func startSite(t testing.TB, cfg ServerConfig) *Server {
-	t.Helper()
-	if cfg.StoreDir == "" {
-		cfg.StoreDir = t.TempDir()
-	}
-	s, err := StartServer(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	return s
-}
-
-func connect(t testing.TB, s *Server, name string) *Conn {
-	t.Helper()
-	c, err := Connect(t.Context(), Config{Site: s.Site(), Name: name, Server: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
-
-// twoSites starts prod and dr, dr listening, joined.
-func twoSites(t testing.TB) (prod, dr *Server) {
-	t.Helper()
-	dr = startSite(t, ServerConfig{Site: "dr", LeafListen: "127.0.0.1:0"})
-	prod = startSite(t, ServerConfig{Site: "prod", LeafRemotes: []string{"nats-leaf://" + dr.LeafAddr()}})
-	eventually(t, "joined", func() bool { return prod.Joined() == 1 })
-	return prod, dr
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("not within 15s: %s", what)
-}
 
 type thing struct {
 	N int `json:"n"`
 }
 
+func open(t *testing.T, b *bus.Bucket[thing], err error) *bus.Bucket[thing] {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func TestBucketAcrossSites(t *testing.T) {
 	ctx := t.Context()
-	prod, dr := twoSites(t)
-	cp, cd := connect(t, prod, "capture"), connect(t, dr, "journal")
-	for _, f := range []func() error{
-		func() error { return EnsurePeer(ctx, cp, "dr") }, // before the peer has anything
-		func() error { return EnsureSite(ctx, cp) },
-		func() error { return EnsureSite(ctx, cd) },
-		func() error { return EnsurePeer(ctx, cd, "prod") },
-		func() error { return EnsureSite(ctx, cd) },
-		func() error { return EnsurePeer(ctx, cd, "prod") },
-	} {
-		if err := f(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	own, err := OpenBucket[thing](ctx, cd, "dr", BucketSpec, "job")
-	if err != nil {
-		t.Fatal(err)
-	}
-	far, err := OpenBucket[thing](ctx, cp, "dr", BucketSpec, "job")
-	if err != nil {
-		t.Fatal(err)
-	}
-	near, err := OpenPeerBucket[thing](ctx, cp, "dr", BucketSpec, "job")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := bustest.Start(t)
+	cp, cd := s.Connect("prod", "console"), s.Connect("dr", "console")
+	b, err := bus.OpenBucket[thing](ctx, cd, "dr", bus.BucketSpec, "job")
+	own := open(t, b, err)
+	b, err = bus.OpenBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	far := open(t, b, err)
+	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	near := open(t, b, err)
+
 	if _, err := own.Get(ctx, "vm1"); !cdp.Is(err, cdp.NotFound) {
 		t.Fatalf("got %v", err)
 	}
@@ -98,15 +48,29 @@ func TestBucketAcrossSites(t *testing.T) {
 	if _, err := own.Update(ctx, "vm1", thing{3}, rev-1); !cdp.Is(err, cdp.Conflict) {
 		t.Fatalf("got %v", err)
 	}
-	eventually(t, "mirrored", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 2 })
+	bustest.Eventually(t, "mirrored", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 2 })
+
+	// With the link down the mirror still answers, and what is far does not.
+	s.Link.Cut()
+	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
+	if e, err := near.Get(ctx, "vm1"); err != nil || e.Value.N != 2 {
+		t.Fatal(e, err)
+	}
+	if _, err := far.Put(ctx, "vm1", thing{9}); !cdp.Is(err, cdp.Transient) {
+		t.Fatalf("got %v", err)
+	}
+	if rev, err = own.Update(ctx, "vm1", thing{4}, rev); err != nil {
+		t.Fatal(err)
+	}
+	s.Link.Heal()
+	bustest.Eventually(t, "caught up", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 4 })
 
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	synced := make(chan int, 1)
-	seen := 0
+	seen, synced := 0, make(chan int, 1)
 	done := make(chan error, 1)
 	go func() {
-		done <- near.Watch(wctx, func() { synced <- seen }, func(e Entry[thing]) error {
+		done <- near.Watch(wctx, func() { synced <- seen }, func(e bus.Entry[thing]) error {
 			seen++
 			if e.Deleted {
 				cancel()
@@ -120,13 +84,37 @@ func TestBucketAcrossSites(t *testing.T) {
 	if keys, err := near.Keys(ctx); err != nil || len(keys) != 1 || keys[0] != "vm1" {
 		t.Fatal(keys, err)
 	}
+	if err := own.Delete(ctx, "vm1", rev-1); !cdp.Is(err, cdp.Conflict) {
+		t.Fatalf("got %v", err)
+	}
 	if err := own.Delete(ctx, "vm1", rev); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != context.Canceled {
+	if err := <-done; err != context.Canceled || seen != 2 {
+		t.Fatal(seen, err)
+	}
+}
+
+func TestEnsureIsRepeatableAndNeedsNoPeer(t *testing.T) {
+	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Site: "prod", StoreDir: t.TempDir()})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if seen != 2 {
-		t.Fatal(seen)
+	t.Cleanup(s.Close)
+	c, err := bus.Connect(t.Context(), bus.Config{Site: "prod", Name: "setup", Server: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for range 2 {
+		if err := bus.EnsurePeer(t.Context(), c, "dr"); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.EnsureSite(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bus.EnsurePeer(t.Context(), c, "prod"); !cdp.Is(err, cdp.Invalid) {
+		t.Fatal(err)
 	}
 }
