@@ -31,7 +31,7 @@ func TestEveryPointReadsBackWhateverHappens(t *testing.T) {
 			continue
 		}
 		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
-		if err := life(rng, false); err != nil {
+		if err := life(rng, inMemory, false); err != nil {
 			t.Fatalf("history %d (-seed %d -only %d): %v", i, *seed, i, err)
 		}
 	}
@@ -42,7 +42,7 @@ func TestALostWriteIsFoundOut(t *testing.T) {
 	found := 0
 	for i := range 60 {
 		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
-		if life(rng, true) != nil {
+		if life(rng, inMemory, true) != nil {
 			found++
 		}
 	}
@@ -52,43 +52,68 @@ func TestALostWriteIsFoundOut(t *testing.T) {
 	t.Logf("found out in %d of 60 histories", found)
 }
 
-var errPower = errors.New("power failed")
+// world is where a journal lives: its store and replica, which a crash leaves
+// with what was durable and some of what was not.
+type world interface {
+	store() (vault.Store, error)
+	replica() *vaulttest.MemReplica
+	crash(rng *rand.Rand) error
+	close() error
+}
 
-func life(rng *rand.Rand, lossy bool) error {
+type memWorld struct {
+	s *vaulttest.MemStore
+	r *vaulttest.MemReplica
+}
+
+func (w memWorld) store() (vault.Store, error)    { return w.s, nil }
+func (w memWorld) replica() *vaulttest.MemReplica { return w.r }
+func (w memWorld) close() error                   { return nil }
+func (w memWorld) crash(rng *rand.Rand) error {
+	w.r.Crash(func() bool { return rng.IntN(2) == 0 })
+	return nil
+}
+
+func inMemory(disks []cdp.Disk) (world, error) {
+	return memWorld{vaulttest.NewMemStore(), vaulttest.NewMemReplica(disks)}, nil
+}
+
+func life(rng *rand.Rand, makeWorld func([]cdp.Disk) (world, error), lossy bool) (result error) {
 	ctx := context.Background()
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: 2*cdp.RegionSize + 3*cdp.SectorSize}, {ID: 1, Name: "b", Size: cdp.RegionSize}}
 	m := vaulttest.NewModel(disks)
-	store, replica := vaulttest.NewMemStore(), vaulttest.NewMemReplica(disks)
-	cfg := vault.Config{TailEntries: 4 + rng.IntN(40), StepBytes: 1 << (12 + rng.IntN(8)), ForgetRecords: 1 + rng.IntN(30)}
-	fuse := -1 // commits until the power fails
-	blow := func(string) error {
-		if fuse--; fuse == 0 {
-			return errPower
-		}
-		if fuse < 0 && fuse > -50 {
-			return errPower // nothing more is done until the restart
-		}
-		return nil
+	w, err := makeWorld(disks)
+	if err != nil {
+		return err
 	}
+	fuse := &vaulttest.Fuse{}
+	w.replica().Before = fuse.Blow
+	cfg := vault.Config{TailEntries: 4 + rng.IntN(40), StepBytes: 1 << (12 + rng.IntN(8)), ForgetRecords: 1 + rng.IntN(30)}
 	var g *vault.Group
 	open := func() error {
-		fuse = -100
-		store.Before, replica.Before = nil, nil
-		var err error
-		g, err = vault.Open(ctx, disks, store, replica, cfg)
-		store.Before, replica.Before = blow, blow
+		fuse.Mend()
+		s, err := w.store()
+		if err != nil {
+			return err
+		}
+		g, err = vault.Open(ctx, disks, vaulttest.Fused{Store: s, Fuse: fuse}, w.replica(), cfg)
 		return err
 	}
 	if err := open(); err != nil {
 		return err
 	}
-	defer func() { g.Close() }()
+	defer func() {
+		g.Close()
+		if err := w.close(); result == nil {
+			result = err
+		}
+	}()
 	acked := cdp.FrameNo(0)
 	forgets := rng.IntN(3) == 0 // a roll-forward journal
 	for step := range 25 {
 		before := g.Bounds()
 		if rng.IntN(4) == 0 {
-			fuse = 1 + rng.IntN(6)
+			fuse.Light(1+rng.IntN(6), rng.IntN(2) == 0)
 		}
 		var err error
 		what := ""
@@ -113,19 +138,21 @@ func life(rng *rand.Rand, lossy bool) error {
 			err = g.Retain(ctx, before.Horizon+cdp.Seq(rng.Uint64N(uint64(before.Base-before.Horizon)+1)))
 		case 5:
 			what = "crash"
-			err = errPower
+			err = vaulttest.ErrPower
 		}
-		if err != nil && !errors.Is(err, errPower) {
+		if err != nil && !errors.Is(err, vaulttest.ErrPower) {
 			return fmt.Errorf("step %d, %s with %v: %w", step, what, before, err)
 		}
 		if err != nil {
 			g.Close()
-			replica.Crash(func() bool { return rng.IntN(2) == 0 })
+			if err := w.crash(rng); err != nil {
+				return fmt.Errorf("step %d, crash: %w", step, err)
+			}
 			if err := open(); err != nil {
 				return fmt.Errorf("step %d, open after %s: %w", step, what, err)
 			}
 		}
-		fuse = -100
+		fuse.Mend()
 		if g.Stored().No < acked {
 			return fmt.Errorf("step %d, %s: frame %d was acknowledged, the journal ends at %d", step, what, acked, g.Stored().No)
 		}

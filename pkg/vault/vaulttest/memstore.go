@@ -20,9 +20,6 @@ import (
 type MemStore struct {
 	mu sync.Mutex
 	d  memData
-	// Before is called before each commit with what it is; an error from it
-	// makes the commit fail and nothing of it is kept: a crash at that moment.
-	Before func(what string) error
 }
 
 type memKey struct {
@@ -48,13 +45,6 @@ func NewMemStore() *MemStore {
 }
 
 var _ vault.Store = (*MemStore)(nil)
-
-func (m *MemStore) before(what string) error {
-	if m.Before != nil {
-		return m.Before(what)
-	}
-	return nil
-}
 
 func (m *MemStore) Load() (vault.Loaded, error) {
 	m.mu.Lock()
@@ -91,9 +81,6 @@ func (m *MemStore) Prepare(frames []frame.Frame) (vault.Pending, error) {
 func (p *memPending) Commit() error {
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
-	if err := p.m.before("frames"); err != nil {
-		return err
-	}
 	maps.Copy(p.m.d.frames, p.frames)
 	return nil
 }
@@ -141,9 +128,6 @@ func (m *MemStore) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 func (m *MemStore) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.before("index"); err != nil {
-		return err
-	}
 	for _, e := range entries {
 		if e.Whole {
 			k := memKey{e.Disk, uint64(e.Region)}
@@ -278,9 +262,6 @@ func (u *memUpdate) Discard()                 {}
 func (u *memUpdate) Commit() error {
 	u.m.mu.Lock()
 	defer u.m.mu.Unlock()
-	if err := u.m.before("update"); err != nil {
-		return err
-	}
 	for _, op := range u.ops {
 		op(&u.m.d)
 	}

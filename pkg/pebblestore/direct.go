@@ -1,0 +1,133 @@
+package pebblestore
+
+import (
+	"os"
+	"path/filepath"
+	"unsafe"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// directChunk is written at once, in bytes; two chunks are under way, so that
+// the next is filled while one is being written.
+const directChunk = 1 << 20
+
+// aligned is memory that may be handed to the disk directly.
+func aligned(n int) []byte {
+	const page = 4096
+	b := make([]byte, n+page)
+	skip := (page - int(uintptr(unsafe.Pointer(&b[0]))%page)) % page
+	return b[skip : skip+n : skip+n]
+}
+
+// probeDirect finds out whether files in dir can be written past the page
+// cache.
+func probeDirect(dir string) bool {
+	path := filepath.Join(dir, bulkPrefix+"probe")
+	defer os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|unix.O_DIRECT, 0o600)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = f.WriteAt(aligned(4096), 0)
+	return err == nil
+}
+
+// directFile is a write-only file past the page cache, for tables that will be
+// read much later, if ever. Only what a table's writer uses is there.
+type directFile struct {
+	vfs.File // nil: whatever else is called is a defect and panics
+	f        *os.File
+	path     string
+	buf      []byte // the chunk being filled
+	off      int64  // where it goes
+	free     chan []byte
+	full     chan []byte
+	written  chan error // closed by the writer, with its error before
+}
+
+func createDirect(path string) (vfs.File, error) {
+	os.Remove(path)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL|unix.O_DIRECT, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	d := &directFile{f: f, path: path, free: make(chan []byte, 2), full: make(chan []byte, 2), written: make(chan error, 1)}
+	d.free <- aligned(directChunk)
+	d.buf = aligned(directChunk)[:0]
+	go d.write(d.full)
+	return d, nil
+}
+
+// write writes full chunks in order until full is closed.
+func (d *directFile) write(full <-chan []byte) {
+	var off int64
+	var err error
+	for b := range full {
+		if err == nil {
+			_, err = d.f.WriteAt(b, off)
+		}
+		off += int64(len(b))
+		d.free <- b[:0]
+	}
+	d.written <- err
+}
+
+func (d *directFile) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		m := copy(d.buf[len(d.buf):cap(d.buf)], p)
+		d.buf, p = d.buf[:len(d.buf)+m], p[m:]
+		if len(d.buf) == cap(d.buf) {
+			d.full <- d.buf
+			d.off += int64(len(d.buf))
+			d.buf = <-d.free
+		}
+	}
+	return n, nil
+}
+
+// finish writes the rest, padded to whole pages, and cuts the padding off.
+func (d *directFile) finish() error {
+	if d.full == nil {
+		return nil
+	}
+	close(d.full)
+	d.full = nil
+	err := <-d.written
+	if n := len(d.buf); n > 0 && err == nil {
+		b := d.buf[:(n+4095)&^4095]
+		clear(b[n:])
+		if _, err = d.f.WriteAt(b, d.off); err == nil {
+			err = d.f.Truncate(d.off + int64(n))
+		}
+		d.off += int64(n)
+	}
+	return err
+}
+
+// Sync ends the file: nothing can be written after it.
+func (d *directFile) Sync() error {
+	err := d.finish()
+	if e := d.f.Sync(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func (d *directFile) Close() error {
+	err := d.finish()
+	if e := d.f.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func (d *directFile) SyncData() error                { return d.Sync() }
+func (d *directFile) SyncTo(int64) (bool, error)     { return false, nil }
+func (d *directFile) Prefetch(int64, int64) error    { return nil }
+func (d *directFile) Preallocate(int64, int64) error { return nil }
+func (d *directFile) Fd() uintptr                    { return vfs.InvalidFd }
+func (d *directFile) Stat() (vfs.FileInfo, error)    { return vfs.Default.Stat(d.path) }

@@ -1,0 +1,31 @@
+// Package pebblestore keeps the journals of a transporter in one Pebble
+// database: it is the vault.Store that is used for real. It knows bytes, keys
+// and durability, and nothing of what they mean.
+//
+// # Keys
+//
+// Integers in keys are big endian; all keys of a group begin with its number:
+//
+//	u32 group  'f' u64 frame u16 part    part 0: header and table of the frame;
+//	                                     part k: bytes (k-1)*16 KiB on of its payload
+//	u32 group  'i' u16 disk u48 block ^u64 seq    index: u64 frame, u32 offset, u8 mask, u8 zero
+//	u32 group  'j' u16 disk u48 region ^u64 seq   index of whole-region zeros: empty
+//	u32 group  'k'                       u64: every frame up to here is in the index
+//	u32 group  'o' u16 disk u48 block    floor of a block: its content, or empty for zeros
+//	u32 group  'p' u64 frame             recovery point: JSON
+//	u32 group  'r' u16 disk u48 region   zero floor of a region: empty
+//	u32 group  's'                       state: JSON
+//	u32 0      'g' name                  a group: JSON
+//
+// There is no cursor: the largest 'f' key is the newest frame, so a frame and
+// the fact that it is stored are one and the same write, and a frame that comes
+// again finds itself there.
+//
+// # How frames become durable
+//
+// Little at a time goes through the write-ahead log, one batch with one sync.
+// Much at a time (BulkBytes) is written as a finished sorted table, past the
+// page cache where the disk allows it, and linked into the database, so that
+// every byte is written once. Either way a batch is there as a whole or not at
+// all, and batches get there in their order.
+package pebblestore

@@ -1,0 +1,165 @@
+package pebblestore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/vault"
+)
+
+// Prepare begins to store frames.
+func (g *Group) Prepare(frames []frame.Frame) (vault.Pending, error) {
+	size := 0
+	for _, f := range frames {
+		size += len(f.Bytes())
+	}
+	if size >= g.d.cfg.BulkBytes {
+		return g.prepareTable(frames)
+	}
+	return g.prepareBatch(frames, size)
+}
+
+// rows calls fn for the rows of a frame in the order of their keys. The key is
+// valid during the call; the value comes in two pieces.
+func (g *Group) rows(f frame.Frame, fn func(k, v1, v2 []byte) error) error {
+	var kb [32]byte
+	if err := fn(g.frameKey(kb[:0], f.No, 0), f.HeaderBytes(), f.TableBytes()); err != nil {
+		return err
+	}
+	p := f.Payload()
+	for part := uint16(1); len(p) > 0; part++ {
+		n := min(len(p), pieceSize)
+		if err := fn(g.frameKey(kb[:0], f.No, part), p[:n], nil); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
+type pendingBatch struct{ b *pebble.Batch }
+
+func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, error) {
+	b := g.d.db.NewBatchWithSize(size + size/64 + 1024)
+	for _, f := range frames {
+		if err := g.rows(f, func(k, v1, v2 []byte) error {
+			op := b.SetDeferred(len(k), len(v1)+len(v2))
+			copy(op.Key, k)
+			copy(op.Value[copy(op.Value, v1):], v2)
+			return op.Finish()
+		}); err != nil {
+			b.Close()
+			return nil, failed("store frames", err)
+		}
+	}
+	return pendingBatch{b}, nil
+}
+
+func (p pendingBatch) Commit() error {
+	err := p.b.Commit(pebble.Sync)
+	if e := p.b.Close(); err == nil {
+		err = e
+	}
+	return failed("store frames", err)
+}
+
+func (p pendingBatch) Abort() { p.b.Close() }
+
+type pendingTable struct {
+	d    *DB
+	w    *sstable.Writer
+	path string
+}
+
+// newTable begins a sorted table that will be linked into the database.
+func (d *DB) newTable() (*pendingTable, error) {
+	path := d.cfg.FS.PathJoin(d.dir, fmt.Sprintf("%s%06d.sst", bulkPrefix, d.bulkNo.Add(1)))
+	var f vfs.File
+	var err error
+	if d.direct {
+		f, err = createDirect(path)
+	} else {
+		f, err = d.cfg.FS.Create(path, vfs.WriteCategoryUnspecified)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), d.opts.MakeWriterOptions(6, d.db.TableFormat()))
+	return &pendingTable{d, w, path}, nil
+}
+
+func (g *Group) prepareTable(frames []frame.Frame) (vault.Pending, error) {
+	p, err := g.d.newTable()
+	if err != nil {
+		return nil, failed("store frames", err)
+	}
+	var v []byte
+	for _, f := range frames {
+		if err := g.rows(f, func(k, v1, v2 []byte) error {
+			if v2 != nil {
+				v = append(append(v[:0], v1...), v2...)
+				v1 = v
+			}
+			return p.w.Set(k, v1)
+		}); err != nil {
+			p.Abort()
+			return nil, failed("store frames", err)
+		}
+	}
+	return p, nil
+}
+
+func (p *pendingTable) Commit() error {
+	if err := p.w.Close(); err != nil {
+		p.d.cfg.FS.Remove(p.path)
+		return failed("store table", err)
+	}
+	return failed("store table", p.d.db.Ingest(context.Background(), []string{p.path}))
+}
+
+func (p *pendingTable) Abort() {
+	p.w.Close()
+	p.d.cfg.FS.Remove(p.path)
+}
+
+// AddIndex adds sorted entries and moves the mark of what is indexed.
+func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
+	p, err := g.d.newTable()
+	if err != nil {
+		return failed("store index", err)
+	}
+	var k []byte
+	var v [14]byte
+	for _, e := range entries {
+		if e.Whole {
+			k = g.seqKey(k, kindWhole, e.Disk, uint64(e.Region), e.Seq)
+			err = p.w.Set(k, nil)
+		} else {
+			k = g.seqKey(k, kindIndex, e.Disk, uint64(e.Block), e.Seq)
+			be.PutUint64(v[0:], uint64(e.Place.Frame))
+			be.PutUint32(v[8:], e.Place.Off)
+			v[12], v[13] = byte(e.Mask), 0
+			if e.Place.Zero {
+				v[13] = 1
+			}
+			err = p.w.Set(k, v[:])
+		}
+		if err != nil {
+			p.Abort()
+			return failed("store index", err)
+		}
+	}
+	be.PutUint64(v[:8], uint64(upTo))
+	if err := p.w.Set(g.key(k, kindIndexed), v[:8]); err != nil {
+		p.Abort()
+		return failed("store index", err)
+	}
+	return p.Commit()
+}

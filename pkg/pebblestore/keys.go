@@ -1,0 +1,53 @@
+package pebblestore
+
+import (
+	"encoding/binary"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+var be = binary.BigEndian
+
+const (
+	kindFrame   = 'f'
+	kindIndex   = 'i'
+	kindWhole   = 'j'
+	kindIndexed = 'k'
+	kindFloor   = 'o'
+	kindPoint   = 'p'
+	kindZero    = 'r'
+	kindState   = 's'
+	kindGroup   = 'g'
+
+	pieceSize = 16 << 10
+)
+
+func (g *Group) key(dst []byte, kind byte) []byte {
+	return append(be.AppendUint32(dst[:0], g.num), kind)
+}
+
+func (g *Group) frameKey(dst []byte, no cdp.FrameNo, part uint16) []byte {
+	return be.AppendUint16(be.AppendUint64(g.key(dst, kindFrame), uint64(no)), part)
+}
+
+func frameOfKey(k []byte) (cdp.FrameNo, uint16) {
+	return cdp.FrameNo(be.Uint64(k[5:])), be.Uint16(k[13:])
+}
+
+// placeKey is the key of a block or a region, without a seq.
+func (g *Group) placeKey(dst []byte, kind byte, disk cdp.DiskID, n uint64) []byte {
+	dst = be.AppendUint16(g.key(dst, kind), uint16(disk))
+	return append(dst, byte(n>>40), byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
+}
+
+const placeKeyLen = 5 + 2 + 6
+
+func placeOfKey(k []byte) uint64 {
+	return uint64(be.Uint16(k[7:]))<<32 | uint64(be.Uint32(k[9:]))
+}
+
+func (g *Group) seqKey(dst []byte, kind byte, disk cdp.DiskID, n uint64, s cdp.Seq) []byte {
+	return be.AppendUint64(g.placeKey(dst, kind, disk, n), ^uint64(s))
+}
+
+func seqOfKey(k []byte) cdp.Seq { return cdp.Seq(^be.Uint64(k[placeKeyLen:])) }

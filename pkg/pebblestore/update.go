@@ -1,0 +1,103 @@
+package pebblestore
+
+import (
+	"encoding/json"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vault"
+)
+
+// update collects changes in one batch.
+type update struct {
+	g   *Group
+	b   *pebble.Batch
+	k   []byte
+	err error
+}
+
+var _ vault.Update = (*update)(nil)
+
+// Begin starts a set of changes.
+func (g *Group) Begin() vault.Update { return &update{g: g, b: g.d.db.NewBatch()} }
+
+func (u *update) note(err error) {
+	if u.err == nil {
+		u.err = err
+	}
+}
+
+func (u *update) json(k []byte, v any) {
+	raw, err := json.Marshal(v)
+	u.note(err)
+	u.note(u.b.Set(k, raw, nil))
+}
+
+func (u *update) SetState(s vault.State) { u.json(u.g.key(u.k, kindState), s) }
+
+func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
+	u.k = u.g.placeKey(u.k, kindFloor, disk, uint64(b))
+	if allZero(p) {
+		p = nil
+	}
+	u.note(u.b.Set(u.k, p, nil))
+}
+
+func (u *update) del(k []byte) { u.k = k; u.note(u.b.Delete(k, nil)) }
+
+func (u *update) DropFloor(disk cdp.DiskID, b cdp.Block) {
+	u.del(u.g.placeKey(u.k, kindFloor, disk, uint64(b)))
+}
+
+func (u *update) PutZeroFloor(disk cdp.DiskID, r cdp.Region) {
+	u.k = u.g.placeKey(u.k, kindZero, disk, uint64(r))
+	u.note(u.b.Set(u.k, nil, nil))
+}
+
+func (u *update) DropZeroFloor(disk cdp.DiskID, r cdp.Region) {
+	u.del(u.g.placeKey(u.k, kindZero, disk, uint64(r)))
+}
+
+func (u *update) DropEntry(disk cdp.DiskID, b cdp.Block, s cdp.Seq) {
+	u.del(u.g.seqKey(u.k, kindIndex, disk, uint64(b), s))
+}
+
+func (u *update) DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq) {
+	u.del(u.g.seqKey(u.k, kindWhole, disk, uint64(r), s))
+}
+
+func (u *update) DropFrames(no cdp.FrameNo) {
+	if no > 0 {
+		u.note(u.b.DeleteRange(u.g.frameKey(nil, 0, 0), u.g.frameKey(nil, no, 0), nil))
+	}
+}
+
+func (u *update) PutPoint(p cdp.Point) {
+	u.json(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(p.Frame)), p)
+}
+
+func (u *update) DropPoint(no cdp.FrameNo) {
+	u.del(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(no)))
+}
+
+func (u *update) Bytes() int { return u.b.Len() }
+
+func (u *update) Commit() error {
+	defer u.b.Close()
+	if u.err != nil {
+		return failed("change journal", u.err)
+	}
+	return failed("change journal", u.b.Commit(pebble.Sync))
+}
+
+func (u *update) Discard() { u.b.Close() }
+
+func allZero(p []byte) bool {
+	for _, x := range p {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
+}
