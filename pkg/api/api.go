@@ -1,0 +1,219 @@
+// Package api is what Tidemark's services ask each other: the requests and
+// answers of tidemark.api.v1.<site>.<service>.<endpoint>. It holds shapes and
+// nothing that does anything; package bus carries them as JSON.
+package api
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Journal endpoints, served by the journal service at the target site. Each is
+// idempotent: asked again with the same input it gives the same result.
+const (
+	JournalStatus    = "status"     // GroupRequest (empty group: all) -> StatusReply
+	JournalPoints    = "points"     // GroupRequest -> PointsReply
+	JournalResolve   = "resolve"    // ResolveRequest -> Resolved
+	JournalCursor    = "cursor"     // GroupRequest -> Cursor
+	JournalOpen      = "open"       // OpenRequest -> Export
+	JournalClose     = "close"      // CloseRequest -> Empty
+	JournalExports   = "exports"    // GroupRequest -> ExportsReply
+	JournalHalt      = "halt"       // RunRequest -> cdp.Bounds: takes no more writes; survives restarts
+	JournalResume    = "resume"     // RunRequest -> cdp.Bounds: takes writes again
+	JournalMoveBase  = "move-base"  // MoveRequest -> MoveReply: starts or goes on; ask again until Done
+	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: writes an export's scratch into the replica; ask again until Done
+	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on
+	JournalEditPoint = "edit-point" // EditPointRequest -> cdp.Point
+)
+
+// Capture endpoints, served by the capture service at the source site.
+const (
+	CaptureStatus = "status" // GroupRequest (empty group: all) -> CaptureStatusReply
+	CaptureClock  = "clock"  // ClockRequest -> ClockReply
+	CaptureDrain  = "drain"  // GroupRequest -> DrainReply: seals what is open; last frame for a planned failover
+)
+
+// Empty is no answer but that it is done.
+type Empty struct{}
+
+// GroupRequest names a group; it has the name of its job.
+type GroupRequest struct {
+	Group cdp.GroupID `json:"group,omitempty"`
+}
+
+// GroupStatus is what the journal knows of a group.
+type GroupStatus struct {
+	Group  cdp.GroupID `json:"group"`
+	State  string      `json:"state"` // empty, receiving, waiting (nothing comes), link-down, halted, sealed, failed, full
+	Reason string      `json:"reason,omitempty"`
+	Mode   string      `json:"mode"`
+	Bounds cdp.Bounds  `json:"bounds"`
+	Frame  cdp.FrameNo `json:"frame"` // the newest durable one
+	Epoch  cdp.Epoch   `json:"epoch"`
+	// Received is when the newest frame became durable, on the target's clock;
+	// Sealed is its source time. Zero for an empty journal.
+	Received time.Time `json:"received"`
+	Sealed   time.Time `json:"sealed"`
+	// Consistent is whether history is complete at head: no seed or resync is
+	// under way.
+	Consistent bool       `json:"consistent"`
+	Newest     *cdp.Point `json:"newest,omitempty"` // the newest recovery point
+	Oldest     *cdp.Point `json:"oldest,omitempty"`
+	Points     int        `json:"points"`
+	Bytes      int64      `json:"bytes"` // of history on disk
+	Limit      int64      `json:"limit"` // 0: none
+	FreeBytes  int64      `json:"freeBytes"`
+	// ClockOffset is target minus source clock, ClockBound its greatest error;
+	// ClockBound 0 means not measured yet.
+	ClockOffset time.Duration `json:"clockOffsetNanos"`
+	ClockBound  time.Duration `json:"clockBoundNanos"`
+	Disks       []cdp.Disk    `json:"disks"`
+}
+
+// StatusReply answers JournalStatus.
+type StatusReply struct {
+	Groups []GroupStatus `json:"groups"`
+}
+
+// PointsReply answers JournalPoints, oldest point first.
+type PointsReply struct {
+	Bounds cdp.Bounds  `json:"bounds"`
+	Points []cdp.Point `json:"points"`
+}
+
+// ResolveRequest asks for what a person meant: exactly one of Point (p123,
+// latest, seq:456, or a tag) and At.
+type ResolveRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Point string      `json:"point,omitempty"`
+	At    *time.Time  `json:"at,omitempty"`
+}
+
+// Resolved is a seq the group can be brought to.
+type Resolved struct {
+	Seq   cdp.Seq       `json:"seq"`
+	Time  time.Time     `json:"time"`
+	Bound time.Duration `json:"boundNanos"`
+	Point *cdp.Point    `json:"point,omitempty"` // if it is one
+}
+
+// Cursor is where a capturer goes on.
+type Cursor struct {
+	Frame cdp.FrameNo `json:"frame"`
+	Hash  []byte      `json:"hash,omitempty"` // 32 bytes; absent for an empty journal
+	Head  cdp.Seq     `json:"head"`
+	Epoch cdp.Epoch   `json:"epoch"`
+}
+
+// OpenRequest opens the group's disks at Seq as NBD exports. ID makes it
+// idempotent; the exports and, with Scratch, what was written to them survive a
+// restart of the journal until Close.
+type OpenRequest struct {
+	Group   cdp.GroupID `json:"group"`
+	ID      string      `json:"id"` // a name: cdp.NameRule
+	Seq     cdp.Seq     `json:"seq"`
+	Scratch bool        `json:"scratch"`          // writable, into an overlay; else read-only
+	Listen  string      `json:"listen,omitempty"` // unix path or host:port; default a unix socket in the journal's directory
+	Purpose string      `json:"purpose"`          // export, test, production
+}
+
+// CloseRequest closes exports and throws their scratch away.
+type CloseRequest struct {
+	Group cdp.GroupID `json:"group"`
+	ID    string      `json:"id"`
+}
+
+// Export is an open view of a group.
+type Export struct {
+	ID      string       `json:"id"`
+	Group   cdp.GroupID  `json:"group"`
+	Seq     cdp.Seq      `json:"seq"`
+	Scratch bool         `json:"scratch"`
+	Purpose string       `json:"purpose"`
+	Disks   []ExportDisk `json:"disks"`
+}
+
+// ExportDisk is one disk of an export.
+type ExportDisk struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+	URI  string `json:"uri"` // nbd+unix:///name?socket=... or nbd://host:port/name
+	// Written is how many bytes of scratch the disk has.
+	Written int64 `json:"written"`
+}
+
+// ExportsReply answers JournalExports.
+type ExportsReply struct {
+	Exports []Export `json:"exports"`
+}
+
+// RunRequest is a step of a failover run.
+type RunRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"`
+}
+
+// MoveRequest brings the replica to Seq.
+type MoveRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"`
+	Seq   cdp.Seq     `json:"seq"`
+}
+
+// MoveReply tells how far a move is.
+type MoveReply struct {
+	Done   bool       `json:"done"`
+	Bounds cdp.Bounds `json:"bounds"`
+	Moved  int64      `json:"moved"` // of Total, in the move's own unit
+	Total  int64      `json:"total"`
+}
+
+// SealReply answers JournalSeal: the disks are plain images now.
+type SealReply struct {
+	Paths []string `json:"paths"`
+}
+
+// EditPointRequest changes a point. Nil fields stay as they are.
+type EditPointRequest struct {
+	Group  cdp.GroupID `json:"group"`
+	Point  string      `json:"point"`
+	Tags   *[]string   `json:"tags,omitempty"`
+	Pinned *bool       `json:"pinned,omitempty"`
+	Delete bool        `json:"delete,omitempty"`
+}
+
+// CaptureStatusReply answers CaptureStatus.
+type CaptureStatusReply struct {
+	Groups []CaptureGroup `json:"groups"`
+}
+
+// CaptureGroup is what capture knows of a group.
+type CaptureGroup struct {
+	Group    cdp.GroupID `json:"group"`
+	State    string      `json:"state"`
+	Reason   string      `json:"reason,omitempty"`
+	Seq      cdp.Seq     `json:"seq"`
+	Durable  cdp.FrameNo `json:"durable"`
+	InFlight int         `json:"inFlight"` // frames not durable yet
+	Dirty    int64       `json:"dirtyBytes"`
+	Exports  []string    `json:"exports"` // NBD URIs to write to
+}
+
+// DrainReply answers CaptureDrain: once Frame is durable nothing is missing.
+type DrainReply struct {
+	Frame cdp.FrameNo `json:"frame"`
+	Seq   cdp.Seq     `json:"seq"`
+}
+
+// ClockRequest and ClockReply are the four timestamps of an offset measurement:
+// the asker adds its own times of sending and receiving.
+type ClockRequest struct {
+	Sent int64 `json:"sent"` // ns since 1970, asker's clock
+}
+
+// ClockReply answers ClockRequest.
+type ClockReply struct {
+	Received int64 `json:"received"` // ns since 1970, answerer's clock
+	Sent     int64 `json:"sent"`
+}
