@@ -176,6 +176,7 @@ func (g *Group) join(p place, epoch cdp.Epoch, fresh bool) error {
 	g.epoch, g.virgin = epoch, false
 	g.why.attached = true
 	g.settle(reason)
+	nudge(g.room) // the window may have drained, without a change of state
 	return nil
 }
 

@@ -1,0 +1,312 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/admit"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+)
+
+// bus is stream, journal and epochs of one group, with faults to be switched on
+// and off. What the journal admits is applied to images at once, and every
+// consistent frame is held against the oracles.
+type bus struct {
+	mu    sync.Mutex
+	rng   *rand.Rand
+	epoch cdp.Epoch
+
+	last     cdp.FrameNo
+	lastHash frame.Hash // lost with the messages, as a server forgets ids
+	frames   map[cdp.FrameNo][]byte
+	limit    int // frames the stream holds at most
+
+	journal admit.State
+	images  [disks][]byte
+	oracles []*oracle
+
+	// Faults.
+	down     bool    // the stream cannot be reached
+	linkDown bool    // the journal cannot be reached and pulls nothing
+	lossy    float64 // chance that an answer, or a frame, is lost
+	slow     time.Duration
+
+	checked, consistent, markers, recreated int
+	broken                                  error
+	ports                                   map[*port]bool
+}
+
+func newBus(seed uint64) *bus {
+	b := &bus{rng: rand.New(rand.NewPCG(seed, 7)), frames: map[cdp.FrameNo][]byte{}, limit: 1 << 30, ports: map[*port]bool{}}
+	for d := range b.images {
+		b.images[d] = make([]byte, diskSize)
+	}
+	for w := range writers {
+		b.oracles = append(b.oracles, newOracle(seed, w))
+	}
+	return b
+}
+
+var transient = cdp.Errorf(cdp.Transient, "reach", "bus", "it is down")
+
+// store is one frame reaching the stream.
+func (b *bus) store(raw []byte, first bool) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down || b.rng.Float64() < b.lossy {
+		return transient
+	}
+	h, err := frame.ParseHeader(raw)
+	if err != nil {
+		return err
+	}
+	switch {
+	case h.No != b.last+1:
+		return cdp.Errorf(cdp.Conflict, "publish", "stream", "wrong last sequence: %d, want %d", b.last, h.No-1)
+	case !first && h.Prev != b.lastHash:
+		return cdp.Errorf(cdp.Conflict, "publish", "stream", "wrong last message id")
+	case len(b.frames) >= b.limit:
+		return cdp.Errorf(cdp.Full, "publish", "stream", "maximum messages")
+	}
+	b.last, b.lastHash = h.No, h.Hash
+	b.frames[h.No] = bytes.Clone(raw)
+	if b.rng.Float64() < b.lossy {
+		return transient // it is there, but nobody learns of it
+	}
+	return nil
+}
+
+// pull lets the journal take up to n frames.
+func (b *bus) pull(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.linkDown || b.down {
+		return
+	}
+	for ; n > 0 && b.frames[b.journal.No+1] != nil; n-- {
+		raw := b.frames[b.journal.No+1]
+		f, err := frame.Parse(raw)
+		if err == nil {
+			err = f.Verify()
+		}
+		if err == nil {
+			if v, why := admit.Decide(b.journal, f.Header); v != admit.Accept {
+				err = fmt.Errorf("the journal says %v: %s", v, why)
+			}
+		}
+		if err != nil {
+			b.fail(err)
+			return
+		}
+		b.apply(f)
+		b.journal = b.journal.After(f.Header)
+	}
+	for no := range b.frames { // purge; sometimes even the last message
+		if no < b.journal.No || no == b.journal.No && b.rng.IntN(4) == 0 {
+			delete(b.frames, no)
+		}
+	}
+	d := Durable{b.journal.Epoch, b.journal.No}
+	for p := range b.ports {
+		select {
+		case <-p.durable:
+		default:
+		}
+		p.durable <- d
+	}
+}
+
+func (b *bus) apply(f frame.Frame) {
+	for i := range f.Records {
+		r := f.Record(i)
+		dst := b.images[r.Disk][r.Offset:r.End()]
+		if r.Kind == frame.Zero {
+			clear(dst)
+		} else {
+			copy(dst, f.Data(r))
+		}
+	}
+	if f.Has(frame.Marker) {
+		b.markers++
+	}
+	if !f.Has(frame.Consistent) {
+		return
+	}
+	b.consistent++
+	if b.consistent%4 != 0 && !f.Has(frame.Marker) {
+		return
+	}
+	b.checked++
+	for _, o := range b.oracles {
+		if _, err := o.explain(b.images); err != nil {
+			b.fail(fmt.Errorf("frame %d, flags %d, writes %d..%d: %w", f.No, f.Flags, f.First, f.Last(), err))
+		}
+	}
+}
+
+func (b *bus) fail(err error) {
+	if b.broken == nil {
+		b.broken = err
+	}
+}
+
+func (b *bus) err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.broken
+}
+
+func (b *bus) with(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+}
+
+func (b *bus) tail() (cdp.FrameNo, *frame.Header, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return 0, nil, transient
+	}
+	raw := b.frames[b.last]
+	if raw == nil {
+		return b.last, nil, nil
+	}
+	h, err := frame.ParseHeader(raw)
+	return b.last, &h, err
+}
+
+func (b *bus) recreate(first cdp.FrameNo) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return transient
+	}
+	b.recreated++
+	b.last, b.lastHash = first-1, frame.Hash{}
+	clear(b.frames)
+	return nil
+}
+
+// lose is a stream that comes back without its newest n frames.
+func (b *bus) lose(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for ; n > 0 && b.last > 0; n-- {
+		delete(b.frames, b.last)
+		b.last--
+		b.lastHash = frame.Hash{}
+		if h, err := frame.ParseHeader(b.frames[b.last]); err == nil {
+			b.lastHash = h.Hash
+		}
+	}
+}
+
+func (b *bus) next() (cdp.Epoch, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return 0, transient
+	}
+	b.epoch += 1 + cdp.Epoch(b.rng.IntN(2))
+	return b.epoch, nil
+}
+
+func (b *bus) cursor() (ref, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.linkDown || b.down {
+		return ref{}, transient
+	}
+	return ref{b.journal.No, b.journal.Hash, b.journal.Head}, nil
+}
+
+// The ports of one process.
+
+type epochs struct{ *bus }
+
+func (e epochs) Next(context.Context, cdp.GroupID) (cdp.Epoch, error) { return e.next() }
+
+type journal struct{ *bus }
+
+func (j journal) Cursor(context.Context, cdp.GroupID) (cdp.FrameNo, frame.Hash, cdp.Seq, error) {
+	c, err := j.cursor()
+	return c.No, c.Hash, c.Last, err
+}
+
+// port is a Stream: one connection to the bus. Frames on their way when it is
+// reset or closed still arrive.
+type port struct {
+	b       *bus
+	mu      sync.Mutex
+	gen     int
+	fresh   bool // nothing was published since Reset
+	queue   chan sent
+	results chan Result
+	durable chan Durable
+}
+
+type sent struct {
+	gen   int
+	first bool
+	no    cdp.FrameNo
+	raw   []byte
+}
+
+var _ Stream = (*port)(nil)
+
+func (b *bus) open() *port {
+	p := &port{b: b, queue: make(chan sent, 4096), results: make(chan Result, 4096), durable: make(chan Durable, 1)}
+	b.with(func() { b.ports[p] = true })
+	go func() {
+		for s := range p.queue {
+			b.mu.Lock()
+			slow := b.slow
+			b.mu.Unlock()
+			if slow > 0 {
+				time.Sleep(slow)
+			}
+			err := b.store(s.raw, s.first)
+			p.mu.Lock()
+			if s.gen == p.gen {
+				p.results <- Result{s.no, err}
+			}
+			p.mu.Unlock()
+		}
+	}()
+	return p
+}
+
+func (p *port) Tail(context.Context) (cdp.FrameNo, *frame.Header, error) { return p.b.tail() }
+func (p *port) Results() <-chan Result                                   { return p.results }
+func (p *port) Durable() <-chan Durable                                  { return p.durable }
+func (p *port) Recreate(_ context.Context, first cdp.FrameNo) error      { return p.b.recreate(first) }
+
+func (p *port) Publish(f frame.Frame) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue <- sent{p.gen, p.fresh, f.No, bytes.Clone(f.Bytes())}
+	p.fresh = false
+	return nil
+}
+
+func (p *port) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gen++
+	p.fresh = true
+	for len(p.results) > 0 {
+		<-p.results
+	}
+}
+
+func (p *port) Close() error {
+	p.b.with(func() { delete(p.b.ports, p) })
+	close(p.queue)
+	return nil
+}

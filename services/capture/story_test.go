@@ -1,0 +1,331 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0: from TIDEMARK_SEED, else a fixed one")
+
+func seedOf(t testing.TB) uint64 {
+	s := *seedFlag
+	if s == 0 {
+		s, _ = strconv.ParseUint(os.Getenv("TIDEMARK_SEED"), 10, 64)
+	}
+	if s == 0 {
+		s = 20261122
+	}
+	t.Logf("seed %d (replay with -seed %d or TIDEMARK_SEED)", s, s)
+	return s
+}
+
+// world is one group on one machine, and its bus.
+type world struct {
+	t    testing.TB
+	dir  string
+	seed uint64
+	bus  *bus
+	job  Job
+	cfg  Config
+	deps Deps
+	g    *Group
+
+	log   recorder
+	ops   [writers]atomic.Uint64 // done
+	pause sync.RWMutex           // held by a writer for each operation
+	stop  chan struct{}
+	wg    sync.WaitGroup
+}
+
+type recorder struct {
+	mu      sync.Mutex
+	changes []Change
+	last    Progress
+}
+
+func (r *recorder) StateChanged(c Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes = append(r.changes, c)
+}
+func (r *recorder) Progress(p Progress) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = p
+}
+func (r *recorder) ListenerFailed(cdp.GroupID, error) {}
+
+func (r *recorder) saw(s State) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.changes {
+		if c.To == s {
+			return true
+		}
+	}
+	return false
+}
+
+func newWorld(t testing.TB, seed uint64) *world {
+	w := &world{t: t, dir: t.TempDir(), seed: seed, bus: newBus(seed), stop: make(chan struct{})}
+	w.job, w.cfg = worldJob(w.dir)
+	w.deps = Deps{
+		Stream: func(cdp.GroupID) (Stream, error) { return w.bus.open(), nil },
+		Epochs: epochs{w.bus}, Journal: journal{w.bus}, Events: &w.log, Boot: "boot-1",
+	}
+	go func() { // the journal
+		for {
+			select {
+			case <-w.stop:
+				return
+			case <-time.After(time.Millisecond):
+				w.bus.pull(16)
+			}
+		}
+	}()
+	return w
+}
+
+func worldJob(dir string) (Job, Config) {
+	job := Job{Group: "shop", Mode: Inline}
+	for d := range disks {
+		path := filepath.Join(dir, fmt.Sprintf("disk%d", d))
+		if _, err := os.Stat(path); err != nil {
+			if err := os.WriteFile(path, nil, 0o600); err != nil {
+				panic(err)
+			}
+			if err := os.Truncate(path, diskSize); err != nil {
+				panic(err)
+			}
+		}
+		job.Disks = append(job.Disks, JobDisk{Disk: cdp.Disk{ID: cdp.DiskID(d), Name: fmt.Sprintf("disk%d", d), Size: diskSize}, Path: path})
+	}
+	return job, Config{
+		StateDir: filepath.Join(dir, "state"), WindowDir: filepath.Join(dir, "window"), Slots: 6,
+		RetryMin: time.Millisecond, RetryMax: 8 * time.Millisecond, AckTimeout: 100 * time.Millisecond,
+		AskTimeout: time.Second, ActivityEvery: time.Millisecond, ProgressEvery: 10 * time.Millisecond,
+	}
+}
+
+func (w *world) up() {
+	w.t.Helper()
+	g, err := OpenGroup(w.job, w.cfg, w.deps)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	g.Start()
+	w.g = g
+}
+
+// crash ends the process as far as that can be done from inside it: between two
+// writes, with frames in the window and on their way.
+func (w *world) crash() {
+	g := w.g
+	g.cancel()
+	<-g.done
+	g.stream.Close()
+	g.win.Close()
+	for _, d := range g.disks {
+		d.dev.Close()
+	}
+	g.book.Close(false)
+}
+
+// write starts the guests; they write until the world stops.
+func (w *world) write(pace time.Duration) {
+	for i := range writers {
+		w.wg.Go(func() {
+			buf := make([]byte, stripe)
+			for k := uint64(1); ; k++ {
+				select {
+				case <-w.stop:
+					return
+				default:
+				}
+				w.pause.RLock()
+				if err := opOf(w.seed, i, k).do(w.g, i, k, buf); err != nil {
+					w.t.Errorf("writer %d, operation %d failed: %v", i, k, err)
+				}
+				w.ops[i].Store(k)
+				w.pause.RUnlock()
+				if pace > 0 {
+					time.Sleep(pace)
+				}
+			}
+		})
+	}
+}
+
+// still stops guests for f.
+func (w *world) still(f func()) {
+	w.pause.Lock()
+	defer w.pause.Unlock()
+	f()
+}
+
+func (w *world) eventually(what string, f func() bool) {
+	w.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if err := w.bus.err(); err != nil {
+			w.t.Fatalf("after %d and %d operations: %v", w.ops[0].Load(), w.ops[1].Load(), err)
+		}
+		if f() {
+			return
+		}
+	}
+	w.t.Fatalf("not in time: %s; %+v; changes %v", what, w.g.Status(), w.log.changes)
+}
+
+func (w *world) state(s State) func() bool { return func() bool { return w.g.Status().State == s } }
+
+// settle lets everything heal, and holds the journal against the disks and
+// against what the guests were told.
+func (w *world) settle() {
+	w.t.Helper()
+	w.bus.with(func() { w.bus.down, w.bus.linkDown, w.bus.lossy, w.bus.slow, w.bus.limit = false, false, 0, 0, 1<<30 })
+	w.still(func() {
+		w.eventually("replicating", w.state(Replicating))
+		var p cdp.Point
+		w.eventually("a recovery point", func() (ok bool) {
+			var err error
+			p, err = w.g.Mark(true)
+			return err == nil
+		})
+		w.eventually("the point at the journal", func() bool { return w.g.Status().Durable >= p.Frame })
+		w.compare()
+	})
+}
+
+func (w *world) compare() {
+	w.t.Helper()
+	w.bus.mu.Lock()
+	defer w.bus.mu.Unlock()
+	for d, j := range w.job.Disks {
+		disk, err := os.ReadFile(j.Path)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if !bytes.Equal(disk, w.bus.images[d]) {
+			for b := range blocks {
+				if x, y := disk[b*4096:(b+1)*4096], w.bus.images[d][b*4096:(b+1)*4096]; !bytes.Equal(x, y) {
+					w.t.Errorf("disk %d block %d: source %x, journal %x", d, b, x[:8], y[:8])
+					break
+				}
+			}
+		}
+	}
+	for i, o := range w.bus.oracles {
+		k, err := o.explain(w.bus.images)
+		if done := w.ops[i].Load(); err != nil || k != done && !w.zeroTail(o, k, done) {
+			w.t.Errorf("writer %d was told of %d operations, the journal has %d: %v", i, done, k, err)
+		}
+	}
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+// zeroTail: operations k+1..done, or done+1..k, cannot be seen in an image that
+// was zero there already.
+func (w *world) zeroTail(o *oracle, k, done uint64) bool {
+	o.upTo(max(k, done))
+	for i := min(k, done); i < max(k, done); i++ {
+		if o.ops[i].kind == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *world) end() {
+	w.t.Helper()
+	close(w.stop)
+	w.wg.Wait()
+	if w.g == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := w.g.Close(ctx); err != nil {
+		w.t.Error(err)
+	}
+	b := w.bus
+	w.t.Logf("%d + %d operations, %d frames, %d of them consistent, %d checked, %d markers, stream recreated %d times, epoch %d",
+		w.ops[0].Load(), w.ops[1].Load(), b.journal.No, b.consistent, b.checked, b.markers, b.recreated, b.epoch)
+}
+
+// Everything that can go wrong, in any order, under two guests that write all
+// the time. No write fails; every consistent frame is a state the disks were
+// in; in the end the journal is the disks.
+func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
+	seed := seedOf(t)
+	stories := 6
+	if testing.Short() {
+		stories = 2
+	}
+	for story := range stories {
+		t.Run(strconv.Itoa(story), func(t *testing.T) {
+			s := seed + uint64(story)
+			rng := rand.New(rand.NewPCG(s, 3))
+			w := newWorld(t, s)
+			w.up()
+			w.write(time.Duration(rng.IntN(300)) * time.Microsecond)
+			b := w.bus
+			for range 60 {
+				what := rng.IntN(12)
+				switch what {
+				case 0:
+					b.with(func() { b.down = !b.down })
+				case 1:
+					b.with(func() { b.linkDown = !b.linkDown })
+				case 2:
+					b.with(func() { b.lossy = float64(rng.IntN(3)) * 0.1 })
+				case 3:
+					b.with(func() { b.slow = time.Duration(rng.IntN(5)) * time.Millisecond })
+				case 4:
+					b.with(func() { b.limit = 1 + rng.IntN(20) })
+				case 5:
+					b.lose(1 + rng.IntN(12))
+				case 6, 7:
+					w.still(func() { w.crash(); w.up() })
+				case 8:
+					w.still(func() {
+						ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rng.IntN(50))*time.Millisecond)
+						defer cancel()
+						if err := w.g.Close(ctx); err != nil {
+							t.Error(err)
+						}
+						if rng.IntN(2) == 0 { // and the machine boots
+							w.deps.Boot = fmt.Sprintf("boot-%d", rng.Uint32())
+						}
+						w.up()
+					})
+				case 9:
+					w.g.Mark(rng.IntN(2) == 0)
+				case 10:
+					b.with(func() { b.down, b.linkDown, b.lossy, b.slow, b.limit = false, false, 0, 0, 1<<30 })
+				case 11:
+					w.settle()
+				}
+				if err := b.err(); err != nil {
+					t.Fatalf("after step %d: %v", what, err)
+				}
+				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			}
+			w.settle()
+			w.end()
+		})
+	}
+}
