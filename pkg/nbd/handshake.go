@@ -127,7 +127,8 @@ func (h *handshake) refuse(opt, typ uint32, why string) error {
 	return h.reply(opt, typ, []byte(why))
 }
 
-// startTLS goes on over TLS.
+// startTLS goes on over TLS. Nothing was settled in the clear that a stranger
+// could have meddled with: every option that settles something is refused there.
 func (h *handshake) startTLS() error {
 	if err := h.reply(optStartTLS, repAck); err != nil {
 		return err
@@ -139,7 +140,5 @@ func (h *handshake) startTLS() error {
 	h.nc = t
 	state := t.ConnectionState()
 	h.peer.TLS = &state
-	// What was settled in the clear may have been settled by somebody else.
-	h.neg = negotiated{}
 	return nil
 }

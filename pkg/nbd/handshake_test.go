@@ -83,6 +83,23 @@ func TestGoDescribes(t *testing.T) {
 	}
 }
 
+// TestContextOfOneExport checks that a metadata context goes with the export it
+// was negotiated for.
+func TestContextOfOneExport(t *testing.T) {
+	r := newRig(t, Config{}, Export{Name: "a", Backend: newMemory(1 << 20)}, Export{Name: "b", Backend: newMemory(1 << 20)})
+	for name, want := range map[string]uint16{"a": chunkBlockStatus, "b": chunkError} {
+		c := r.raw()
+		c.write(clientFlags(3), option(optStructuredReply, nil), option(optSetMeta, metaData("a", contextAllocation)), option(optGo, goData(name)))
+		for range 6 { // structured: ack; meta: context, ack; go: two infos, ack
+			c.optReply()
+		}
+		c.write(req(cmdBlockStatus, 0, 1, 0, 4096))
+		if h := c.read(chunkLen); be.Uint16(h[6:]) != want {
+			t.Errorf("block status of %s: chunk type %d, want %d", name, be.Uint16(h[6:]), want)
+		}
+	}
+}
+
 func TestExportName(t *testing.T) {
 	r := newRig(t, Config{}, Export{Name: "a", Backend: newMemory(1 << 20)})
 	for flags, extra := range map[uint32]int{0: 124, 1: 124, 2: 0, 3: 0} {
