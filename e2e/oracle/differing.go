@@ -62,11 +62,25 @@ func (d *differing) write(img *os.File, offset int64, b []byte) error {
 		return fmt.Errorf("read image: %w", err)
 	}
 	equal := bytes.Equal(want, b)
+	if equal && d.none(offset/d.sector, (offset+int64(len(b))-1)/d.sector) {
+		return nil // the common case of a base that mostly equals the image
+	}
 	for at := int64(0); at < int64(len(b)); at += d.sector {
 		end := min(at+d.sector, int64(len(b)))
 		d.set((offset+at)/d.sector, !equal && !bytes.Equal(want[at:end], b[at:end]))
 	}
 	return nil
+}
+
+// none tells that no sector near from to to, inclusive, differs; it looks at
+// whole words.
+func (d *differing) none(from, to int64) bool {
+	for _, word := range d.bits[from/64 : to/64+1] {
+		if word != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *differing) set(sector int64, differs bool) {
