@@ -20,7 +20,7 @@ type rig struct {
 }
 
 func newRig(t testing.TB, maxBytes int64) *rig {
-	s := bustest.Start(t)
+	s := bustest.Start(t, bustest.Secured) // each side has its role's permissions only
 	return &rig{t: t, sites: s, src: s.Connect("prod", "capture"), dst: s.Connect("dr", "journal"), group: "vm1", max: maxBytes}
 }
 

@@ -18,7 +18,7 @@ const (
 	// handleTime is how long a handler may be silent; it is extended while the
 	// handler runs, so it only bounds how soon a dead service's command comes
 	// again.
-	handleTime = 10 * time.Second
+	handleTime = 5 * time.Second
 	// backoffMax bounds the wait between attempts of a Transient failure.
 	backoffMax = 30 * time.Second
 	// reasonHeader carries why a message was refused, in the dead letters.

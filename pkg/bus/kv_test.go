@@ -23,7 +23,7 @@ func open(t *testing.T, b *bus.Bucket[thing], err error) *bus.Bucket[thing] {
 
 func TestBucketAcrossSites(t *testing.T) {
 	ctx := t.Context()
-	s := bustest.Start(t)
+	s := bustest.Start(t, bustest.Secured)
 	cp, cd := s.Connect("prod", "console"), s.Connect("dr", "console")
 	b, err := bus.OpenBucket[thing](ctx, cd, "dr", bus.BucketSpec, "job")
 	own := open(t, b, err)

@@ -65,7 +65,7 @@ func (r *recorder) watch(c *bus.Conn, f bus.EventFilter) func(context.Context) e
 }
 
 func TestEventsReachThePeerOverACut(t *testing.T) {
-	s := bustest.Start(t)
+	s := bustest.Start(t, bustest.Secured)
 	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
 	var far, narrow recorder
 	background(t, far.watch(cd, bus.EventFilter{Site: "prod"}))
@@ -94,25 +94,27 @@ func TestEventsReachThePeerOverACut(t *testing.T) {
 	if err := cp.Emit(t.Context(), event.CaptureMark{Group: "vm1"}); !cdp.Is(err, cdp.Invalid) {
 		t.Fatal(err)
 	}
-	if _, err := cp.Command(t.Context(), "nowhere", event.CaptureMark{Group: "vm1"}); !cdp.Is(err, cdp.Transient) || cdp.HintOf(err) == "" {
+	s.Link.Cut()
+	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 && s.DR.Joined() == 0 })
+	if _, err := cd.Command(t.Context(), "prod", event.CaptureMark{Group: "vm1"}); !cdp.Is(err, cdp.Transient) || cdp.HintOf(err) == "" {
 		t.Fatal(err)
 	}
 }
 
 func TestWatchFromNow(t *testing.T) {
-	s := bustest.Start(t)
-	c := s.Connect("prod", "capture")
-	emit := func(n int64) {
-		if err := c.Emit(t.Context(), event.CaptureProgress{Group: "vm1", Done: n, Total: 1000}); err != nil {
+	s := bustest.Start(t, bustest.Secured)
+	c := s.Connect("prod", "scheduler")
+	emit := func(n uint64) {
+		if err := c.Emit(t.Context(), event.JobApplied{Job: "vm1", Revision: n}); err != nil {
 			t.Error(err)
 		}
 	}
 	emit(1)
 	var r recorder
 	background(t, r.watch(c, bus.EventFilter{Site: "prod", Newest: true}))
-	n := int64(100)
-	bustest.Eventually(t, "a new one", func() bool { n++; emit(n); return r.has("progress") })
-	if r.has(`"done":1,`) {
+	n := uint64(100)
+	bustest.Eventually(t, "a new one", func() bool { n++; emit(n); return r.has("applied") })
+	if r.has(`"revision":1}`) {
 		t.Fatal(&r)
 	}
 	s.Prod.Close()
@@ -121,13 +123,13 @@ func TestWatchFromNow(t *testing.T) {
 	n = 900
 	bustest.Eventually(t, "after the restart", func() bool {
 		n++
-		err := c.Emit(t.Context(), event.CaptureProgress{Group: "vm1", Done: n, Total: 1000})
-		return err == nil && r.has(`"done":9`)
+		err := c.Emit(t.Context(), event.JobApplied{Job: "vm1", Revision: n})
+		return err == nil && r.has(`"revision":9`)
 	})
 }
 
 func TestCommands(t *testing.T) {
-	s := bustest.Start(t)
+	s := bustest.Start(t, bustest.Secured)
 	capture, scheduler := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
 	var events, handled recorder
 	background(t, events.watch(scheduler, bus.EventFilter{Site: "prod", Area: "command"}))
@@ -172,7 +174,7 @@ func TestCommands(t *testing.T) {
 	}
 
 	// What a person may type.
-	nc, err := nats.Connect(s.Prod.ClientURL())
+	nc, err := nats.Connect(s.Prod.ClientURL(), nats.UserInfo("setup", s.Credential("prod", "setup").Password))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +221,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestRequests(t *testing.T) {
-	s := bustest.Start(t)
+	s := bustest.Start(t, bustest.Secured)
 	server, client := s.Connect("dr", "journal"), s.Connect("prod", "capture")
 	ask := func(endpoint string, in, out any) error {
 		return client.Request(t.Context(), "dr", "journal", endpoint, in, out)

@@ -45,7 +45,7 @@ func Start(t testing.TB, opts ...Option) *Sites {
 	s.StartProd()
 	s.Joined()
 	for _, x := range []struct{ srv, peer *bus.Server }{{s.Prod, s.DR}, {s.DR, s.Prod}} {
-		c := s.connect(x.srv, "setup", nil)
+		c := s.connect(x.srv, bus.Setup)
 		if err := bus.EnsureSite(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -55,6 +55,13 @@ func Start(t testing.TB, opts ...Option) *Sites {
 		c.Close()
 	}
 	return s
+}
+
+// Secured gives both sites credentials: every service has its role's
+// permissions only.
+func Secured(prod, dr *bus.ServerConfig) {
+	prod.Credentials = bus.NewCredentials(prod.Site, bus.Credential{})
+	dr.Credentials = bus.NewCredentials(dr.Site, prod.Credentials.Leaf)
 }
 
 // Joined waits until the leaf connection stands.
@@ -86,28 +93,30 @@ func (s *Sites) Connect(site cdp.Site, service string) *bus.Conn {
 	if site == s.dr.Site {
 		srv = s.DR
 	}
-	return s.connect(srv, service, nil)
+	return s.connect(srv, service)
 }
 
-func (s *Sites) connect(srv *bus.Server, service string, change func(*bus.Config)) *bus.Conn {
+func (s *Sites) connect(srv *bus.Server, service string) *bus.Conn {
 	s.t.Helper()
-	cfg := bus.Config{Site: srv.Site(), Name: service, URL: srv.ClientURL()}
-	creds := s.prod.Credentials
-	if srv.Site() == s.dr.Site {
-		creds = s.dr.Credentials
-	}
-	if creds != nil {
-		cfg.Credential = creds.Users[service]
-	}
-	if change != nil {
-		change(&cfg)
-	}
+	cfg := bus.Config{Site: srv.Site(), Name: service, URL: srv.ClientURL(), Credential: s.Credential(srv.Site(), service)}
 	c, err := bus.Connect(s.t.Context(), cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(c.Close)
 	return c
+}
+
+// Credential is the service's user at a site; empty if the sites are open.
+func (s *Sites) Credential(site cdp.Site, service string) bus.Credential {
+	creds := s.prod.Credentials
+	if site == s.dr.Site {
+		creds = s.dr.Credentials
+	}
+	if creds == nil {
+		return bus.Credential{}
+	}
+	return creds.Users[service]
 }
 
 // Eventually waits up to 20 seconds for ok.
