@@ -1,0 +1,84 @@
+package overlay
+
+import (
+	"bytes"
+	"flag"
+	"math/rand/v2"
+	"testing"
+)
+
+var seed = flag.Uint64("seed", 20261122, "seed of the random writes")
+
+type fixed []byte
+
+func (f fixed) Size() int64 { return int64(len(f)) }
+func (f fixed) ReadAt(p []byte, off int64) error {
+	clear(p)
+	copy(p, f[off:])
+	return nil
+}
+
+// Whatever is written to the scratch, also over reopenings, reads back; what is
+// below never changes; and Each finds all of it.
+func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
+	t.Logf("seed %d", *seed)
+	rng := rand.New(rand.NewPCG(*seed, 0))
+	for range 30 {
+		dir := t.TempDir()
+		size := 64<<10 + rng.Int64N(8)*512
+		below := make(fixed, size)
+		for i := range below {
+			below[i] = byte(rng.Uint32())
+		}
+		was := bytes.Clone(below)
+		want := bytes.Clone(below)
+		d, err := Open(dir, "d", below)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 60 {
+			off := rng.Int64N(size/512) * 512
+			n := min(size-off, (1+rng.Int64N(30))*512)
+			switch rng.IntN(5) {
+			case 0:
+				if err := d.Zero(off, n, 0); err != nil {
+					t.Fatal(err)
+				}
+				clear(want[off : off+n])
+			case 1:
+				if err := d.Flush(); err != nil {
+					t.Fatal(err)
+				}
+				if err := d.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if d, err = Open(dir, "d", below); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				p := bytes.Repeat([]byte{byte(rng.Uint32())}, int(n))
+				if err := d.WriteAt(p, off, false); err != nil {
+					t.Fatal(err)
+				}
+				copy(want[off:], p)
+			}
+			got := make([]byte, n)
+			if err := d.ReadAt(got, off); err != nil || !bytes.Equal(got, want[off:off+n]) {
+				t.Fatalf("%d bytes at %d differ, %v", n, off, err)
+			}
+		}
+		copied := bytes.Clone(below)
+		if err := d.Each(func(p []byte, off int64) error { copy(copied[off:], p); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(copied, want) || !bytes.Equal(below, was) {
+			t.Fatal("Each misses something, or the disk below changed")
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := Remove(dir, "d"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
