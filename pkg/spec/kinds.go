@@ -1,0 +1,137 @@
+package spec
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// APIVersion is what every document begins with.
+const APIVersion = "tidemark.dev/v1"
+
+// The kinds of documents.
+const (
+	KindSite = "Site"
+	KindJob  = "ReplicationJob"
+)
+
+// Defaults of a ReplicationJob, all in one place.
+const (
+	DefaultRPO     = 5 * time.Second
+	DefaultHistory = 24 * time.Hour
+	DefaultMode    = Rollback
+	// DefaultMergeEvery is for roll-forward.
+	DefaultMergeEvery = time.Hour
+
+	MinRPO = time.Second
+	MaxRPO = 60 * time.Minute
+)
+
+// Object is one document, of the kind whose field is not nil.
+type Object struct {
+	Line int // of the document's first line in its file
+	Site *Site
+	Job  *ReplicationJob
+}
+
+// Kind is the document's kind.
+func (o Object) Kind() string {
+	if o.Site != nil {
+		return KindSite
+	}
+	return KindJob
+}
+
+// Name is metadata.name.
+func (o Object) Name() string {
+	if o.Site != nil {
+		return string(o.Site.Name)
+	}
+	return o.Job.Name
+}
+
+// Site is a site.
+type Site struct {
+	Name cdp.Site `json:"name"`
+	// Kind is block: raw files and block devices.
+	Kind string `json:"kind"`
+	// NATS is the URL of the site's server; empty for the embedded one.
+	NATS string `json:"nats,omitempty"`
+}
+
+// CaptureMode says where guest writes are seen.
+type CaptureMode string
+
+const (
+	// Inline: the VM's disk is the export.
+	Inline CaptureMode = "inline"
+	// Tap: the export is told every write.
+	Tap CaptureMode = "tap"
+)
+
+// JournalMode says where base stands.
+type JournalMode string
+
+const (
+	// Rollback keeps base close to head.
+	Rollback JournalMode = "rollback"
+	// RollForward keeps base at horizon, or where merging puts it.
+	RollForward JournalMode = "roll-forward"
+)
+
+// ReplicationJob is a job. Its name is also the name of its group.
+type ReplicationJob struct {
+	Name   string   `json:"name"`
+	Source Source   `json:"source"`
+	Target Target   `json:"target"`
+	RPO    Duration `json:"rpo"`
+	// FailIfRPOExceeds is 0 for never, else at least RPO.
+	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
+	Journal          Journal  `json:"journal"`
+}
+
+// Group is the job's protection group.
+func (j ReplicationJob) Group() cdp.GroupID { return cdp.GroupID(j.Name) }
+
+// Source is where the writes come from.
+type Source struct {
+	Site    cdp.Site    `json:"site"`
+	Capture CaptureMode `json:"capture"`
+	// Disks in the order that numbers them: Disks[i] is cdp.DiskID(i).
+	Disks []SourceDisk `json:"disks"`
+	// Listen is where the NBD server listens: host:port, or the absolute path
+	// of a unix socket. Empty means a socket in the state directory.
+	Listen string `json:"listen,omitempty"`
+}
+
+// SourceDisk is one disk.
+type SourceDisk struct {
+	Name string `json:"name"`
+	// Path of the raw file or block device; empty only for a tap.
+	Path string `json:"path,omitempty"`
+	// Size in bytes, a multiple of 512; 0 means that of Path.
+	Size Size `json:"size,omitempty"`
+}
+
+// Target is where the replica stands.
+type Target struct {
+	Site cdp.Site `json:"site"`
+	// Disks in the order of the source's, one for each.
+	Disks []TargetDisk `json:"disks"`
+}
+
+// TargetDisk is one replica.
+type TargetDisk struct {
+	Name string `json:"name"`
+	Path string `json:"path"`
+}
+
+// Journal says what is kept.
+type Journal struct {
+	Mode    JournalMode `json:"mode"`
+	History Duration    `json:"history"`
+	// Size in bytes; 0 means no limit.
+	Size Size `json:"size,omitempty"`
+	// MergeEvery is 0 for rollback.
+	MergeEvery Duration `json:"mergeEvery,omitempty"`
+}
