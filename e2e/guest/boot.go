@@ -48,6 +48,11 @@ func (c Config) withDefaults(ctx context.Context) (Config, error) {
 	if len(c.Drives) != 2 {
 		return c, fmt.Errorf("guest: %d drives: the guest has a root disk and a data disk", len(c.Drives))
 	}
+	for _, d := range c.Drives {
+		if !d.Overlay && (d.Raw == c.Images.Root || d.Raw == c.Images.Data) && d.Raw != "" {
+			return c, fmt.Errorf("guest: %s is shared by all guests: Clone it, or set Overlay", d.Raw)
+		}
+	}
 	if c.Mode == "" {
 		c.Mode = ModeRun
 	}

@@ -47,6 +47,7 @@ func cached(ctx context.Context, name string, build func(dir string) error) (str
 	if _, err := os.Stat(final); err == nil {
 		return final, nil
 	}
+	removeStale(root)
 	work, err := os.MkdirTemp(root, "building-*")
 	if err != nil {
 		return "", fmt.Errorf("guest: create cache: %w", err)
@@ -62,6 +63,15 @@ func cached(ctx context.Context, name string, build func(dir string) error) (str
 		return "", fmt.Errorf("guest: build %s: %w", name, err)
 	}
 	return final, nil
+}
+
+// removeStale removes what killed builds left; the cache is locked, so nobody
+// builds there.
+func removeStale(root string) {
+	stale, _ := filepath.Glob(filepath.Join(root, "building-*"))
+	for _, dir := range stale {
+		os.RemoveAll(dir) // what cannot be removed wastes room, and harms nothing
+	}
 }
 
 // lock takes an exclusive advisory lock on path. The kernel drops it when the

@@ -1,16 +1,12 @@
 package guest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 )
 
 const suite = "bookworm"
@@ -63,7 +59,7 @@ func buildDisks(ctx context.Context, dir string) error {
 	}
 	env := []string{"TIDEMARK_ASSETS=" + scripts, "TIDEMARK_KERNEL=" + debs}
 	args := append(append([]string{}, debstrap...), suite, tree)
-	if err := run(ctx, env, "mmdebstrap", append(args, sources...)...); err != nil {
+	if err := runIsolated(ctx, env, "mmdebstrap", append(args, sources...)...); err != nil {
 		return err
 	}
 	if err := unpackKernel(ctx, debs, dir); err != nil {
@@ -94,27 +90,4 @@ func buildDisks(ctx context.Context, dir string) error {
 func makeDisk(ctx context.Context, image, tree string, size int64) error {
 	args := append(append([]string{}, mkfs...), "-d", tree, image, strconv.FormatInt(size>>10, 10)+"k")
 	return run(ctx, nil, "mkfs.ext4", args...)
-}
-
-// run runs a build step in its own process group, which is killed when ctx ends.
-func run(ctx context.Context, env []string, name string, args ...string) error {
-	path, err := lookPath(name)
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C"), env...)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", name, err, lastLines(out.String(), 20))
-	}
-	return nil
-}
-
-func lastLines(s string, n int) string {
-	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
