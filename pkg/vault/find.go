@@ -113,3 +113,13 @@ func (g *Group) At(t time.Time) (cdp.Seq, time.Time, error) {
 	return 0, t, cdp.Errorf(cdp.NotFound, op, "", "no complete history at or before %s", t.UTC().Format(time.RFC3339Nano)).
 		WithHint("list the points that can be recovered with: tidemark point list JOB")
 }
+
+// Newest is the header of the newest durable frame.
+func (g *Group) Newest() (frame.Header, bool, error) {
+	no := g.Stored().No
+	if no == 0 {
+		return frame.Header{}, false, nil
+	}
+	h, ok, err := g.headerFrom(no, no)
+	return h, ok, cdp.Wrap(err, "read newest frame", "")
+}

@@ -1,0 +1,78 @@
+package journal
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vault"
+)
+
+// Config are the service's settings; zero values mean the defaults.
+type Config struct {
+	// Dir is for exports: their sockets, records and scratch. Required.
+	Dir string
+	// BatchBytes is the most that is made durable at once. Default 16 MiB.
+	BatchBytes int
+	// Queue is how many frames may wait between the bus and the disk. Default 32.
+	Queue int
+	// PurgeBytes is after how much stored payload the stream is purged behind
+	// the cursor. Default 64 MiB.
+	PurgeBytes int64
+	// Beat is how often the durable frame is told again, and how often policy is
+	// looked at. Default 500 ms.
+	Beat time.Duration
+	// ClockEvery is how often the source's clock is measured. Default 10 s.
+	ClockEvery time.Duration
+	// Reserve is how much space stays free where the journals stand: below it
+	// nothing more is taken in. Default 256 MiB.
+	Reserve int64
+	// Vault are the settings of each group's engine.
+	Vault vault.Config
+}
+
+func (c Config) withDefaults() Config {
+	def := func(p *time.Duration, d time.Duration) {
+		if *p == 0 {
+			*p = d
+		}
+	}
+	if c.BatchBytes == 0 {
+		c.BatchBytes = 16 << 20
+	}
+	if c.Queue == 0 {
+		c.Queue = 32
+	}
+	if c.PurgeBytes == 0 {
+		c.PurgeBytes = 64 << 20
+	}
+	if c.Reserve == 0 {
+		c.Reserve = 256 << 20
+	}
+	def(&c.Beat, 500*time.Millisecond)
+	def(&c.ClockEvery, 10*time.Second)
+	return c
+}
+
+// Mode says where base stands.
+type Mode string
+
+const (
+	// Rollback keeps base close behind head.
+	Rollback Mode = "rollback"
+	// RollForward leaves base at horizon; changes are merged as they age out.
+	RollForward Mode = "roll-forward"
+)
+
+// GroupSpec is what a job says to the journal.
+type GroupSpec struct {
+	Group  cdp.GroupID
+	Source cdp.Site
+	// Names and Paths are the disks' names and their images, by disk.
+	Names []string
+	Paths []string
+	Mode  Mode
+	// History is how long points are kept. Limit is the most bytes the history
+	// may take, 0 for no limit.
+	History time.Duration
+	Limit   int64
+}

@@ -1,0 +1,22 @@
+// Package journal is the service at the target site that keeps the groups'
+// journals: it takes frames from the stream, makes them durable, moves base and
+// horizon as each job's policy says, and serves any point as disks.
+//
+//	consumes                              does
+//	tidemark.write.v1.<source>.<group>    stores the frames (port Source)
+//	spec bucket                           opens and closes groups (Service.Apply, Remove)
+//	api journal status points resolve     answers
+//	api journal cursor                    tells capture where to go on
+//	api journal open close exports        serves a point over NBD
+//	api journal halt resume move-base     the steps of a failover
+//	    absorb seal
+//	api journal edit-point                tags, pins, deletes points
+//
+//	emits
+//	tidemark.ack.v1.<source>.<group>      the newest durable frame
+//	evt journal.point-created, point-changed, horizon-moved, state-changed, alarm
+//
+// It never waits for the source site: whatever a recovery needs is here. It
+// never reports a frame as stored before it is on the disk, and never offers a
+// point where history is not complete.
+package journal

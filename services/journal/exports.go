@@ -1,0 +1,279 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/overlay"
+	"tidemark.dev/pkg/vault"
+)
+
+// exports are the open views of a group. Each has a folder with its record, so
+// that after a restart it is served again, at the same address, with what was
+// written to it; its view holds horizon from the moment the journal opens.
+type exports struct {
+	dir   string
+	group cdp.GroupID
+	vault *vault.Group
+
+	mu   sync.Mutex
+	open map[string]*export
+}
+
+type export struct {
+	req    api.OpenRequest
+	view   *vault.View
+	disks  []nbd.Backend
+	stop   context.CancelFunc
+	served chan error
+	addr   net.Addr
+}
+
+const recordName = "export.json"
+
+func openExports(ctx context.Context, dir string, id cdp.GroupID, v *vault.Group) (*exports, error) {
+	x := &exports{dir: filepath.Join(dir, string(id)), group: id, vault: v, open: map[string]*export{}}
+	entries, err := os.ReadDir(x.dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, &cdp.Error{Op: "open exports", Kind: cdp.Transient, Subject: x.dir, Cause: err}
+	}
+	for _, e := range entries {
+		raw, err := os.ReadFile(filepath.Join(x.dir, e.Name(), recordName))
+		if errors.Is(err, os.ErrNotExist) {
+			// Being opened or closed when the process ended: nobody was told of it.
+			if err := os.RemoveAll(filepath.Join(x.dir, e.Name())); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var req api.OpenRequest
+		if err := json.Unmarshal(raw, &req); err != nil {
+			return nil, &cdp.Error{Op: "open exports", Kind: cdp.Corrupt, Subject: e.Name(), Cause: err}
+		}
+		if err := x.serve(req); err != nil {
+			x.close()
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+// openView opens an export, or finds it open already.
+func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
+	const op = "open export"
+	if err := cdp.CheckName("id", req.ID); err != nil {
+		return api.Export{}, err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if e := x.open[req.ID]; e != nil {
+		if e.req != req {
+			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "it is open already, at write %d for %s", e.req.Seq, e.req.Purpose)
+		}
+		return x.describe(e), nil
+	}
+	dir := filepath.Join(x.dir, req.ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return api.Export{}, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: req.ID, Cause: err}
+	}
+	if err := x.serve(req); err != nil {
+		os.RemoveAll(dir)
+		return api.Export{}, cdp.Wrap(err, op, req.ID)
+	}
+	raw, err := json.Marshal(req)
+	if err == nil {
+		err = writeDurably(filepath.Join(dir, recordName), raw)
+	}
+	if err != nil {
+		e := x.open[req.ID]
+		delete(x.open, req.ID)
+		return api.Export{}, errors.Join(&cdp.Error{Op: op, Kind: cdp.Transient, Subject: req.ID, Cause: err}, e.close(), os.RemoveAll(dir))
+	}
+	return x.describe(x.open[req.ID]), nil
+}
+
+// serve makes an export's view, layers and server.
+func (x *exports) serve(req api.OpenRequest) (err error) {
+	e := &export{req: req, served: make(chan error, 1)}
+	if e.view, err = x.vault.View(req.Seq); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.closeDisks())
+		}
+	}()
+	dir := filepath.Join(x.dir, req.ID)
+	srv := nbd.New(nbd.Config{})
+	for _, d := range x.vault.Disks() {
+		var b nbd.Backend = point{e.view, d.ID}
+		if req.Scratch {
+			if b, err = overlay.Open(dir, d.Name, point{e.view, d.ID}); err != nil {
+				return err
+			}
+		}
+		e.disks = append(e.disks, b)
+		if err = srv.AddExport(nbd.Export{Name: d.Name, Backend: b, ReadOnly: !req.Scratch, MultiConn: true,
+			Description: fmt.Sprintf("%s of group %s at write %d", d.Name, x.group, req.Seq)}); err != nil {
+			return err
+		}
+	}
+	l, err := listen(req.Listen, filepath.Join(dir, "nbd.sock"))
+	if err != nil {
+		return &cdp.Error{Op: "serve export", Kind: cdp.Transient, Subject: req.Listen, Cause: err}
+	}
+	e.addr = l.Addr()
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	go func() { e.served <- srv.Serve(ctx, l) }()
+	x.open[req.ID] = e
+	return nil
+}
+
+// listen opens a unix socket or a TCP address; def is the socket for "".
+func listen(addr, def string) (net.Listener, error) {
+	if addr == "" {
+		addr = def
+	}
+	if !strings.HasPrefix(addr, "/") {
+		return net.Listen("tcp", addr)
+	}
+	if err := os.Remove(addr); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", addr)
+	if err != nil {
+		return nil, err
+	}
+	return l, os.Chmod(addr, 0o600)
+}
+
+func (x *exports) describe(e *export) api.Export {
+	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose}
+	for i, d := range x.vault.Disks() {
+		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: uri(e.addr, d.Name)}
+		if o, ok := e.disks[i].(*overlay.Disk); ok {
+			ed.Written = o.Written()
+		}
+		out.Disks = append(out.Disks, ed)
+	}
+	return out
+}
+
+func uri(a net.Addr, name string) string {
+	if a.Network() == "unix" {
+		return (&url.URL{Scheme: "nbd+unix", Path: "/" + name, RawQuery: "socket=" + a.String()}).String()
+	}
+	return (&url.URL{Scheme: "nbd", Host: a.String(), Path: "/" + name}).String()
+}
+
+// list are the open exports.
+func (x *exports) list() []api.Export {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []api.Export
+	for _, e := range x.open {
+		out = append(out, x.describe(e))
+	}
+	return out
+}
+
+// closeView ends an export and throws its scratch away. One that is not open is
+// closed already.
+func (x *exports) closeView(id string) error {
+	if err := cdp.CheckName("id", id); err != nil {
+		return err
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var err error
+	if e := x.open[id]; e != nil {
+		delete(x.open, id)
+		err = e.close()
+	}
+	// The record goes first: without it the rest is swept at the next start.
+	dir := filepath.Join(x.dir, id)
+	if e := os.Remove(filepath.Join(dir, recordName)); e != nil && !errors.Is(e, os.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
+	return errors.Join(err, os.RemoveAll(dir))
+}
+
+// absorb writes an export's scratch into the replica, which must be the
+// export's own seq and nobody's else: see Group.Seal.
+func (x *exports) absorb(id string, r vault.Replica) error {
+	x.mu.Lock()
+	e := x.open[id]
+	x.mu.Unlock()
+	if e == nil {
+		return nil // closed: it was absorbed before
+	}
+	for i, b := range e.disks {
+		if o, ok := b.(*overlay.Disk); ok {
+			if err := o.Each(func(p []byte, off int64) error { return r.WriteAt(cdp.DiskID(i), p, off) }); err != nil {
+				return err
+			}
+		}
+	}
+	return r.Sync()
+}
+
+func (x *exports) close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var errs []error
+	for id, e := range x.open {
+		errs = append(errs, e.close())
+		delete(x.open, id)
+	}
+	return errors.Join(errs...)
+}
+
+func (e *export) close() error {
+	e.stop()
+	return errors.Join(<-e.served, e.closeDisks())
+}
+
+func (e *export) closeDisks() error {
+	var errs []error
+	for _, b := range e.disks {
+		if o, ok := b.(*overlay.Disk); ok {
+			errs = append(errs, o.Flush(), o.Close())
+		}
+	}
+	return errors.Join(append(errs, e.view.Close())...)
+}
+
+// writeDurably replaces a small file at once.
+func writeDurably(path string, p []byte) error {
+	tmp := path + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(p)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	return err
+}

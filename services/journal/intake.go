@@ -1,0 +1,261 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/admit"
+	"tidemark.dev/pkg/bus/spool"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/vault"
+)
+
+// runIntake takes frames in for ever: it starts again, behind what is stored,
+// after every trouble, and says what the trouble is.
+func (g *group) runIntake(ctx context.Context) {
+	for ctx.Err() == nil {
+		if st := g.vault.State(); st.Halted || st.Sealed {
+			state := stateHalted
+			if st.Sealed {
+				state = stateSealed
+			}
+			g.become(ctx, state, "the group has been failed over")
+			pause(ctx, g.cfg.Beat)
+			continue
+		}
+		if free, err := g.deps.Stores.Free(); err == nil && free < g.cfg.Reserve {
+			g.become(ctx, stateFull, fmt.Sprintf("%d MiB are left for journals; %d MiB stay in reserve", free>>20, g.cfg.Reserve>>20))
+			g.deps.Facts.Alarm(ctx, g.id, "full", "the journal takes nothing more in until space is free; the source spools meanwhile")
+			pause(ctx, 10*g.cfg.Beat)
+			continue
+		}
+		ictx, cancel := context.WithCancel(ctx)
+		g.mu.Lock()
+		g.intake = cancel
+		g.mu.Unlock()
+		err := g.takeIn(ictx)
+		stopped := ictx.Err() != nil
+		cancel()
+		if ctx.Err() != nil || stopped && err == nil || g.vault.State().Halted {
+			continue
+		}
+		if err != nil {
+			g.become(ctx, stateFailed, err.Error())
+			g.deps.Facts.Alarm(ctx, g.id, "intake", err.Error())
+			pause(ctx, 2*g.cfg.Beat)
+		}
+	}
+}
+
+// restartIntake ends the running intake; another begins.
+func (g *group) restartIntake() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.intake != nil {
+		g.intake()
+	}
+}
+
+// arrived is a frame and the message it came in.
+type arrived struct {
+	frame.Frame
+	m spool.Message
+}
+
+type batch struct {
+	*vault.Batch
+	frames []arrived
+}
+
+// takeIn is one run of the intake. Three goroutines pass frames on: one pulls
+// them off the bus, one admits them and writes them, one makes them durable and
+// tells. Each hand-over is bounded, so the disk's speed reaches the bus.
+func (g *group) takeIn(ctx context.Context) error {
+	g.vault.Forget()
+	from := g.vault.Stored().No + 1
+	messages := make(chan spool.Message, g.cfg.Queue)
+	batches := make(chan batch, 1)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		defer close(messages)
+		err := g.source.Pull(ctx, from, func(s spool.Status) { g.linkChanged(ctx, s) }, func(m spool.Message) error {
+			select {
+			case messages <- m:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	})
+	eg.Go(func() error {
+		defer close(batches)
+		return g.admit(ctx, messages, batches)
+	})
+	eg.Go(func() error { return g.store(ctx, batches) })
+	eg.Go(func() error { return g.repeat(ctx) })
+	return eg.Wait()
+}
+
+func (g *group) linkChanged(ctx context.Context, s spool.Status) {
+	g.mu.Lock()
+	g.link = s.State
+	g.mu.Unlock()
+	switch s.State {
+	case spool.Flowing:
+		g.become(ctx, stateReceiving, "")
+	case spool.NoStream:
+		g.become(ctx, stateEmpty, "the source has not begun to send")
+	default:
+		reason := string(s.State)
+		if s.Err != nil {
+			reason = s.Err.Error()
+		}
+		g.become(ctx, stateLinkDown, reason)
+	}
+}
+
+// admit decides about what arrives, and gathers it into batches: whatever is
+// there when the disk is ready for more, up to BatchBytes.
+func (g *group) admit(ctx context.Context, in <-chan spool.Message, out chan<- batch) error {
+	for m := range in {
+		var fs []arrived
+		size := 0
+		for more := true; more; {
+			f, ok, err := g.offer(ctx, m)
+			if err != nil {
+				return err
+			}
+			if ok {
+				fs = append(fs, arrived{f, m})
+				size += len(m.Data)
+			}
+			more = false
+			if size < g.cfg.BatchBytes {
+				select {
+				case m, more = <-in:
+				default:
+				}
+			}
+		}
+		if len(fs) == 0 {
+			continue
+		}
+		frames := make([]frame.Frame, len(fs))
+		for i := range fs {
+			frames[i] = fs[i].Frame
+		}
+		b, err := g.vault.Prepare(frames)
+		if err != nil {
+			return err
+		}
+		select {
+		case out <- batch{b, fs}:
+		case <-ctx.Done():
+			b.Abort()
+			return nil
+		}
+	}
+	return nil
+}
+
+func (g *group) offer(ctx context.Context, m spool.Message) (frame.Frame, bool, error) {
+	const op = "take in frame"
+	f, v, why, err := g.vault.Offer(m.Data)
+	if err != nil {
+		return f, false, cdp.Wrap(err, op, fmt.Sprint(m.No))
+	}
+	switch v {
+	case admit.Accept:
+		if f.No != m.No {
+			return f, false, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "the message holds frame %d", f.No)
+		}
+		return f, true, nil
+	case admit.Duplicate:
+		return f, false, nil
+	case admit.Fenced:
+		g.deps.Facts.Alarm(ctx, g.id, "fenced", why)
+	}
+	return f, false, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "%s: %s", v, why).
+		WithHint("the capturer starts a new extent behind the journal's newest frame once it is restarted")
+}
+
+// store makes batches durable in order, and tells of each.
+func (g *group) store(ctx context.Context, in <-chan batch) error {
+	var failed error
+	var sincePurge int64
+	for b := range in {
+		if failed != nil {
+			b.Abort()
+			continue
+		}
+		points, err := b.Commit()
+		if err != nil {
+			failed = err
+			continue
+		}
+		if err := g.tell(); err != nil && ctx.Err() == nil {
+			failed = err
+			continue
+		}
+		last := b.frames[len(b.frames)-1]
+		g.noteNewest(last.Header)
+		for _, f := range b.frames {
+			sincePurge += int64(len(f.Bytes()))
+			g.deps.Facts.Stored(ctx, g.id, f.m)
+		}
+		for _, p := range points {
+			o := g.clockNow()
+			p.Time, p.Bound = o.target(p.Time), o.Bound
+			g.deps.Facts.PointCreated(ctx, g.id, p)
+		}
+		if sincePurge >= g.cfg.PurgeBytes {
+			// Trouble here only means that the stream is longer for a while.
+			if g.source.PurgeBehind(ctx, last.No) == nil {
+				sincePurge = 0
+			}
+		}
+	}
+	return failed
+}
+
+// tell says to capture what is durable.
+func (g *group) tell() error {
+	s := g.vault.Stored()
+	if s.No == 0 {
+		return nil
+	}
+	return g.source.PublishDurable(spool.Durable{No: s.No, Epoch: s.Epoch})
+}
+
+// repeat tells it again, for it may have been lost.
+func (g *group) repeat(ctx context.Context) error {
+	for pause(ctx, g.cfg.Beat) {
+		if err := g.tell(); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *group) noteNewest(h frame.Header) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.received, g.sealed, g.whole = g.deps.Clock.Now(), h.Time(), h.Has(frame.Consistent)
+}
+
+// readNewest fills in, after a start, what noteNewest knew.
+func (g *group) readNewest() {
+	h, ok, err := g.vault.Newest()
+	if err != nil || !ok {
+		return
+	}
+	g.received, g.sealed, g.whole = time.Time{}, h.Time(), h.Has(frame.Consistent)
+}

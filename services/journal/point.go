@@ -1,0 +1,24 @@
+package journal
+
+import (
+	"syscall"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/vault"
+)
+
+// point is one disk of a view as an NBD backend: read-only.
+type point struct {
+	view *vault.View
+	disk cdp.DiskID
+}
+
+var _ nbd.Backend = point{}
+
+func (p point) Size() int64                            { return p.view.Size(p.disk) }
+func (p point) ReadAt(b []byte, off int64) error       { return p.view.ReadAt(p.disk, b, off) }
+func (p point) WriteAt([]byte, int64, bool) error      { return syscall.EPERM }
+func (p point) Zero(int64, int64, nbd.ZeroFlags) error { return syscall.EPERM }
+func (p point) Trim(int64, int64, bool) error          { return syscall.EPERM }
+func (p point) Flush() error                           { return nil }

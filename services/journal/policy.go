@@ -1,0 +1,98 @@
+package journal
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Facts that policy decides from. Horizons are only ever moved to points, so
+// that the oldest seq that can be recovered is one where history is complete.
+type outlook struct {
+	Now    time.Time // target clock
+	Bounds cdp.Bounds
+	// Known is whether Points and Bytes were looked up; if not, horizon stays.
+	Known  bool
+	Points []cdp.Point // oldest first, their times in target time
+	Bytes  int64
+	Mode   Mode
+	// History and Limit are the job's.
+	History time.Duration
+	Limit   int64
+	// Busy is whether so much is coming in that base had better wait.
+	Busy bool
+}
+
+// intent is what policy wants done: at most one raise and one move of horizon.
+type intent struct {
+	Raise   cdp.Seq // 0: leave base
+	Horizon cdp.Seq // 0: leave horizon; base must be at or past it
+	Merge   bool    // horizon and base move together: nothing needs a floor
+	Reason  string
+	// Cut is set when history that the job wants to keep is given up for space.
+	Cut bool
+}
+
+// decide is the policy of base and horizon. It is pure.
+func decide(o outlook) intent {
+	var in intent
+	if o.Mode == Rollback && o.Bounds.Base < o.Bounds.Head && !o.Busy {
+		in.Raise = o.Bounds.Head
+	}
+	if !o.Known {
+		return in
+	}
+	to, reason, cut := horizon(o)
+	if to <= o.Bounds.Horizon {
+		return in
+	}
+	in.Horizon, in.Reason, in.Cut = to, reason, cut
+	if to > o.Bounds.Base {
+		in.Raise = max(in.Raise, to)
+		in.Merge = o.Bounds.Base == o.Bounds.Horizon && in.Raise == to
+	}
+	return in
+}
+
+// seeding is the reason for moves that give up nothing.
+const seeding = "seeding"
+
+// horizon is the seq that horizon should move to, at or below where it stands
+// for none.
+func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
+	if len(o.Points) == 0 {
+		// Seeding: nothing can be recovered yet, so nothing needs to be kept, and
+		// the seed goes straight through to the replica.
+		return o.Bounds.Head, seeding, false
+	}
+	pinned := o.Bounds.Head
+	for _, p := range o.Points {
+		if p.Pinned {
+			pinned = p.Seq
+			break
+		}
+	}
+	// Before the oldest point nothing can be recovered.
+	to, reason = o.Points[0].Seq, seeding
+	// The newest point that is old enough, but not past a pinned one, and never
+	// the newest of all: something must stay to recover to.
+	for i, p := range o.Points {
+		if i == len(o.Points)-1 || p.Seq > pinned || o.Now.Sub(p.Time) < o.History {
+			break
+		}
+		if i > 0 {
+			to, reason = p.Seq, "history limit"
+		}
+	}
+	if o.Limit == 0 || o.Bytes <= o.Limit || len(o.Points) < 2 {
+		return to, reason, false
+	}
+	// Over the size limit: give up the share of the oldest points that brings
+	// it under, pinned ones last, in the belief that they weigh alike.
+	n := max(1, int(float64(len(o.Points))*float64(o.Bytes-o.Limit*9/10)/float64(o.Bytes)))
+	n = min(n, len(o.Points)-1)
+	if s := o.Points[n].Seq; s > to {
+		return s, "size limit", true
+	}
+	return to, reason, false
+}

@@ -1,0 +1,73 @@
+package journal
+
+import (
+	"context"
+	"time"
+
+	"tidemark.dev/pkg/bus/spool"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vault"
+)
+
+// Stores opens and drops the stores of groups. Disks of an existing group must
+// be the same; with none given the group must exist.
+type Stores interface {
+	Open(group cdp.GroupID, disks []cdp.Disk) (vault.Store, error)
+	// Known are the disks of a group that exists; false if it does not.
+	Known(group cdp.GroupID) ([]cdp.Disk, bool)
+	Drop(group cdp.GroupID) error
+	// Free is how many bytes are left where the journals stand.
+	Free() (int64, error)
+}
+
+// Streams opens the frame stream of a group at its source site.
+type Streams interface {
+	Source(site cdp.Site, group cdp.GroupID) (spool.Source, error)
+}
+
+// Replica is the group's images; Close releases them.
+type Replica interface {
+	vault.Replica
+	Close() error
+}
+
+// Replicas opens a group's images. With fresh they must be new or empty.
+type Replicas interface {
+	Open(disks []cdp.Disk, paths []string, fresh bool) (Replica, error)
+}
+
+// Capture is what is asked of the capture service at the source. Its answers
+// may fail at any time: nothing that a recovery needs rests on them.
+type Capture interface {
+	// Disks are the group's disks as capture found them.
+	Disks(ctx context.Context, site cdp.Site, group cdp.GroupID) ([]cdp.Disk, error)
+	// Clock asks for the two times in the middle of an offset measurement, in
+	// ns since 1970 on the source's clock.
+	Clock(ctx context.Context, site cdp.Site) (received, sent int64, err error)
+}
+
+// Facts are told as they happen. They must not block for long; a fact that
+// cannot be told is no reason to stop.
+type Facts interface {
+	PointCreated(ctx context.Context, group cdp.GroupID, p cdp.Point)
+	PointChanged(ctx context.Context, group cdp.GroupID, p cdp.Point, what string)
+	HorizonMoved(ctx context.Context, group cdp.GroupID, b cdp.Bounds, reason string)
+	StateChanged(ctx context.Context, group cdp.GroupID, state, reason string)
+	Alarm(ctx context.Context, group cdp.GroupID, kind, text string)
+	// Stored is called with the headers of each stored frame's message, for
+	// those that carry a trace.
+	Stored(ctx context.Context, group cdp.GroupID, m spool.Message)
+}
+
+// Clock is the time of the target.
+type Clock interface{ Now() time.Time }
+
+// Deps are the service's surroundings.
+type Deps struct {
+	Stores   Stores
+	Streams  Streams
+	Replicas Replicas
+	Capture  Capture
+	Facts    Facts
+	Clock    Clock
+}
