@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,7 @@ func TestGuestDiesWithItsTest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		vm, err := Boot(ctx, Config{Images: im, Mode: ModeIdle, Dir: dir, Drives: []Drive{{Raw: im.Root, Overlay: true}, {Raw: im.Data, Overlay: true}}})
+		vm, err := Boot(ctx, Config{Images: im, Mode: ModeIdle, Dir: dir, QMPSocket: filepath.Join(dir, "qmp"), Drives: []Drive{{Raw: im.Root, Overlay: true}, {Raw: im.Data, Overlay: true}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,6 @@ func TestGuestDiesWithItsTest(t *testing.T) {
 }
 
 // gone tells whether the process has ended; nobody may be there to reap it.
-
 func gone(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(b), ") Z ")

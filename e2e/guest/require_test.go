@@ -8,10 +8,8 @@ import (
 
 type verdict struct{ skipped, failed string }
 
-func (v *verdict) Helper() {}
-
+func (v *verdict) Helper()       {}
 func (v *verdict) Skip(a ...any) { v.skipped = fmt.Sprint(a...) }
-
 func (v *verdict) Fatal(a ...any) {
 	if v.failed == "" {
 		v.failed = fmt.Sprint(a...)
