@@ -145,9 +145,6 @@ func (o *oracle) explain(img [disks][]byte) (uint64, error) {
 	o.upTo(newest + 64)
 	var first error
 	for k := newest; k <= newest+64; k++ {
-		if k > newest && o.ops[k-1].kind == 0 {
-			break // its stamp would be there
-		}
 		err := o.fits(&words, k)
 		if err == nil {
 			return k, nil

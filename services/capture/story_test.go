@@ -196,15 +196,28 @@ func (w *world) settle() {
 	w.t.Helper()
 	w.bus.with(func() { w.bus.down, w.bus.linkDown, w.bus.lossy, w.bus.slow, w.bus.limit = false, false, 0, 0, 1<<30 })
 	w.still(func() {
-		w.eventually("replicating", w.state(Replicating))
-		var p cdp.Point
-		w.eventually("a recovery point", func() (ok bool) {
-			var err error
-			p, err = w.g.Mark(true)
-			return err == nil
-		})
-		w.eventually("the point at the journal", func() bool { return w.g.Status().Durable >= p.Frame })
+		w.point()
 		w.compare()
+	})
+}
+
+// point marks a recovery point and waits until the journal has it. Frames that
+// the stream lost meanwhile may give their numbers to others: then once more.
+func (w *world) point() {
+	w.t.Helper()
+	var p cdp.Point
+	var epoch cdp.Epoch
+	w.eventually("a recovery point at the journal", func() bool {
+		s := w.g.Status()
+		if p.Frame == 0 || s.Epoch != epoch || s.State != Replicating {
+			var err error
+			if p, err = w.g.Mark(true); err != nil {
+				p.Frame = 0
+			}
+			epoch = s.Epoch
+			return false
+		}
+		return s.Durable >= p.Frame
 	})
 }
 
@@ -262,6 +275,8 @@ func (w *world) end() {
 		w.t.Error(err)
 	}
 	b := w.bus
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	w.t.Logf("%d + %d operations, %d frames, %d of them consistent, %d checked, %d markers, stream recreated %d times, epoch %d",
 		w.ops[0].Load(), w.ops[1].Load(), b.journal.No, b.consistent, b.checked, b.markers, b.recreated, b.epoch)
 }
@@ -328,4 +343,10 @@ func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
 			w.end()
 		})
 	}
+}
+
+func (w *world) total() int64 {
+	w.g.mu.Lock()
+	defer w.g.mu.Unlock()
+	return w.g.total
 }
