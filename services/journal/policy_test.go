@@ -1,0 +1,80 @@
+package journal
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+var seed = flag.Uint64("seed", 20261122, "seed of the random outlooks")
+
+// Whatever the outlook, policy keeps its promises: it asks for nothing
+// impossible, keeps what the job wants kept, and never gives up the newest
+// point or a pinned one for age.
+func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
+	t.Logf("seed %d", *seed)
+	for i := range 100_000 {
+		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		now := time.Unix(1_800_000_000, 0)
+		h := cdp.Seq(rng.IntN(50))
+		b := h + cdp.Seq(rng.IntN(50))
+		o := outlook{Now: now, Known: true, Bounds: cdp.Bounds{Horizon: h, Base: b, Head: b + cdp.Seq(rng.IntN(50))},
+			Mode: []Mode{Rollback, RollForward}[rng.IntN(2)], History: time.Duration(rng.IntN(100)) * time.Second,
+			Bytes: rng.Int64N(1000), Limit: rng.Int64N(2) * 500}
+		at := now.Add(-200 * time.Second)
+		for s := h; s <= o.Bounds.Head; s += cdp.Seq(1 + rng.IntN(20)) {
+			at = at.Add(time.Duration(rng.IntN(20)) * time.Second)
+			o.Points = append(o.Points, cdp.Point{Frame: cdp.FrameNo(len(o.Points) + 1), Seq: s, Time: at, Pinned: rng.IntN(8) == 0})
+		}
+		in := decide(o)
+		base := max(o.Bounds.Base, in.Raise)
+		switch {
+		case in.Raise > o.Bounds.Head:
+			t.Fatalf("outlook %d: raises base to %d of %v", i, in.Raise, o.Bounds)
+		case in.Horizon > base:
+			t.Fatalf("outlook %d: horizon %d beyond base %d", i, in.Horizon, base)
+		case in.Merge && (o.Bounds.Base != o.Bounds.Horizon || in.Raise != in.Horizon):
+			t.Fatalf("outlook %d: merge of %v to %d, horizon %d", i, o.Bounds, in.Raise, in.Horizon)
+		case in.Cut && (o.Limit == 0 || o.Bytes <= o.Limit):
+			t.Fatalf("outlook %d: cuts history with room left", i)
+		}
+		if len(o.Points) == 0 || in.Horizon == 0 {
+			continue
+		}
+		if newest := o.Points[len(o.Points)-1]; in.Horizon > newest.Seq {
+			t.Fatalf("outlook %d: gives up the newest point", i)
+		}
+		for _, p := range o.Points {
+			young := now.Sub(p.Time) < o.History
+			if p.Seq < in.Horizon && !in.Cut && (young || p.Pinned) {
+				t.Fatalf("outlook %d: gives up %+v for age, horizon %d", i, p, in.Horizon)
+			}
+		}
+	}
+}
+
+// Two clocks an hour apart, and a network that takes its time: the true offset
+// is always inside the measured interval.
+func TestTheTrueOffsetIsInsideTheBound(t *testing.T) {
+	for i := range 10_000 {
+		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		truth := time.Duration(rng.Int64N(int64(2*time.Hour))) - time.Hour // target minus source
+		now := time.Unix(1_800_000_000, 0)
+		var ms []offset
+		for range 1 + rng.IntN(5) {
+			sent := now
+			arrive := sent.Add(time.Duration(rng.Int64N(int64(50 * time.Millisecond))))
+			leave := arrive.Add(time.Duration(rng.Int64N(int64(10 * time.Millisecond))))
+			back := leave.Add(time.Duration(rng.Int64N(int64(50 * time.Millisecond))))
+			ms = append(ms, measure(sent, arrive.Add(-truth), leave.Add(-truth), back))
+			now = back.Add(time.Second)
+		}
+		o := best(ms, now)
+		if d := (o.Ahead - truth).Abs(); d > o.Bound || o.Bound == 0 {
+			t.Fatalf("case %d: offset %v is measured as %v ± %v", i, truth, o.Ahead, o.Bound)
+		}
+	}
+}
