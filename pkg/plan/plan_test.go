@@ -1,0 +1,209 @@
+package plan_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+)
+
+var t0 = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+
+func anyRequest(t *rapid.T) plan.Request {
+	r := plan.Request{Job: "web", Run: "r1", Mode: "production", To: "nbd"}
+	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	case 0:
+		r.Mode = "test"
+	case 1:
+		r.To = "files"
+	}
+	r.Planned = r.Mode == "production" && rapid.Bool().Draw(t, "planned")
+	return r
+}
+
+// TestInterruptedAnywhere drives runs through a world in which the driver is
+// killed before it wrote the state, before it did the step and before it noted
+// the answer; steps fail for a while or for good; and operators change their
+// minds. Each effect happens once, and no run ends in the middle.
+func TestInterruptedAnywhere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld()
+		req := anyRequest(t)
+		if err := req.Check(); err != nil {
+			t.Fatal(err)
+		}
+		kept, todo := plan.Begin(req, t0) // kept: what is on disk
+		calm := false
+		apply := func(e plan.Event) {
+			e.Now = t0
+			was := kept.Resolved
+			next, cmds := plan.Step(kept, e)
+			if !calm && rapid.IntRange(0, 9).Draw(t, "kill before write") == 0 {
+				todo = []plan.Command{{}}
+				return
+			}
+			kept, todo = next, cmds
+			if was != nil && *kept.Resolved != *was {
+				t.Fatal("the point was chosen twice")
+			}
+		}
+		for n := 0; ; n++ {
+			calm = n > 60
+			if n > 400 {
+				t.Fatalf("the run does not end: %+v", kept)
+			}
+			w.live()
+			if err := w.check(kept); err != nil {
+				t.Fatal(err)
+			}
+			if kept.Over() {
+				if err := w.over(kept); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if _, busy := kept.Current(); !busy || !calm && rapid.IntRange(0, 19).Draw(t, "ask") == 0 {
+				goals := []plan.Goal{plan.Cleanup, plan.Undo, plan.Commit}
+				g := rapid.SampledFrom(goals).Draw(t, "goal")
+				if err := kept.CheckAsk(g); err == nil {
+					apply(plan.Event{What: plan.Asked, Goal: g})
+				} else if next, cmds := plan.Step(kept, plan.Event{What: plan.Asked, Goal: g}); len(cmds) > 0 || next.Next != kept.Next || next.Goal != kept.Goal {
+					t.Fatalf("refused, but changed: %v", err)
+				}
+				if _, busy := kept.Current(); !busy {
+					continue
+				}
+			}
+			var do plan.Room
+			for _, c := range todo {
+				if c.Do != "" {
+					do = c.Do
+				}
+			}
+			if do == "" || !calm && rapid.IntRange(0, 9).Draw(t, "kill before do") == 0 {
+				apply(plan.Event{What: plan.Resumed})
+				continue
+			}
+			fate := 9
+			if !calm {
+				fate = rapid.IntRange(0, 12).Draw(t, "fate")
+			}
+			if fate == 0 {
+				apply(plan.Event{What: plan.StepRefused, Room: do, Err: cdp.Errorf(cdp.Transient, "x", "", "later")})
+				continue
+			}
+			res, err := w.do(kept, do)
+			ev := plan.Event{What: plan.StepDone, Room: do, Result: res}
+			switch {
+			case err != nil:
+				t.Fatalf("%s: %v", do, err)
+			case fate == 1: // it took effect, but the answer is an error for good
+				ev = plan.Event{What: plan.StepRefused, Room: do, Err: cdp.Errorf(cdp.Internal, "x", "", "broken")}
+			case fate == 2:
+				todo = nil // killed before the answer was noted
+				continue
+			case fate == 3 && (do == plan.Move || do == plan.Absorb):
+				ev.What = plan.StepMoved
+			}
+			apply(ev)
+		}
+	})
+}
+
+// TestTwoRuns: starters that race for one record, each writing only over what
+// it looked at, never both proceed.
+func TestTwoRuns(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var rec *plan.State
+		rev := 0
+		begun := map[string]bool{}
+		type look struct {
+			old *plan.State
+			rev int
+		}
+		looks := map[string]look{}
+		for range rapid.IntRange(1, 60).Draw(t, "n") {
+			run := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "run")
+			switch rapid.IntRange(0, 2).Draw(t, "act") {
+			case 0:
+				looks[run] = look{rec, rev}
+			case 1:
+				l, ok := looks[run]
+				r := plan.Request{Job: "web", Run: run, Mode: "test", To: "nbd"}
+				if ok && l.rev == rev && plan.Admit(l.old, r) == nil {
+					if rec != nil && !rec.Over() {
+						t.Fatalf("%s began beside %s", run, rec.Run)
+					}
+					s, _ := plan.Begin(r, t0)
+					rec, rev = &s, rev+1
+					begun[run] = true
+				}
+			case 2: // the run at hand fails at its first step, and is over
+				if rec != nil {
+					cur, busy := rec.Current()
+					if busy {
+						s, _ := plan.Step(*rec, plan.Event{What: plan.StepRefused, Room: cur.Room, Err: cdp.Errorf(cdp.NotFound, "x", "", "no")})
+						rec, rev = &s, rev+1
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	ready := func(r plan.Request) plan.State {
+		s, _ := plan.Begin(r, t0)
+		for s.Phase != plan.Ready {
+			cur, _ := s.Current()
+			s, _ = plan.Step(s, plan.Event{What: plan.StepDone, Room: cur.Room, Result: plan.Result{Resolved: &api.Resolved{Seq: 5}}})
+		}
+		return s
+	}
+	prod := ready(plan.Request{Job: "web", Run: "r1", Mode: "production", To: "files"})
+	if err := plan.Admit(&prod, plan.Request{Job: "web", Run: "r2"}); !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) == "" {
+		t.Error("a second run:", err)
+	}
+	if err := plan.Admit(&prod, plan.Request{Job: "web", Run: "r1"}); !cdp.Is(err, cdp.Duplicate) {
+		t.Error("the same run again:", err)
+	}
+	if err := prod.CheckAsk(plan.Cleanup); !cdp.Is(err, cdp.Conflict) {
+		t.Error("clean-up of production:", err)
+	}
+	s, _ := plan.Step(prod, plan.Event{What: plan.Asked, Goal: plan.Commit})
+	if err := s.CheckAsk(plan.Undo); !cdp.Is(err, cdp.Conflict) {
+		t.Error("undo after commit began:", err)
+	}
+	s, _ = plan.Step(s, plan.Event{What: plan.StepDone, Room: plan.Seal})
+	if s.Phase != plan.Committed {
+		t.Fatal(s.Phase)
+	}
+	if err := s.CheckAsk(plan.Undo); !cdp.Is(err, cdp.Conflict) {
+		t.Error("undo after commit:", err)
+	}
+	if err := s.CheckAsk(plan.Commit); !cdp.Is(err, cdp.Duplicate) {
+		t.Error("commit twice:", err)
+	}
+	test := ready(plan.Request{Job: "web", Run: "r1", Mode: "test", To: "nbd"})
+	if err := test.CheckAsk(plan.Commit); !cdp.Is(err, cdp.Conflict) {
+		t.Error("commit of a test:", err)
+	}
+	at := t0
+	for _, r := range []plan.Request{
+		{Job: "Web", Run: "r", Mode: "test", To: "nbd"},
+		{Job: "web", Mode: "test", To: "nbd"},
+		{Job: "web", Run: "r", Mode: "x", To: "nbd"},
+		{Job: "web", Run: "r", Mode: "test", To: "files"},
+		{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p1", At: &at},
+		{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p1", Planned: true},
+		{Job: "web", Run: "r", Mode: "test", To: "nbd", Planned: true},
+	} {
+		if !cdp.Is(r.Check(), cdp.Invalid) {
+			t.Errorf("%+v passed", r)
+		}
+	}
+}
