@@ -2,6 +2,7 @@ package capture
 
 import (
 	"crypto/tls"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -30,6 +31,9 @@ type Config struct {
 	AskTimeout time.Duration
 	// ActivityEvery is how often durable activity is forgotten. Default 1 s.
 	ActivityEvery time.Duration
+	// OverflowHold is the shortest stay in overflow, so that a guest that is
+	// faster than the stream does not make the state flap. Default 1 s.
+	OverflowHold time.Duration
 	// ProgressEvery is how often progress is told at most. Default 1 s.
 	ProgressEvery time.Duration
 	// DrainTimeout is how long Stop waits for the window to drain. Default 10 s.
@@ -53,6 +57,7 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.RetryMax, 2*time.Second)
 	orDefault(&c.AskTimeout, 5*time.Second)
 	orDefault(&c.ActivityEvery, time.Second)
+	orDefault(&c.OverflowHold, time.Second)
 	orDefault(&c.ProgressEvery, time.Second)
 	orDefault(&c.DrainTimeout, 10*time.Second)
 	return c
@@ -102,6 +107,8 @@ type Listen struct {
 	Network string // "unix" or "tcp"
 	Address string
 	TLS     *tls.Config // nil: none
+	// Mode of a unix socket's file. Default 0600.
+	Mode os.FileMode
 }
 
 func (j Job) check() error {

@@ -43,4 +43,14 @@
 //
 // A region whose content is in none of window, stream and journal is dirty:
 // that is the invariant everything here keeps, at every instruction.
+//
+// # What the fault tests found
+//
+//	bug                                                     command
+//	frames of a killed process, still on the wire, entered  go test -run Whatever -seed 20261122
+//	between new ones under their numbers: the sequence
+//	alone does not fence; see Stream.Publish
+//	the copier slept on after a second attach had drained   go test -run Whatever -seed 20261125
+//	the window
+//	a guest faster than the stream made the state flap      go test -run ACopyUnder
 package capture

@@ -138,7 +138,9 @@ func (s *servers) listen(l Listen) (net.Listener, error) {
 		return nil, &cdp.Error{Op: op, Kind: kind, Subject: l.Address, Cause: err}
 	}
 	if l.Network == "unix" {
-		os.Chmod(l.Address, 0o600)
+		mode := l.Mode
+		orDefault(&mode, 0o600)
+		os.Chmod(l.Address, mode)
 	}
 	return ln, nil
 }

@@ -46,10 +46,11 @@ type Group struct {
 	from uint64
 	base ref
 	// seq is the last write's in the window, were it all sealed now.
-	seq   cdp.Seq
-	idle  bool // the sender waits for wake
-	copy  copying
-	total int64 // of the seed or resync under way, in bytes
+	seq        cdp.Seq
+	overflowed time.Time // when overflow began
+	idle       bool      // the sender waits for wake
+	copy       copying
+	total      int64 // of the seed or resync under way, in bytes
 
 	// Of the sender's goroutine alone.
 	epoch     cdp.Epoch
@@ -256,7 +257,8 @@ func (g *Group) pending() int { return int(g.win.Closed() - g.acked) }
 func (g *Group) settle(reason string) {
 	g.why.dirty = g.book.Count() > 0
 	g.why.seeding = g.book.Seeding()
-	g.why.drained = g.pending() <= g.cfg.Slots/2
+	now := g.deps.Clock.Now()
+	g.why.drained = g.pending() <= g.cfg.Slots/2 && now.Sub(g.overflowed) >= g.cfg.OverflowHold
 	from := g.state
 	g.state = next(from, g.why)
 	if g.state == Replicating && g.why.seeding {
@@ -265,10 +267,13 @@ func (g *Group) settle(reason string) {
 	if from == g.state {
 		return
 	}
+	if g.state == Overflow {
+		g.overflowed = now
+	}
 	if g.state.copies() {
 		g.total = g.book.Bytes()
 	}
-	g.tell(Change{Group: g.job.Group, From: from, To: g.state, Reason: reason, At: g.deps.Clock.Now()})
+	g.tell(Change{Group: g.job.Group, From: from, To: g.state, Reason: reason, At: now})
 	nudge(g.room)
 	nudge(g.wake)
 }

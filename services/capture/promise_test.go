@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -257,8 +258,9 @@ func TestAFirstSeedSkipsHolesAndALaterOneSendsThemAsZeros(t *testing.T) {
 // While a region is copied a guest writes to it all the time.
 func TestACopyUnderWritesIsTheNewestContent(t *testing.T) {
 	w := newWorld(t, seedOf(t))
+	w.cfg.Slots = 32
 	w.up()
-	w.write(0)
+	w.write(300 * time.Microsecond)
 	w.eventually("writes", func() bool { return w.ops[0].Load() > 500 })
 	for range 5 {
 		if err := w.g.Reseed(); err != nil {
@@ -266,6 +268,31 @@ func TestACopyUnderWritesIsTheNewestContent(t *testing.T) {
 		}
 		w.eventually("replicating", w.state(Replicating))
 	}
+	w.settle()
+	w.end()
+}
+
+// Many clients write the same few blocks at once: whatever order the disk saw,
+// the journal saw the same.
+func TestOverlappingWritesReachDiskAndJournalInOneOrder(t *testing.T) {
+	w := newWorld(t, seedOf(t))
+	w.bus.with(func() { w.bus.oracles = nil })
+	w.up()
+	w.eventually("replicating", w.state(Replicating))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			buf := make([]byte, 64<<10)
+			for k := range 300 {
+				fill(buf, stamp(i, uint64(k+1)))
+				n := 4096 * (1 + (i+k)%16)
+				if err := w.g.write(0, buf[:n], int64((i*k)%5)*4096); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 	w.settle()
 	w.end()
 }

@@ -82,6 +82,7 @@ func (g *Group) send(ctx context.Context) error {
 			case now := <-tick:
 				tick = g.deps.Clock.After(g.cfg.ProgressEvery)
 				g.turn()
+				g.recheck()
 				g.report()
 				if waiting && now.Sub(asked) > g.cfg.AckTimeout {
 					err = cdp.Errorf(cdp.Transient, "publish", string(g.job.Group), "no answer in %v", g.cfg.AckTimeout)
@@ -224,6 +225,15 @@ func (g *Group) turn() {
 	defer g.mu.Unlock()
 	g.book.Swap()
 	g.olderLast = g.number(g.win.Last())
+}
+
+// recheck leaves overflow also when no answer of the stream asks for it.
+func (g *Group) recheck() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state == Overflow {
+		g.settle("the window has drained")
+	}
 }
 
 // fence: another capturer has taken over.

@@ -3,6 +3,9 @@ package capture
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"sync"
@@ -103,6 +106,28 @@ func (s *Service) Remove(ctx context.Context, id cdp.GroupID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return cdp.Wrap(s.stop(ctx, r), "remove job", string(id))
+}
+
+// Purge removes a group and forgets everything about it: its map and window go
+// too, so that another Apply is a first start.
+func (s *Service) Purge(ctx context.Context, id cdp.GroupID) error {
+	if err := cdp.CheckName("group", string(id)); err != nil {
+		return err
+	}
+	if err := s.Remove(ctx, id); err != nil {
+		return err
+	}
+	var errs []error
+	for _, path := range []string{
+		filepath.Join(s.cfg.StateDir, string(id)+".dirty"),
+		filepath.Join(s.cfg.StateDir, string(id)+".window"),
+		filepath.Join(s.cfg.WindowDir, string(id)+".window"),
+	} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, &cdp.Error{Op: "purge group", Kind: cdp.Transient, Subject: path, Cause: err})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *Service) start(r *running, job Job) error {

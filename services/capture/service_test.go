@@ -81,6 +81,18 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 			t.Fatalf("apply after the end: %v", err)
 		}
 	}
+	s, err := New(w.cfg, w.deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Purge(context.Background(), "shop"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{w.cfg.StateDir, w.cfg.WindowDir} {
+		if left, _ := os.ReadDir(dir); len(left) != 0 {
+			t.Errorf("purged, and %v is left", left)
+		}
+	}
 	close(w.stop)
 }
 

@@ -33,7 +33,7 @@ type facts struct {
 	fenced     bool
 	stopped    bool
 	full       bool // a frame was needed and no slot was to be had
-	drained    bool // at most half of the slots hold frames the stream lacks
+	drained    bool // at most half of the slots hold frames the stream lacks, and it is a while that they were full
 	dirty      bool // some region is dirty
 	seeding    bool // ... because of a seed
 	tapLost    bool // a tap missed a write since CopyStarted
