@@ -1,0 +1,51 @@
+# Tidemark. `make help` lists what there is.
+
+GO      ?= go
+BIN     := bin/tidemark
+MODULES := schemas pkg services e2e
+TIMEOUT ?= 40m
+
+.PHONY: help build test test-fast lint vet fmt-check arch bench fuzz demo demo-guest tools clean
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+build: ## build bin/tidemark
+	$(GO) build -trimpath -o $(BIN) ./services/tidemark
+
+demo: build ## protect two disks, lose the source, bring them back: the whole story in a minute
+	$(GO) run ./e2e/demo -bin $(BIN)
+
+demo-guest: build ## the same with a real Linux guest and a database (QEMU)
+	$(GO) run ./e2e/demo -bin $(BIN) -guest
+
+test: ## everything, with the race detector
+	$(GO) test -race -timeout $(TIMEOUT) $(MODULES:%=./%/...)
+
+test-fast: ## without the race detector and without guests
+	TIDEMARK_GUEST=0 $(GO) test -timeout $(TIMEOUT) $(MODULES:%=./%/...)
+
+lint: vet fmt-check arch ## vet, formatting, who may import whom
+
+vet:
+	$(GO) vet $(MODULES:%=./%/...)
+
+fmt-check:
+	@out=$$(gofmt -l $(MODULES)); test -z "$$out" || { echo "gofmt these files:"; echo "$$out"; exit 1; }
+
+arch:
+	$(GO) test ./e2e/arch
+
+bench: ## figures, each with its target
+	$(GO) run ./e2e/bench
+
+fuzz: ## a minute on each decoder that reads what others wrote
+	$(GO) test ./pkg/frame -run xxx -fuzz FuzzParse -fuzztime 60s
+	$(GO) test ./pkg/nbd -run xxx -fuzz FuzzHandshake -fuzztime 60s
+	$(GO) test ./pkg/nbd -run xxx -fuzz FuzzTransmission -fuzztime 60s
+
+tools: ## the Debian packages that tests and demos need
+	apt-get install -y --no-install-recommends $$(cat e2e/packages.txt)
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,3 @@
+// Package arch holds the architecture's rules as tests: who may import whom,
+// and why.
+package arch
