@@ -54,7 +54,7 @@ func (g *Group) attach(ctx context.Context) error {
 			return err
 		}
 	}
-	if g.virgin && p.base.No == 0 && g.job.Mode == Inline {
+	if p.base.No == 0 && g.job.Mode == Inline {
 		g.narrow()
 	}
 	return g.join(p, epoch, fresh)
@@ -199,8 +199,15 @@ func (g *Group) known() knowledge {
 // their writes only dirty.
 func (g *Group) narrow() {
 	g.mu.Lock()
-	g.book.Narrow()
+	virgin := g.virgin
+	g.virgin = false
+	if virgin {
+		g.book.Narrow()
+	}
 	g.mu.Unlock()
+	if !virgin {
+		return
+	}
 	for _, d := range g.disks {
 		for off := int64(0); off < d.Size; {
 			for _, e := range d.dev.Extents(off, d.Size-off) {

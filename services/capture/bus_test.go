@@ -245,7 +245,7 @@ type port struct {
 	b       *bus
 	mu      sync.Mutex
 	gen     int
-	fresh   bool // nothing was published since Reset
+	gone    cdp.FrameNo // the frame behind a last message that Tail found gone
 	queue   chan sent
 	results chan Result
 	durable chan Durable
@@ -282,16 +282,24 @@ func (b *bus) open() *port {
 	return p
 }
 
-func (p *port) Tail(context.Context) (cdp.FrameNo, *frame.Header, error) { return p.b.tail() }
-func (p *port) Results() <-chan Result                                   { return p.results }
-func (p *port) Durable() <-chan Durable                                  { return p.durable }
-func (p *port) Recreate(_ context.Context, first cdp.FrameNo) error      { return p.b.recreate(first) }
+func (p *port) Tail(context.Context) (cdp.FrameNo, *frame.Header, error) {
+	no, last, err := p.b.tail()
+	p.gone = 0
+	if err == nil && last == nil {
+		p.gone = no + 1
+	}
+	return no, last, err
+}
+
+func (p *port) Results() <-chan Result                              { return p.results }
+func (p *port) Durable() <-chan Durable                             { return p.durable }
+func (p *port) Recreate(_ context.Context, first cdp.FrameNo) error { return p.b.recreate(first) }
 
 func (p *port) Publish(f frame.Frame) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue <- sent{p.gen, p.fresh, f.No, bytes.Clone(f.Bytes())}
-	p.fresh = false
+	p.queue <- sent{p.gen, f.No == p.gone, f.No, bytes.Clone(f.Bytes())}
+
 	return nil
 }
 
@@ -299,7 +307,6 @@ func (p *port) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gen++
-	p.fresh = true
 	for len(p.results) > 0 {
 		<-p.results
 	}

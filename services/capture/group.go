@@ -51,6 +51,8 @@ type Group struct {
 	idle       bool      // the sender waits for wake
 	copy       copying
 	total      int64 // of the seed or resync under way, in bytes
+	virgin     bool  // there was no map: a first start, perhaps
+	err        error // the last trouble
 
 	// Of the sender's goroutine alone.
 	epoch     cdp.Epoch
@@ -60,9 +62,7 @@ type Group struct {
 	swapped   time.Time
 	told      time.Time
 	durable   cdp.FrameNo
-	virgin    bool  // there was no map: a first start, perhaps
-	puzzled   int   // see patience
-	err       error // the last trouble; guarded by mu
+	puzzled   int // see patience
 }
 
 // disk is one disk of a group.

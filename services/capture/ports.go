@@ -16,13 +16,14 @@ type Stream interface {
 	// and that frame's header; nil when the message is gone.
 	Tail(ctx context.Context) (no cdp.FrameNo, last *frame.Header, err error)
 	// Publish sends f and does not wait. The stream takes it only if its last
-	// sequence is f.No-1 and, except for the first Publish after Reset, only if
-	// its last message is the frame with hash f.Prev (JetStream: the headers
-	// Nats-Expected-Last-Sequence and, with the frame's hash as message id,
-	// Nats-Expected-Last-Msg-Id). The sequence alone is not enough: of the
-	// frames that a killed capturer still had on the wire, one could slip in
-	// between two of ours under the number of the second, and break the chain
-	// for good. f's bytes are not used after it returned. An error means
+	// sequence is f.No-1 and its last message is the frame with hash f.Prev
+	// (JetStream: the headers Nats-Expected-Last-Sequence and, with the frame's
+	// hash as message id, Nats-Expected-Last-Msg-Id). Only right behind a Recreate, or a Tail
+	// whose message was gone, is the second condition left out. The sequence
+	// alone is not enough: of the frames that a killed capturer still had on
+	// the wire, one could slip in between two of ours under the number of the
+	// second, and break the chain for good. A frame that the stream has already
+	// under its number may count as taken. f's bytes are not used after it returned. An error means
 	// that f was not sent; else the outcome comes on Results.
 	Publish(f frame.Frame) error
 	// Results has one Result per Publish, in that order. Kinds of errors:

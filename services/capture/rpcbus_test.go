@@ -104,7 +104,7 @@ type remote struct {
 	c       *rpc.Client
 	mu      sync.Mutex
 	gen     int
-	fresh   bool
+	gone    cdp.FrameNo
 	queue   chan sent
 	results chan Result
 	durable chan Durable
@@ -150,8 +150,13 @@ func dialBus(path string) (*remote, error) {
 
 func (r *remote) Tail(context.Context) (cdp.FrameNo, *frame.Header, error) {
 	var t RPCTail
+	r.gone = 0
 	if err := r.c.Call("Bus.Tail", 0, &t); err != nil || t.Err.err() != nil || t.Raw == nil {
-		return t.No, nil, t.Err.err()
+		if err == nil {
+			r.gone = t.No + 1
+			err = t.Err.err()
+		}
+		return t.No, nil, err
 	}
 	h, err := frame.ParseHeader(t.Raw)
 	return t.No, &h, err
@@ -160,8 +165,7 @@ func (r *remote) Tail(context.Context) (cdp.FrameNo, *frame.Header, error) {
 func (r *remote) Publish(f frame.Frame) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.queue <- sent{r.gen, r.fresh, f.No, bytes.Clone(f.Bytes())}
-	r.fresh = false
+	r.queue <- sent{r.gen, f.No == r.gone, f.No, bytes.Clone(f.Bytes())}
 	return nil
 }
 
@@ -173,13 +177,13 @@ func (r *remote) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gen++
-	r.fresh = true
 	for len(r.results) > 0 {
 		<-r.results
 	}
 }
 
 func (r *remote) Recreate(_ context.Context, first cdp.FrameNo) error {
+	r.gone = first
 	var e RPCError
 	if err := r.c.Call("Bus.Recreate", first, &e); err != nil {
 		return err
