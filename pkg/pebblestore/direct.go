@@ -55,7 +55,7 @@ func createDirect(path string) (vfs.File, error) {
 		return nil, err
 	}
 	d := &directFile{f: f, path: path, free: make(chan []byte, 2), full: make(chan []byte, 2), written: make(chan error, 1)}
-	d.free <- aligned(directChunk)
+	d.free <- aligned(directChunk)[:0]
 	d.buf = aligned(directChunk)[:0]
 	go d.write(d.full)
 	return d, nil
