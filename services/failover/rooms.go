@@ -1,0 +1,138 @@
+package failover
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+)
+
+// do does one step, and says what happened.
+func (s *Service) do(ctx context.Context, st plan.State, room plan.Room) plan.Event {
+	ctx, end := s.deps.Tracer.Span(ctx, "failover "+string(room))
+	tctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
+	defer cancel()
+	e := plan.Event{What: plan.StepDone, Room: room}
+	var done bool
+	var err error
+	e.Result, done, err = s.enter(tctx, st, room)
+	end(err)
+	switch {
+	case err != nil:
+		e.What, e.Err = plan.StepRefused, err
+	case !done:
+		e.What = plan.StepMoved
+	}
+	return e
+}
+
+// enter is the request of a step. It is done, or is to be asked again.
+func (s *Service) enter(ctx context.Context, st plan.State, room plan.Room) (r plan.Result, done bool, err error) {
+	g := cdp.GroupID(st.Job)
+	run := api.RunRequest{Group: g, Run: st.Run}
+	export := api.CloseRequest{Group: g, ID: st.ExportID()}
+	switch room {
+	case plan.Drain:
+		return s.drain(ctx, st)
+	case plan.Arrive:
+		return s.arrive(ctx, st)
+	case plan.Halt:
+		return s.halt(ctx, st)
+	case plan.Resolve:
+		res, err := s.deps.Journal.Resolve(ctx, st.Want())
+		return plan.Result{Resolved: &res, Text: Point(res)}, true, err
+	case plan.Open:
+		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: st.ExportID(), Seq: st.Resolved.Seq, Scratch: true, Listen: st.Listen, Purpose: string(st.Mode)})
+		return plan.Result{Export: &x, Text: "the disks are served: " + strings.Join(uris(x), " ")}, true, err
+	case plan.Close:
+		err := s.deps.Exports.Close(ctx, export)
+		if cdp.Is(err, cdp.NotFound) {
+			err = nil
+		}
+		return plan.Result{Text: "the disks are served no more; what was written to them is gone"}, true, err
+	case plan.Move:
+		m, err := s.deps.Replica.Move(ctx, api.MoveRequest{Group: g, Run: st.Run, Seq: st.Resolved.Seq})
+		return s.moved(ctx, st, m, err, "the replica holds the point")
+	case plan.Absorb:
+		m, err := s.deps.Exports.Absorb(ctx, export)
+		return s.moved(ctx, st, m, err, "the replica holds what the VM wrote")
+	case plan.Seal:
+		x, err := s.deps.Replica.Seal(ctx, run)
+		return plan.Result{Paths: x.Paths, Text: "the replica is the disk: " + strings.Join(x.Paths, " ")}, true, err
+	case plan.Resume:
+		b, err := s.deps.Replica.Resume(ctx, run)
+		return plan.Result{Text: fmt.Sprintf("the journal takes writes again behind write %d", b.Head)}, true, err
+	}
+	return plan.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(room), "there is no such step")
+}
+
+// moved is the answer of a step that takes long.
+func (s *Service) moved(ctx context.Context, st plan.State, m api.MoveReply, err error, text string) (plan.Result, bool, error) {
+	r := plan.Result{Moved: m.Moved, Total: m.Total}
+	if err != nil || !m.Done {
+		return r, false, err
+	}
+	r.Text = text
+	if st.To == "files" {
+		job, err := s.deps.Jobs.Get(ctx, st.Job)
+		if err != nil && !cdp.Is(err, cdp.NotFound) {
+			return r, false, err
+		}
+		for _, d := range job.Target.Disks {
+			r.Paths = append(r.Paths, d.Path)
+		}
+	}
+	return r, true, nil
+}
+
+// drain asks the source for its last frame. A planned run needs the source: if
+// it does not answer the run ends, and nothing was changed.
+func (s *Service) drain(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+	job, err := s.deps.Jobs.Get(ctx, st.Job)
+	if err != nil {
+		return plan.Result{}, false, err
+	}
+	d, err := s.deps.Source.Drain(ctx, job.Source.Site, job.Group())
+	if cdp.Is(err, cdp.Transient) {
+		return plan.Result{}, false, &cdp.Error{Op: "drain", Kind: cdp.Conflict, Subject: st.Job, Cause: err,
+			Hint: "the source site does not answer: without --planned the failover does not need it, and says what may be lost"}
+	}
+	return plan.Result{Drained: &d, Text: fmt.Sprintf("the source's last write is %d, in frame %d", d.Seq, d.Frame)}, true, err
+}
+
+// arrive waits until the journal has the source's last frame.
+func (s *Service) arrive(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+	g, err := s.deps.Journal.Status(ctx, cdp.GroupID(st.Job))
+	if err != nil {
+		return plan.Result{}, false, err
+	}
+	r := plan.Result{Moved: int64(min(g.Frame, st.Drained.Frame)), Total: int64(st.Drained.Frame)}
+	if g.Frame < st.Drained.Frame {
+		return r, false, nil
+	}
+	r.Text = fmt.Sprintf("the journal has frame %d: no write is lost", st.Drained.Frame)
+	return r, true, nil
+}
+
+// halt stops the journal, then asks the source for a moment what it had seen.
+func (s *Service) halt(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+	g := cdp.GroupID(st.Job)
+	b, err := s.deps.Replica.Halt(ctx, api.RunRequest{Group: g, Run: st.Run})
+	if err != nil {
+		return plan.Result{}, false, err
+	}
+	r := plan.Result{Bounds: &b, Text: fmt.Sprintf("the journal takes no more writes; the newest is %d", b.Head)}
+	job, err := s.deps.Jobs.Get(ctx, st.Job)
+	if err != nil {
+		return r, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.SourceTimeout)
+	defer cancel()
+	if c, err := s.deps.Source.Status(ctx, job.Source.Site, g); err == nil {
+		r.Captured = &c.Seq
+	}
+	return r, true, nil
+}

@@ -1,0 +1,91 @@
+package failover
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/plan"
+)
+
+// HandleStart handles failover.start.
+func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
+	var p event.FailoverStart
+	if err := e.Into(&p); err != nil {
+		return err
+	}
+	return s.Start(ctx, plan.Request{Job: p.Job, Run: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen})
+}
+
+// Start begins a run, or refuses it having changed nothing: Invalid, a bad
+// request; NotFound, no such job, group or point; Conflict, another run or a
+// journal that cannot; Duplicate, the run was begun already.
+func (s *Service) Start(ctx context.Context, r plan.Request) error {
+	const op = "start failover"
+	if err := r.Check(); err != nil {
+		return err
+	}
+	var old *plan.State
+	st, rev, err := s.deps.Records.Get(ctx, r.Job)
+	switch {
+	case err == nil:
+		old = &st
+	case !cdp.Is(err, cdp.NotFound):
+		return cdp.Wrap(err, op, r.Job)
+	}
+	if err := plan.Admit(old, r); err != nil {
+		if cdp.Is(err, cdp.Duplicate) {
+			s.kick(r.Job)
+		}
+		return err
+	}
+	if err := s.possible(ctx, r); err != nil {
+		return err
+	}
+	next, cmds := plan.Begin(r, s.deps.Clock.Now())
+	next.Trace = s.deps.Tracer.Carry(ctx)
+	if _, err = s.deps.Records.Put(ctx, r.Job, next, rev); cdp.Is(err, cdp.Conflict) {
+		return s.raced(ctx, r)
+	}
+	if err != nil {
+		return cdp.Wrap(err, op, r.Job)
+	}
+	s.tell(ctx, next, cmds)
+	s.kick(r.Job)
+	return nil
+}
+
+// raced is the word to a run that came second by a hair.
+func (s *Service) raced(ctx context.Context, r plan.Request) error {
+	st, _, err := s.deps.Records.Get(ctx, r.Job)
+	if err == nil {
+		err = plan.Admit(&st, r)
+	}
+	if err == nil {
+		err = cdp.Errorf(cdp.Transient, "start failover", r.Job, "another run came and went meanwhile")
+	}
+	return err
+}
+
+// possible looks whether the run can succeed, before anything is touched.
+func (s *Service) possible(ctx context.Context, r plan.Request) error {
+	const op = "start failover"
+	if _, err := s.deps.Jobs.Get(ctx, r.Job); err != nil {
+		if cdp.Is(err, cdp.NotFound) {
+			return cdp.Errorf(cdp.NotFound, op, r.Job, "there is no such job").WithHint("see what there is: tidemark get job")
+		}
+		return cdp.Wrap(err, op, r.Job)
+	}
+	g, err := s.deps.Journal.Status(ctx, cdp.GroupID(r.Job))
+	if err != nil {
+		return cdp.Wrap(err, op, r.Job)
+	}
+	if g.State == "sealed" {
+		return cdp.Errorf(cdp.Conflict, op, r.Job, "the journal is sealed: the replica was made the disk")
+	}
+	if r.Planned {
+		return nil
+	}
+	_, err = s.deps.Journal.Resolve(ctx, plan.State{Request: r}.Want())
+	return cdp.Wrap(err, op, r.Job)
+}

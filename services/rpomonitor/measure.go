@@ -1,0 +1,79 @@
+package rpomonitor
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/rpo"
+)
+
+// owed is a change of judgement with the measurement that led to it.
+type owed struct {
+	change  rpo.Change
+	payload event.RPOMeasured
+}
+
+// measure judges every job once. What cannot be written or told now is tried
+// again the next time.
+func (s *Service) measure(ctx context.Context) {
+	for name, j := range s.known.all() {
+		if err := s.measureJob(ctx, name, j); err != nil && ctx.Err() == nil {
+			s.deps.Notify(cdp.Wrap(err, "measure RPO of", name))
+		}
+	}
+}
+
+func (s *Service) measureJob(ctx context.Context, name string, j job) error {
+	m := s.mem[name]
+	if j.spec == nil {
+		if m == nil {
+			return nil
+		}
+		delete(s.mem, name)
+		return s.deps.Records.Delete(ctx, name)
+	}
+	if m == nil {
+		old, err := s.deps.Records.Get(ctx, name)
+		if err != nil && !cdp.Is(err, cdp.NotFound) {
+			return err
+		}
+		m = &memory{Record: old}
+		s.mem[name] = m
+	}
+	o := rpo.Objective{RPO: j.spec.RPO.Std(), Fail: j.spec.FailIfRPOExceeds.Std()}
+	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
+	next, change := rpo.Step(m.State, o, in)
+	m.Record = Record{State: next, Objective: o.RPO, FailAt: o.Fail, Point: j.point, Journal: j.journal, ClockOffset: j.offset, ClockBound: j.bound}
+	told := event.RPOMeasured{Job: name, Seconds: next.Value.Seconds(), Bound: next.Bound.Seconds(), Objective: o.RPO.Seconds()}
+	if change != rpo.None {
+		m.owed = append(m.owed, owed{change, told})
+	}
+	// Told before it is written: after a crash in between it rings again rather
+	// than never.
+	if err := s.tell(ctx, m, told); err != nil {
+		return err
+	}
+	return s.deps.Records.Put(ctx, name, m.Record)
+}
+
+func (s *Service) tell(ctx context.Context, m *memory, told event.RPOMeasured) error {
+	for len(m.owed) > 0 {
+		var p event.Payload = event.RPOBreached(m.owed[0].payload)
+		if m.owed[0].change == rpo.Restored {
+			p = event.RPORestored(m.owed[0].payload)
+		}
+		if err := s.deps.Events.Emit(ctx, p); err != nil {
+			return err
+		}
+		m.owed = m.owed[1:]
+	}
+	if m.Status == rpo.NoData || m.At.Sub(m.told) < s.cfg.TellEvery {
+		return nil
+	}
+	if err := s.deps.Events.Emit(ctx, told); err != nil {
+		return err
+	}
+	m.told = m.At
+	return nil
+}

@@ -1,0 +1,90 @@
+package rpomonitor
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what an operator may say; zero fields take the default.
+type Config struct {
+	Every     time.Duration // between measurements; default 1 s
+	TellEvery time.Duration // between rpo.measured of a job at least; default 10 s
+	// AskTimeout bounds one question to the journal. Default 1 s.
+	AskTimeout time.Duration
+}
+
+// Deps are the ports. Notify may be nil.
+type Deps struct {
+	Jobs    Jobs
+	Runs    Runs
+	Journal Journal
+	Points  Points
+	Records Records
+	Events  Events
+	Clock   Clock
+	// Notify is told what did not work and will be tried again.
+	Notify func(error)
+}
+
+// Service is the monitor.
+type Service struct {
+	cfg   Config
+	deps  Deps
+	known *known
+	mem   map[string]*memory // of the one goroutine that measures
+}
+
+// memory is what the monitor remembers of a job between measurements.
+type memory struct {
+	Record
+	told time.Time // rpo.measured
+	// owed is a breach or restoration that was judged but not told yet.
+	owed []owed
+}
+
+// New makes a monitor.
+func New(cfg Config, deps Deps) *Service {
+	for d, v := range map[*time.Duration]time.Duration{&cfg.Every: time.Second, &cfg.TellEvery: 10 * time.Second, &cfg.AskTimeout: time.Second} {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if deps.Notify == nil {
+		deps.Notify = func(error) {}
+	}
+	return &Service{cfg: cfg, deps: deps, known: newKnown(), mem: map[string]*memory{}}
+}
+
+// Run measures until ctx ends; the error is ctx's, or what broke.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.deps.Jobs.Watch(ctx, s.known.onJob) })
+	g.Go(func() error { return s.deps.Runs.Watch(ctx, s.known.onRun) })
+	g.Go(func() error { return s.deps.Points.Watch(ctx, s.known.onPoint) })
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-s.deps.Clock.After(s.cfg.Every):
+				s.ask(ctx)
+				s.measure(ctx)
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// ask learns the journal's status. If it does not answer, what is known stays.
+func (s *Service) ask(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.AskTimeout)
+	defer cancel()
+	groups, err := s.deps.Journal.Status(ctx)
+	if err != nil {
+		s.deps.Notify(err)
+		return
+	}
+	s.known.onStatus(groups, s.deps.Clock.Now())
+}

@@ -1,0 +1,78 @@
+package scheduler
+
+import (
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// idle is how long to wait when nothing is due; changes wake the keeper sooner.
+const idle = time.Hour
+
+// beat is which jobs are due when. It is safe for concurrent use.
+type beat struct {
+	mu      sync.Mutex
+	jobs    map[string]*due
+	changed chan struct{} // one slot
+}
+
+// due is one job's cadence. It beats when it is known and running.
+type due struct {
+	known, running bool
+	site           cdp.Site
+	every          time.Duration
+	next           time.Time // zero: at once
+	pending        bool      // a mark is on its way
+}
+
+// Due is a mark to be sent.
+type Due struct {
+	Job  string
+	Site cdp.Site
+}
+
+func newBeat() *beat { return &beat{jobs: map[string]*due{}, changed: make(chan struct{}, 1)} }
+
+// change changes a job's cadence and wakes the keeper.
+func (b *beat) change(name string, f func(*due)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	d := b.jobs[name]
+	if d == nil {
+		d = &due{}
+		b.jobs[name] = d
+	}
+	f(d)
+	if !d.known && !d.running && !d.pending {
+		delete(b.jobs, name)
+	}
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// take gives the marks that are due at now, and how long until the next is. A
+// job whose mark is pending skips its beat; beats missed are not made up for.
+func (b *beat) take(now time.Time) (out []Due, wait time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	wait = idle
+	for name, d := range b.jobs {
+		if !d.known || !d.running {
+			continue
+		}
+		if !d.next.After(now) {
+			if d.next = d.next.Add(d.every); !d.next.After(now) {
+				d.next = now.Add(d.every)
+			}
+			if !d.pending {
+				d.pending = true
+				out = append(out, Due{Job: name, Site: d.site})
+			}
+		}
+		wait = min(wait, d.next.Sub(now))
+	}
+	return out, wait
+}

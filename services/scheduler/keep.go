@@ -1,0 +1,89 @@
+package scheduler
+
+import (
+	"context"
+	"sync"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/spec"
+)
+
+// keep sends the marks that are due.
+func (s *Service) keep(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		due, wait := s.beat.take(s.deps.Clock.Now())
+		for _, d := range due {
+			wg.Go(func() { s.mark(ctx, d) })
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.beat.changed:
+		case <-s.deps.Clock.After(wait):
+		}
+	}
+}
+
+// mark begins one recovery-point cycle.
+func (s *Service) mark(ctx context.Context, d Due) {
+	defer s.beat.change(d.Job, func(x *due) { x.pending = false })
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.MarkTimeout)
+	defer cancel()
+	ctx, end := s.deps.Trace(ctx, "recovery point of "+d.Job)
+	err := s.deps.Marks.Mark(ctx, d.Site, cdp.GroupID(d.Job))
+	end(err)
+	if err != nil && !cdp.Is(err, cdp.Conflict) && ctx.Err() == nil {
+		s.deps.Notify(cdp.Wrap(err, "ask for a recovery point of", d.Job))
+	}
+}
+
+// onJob takes a change of a spec. A job that was deleted is stopped, so that it
+// does not run by itself when it is applied again.
+func (s *Service) onJob(ctx context.Context) func(string, *spec.ReplicationJob) error {
+	return func(name string, job *spec.ReplicationJob) error {
+		if job == nil {
+			s.beat.change(name, func(d *due) { d.known = false })
+			return s.forget(ctx, name)
+		}
+		s.beat.change(name, func(d *due) {
+			if every := job.RPO.Std(); !d.known || d.every != every {
+				d.every, d.next = every, s.deps.Clock.Now()
+			}
+			d.known, d.site = true, job.Source.Site
+		})
+		return nil
+	}
+}
+
+func (s *Service) forget(ctx context.Context, name string) error {
+	old, rev, err := s.deps.Runs.Get(ctx, name)
+	if cdp.Is(err, cdp.NotFound) || err == nil && old.Desired == Stopped {
+		return nil
+	}
+	const reason = "the job was deleted"
+	if err == nil {
+		err = s.deps.Runs.Put(ctx, name, RunState{Desired: Stopped, Reason: reason, Since: s.deps.Clock.Now()}, rev)
+	}
+	if err == nil {
+		err = s.deps.Events.Emit(ctx, event.JobStopped{Job: name, Reason: reason})
+	}
+	if cdp.Is(err, cdp.Conflict) {
+		return nil // somebody else has just changed it, and knows better
+	}
+	return cdp.Wrap(err, "stop deleted job", name)
+}
+
+// onRun takes a change of a run state.
+func (s *Service) onRun(name string, st *RunState) error {
+	s.beat.change(name, func(d *due) {
+		running := st != nil && st.Desired == Running
+		if running && !d.running {
+			d.next = s.deps.Clock.Now()
+		}
+		d.running = running
+	})
+	return nil
+}

@@ -1,0 +1,56 @@
+package scheduler
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Config is what an operator may say.
+type Config struct {
+	// MarkTimeout bounds the sending of one mark. Default 3 s.
+	MarkTimeout time.Duration
+}
+
+// Deps are the ports. Trace and Notify may be nil.
+type Deps struct {
+	Jobs   Jobs
+	Runs   Runs
+	Marks  Marks
+	Events Events
+	Clock  Clock
+	Trace  Trace
+	// Notify is told of marks that were not sent; it must not block.
+	Notify func(error)
+}
+
+// Service is the scheduler.
+type Service struct {
+	cfg  Config
+	deps Deps
+	beat *beat
+}
+
+// New makes a scheduler.
+func New(cfg Config, deps Deps) *Service {
+	if cfg.MarkTimeout == 0 {
+		cfg.MarkTimeout = 3 * time.Second
+	}
+	if deps.Trace == nil {
+		deps.Trace = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
+	}
+	if deps.Notify == nil {
+		deps.Notify = func(error) {}
+	}
+	return &Service{cfg: cfg, deps: deps, beat: newBeat()}
+}
+
+// Run keeps the cadence until ctx ends; the error is ctx's, or what broke.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.deps.Jobs.Watch(ctx, s.onJob(ctx)) })
+	g.Go(func() error { return s.deps.Runs.Watch(ctx, s.onRun) })
+	g.Go(func() error { return s.keep(ctx) })
+	return g.Wait()
+}
