@@ -86,6 +86,8 @@ func BenchmarkViewRead4K(b *testing.B) {
 	defer v.Close()
 	b.SetBytes(4096)
 	b.ReportAllocs()
+	b.ResetTimer()
+	b.SetParallelism(2)
 	b.RunParallel(func(pb *testing.PB) {
 		rng := rand.New(rand.NewPCG(rand.Uint64(), 2))
 		p := make([]byte, 4096)

@@ -3,6 +3,8 @@ package vault
 import (
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/history"
 )
@@ -257,14 +259,37 @@ func (v *View) fromEntries(disk cdp.DiskID, p []byte, b cdp.Block, rest []cdp.Ma
 			rest[i] = 0
 		}
 	}
+	return r, v.fetch(p, from)
+}
+
+// fetchers is how many places of the journal a long read looks at at once: they
+// lie scattered, and a disk serves some reads at once better than one by one.
+const fetchers = 8
+
+// fetch fills p from the places in the journal.
+func (v *View) fetch(p []byte, from []source) error {
+	if len(from) <= fetchers/2 {
+		return v.fetchSome(p, from)
+	}
+	var eg errgroup.Group
+	share := (len(from) + fetchers - 1) / fetchers
+	for len(from) > 0 {
+		some := from[:min(share, len(from))]
+		from = from[len(some):]
+		eg.Go(func() error { return v.fetchSome(p, some) })
+	}
+	return eg.Wait()
+}
+
+func (v *View) fetchSome(p []byte, from []source) error {
 	for _, s := range from {
 		if s.place.Zero {
 			clear(p[s.at : s.at+s.n])
-		} else if err := g.store.Payload(s.place.Frame, s.place.Off, p[s.at:s.at+s.n]); err != nil {
-			return r, err
+		} else if err := v.g.store.Payload(s.place.Frame, s.place.Off, p[s.at:s.at+s.n]); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // appendSources adds the runs of sectors in m, which an entry covers, to from.
