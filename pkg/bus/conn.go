@@ -80,6 +80,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 			return c, nil
 		}
 		if ctx.Err() == nil {
+			c.notify(Notice{"not connected yet", wrap(err, op, cfg.URL)})
 			select {
 			case <-ctx.Done():
 			case <-time.After(wait):

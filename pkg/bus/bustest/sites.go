@@ -1,6 +1,7 @@
 package bustest
 
 import (
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -98,8 +99,13 @@ func (s *Sites) Connect(site cdp.Site, service string) *bus.Conn {
 
 func (s *Sites) connect(srv *bus.Server, service string) *bus.Conn {
 	s.t.Helper()
-	cfg := bus.Config{Site: srv.Site(), Name: service, URL: srv.ClientURL(), Credential: s.Credential(srv.Site(), service)}
-	c, err := bus.Connect(s.t.Context(), cfg)
+	cfg := bus.Config{Site: srv.Site(), Name: service, URL: srv.ClientURL(), Credential: s.Credential(srv.Site(), service), TLS: s.prod.TLS}
+	if srv.Site() == s.dr.Site {
+		cfg.TLS = s.dr.TLS
+	}
+	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	defer cancel()
+	c, err := bus.Connect(ctx, cfg)
 	if err != nil {
 		s.t.Fatal(err)
 	}
