@@ -198,6 +198,7 @@ type CaptureGroup struct {
 	InFlight int         `json:"inFlight"` // frames not durable yet
 	Dirty    int64       `json:"dirtyBytes"`
 	Exports  []string    `json:"exports"` // NBD URIs to write to
+	Disks    []cdp.Disk  `json:"disks"`
 }
 
 // DrainReply answers CaptureDrain: once Frame is durable nothing is missing.

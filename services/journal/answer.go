@@ -87,7 +87,7 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 	if err != nil {
 		return p, err
 	}
-	what := "changed"
+	what := "tagged"
 	if r.Delete {
 		if p.Pinned {
 			return p, cdp.Errorf(cdp.Conflict, "delete point", p.ID(), "it is pinned").WithHint("unpin it first: tidemark point unpin")
@@ -103,6 +103,9 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 				p.Pinned = *r.Pinned
 			}
 		})
+		if r.Pinned != nil {
+			what = map[bool]string{true: "pinned", false: "unpinned"}[*r.Pinned]
+		}
 		o := g.clockNow()
 		p.Time, p.Bound = o.target(p.Time), o.Bound
 	}
