@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"strconv"
 	"sync"
@@ -28,6 +29,7 @@ const (
 
 const (
 	expectedLastSeq = "Nats-Expected-Last-Sequence"
+	expectedLastID  = "Nats-Expected-Last-Msg-Id"
 	writeTemplate   = root + "write.v1.{site}.{group}"
 )
 
@@ -46,7 +48,10 @@ type FrameSink struct {
 	stop            chan struct{}
 	wg              sync.WaitGroup
 
-	pubMu sync.Mutex // guards msg; taken before mu
+	pubMu sync.Mutex // guards what follows up to mu; taken before mu
+	// blind: nobody knows the stream's last message, so the next frame cannot
+	// name it. Set by Tail and Recreate.
+	blind bool
 	msg   nats.Msg
 	reply []byte
 
@@ -86,7 +91,8 @@ func OpenFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupI
 		return nil, wrap(err, op, string(group))
 	}
 	var err error
-	s.msg = nats.Msg{Subject: s.subject, Header: nats.Header{expectedLastSeq: make([]string, 1)}}
+	s.msg = nats.Msg{Subject: s.subject, Header: nats.Header{
+		expectedLastSeq: make([]string, 1), expectedLastID: make([]string, 1), nats.MsgIdHdr: make([]string, 1)}}
 	if s.acks, err = conn.nc.Subscribe(s.inbox+".*.*", s.onAck); err != nil {
 		return nil, wrap(err, op, string(group))
 	}
@@ -128,6 +134,8 @@ func (s *FrameSink) config(first cdp.FrameNo) jetstream.StreamConfig {
 		Name: s.stream, Subjects: []string{s.subject}, Storage: jetstream.FileStorage,
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: s.maxBytes,
 		MaxMsgSize: maxMessage, AllowDirect: true, FirstSeq: uint64(first),
+		// A repeat within the wait for its answer is told as a success.
+		Duplicates:  2 * ackTimeout,
 		Description: "frames of " + string(s.group) + " on their way to the journal",
 	}
 }
@@ -162,7 +170,17 @@ func (s *FrameSink) Publish(f frame.Frame) error {
 	s.reply = b
 	s.msg.Reply, s.msg.Data = string(b), f.Bytes()
 	s.msg.Header[expectedLastSeq][0] = strconv.FormatUint(uint64(f.No-1), 10)
+	s.msg.Header[nats.MsgIdHdr][0] = hex.EncodeToString(f.Hash[:])
+	// The sequence alone does not fence: a frame of a killed capturer that is
+	// still on the wire could enter between two of ours, under the number of the
+	// second. So a frame also names the one it follows.
+	if s.blind || f.Prev == (frame.Hash{}) {
+		delete(s.msg.Header, expectedLastID)
+	} else {
+		s.msg.Header[expectedLastID] = []string{hex.EncodeToString(f.Prev[:])}
+	}
 	err := s.conn.nc.PublishMsg(&s.msg)
+	s.blind = s.blind && err != nil
 	s.msg.Data = nil
 	if sampled {
 		delete(s.msg.Header, "traceparent")

@@ -12,6 +12,20 @@ import (
 
 // Tail implements spool.Sink.
 func (s *FrameSink) Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error) {
+	no, h, err := s.tail(ctx)
+	if err == nil {
+		s.setBlind(h == nil)
+	}
+	return no, h, err
+}
+
+func (s *FrameSink) setBlind(b bool) {
+	s.pubMu.Lock()
+	defer s.pubMu.Unlock()
+	s.blind = b
+}
+
+func (s *FrameSink) tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error) {
 	const op = "find last frame"
 	js, err := s.conn.jetstream(s.site)
 	if err != nil {
@@ -59,6 +73,7 @@ func (s *FrameSink) Recreate(ctx context.Context, first cdp.FrameNo) error {
 	str, err := js.Stream(ctx, s.stream)
 	switch {
 	case err == nil && str.CachedInfo().State.LastSeq+1 == uint64(first):
+		s.setBlind(str.CachedInfo().State.Msgs == 0)
 		return nil
 	case err == nil:
 		if err := js.DeleteStream(ctx, s.stream); err != nil {
@@ -70,6 +85,7 @@ func (s *FrameSink) Recreate(ctx context.Context, first cdp.FrameNo) error {
 	if _, err := js.CreateStream(ctx, s.config(first)); err != nil {
 		return wrap(err, op, string(s.group))
 	}
+	s.setBlind(true)
 	return nil
 }
 
