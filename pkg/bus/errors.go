@@ -18,6 +18,7 @@ const (
 	codeStorageExceeded       = 10047
 	codeStreamNotFound        = 10059
 	codeWrongLastSequence     = 10071
+	codeWrongLastMsgID        = 10070
 	codeStoreFailed           = 10077 // discard new: no room
 	codeConsumerNotFound      = 10014
 	codeWrongLastSubject      = 10164
@@ -37,7 +38,7 @@ func (e *apiError) Error() string { return e.Description }
 // kindOfCode gives the meaning of a JetStream error code.
 func kindOfCode(code int) cdp.Kind {
 	switch code {
-	case codeWrongLastSequence, codeWrongLastSubject:
+	case codeWrongLastSequence, codeWrongLastSubject, codeWrongLastMsgID:
 		return cdp.Conflict
 	case codeStoreFailed, codeStorageExceeded, codeMemoryExceeded, codeInsufficientResources:
 		return cdp.Full

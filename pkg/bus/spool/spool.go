@@ -12,7 +12,7 @@ import (
 type Result struct {
 	No cdp.FrameNo
 	// Err is nil when the stream has the frame. Else its kind is Conflict (the
-	// stream's last frame is not No-1), Full (no room), or Transient (no word
+	// stream's last frame is another), Full (no room), or Transient (no word
 	// came: the frame may or may not be there).
 	Err error
 }
@@ -30,7 +30,9 @@ type Sink interface {
 	// its header, nil if the frame itself is no longer kept. NotFound means
 	// that the stream is gone: see Recreate.
 	Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error)
-	// Publish sends f, and returns before it is stored. It copies: f's memory
+	// Publish sends f, to stand behind frame f.No-1 with hash f.Prev and behind
+	// no other; only where the last frame cannot be known (Tail gave none, or
+	// right behind Recreate) does the number alone decide. It returns before f is stored. It copies: f's memory
 	// is the caller's again when Publish returns. An error means f was not
 	// sent, and no Result follows.
 	Publish(f frame.Frame) error

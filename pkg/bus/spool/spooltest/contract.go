@@ -31,6 +31,7 @@ func Contract(t *testing.T, rig func(tb testing.TB, maxBytes int64) Rig) {
 	for name, check := range map[string]func(*testing.T, Rig){
 		"order":               order,
 		"wrong last sequence": wrongLast,
+		"stale frame":         staleFrame,
 		"tail":                tail,
 		"durable":             durable,
 		"purge":               purge,
@@ -85,6 +86,25 @@ func wrongLast(t *testing.T, r Rig) {
 		t.Fatalf("got %+v", got)
 	}
 	collect(t, r.Source(t), 1).wait(4)
+}
+
+// A frame of a capturer that was replaced comes late, with the very number that
+// is next: it does not enter, for it follows another frame.
+func staleFrame(t *testing.T, r Rig) {
+	s := r.Sink(t)
+	first := Make(1, 1, 512)
+	ok(t, s.Publish(first))
+	ok(t, result(t, s).Err)
+	stale, next := after(Make(1, 9, 1024), 2, 1), after(first, 2, 2)
+	ok(t, s.Publish(stale))
+	if got := result(t, s); !cdp.Is(got.Err, cdp.Conflict) {
+		t.Fatalf("got %+v", got)
+	}
+	s.Reset()
+	ok(t, s.Publish(next))
+	if got := result(t, s); got.Err != nil || got.No != 2 {
+		t.Fatalf("got %+v", got)
+	}
 }
 
 func tail(t *testing.T, r Rig) {

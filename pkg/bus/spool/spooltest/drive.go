@@ -25,6 +25,12 @@ func Make(no cdp.FrameNo, epoch cdp.Epoch, size int) frame.Frame {
 	return f
 }
 
+// after is an empty frame that follows f.
+func after(f frame.Frame, no cdp.FrameNo, epoch cdp.Epoch) frame.Frame {
+	b := frame.NewBuilder(make([]byte, frame.SlotSize))
+	return b.Seal(frame.Header{Epoch: epoch, No: no, First: f.Last() + 1, Prev: f.Hash})
+}
+
 func result(t testing.TB, s spool.Sink) spool.Result {
 	t.Helper()
 	select {

@@ -90,6 +90,15 @@ func (m *Mem) purge(no cdp.FrameNo) {
 	}
 }
 
+// follows reports whether f names the stream's last frame, or need not.
+func (m *Mem) follows(f frame.Frame) bool {
+	if len(m.frames) == 0 || f.Prev == (frame.Hash{}) {
+		return true
+	}
+	h, err := frame.ParseHeader(m.frames[len(m.frames)-1].data)
+	return err == nil && h.Hash == f.Prev
+}
+
 func (m *Mem) gone(op string) error {
 	switch {
 	case m.down:
@@ -131,6 +140,8 @@ func (s *memSink) Publish(f frame.Frame) (err error) {
 			s.result(f.No, cdp.Errorf(cdp.Transient, op, "", "nobody stores frames"))
 		case f.No != s.m.last()+1:
 			s.result(f.No, cdp.Errorf(cdp.Conflict, op, "", "wrong last sequence: %d", s.m.last()))
+		case !s.m.follows(f):
+			s.result(f.No, cdp.Errorf(cdp.Conflict, op, "", "the last frame is not the one it follows"))
 		case s.m.bytes+int64(len(f.Bytes())) > s.m.maxBytes:
 			s.result(f.No, cdp.Errorf(cdp.Full, op, "", "maximum bytes exceeded"))
 		default:
