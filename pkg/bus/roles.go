@@ -46,7 +46,7 @@ func roleOf(service string) (role, bool) {
 	roles := map[string]role{
 		Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, asks: []string{Journal}, framesOut: true,
-			reads:  map[string][]string{BucketSpec: {"job", "site"}},
+			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: {"job"}},
 			writes: map[string][]string{BucketState: {"capture"}, BucketEpoch: {"group"}},
 		},
 		Journal: {

@@ -111,7 +111,7 @@ func (b *bus) pull(n int) {
 			delete(b.frames, no)
 		}
 	}
-	d := Durable{b.journal.Epoch, b.journal.No}
+	d := Durable{Epoch: b.journal.Epoch, No: b.journal.No}
 	for p := range b.ports {
 		select {
 		case <-p.durable:
@@ -274,7 +274,7 @@ func (b *bus) open() *port {
 			err := b.store(s.raw, s.first)
 			p.mu.Lock()
 			if s.gen == p.gen {
-				p.results <- Result{s.no, err}
+				p.results <- Result{No: s.no, Err: err}
 			}
 			p.mu.Unlock()
 		}

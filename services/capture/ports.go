@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
 )
@@ -43,18 +44,11 @@ type Stream interface {
 	Close() error
 }
 
-// Result is the outcome of a Publish: the stream has frame No, or Err.
-type Result struct {
-	No  cdp.FrameNo
-	Err error
-}
+// Result is the outcome of a Publish.
+type Result = spool.Result
 
-// Durable: the journal has every frame up to No on disk, the newest of which
-// is of Epoch.
-type Durable struct {
-	Epoch cdp.Epoch
-	No    cdp.FrameNo
-}
+// Durable is the journal's word.
+type Durable = spool.Durable
 
 // Epochs gives out fencing numbers.
 type Epochs interface {

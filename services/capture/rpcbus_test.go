@@ -83,7 +83,7 @@ func (s *Bus) Recreate(first cdp.FrameNo, out *RPCError) error {
 }
 
 func (s *Bus) Durable(_ int, out *Durable) error {
-	s.b.with(func() { *out = Durable{s.b.journal.Epoch, s.b.journal.No} })
+	s.b.with(func() { *out = Durable{Epoch: s.b.journal.Epoch, No: s.b.journal.No} })
 	return nil
 }
 
@@ -126,7 +126,7 @@ func dialBus(path string) (*remote, error) {
 			}
 			r.mu.Lock()
 			if s.gen == r.gen {
-				r.results <- Result{s.no, e.err()}
+				r.results <- Result{No: s.no, Err: e.err()}
 			}
 			r.mu.Unlock()
 		}
