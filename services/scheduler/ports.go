@@ -36,6 +36,9 @@ type RunState struct {
 	Command string `json:"command,omitempty"`
 }
 
+// Running reports whether the job is wanted to run.
+func (s RunState) Running() bool { return s.Desired == Running }
+
 // Runs are the run states.
 type Runs interface {
 	// Get is a job's state and its revision; NotFound.

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the command line.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	began    bool // the arguments were understood
+	conn     connectFlags
+}
+
+// run runs the command line and gives its exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
+	a := &app{in: in, out: out, err: errw}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.began {
+		err = usageError{err}
+	}
+	if err != nil {
+		report(errw, err)
+		if exitCode(err) == exitUsage && !a.began {
+			io.WriteString(errw, "  hint: tidemark --help\n")
+		}
+	}
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tidemark",
+		Short: "Continuous data protection for virtual machines",
+		Long: `Tidemark replicates the disks of running virtual machines to a second site as
+they are written, and brings them back there at any recovery point.
+
+` + exitHelp,
+		Example: `  tidemark up                              all services of two sites in one process
+  tidemark apply -f web.yaml               describe a job
+  tidemark job run web                     start it
+  tidemark status                          is everything protected?
+  tidemark failover web --mode test        try a recovery; nothing is changed
+  tidemark failover web --mode production  recover`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	a.conn.register(root)
+	root.AddCommand(
+		a.cmdUp(), a.cmdServe(),
+		a.cmdApply(), a.cmdGet(), a.cmdDelete(),
+		a.cmdJob(), a.cmdPoint(), a.cmdFailover(), a.cmdExport(),
+		a.cmdStatus(), a.cmdTop(), a.cmdEvents(), a.cmdTap(), a.cmdVersion(),
+	)
+	return root
+}
+
+// group is a command that only holds others.
+func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return usage("%s needs a command: see %s --help", c.CommandPath(), c.CommandPath())
+		}}
+	c.AddCommand(sub...)
+	return c
+}
+
+// long is a command's description, with the exit codes.
+func long(text string) string { return text + "\n\n" + exitHelp }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/rpomonitor"
+	"tidemark.dev/services/scheduler"
+)
+
+// pollEvery is how often a waiting command looks.
+const pollEvery = 150 * time.Millisecond
+
+func (c *client) journal() journalAPI { return journalAPI{c.conn, c.site} }
+
+func (c *client) jobs(ctx context.Context) (*bus.Bucket[spec.ReplicationJob], error) {
+	return bus.OpenBucket[spec.ReplicationJob](ctx, c.conn, c.site, bus.BucketSpec, keyJob)
+}
+
+func (c *client) sites(ctx context.Context) (*bus.Bucket[spec.Site], error) {
+	return bus.OpenBucket[spec.Site](ctx, c.conn, c.site, bus.BucketSpec, keySite)
+}
+
+// job is one job's spec; NotFound says what to do.
+func (c *client) job(ctx context.Context, name string) (spec.ReplicationJob, error) {
+	b, err := c.jobs(ctx)
+	if err != nil {
+		return spec.ReplicationJob{}, err
+	}
+	x, err := b.Get(ctx, name)
+	if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Invalid) {
+		e := cdp.Errorf(cdp.NotFound, "find job", name, "there is no such job at site %s", c.site)
+		return x.Value, e.WithHint("see what there is: tidemark get job")
+	}
+	return x.Value, err
+}
+
+// state reads one value of the state bucket; NotFound.
+func state[T any](ctx context.Context, c *client, prefix, key string) (T, error) {
+	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, bus.BucketState, prefix)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	x, err := b.Get(ctx, key)
+	return x.Value, err
+}
+
+// maybe is state where nothing is an answer, too: nil.
+func maybe[T any](ctx context.Context, c *client, prefix, key string) (*T, error) {
+	v, err := state[T](ctx, c, prefix, key)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil, nil
+	}
+	return &v, err
+}
+
+func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
+	return maybe[scheduler.RunState](ctx, c, keyJob, job)
+}
+
+func (c *client) rpo(ctx context.Context, job string) (*rpomonitor.Record, error) {
+	return maybe[rpomonitor.Record](ctx, c, keyRPO, job)
+}
+
+func (c *client) run(ctx context.Context, job string) (*plan.State, error) {
+	return maybe[plan.State](ctx, c, keyFailover, job)
+}
+
+// command sends a command and waits until done says so, or a service refuses
+// it. With a nil done it only sends. ctx bounds the wait.
+func (c *client) command(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
+	id, err := c.conn.Command(ctx, site, p)
+	if err != nil || done == nil {
+		return err
+	}
+	return c.await(ctx, site, id, p.About(), done)
+}
+
+// await waits until done, or the refusal of the command id.
+func (c *client) await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
+	wctx, cancel := context.WithCancel(ctx)
+	refused := make(chan error, 1)
+	go func() {
+		f := bus.EventFilter{Site: site, Area: "command", Fact: "refused", ID: about}
+		refused <- c.conn.WatchEvents(wctx, f, func(_ context.Context, e bus.SeenEvent) error {
+			var r event.CommandRefused
+			if e.Into(&r) != nil || r.ID != id {
+				return nil
+			}
+			return &cdp.Error{Op: "refused", Kind: r.Kind, Cause: errors.New(r.Reason), Hint: r.Hint}
+		})
+	}()
+	ended := false
+	defer func() {
+		cancel()
+		if !ended {
+			<-refused
+		}
+	}()
+	for {
+		ok, err := done(ctx)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if ok {
+			return nil
+		}
+		select {
+		case err := <-refused:
+			ended = true
+			if ctx.Err() == nil {
+				return err
+			}
+		case <-time.After(pollEvery):
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return timeout(ctx)
+		}
+	}
+}
+
+// timeout is why a wait ended: the operator, or its limit.
+func timeout(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	e := cdp.Errorf(cdp.Transient, "wait", "", "not done within the --timeout")
+	return e.WithHint("it goes on by itself if the service runs; look with: tidemark status")
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/scheduler"
+)
+
+func (a *app) cmdApply() *cobra.Command {
+	var files []string
+	var dry bool
+	c := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Describe sites and jobs, from YAML files",
+		Long: long(`Read files of apiVersion, kind, metadata and spec, and make them what is wanted.
+All that is wrong is told at once, and then nothing is changed. A job that is new
+does not run until: tidemark job run NAME.`),
+		Example: `  tidemark apply -f web.yaml
+  tidemark apply -f sites.yaml -f jobs.yaml --dry-run
+  cat web.yaml | tidemark apply -f -`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if len(files) == 0 {
+				return usage("which file? give it with -f")
+			}
+			objects, err := a.read(files)
+			if err != nil {
+				return err
+			}
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error { return a.apply(ctx, cl, objects, dry) })
+		},
+	}
+	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file to read, - for standard input; may be given again")
+	c.Flags().BoolVar(&dry, "dry-run", false, "check and say what would change, and change nothing")
+	return c
+}
+
+// read parses all files; the error tells the problems of all of them.
+func (a *app) read(files []string) ([]spec.Object, error) {
+	var objects []spec.Object
+	var bad []error
+	for _, name := range files {
+		var data []byte
+		var err error
+		if name == "-" {
+			name = "standard input"
+			data, err = io.ReadAll(a.in)
+		} else {
+			data, err = os.ReadFile(name)
+		}
+		if err != nil {
+			bad = append(bad, &cdp.Error{Op: "read spec", Kind: cdp.Invalid, Subject: name, Cause: err})
+			continue
+		}
+		objs, err := spec.Parse(name, data)
+		if err != nil {
+			bad = append(bad, problems(name, err))
+			continue
+		}
+		objects = append(objects, objs...)
+	}
+	return objects, all(bad)
+}
+
+// problems writes what is wrong with a file one below the other.
+func problems(name string, err error) error {
+	ps := spec.Problems(err)
+	if len(ps) == 0 {
+		return err
+	}
+	lines := []string{fmt.Sprintf("%d problems, nothing was changed", len(ps))}
+	if len(ps) == 1 {
+		lines[0] = "1 problem, nothing was changed"
+	}
+	for _, p := range ps {
+		lines = append(lines, p.String())
+	}
+	return &cdp.Error{Op: "read spec", Kind: cdp.Invalid, Subject: name, Cause: errors.New(strings.Join(lines, "\n"))}
+}
+
+// all joins errors to one of the first one's kind; nil if there are none.
+func all(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	joined := errors.Join(errs...)
+	return &cdp.Error{Op: "several things are wrong", Kind: cdp.KindOf(errs[0]), Hint: cdp.HintOf(errs[0]), Cause: errors.New("\n" + joined.Error())}
+}
+
+// change is one object that differs from what stands.
+type change struct {
+	object spec.Object
+	what   string // created, changed, unchanged
+}
+
+func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry bool) error {
+	jobs, err := c.jobs(ctx)
+	if err != nil {
+		return err
+	}
+	sites, err := c.sites(ctx)
+	if err != nil {
+		return err
+	}
+	var changes []change
+	var bad []error
+	for _, o := range objects {
+		x := change{object: o}
+		if o.Site != nil {
+			x.what, _, err = differs(ctx, sites, string(o.Site.Name), *o.Site)
+		} else {
+			var old spec.ReplicationJob
+			if x.what, old, err = differs(ctx, jobs, o.Job.Name, *o.Job); err == nil {
+				bad = append(bad, c.fits(ctx, *o.Job, old, x.what)...)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		changes = append(changes, x)
+	}
+	if err := all(bad); err != nil {
+		return err
+	}
+	for _, x := range changes {
+		note := ""
+		if dry {
+			note = " (dry run)"
+		} else if x.what != "unchanged" {
+			if err := c.store(ctx, jobs, sites, x.object); err != nil {
+				return err
+			}
+			if x.what == "created" && x.object.Job != nil {
+				note = "; start it with: tidemark job run " + x.object.Name()
+			}
+		}
+		fmt.Fprintf(a.out, "%s %s %s%s\n", strings.ToLower(x.object.Kind()), x.object.Name(), x.what, note)
+	}
+	return nil
+}
+
+// differs says how v stands to what is kept under key, and gives that.
+func differs[T any](ctx context.Context, b *bus.Bucket[T], key string, v T) (string, T, error) {
+	old, err := b.Get(ctx, key)
+	switch {
+	case cdp.Is(err, cdp.NotFound):
+		return "created", old.Value, nil
+	case err != nil:
+		return "", old.Value, err
+	case reflect.DeepEqual(old.Value, v):
+		return "unchanged", old.Value, nil
+	}
+	return "changed", old.Value, nil
+}
+
+// fits checks a job against the sites and against what stands.
+func (c *client) fits(ctx context.Context, j, old spec.ReplicationJob, what string) (bad []error) {
+	refuse := func(kind cdp.Kind, field, hint, format string, args ...any) {
+		bad = append(bad, cdp.Errorf(kind, "apply job", j.Name+" "+field, format, args...).WithHint(hint))
+	}
+	if j.Target.Site != c.site {
+		refuse(cdp.Invalid, "/spec/target/site", "talk to the target site with --site", "%q: this command talks to the site %s", j.Target.Site, c.site)
+	}
+	if j.Source.Site != c.peer && j.Source.Site != c.site {
+		refuse(cdp.Invalid, "/spec/source/site", "", "%q: the sites are %s and %s", j.Source.Site, c.peer, c.site)
+	}
+	if what != "changed" {
+		return bad
+	}
+	same := slices.Equal(j.Source.Disks, old.Source.Disks) && slices.Equal(j.Target.Disks, old.Target.Disks) &&
+		j.Source.Site == old.Source.Site && j.Source.Capture == old.Source.Capture
+	if st, err := c.runState(ctx, j.Name); !same && (err != nil || st != nil && st.Desired == scheduler.Running) {
+		refuse(cdp.Conflict, "/spec", "stop it first: tidemark job stop "+j.Name, "sites, disks and capture cannot be changed while the job runs")
+	}
+	return bad
+}
+
+// store writes an object and tells it.
+func (c *client) store(ctx context.Context, jobs *bus.Bucket[spec.ReplicationJob], sites *bus.Bucket[spec.Site], o spec.Object) error {
+	if o.Site != nil {
+		_, err := sites.Put(ctx, string(o.Site.Name), *o.Site)
+		return cdp.Wrap(err, "apply site", o.Name())
+	}
+	rev, err := jobs.Put(ctx, o.Job.Name, *o.Job)
+	if err == nil {
+		err = c.conn.Emit(ctx, event.JobApplied{Job: o.Job.Name, Revision: rev})
+	}
+	return cdp.Wrap(err, "apply job", o.Name())
+}

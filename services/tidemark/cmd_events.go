@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+)
+
+// quiet is how long nothing must come for the end of what is kept.
+const quiet = 700 * time.Millisecond
+
+func (a *app) cmdEvents() *cobra.Command {
+	var follow bool
+	var since time.Duration
+	var out string
+	c := &cobra.Command{
+		Use:   "events [FILTER]",
+		Short: "Show what happened, at both sites",
+		Long: long(`Show the events that are kept (a week), of this site and, as far as they arrived,
+of its peer. FILTER is AREA, AREA.FACT or AREA.FACT.JOB; * stands for any.
+Areas: capture, journal, job, rpo, failover, command.`),
+		Example: `  tidemark events --since 10m
+  tidemark events failover --follow
+  tidemark events '*.*.web' -o json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if out != "table" && out != "json" {
+				return usage("want table or json")
+			}
+			f, err := eventFilter(args)
+			if err != nil {
+				return err
+			}
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				return a.events(ctx, cl, f, since, follow, out == "json")
+			})
+		},
+	}
+	c.Flags().BoolVarP(&follow, "follow", "F", false, "go on with what happens, until ctrl-c")
+	c.Flags().DurationVar(&since, "since", time.Hour, "how far back")
+	c.Flags().StringVarP(&out, "output", "o", "table", "table, or json: one object per line")
+	return c
+}
+
+func eventFilter(args []string) (f bus.EventFilter, err error) {
+	if len(args) == 0 {
+		return f, nil
+	}
+	parts := strings.Split(args[0], ".")
+	if len(parts) > 3 {
+		return f, usage("%q: want AREA, AREA.FACT or AREA.FACT.JOB", args[0])
+	}
+	for i, to := range []*string{&f.Area, &f.Fact, &f.ID}[:len(parts)] {
+		if parts[i] != "*" {
+			*to = parts[i]
+		}
+	}
+	return f, nil
+}
+
+// events shows the events of both sites. Without follow it ends when nothing
+// came for a while.
+func (a *app) events(ctx context.Context, c *client, f bus.EventFilter, since time.Duration, follow, asJSON bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	from := time.Now().Add(-since)
+	seen := make(chan bus.SeenEvent)
+	errs := make(chan error, 2)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, site := range []cdp.Site{c.site, c.peer} {
+		f.Site = site
+		filter := f
+		wg.Go(func() {
+			errs <- c.conn.WatchEvents(ctx, filter, func(_ context.Context, e bus.SeenEvent) error {
+				select {
+				case seen <- e:
+				case <-ctx.Done():
+				}
+				return nil
+			})
+		})
+	}
+	for {
+		var end <-chan time.Time
+		if !follow {
+			end = time.After(quiet)
+		}
+		select {
+		case e := <-seen:
+			if e.Time.Before(from) {
+				continue
+			}
+			if err := a.event(e, asJSON); err != nil {
+				return err
+			}
+		case err := <-errs:
+			if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		case <-end:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (a *app) event(e bus.SeenEvent, asJSON bool) error {
+	if asJSON {
+		data, err := event.EncodeStructured(e.Event)
+		if err == nil {
+			_, err = fmt.Fprintf(a.out, "%s\n", data)
+		}
+		return err
+	}
+	name := strings.TrimPrefix(e.Type, "tidemark.evt.v1.")
+	_, err := fmt.Fprintf(a.out, "%s  %-6s %-24s %-16s %s\n", clockText(e.Time), e.Site, name, e.Subject, gist(e.Event))
+	return err
+}
+
+// gist is an event in a few words.
+func gist(e event.Event) string {
+	p, err := e.Typed()
+	if err != nil {
+		return string(e.Data)
+	}
+	switch p := p.(type) {
+	case *event.PointCreated:
+		return fmt.Sprintf("%s write %d", p.Point.ID(), p.Point.Seq)
+	case *event.PointChanged:
+		return p.Point.ID() + " " + p.Change
+	case *event.CaptureStateChanged:
+		return string(p.State) + because(p.Reason)
+	case *event.CaptureProgress:
+		return fmt.Sprintf("%d of %d bytes", p.Done, p.Total)
+	case *event.JournalStateChanged:
+		return p.State + because(p.Reason)
+	case *event.JournalAlarm:
+		return p.Text
+	case *event.HorizonMoved:
+		return p.Reason
+	case *event.RPOMeasured:
+		return rpoGist(*p)
+	case *event.RPOBreached:
+		return rpoGist(event.RPOMeasured(*p))
+	case *event.RPORestored:
+		return rpoGist(event.RPOMeasured(*p))
+	case *event.FailoverStep:
+		return fmt.Sprintf("%s %s%s", p.Step, p.State, because(p.Text))
+	case *event.FailoverFinished:
+		return p.State + because(p.Result)
+	case *event.JobStarted:
+		return p.Reason
+	case *event.JobStopped:
+		return p.Reason
+	case *event.CommandRefused:
+		return strings.TrimPrefix(p.Command, "tidemark.cmd.v1.") + because(p.Reason)
+	}
+	var compact map[string]any
+	if json.Unmarshal(e.Data, &compact) == nil {
+		data, _ := json.Marshal(compact)
+		return string(data)
+	}
+	return string(e.Data)
+}
+
+func rpoGist(p event.RPOMeasured) string {
+	return fmt.Sprintf("%.1fs +- %.3fs, objective %gs", p.Seconds, p.Bound, p.Objective)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+)
+
+func (a *app) cmdExport() *cobra.Command {
+	var point, at, listen string
+	var scratch, detach bool
+	c := &cobra.Command{
+		Use:   "export JOB --point POINT",
+		Short: "Serve a job's disks at a recovery point over NBD",
+		Long: long(`Open the disks of a job as they were at a recovery point, read-only, or with
+--scratch writable without changing anything. They are served until ctrl-c; with
+--detach until: tidemark export close JOB ID`),
+		Example: `  tidemark export web --point p123
+  tidemark export web --at 15m --scratch --listen 127.0.0.1:10810 --detach
+  tidemark export list web
+  tidemark export close web x-01k0`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			req := api.ResolveRequest{Group: cdp.GroupID(args[0]), Point: point}
+			if at != "" {
+				t, err := parseTime(at, time.Now())
+				if err != nil {
+					return err
+				}
+				req.At = &t
+			}
+			if (point == "") == (at == "") {
+				return usage("which point? give one of --point and --at")
+			}
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				if _, err := cl.job(ctx, args[0]); err != nil {
+					return err
+				}
+				return a.export(ctx, cl, req, scratch, listen, detach)
+			})
+		},
+	}
+	c.Flags().StringVar(&point, "point", "", "the recovery point: p123, latest, a tag")
+	c.Flags().StringVar(&at, "at", "", "the newest point at or before this time: RFC 3339, or 15m for so long ago")
+	c.Flags().BoolVar(&scratch, "scratch", false, "writable; what is written is thrown away at the end")
+	c.Flags().StringVar(&listen, "listen", "", "host:port, or the path of a unix socket (default: a socket of the journal)")
+	c.Flags().BoolVar(&detach, "detach", false, "leave it open and return")
+	c.AddCommand(a.cmdExportList(), a.cmdExportClose())
+	return c
+}
+
+func (a *app) export(ctx context.Context, c *client, req api.ResolveRequest, scratch bool, listen string, detach bool) error {
+	j := c.journal()
+	res, err := j.Resolve(ctx, req)
+	if err != nil {
+		return cdp.Wrap(err, "export", string(req.Group))
+	}
+	open := api.OpenRequest{Group: req.Group, ID: "x-" + strings.ToLower(ulid.Make().String()), Seq: res.Seq, Scratch: scratch, Listen: listen, Purpose: "export"}
+	x, err := j.Open(ctx, open)
+	if err != nil {
+		return cdp.Wrap(err, "export", string(req.Group))
+	}
+	fmt.Fprintf(a.out, "export %s of %s at write %d, %s %s\n", x.ID, x.Group, x.Seq, clockText(res.Time), boundText(res.Bound))
+	for _, d := range x.Disks {
+		fmt.Fprintf(a.out, "  %s  %s  %s\n", d.Name, humanize.IBytes(uint64(d.Size)), d.URI)
+	}
+	if detach {
+		fmt.Fprintf(a.out, "close it with: tidemark export close %s %s\n", x.Group, x.ID)
+		return nil
+	}
+	fmt.Fprintln(a.out, "serving until ctrl-c")
+	<-ctx.Done()
+	return cdp.Wrap(j.Close(context.WithoutCancel(ctx), api.CloseRequest{Group: x.Group, ID: x.ID}), "close export", x.ID)
+}
+
+func (a *app) cmdExportList() *cobra.Command {
+	var out format
+	c := &cobra.Command{
+		Use: "list JOB", Short: "List a job's open exports", Args: cobra.ExactArgs(1),
+		Long: long("List what is open, of exports and of failovers."), Example: "  tidemark export list web",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				r, err := cl.journal().ListExports(ctx, cdp.GroupID(args[0]))
+				if err != nil {
+					return err
+				}
+				return out.print(a.out, r.Exports, []string{"export", "purpose", "write", "disk", "written", "uri"}, func(add func(...any)) {
+					for _, x := range r.Exports {
+						for _, d := range x.Disks {
+							add(x.ID, x.Purpose, x.Seq, d.Name, humanize.IBytes(uint64(d.Written)), d.URI)
+						}
+					}
+				})
+			})
+		},
+	}
+	out.register(c)
+	return c
+}
+
+func (a *app) cmdExportClose() *cobra.Command {
+	return &cobra.Command{
+		Use: "close JOB ID", Short: "Close an export; what was written to it is thrown away", Args: cobra.ExactArgs(2),
+		Long: long("Close an export. One that belongs to a failover is ended by cleanup, undo or commit."), Example: "  tidemark export close web x-01k0",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				g := cdp.GroupID(args[0])
+				r, err := cl.journal().ListExports(ctx, g)
+				if err != nil {
+					return err
+				}
+				for _, x := range r.Exports {
+					if x.ID != args[1] {
+						continue
+					}
+					if x.Purpose != "export" {
+						return cdp.Errorf(cdp.Conflict, "close export", x.ID, "it belongs to a %s failover", x.Purpose).
+							WithHint("see: tidemark failover status " + args[0])
+					}
+					if err := cl.journal().Close(ctx, api.CloseRequest{Group: g, ID: x.ID}); err != nil {
+						return cdp.Wrap(err, "close export", x.ID)
+					}
+					fmt.Fprintf(a.out, "%s closed\n", x.ID)
+					return nil
+				}
+				return cdp.Errorf(cdp.NotFound, "close export", args[1], "%s has no such export", args[0])
+			})
+		},
+	}
+}

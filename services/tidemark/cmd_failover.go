@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/plan"
+)
+
+// failoverFlags are what a run can be told.
+type failoverFlags struct {
+	point, at, mode, to, listen, run string
+	planned, ready                   bool
+	wait                             waitFlags
+}
+
+func (a *app) cmdFailover() *cobra.Command {
+	var f failoverFlags
+	c := &cobra.Command{
+		Use:   "failover JOB",
+		Short: "Bring a job's disks to a recovery point at the target site",
+		Long: long(`Bring a job's disks to a recovery point and hand them out.
+
+  --mode test        changes nothing: replication goes on, production is not
+                     touched. End it with: tidemark failover cleanup JOB
+  --mode production  stops replication. The disks can be used at once over NBD
+                     (--to nbd) while the replica is brought to the point behind
+                     them; or as files (--to files) when that is done. End it
+                     with: tidemark failover undo JOB, or commit JOB
+
+Without --point and --at it goes to the newest point. With --planned the source
+is asked for its last writes first, and none is lost; shut the VM down before.
+Without it the source is not needed, and what is lost is said.`),
+		Example: `  tidemark failover web --mode test
+  tidemark failover web --mode test --at 2026-11-22T03:15:00Z
+  tidemark failover web --mode production --planned
+  tidemark failover web --mode production --to files --point p1234
+  tidemark failover status web
+  tidemark failover undo web`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := f.request(args[0], time.Now())
+			if err != nil {
+				return err
+			}
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error { return a.failover(ctx, cl, r, f) })
+		},
+	}
+	p := c.Flags()
+	p.StringVar(&f.point, "point", "", "the recovery point, as in: tidemark point list JOB")
+	p.StringVar(&f.at, "at", "", "the newest point at or before this time: RFC 3339, or 15m for so long ago")
+	p.StringVar(&f.mode, "mode", "", "test or production; must be given")
+	p.StringVar(&f.to, "to", "nbd", "nbd or files")
+	p.StringVar(&f.listen, "listen", "", "where the disks are served: host:port, or the path of a unix socket")
+	p.BoolVar(&f.planned, "planned", false, "take the source's last writes along; it must answer")
+	p.BoolVar(&f.ready, "wait-ready", false, "with nbd: wait until the replica holds the point, too")
+	p.StringVar(&f.run, "run", "", "the run's name; the same name again is the same run")
+	f.wait.register(c, 5*time.Minute)
+	c.AddCommand(a.cmdFailoverStatus(),
+		a.failoverAsk(plan.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left", func(job, run string) event.Payload { return event.FailoverCleanup{Job: job, Run: run} }),
+		a.failoverAsk(plan.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept", func(job, run string) event.Payload { return event.FailoverUndo{Job: job, Run: run} }),
+		a.failoverAsk(plan.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote", func(job, run string) event.Payload { return event.FailoverCommit{Job: job, Run: run} }))
+	return c
+}
+
+// request checks the flags and makes the run's request.
+func (f failoverFlags) request(job string, now time.Time) (plan.Request, error) {
+	r := plan.Request{Job: job, Run: f.run, Mode: event.FailoverMode(f.mode), To: f.to, Point: f.point, Listen: f.listen, Planned: f.planned}
+	if f.mode == "" {
+		return r, usage("which failover? say --mode test (changes nothing) or --mode production")
+	}
+	if r.Run == "" {
+		r.Run = "run-" + strings.ToLower(ulid.Make().String())
+	}
+	if f.at != "" {
+		t, err := parseTime(f.at, now)
+		if err != nil {
+			return r, err
+		}
+		r.At = &t
+	}
+	return r, r.Check()
+}
+
+// parseTime reads RFC 3339, or a duration that is so long ago.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return t, usage("%q is no time: write 2006-01-02T15:04:05Z, or 15m for so long ago", s)
+	}
+	return t, nil
+}
+
+// failover starts a run and follows it until the disks can be used.
+func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failoverFlags) error {
+	const op = "failover"
+	if _, err := c.job(ctx, r.Job); err != nil {
+		return err
+	}
+	if old, err := c.run(ctx, r.Job); err != nil {
+		return err
+	} else if err := plan.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
+		return err
+	}
+	ctx, cancel := f.wait.bound(ctx)
+	defer cancel()
+	id, err := c.start(ctx, r)
+	if err != nil {
+		return cdp.Wrap(err, op, r.Job)
+	}
+	if f.wait.no {
+		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", r.Run, r.Job)
+		return nil
+	}
+	st, err := a.follow(ctx, c, r.Job, id, func(s plan.State) bool {
+		return s.Run == r.Run && (s.Phase == plan.Ready || s.Phase == plan.Failed || s.Phase == plan.Usable && !f.ready)
+	})
+	if err != nil {
+		return cdp.Wrap(err, op, r.Job)
+	}
+	return a.outcome(st)
+}
+
+// start asks for a run; the id is that of the command. A planned run is a
+// request: the command has no word for it yet.
+func (c *client) start(ctx context.Context, r plan.Request) (id string, err error) {
+	if r.Planned {
+		return "", c.conn.Request(ctx, c.site, bus.Failover, apiStart, r, nil)
+	}
+	if r.Point != "" && (r.Point[0] != 'p' || strings.Trim(r.Point[1:], "0123456789") != "") {
+		// The command takes points only; what else people say is resolved first.
+		res, err := c.journal().Resolve(ctx, api.ResolveRequest{Group: cdp.GroupID(r.Job), Point: r.Point})
+		if err != nil {
+			return "", err
+		}
+		if res.Point == nil {
+			return "", c.conn.Request(ctx, c.site, bus.Failover, apiStart, r, nil)
+		}
+		r.Point = res.Point.ID()
+	}
+	return c.conn.Command(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.Run, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
+}
+
+// outcome says what came of a run, and is an error if it failed.
+func (a *app) outcome(s plan.State) error {
+	if s.Phase == plan.Failed {
+		e := cdp.Errorf(cdp.Internal, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
+		if s.Hint == "" && !s.Over() {
+			e.Hint = "something is still held: tidemark failover undo " + s.Job + ", or try the same again"
+		}
+		return e
+	}
+	a.describe(s)
+	return nil
+}
+
+// failoverAsk is a command that asks a run for its end.
+func (a *app) failoverAsk(g plan.Goal, use, short string, cmd func(job, run string) event.Payload) *cobra.Command {
+	var w waitFlags
+	var run string
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1),
+		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			job := args[0]
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				old, err := cl.run(ctx, job)
+				if err != nil {
+					return err
+				}
+				if old == nil {
+					return cdp.Errorf(cdp.NotFound, string(g)+" failover", job, "no failover was ever started for it")
+				}
+				if err := old.CheckAsk(g); cdp.Is(err, cdp.Duplicate) {
+					fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
+					return nil
+				} else if err != nil {
+					return err
+				}
+				if run == "" {
+					run = old.Run
+				}
+				ctx, cancel := w.bound(ctx)
+				defer cancel()
+				id, err := cl.conn.Command(ctx, cl.site, cmd(job, run))
+				if err != nil || w.no {
+					return cdp.Wrap(err, string(g)+" failover", job)
+				}
+				st, err := a.follow(ctx, cl, job, id, func(s plan.State) bool {
+					return s.Run == run && s.Goal == g && (s.Over() || s.Phase == plan.Failed)
+				})
+				if err != nil {
+					return cdp.Wrap(err, string(g)+" failover", job)
+				}
+				return a.outcome(st)
+			})
+		},
+	}
+	c.Flags().StringVar(&run, "run", "", "the run that is meant (default: the one that stands)")
+	w.register(c, 5*time.Minute)
+	return c
+}
+
+func (a *app) cmdFailoverStatus() *cobra.Command {
+	var out format
+	c := &cobra.Command{
+		Use: "status JOB", Short: "How the job's failover run stands", Args: cobra.ExactArgs(1),
+		Long: long("Show the run's phase, its steps, where the disks are and what is lost."), Example: "  tidemark failover status web",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				st, err := cl.run(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if st == nil {
+					return cdp.Errorf(cdp.NotFound, "failover status", args[0], "no failover was ever started for it")
+				}
+				if out != "table" {
+					return out.print(a.out, st, nil, nil)
+				}
+				a.describe(*st)
+				fmt.Fprintln(a.out)
+				return out.print(a.out, nil, []string{"step", "state", ""}, func(add func(...any)) {
+					for _, s := range st.Stages {
+						add(s.Room, s.Status, s.Text)
+					}
+				})
+			})
+		},
+	}
+	out.register(c)
+	return c
+}

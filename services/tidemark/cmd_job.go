@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/services/scheduler"
+)
+
+func (a *app) cmdJob() *cobra.Command {
+	status := a.statusCommand("status NAME", "How one job stands", "  tidemark job status web")
+	status.Args = cobra.ExactArgs(1)
+	return group("job", "Run, stop and look at jobs", "  tidemark job run web\n  tidemark job status web",
+		a.jobCommand("run", "Start a job: capture its disks, and set recovery points", scheduler.Running,
+			func(job string) event.Payload { return event.JobRun{Job: job} }),
+		a.jobCommand("stop", "Stop a job: no more recovery points are set; what is there stays recoverable", scheduler.Stopped,
+			func(job string) event.Payload { return event.JobStop{Job: job} }),
+		status)
+}
+
+func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(string) event.Payload) *cobra.Command {
+	var w waitFlags
+	c := &cobra.Command{
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Long:    long(short + ". Doing it twice is no error."),
+		Example: "  tidemark job " + verb + " web",
+		RunE: func(c *cobra.Command, args []string) error {
+			name := args[0]
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				job, err := cl.job(ctx, name)
+				if err != nil {
+					return err
+				}
+				ctx, cancel := w.bound(ctx)
+				defer cancel()
+				err = cl.command(ctx, job.Target.Site, cmd(name), w.until(func(ctx context.Context) (bool, error) {
+					st, err := cl.runState(ctx, name)
+					return st != nil && st.Desired == want || st == nil && want == scheduler.Stopped, err
+				}))
+				if err != nil {
+					return cdp.Wrap(err, verb+" job", name)
+				}
+				if w.no {
+					fmt.Fprintf(a.out, "asked to %s %s\n", verb, name)
+					return nil
+				}
+				fmt.Fprintf(a.out, "%s is %s\n", name, want)
+				return nil
+			})
+		},
+	}
+	w.register(c, 15*time.Second)
+	return c
+}
+
+// waitFlags say how long a command waits for what it asked for.
+type waitFlags struct {
+	timeout time.Duration
+	no      bool
+}
+
+func (w *waitFlags) register(c *cobra.Command, d time.Duration) {
+	c.Flags().DurationVar(&w.timeout, "timeout", d, "how long to wait until it is done")
+	c.Flags().BoolVar(&w.no, "no-wait", false, "only ask, do not wait")
+}
+
+func (w *waitFlags) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, w.timeout)
+}
+
+// until is done, or nil with --no-wait.
+func (w *waitFlags) until(done func(context.Context) (bool, error)) func(context.Context) (bool, error) {
+	if w.no {
+		return nil
+	}
+	return done
+}

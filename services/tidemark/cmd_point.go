@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+)
+
+func (a *app) cmdPoint() *cobra.Command {
+	return group("point", "List, create and keep recovery points",
+		"  tidemark point list web\n  tidemark point create web --tag before-upgrade\n  tidemark point pin web p123",
+		a.cmdPointList(), a.cmdPointCreate(),
+		a.pointEdit("tag JOB POINT TAG...", "Replace the tags of a point; with no tag, remove them", "  tidemark point tag web p123 before-upgrade", 2, -1,
+			func(r *api.EditPointRequest, tags []string) { r.Tags = &tags }),
+		a.pointEdit("pin JOB POINT", "Keep a point beyond the history limit", "  tidemark point pin web p123", 2, 2,
+			func(r *api.EditPointRequest, _ []string) { yes := true; r.Pinned = &yes }),
+		a.pointEdit("unpin JOB POINT", "Let retention have a point again", "  tidemark point unpin web p123", 2, 2,
+			func(r *api.EditPointRequest, _ []string) { no := false; r.Pinned = &no }),
+		a.pointEdit("delete JOB POINT", "Remove a point from the list", "  tidemark point delete web p123", 2, 2,
+			func(r *api.EditPointRequest, _ []string) { r.Delete = true }))
+}
+
+func (a *app) cmdPointList() *cobra.Command {
+	var out format
+	var last int
+	c := &cobra.Command{
+		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1),
+		Long:    long("List the points a job can be brought back to. Times are the target site's, with the\ngreatest error of the clock measurement."),
+		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				if _, err := cl.job(ctx, args[0]); err != nil {
+					return err
+				}
+				r, err := cl.journal().Points(ctx, cdp.GroupID(args[0]))
+				if err != nil {
+					return err
+				}
+				if last > 0 && len(r.Points) > last {
+					r.Points = r.Points[len(r.Points)-last:]
+				}
+				return out.print(a.out, r.Points, []string{"point", "time", "error", "write", "kept because", "tags"}, func(add func(...any)) {
+					for _, p := range r.Points {
+						add(p.ID(), clockText(p.Time), boundText(p.Bound), p.Seq, why(p), strings.Join(p.Tags, " "))
+					}
+				})
+			})
+		},
+	}
+	c.Flags().IntVar(&last, "last", 0, "only the newest so many")
+	out.register(c)
+	return c
+}
+
+func why(p cdp.Point) string {
+	var w []string
+	if p.Requested {
+		w = append(w, "requested")
+	}
+	if p.Pinned {
+		w = append(w, "pinned")
+	}
+	return strings.Join(w, ", ")
+}
+
+// pointEdit is a command that changes a point.
+func (a *app) pointEdit(use, short, example string, least, most int, set func(*api.EditPointRequest, []string)) *cobra.Command {
+	args := cobra.MinimumNArgs(least)
+	if most >= 0 {
+		args = cobra.RangeArgs(least, most)
+	}
+	verb, _, _ := strings.Cut(use, " ")
+	return &cobra.Command{
+		Use: use, Short: short, Long: long(short + ". A point is named as in the list, p123."), Example: example, Args: args,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				if _, err := cl.job(ctx, args[0]); err != nil {
+					return err
+				}
+				r := api.EditPointRequest{Group: cdp.GroupID(args[0]), Point: args[1]}
+				set(&r, slices.Clone(args[2:]))
+				p, err := cl.journal().EditPoint(ctx, r)
+				if err != nil {
+					return cdp.Wrap(err, verb+" point", args[1])
+				}
+				if r.Delete {
+					fmt.Fprintf(a.out, "%s deleted\n", args[1])
+					return nil
+				}
+				fmt.Fprintf(a.out, "%s %s tags [%s] pinned %v\n", p.ID(), clockText(p.Time), strings.Join(p.Tags, " "), p.Pinned)
+				return nil
+			})
+		},
+	}
+}
+
+// clockText is a time for people.
+func clockText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000Z")
+}
+
+// boundText is an error bound for people.
+func boundText(d time.Duration) string {
+	if d == 0 {
+		return "not measured"
+	}
+	return "+- " + round(d)
+}
+
+// round is a duration with as many digits as people read.
+func round(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < 10*time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	}
+	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) cmdStatus() *cobra.Command {
+	return a.statusCommand("status [JOB]", "Say whether everything is protected, and what to do if not", "  tidemark status\n  tidemark status web\n  tidemark status -o json")
+}
+
+func (a *app) statusCommand(use, short, example string) *cobra.Command {
+	var out format
+	c := &cobra.Command{
+		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1),
+		Long: long(short + ".\n\nRPO is what would be lost if the source died now. It is told with its greatest\nerror, and as \"no data\" when nothing is known."),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				name := ""
+				if len(args) > 0 {
+					name = args[0]
+				}
+				all, err := cl.health(ctx, name)
+				if err != nil {
+					return err
+				}
+				if out != "table" {
+					return out.print(a.out, all, nil, nil)
+				}
+				if name != "" {
+					all[0].write(a.out)
+					return nil
+				}
+				return overview(a.out, cl, all)
+			})
+		},
+	}
+	out.register(c)
+	return c
+}
+
+func (a *app) cmdTop() *cobra.Command {
+	var every time.Duration
+	var times int
+	c := &cobra.Command{
+		Use: "top", Short: "Show the status again and again", Args: cobra.NoArgs,
+		Long:    long("Show the status of all jobs until ctrl-c: in place on a terminal, else one below\nthe other."),
+		Example: "  tidemark top\n  tidemark top --every 10s | tee protection.log",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				for n := 0; ; n++ {
+					if isTerminal(a.out) {
+						io.WriteString(a.out, "\x1b[H\x1b[2J")
+					}
+					fmt.Fprintf(a.out, "%s  site %s\n", clockText(time.Now()), cl.site)
+					all, err := cl.health(ctx, "")
+					if ctx.Err() != nil {
+						return nil
+					}
+					if err != nil {
+						report(a.out, err) // it may pass: this is a watch
+					} else if err := overview(a.out, cl, all); err != nil {
+						return err
+					}
+					if n+1 == times {
+						return nil
+					}
+					select {
+					case <-ctx.Done():
+						return nil
+					case <-time.After(every):
+					}
+				}
+			})
+		},
+	}
+	c.Flags().DurationVar(&every, "every", 2*time.Second, "how often")
+	c.Flags().IntVar(&times, "times", 0, "how many times; 0 until ctrl-c")
+	return c
+}
+
+// overview is one line per job, and below what needs attention.
+func overview(w io.Writer, c *client, all []health) error {
+	if len(all) == 0 {
+		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.site)
+		return nil
+	}
+	err := format("table").print(w, nil, []string{"job", "state", "rpo now", "objective", "newest point", "journal"}, func(add func(...any)) {
+		for _, h := range all {
+			add(h.Job, h.State, h.RPO, h.Objective, h.newest(), h.size())
+		}
+	})
+	for _, h := range all {
+		for _, p := range h.Problems {
+			fmt.Fprintf(w, "\n%s: %s\n", h.Job, p.Text)
+			if p.Do != "" {
+				fmt.Fprintf(w, "  do: %s\n", p.Do)
+			}
+		}
+	}
+	return err
+}

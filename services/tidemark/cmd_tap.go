@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/qmp"
+	"tidemark.dev/pkg/spec"
+)
+
+func (a *app) cmdTap() *cobra.Command {
+	var t tap
+	c := &cobra.Command{
+		Use:   "attach JOB --disk NAME --qmp SOCKET --device NODE",
+		Short: "Let a running QEMU tell a tap job every write of a disk",
+		Long: long(`Start blockdev-mirror (write-blocking) in a running QEMU into the capture endpoint
+of a tap job, wait until the copy is complete and say so to capture. It stays,
+and brings the copy back when an error stopped it; with --once it returns. The
+mirror goes on in QEMU when this command ends.
+
+It runs where QEMU and capture are, and needs the source site only.`),
+		Example: "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if t.disk == "" || t.qmp == "" || t.device == "" {
+				return usage("--disk, --qmp and --device are needed")
+			}
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				return cdp.Wrap(a.attach(ctx, cl, args[0], t), "attach tap of", args[0]+"/"+t.disk)
+			})
+		},
+	}
+	c.Flags().StringVar(&t.disk, "disk", "", "the disk, by its name in the job")
+	c.Flags().StringVar(&t.qmp, "qmp", "", "QEMU's QMP socket")
+	c.Flags().StringVar(&t.device, "device", "", "QEMU's node of the disk, the guest's top node")
+	c.Flags().BoolVar(&t.once, "once", false, "return when the copy is complete")
+	return group("tap", "Feed tap jobs from running VMs", "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0", c)
+}
+
+type tap struct {
+	disk, qmp, device string
+	once              bool
+}
+
+// node names what attach makes in QEMU.
+func (t tap) node(job string) string {
+	name := "tidemark-" + job + "-" + t.disk
+	return name[:min(len(name), 31)] // QEMU's limit
+}
+
+func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
+	job, err := c.job(ctx, name)
+	if err != nil {
+		return err
+	}
+	if job.Source.Capture != spec.Tap {
+		return cdp.Errorf(cdp.Conflict, "check", name, "its capture is %s, not tap", job.Source.Capture)
+	}
+	if !slices.ContainsFunc(job.Source.Disks, func(d spec.SourceDisk) bool { return d.Name == t.disk }) {
+		return cdp.Errorf(cdp.NotFound, "find disk", t.disk, "the job has no such disk")
+	}
+	address, err := c.endpoint(ctx, job, t.disk)
+	if err != nil {
+		return err
+	}
+	q, err := qmp.Dial(ctx, t.qmp)
+	if err != nil {
+		e := &cdp.Error{Op: "talk to QEMU", Kind: cdp.Transient, Subject: t.qmp, Cause: err}
+		return e.WithHint("is the VM running, with -qmp unix:" + t.qmp + ",server=on,wait=off?")
+	}
+	defer q.Close()
+	m, fresh, err := t.mirror(ctx, q, name, address)
+	if err != nil {
+		return &cdp.Error{Op: "start mirror", Kind: cdp.Conflict, Subject: t.device, Cause: err}
+	}
+	if fresh {
+		fmt.Fprintf(a.out, "copying %s to %s\n", t.device, address)
+		err = m.WaitReady(ctx)
+	} else {
+		fmt.Fprintln(a.out, "the mirror runs already")
+		err = m.WaitSynced(ctx)
+	}
+	for {
+		var stopped *qmp.JobStopped
+		for errors.As(err, &stopped) {
+			fmt.Fprintf(a.err, "the mirror stopped (%s); bringing it back\n", stopped.IOStatus)
+			err = m.Recover(ctx)
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return &cdp.Error{Op: "mirror", Kind: cdp.Internal, Subject: t.device, Cause: err}
+		}
+		if err := c.synced(ctx, job, t.disk); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.out, "%s: the copy of %s is complete\n", clockText(time.Now()), t.disk)
+		if t.once {
+			return nil
+		}
+		if err = t.watch(ctx, m); ctx.Err() != nil {
+			fmt.Fprintln(a.out, "the mirror goes on in QEMU")
+			return nil
+		}
+	}
+}
+
+// endpoint is where capture wants the disk's writes.
+func (c *client) endpoint(ctx context.Context, job spec.ReplicationJob, disk string) (string, error) {
+	g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+	if err != nil {
+		if cdp.Is(err, cdp.NotFound) {
+			return "", cdp.Wrap(cdp.Errorf(cdp.NotFound, "find endpoint", disk, "the job is not captured at %s", job.Source.Site).
+				WithHint("start it with: tidemark job run "+job.Name), "ask capture", job.Name)
+		}
+		return "", err
+	}
+	for _, uri := range g.Exports {
+		if address, export, err := nbdAddress(uri); err == nil && (export == disk || export == "") {
+			return address, nil
+		}
+	}
+	return "", cdp.Errorf(cdp.NotFound, "find endpoint", disk, "capture serves %s", strings.Join(g.Exports, " "))
+}
+
+// nbdAddress takes an NBD URI apart: a socket's path or host:port, and the export.
+func nbdAddress(uri string) (address, export string, err error) {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "", "", err
+	}
+	export = strings.TrimPrefix(u.Path, "/")
+	if u.Scheme == "nbd+unix" {
+		return u.Query().Get("socket"), export, nil
+	}
+	return u.Host, export, nil
+}
+
+// mirror starts the copy, or takes over the one that runs.
+func (t tap) mirror(ctx context.Context, q *qmp.Client, job, address string) (m *qmp.Mirror, fresh bool, err error) {
+	node := t.node(job)
+	m = qmp.AdoptMirror(q, node)
+	var ended *qmp.JobEnded
+	if _, err := m.Status(ctx); err == nil {
+		return m, false, nil
+	} else if !errors.As(err, &ended) {
+		return nil, false, err
+	}
+	_ = q.RemoveNode(ctx, node) // one may be left of an earlier mirror; if it is in use AddNBD fails
+	if err := q.AddNBD(ctx, qmp.NBD{Node: node, Address: address, Export: t.disk}); err != nil {
+		return nil, false, err
+	}
+	m, err = qmp.StartMirror(ctx, q, qmp.MirrorConfig{Job: node, Device: t.device, Target: node})
+	return m, true, err
+}
+
+// watch waits for trouble: *qmp.JobStopped when the mirror stopped.
+func (t tap) watch(ctx context.Context, m *qmp.Mirror) error {
+	for {
+		e, err := m.Next(ctx)
+		if err != nil {
+			return err
+		}
+		switch e.Name {
+		case qmp.EventError:
+			if st, err := m.Status(ctx); err != nil {
+				return err
+			} else if st.Stopped() {
+				return &qmp.JobStopped{Job: m.Job(), Operation: e.Operation, IOStatus: st.IOStatus}
+			}
+		case qmp.EventCompleted, qmp.EventCancelled:
+			return &qmp.JobEnded{Job: m.Job(), Event: e.Name, Reason: e.Error}
+		}
+	}
+}
+
+// synced tells capture that the copy is complete; one such word may be pending.
+func (c *client) synced(ctx context.Context, job spec.ReplicationJob, disk string) error {
+	for {
+		_, err := c.conn.Command(ctx, job.Source.Site, event.CaptureSynced{Group: job.Group(), Disk: disk})
+		if !cdp.Is(err, cdp.Conflict) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/telemetry"
+)
+
+func (a *app) cmdUp() *cobra.Command {
+	var config string
+	var verbose bool
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Run all services of two sites in this process",
+		Long: long(`Run the source and the target site in this process: two NATS servers, joined by
+a leaf node, and every service. It stops cleanly on SIGINT and SIGTERM, and goes
+on where it was when it is started again.
+
+It writes DIR/context.json (mode 0600), by which the other commands find it.`),
+		Example: `  tidemark up
+  tidemark up --dir /var/lib/tidemark --config /etc/tidemark.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadUpConfig(config)
+			if err != nil {
+				return err
+			}
+			if a.conn.dir != "" || cfg.Dir == "" {
+				cfg.Dir = a.conn.directory()
+			}
+			return a.up(c.Context(), cfg, newLog(a.err, verbose))
+		},
+	}
+	c.Flags().StringVar(&config, "config", "", "YAML file with sites, addresses, TLS files and the OTLP endpoint")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
+	return c
+}
+
+// up runs both sites until ctx ends.
+func (a *app) up(ctx context.Context, cfg upConfig, log *slog.Logger) (err error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return &cdp.Error{Op: "make directory", Kind: cdp.Invalid, Subject: cfg.Dir, Cause: err}
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	creds, err := credentials(dir, cfg)
+	if err != nil {
+		return err
+	}
+	// The target first: the source joins it.
+	target, err := startSite(ctx, dir, cfg, cfg.Target, cfg.Source.Name, creds, bus.ServerConfig{LeafListen: cfg.Leaf})
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	source, err := startSite(ctx, dir, cfg, cfg.Source, cfg.Target.Name, creds, bus.ServerConfig{LeafRemotes: []string{leafURL(cfg, target.LeafAddr())}})
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+
+	file := contextFile{Target: cfg.Target.Name, Source: cfg.Source.Name, Sites: map[cdp.Site]siteRef{}}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for _, s := range []struct {
+		srv  *bus.Server
+		cfg  siteConfig
+		peer cdp.Site
+	}{{target, cfg.Target, cfg.Source.Name}, {source, cfg.Source, cfg.Target.Name}} {
+		e := &env{site: s.cfg.Name, peer: s.peer, dir: filepath.Join(dir, string(s.cfg.Name)), log: log, dial: bus.Config{Server: s.srv}, creds: creds[s.cfg.Name]}
+		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
+			return err
+		}
+		defer closeTelemetry(e)
+		if err := setUp(ctx, e); err != nil {
+			return err
+		}
+		ref := siteRef{URL: s.srv.ClientURL(), TLS: cfg.tlsFiles()}
+		if e.creds != nil {
+			ref.Credential = e.creds.Users[bus.Operator]
+		}
+		file.Sites[e.site] = ref
+		wg.Go(func() { supervise(ctx, e, s.cfg.Services) })
+	}
+	if err := file.save(dir); err != nil {
+		return err
+	}
+	a.greet(cfg, file, dir)
+	<-ctx.Done()
+	log.Info("stopping")
+	return nil
+}
+
+// greet says how to connect.
+func (a *app) greet(cfg upConfig, file contextFile, dir string) {
+	fmt.Fprintln(a.out, "Tidemark is up.")
+	for _, s := range []siteConfig{cfg.Source, cfg.Target} {
+		role := "source"
+		if s.Name == cfg.Target.Name {
+			role = "target"
+		}
+		fmt.Fprintf(a.out, "  site %-8s (%s)  %s  %v\n", s.Name, role, file.Sites[s.Name].URL, s.Services)
+	}
+	opt := ""
+	if dir != mustAbs(defaultDir) {
+		opt = " --dir " + dir
+	}
+	fmt.Fprintf(a.out, "Try:  tidemark status%s\nStop: ctrl-c\n", opt)
+}
+
+// startSite starts a site's server.
+func startSite(ctx context.Context, dir string, cfg upConfig, s siteConfig, peer cdp.Site, creds map[cdp.Site]*bus.Credentials, sc bus.ServerConfig) (*bus.Server, error) {
+	sc.Site, sc.Listen, sc.Peers = s.Name, s.Listen, []cdp.Site{peer}
+	sc.StoreDir = filepath.Join(dir, string(s.Name), "nats")
+	sc.TLS, sc.Credentials = cfg.tlsFiles(), creds[s.Name]
+	if err := free(s.Listen); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return bus.StartServer(ctx, sc)
+}
+
+// free looks whether an address can be listened at; the server would only time
+// out.
+func free(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		e := &cdp.Error{Op: "listen", Kind: cdp.Conflict, Subject: addr, Cause: err}
+		return e.WithHint("is another Tidemark or NATS server running? choose other addresses with --config")
+	}
+	return l.Close()
+}
+
+// setUp makes the site's streams and buckets and the mirrors of its peer.
+func setUp(ctx context.Context, e *env) error {
+	conn, err := e.connect(ctx, bus.Setup)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := bus.EnsureSite(ctx, conn); err != nil {
+		return err
+	}
+	return bus.EnsurePeer(ctx, conn, e.peer)
+}
+
+func closeTelemetry(e *env) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := e.tel.Close(ctx); err != nil {
+		e.warn(err)
+	}
+}
+
+func leafURL(cfg upConfig, addr string) string {
+	if !cfg.tlsFiles().None() {
+		return "tls://" + addr
+	}
+	return "nats-leaf://" + addr
+}
+
+func mustAbs(p string) string {
+	if abs, err := filepath.Abs(p); err == nil {
+		return abs
+	}
+	return p
+}

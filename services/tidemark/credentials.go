@@ -1,0 +1,57 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+)
+
+// credentials loads the users of both sites, and makes them the first time.
+// With Open there are none.
+func credentials(dir string, cfg upConfig) (map[cdp.Site]*bus.Credentials, error) {
+	out := map[cdp.Site]*bus.Credentials{}
+	if cfg.Open {
+		return out, nil
+	}
+	var leaf bus.Credential
+	for _, s := range []cdp.Site{cfg.Target.Name, cfg.Source.Name} {
+		path := filepath.Join(dir, string(s), "credentials.json")
+		c, err := bus.LoadCredentials(path)
+		if cdp.Is(err, cdp.NotFound) {
+			if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+				c = bus.NewCredentials(s, leaf)
+				err = c.Save(path)
+			}
+		}
+		if err != nil {
+			return nil, cdp.Wrap(err, "prepare credentials", string(s))
+		}
+		leaf = c.Leaf
+		out[s] = c
+	}
+	return out, nil
+}
+
+// lockDir takes the directory for this process, until unlock or its end.
+func lockDir(dir string) (unlock func(), err error) {
+	const op = "take directory"
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: dir, Cause: err}
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		kind := cdp.Internal
+		if err == syscall.EWOULDBLOCK {
+			kind = cdp.Conflict
+		}
+		e := &cdp.Error{Op: op, Kind: kind, Subject: dir, Cause: err}
+		return nil, e.WithHint("another `tidemark up` runs in it")
+	}
+	return func() { f.Close() }, nil
+}

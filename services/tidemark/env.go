@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/telemetry"
+)
+
+// env is what a service is given to run at a site.
+type env struct {
+	site, peer cdp.Site
+	// dir is the site's own directory; absolute.
+	dir string
+	log *slog.Logger
+	tel *telemetry.Telemetry
+	// dial is how the site's bus is reached, but for the name.
+	dial  bus.Config
+	creds *bus.Credentials // nil: an open server
+}
+
+// connect connects a service to the bus of its site, as its own user.
+func (e *env) connect(ctx context.Context, service string) (*bus.Conn, error) {
+	cfg := e.dial
+	cfg.Site, cfg.Name, cfg.Telemetry = e.site, service, e.tel
+	if e.creds != nil {
+		cfg.Credential = e.creds.Users[service]
+	}
+	cfg.Notify = func(n bus.Notice) {
+		if n.Err != nil {
+			e.warn(n.Err, "bus", n.What, "as", service)
+			return
+		}
+		e.log.Info(n.What, "as", service)
+	}
+	return bus.Connect(ctx, cfg)
+}
+
+// warn logs what will be tried again.
+func (e *env) warn(err error, args ...any) {
+	if hint := cdp.HintOf(err); hint != "" {
+		args = append(args, "hint", hint)
+	}
+	e.log.Warn(err.Error(), args...)
+}
+
+// path is a path in the service's directory at this site.
+func (e *env) path(elem ...string) string { return filepath.Join(append([]string{e.dir}, elem...)...) }
+
+// with is e for one service: its log says so.
+func (e *env) with(service string) *env {
+	x := *e
+	x.log = e.log.With("site", e.site, "service", service)
+	return &x
+}
+
+// trace begins a span, in the form that services take.
+func (e *env) trace(ctx context.Context, name string) (context.Context, func(error)) {
+	ctx, span := e.tel.Start(ctx, name)
+	return ctx, span.End
+}
+
+// clock is the machine's.
+type clock struct{}
+
+func (clock) Now() time.Time                         { return time.Now() }
+func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }

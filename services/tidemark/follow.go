@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"tidemark.dev/pkg/plan"
+)
+
+// follow shows a run's steps until done, or until the command id is refused. An
+// empty id was a request and is not refused any more.
+func (a *app) follow(ctx context.Context, c *client, job, id string, done func(plan.State) bool) (plan.State, error) {
+	var last plan.State
+	p := newProgress(a)
+	defer p.close()
+	look := func(ctx context.Context) (bool, error) {
+		st, err := c.run(ctx, job)
+		if err != nil || st == nil {
+			return false, err
+		}
+		last = *st
+		ok := done(last)
+		if ok || last.Phase != plan.Failed {
+			p.show(last)
+		}
+		return ok, nil
+	}
+	if id != "" {
+		return last, c.await(ctx, c.site, id, job, look)
+	}
+	for {
+		if ok, err := look(ctx); ok || err != nil && ctx.Err() == nil {
+			return last, err
+		}
+		select {
+		case <-ctx.Done():
+			return last, timeout(ctx)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// progress shows steps: bars on a terminal, else a line per step.
+type progress struct {
+	a    *app
+	run  string
+	told map[int]plan.Status
+	bars *mpb.Progress
+	bar  *mpb.Bar
+	room plan.Room
+}
+
+func newProgress(a *app) *progress {
+	p := &progress{a: a, told: map[int]plan.Status{}}
+	if isTerminal(a.err) {
+		p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(40))
+	}
+	return p
+}
+
+func (p *progress) show(s plan.State) {
+	if s.Run != p.run {
+		p.run, p.told = s.Run, map[int]plan.Status{}
+	}
+	for i, st := range s.Stages {
+		if p.told[i] != st.Status && (st.Status == plan.Done || st.Status == plan.StepFailed) {
+			p.unbar()
+			fmt.Fprintf(p.a.err, "  %-8s %-7s %s\n", st.Room, st.Status, st.Text)
+		}
+		p.told[i] = st.Status
+	}
+	if cur, busy := s.Current(); busy && s.Total > 0 && p.bars != nil {
+		if p.room != cur.Room {
+			p.unbar()
+			p.room = cur.Room
+			p.bar = p.bars.AddBar(s.Total, mpb.BarRemoveOnComplete(),
+				mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-8s ", cur.Room))), mpb.AppendDecorators(decor.Percentage()))
+		}
+		p.bar.SetTotal(s.Total, false)
+		p.bar.SetCurrent(s.Moved)
+	}
+}
+
+func (p *progress) unbar() {
+	if p.bar != nil {
+		p.bar.Abort(true)
+		p.bar.Wait()
+		p.bar, p.room = nil, ""
+	}
+}
+
+func (p *progress) close() {
+	p.unbar()
+	if p.bars != nil {
+		p.bars.Wait()
+	}
+}
+
+// describe says in words how a run stands.
+func (a *app) describe(s plan.State) {
+	say := func(what, format string, args ...any) {
+		fmt.Fprintf(a.out, "%-10s %s\n", what, fmt.Sprintf(format, args...))
+	}
+	say("run", "%s (%s of %s)", s.Run, s.Mode, s.Job)
+	say("state", "%s", phaseText(s))
+	if s.Error != "" {
+		say("error", "%s", s.Error)
+		if s.Hint != "" {
+			say("hint", "%s", s.Hint)
+		}
+	}
+	if r := s.Resolved; r != nil {
+		name := fmt.Sprintf("write %d", r.Seq)
+		if r.Point != nil {
+			name = fmt.Sprintf("%s (write %d)", r.Point.ID(), r.Seq)
+		}
+		say("point", "%s", name)
+		say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
+	}
+	if l := s.Loss(); l != "" && s.Phase != plan.Undone {
+		say("lost", "%s", l)
+	}
+	if s.Export != nil {
+		for _, d := range s.Export.Disks {
+			say("disk", "%s  %s", d.Name, d.URI)
+		}
+	} else if !s.Over() || s.Phase == plan.Committed {
+		for _, path := range s.Paths {
+			say("disk", "%s", path)
+		}
+	}
+	if !s.UsableAt.IsZero() {
+		say("usable", "%s after the start", round(s.UsableAt.Sub(s.StartedAt)))
+	}
+	if s.Total > 0 {
+		say("progress", "%d of %d (%s)", s.Moved, s.Total, currentRoom(s))
+	}
+	if next := nextText(s); next != "" {
+		say("next", "%s", next)
+	}
+}
+
+func currentRoom(s plan.State) plan.Room {
+	cur, _ := s.Current()
+	return cur.Room
+}
+
+// phaseText is a phase for an operator.
+func phaseText(s plan.State) string {
+	switch s.Phase {
+	case plan.Running:
+		return "under way: " + string(currentRoom(s))
+	case plan.Usable:
+		return "the disks can be used; the replica is being brought to the point behind them"
+	case plan.Ready:
+		if s.Mode == "test" {
+			return "ready: the disks can be used; replication goes on"
+		}
+		return "ready: the disks can be used; replication is halted"
+	case plan.Ending:
+		return fmt.Sprintf("on its way: %s (%s)", s.Goal, currentRoom(s))
+	case plan.Failed:
+		if s.Over() {
+			return "failed, and taken back: nothing is held"
+		}
+		return fmt.Sprintf("failed on the way to %s; something is still held", s.Goal)
+	case plan.Cleaned:
+		return "cleaned up: the test left nothing behind"
+	case plan.Undone:
+		return "undone: replication goes on, all points are kept"
+	case plan.Committed:
+		return "committed: the replica is the disk"
+	}
+	return string(s.Phase)
+}
+
+// nextText is what the operator can do with the run.
+func nextText(s plan.State) string {
+	switch {
+	case s.Over():
+		return ""
+	case s.Mode == "test":
+		return "when done: tidemark failover cleanup " + s.Job
+	case s.Goal == plan.Commit:
+		if s.Phase == plan.Failed {
+			return "again: tidemark failover commit " + s.Job
+		}
+		return ""
+	case s.Phase == plan.Failed, s.Phase == plan.Usable, s.Phase == plan.Ready:
+		return "keep it: tidemark failover commit " + s.Job + "; take it back: tidemark failover undo " + s.Job
+	}
+	return ""
+}

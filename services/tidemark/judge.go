@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/rpo"
+	"tidemark.dev/services/scheduler"
+)
+
+// The states of a job. It is protected only when everything says so.
+const (
+	stProtected   = "protected"
+	stNotRunning  = "stopped"
+	stNoData      = "no data"
+	stLate        = "RPO breached"
+	stFailed      = "failed"
+	stSeeding     = "seeding"
+	stResyncing   = "resyncing"
+	stFailedOver  = "failed over"
+	stFailingOver = "failing over"
+	stUnknown     = "unknown"
+)
+
+// silent is when a word of the monitor is too old to stand.
+const silent = 5 * time.Second
+
+// judge says how a job stands. It is pure: no clock, no bus.
+func judge(f facts) health {
+	name := f.job.Name
+	h := health{Job: name, Objective: f.job.RPO.String(), RPO: rpoText(f.rpo, f.now), Journal: f.journal, Capture: f.capture, Failover: f.failover, Measured: f.rpo}
+	h.History = "no data"
+	if j := f.journal; j != nil && j.Newest != nil && j.Oldest != nil {
+		h.History = fmt.Sprintf("%s of %s", round(j.Newest.Time.Sub(j.Oldest.Time)), f.job.Journal.History)
+	}
+	bad := func(do, format string, args ...any) {
+		h.Problems = append(h.Problems, problem{fmt.Sprintf(format, args...), do})
+	}
+	if f.run == nil || f.run.Desired != scheduler.Running {
+		h.State, h.RPO = stNotRunning, "no data"
+		bad("tidemark job run "+name, "the job is not running: no recovery points are made")
+		failoverState(f, &h)
+		return h
+	}
+	switch {
+	case f.rpo == nil || f.rpo.Status == "":
+		h.State = stNoData
+		bad("is the service rpo-monitor running at the target? see its log", "the RPO was never measured")
+	case f.now.Sub(f.rpo.At) > silent:
+		h.State = stUnknown
+		bad("is the service rpo-monitor running at the target? see its log", "the RPO was last measured %s ago", round(f.now.Sub(f.rpo.At)))
+	case f.rpo.Status == rpo.NoData:
+		h.State = stNoData
+		bad("", "there is no recovery point yet: nothing can be recovered")
+	case f.rpo.Status == rpo.Failed:
+		h.State = stFailed
+		bad("", "the RPO is beyond %s, from which on the job counts as failed", f.job.FailIfRPOExceeds)
+	case f.rpo.Status == rpo.Breached:
+		h.State = stLate
+		bad("", "the RPO has been worse than promised since %s", clockText(f.rpo.Since))
+	default:
+		h.State = stProtected
+	}
+	journalProblems(f, &h, bad)
+	captureProblems(f, &h, bad)
+	failoverState(f, &h)
+	return h
+}
+
+func journalProblems(f facts, h *health, bad func(do, format string, args ...any)) {
+	j := f.journal
+	switch {
+	case f.journalErr != nil:
+		h.worse(stUnknown)
+		bad("start the service journal at the target site; what is on disk is safe", "the journal does not answer: %v", f.journalErr)
+		return
+	case j == nil:
+		h.worse(stNoData)
+		bad("", "the journal has received nothing of this job yet")
+		return
+	}
+	switch j.State {
+	case "empty", "receiving", "waiting":
+	case "halted":
+		h.State = stFailedOver
+	case "sealed":
+		h.State = stFailedOver
+		bad("replicate the disks that run now with a new job", "the replica was made the disk: this job is over")
+	case "link-down":
+		h.worse(stLate)
+		bad("check the network to site "+string(f.job.Source.Site), "the source site cannot be reached%s", because(j.Reason))
+	case "full":
+		h.worse(stFailed)
+		bad("make room on the journal's disk, or raise journal.size", "the journal is full%s", because(j.Reason))
+	default:
+		h.worse(stFailed)
+		bad("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
+	}
+	if !j.Consistent && j.Frame > 0 && j.State != "halted" && j.State != "sealed" {
+		h.worse(stResyncing)
+		bad("wait; older points stay recoverable", "a seed or resync is under way: no new recovery points meanwhile")
+	}
+	if j.Limit > 0 && j.Bytes > j.Limit/10*9 {
+		bad("raise journal.size, or expect less history", "the journal has used %s", h.size())
+	}
+	if j.ClockBound > 0 && j.ClockOffset.Abs() > 2*time.Second {
+		bad("set the clocks (NTP); recovery points are right, their times are corrected", "the source's clock is %s off", round(j.ClockOffset))
+	}
+}
+
+func captureProblems(f facts, h *health, bad func(do, format string, args ...any)) {
+	src := string(f.job.Source.Site)
+	c := f.capture
+	switch {
+	case f.captureErr != nil:
+		do := "if the site is lost: tidemark failover " + f.job.Name + " --mode production"
+		if cdp.Is(f.captureErr, cdp.Transient) {
+			bad(do, "site %s does not answer: is it, or the link to it, down?", src)
+		} else {
+			bad("", "site %s: %v", src, f.captureErr)
+		}
+		return
+	case c == nil:
+		h.worse(stNoData)
+		bad("see the log of capture at site "+src, "the job is not captured at site %s", src)
+		return
+	}
+	switch c.State {
+	case "replicating":
+	case "seeding":
+		h.worse(stSeeding)
+		do := "wait until it is done"
+		if f.job.Source.Capture == "tap" {
+			do = "attach the VM's disks: tidemark tap attach " + f.job.Name + " --disk NAME --qmp SOCKET --device NODE"
+		}
+		bad(do, "the first copy is not complete%s", because(c.Reason))
+	case "resyncing":
+		h.worse(stResyncing)
+		bad("wait; older points stay recoverable", "changed blocks are being sent again%s", because(c.Reason))
+	case "needs-resync":
+		h.worse(stResyncing)
+		bad("copy again: tidemark tap attach "+f.job.Name+" ...", "the tap missed writes%s", because(c.Reason))
+	case "overflow":
+		h.worse(stLate)
+		bad("check the network to the target, and its disk", "writes come faster than they can be sent%s", because(c.Reason))
+	default:
+		h.worse(stFailed)
+		bad("see the log of capture at site "+src, "capture is %s%s", c.State, because(c.Reason))
+	}
+}
+
+func failoverState(f facts, h *health) {
+	r := f.failover
+	if r == nil || r.Over() && r.Phase != plan.Committed {
+		return
+	}
+	text, do := fmt.Sprintf("failover run %s (%s): %s", r.Run, r.Mode, phaseText(*r)), nextText(*r)
+	switch {
+	case r.Phase == plan.Committed:
+		h.State = stFailedOver
+		return
+	case r.Mode == "production" && (r.Phase == plan.Usable || r.Phase == plan.Ready):
+		h.State = stFailedOver
+	case r.Mode == "production":
+		h.State = stFailingOver
+	}
+	h.Problems = append(h.Problems, problem{text, do})
+}
+
+// worse makes st the state of a job that seemed protected.
+func (h *health) worse(st string) {
+	if h.State == stProtected || h.State == stNoData && (st == stSeeding || st == stResyncing) {
+		h.State = st
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}

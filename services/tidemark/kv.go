@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+)
+
+// Prefixes of keys in the buckets. A value under job. of the spec bucket is a
+// spec.ReplicationJob as JSON, one under site. a spec.Site.
+const (
+	keyJob      = "job"
+	keySite     = "site"
+	keyRPO      = "rpo"
+	keyFailover = "failover"
+)
+
+// watch is Bucket.Watch that outlives the bus: it begins anew until ctx ends.
+// fn is given nil for a key that was deleted.
+func watch[T any](ctx context.Context, e *env, b *bus.Bucket[T], fn func(key string, v *T) error) error {
+	for {
+		err := b.Watch(ctx, nil, func(x bus.Entry[T]) error {
+			if x.Deleted {
+				return fn(x.Key, nil)
+			}
+			return fn(x.Key, &x.Value)
+		})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !cdp.Is(err, cdp.Transient) {
+			return err
+		}
+		e.warn(err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// jobs are the specs of a site's spec bucket. It is the Jobs port of scheduler,
+// monitor and failover.
+type jobs struct {
+	e *env
+	b *bus.Bucket[spec.ReplicationJob]
+}
+
+func openJobs(ctx context.Context, e *env, c *bus.Conn) (jobs, error) {
+	b, err := bus.OpenBucket[spec.ReplicationJob](ctx, c, e.site, bus.BucketSpec, keyJob)
+	return jobs{e, b}, err
+}
+
+func (j jobs) Get(ctx context.Context, name string) (spec.ReplicationJob, error) {
+	x, err := j.b.Get(ctx, name)
+	return x.Value, err
+}
+
+// Watch leaves out the jobs whose target is another site: they are that site's.
+func (j jobs) Watch(ctx context.Context, fn func(string, *spec.ReplicationJob) error) error {
+	return watch(ctx, j.e, j.b, func(name string, job *spec.ReplicationJob) error {
+		if job != nil && job.Target.Site != j.e.site {
+			return nil
+		}
+		return fn(name, job)
+	})
+}

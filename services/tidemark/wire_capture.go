@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/capture"
+	"tidemark.dev/services/scheduler"
+)
+
+// spoolBytes is how much the source's stream keeps of a group while the link is
+// down.
+const spoolBytes = 4 << 30
+
+// captureWiring joins the capture service to the bus: it implements the
+// service's ports, and answers for it.
+type captureWiring struct {
+	e    *env
+	conn *bus.Conn
+	svc  *capture.Service
+
+	mu   sync.Mutex
+	jobs map[cdp.GroupID]spec.ReplicationJob
+	runs map[cdp.GroupID]bool // wanted to replicate
+}
+
+// runCapture gives the capture service the bus. A job's disks are served from
+// the moment the job is known; they are replicated while the job runs.
+func runCapture(ctx context.Context, e *env) error {
+	conn, err := e.connect(ctx, bus.Capture)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	w := &captureWiring{e: e, conn: conn, jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{}}
+	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
+		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w})
+	if err != nil {
+		return err
+	}
+	// What the target's people said, as far as it has come over the link: the
+	// mirrors are here, so that a restart needs no link.
+	specs, err := bus.OpenPeerBucket[spec.ReplicationJob](ctx, conn, e.peer, bus.BucketSpec, keyJob)
+	if err != nil {
+		return err
+	}
+	runs, err := bus.OpenPeerBucket[scheduler.RunState](ctx, conn, e.peer, bus.BucketState, keyJob)
+	if err != nil {
+		return err
+	}
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error { return w.svc.Run(ctx) })
+	eg.Go(func() error {
+		return ended(ctx, watch(ctx, e, specs, func(name string, j *spec.ReplicationJob) error { w.apply(ctx, name, j); return nil }))
+	})
+	eg.Go(func() error {
+		return ended(ctx, watch(ctx, e, runs, func(name string, r *scheduler.RunState) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.runs[cdp.GroupID(name)] = r != nil && r.Desired == scheduler.Running
+			return nil
+		}))
+	})
+	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, bus.Capture, w.endpoints())) })
+	eg.Go(func() error {
+		return ended(ctx, conn.HandleCommands(ctx, bus.Capture, map[string]bus.Handler{"mark": command(w.mark), "synced": command(w.synced)}))
+	})
+	return eg.Wait()
+}
+
+// apply starts, changes or ends the capture of a job.
+func (w *captureWiring) apply(ctx context.Context, name string, j *spec.ReplicationJob) {
+	id := cdp.GroupID(name)
+	if j != nil && j.Source.Site != w.e.site {
+		return
+	}
+	w.mu.Lock()
+	_, known := w.jobs[id]
+	if j != nil {
+		w.jobs[id] = *j
+	} else {
+		delete(w.jobs, id)
+	}
+	w.mu.Unlock()
+	var err error
+	switch {
+	case j != nil:
+		err = w.svc.Apply(ctx, w.job(*j))
+	case known:
+		if err = w.svc.Purge(ctx, id); err == nil {
+			err = bus.DeleteFrames(ctx, w.conn, w.e.site, id)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		w.e.warn(err, "job", name)
+		w.emit(event.CaptureStateChanged{Group: id, State: event.Detached, Reason: err.Error(), RPOClass: event.RPOUnbounded})
+	}
+}
+
+func (w *captureWiring) job(j spec.ReplicationJob) capture.Job {
+	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Listen: []capture.Listen{w.listen(j)}}
+	for i, d := range j.Source.Disks {
+		c.Disks = append(c.Disks, capture.JobDisk{Disk: cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: int64(d.Size)}, Path: d.Path})
+	}
+	return c
+}
+
+func (w *captureWiring) listen(j spec.ReplicationJob) capture.Listen {
+	switch addr := j.Source.Listen; {
+	case addr == "":
+		return capture.Listen{Network: "unix", Address: w.e.path("capture", j.Name+".sock")}
+	case filepath.IsAbs(addr):
+		return capture.Listen{Network: "unix", Address: addr}
+	default:
+		return capture.Listen{Network: "tcp", Address: addr}
+	}
+}
+
+// uris are the addresses of a job's disks, by disk.
+func (w *captureWiring) uris(j spec.ReplicationJob) (out []string) {
+	l := w.listen(j)
+	for _, d := range j.Source.Disks {
+		if l.Network == "unix" {
+			out = append(out, "nbd+unix:///"+d.Name+"?socket="+l.Address)
+		} else {
+			out = append(out, "nbd://"+l.Address+"/"+d.Name)
+		}
+	}
+	return out
+}
+
+// Next implements capture.Epochs: the bucket's revision of the group's key is
+// the fencing number, so it only ever grows.
+func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID) (cdp.Epoch, error) {
+	b, err := bus.OpenBucket[time.Time](ctx, w.conn, w.e.site, bus.BucketEpoch, "group")
+	if err != nil {
+		return 0, err
+	}
+	rev, err := b.Put(ctx, string(g), time.Now())
+	return cdp.Epoch(rev), err
+}
+
+// Cursor implements capture.Journal.
+func (w *captureWiring) Cursor(ctx context.Context, g cdp.GroupID) (cdp.FrameNo, frame.Hash, cdp.Seq, error) {
+	w.mu.Lock()
+	j, ok := w.jobs[g]
+	w.mu.Unlock()
+	var c api.Cursor
+	var h frame.Hash
+	if !ok {
+		return 0, h, 0, cdp.Errorf(cdp.Transient, "ask journal", string(g), "the job is not known")
+	}
+	if err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &c); err != nil {
+		// Whatever the reason, the journal cannot be asked now.
+		return 0, h, 0, &cdp.Error{Op: "ask journal", Kind: cdp.Transient, Subject: string(g), Cause: err}
+	}
+	copy(h[:], c.Hash)
+	return c.Frame, h, c.Head, nil
+}
+
+func (w *captureWiring) emit(p event.Payload) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := w.conn.Emit(ctx, p); err != nil {
+		w.e.warn(err)
+	}
+}
+
+// StateChanged, Progress and ListenerFailed implement capture.Events.
+func (w *captureWiring) StateChanged(c capture.Change) {
+	class := event.RPOUnbounded
+	switch c.To {
+	case capture.Replicating:
+		class = event.RPOSubSecond
+	case capture.Overflow, capture.Resyncing:
+		class = event.RPOMinutes
+	}
+	w.emit(event.CaptureStateChanged{Group: c.Group, State: event.CaptureState(c.To), Reason: c.Reason, RPOClass: class})
+}
+
+func (w *captureWiring) Progress(p capture.Progress) {
+	w.emit(event.CaptureProgress{Group: p.Group, Done: p.Done, Total: p.Total})
+}
+
+func (w *captureWiring) ListenerFailed(g cdp.GroupID, err error) { w.e.warn(err, "job", string(g)) }
+
+// endpoints answer for capture.
+func (w *captureWiring) endpoints() map[string]bus.Endpoint {
+	return map[string]bus.Endpoint{
+		api.CaptureClock: func(_ context.Context, _ []byte) (any, error) {
+			received := time.Now().UnixNano()
+			return api.ClockReply{Received: received, Sent: time.Now().UnixNano()}, nil
+		},
+		api.CaptureStatus: request(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
+		api.CaptureDrain: request(func(_ context.Context, r api.GroupRequest) (any, error) {
+			g, err := w.svc.Group(r.Group)
+			if err != nil {
+				return nil, err
+			}
+			p, err := g.Mark(true)
+			return api.DrainReply{Frame: p.Frame, Seq: p.Seq}, err
+		}),
+	}
+}
+
+func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	reply := api.CaptureStatusReply{Groups: []api.CaptureGroup{}}
+	for id, j := range w.jobs {
+		if only != "" && only != id {
+			continue
+		}
+		g, err := w.svc.Group(id)
+		if err != nil {
+			continue
+		}
+		st := g.Status()
+		c := api.CaptureGroup{Group: id, State: string(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
+			Dirty: st.DirtyBytes, Exports: w.uris(j)}
+		if st.Trouble != nil && st.State != capture.Replicating {
+			c.Reason = st.Trouble.Error()
+		}
+		if !w.runs[id] {
+			c.Reason = notRunning(id).Error()
+		}
+		for i, d := range j.Source.Disks {
+			c.Disks = append(c.Disks, cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: g.Backend(cdp.DiskID(i)).Size()})
+		}
+		reply.Groups = append(reply.Groups, c)
+	}
+	return reply
+}
+
+func (w *captureWiring) mark(_ context.Context, m event.CaptureMark) error {
+	g, err := w.svc.Group(m.Group)
+	if err != nil {
+		return err
+	}
+	_, err = g.Mark(m.Requested)
+	return err
+}
+
+func (w *captureWiring) synced(_ context.Context, s event.CaptureSynced) error {
+	g, err := w.svc.Group(s.Group)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, d := range w.jobs[s.Group].Source.Disks {
+		if strings.EqualFold(d.Name, s.Disk) {
+			return g.Synced(cdp.DiskID(i))
+		}
+	}
+	return cdp.Errorf(cdp.NotFound, "mark disk as synced", s.Disk, "job %s has no such disk", s.Group)
+}
+
+func notRunning(g cdp.GroupID) *cdp.Error {
+	return cdp.Errorf(cdp.Transient, "replicate", string(g), "the job is not running").
+		WithHint("start it with: tidemark job run " + string(g))
+}

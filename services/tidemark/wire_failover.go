@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"go.opentelemetry.io/otel/propagation"
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+	"tidemark.dev/services/failover"
+)
+
+// apiStart is the endpoint that starts a planned run: plan.Request -> Empty.
+const apiStart = "start"
+
+// runFailover gives the failover service the bus.
+func runFailover(ctx context.Context, e *env) error {
+	conn, err := e.connect(ctx, bus.Failover)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	specs, err := openJobs(ctx, e, conn)
+	if err != nil {
+		return err
+	}
+	records, err := bus.OpenBucket[plan.State](ctx, conn, e.site, bus.BucketState, keyFailover)
+	if err != nil {
+		return err
+	}
+	j := journalAPI{conn, e.site}
+	s := failover.New(failover.Config{}, failover.Deps{
+		Jobs: specs, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, Source: sourceAPI{conn},
+		Events: conn, Clock: clock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.Run(ctx) })
+	g.Go(func() error {
+		return conn.HandleCommands(ctx, bus.Failover, map[string]bus.Handler{
+			"start": s.HandleStart, "cleanup": s.HandleCleanup, "undo": s.HandleUndo, "commit": s.HandleCommit,
+		})
+	})
+	g.Go(func() error {
+		return conn.Serve(ctx, bus.Failover, map[string]bus.Endpoint{apiStart: func(ctx context.Context, req []byte) (any, error) {
+			var r plan.Request
+			if err := json.Unmarshal(req, &r); err != nil {
+				return nil, &cdp.Error{Op: "start failover", Kind: cdp.Invalid, Cause: err}
+			}
+			err := s.Start(ctx, r)
+			if cdp.Is(err, cdp.Duplicate) {
+				err = nil
+			}
+			return api.Empty{}, err
+		}})
+	})
+	return g.Wait()
+}
+
+// runRecords is failover.Records.
+type runRecords struct{ b *bus.Bucket[plan.State] }
+
+var _ failover.Records = runRecords{}
+
+func (r runRecords) Get(ctx context.Context, job string) (plan.State, uint64, error) {
+	x, err := r.b.Get(ctx, job)
+	return x.Value, x.Revision, err
+}
+
+func (r runRecords) Put(ctx context.Context, job string, s plan.State, revision uint64) (uint64, error) {
+	return put(ctx, r.b, job, s, revision)
+}
+
+func (r runRecords) List(ctx context.Context) ([]string, error) { return r.b.Keys(ctx) }
+
+// sourceAPI is failover.Source.
+type sourceAPI struct{ conn *bus.Conn }
+
+func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
+	return captureStatus(ctx, s.conn, site, g)
+}
+
+func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, g cdp.GroupID) (r api.DrainReply, err error) {
+	return r, s.conn.Request(ctx, site, bus.Capture, api.CaptureDrain, api.GroupRequest{Group: g}, &r)
+}
+
+// captureStatus is what the capture service at site says of a group.
+func captureStatus(ctx context.Context, conn *bus.Conn, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
+	var r api.CaptureStatusReply
+	if err := conn.Request(ctx, site, bus.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
+		return api.CaptureGroup{}, err
+	}
+	for _, x := range r.Groups {
+		if x.Group == g {
+			return x, nil
+		}
+	}
+	return api.CaptureGroup{}, cdp.Errorf(cdp.NotFound, "ask capture", string(g), "it is not captured at %s", site)
+}
+
+// tracer is failover.Tracer.
+type tracer struct{ e *env }
+
+func (tracer) Carry(ctx context.Context) string {
+	c := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, c)
+	return c["traceparent"]
+}
+
+func (tracer) Join(ctx context.Context, trace string) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": trace})
+}
+
+func (t tracer) Span(ctx context.Context, name string) (context.Context, func(error)) {
+	return t.e.trace(ctx, name)
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/services/rpomonitor"
+	"tidemark.dev/services/scheduler"
+)
+
+// runRPOMonitor gives the monitor the bus.
+func runRPOMonitor(ctx context.Context, e *env) error {
+	conn, err := e.connect(ctx, bus.RPOMonitor)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	specs, err := openJobs(ctx, e, conn)
+	if err != nil {
+		return err
+	}
+	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, bus.BucketState, keyJob)
+	if err != nil {
+		return err
+	}
+	records, err := bus.OpenBucket[rpomonitor.Record](ctx, conn, e.site, bus.BucketState, keyRPO)
+	if err != nil {
+		return err
+	}
+	s := rpomonitor.New(rpomonitor.Config{}, rpomonitor.Deps{
+		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
+		Records: rpoRecords{records}, Events: conn, Clock: clock{}, Notify: func(err error) { e.log.Debug(err.Error()) },
+	})
+	return s.Run(ctx)
+}
+
+// running is rpomonitor.Runs.
+type running struct{ states runStates }
+
+func (r running) Watch(ctx context.Context, fn func(string, bool) error) error {
+	return r.states.Watch(ctx, func(name string, s *scheduler.RunState) error {
+		return fn(name, s != nil && s.Desired == scheduler.Running)
+	})
+}
+
+// journalStatus is rpomonitor.Journal.
+type journalStatus struct{ conn *bus.Conn }
+
+func (j journalStatus) Status(ctx context.Context) ([]api.GroupStatus, error) {
+	var r api.StatusReply
+	err := j.conn.Request(ctx, j.conn.Site(), bus.Journal, api.JournalStatus, api.GroupRequest{}, &r)
+	return r.Groups, err
+}
+
+// points is rpomonitor.Points.
+type points struct{ conn *bus.Conn }
+
+func (p points) Watch(ctx context.Context, fn func(cdp.GroupID, cdp.Point, bool) error) error {
+	f := bus.EventFilter{Site: p.conn.Site(), Area: "journal", Newest: true}
+	return p.conn.WatchEvents(ctx, f, func(_ context.Context, e bus.SeenEvent) error {
+		var created event.PointCreated
+		var changed event.PointChanged
+		switch {
+		case e.Type == created.EventType() && e.Into(&created) == nil:
+			return fn(created.Group, created.Point, false)
+		case e.Type == changed.EventType() && e.Into(&changed) == nil && changed.Change == "deleted":
+			return fn(changed.Group, changed.Point, true)
+		}
+		return nil
+	})
+}
+
+// rpoRecords is rpomonitor.Records.
+type rpoRecords struct {
+	b *bus.Bucket[rpomonitor.Record]
+}
+
+func (r rpoRecords) Get(ctx context.Context, job string) (rpomonitor.Record, error) {
+	x, err := r.b.Get(ctx, job)
+	return x.Value, err
+}
+
+func (r rpoRecords) Put(ctx context.Context, job string, v rpomonitor.Record) error {
+	_, err := r.b.Put(ctx, job, v)
+	return err
+}
+
+func (r rpoRecords) Delete(ctx context.Context, job string) error { return r.b.Delete(ctx, job, 0) }
