@@ -154,21 +154,25 @@ func pause(ctx context.Context, d time.Duration) bool {
 // runClock measures the source's clock for ever.
 func (g *group) runClock(ctx context.Context) {
 	for {
-		g.measureClock(ctx)
-		if !pause(ctx, g.cfg.ClockEvery) {
+		wait := g.cfg.ClockEvery
+		if !g.measureClock(ctx) {
+			wait = min(wait, 2*g.cfg.Beat) // the source may just be starting
+		}
+		if !pause(ctx, wait) {
 			return
 		}
 	}
 }
 
-func (g *group) measureClock(ctx context.Context) {
+// measureClock measures once; false if the source did not answer.
+func (g *group) measureClock(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	sent := g.deps.Clock.Now()
 	received, replied, err := g.deps.Capture.Clock(ctx, g.specNow().Source)
 	back := g.deps.Clock.Now()
 	if err != nil {
-		return // the source cannot be reached; what was measured stays, and widens
+		return false // what was measured stays, and widens
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -176,4 +180,5 @@ func (g *group) measureClock(ctx context.Context) {
 	if len(g.clocks) > 16 {
 		g.clocks = g.clocks[1:]
 	}
+	return true
 }

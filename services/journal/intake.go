@@ -110,7 +110,7 @@ func (g *group) linkChanged(ctx context.Context, s spool.Status) {
 	g.mu.Unlock()
 	switch s.State {
 	case spool.Flowing:
-		g.become(ctx, stateReceiving, "")
+		g.become(ctx, stateReceiving, "frames come in as they are written")
 	case spool.NoStream:
 		g.become(ctx, stateEmpty, "the source has not begun to send")
 	default:

@@ -249,6 +249,9 @@ func (w *captureWiring) mark(_ context.Context, m event.CaptureMark) error {
 		return err
 	}
 	_, err = g.Mark(m.Requested)
+	if cdp.Is(err, cdp.Conflict) && !m.Requested {
+		return nil // the cadence has nothing to mark while history is incomplete
+	}
 	return err
 }
 
