@@ -42,7 +42,7 @@ func (s *Service) enter(ctx context.Context, st plan.State, room plan.Room) (r p
 	case plan.Halt:
 		return s.halt(ctx, st)
 	case plan.Resolve:
-		res, err := s.deps.Journal.Resolve(ctx, st.Want())
+		res, err := s.resolve(ctx, st)
 		return plan.Result{Resolved: &res, Text: Point(res)}, true, err
 	case plan.Open:
 		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: st.ExportID(), Seq: st.Resolved.Seq, Scratch: true, Listen: st.Listen, Purpose: string(st.Mode)})
@@ -103,6 +103,22 @@ func (s *Service) drain(ctx context.Context, st plan.State) (plan.Result, bool, 
 	return plan.Result{Drained: &d, Text: fmt.Sprintf("the source's last write is %d, in frame %d", d.Seq, d.Frame)}, true, err
 }
 
+// resolve makes a seq of what was asked for. A planned run goes to the seq that
+// the source named; if the frame it named became a point of that seq, the point
+// tells the time.
+func (s *Service) resolve(ctx context.Context, st plan.State) (api.Resolved, error) {
+	res, err := s.deps.Journal.Resolve(ctx, st.Want())
+	if err != nil || st.Drained == nil || res.Point != nil {
+		return res, err
+	}
+	p := cdp.Point{Frame: st.Drained.Frame}
+	named, err := s.deps.Journal.Resolve(ctx, api.ResolveRequest{Group: cdp.GroupID(st.Job), Point: p.ID()})
+	if err == nil && named.Seq == res.Seq {
+		return named, nil
+	}
+	return res, nil // only the time is not known
+}
+
 // arrive waits until the journal has the source's last frame.
 func (s *Service) arrive(ctx context.Context, st plan.State) (plan.Result, bool, error) {
 	g, err := s.deps.Journal.Status(ctx, cdp.GroupID(st.Job))
@@ -110,7 +126,7 @@ func (s *Service) arrive(ctx context.Context, st plan.State) (plan.Result, bool,
 		return plan.Result{}, false, err
 	}
 	r := plan.Result{Moved: int64(min(g.Frame, st.Drained.Frame)), Total: int64(st.Drained.Frame)}
-	if g.Frame < st.Drained.Frame {
+	if g.Frame < st.Drained.Frame || g.Bounds.Head < st.Drained.Seq {
 		return r, false, nil
 	}
 	r.Text = fmt.Sprintf("the journal has frame %d: no write is lost", st.Drained.Frame)

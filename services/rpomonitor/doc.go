@@ -15,6 +15,7 @@
 //	rpo.breached, rpo.restored            everyone   Events.Emit
 //
 // The judgement itself is pkg/rpo. When the journal does not answer, its last
-// word stands and the RPO grows: silence is never good news. The judgement is
+// word stands and the RPO grows: silence is never good news. While a failover
+// has halted or sealed the journal there is no data. The judgement is
 // read back from the record at the start, so that a breach rings once.
 package rpomonitor

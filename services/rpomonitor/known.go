@@ -22,6 +22,9 @@ type job struct {
 	point         *cdp.Point // the newest durable one
 	journal       time.Time
 	offset, bound time.Duration
+	// idle: a failover has halted or sealed the journal, so that no point can
+	// come. That is no breach; it is no protection either.
+	idle bool
 }
 
 func newKnown() *known { return &known{jobs: map[string]*job{}} }
@@ -65,6 +68,7 @@ func (k *known) onStatus(groups []api.GroupStatus, now time.Time) {
 	for _, g := range groups {
 		_ = k.change(string(g.Group), func(j *job) {
 			j.journal, j.offset, j.bound = now, g.ClockOffset, g.ClockBound
+			j.idle = g.State == "halted" || g.State == "sealed"
 			if g.Newest == nil && g.Points == 0 && g.Frame == 0 {
 				j.point = nil // an empty journal
 			}

@@ -42,7 +42,7 @@ func (s *Service) measureJob(ctx context.Context, name string, j job) error {
 		s.mem[name] = m
 	}
 	o := rpo.Objective{RPO: j.spec.RPO.Std(), Fail: j.spec.FailIfRPOExceeds.Std()}
-	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
+	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running && !j.idle, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
 	next, change := rpo.Step(m.State, o, in)
 	m.Record = Record{State: next, Objective: o.RPO, FailAt: o.Fail, Point: j.point, Journal: j.journal, ClockOffset: j.offset, ClockBound: j.bound}
 	told := event.RPOMeasured{Job: name, Seconds: next.Value.Seconds(), Bound: next.Bound.Seconds(), Objective: o.RPO.Seconds()}

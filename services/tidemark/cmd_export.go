@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/api"
@@ -63,7 +61,7 @@ func (a *app) export(ctx context.Context, c *client, req api.ResolveRequest, scr
 	if err != nil {
 		return cdp.Wrap(err, "export", string(req.Group))
 	}
-	open := api.OpenRequest{Group: req.Group, ID: "x-" + strings.ToLower(ulid.Make().String()), Seq: res.Seq, Scratch: scratch, Listen: listen, Purpose: "export"}
+	open := api.OpenRequest{Group: req.Group, ID: shortID("x"), Seq: res.Seq, Scratch: scratch, Listen: listen, Purpose: "export"}
 	x, err := j.Open(ctx, open)
 	if err != nil {
 		return cdp.Wrap(err, "export", string(req.Group))

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/api"
@@ -79,7 +79,7 @@ func (f failoverFlags) request(job string, now time.Time) (plan.Request, error) 
 		return r, usage("which failover? say --mode test (changes nothing) or --mode production")
 	}
 	if r.Run == "" {
-		r.Run = "run-" + strings.ToLower(ulid.Make().String())
+		r.Run = shortID(f.mode[:1])
 	}
 	if f.at != "" {
 		t, err := parseTime(f.at, now)
@@ -90,6 +90,10 @@ func (f failoverFlags) request(job string, now time.Time) (plan.Request, error) 
 	}
 	return r, r.Check()
 }
+
+// shortID is a name for a run or an export. It stands in paths of sockets, which
+// must be short.
+func shortID(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
 // parseTime reads RFC 3339, or a duration that is so long ago.
 func parseTime(s string, now time.Time) (time.Time, error) {
@@ -124,7 +128,7 @@ func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failove
 		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", r.Run, r.Job)
 		return nil
 	}
-	st, err := a.follow(ctx, c, r.Job, id, func(s plan.State) bool {
+	st, err := a.follow(ctx, c, r.Job, id, nil, func(s plan.State) bool {
 		return s.Run == r.Run && (s.Phase == plan.Ready || s.Phase == plan.Failed || s.Phase == plan.Usable && !f.ready)
 	})
 	if err != nil {
@@ -198,7 +202,7 @@ func (a *app) failoverAsk(g plan.Goal, use, short string, cmd func(job, run stri
 				if err != nil || w.no {
 					return cdp.Wrap(err, string(g)+" failover", job)
 				}
-				st, err := a.follow(ctx, cl, job, id, func(s plan.State) bool {
+				st, err := a.follow(ctx, cl, job, id, old, func(s plan.State) bool {
 					return s.Run == run && s.Goal == g && (s.Over() || s.Phase == plan.Failed)
 				})
 				if err != nil {

@@ -120,9 +120,9 @@ func boundText(d time.Duration) string {
 // round is a duration with as many digits as people read.
 func round(d time.Duration) string {
 	switch {
-	case d < time.Millisecond:
-		return d.Round(time.Microsecond).String()
-	case d < 10*time.Second:
+	case d.Abs() < 10*time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d.Abs() < 10*time.Second:
 		return d.Round(10 * time.Millisecond).String()
 	case d < time.Hour:
 		return d.Round(time.Second).String()

@@ -12,11 +12,18 @@ import (
 )
 
 // follow shows a run's steps until done, or until the command id is refused. An
-// empty id was a request and is not refused any more.
-func (a *app) follow(ctx context.Context, c *client, job, id string, done func(plan.State) bool) (plan.State, error) {
+// empty id was a request and is not refused any more. What old says is not told
+// again.
+func (a *app) follow(ctx context.Context, c *client, job, id string, old *plan.State, done func(plan.State) bool) (plan.State, error) {
 	var last plan.State
 	p := newProgress(a)
 	defer p.close()
+	if old != nil {
+		p.run = old.Run
+		for i, st := range old.Stages {
+			p.told[i] = st.Status
+		}
+	}
 	look := func(ctx context.Context) (bool, error) {
 		st, err := c.run(ctx, job)
 		if err != nil || st == nil {
@@ -119,7 +126,9 @@ func (a *app) describe(s plan.State) {
 			name = fmt.Sprintf("%s (write %d)", r.Point.ID(), r.Seq)
 		}
 		say("point", "%s", name)
-		say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
+		if !r.Time.IsZero() {
+			say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
+		}
 	}
 	if l := s.Loss(); l != "" && s.Phase != plan.Undone {
 		say("lost", "%s", l)

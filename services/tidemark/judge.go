@@ -51,6 +51,8 @@ func judge(f facts) health {
 	case f.now.Sub(f.rpo.At) > silent:
 		h.State = stUnknown
 		bad("is the service rpo-monitor running at the target? see its log", "the RPO was last measured %s ago", round(f.now.Sub(f.rpo.At)))
+	case f.rpo.Status == rpo.NoData && f.journal != nil && f.journal.Newest != nil:
+		h.State = stNoData // it has just begun, or a failover says why below
 	case f.rpo.Status == rpo.NoData:
 		h.State = stNoData
 		bad("", "there is no recovery point yet: nothing can be recovered")
@@ -87,7 +89,7 @@ func journalProblems(f facts, h *health, bad func(do, format string, args ...any
 		h.State = stFailedOver
 	case "sealed":
 		h.State = stFailedOver
-		bad("replicate the disks that run now with a new job", "the replica was made the disk: this job is over")
+		bad("stop it with: tidemark job stop "+f.job.Name+"; replicate the disks that run now with a new job", "the replica was made the disk: this job is over")
 	case "link-down":
 		h.worse(stLate)
 		bad("check the network to site "+string(f.job.Source.Site), "the source site cannot be reached%s", because(j.Reason))
