@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tidemark is a running `tidemark up` and its command line.
+type tidemark struct {
+	bin, dir string
+	out      io.Writer
+	cmd      *exec.Cmd
+	done     chan error
+}
+
+// start runs `tidemark up` on free ports over dir, and waits until it answers.
+func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, error) {
+	bin, err := filepath.Abs(bin)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	var ports [3]int
+	for i := range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports[i] = l.Addr().(*net.TCPAddr).Port
+		l.Close()
+	}
+	cfg := fmt.Sprintf("source: {name: prod, listen: 127.0.0.1:%d}\ntarget: {name: dr, listen: 127.0.0.1:%d}\nleaf: 127.0.0.1:%d\n", ports[0], ports[1], ports[2])
+	file := filepath.Join(dir, "up.yaml")
+	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "up.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	t := &tidemark{bin: bin, dir: dir, out: out, done: make(chan error, 1)}
+	t.cmd = exec.Command(bin, "up", "--dir", filepath.Join(dir, "data"), "--config", file)
+	t.cmd.Stdout, t.cmd.Stderr = log, log
+	t.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := t.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { t.done <- t.cmd.Wait() }()
+	return t, until(ctx, "tidemark up to answer (see "+log.Name()+")", func() bool { _, err := t.quiet(ctx, "status"); return err == nil })
+}
+
+// stop ends it and waits.
+func (t *tidemark) stop() error {
+	if err := t.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case err := <-t.done:
+		return err
+	case <-time.After(20 * time.Second):
+		t.cmd.Process.Kill()
+		return fmt.Errorf("tidemark up did not stop within 20 s: %w", <-t.done)
+	}
+}
+
+// run runs a command as a person would, and shows both command and output.
+func (t *tidemark) run(ctx context.Context, args ...string) error {
+	fmt.Fprintf(t.out, "   $ tidemark %s\n", strings.Join(args, " "))
+	out, err := t.quiet(ctx, args...)
+	for _, l := range strings.Split(strings.TrimRight(string(out), "\n"), "\n") {
+		fmt.Fprintf(t.out, "     %s\n", l)
+	}
+	return err
+}
+
+func (t *tidemark) quiet(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, t.bin, append([]string{"--dir", filepath.Join(t.dir, "data")}, args...)...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("tidemark %s: %w: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return out, err
+}
+
+// ask runs a command with -o json and decodes what it says.
+func ask[T any](ctx context.Context, t *tidemark, args ...string) (T, error) {
+	var v T
+	out, err := t.quiet(ctx, append(args, "-o", "json")...)
+	if err == nil {
+		err = json.Unmarshal(out, &v)
+	}
+	return v, err
+}
+
+func until(ctx context.Context, what string, ok func() bool) error {
+	for end := time.Now().Add(30 * time.Second); !ok(); {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("waited 30 s in vain for %s", what)
+		}
+	}
+	return nil
+}
