@@ -122,9 +122,10 @@ type State struct {
 	Goal   Goal    `json:"goal"`
 	Next   Goal    `json:"next,omitempty"` // asked for while a step was under way
 	Stages []Stage `json:"stages"`
-	// Error is why the run failed.
-	Error string `json:"error,omitempty"`
-	Hint  string `json:"hint,omitempty"`
+	// Error is why the run failed, Kind what that means.
+	Error string   `json:"error,omitempty"`
+	Kind  cdp.Kind `json:"kind,omitempty"`
+	Hint  string   `json:"hint,omitempty"`
 
 	Drained  *api.DrainReply `json:"drained,omitempty"`
 	Bounds   *cdp.Bounds     `json:"bounds,omitempty"`   // when halted

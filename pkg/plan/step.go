@@ -207,7 +207,7 @@ func (s State) turn(now time.Time) (State, []Command) {
 	g := s.Next
 	s.Next = ""
 	if g == s.Goal && s.at() >= 0 { // it failed on this way: try it again from there
-		s.Phase, s.Error, s.Hint = Ending, "", ""
+		s.Phase, s.Error, s.Kind, s.Hint = Ending, "", "", ""
 		s.Stages[s.at()].Status = Started
 		return s.next(now)
 	}
@@ -235,7 +235,7 @@ func (s State) take(g Goal, now time.Time) (State, []Command) {
 		}
 	}
 	if g != Back {
-		s.Error, s.Hint = "", ""
+		s.Error, s.Kind, s.Hint = "", "", ""
 	}
 	s.plan(g, rooms)
 	s.Goal, s.Phase = g, Ending
@@ -245,7 +245,7 @@ func (s State) take(g Goal, now time.Time) (State, []Command) {
 // fail is the end of a step that will not succeed.
 func (s State) fail(i int, e Event) (State, []Command) {
 	s.Stages[i].Status = StepFailed
-	s.Error, s.Hint = e.Err.Error(), cdp.HintOf(e.Err)
+	s.Error, s.Kind, s.Hint = e.Err.Error(), cdp.KindOf(e.Err), cdp.HintOf(e.Err)
 	told := s.Stages[i]
 	cmds := []Command{{Tell: &told}}
 	if s.Goal == Recover && s.Phase == Running {

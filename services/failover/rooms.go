@@ -97,8 +97,8 @@ func (s *Service) drain(ctx context.Context, st plan.State) (plan.Result, bool, 
 	}
 	d, err := s.deps.Source.Drain(ctx, job.Source.Site, job.Group())
 	if cdp.Is(err, cdp.Transient) {
-		return plan.Result{}, false, &cdp.Error{Op: "drain", Kind: cdp.Conflict, Subject: st.Job, Cause: err,
-			Hint: "the source site does not answer: without --planned the failover does not need it, and says what may be lost"}
+		return plan.Result{}, false, cdp.Errorf(cdp.Conflict, "drain", st.Job, "the source does not answer: %v", err).
+			WithHint("without --planned the failover does not need the source, and says what may be lost")
 	}
 	return plan.Result{Drained: &d, Text: fmt.Sprintf("the source's last write is %d, in frame %d", d.Seq, d.Frame)}, true, err
 }

@@ -160,7 +160,7 @@ func (c *client) start(ctx context.Context, r plan.Request) (id string, err erro
 // outcome says what came of a run, and is an error if it failed.
 func (a *app) outcome(s plan.State) error {
 	if s.Phase == plan.Failed {
-		e := cdp.Errorf(cdp.Internal, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
+		e := cdp.Errorf(s.Kind, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
 		if s.Hint == "" && !s.Over() {
 			e.Hint = "something is still held: tidemark failover undo " + s.Job + ", or try the same again"
 		}

@@ -1,0 +1,149 @@
+package failover_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+	"tidemark.dev/services/failover"
+)
+
+// TestKilledAtAnyMoment runs failovers while the service is ended at random
+// moments and started again over the same record. The journal, which counts,
+// sees each effect once.
+func TestKilledAtAnyMoment(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	for _, c := range []struct {
+		r    plan.Request
+		goal plan.Goal
+		want plan.Phase
+		eff  []string
+	}{
+		{plan.Request{Mode: "test", To: "nbd"}, plan.Cleanup, plan.Cleaned, []string{"open", "close"}},
+		{plan.Request{Mode: "production", To: "nbd"}, plan.Undo, plan.Undone, []string{"halt", "open", "move", "close", "resume"}},
+		{plan.Request{Mode: "production", To: "nbd", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
+		{plan.Request{Mode: "production", To: "files"}, plan.Commit, plan.Committed, []string{"halt", "move", "seal"}},
+	} {
+		for range 15 {
+			w := newWorld()
+			life := func(f func(context.Context, *failover.Service) error) {
+				ctx, kill := context.WithCancel(t.Context())
+				s := w.service()
+				ended := make(chan struct{})
+				go func() { defer close(ended); _ = s.Run(ctx) }()
+				err := f(ctx, s)
+				time.Sleep(time.Duration(rnd.IntN(4000)) * time.Microsecond)
+				kill()
+				<-ended
+				if err != nil && !cdp.Is(err, cdp.Duplicate) && !cdp.Is(err, cdp.Transient) {
+					t.Fatal(err)
+				}
+			}
+			r := c.r
+			r.Job, r.Run = "web", "run"
+			until := func(f func(context.Context, *failover.Service) error, done func(plan.State) bool) {
+				for n := 0; ; n++ {
+					life(f)
+					if st, _, err := w.Get(t.Context(), "web"); err == nil && done(st) {
+						return
+					}
+					if n > 500 {
+						t.Fatalf("no end: %+v", w.state())
+					}
+				}
+			}
+			until(func(ctx context.Context, s *failover.Service) error { return s.Start(ctx, r) },
+				func(s plan.State) bool { return s.Phase == plan.Ready })
+			until(func(ctx context.Context, s *failover.Service) error { return s.Ask(ctx, "web", "", c.goal) },
+				func(s plan.State) bool { return s.Phase == c.want })
+			if got := w.effectsOnce(t); got != len(c.eff) {
+				t.Fatalf("%s %s: effects %v, want %v", c.r.Mode, c.goal, w.effects, c.eff)
+			}
+			if w.finished[string(c.want)] == 0 {
+				t.Fatalf("nobody was told that it is %s: %v", c.want, w.finished)
+			}
+		}
+	}
+}
+
+func TestRefusesBeforeAnythingChanges(t *testing.T) {
+	w := newWorld()
+	s := w.service()
+	for name, c := range map[string]struct {
+		r    plan.Request
+		kind cdp.Kind
+	}{
+		"no such job":   {plan.Request{Job: "nope", Run: "r", Mode: "test", To: "nbd"}, cdp.NotFound},
+		"no such point": {plan.Request{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p99"}, cdp.NotFound},
+		"bad mode":      {plan.Request{Job: "web", Run: "r", Mode: "maybe", To: "nbd"}, cdp.Invalid},
+	} {
+		if err := s.Start(t.Context(), c.r); !cdp.Is(err, c.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := s.Ask(t.Context(), "web", "", plan.Undo); !cdp.Is(err, cdp.NotFound) {
+		t.Error("undo of nothing:", err)
+	}
+	if len(w.effects) > 0 || w.rev != 0 {
+		t.Error("something changed", w.effects)
+	}
+}
+
+// TestTwoAtOnce: of two runs that start at the same moment one is refused and
+// is told the other's name.
+func TestTwoAtOnce(t *testing.T) {
+	w := newWorld()
+	s := w.service()
+	errs := make(chan error, 2)
+	for _, run := range []string{"a", "b"} {
+		go func() { errs <- s.Start(t.Context(), plan.Request{Job: "web", Run: run, Mode: "test", To: "nbd"}) }()
+	}
+	a, b := <-errs, <-errs
+	if (a == nil) == (b == nil) {
+		t.Fatal(a, b)
+	}
+	if a == nil {
+		a = b
+	}
+	if !cdp.Is(a, cdp.Conflict) {
+		t.Fatal(a)
+	}
+}
+
+// TestDeadSource: an emergency failover does not wait for the source, and a
+// planned one ends at once with nothing changed.
+func TestDeadSource(t *testing.T) {
+	for _, planned := range []bool{false, true} {
+		w := newWorld()
+		w.dead = true
+		s := w.service()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = s.Run(ctx) }()
+		began := time.Now()
+		if err := s.Start(ctx, plan.Request{Job: "web", Run: "r", Mode: "production", To: "files", Planned: planned}); err != nil {
+			t.Fatal(err)
+		}
+		want := plan.Ready
+		if planned {
+			want = plan.Failed
+		}
+		for w.state().Phase != want {
+			if time.Since(began) > 5*time.Second {
+				t.Fatalf("%+v", w.state())
+			}
+			time.Sleep(time.Millisecond)
+		}
+		stop()
+		<-ended
+		st := w.state()
+		if planned && (len(w.effects) > 0 || !st.Over() || st.Hint == "") || !planned && st.Loss() == "" {
+			t.Fatalf("%+v", st)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package failover_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/failover"
+)
+
+// world is everything around the service in memory: all its ports. The journal
+// is idempotent, and counts what really changed.
+type world struct {
+	mu       sync.Mutex
+	rec      *plan.State
+	rev      uint64
+	dead     bool // the source
+	halted   bool
+	sealed   bool
+	open     map[string]bool
+	base     cdp.Seq
+	absorbed bool
+	moves    int
+	effects  map[string]int
+	finished map[string]int
+}
+
+func newWorld() *world {
+	return &world{open: map[string]bool{}, effects: map[string]int{}, finished: map[string]int{}}
+}
+
+func (w *world) service() *failover.Service {
+	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond}
+	return failover.New(cfg, failover.Deps{Jobs: specs{}, Records: w, Journal: w, Exports: w, Replica: w, Source: source{w}, Events: w, Clock: clock{}})
+}
+
+func (w *world) state() plan.State {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rec == nil {
+		return plan.State{}
+	}
+	return *w.rec
+}
+
+// effectsOnce is how many effects there were; each must have been one.
+func (w *world) effectsOnce(t *testing.T) int {
+	for name, n := range w.effects {
+		if n != 1 {
+			t.Fatalf("%s took effect %d times", name, n)
+		}
+	}
+	return len(w.effects)
+}
+
+// did changes something if it is not so yet.
+func (w *world) did(ctx context.Context, name string, so bool, change func()) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !so {
+		w.effects[name]++
+		change()
+	}
+	if ctx.Err() != nil { // it has happened, but the answer is lost
+		return cdp.Errorf(cdp.Transient, name, "", "no answer")
+	}
+	return nil
+}
+
+type clock struct{}
+
+func (clock) Now() time.Time                         { return time.Now() }
+func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+type specs struct{}
+
+func (specs) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
+	if name != "web" {
+		return spec.ReplicationJob{}, cdp.Errorf(cdp.NotFound, "get", name, "no")
+	}
+	return spec.ReplicationJob{Name: name, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}}, nil
+}
+
+func (w *world) Get(_ context.Context, job string) (plan.State, uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rec == nil || job != "web" {
+		return plan.State{}, 0, cdp.Errorf(cdp.NotFound, "get", job, "no")
+	}
+	return *w.rec, w.rev, nil
+}
+
+func (w *world) Put(_ context.Context, _ string, s plan.State, rev uint64) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if rev != w.rev {
+		return 0, cdp.Errorf(cdp.Conflict, "put", "", "revision")
+	}
+	w.rec, w.rev = &s, rev+1
+	return w.rev, nil
+}
+
+func (w *world) List(context.Context) ([]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rec == nil {
+		return nil, nil
+	}
+	return []string{"web"}, nil
+}
+
+func (w *world) Status(_ context.Context, g cdp.GroupID) (api.GroupStatus, error) {
+	return api.GroupStatus{Group: g, Frame: 9, Bounds: cdp.Bounds{Head: 50}}, nil
+}
+
+func (w *world) Resolve(_ context.Context, r api.ResolveRequest) (api.Resolved, error) {
+	if r.Point == "p99" {
+		return api.Resolved{}, cdp.Errorf(cdp.NotFound, "resolve", r.Point, "no such point")
+	}
+	return api.Resolved{Seq: 50}, nil
+}
+
+func (w *world) Open(ctx context.Context, r api.OpenRequest) (api.Export, error) {
+	err := w.did(ctx, "open", w.open[r.ID], func() { w.open[r.ID] = true })
+	return api.Export{ID: r.ID, Seq: r.Seq, Disks: []api.ExportDisk{{Name: "d", URI: "nbd://x/d"}}}, err
+}
+
+func (w *world) Close(ctx context.Context, r api.CloseRequest) error {
+	return w.did(ctx, "close", !w.open[r.ID], func() { delete(w.open, r.ID) })
+}
+
+func (w *world) Absorb(ctx context.Context, r api.CloseRequest) (api.MoveReply, error) {
+	if !w.open[r.ID] && !w.absorbed {
+		return api.MoveReply{}, cdp.Errorf(cdp.NotFound, "absorb", r.ID, "no export")
+	}
+	return api.MoveReply{Done: true}, w.did(ctx, "absorb", w.absorbed, func() { w.absorbed = true })
+}
+
+func (w *world) Halt(ctx context.Context, _ api.RunRequest) (cdp.Bounds, error) {
+	return cdp.Bounds{Head: 50}, w.did(ctx, "halt", w.halted, func() { w.halted = true })
+}
+
+func (w *world) Resume(ctx context.Context, _ api.RunRequest) (cdp.Bounds, error) {
+	return cdp.Bounds{Head: 50}, w.did(ctx, "resume", !w.halted, func() { w.halted = false })
+}
+
+func (w *world) Move(ctx context.Context, r api.MoveRequest) (api.MoveReply, error) {
+	w.mu.Lock()
+	w.moves++
+	done := w.moves > 2
+	w.mu.Unlock()
+	if !done {
+		return api.MoveReply{Moved: 1, Total: 3}, nil
+	}
+	return api.MoveReply{Done: true}, w.did(ctx, "move", w.base == r.Seq, func() { w.base = r.Seq })
+}
+
+func (w *world) Seal(ctx context.Context, _ api.RunRequest) (api.SealReply, error) {
+	return api.SealReply{Paths: []string{"/r"}}, w.did(ctx, "seal", w.sealed, func() { w.sealed = true })
+}
+
+// source is the world's source site.
+type source struct{ w *world }
+
+func (s source) Drain(context.Context, cdp.Site, cdp.GroupID) (api.DrainReply, error) {
+	if s.w.dead {
+		return api.DrainReply{}, cdp.Errorf(cdp.Transient, "drain", "", "nobody answers")
+	}
+	return api.DrainReply{Frame: 9, Seq: 50}, nil
+}
+
+func (s source) Status(ctx context.Context, _ cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
+	if s.w.dead { // it does not even say so
+		<-ctx.Done()
+		return api.CaptureGroup{}, cdp.Errorf(cdp.Transient, "ask", "", "nobody answers")
+	}
+	return api.CaptureGroup{Group: g, Seq: 50}, nil
+}
+
+func (w *world) Emit(_ context.Context, p event.Payload) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if f, ok := p.(event.FailoverFinished); ok {
+		w.finished[f.State]++
+	}
+	return nil
+}
