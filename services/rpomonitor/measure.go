@@ -41,6 +41,9 @@ func (s *Service) measureJob(ctx context.Context, name string, j job) error {
 		m = &memory{Record: old}
 		s.mem[name] = m
 	}
+	if j.point == nil && j.journal.IsZero() {
+		j.point = m.Point // until the journal answers, what was known before the restart stands
+	}
 	o := rpo.Objective{RPO: j.spec.RPO.Std(), Fail: j.spec.FailIfRPOExceeds.Std()}
 	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running && !j.idle, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
 	next, change := rpo.Step(m.State, o, in)

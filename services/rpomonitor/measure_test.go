@@ -1,0 +1,137 @@
+package rpomonitor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/rpo"
+	"tidemark.dev/pkg/spec"
+)
+
+// world is the monitor's surroundings in memory, with a clock that is set.
+type world struct {
+	now     time.Time
+	groups  []api.GroupStatus
+	silent  bool
+	deaf    bool // nothing can be told
+	records map[string]Record
+	told    []string
+}
+
+func (w *world) Now() time.Time                       { return w.now }
+func (w *world) After(time.Duration) <-chan time.Time { return nil }
+func (w *world) Status(context.Context) ([]api.GroupStatus, error) {
+	if w.silent {
+		return nil, errors.New("nobody answers")
+	}
+	return w.groups, nil
+}
+
+func (w *world) Get(_ context.Context, job string) (Record, error) {
+	r, ok := w.records[job]
+	if !ok {
+		return r, cdp.Errorf(cdp.NotFound, "get", job, "no")
+	}
+	return r, nil
+}
+
+func (w *world) Put(_ context.Context, job string, r Record) error { w.records[job] = r; return nil }
+func (w *world) Delete(_ context.Context, job string) error        { delete(w.records, job); return nil }
+func (w *world) Emit(_ context.Context, p event.Payload) error {
+	if w.deaf {
+		return cdp.Errorf(cdp.Transient, "emit", "", "no bus")
+	}
+	w.told = append(w.told, p.EventType()[len("tidemark.evt.v1.rpo."):])
+	return nil
+}
+
+func (w *world) service() *Service {
+	s := New(Config{}, Deps{Journal: w, Records: w, Events: w, Clock: w})
+	_ = s.known.onJob("web", &spec.ReplicationJob{Name: "web", RPO: spec.Duration(4 * time.Second)})
+	_ = s.known.onRun("web", true)
+	return s
+}
+
+// second is one round of the monitor.
+func (w *world) second(s *Service) Record {
+	w.now = w.now.Add(time.Second)
+	s.ask(context.Background())
+	s.measure(context.Background())
+	return w.records["web"]
+}
+
+func TestBreachRingsOnce(t *testing.T) {
+	w := &world{now: time.Unix(5000, 0), records: map[string]Record{}}
+	s := w.service()
+	if r := w.second(s); r.Status != rpo.NoData || len(w.told) != 0 {
+		t.Fatalf("before the first point: %+v %v", r, w.told)
+	}
+	w.groups = []api.GroupStatus{{Group: "web", Frame: 1, Newest: &cdp.Point{Frame: 1, Time: w.now, Bound: time.Millisecond}}}
+	if r := w.second(s); r.Status != rpo.Met || r.Value != time.Second {
+		t.Fatalf("%+v", r)
+	}
+	w.silent = true // the journal is gone; the RPO grows all the same
+	for i := range 8 {
+		if i == 4 { // the breach cannot be told when it happens
+			w.deaf = true
+		}
+		w.second(s)
+	}
+	w.deaf = false
+	if r := w.second(s); r.Status != rpo.Breached || r.Value != 10*time.Second {
+		t.Fatalf("%+v", r)
+	}
+	s = w.service() // a restart does not ring again
+	for range 12 {
+		w.second(s)
+	}
+	if n := count(w.told, "breached"); n != 1 {
+		t.Fatalf("rang %d times: %v", n, w.told)
+	}
+	w.silent = false
+	for i := range 10 {
+		w.groups[0].Newest = &cdp.Point{Frame: cdp.FrameNo(2 + i), Time: w.now, Bound: time.Millisecond}
+		w.second(s)
+	}
+	if r := w.records["web"]; r.Status != rpo.Met || count(w.told, "restored") != 1 {
+		t.Fatalf("%+v %v", r, w.told)
+	}
+	if n := count(w.told, "measured"); n < 3 || n > 5 { // 33 s, at most one in ten, and one per start
+		t.Fatalf("measured %d times", n)
+	}
+	w.groups[0].State = "halted"
+	if r := w.second(s); r.Status != rpo.NoData {
+		t.Fatalf("failed over, but %+v", r)
+	}
+	_ = s.known.onJob("web", nil)
+	w.second(s)
+	if len(w.records) != 0 {
+		t.Fatal("the record of a deleted job stays")
+	}
+}
+
+// TestPointHeardFirst: the event of a point may come before the status knows it.
+func TestPointHeardFirst(t *testing.T) {
+	k := newKnown()
+	old := cdp.Point{Frame: 3}
+	_ = k.onPoint("web", cdp.Point{Frame: 7}, false)
+	k.onStatus([]api.GroupStatus{{Group: "web", Frame: 7, Points: 1, Newest: &old}}, time.Now())
+	if p := k.all()["web"].point; p == nil || p.Frame != 7 {
+		t.Fatal(p)
+	}
+	_ = k.onPoint("web", cdp.Point{Frame: 7}, true)
+	k.onStatus([]api.GroupStatus{{Group: "web", Frame: 8, Points: 1, Newest: &old}}, time.Now())
+	if p := k.all()["web"].point; p == nil || p.Frame != 3 {
+		t.Fatal("deleted, but", p)
+	}
+}
+
+func count(all []string, what string) int {
+	return len(slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s != what }))
+}
