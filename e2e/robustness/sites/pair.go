@@ -1,0 +1,188 @@
+package sites
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/bus/bustest"
+	"tidemark.dev/pkg/cdp"
+)
+
+// Binaries are the programs under test.
+type Binaries struct{ Tidemark, NATS string }
+
+// Config says how the sites are made.
+type Config struct {
+	Dir string
+	Bin Binaries
+	Job string // its name; unlike all others on this machine, for its window's sake
+	// Up runs everything as one process, `tidemark up`, without a link to cut.
+	Up bool
+}
+
+// Pair is the source site prod and the target site dr.
+type Pair struct {
+	cfg Config
+	t   testing.TB
+
+	// With Up there is One, else the others.
+	One                     *Process
+	ProdNATS, DRNATS        *Process
+	Capture, Journal, Rest  *Process
+	Link                    *bustest.Proxy
+	prodAddr, drAddr, leafs string
+}
+
+// Start starts the sites; they end with the test, and their logs are shown if
+// it failed.
+func Start(t testing.TB, cfg Config) *Pair {
+	t.Helper()
+	p := &Pair{cfg: cfg, t: t}
+	for _, a := range []*string{&p.prodAddr, &p.drAddr, &p.leafs} {
+		addr, err := FreeAddr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		*a = addr
+	}
+	if cfg.Up {
+		p.up()
+	} else {
+		p.apart()
+	}
+	t.Cleanup(p.end)
+	for _, x := range p.All() {
+		if err := x.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if x == p.DRNATS || x == p.ProdNATS {
+			time.Sleep(300 * time.Millisecond)
+		}
+	}
+	return p
+}
+
+func (p *Pair) up() {
+	path := filepath.Join(p.cfg.Dir, "up.yaml")
+	text := fmt.Sprintf("source: {name: prod, listen: %q, services: [capture]}\ntarget: {name: dr, listen: %q, services: [journal, scheduler, rpo-monitor, failover]}\nleaf: %q\n", p.prodAddr, p.drAddr, p.leafs)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	p.One = newProcess(p.cfg.Dir, "up", p.cfg.Bin.Tidemark, "up", "--dir", p.cfg.Dir, "--config", path)
+}
+
+func (p *Pair) apart() {
+	p.Link = bustest.NewProxy(p.t, p.leafs)
+	host := func(a string) string { return strings.Replace(a, "127.0.0.1:", "", 1) }
+	p.ProdNATS = p.nats("prod", fmt.Sprintf("port: %s\nleafnodes { remotes: [ { url: \"nats-leaf://%s\" } ], reconnect: 1 }\n", host(p.prodAddr), p.Link.Addr()))
+	p.DRNATS = p.nats("dr", fmt.Sprintf("port: %s\nleafnodes { host: 127.0.0.1, port: %s }\n", host(p.drAddr), host(p.leafs)))
+	p.Capture = p.Service("capture", "prod", "capture")
+	p.Journal = p.Service("journal", "dr", "journal")
+	p.Rest = p.Service("rest", "dr", "scheduler", "rpo-monitor", "failover")
+}
+
+// nats is a stock NATS server for a site.
+func (p *Pair) nats(site, more string) *Process {
+	path := filepath.Join(p.cfg.Dir, site+".conf")
+	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: 2\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return newProcess(p.cfg.Dir, "nats-"+site, p.cfg.Bin.NATS, "-c", path)
+}
+
+// Service is a process of some services at a site. It does not run yet.
+func (p *Pair) Service(name, site string, services ...string) *Process {
+	url, peer := "nats://"+p.prodAddr, "dr"
+	if site == "dr" {
+		url, peer = "nats://"+p.drAddr, "prod"
+	}
+	args := append([]string{p.cfg.Bin.Tidemark, "serve"}, services...)
+	args = append(args, "--nats", url, "--site", site, "--peer", peer, "--dir", p.cfg.Dir, "--connect-timeout", "60s")
+	return newProcess(p.cfg.Dir, name, args...)
+}
+
+// All are the processes, in the order of their start.
+func (p *Pair) All() []*Process {
+	if p.One != nil {
+		return []*Process{p.One}
+	}
+	return []*Process{p.DRNATS, p.ProdNATS, p.Journal, p.Rest, p.Capture}
+}
+
+// Window is where capture keeps the job's frames.
+func (p *Pair) Window() string { return "/dev/shm/tidemark/" + p.cfg.Job + ".window" }
+
+func (p *Pair) end() {
+	for _, x := range p.All() {
+		x.Kill()
+	}
+	os.Remove(p.Window())
+	if !p.t.Failed() {
+		return
+	}
+	for _, x := range p.All() {
+		p.t.Logf("--- the end of the log of %s\n%s", x.Name, x.Log(2500))
+	}
+}
+
+// Tidemark runs the command line against the target site, as an operator does.
+func (p *Pair) Tidemark(ctx context.Context, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	where := []string{"--dir", p.cfg.Dir}
+	if p.One == nil {
+		where = []string{"--nats", "nats://" + p.drAddr, "--site", "dr", "--peer", "prod"}
+	}
+	c := exec.CommandContext(ctx, p.cfg.Bin.Tidemark, append(args, where...)...)
+	var out, errs strings.Builder
+	c.Stdout, c.Stderr = &out, &errs
+	if err := c.Run(); err != nil {
+		return out.String(), fmt.Errorf("tidemark %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), nil
+}
+
+// JSON runs a command with -o json and reads what it says.
+func (p *Pair) JSON(ctx context.Context, v any, args ...string) error {
+	out, err := p.Tidemark(ctx, append(args, "-o", "json")...)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(out), v)
+}
+
+// Connect connects to the target site's bus as an operator.
+func (p *Pair) Connect(ctx context.Context) (*bus.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	cfg := bus.Config{Site: "dr", Name: bus.Operator, URL: "nats://" + p.drAddr}
+	if p.One != nil {
+		var c struct {
+			Sites map[cdp.Site]struct {
+				Credential bus.Credential `json:"credential"`
+			} `json:"sites"`
+		}
+		var raw []byte
+		err := errors.New("no context file")
+		for ; err != nil && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+			if raw, err = os.ReadFile(filepath.Join(p.cfg.Dir, "context.json")); err == nil {
+				err = json.Unmarshal(raw, &c)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		cfg.Credential = c.Sites["dr"].Credential
+	}
+	return bus.Connect(ctx, cfg)
+}
