@@ -1,0 +1,117 @@
+package guesttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Product is a running Tidemark of two sites, in a directory of its own and on
+// ports that nobody else has.
+type Product struct {
+	Bin string
+	// Dir is short, for sockets are in it.
+	Dir string
+	// Apart runs the source's capture in a process of its own, so that it can be
+	// killed alone.
+	Apart bool
+
+	up, capture *child
+}
+
+// Start starts it. It may have run in the directory before.
+func (p *Product) Start(ctx context.Context) error {
+	services := "[capture]"
+	if p.Apart {
+		services = "[]"
+	}
+	config := filepath.Join(p.Dir, "up.yaml")
+	text := fmt.Sprintf("source: {name: prod, listen: \"127.0.0.1:0\", services: %s}\n"+
+		"target: {name: dr, listen: \"127.0.0.1:0\", services: [journal, scheduler, rpo-monitor, failover]}\n"+
+		"leaf: \"127.0.0.1:0\"\n", services)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return err
+	}
+	_ = os.Remove(filepath.Join(p.state(), "context.json")) // of an earlier run, with other ports
+	var err error
+	if p.up, err = startChild(filepath.Join(p.Dir, "up.log"), p.Bin, "up", "--dir", p.state(), "--config", config); err != nil {
+		return err
+	}
+	for {
+		if err := p.up.running(); err != nil {
+			return err
+		}
+		if _, err = p.CLI(ctx, "status"); err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	if !p.Apart {
+		return nil
+	}
+	p.capture, err = startChild(filepath.Join(p.Dir, "capture.log"), p.Bin, "serve", "capture", "--dir", p.state(),
+		"--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
+	return err
+}
+
+// state is the product's own directory.
+func (p *Product) state() string { return filepath.Join(p.Dir, "d") }
+
+// KillCapture kills -9 the source's capture, which must run Apart.
+func (p *Product) KillCapture() { p.capture.kill() }
+
+// Kill9 kills everything.
+func (p *Product) Kill9() {
+	for _, c := range []*child{p.capture, p.up} {
+		if c != nil {
+			c.kill()
+		}
+	}
+}
+
+// Stop ends everything as an operator does; what does not end is killed and told.
+func (p *Product) Stop() error {
+	var errs []error
+	for _, c := range []*child{p.capture, p.up} {
+		if c != nil {
+			errs = append(errs, c.stop(30*time.Second))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Log is what the product's processes have said.
+func (p *Product) Log() string {
+	up, _ := os.ReadFile(filepath.Join(p.Dir, "up.log"))
+	capture, _ := os.ReadFile(filepath.Join(p.Dir, "capture.log"))
+	return string(up) + string(capture)
+}
+
+// CLI runs a command and returns what it printed. The error has the command and
+// what it complained of.
+func (p *Product) CLI(ctx context.Context, args ...string) (string, error) {
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, p.Bin, args...)
+	cmd.Env = append(os.Environ(), "TIDEMARK_DIR="+p.state())
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("tidemark %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return out.String(), nil
+}
+
+// background runs a command that stays.
+func (p *Product) background(name string, args ...string) (*child, error) {
+	return startChild(filepath.Join(p.Dir, name+".log"), p.Bin, append(args, "--dir", p.state())...)
+}

@@ -1,0 +1,139 @@
+package guesttest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tidemark.dev/e2e/guest"
+	"tidemark.dev/e2e/oracle"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+)
+
+// Trial is a test failover to one point, judged by everyone there is.
+type Trial struct {
+	Point string // p123, or seq:456
+	// Acked is a row that must be in the ledger; Newest, if not 0, one that
+	// cannot be.
+	Acked, Newest int64
+	// Boot has a check guest boot from it.
+	Boot bool
+	// Keep leaves the disks' bytes in Dir, as system.raw and log.raw.
+	Keep bool
+	// Of the killed guest's last moment: QEMU may not have logged what it had
+	// written. The bytes must then be those of the source's disks.
+	Last bool
+	Dir  string // must exist
+}
+
+// Verdict is what was found.
+type Verdict struct {
+	State  [2]State
+	Source [2]bool // equal to the source's disk
+	Ledger guest.Ledger
+	Usable time.Duration // from the command to disks that can be used
+	Took   time.Duration
+}
+
+// Try opens the point, judges it, and cleans up; the error is what is wrong with
+// it.
+func (s *Source) Try(ctx context.Context, p *Product, tr Trial) (v Verdict, err error) {
+	began := time.Now()
+	defer func() { v.Took = time.Since(began) }()
+	if _, err := p.CLI(ctx, "failover", s.Job, "--mode", "test", "--point", tr.Point); err != nil {
+		return v, err
+	}
+	v.Usable = time.Since(began)
+	defer func() { err = errors.Join(err, s.cleanUp(ctx, p)) }()
+	st, err := p.Failover(ctx, s.Job)
+	if err != nil {
+		return v, err
+	}
+	if st.Export == nil || len(st.Export.Disks) != len(DiskNames) {
+		return v, fmt.Errorf("a test failover that is %s serves no two disks: %+v", st.Phase, st.Export)
+	}
+	for i, d := range st.Export.Disks {
+		file := filepath.Join(tr.Dir, DiskNames[i]+".raw")
+		if err := Fetch(ctx, d.URI, file); err != nil {
+			return v, err
+		}
+		if err := s.judge(ctx, i, file, tr.Last, &v); err != nil {
+			return v, fmt.Errorf("%s: disk %s: %w", tr.Point, d.Name, err)
+		}
+		if !tr.Keep {
+			os.Remove(file)
+		}
+	}
+	if !tr.Boot {
+		return v, nil
+	}
+	drives, err := Drives(*st.Export)
+	if err != nil {
+		return v, err
+	}
+	if v.Ledger, err = guest.CheckLedger(ctx, drives); err != nil {
+		return v, err
+	}
+	if err := v.Ledger.Verify(tr.Acked); err != nil {
+		return v, fmt.Errorf("%s: %w", tr.Point, err)
+	}
+	if tr.Newest > 0 && v.Ledger.Max > tr.Newest {
+		return v, fmt.Errorf("%s has row %d, which did not exist at its time: %d did", tr.Point, v.Ledger.Max, tr.Newest)
+	}
+	return v, nil
+}
+
+// judge compares a disk's bytes with the write log and the source.
+func (s *Source) judge(ctx context.Context, disk int, file string, last bool, v *Verdict) (err error) {
+	if v.Source[disk], err = Same(file, s.Files[disk]); err != nil || last && v.Source[disk] {
+		return err
+	}
+	l, err := oracle.Open(s.Logs[disk])
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	base := s.Images.Root
+	if disk == 1 {
+		base = s.Images.Data
+	}
+	v.State[disk], err = Explain(ctx, l, base, file, file+".explained")
+	if err == nil && !s.Tap && !v.State[disk].Exact() {
+		err = fmt.Errorf("it is not a prefix of the disk's writes, but %s", v.State[disk])
+	}
+	return err
+}
+
+// cleanUp ends the test failover and looks for what it left.
+func (s *Source) cleanUp(ctx context.Context, p *Product) error {
+	if _, err := p.CLI(ctx, "failover", "cleanup", s.Job); err != nil {
+		return err
+	}
+	st, err := p.Failover(ctx, s.Job)
+	if err != nil {
+		return err
+	}
+	xs, err := p.Exports(ctx, s.Job)
+	if err != nil {
+		return err
+	}
+	left, err := os.ReadDir(filepath.Join(p.state(), "dr", "journal", "exports", s.Job))
+	if err != nil {
+		return err
+	}
+	if st.Phase != plan.Cleaned || len(xs) > 0 || len(left) > 0 {
+		return fmt.Errorf("a cleaned up test failover is %s and leaves exports %+v and files %v", st.Phase, xs, left)
+	}
+	return nil
+}
+
+// Bounds are the rows that the ledger of a point must have, and that it cannot
+// have: those acknowledged before it, and those not yet begun well after it.
+func (s *Source) Bounds(pt cdp.Point) (acked, newest int64) {
+	const slow = 3 * time.Second // from a commit to its acknowledgement on a busy machine
+	return s.Acks.Before(pt.Time.Add(-pt.Bound)), s.Acks.Before(pt.Time.Add(pt.Bound+slow)) + guest.WitnessBatch
+}
