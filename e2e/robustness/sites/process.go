@@ -71,11 +71,18 @@ func (p *Process) signal(s os.Signal) {
 	}
 }
 
-// Kill is kill -9; it returns when the process is gone.
-func (p *Process) Kill() {
-	p.signal(syscall.SIGKILL)
-	p.wait(time.Minute)
+// Kill is kill -9 of processes at once; it returns when they are gone.
+func Kill(ps ...*Process) {
+	for _, p := range ps {
+		p.signal(syscall.SIGKILL)
+	}
+	for _, p := range ps {
+		p.wait(time.Minute)
+	}
 }
+
+// Kill is kill -9; it returns when the process is gone.
+func (p *Process) Kill() { Kill(p) }
 
 // End asks it to end, and waits. false: it did not in time, and was killed.
 func (p *Process) End(d time.Duration) bool {
