@@ -15,6 +15,7 @@ const (
 	kindIndexed = 'k'
 	kindFloor   = 'o'
 	kindPoint   = 'p'
+	kindContent = 'q'
 	kindZero    = 'r'
 	kindState   = 's'
 	kindGroup   = 'g'

@@ -37,7 +37,7 @@ func (g *Group) Reader() (vault.Reader, error) {
 	}
 	r.wholes = r.whole.First()
 	// Points stand between floors and zero floors; they are stepped over.
-	r.floors = r.floor.SeekGE(g.key(nil, kindZero)) || r.floor.First() && r.floor.Key()[4] == kindFloor
+	r.floors = r.floor.SeekGE(g.key(nil, kindContent)) || r.floor.First() && r.floor.Key()[4] == kindFloor
 	if err := r.errors(); err != nil {
 		r.Close()
 		return nil, failed(op, err)
@@ -104,32 +104,45 @@ func (r *reader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) (bool, error) {
 	if !r.floor.SeekGE(r.k) || string(r.floor.Key()) != string(r.k) {
 		return false, failed("look up floor", r.floor.Error())
 	}
-	if v := r.floor.Value(); len(v) == 0 {
+	if v := r.floor.Value(); len(v) == 1 && v[0] == 0 {
 		clear(p)
-	} else {
-		copy(p, v)
+		return true, nil
 	}
+	r.k = r.g.placeKey(r.k, kindContent, disk, uint64(b))
+	if !r.floor.SeekGE(r.k) || string(r.floor.Key()) != string(r.k) {
+		if err := r.floor.Error(); err != nil {
+			return false, failed("look up floor", err)
+		}
+		return false, cdp.Errorf(cdp.Corrupt, "look up floor", "", "block %d of disk %d has a floor without content", b, disk)
+	}
+	copy(p, r.floor.Value())
 	return true, nil
 }
 
-func (r *reader) Floors(disk cdp.DiskID, x cdp.Region, has *[cdp.BlocksPerRegion]bool) (bool, error) {
-	clear(has[:])
+func (r *reader) Floors(disk cdp.DiskID, b cdp.Block, has []bool) error {
+	clear(has)
 	if !r.floors {
-		return false, nil
+		return nil
 	}
-	first := uint64(x) * cdp.BlocksPerRegion
-	r.k = r.g.placeKey(r.k, kindFloor, disk, first)
+	r.k = r.g.placeKey(r.k, kindFloor, disk, uint64(b))
 	prefix := placeKeyLen - 6
 	for ok := r.floor.SeekGE(r.k); ok; ok = r.floor.Next() {
 		k := r.floor.Key()
 		if len(k) != placeKeyLen || string(k[:prefix]) != string(r.k[:prefix]) {
 			break
 		}
-		n := placeOfKey(k) - first
-		if n >= cdp.BlocksPerRegion {
+		n := placeOfKey(k) - uint64(b)
+		if n >= uint64(len(has)) {
 			break
 		}
 		has[n] = true
+	}
+	return failed("look up floors", r.floor.Error())
+}
+
+func (r *reader) ZeroFloor(disk cdp.DiskID, x cdp.Region) (bool, error) {
+	if !r.floors {
+		return false, nil
 	}
 	r.k = r.g.placeKey(r.k, kindZero, disk, uint64(x))
 	zero := r.floor.SeekGE(r.k) && string(r.floor.Key()) == string(r.k)

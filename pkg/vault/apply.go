@@ -6,7 +6,9 @@ import (
 
 // apply writes a step's newest content to the replica, durably.
 func (g *Group) apply(s step) error {
-	w := runWriter{replica: g.replica, buf: make([]byte, 0, cdp.RegionSize)}
+	buf := g.regions.Get().(*[cdp.RegionSize]byte)
+	defer g.regions.Put(buf)
+	w := runWriter{replica: g.replica, buf: buf[:0]}
 	var block [cdp.BlockSize]byte
 	err := s.regions(func(ps []patch) error {
 		var zeroed cdp.Seq // the newest zeroing of the whole region

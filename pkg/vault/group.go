@@ -51,6 +51,11 @@ type Group struct {
 	// gen counts the changes a store's Reader would not see; a Reader of an
 	// older generation is reopened.
 	gen atomic.Uint64
+	// lowers counts the moves of base down.
+	lowers atomic.Uint64
+	// runs and regions are memory for reads and moves.
+	runs    sync.Pool // *run
+	regions sync.Pool // *[cdp.RegionSize]byte
 
 	// mu guards what follows.
 	mu       sync.RWMutex
@@ -60,6 +65,9 @@ type Group struct {
 	active   *tail
 	flushing *tail // being written to the store, nil if none is
 	views    map[*View]struct{}
+	// leaving is where a move of horizon that is under way goes: no view may be
+	// opened below it any more. 0 if there is none.
+	leaving cdp.Seq
 	broken   error // set once the store failed; everything is refused then
 
 	// offered is what was admitted, and may not be durable yet; it belongs to
@@ -83,6 +91,8 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	g := &Group{disks: disks, store: store, replica: replica, cfg: cfg.withDefaults(),
 		state: l.State, oldest: l.Oldest, active: newTail(), views: map[*View]struct{}{},
 		indexKick: make(chan struct{}, 1)}
+	g.runs.New = func() any { return &run{} }
+	g.regions.New = func() any { return new([cdp.RegionSize]byte) }
 	g.indexRoom = sync.NewCond(&g.mu)
 	if l.Newest != nil {
 		g.stored = admit.State{}.After(*l.Newest)

@@ -34,6 +34,7 @@ func (g *Group) lowerTo(ctx context.Context, to cdp.Seq) error {
 		return err
 	}
 	st.Moving = to
+	g.lowers.Add(1)
 	if err := g.setState(g.store.Begin(), st); err != nil {
 		return err
 	}
@@ -51,7 +52,9 @@ func (g *Group) lowerTo(ctx context.Context, to cdp.Seq) error {
 func (g *Group) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
 	v := &View{g: g, at: to}
 	defer v.Close()
-	w := runWriter{replica: g.replica, buf: make([]byte, 0, cdp.RegionSize)}
+	buf := g.regions.Get().(*[cdp.RegionSize]byte)
+	defer g.regions.Put(buf)
+	w := runWriter{replica: g.replica, buf: buf[:0]}
 	var block [cdp.BlockSize]byte
 	for _, k := range t.keys() {
 		if err := ctx.Err(); err != nil {
@@ -100,7 +103,7 @@ func (g *Group) dropIdleFloors(ctx context.Context, t touched, st State) error {
 			break
 		}
 		var has [cdp.BlocksPerRegion]bool
-		zero, err := r.Floors(k.disk, k.r, &has)
+		zero, err := g.floorsOf(r, k.disk, k.r, &has)
 		if err != nil {
 			u.Discard()
 			return err

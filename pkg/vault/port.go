@@ -92,9 +92,11 @@ type Reader interface {
 	// Floor fills p, of BlockSize bytes, with the block's own floor; false when
 	// it has none.
 	Floor(disk cdp.DiskID, b cdp.Block, p []byte) (bool, error)
-	// Floors sets in has the blocks of the region that have a floor of their
-	// own, and tells whether the region has a zero floor.
-	Floors(disk cdp.DiskID, r cdp.Region, has *[cdp.BlocksPerRegion]bool) (zero bool, err error)
+	// Floors sets has[i] for the blocks b+i that have a floor of their own. It
+	// costs little: no content is read.
+	Floors(disk cdp.DiskID, b cdp.Block, has []bool) error
+	// ZeroFloor tells whether the region has a zero floor.
+	ZeroFloor(disk cdp.DiskID, r cdp.Region) (bool, error)
 	// Any tells what there is at all in the group, so that look-ups can be
 	// spared: it may say true in vain but never false.
 	Any() (wholes, floors bool)

@@ -168,15 +168,12 @@ func (g *Group) raiseStep(to cdp.Seq, forget bool) error {
 	u := g.store.Begin()
 	if forget {
 		// No view may look below what is forgotten while the replica changes.
-		g.mu.Lock()
-		for v := range g.views {
-			if v.at < s.to {
-				g.mu.Unlock()
-				u.Discard()
-				return cdp.Errorf(cdp.Conflict, "merge", "", "an open view shows write %d", v.at)
-			}
+		left, err := g.leave("merge", s.to)
+		if err != nil {
+			u.Discard()
+			return err
 		}
-		g.mu.Unlock()
+		defer left()
 		st.Horizon = max(st.Horizon, s.to)
 	} else if u, err = g.saveFloors(s, u); err != nil {
 		return err
@@ -201,11 +198,13 @@ func (g *Group) saveFloors(s step, u Update) (Update, error) {
 		return nil, err
 	}
 	defer r.Close()
-	buf := make([]byte, cdp.RegionSize)
+	region := g.regions.Get().(*[cdp.RegionSize]byte)
+	defer g.regions.Put(region)
+	buf := region[:]
 	err = s.regions(func(ps []patch) error {
 		var has [cdp.BlocksPerRegion]bool
 		disk, region := ps[0].Disk, ps[0].Region
-		zero, err := r.Floors(disk, region, &has)
+		zero, err := g.floorsOf(r, disk, region, &has)
 		if err != nil || zero {
 			return err // a zero floor stands for every block that has none
 		}

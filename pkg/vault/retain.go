@@ -22,9 +22,11 @@ func (g *Group) Retain(ctx context.Context, to cdp.Seq) error {
 	if to > st.Base {
 		return cdp.Errorf(cdp.Invalid, op, "", "%d is beyond base %d", to, st.Base)
 	}
-	if v := g.oldestView(to); v < to {
-		return cdp.Errorf(cdp.Conflict, op, "", "an open view shows write %d", v)
+	left, err := g.leave(op, to)
+	if err != nil {
+		return err
 	}
+	defer left()
 	// What is forgotten must be in the store's index, from where it is dropped.
 	if err := g.flushTail(); err != nil {
 		return cdp.Wrap(err, op, "")
@@ -136,7 +138,7 @@ func (g *Group) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 	var block [cdp.BlockSize]byte
 	for _, k := range t.keys() {
 		var has [cdp.BlocksPerRegion]bool
-		zero, err := r.Floors(k.disk, k.r, &has)
+		zero, err := g.floorsOf(r, k.disk, k.r, &has)
 		if err != nil {
 			return err
 		}

@@ -71,13 +71,14 @@ type batch struct {
 	frames []arrived
 }
 
-// takeIn is one run of the intake. Three goroutines pass frames on: one pulls
-// them off the bus, one admits them and writes them, one makes them durable and
+// takeIn is one run of the intake. Four goroutines pass frames on: one pulls
+// them off the bus, one admits them, one writes them, one makes them durable and
 // tells. Each hand-over is bounded, so the disk's speed reaches the bus.
 func (g *group) takeIn(ctx context.Context) error {
 	g.vault.Forget()
 	from := g.vault.Stored().No + 1
 	messages := make(chan spool.Message, g.cfg.Queue)
+	frames := make(chan arrived, g.cfg.Queue)
 	batches := make(chan batch, 1)
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
@@ -96,8 +97,12 @@ func (g *group) takeIn(ctx context.Context) error {
 		return err
 	})
 	eg.Go(func() error {
+		defer close(frames)
+		return g.admit(ctx, messages, frames)
+	})
+	eg.Go(func() error {
 		defer close(batches)
-		return g.admit(ctx, messages, batches)
+		return g.write(ctx, frames, batches)
 	})
 	eg.Go(func() error { return g.store(ctx, batches) })
 	eg.Go(func() error { return g.repeat(ctx) })
@@ -122,31 +127,41 @@ func (g *group) linkChanged(ctx context.Context, s spool.Status) {
 	}
 }
 
-// admit decides about what arrives, and gathers it into batches: whatever is
-// there when the disk is ready for more, up to BatchBytes.
-func (g *group) admit(ctx context.Context, in <-chan spool.Message, out chan<- batch) error {
+// admit decides about what arrives.
+func (g *group) admit(ctx context.Context, in <-chan spool.Message, out chan<- arrived) error {
 	for m := range in {
-		var fs []arrived
-		size := 0
-		for more := true; more; {
-			f, ok, err := g.offer(ctx, m)
-			if err != nil {
-				return err
-			}
-			if ok {
-				fs = append(fs, arrived{f, m})
-				size += len(m.Data)
-			}
-			more = false
-			if size < g.cfg.BatchBytes {
-				select {
-				case m, more = <-in:
-				default:
-				}
-			}
+		f, ok, err := g.offer(ctx, m)
+		if err != nil {
+			return err
 		}
-		if len(fs) == 0 {
+		if !ok {
 			continue
+		}
+		select {
+		case out <- arrived{f, m}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// write gathers frames into batches, whatever is there when the disk is ready
+// for more, up to BatchBytes, and begins to store them.
+func (g *group) write(ctx context.Context, in <-chan arrived, out chan<- batch) error {
+	for f := range in {
+		fs := []arrived{f}
+		size := len(f.Bytes())
+		for more := true; more && size < g.cfg.BatchBytes; {
+			select {
+			case f, more = <-in:
+				if more {
+					fs = append(fs, f)
+					size += len(f.Bytes())
+				}
+			default:
+				more = false
+			}
 		}
 		frames := make([]frame.Frame, len(fs))
 		for i := range fs {

@@ -181,10 +181,14 @@ func (r *memReader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) (bool, error) 
 	return ok, nil
 }
 
-func (r *memReader) Floors(disk cdp.DiskID, x cdp.Region, has *[cdp.BlocksPerRegion]bool) (bool, error) {
+func (r *memReader) Floors(disk cdp.DiskID, b cdp.Block, has []bool) error {
 	for i := range has {
-		_, has[i] = r.d.floors[memKey{disk, uint64(x)*cdp.BlocksPerRegion + uint64(i)}]
+		_, has[i] = r.d.floors[memKey{disk, uint64(b) + uint64(i)}]
 	}
+	return nil
+}
+
+func (r *memReader) ZeroFloor(disk cdp.DiskID, x cdp.Region) (bool, error) {
 	return r.d.zeros[memKey{disk, uint64(x)}], nil
 }
 
