@@ -86,7 +86,9 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 			break
 		}
-		s.deps.Notify(cdp.Wrap(err, "take up failover runs", ""))
+		if ctx.Err() == nil {
+			s.deps.Notify(cdp.Wrap(err, "take up failover runs", ""))
+		}
 		if !s.pause(ctx, wait) {
 			return ctx.Err()
 		}
