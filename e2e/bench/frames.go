@@ -67,3 +67,33 @@ func random4k(p *press, seed uint64, size, n int64) (frames [][]byte, writes int
 	}
 	return frames, writes
 }
+
+// inOrder makes frames that write a whole disk once, from its beginning.
+func inOrder(p *press, size int64) (frames [][]byte) {
+	content := noise(1<<20 + 4096)
+	for off := int64(0); off < size; off += 64 << 10 {
+		if f := p.write(0, off, content[off>>16%4096:][:64<<10], 64<<10); f != nil {
+			frames = append(frames, f)
+		}
+	}
+	if p.b.Records() > 0 {
+		frames = append(frames, p.seal(0))
+	}
+	return frames
+}
+
+// atRandom makes frames that write n bytes of a disk, no place twice, in pages
+// all over it.
+func atRandom(p *press, size, n, page int64) (frames [][]byte) {
+	content := noise(1<<20 + 4096)
+	rng := rand.New(rand.NewPCG(5, 5))
+	for i, at := range rng.Perm(int(size / page))[:n/page] {
+		if f := p.write(0, int64(at)*page, content[i%4096:][:page], int(page)); f != nil {
+			frames = append(frames, f)
+		}
+	}
+	if p.b.Records() > 0 {
+		frames = append(frames, p.seal(0))
+	}
+	return frames
+}

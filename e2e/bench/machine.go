@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -72,10 +74,16 @@ func written() (int64, error) {
 // are read from the disk.
 func chill(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
 		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // compacted away
+		}
 		if err != nil {
 			return err
 		}
@@ -119,4 +127,39 @@ func cpu(pid int) (time.Duration, error) {
 	fmt.Sscan(f[11], &user)
 	fmt.Sscan(f[12], &system)
 	return time.Duration(user+system) * time.Second / 100, nil // USER_HZ is 100 everywhere
+}
+
+// busy is the processor time spent on the machine so far, and how much of it by
+// this process and the children it has waited for.
+func busy() (all, own time.Duration, err error) {
+	raw, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	var t [8]int64 // user nice system idle iowait irq softirq steal
+	if _, err := fmt.Sscanf(string(raw), "cpu %d %d %d %d %d %d %d %d", &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]); err != nil {
+		return 0, 0, err
+	}
+	all = time.Duration(t[0]+t[1]+t[2]+t[5]+t[6]+t[7]) * time.Second / 100
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var ru unix.Rusage
+		if err := unix.Getrusage(who, &ru); err != nil {
+			return 0, 0, err
+		}
+		own += time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+	}
+	return all, own, nil
+}
+
+// calm waits, but not for ever, until the machine has nothing else to do.
+// Latencies mean little while others use the processors.
+func (b *Bench) calm() {
+	for range 60 {
+		a0, _, err0 := busy()
+		time.Sleep(500 * time.Millisecond)
+		a1, _, err1 := busy()
+		if err0 != nil || err1 != nil || b.Err() != nil || b.quick || a1-a0 < 100*time.Millisecond {
+			return
+		}
+	}
 }

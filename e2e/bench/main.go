@@ -21,6 +21,7 @@ var benchmarks = []struct {
 }{
 	{"journal.ingest", benchIngest},
 	{"pipeline", benchPipeline},
+	{"latency", benchLatency},
 	{"view", benchView},
 	{"permanent", benchPermanent},
 	{"inline", benchInline},
@@ -31,12 +32,13 @@ var benchmarks = []struct {
 // Bench is one run: its settings, its directory, its report.
 type Bench struct {
 	context.Context
-	dir    string
-	rounds int
-	quick  bool
-	only   *regexp.Regexp
-	failed int
-	missed int
+	dir     string
+	profile string // directory for profiles; may be empty
+	rounds  int
+	quick   bool
+	only    *regexp.Regexp
+	failed  int
+	missed  int
 }
 
 func main() {
@@ -57,8 +59,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := &Bench{Context: ctx, rounds: *rounds, quick: *quick, only: re}
-	if err := b.all(*dir, *profile); err != nil {
+	b := &Bench{Context: ctx, rounds: *rounds, quick: *quick, only: re, profile: *profile}
+	if err := b.all(*dir); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
@@ -70,7 +72,7 @@ func main() {
 	}
 }
 
-func (b *Bench) all(base, profile string) error {
+func (b *Bench) all(base string) error {
 	if base == "" {
 		wd, err := os.Getwd()
 		if err != nil {
@@ -89,7 +91,7 @@ func (b *Bench) all(base, profile string) error {
 			continue
 		}
 		b.dir = filepath.Join(top, x.name)
-		if err := b.one(x.name, x.run, profile); err != nil {
+		if err := b.one(x.name, x.run); err != nil {
 			b.failed++
 			fmt.Printf("%-34s failed: %v\n", x.name, err)
 		}
@@ -100,12 +102,12 @@ func (b *Bench) all(base, profile string) error {
 	return b.Err()
 }
 
-func (b *Bench) one(name string, run func(*Bench) error, profile string) error {
+func (b *Bench) one(name string, run func(*Bench) error) error {
 	if err := os.Mkdir(b.dir, 0o700); err != nil {
 		return err
 	}
-	if profile != "" {
-		f, err := os.Create(filepath.Join(profile, name+".pprof"))
+	if b.profile != "" {
+		f, err := os.Create(filepath.Join(b.profile, name+".pprof"))
 		if err != nil {
 			return err
 		}
@@ -115,7 +117,18 @@ func (b *Bench) one(name string, run func(*Bench) error, profile string) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	return run(b)
+	all0, own0, err := busy()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := run(b); err != nil {
+		return err
+	}
+	all1, own1, err := busy()
+	others := max(0, (all1-all0)-(own1-own0))
+	fmt.Printf("# %s took %.0f s; other processes used %.2f CPUs meanwhile\n", name, time.Since(began).Seconds(), others.Seconds()/time.Since(began).Seconds())
+	return err
 }
 
 // size is n, or a tenth of it in a quick run.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"tidemark.dev/pkg/api"
@@ -48,11 +49,11 @@ type source struct {
 }
 
 // changes counts how often groups had to give up their order.
-type changes struct{ overflows int }
+type changes struct{ overflows atomic.Int64 }
 
 func (c *changes) StateChanged(x capture.Change) {
 	if x.To == capture.Overflow || x.To == capture.NeedsResync {
-		c.overflows++
+		c.overflows.Add(1)
 	}
 }
 func (c *changes) Progress(capture.Progress)         {}

@@ -65,11 +65,9 @@ func (s *storage) take(frames [][]byte) error {
 	go func() {
 		var err error
 		for b := range batches {
-			if err != nil {
-				b.Abort()
-				continue
+			if _, e := b.Commit(); err == nil {
+				err = e
 			}
-			_, err = b.Commit()
 		}
 		done <- err
 	}()

@@ -120,17 +120,7 @@ func viewShape(b *Bench, sh shape, size int64) error {
 	defer s.close()
 	// A disk that was written in order once, and is in the replica.
 	p := newPress()
-	content := noise(1<<20 + 4096)
-	var frames [][]byte
-	for off := int64(0); off < size; off += 64 << 10 {
-		if f := p.write(0, off, content[off>>16%4096:][:64<<10], 64<<10); f != nil {
-			frames = append(frames, f)
-		}
-	}
-	if p.b.Records() > 0 {
-		frames = append(frames, p.seal(0))
-	}
-	if err := s.take(frames); err != nil {
+	if err := s.take(inOrder(p, size)); err != nil {
 		return err
 	}
 	seeded := s.vault.Bounds().Head
@@ -138,7 +128,7 @@ func viewShape(b *Bench, sh shape, size int64) error {
 		return err
 	}
 	changed := max(sh.changed, -sh.changed)
-	frames, _ = random4k(p, 3, size, int64(changed*float64(size)))
+	frames, _ := random4k(p, 3, size, int64(changed*float64(size)))
 	if err := s.take(frames); err != nil {
 		return err
 	}
@@ -163,36 +153,38 @@ func viewShape(b *Bench, sh shape, size int64) error {
 	defer raw.Close()
 
 	var ours, file, iops, warm []float64
+	fromRaw := func(p []byte, off int64) error { _, err := raw.ReadAt(p, off); return err }
+	fromView := func(p []byte, off int64) error { return v.ReadAt(0, p, off) }
 	for range b.rounds {
-		if err := chill(dir); err != nil {
-			return err
-		}
-		d, err := sweep(size, func(p []byte, off int64) error { _, err := raw.ReadAt(p, off); return err })
-		if err != nil {
-			return err
-		}
-		file = append(file, mbps(size, d))
-		if err := chill(dir); err != nil {
-			return err
-		}
-		if d, err = sweep(size, func(p []byte, off int64) error { return v.ReadAt(0, p, off) }); err != nil {
-			return err
-		}
-		ours = append(ours, mbps(size, d))
-		if err := chill(dir); err != nil {
-			return err
-		}
-		read := func(p []byte, off int64) error { return v.ReadAt(0, p, off) }
-		for _, into := range []*[]float64{&iops, &warm} {
-			n, err := scatter(size, 2*time.Second, read)
+		for _, x := range []struct {
+			read func([]byte, int64) error
+			into *[]float64
+		}{{fromRaw, &file}, {fromView, &ours}} {
+			if err := chill(dir); err != nil {
+				return err
+			}
+			n, err := sweep(size, 2*time.Second, x.read)
 			if err != nil {
 				return err
 			}
-			*into = append(*into, n)
-			if _, err := sweep(size, read); err != nil {
-				return err
-			}
+			*x.into = append(*x.into, n)
 		}
+		if err := chill(dir); err != nil {
+			return err
+		}
+		// Cold blocks of the whole disk, then warm ones of a part of it.
+		n, err := scatter(size, time.Second, fromView)
+		if err != nil {
+			return err
+		}
+		iops = append(iops, n)
+		if _, err := sweep(size/8, time.Minute, fromView); err != nil {
+			return err
+		}
+		if n, err = scatter(size/8, time.Second, fromView); err != nil {
+			return err
+		}
+		warm = append(warm, n)
 	}
 	want1m, want4k := info, info
 	if sh.want {
@@ -204,16 +196,18 @@ func viewShape(b *Bench, sh shape, size int64) error {
 	return nil
 }
 
-// sweep reads all of a disk, 1 MiB at a time.
-func sweep(size int64, read func([]byte, int64) error) (time.Duration, error) {
+// sweep reads a disk in order, 1 MiB at a time, until its end or for so long; in
+// MB/s.
+func sweep(size int64, long time.Duration, read func([]byte, int64) error) (float64, error) {
 	p := make([]byte, 1<<20)
 	began := time.Now()
-	for off := int64(0); off < size; off += int64(len(p)) {
+	off := int64(0)
+	for ; off < size && time.Since(began) < long; off += int64(len(p)) {
 		if err := read(p, off); err != nil {
 			return 0, err
 		}
 	}
-	return time.Since(began), nil
+	return mbps(off, time.Since(began)), nil
 }
 
 // scatter reads blocks at random, four at once, and tells how many a second.

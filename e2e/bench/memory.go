@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// benchMemory: the whole of `tidemark up`, both sites in one process, with ten
+// protected jobs of 100 GiB each whose guests write nothing.
+func benchMemory(b *Bench) error {
+	const jobs, size = 10, 100 << 30
+	dir, err := shortDir() // sockets stand in it
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(b.dir, "tidemark")
+	if out, err := exec.Command("go", "build", "-o", binary, "tidemark.dev/services/tidemark").CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w: %s", err, out)
+	}
+	config, state := filepath.Join(b.dir, "up.yaml"), filepath.Join(dir, "d")
+	if err := os.WriteFile(config, []byte("source: {listen: \"127.0.0.1:0\"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n"), 0o600); err != nil {
+		return err
+	}
+	var log bytes.Buffer
+	up := exec.Command(binary, "up", "--dir", state, "--config", config)
+	up.Stderr = &log
+	up.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := up.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		up.Process.Signal(syscall.SIGTERM)
+		stuck := time.AfterFunc(30*time.Second, func() { up.Process.Kill() })
+		up.Wait()
+		stuck.Stop()
+	}()
+	tidemark := func(in string, args ...string) (string, error) {
+		c := exec.Command(binary, append(args, "--dir", state)...)
+		c.Stdin = strings.NewReader(in)
+		out, err := c.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("tidemark %v: %w: %s%s", args, err, out, log.String())
+		}
+		return string(out), err
+	}
+	if err := until(b, 20*time.Second, func() (bool, error) { _, err := tidemark("", "status"); return err == nil, err }); err != nil {
+		return err
+	}
+	began := time.Now()
+	for i := range jobs {
+		image := filepath.Join(b.dir, fmt.Sprintf("disk%d.img", i))
+		f, err := os.Create(image)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+			return err
+		}
+		name := fmt.Sprintf("vm%d", i)
+		if _, err := tidemark(fmt.Sprintf(idleJob, name, image, filepath.Join(b.dir, name+".img")), "apply", "-f", "-"); err != nil {
+			return err
+		}
+		if _, err := tidemark("", "job", "run", name); err != nil {
+			return err
+		}
+	}
+	if err := until(b, 90*time.Second, func() (bool, error) {
+		out, err := tidemark("", "status")
+		return err == nil && strings.Count(out, "protected") >= jobs, fmt.Errorf("%v: %s", err, out)
+	}); err != nil {
+		return err
+	}
+	protected := time.Since(began)
+	time.Sleep(10 * time.Second)
+	c0, err := cpu(up.Process.Pid)
+	if err != nil {
+		return err
+	}
+	time.Sleep(10 * time.Second)
+	c1, err := cpu(up.Process.Pid)
+	if err != nil {
+		return err
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", up.Process.Pid))
+	if err != nil {
+		return err
+	}
+	mib := map[string]float64{}
+	for line := range strings.Lines(string(raw)) {
+		var kib float64
+		if name, rest, ok := strings.Cut(line, ":"); ok {
+			if _, err := fmt.Sscan(rest, &kib); err == nil {
+				mib[name] = kib / 1024
+			}
+		}
+	}
+	b.report("memory", []float64{mib["VmRSS"]}, "MiB", atMost(300), fmt.Sprintf("ten idle groups of 100 GiB; anonymous %.0f, files %.0f, shared %.0f; peak %.0f",
+		mib["RssAnon"], mib["RssFile"], mib["RssShmem"], mib["VmHWM"]))
+	b.report("memory.cpu", []float64{(c1 - c0).Seconds() * 10}, "% CPU", info, fmt.Sprintf("idle; all were protected %.0f s after the first was applied", protected.Seconds()))
+	return nil
+}
+
+const idleJob = `apiVersion: tidemark.dev/v1
+kind: ReplicationJob
+metadata: {name: %s}
+spec:
+  source:
+    site: prod
+    capture: inline
+    disks: [{name: disk, path: %s}]
+  target:
+    site: dr
+    disks: [{name: disk, path: %s}]
+  rpo: 5s
+`

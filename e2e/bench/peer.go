@@ -1,0 +1,93 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// daemon is a process that serves on a unix socket.
+type daemon struct{ cmd *exec.Cmd }
+
+// startDaemon starts a program and waits until its socket answers.
+func startDaemon(socket, program string, args ...string) (*daemon, error) {
+	d := &daemon{exec.Command(program, args...)}
+	var out strings.Builder
+	d.cmd.Stdout, d.cmd.Stderr = &out, &out
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := d.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%w: apt-get install nbdkit qemu-utils qemu-system-common", err)
+	}
+	for range 1000 {
+		if c, err := net.Dial("unix", socket); err == nil {
+			return d, c.Close()
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	d.stop()
+	return nil, fmt.Errorf("%s does not listen: %s", program, out.String())
+}
+
+func (d *daemon) pid() int { return d.cmd.Process.Pid }
+
+func (d *daemon) stop() {
+	d.cmd.Process.Kill()
+	d.cmd.Wait()
+}
+
+// workload is one way to write to a disk.
+type workload struct {
+	name  string
+	args  string // rw, block size, depth, and what else fio is told
+	lat   bound  // of the ratio of p50 latencies, theirs over ours
+	speed bound  // of the ratio of writes per second
+}
+
+// written is what fio saw.
+type result struct {
+	iops float64
+	p50  float64 // us
+	n    float64 // writes
+}
+
+// fio writes through an NBD export.
+func fio(uri string, size int64, long time.Duration, w workload) (result, error) {
+	f := strings.Fields(w.args)
+	args := append([]string{"--name=j", "--ioengine=nbd", "--uri=" + uri, "--rw=" + f[0], "--bs=" + f[1], "--iodepth=" + f[2],
+		fmt.Sprintf("--size=%d", size), "--time_based", fmt.Sprintf("--runtime=%dms", long.Milliseconds()), "--randrepeat=0",
+		"--refill_buffers=0", "--output-format=json"}, f[3:]...)
+	out, err := exec.Command("fio", args...).Output()
+	if err != nil {
+		var x *exec.ExitError
+		if errors.As(err, &x) {
+			out = append(out, x.Stderr...)
+		}
+		return result{}, fmt.Errorf("fio %v: %w: %s", args, err, out)
+	}
+	var r struct {
+		Jobs []struct {
+			Write struct {
+				IOPS  float64
+				Total float64 `json:"total_ios"`
+				Clat  struct {
+					Percentile map[string]float64
+				} `json:"clat_ns"`
+			}
+		}
+	}
+	s := string(out)
+	if err := json.Unmarshal([]byte(s[max(0, strings.Index(s, "{")):]), &r); err != nil || len(r.Jobs) == 0 {
+		return result{}, fmt.Errorf("fio said %q: %w", s, err)
+	}
+	j := r.Jobs[0].Write
+	return result{iops: j.IOPS, p50: j.Clat.Percentile["50.000000"] / 1000, n: j.Total}, nil
+}
+
+// shortDir is a directory whose path leaves room in a socket's address.
+func shortDir() (string, error) { return os.MkdirTemp("", "tmb") }
