@@ -108,9 +108,12 @@ func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
 		if t.once {
 			return nil
 		}
-		if err = t.watch(ctx, m); ctx.Err() != nil {
+		if err = t.watch(ctx, c, job, m); ctx.Err() != nil {
 			fmt.Fprintln(a.out, "the mirror goes on in QEMU")
 			return nil
+		}
+		if err == nil {
+			err = m.WaitSynced(ctx)
 		}
 	}
 }
@@ -164,21 +167,31 @@ func (t tap) mirror(ctx context.Context, q *qmp.Client, job, address string) (m 
 	return m, true, err
 }
 
-// watch waits for trouble: *qmp.JobStopped when the mirror stopped.
-func (t tap) watch(ctx context.Context, m *qmp.Mirror) error {
+// watch waits for trouble: *qmp.JobStopped when the mirror stopped, and nil when
+// capture does not know that the copy is complete. It forgets that when it was
+// restarted or lost its client; QEMU may have come back without its mirror
+// noticing, and has sent again what was in flight.
+func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *qmp.Mirror) error {
 	for {
-		e, err := m.Next(ctx)
-		if err != nil {
+		nctx, cancel := context.WithTimeout(ctx, time.Second)
+		e, err := m.Next(nctx)
+		late := nctx.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err != nil && late:
+			g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+			if err == nil && g.State == "seeding" {
+				return nil
+			}
+		case err != nil:
 			return err
-		}
-		switch e.Name {
-		case qmp.EventError:
+		case e.Name == qmp.EventError:
 			if st, err := m.Status(ctx); err != nil {
 				return err
 			} else if st.Stopped() {
 				return &qmp.JobStopped{Job: m.Job(), Operation: e.Operation, IOStatus: st.IOStatus}
 			}
-		case qmp.EventCompleted, qmp.EventCancelled:
+		case e.Name == qmp.EventCompleted, e.Name == qmp.EventCancelled:
 			return &qmp.JobEnded{Job: m.Job(), Event: e.Name, Reason: e.Error}
 		}
 	}
