@@ -42,6 +42,7 @@ type DB struct {
 	cfg    Options
 	direct bool
 	bulkNo atomic.Uint64
+	chunks *sync.Pool
 
 	mu      sync.Mutex
 	nextNum uint32
@@ -78,7 +79,7 @@ func Open(dir string, cfg Options) (*DB, error) {
 	if err := cfg.FS.MkdirAll(dir, 0o700); err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: dir, Cause: err}
 	}
-	d := &DB{dir: dir, cfg: cfg, groups: map[cdp.GroupID]GroupInfo{}, direct: cfg.FS == vfs.Default && probeDirect(dir)}
+	d := &DB{dir: dir, cfg: cfg, chunks: newChunks(), groups: map[cdp.GroupID]GroupInfo{}, direct: cfg.FS == vfs.Default && probeDirect(dir)}
 	cache := pebble.NewCache(cfg.CacheBytes)
 	defer cache.Unref()
 	d.opts = &pebble.Options{
@@ -91,7 +92,7 @@ func Open(dir string, cfg Options) (*DB, error) {
 		L0StopWritesThreshold:       1000, // the index is the only thing that overlaps; it is small
 		LBaseMaxBytes:               256 << 20,
 		BytesPerSync:                1 << 20,
-		WALBytesPerSync:             0,
+		WALBytesPerSync:             512 << 10,
 		MaxOpenFiles:                1000,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      quiet{cfg.Trouble},

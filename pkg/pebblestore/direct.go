@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -41,22 +42,28 @@ type directFile struct {
 	vfs.File // nil: whatever else is called is a defect and panics
 	f        *os.File
 	path     string
-	buf      []byte // the chunk being filled
-	off      int64  // where it goes
+	buf      []byte     // the chunk being filled
+	off      int64      // where it goes
+	chunks   *sync.Pool // where the chunks come from and go to
 	free     chan []byte
 	full     chan []byte
 	written  chan error // closed by the writer, with its error before
 }
 
-func createDirect(path string) (vfs.File, error) {
+// newChunks is a pool of *[]byte for createDirect.
+func newChunks() *sync.Pool {
+	return &sync.Pool{New: func() any { b := aligned(directChunk); return &b }}
+}
+
+func createDirect(path string, chunks *sync.Pool) (vfs.File, error) {
 	os.Remove(path)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL|unix.O_DIRECT, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	d := &directFile{f: f, path: path, free: make(chan []byte, 2), full: make(chan []byte, 2), written: make(chan error, 1)}
-	d.free <- aligned(directChunk)[:0]
-	d.buf = aligned(directChunk)[:0]
+	d := &directFile{f: f, path: path, chunks: chunks, free: make(chan []byte, 2), full: make(chan []byte, 2), written: make(chan error, 1)}
+	d.free <- (*chunks.Get().(*[]byte))[:0]
+	d.buf = (*chunks.Get().(*[]byte))[:0]
 	go d.write(d.full)
 	return d, nil
 }
@@ -105,6 +112,11 @@ func (d *directFile) finish() error {
 		}
 		d.off += int64(n)
 	}
+	for _, b := range [][]byte{d.buf, <-d.free} {
+		b = b[:cap(b)]
+		d.chunks.Put(&b)
+	}
+	d.buf = nil
 	return err
 }
 

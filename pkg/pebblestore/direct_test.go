@@ -20,10 +20,11 @@ func TestADirectFileHoldsWhatWasWritten(t *testing.T) {
 		t.Logf("%s cannot be written past the page cache: only the fallback is in use here", dir)
 		return
 	}
+	chunks := newChunks()
 	for i := range 40 {
 		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
 		path := filepath.Join(dir, "f")
-		f, err := createDirect(path)
+		f, err := createDirect(path, chunks)
 		if err != nil {
 			t.Fatal(err)
 		}

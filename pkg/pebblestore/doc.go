@@ -11,9 +11,9 @@
 //	u32 group  'i' u16 disk u48 block ^u64 seq    index: u64 frame, u32 offset, u8 mask, u8 zero
 //	u32 group  'j' u16 disk u48 region ^u64 seq   index of whole-region zeros: empty
 //	u32 group  'k'                       u64: every frame up to here is in the index
-//	u32 group  'o' u16 disk u48 block    the block has a floor: 1, or 0 for one of zeros
-//	u32 group  'p' u64 frame             recovery point: JSON
-//	u32 group  'q' u16 disk u48 block    content of a floor that is not zeros
+//	u32 group  'n' u64 frame             recovery point: JSON
+//	u32 group  'o' u16 disk u48 block    the block has a floor: empty
+//	u32 group  'q' u16 disk u48 block    its content; a floor of zeros has none
 //	u32 group  'r' u16 disk u48 region   zero floor of a region: empty
 //	u32 group  's'                       state: JSON
 //	u32 0      'g' name                  a group: JSON

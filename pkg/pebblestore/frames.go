@@ -44,7 +44,13 @@ func (g *Group) rows(f frame.Frame, fn func(k, v1, v2 []byte) error) error {
 	return nil
 }
 
-type pendingBatch struct{ b *pebble.Batch }
+// pendingBatch goes through the log. Begin hands it to the log, Commit waits for
+// the disk: so the log's syncs overlap with what comes next. A table that was
+// begun before it must be in the database first, or a crash could leave a gap.
+type pendingBatch struct {
+	g *Group
+	b *pebble.Batch
+}
 
 func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, error) {
 	b := g.d.db.NewBatchWithSize(size + size/64 + 1024)
@@ -59,11 +65,16 @@ func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, err
 			return nil, failed("store frames", err)
 		}
 	}
-	return pendingBatch{b}, nil
+	return pendingBatch{g, b}, nil
+}
+
+func (p pendingBatch) Begin() error {
+	p.g.tables.Wait()
+	return failed("store frames", p.g.d.db.ApplyNoSyncWait(p.b, pebble.Sync))
 }
 
 func (p pendingBatch) Commit() error {
-	err := p.b.Commit(pebble.Sync)
+	err := p.b.SyncWait()
 	if e := p.b.Close(); err == nil {
 		err = e
 	}
@@ -72,8 +83,10 @@ func (p pendingBatch) Commit() error {
 
 func (p pendingBatch) Abort() { p.b.Close() }
 
+// pendingTable is a table that is written by Prepare and linked in by Commit.
 type pendingTable struct {
 	d    *DB
+	g    *Group // whose batches wait for it; nil for none
 	w    *sstable.Writer
 	path string
 }
@@ -84,7 +97,7 @@ func (d *DB) newTable() (*pendingTable, error) {
 	var f vfs.File
 	var err error
 	if d.direct {
-		f, err = createDirect(path)
+		f, err = createDirect(path, d.chunks)
 	} else {
 		f, err = d.cfg.FS.Create(path, vfs.WriteCategoryUnspecified)
 	}
@@ -92,7 +105,7 @@ func (d *DB) newTable() (*pendingTable, error) {
 		return nil, err
 	}
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), d.opts.MakeWriterOptions(6, d.db.TableFormat()))
-	return &pendingTable{d, w, path}, nil
+	return &pendingTable{d: d, w: w, path: path}, nil
 }
 
 func (g *Group) prepareTable(frames []frame.Frame) (vault.Pending, error) {
@@ -113,10 +126,19 @@ func (g *Group) prepareTable(frames []frame.Frame) (vault.Pending, error) {
 			return nil, failed("store frames", err)
 		}
 	}
+	p.g = g
 	return p, nil
 }
 
+func (p *pendingTable) Begin() error {
+	p.g.tables.Add(1)
+	return nil
+}
+
 func (p *pendingTable) Commit() error {
+	if p.g != nil {
+		defer p.g.tables.Done()
+	}
 	if err := p.w.Close(); err != nil {
 		p.d.cfg.FS.Remove(p.path)
 		return failed("store table", err)
@@ -162,4 +184,54 @@ func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
 		return failed("store index", err)
 	}
 	return p.Commit()
+}
+
+// AddFloors saves floors: many as a table, few through the log, whose next sync
+// makes them durable.
+func (g *Group) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
+	const op = "store floors"
+	if len(floors)*cdp.BlockSize < g.d.cfg.BulkBytes {
+		b := g.d.db.NewBatch()
+		defer b.Close()
+		if err := g.eachFloor(floors, zeros, func(k, v []byte) error { return b.Set(k, v, nil) }); err != nil {
+			return failed(op, err)
+		}
+		return failed(op, b.Commit(pebble.NoSync))
+	}
+	p, err := g.d.newTable()
+	if err != nil {
+		return failed(op, err)
+	}
+	if err := g.eachFloor(floors, zeros, p.w.Set); err != nil {
+		p.Abort()
+		return failed(op, err)
+	}
+	return p.Commit()
+}
+
+// eachFloor calls fn for the rows of floors in the order of their keys.
+func (g *Group) eachFloor(floors []vault.Floor, zeros []vault.ZeroFloor, fn func(k, v []byte) error) error {
+	var k []byte
+	for _, f := range floors {
+		k = g.placeKey(k, kindFloor, f.Disk, uint64(f.Block))
+		if err := fn(k, nil); err != nil {
+			return err
+		}
+	}
+	for _, f := range floors {
+		if f.Content == nil {
+			continue
+		}
+		k = g.placeKey(k, kindContent, f.Disk, uint64(f.Block))
+		if err := fn(k, f.Content); err != nil {
+			return err
+		}
+	}
+	for _, z := range zeros {
+		k = g.placeKey(k, kindZero, z.Disk, uint64(z.Region))
+		if err := fn(k, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"encoding/json"
 	"errors"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -15,6 +16,8 @@ import (
 type Group struct {
 	d   *DB
 	num uint32
+	// tables counts the tables of frames that were begun and are not linked in.
+	tables sync.WaitGroup
 }
 
 var _ vault.Store = (*Group)(nil)

@@ -12,7 +12,7 @@ import (
 type reader struct {
 	g              *Group
 	index, whole   *pebble.Iterator
-	floor          *pebble.Iterator
+	floor, content *pebble.Iterator
 	wholes, floors bool
 	k              []byte
 }
@@ -35,9 +35,12 @@ func (g *Group) Reader() (vault.Reader, error) {
 		r.Close()
 		return nil, failed(op, err)
 	}
+	if r.content, err = g.iter(g.key(nil, kindContent), g.key(nil, kindZero)); err != nil {
+		r.Close()
+		return nil, failed(op, err)
+	}
 	r.wholes = r.whole.First()
-	// Points stand between floors and zero floors; they are stepped over.
-	r.floors = r.floor.SeekGE(g.key(nil, kindContent)) || r.floor.First() && r.floor.Key()[4] == kindFloor
+	r.floors = r.floor.First()
 	if err := r.errors(); err != nil {
 		r.Close()
 		return nil, failed(op, err)
@@ -46,7 +49,7 @@ func (g *Group) Reader() (vault.Reader, error) {
 }
 
 func (r *reader) errors() error {
-	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor} {
+	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content} {
 		if err := it.Error(); err != nil {
 			return err
 		}
@@ -58,7 +61,7 @@ func (r *reader) Any() (wholes, floors bool) { return r.wholes, r.floors }
 
 func (r *reader) Close() error {
 	var first error
-	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor} {
+	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content} {
 		if it != nil {
 			if err := it.Close(); first == nil {
 				first = err
@@ -99,24 +102,14 @@ func (r *reader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(cdp
 	return failed("look up index", r.whole.Error())
 }
 
-func (r *reader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) (bool, error) {
-	r.k = r.g.placeKey(r.k, kindFloor, disk, uint64(b))
-	if !r.floor.SeekGE(r.k) || string(r.floor.Key()) != string(r.k) {
-		return false, failed("look up floor", r.floor.Error())
-	}
-	if v := r.floor.Value(); len(v) == 1 && v[0] == 0 {
-		clear(p)
-		return true, nil
-	}
+func (r *reader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
 	r.k = r.g.placeKey(r.k, kindContent, disk, uint64(b))
-	if !r.floor.SeekGE(r.k) || string(r.floor.Key()) != string(r.k) {
-		if err := r.floor.Error(); err != nil {
-			return false, failed("look up floor", err)
-		}
-		return false, cdp.Errorf(cdp.Corrupt, "look up floor", "", "block %d of disk %d has a floor without content", b, disk)
+	if r.content.SeekGE(r.k) && string(r.content.Key()) == string(r.k) {
+		copy(p, r.content.Value())
+		return nil
 	}
-	copy(p, r.floor.Value())
-	return true, nil
+	clear(p)
+	return failed("look up floor", r.content.Error())
 }
 
 func (r *reader) Floors(disk cdp.DiskID, b cdp.Block, has []bool) error {

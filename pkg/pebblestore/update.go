@@ -37,17 +37,14 @@ func (u *update) json(k []byte, v any) {
 func (u *update) SetState(s vault.State) { u.json(u.g.key(u.k, kindState), s) }
 
 func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
-	zero := allZero(p)
-	if !zero {
-		u.k = u.g.placeKey(u.k, kindContent, disk, uint64(b))
+	u.k = u.g.placeKey(u.k, kindContent, disk, uint64(b))
+	if allZero(p) {
+		u.note(u.b.Delete(u.k, nil))
+	} else {
 		u.note(u.b.Set(u.k, p, nil))
 	}
 	u.k = u.g.placeKey(u.k, kindFloor, disk, uint64(b))
-	kind := [1]byte{1}
-	if zero {
-		kind[0] = 0
-	}
-	u.note(u.b.Set(u.k, kind[:], nil))
+	u.note(u.b.Set(u.k, nil, nil))
 }
 
 func (u *update) del(k []byte) { u.k = k; u.note(u.b.Delete(k, nil)) }

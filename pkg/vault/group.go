@@ -68,7 +68,7 @@ type Group struct {
 	// leaving is where a move of horizon that is under way goes: no view may be
 	// opened below it any more. 0 if there is none.
 	leaving cdp.Seq
-	broken   error // set once the store failed; everything is refused then
+	broken  error // set once the store failed; everything is refused then
 
 	// offered is what was admitted, and may not be durable yet; it belongs to
 	// the one goroutine that calls Offer.

@@ -61,6 +61,9 @@ func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
 		return nil, cdp.Errorf(cdp.Conflict, "store frames", "", "the group has been failed over; its journal takes no writes")
 	}
 	p, err := g.store.Prepare(frames)
+	if err == nil {
+		err = p.Begin()
+	}
 	if err != nil {
 		return nil, g.breakOn(cdp.Wrap(err, "store frames", ""))
 	}
@@ -71,18 +74,11 @@ func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
 	return b, nil
 }
 
-// Abort gives the batch up.
-func (b *Batch) Abort() { b.pending.Abort() }
-
 // Commit returns once the frames are durable and can be read, with the points
 // that they make.
 func (b *Batch) Commit() ([]cdp.Point, error) {
 	const op = "store frames"
 	g := b.g
-	if err := g.check(op); err != nil {
-		b.pending.Abort()
-		return nil, err
-	}
 	if err := b.pending.Commit(); err != nil {
 		return nil, g.breakOn(cdp.Wrap(err, op, ""))
 	}

@@ -52,23 +52,27 @@ func (g *Group) lowerTo(ctx context.Context, to cdp.Seq) error {
 func (g *Group) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
 	v := &View{g: g, at: to}
 	defer v.Close()
-	buf := g.regions.Get().(*[cdp.RegionSize]byte)
+	buf, region := g.regions.Get().(*[cdp.RegionSize]byte), g.regions.Get().(*[cdp.RegionSize]byte)
 	defer g.regions.Put(buf)
+	defer g.regions.Put(region)
 	w := runWriter{replica: g.replica, buf: buf[:0]}
-	var block [cdp.BlockSize]byte
 	for _, k := range t.keys() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		for i := range cdp.BlocksPerRegion {
-			if !t[k].has(i) {
+		for i := 0; i < cdp.BlocksPerRegion; i++ {
+			first := i
+			for i < cdp.BlocksPerRegion && t[k].has(i) {
+				i++
+			}
+			if i == first {
 				continue
 			}
-			off := int64(k.r)*cdp.RegionSize + int64(i)*cdp.BlockSize
-			if err := v.ReadAt(k.disk, block[:], off); err != nil {
+			p, off := region[:(i-first)*cdp.BlockSize], int64(k.r)*cdp.RegionSize+int64(first)*cdp.BlockSize
+			if err := v.ReadAt(k.disk, p, off); err != nil {
 				return err
 			}
-			if err := w.write(k.disk, block[:], off); err != nil {
+			if err := w.write(k.disk, p, off); err != nil {
 				return err
 			}
 		}

@@ -57,6 +57,11 @@ type Store interface {
 	// Payload fills p from the payload of frame no at off.
 	Payload(no cdp.FrameNo, off uint32, p []byte) error
 
+	// AddFloors saves floors of blocks that have none, sorted by disk and block,
+	// and zero floors of regions. They are durable at the latest with the next
+	// Commit of an Update.
+	AddFloors(floors []Floor, zeros []ZeroFloor) error
+
 	// AddIndex adds entries, sorted by SortIndex and each new, and the fact that
 	// every frame up to upTo is indexed, at once and durably.
 	AddIndex(upTo cdp.FrameNo, entries []IndexEntry) error
@@ -73,11 +78,27 @@ type Store interface {
 	Usage() (int64, error)
 }
 
+// Floor is a block's own floor: its content at horizon.
+type Floor struct {
+	Disk    cdp.DiskID
+	Block   cdp.Block
+	Content []byte // BlockSize bytes; nil for zeros
+}
+
+// ZeroFloor is a region's zero floor.
+type ZeroFloor struct {
+	Disk   cdp.DiskID
+	Region cdp.Region
+}
+
 // Pending is a set of frames on their way into the store.
 type Pending interface {
-	// Commit returns once the frames are durable.
+	// Begin sets the disk to work; it is called once, in order, before Commit. A
+	// set that was begun must be committed, for it may get there by itself.
+	Begin() error
+	// Commit returns once the frames, and all those before them, are durable.
 	Commit() error
-	// Abort gives up frames that were not committed.
+	// Abort gives up frames that were not begun.
 	Abort()
 }
 
@@ -89,9 +110,9 @@ type Reader interface {
 	Entries(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq, fn func(history.Entry) bool) error
 	// Wholes does so for the whole-region zeros of a region.
 	Wholes(disk cdp.DiskID, r cdp.Region, upTo cdp.Seq, fn func(cdp.Seq) bool) error
-	// Floor fills p, of BlockSize bytes, with the block's own floor; false when
-	// it has none.
-	Floor(disk cdp.DiskID, b cdp.Block, p []byte) (bool, error)
+	// Floor fills p, of BlockSize bytes, with the own floor of a block that has
+	// one.
+	Floor(disk cdp.DiskID, b cdp.Block, p []byte) error
 	// Floors sets has[i] for the blocks b+i that have a floor of their own. It
 	// costs little: no content is read.
 	Floors(disk cdp.DiskID, b cdp.Block, has []bool) error
@@ -106,8 +127,8 @@ type Reader interface {
 // Update is a set of changes. Methods only note what is to be done.
 type Update interface {
 	SetState(State)
-	// PutFloor notes a block's own floor; p is copied. All zeros are stored
-	// short.
+	// PutFloor notes a block's own floor in place of the one it may have; p is
+	// copied.
 	PutFloor(disk cdp.DiskID, b cdp.Block, p []byte)
 	DropFloor(disk cdp.DiskID, b cdp.Block)
 	PutZeroFloor(disk cdp.DiskID, r cdp.Region)

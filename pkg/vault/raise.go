@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -175,7 +176,8 @@ func (g *Group) raiseStep(to cdp.Seq, forget bool) error {
 		}
 		defer left()
 		st.Horizon = max(st.Horizon, s.to)
-	} else if u, err = g.saveFloors(s, u); err != nil {
+	} else if err := g.saveFloors(s); err != nil {
+		u.Discard()
 		return err
 	}
 	st.Moving = max(st.Moving, s.to)
@@ -189,48 +191,72 @@ func (g *Group) raiseStep(to cdp.Seq, forget bool) error {
 	return g.setState(g.store.Begin(), st)
 }
 
-// saveFloors makes the floors durable that the step needs, all but those that
-// are left in the returned update.
-func (g *Group) saveFloors(s step, u Update) (Update, error) {
+// floorSet collects floors until they are saved.
+type floorSet struct {
+	g      *Group
+	floors []Floor
+	zeros  []ZeroFloor
+	bytes  int
+}
+
+func (f *floorSet) add(disk cdp.DiskID, b cdp.Block, p []byte) {
+	fl := Floor{Disk: disk, Block: b}
+	if !isZero(p) {
+		fl.Content = bytes.Clone(p)
+		f.bytes += len(p)
+	}
+	f.floors = append(f.floors, fl)
+}
+
+func (f *floorSet) save() error {
+	if len(f.floors)+len(f.zeros) == 0 {
+		return nil
+	}
+	err := f.g.store.AddFloors(f.floors, f.zeros)
+	f.floors, f.zeros, f.bytes = f.floors[:0], f.zeros[:0], 0
+	if err != nil {
+		return f.g.breakOn(err)
+	}
+	f.g.gen.Add(1)
+	return nil
+}
+
+// saveFloors saves the floors that the step needs. They are durable with the
+// next commit, which comes before the replica is written.
+func (g *Group) saveFloors(s step) error {
 	r, err := g.store.Reader()
 	if err != nil {
-		u.Discard()
-		return nil, err
+		return err
 	}
 	defer r.Close()
 	region := g.regions.Get().(*[cdp.RegionSize]byte)
 	defer g.regions.Put(region)
-	buf := region[:]
+	set := &floorSet{g: g}
 	err = s.regions(func(ps []patch) error {
 		var has [cdp.BlocksPerRegion]bool
-		disk, region := ps[0].Disk, ps[0].Region
-		zero, err := g.floorsOf(r, disk, region, &has)
+		zero, err := g.floorsOf(r, ps[0].Disk, ps[0].Region, &has)
 		if err != nil || zero {
 			return err // a zero floor stands for every block that has none
 		}
 		if ps[0].Whole {
-			err = g.saveRegion(u, disk, region, &has, buf)
+			err = g.saveRegion(set, ps[0].Disk, ps[0].Region, &has, region[:])
 		} else {
-			err = g.saveBlocks(u, ps, &has, buf)
+			err = g.saveBlocks(set, ps, &has, region[:])
 		}
-		if err == nil && u.Bytes() > g.cfg.StepBytes {
-			if err = u.Commit(); err == nil {
-				g.gen.Add(1)
-			}
-			u = g.store.Begin()
+		if err == nil && set.bytes > g.cfg.StepBytes {
+			err = set.save()
 		}
 		return err
 	})
 	if err != nil {
-		u.Discard()
-		return nil, err
+		return err
 	}
-	return u, nil
+	return set.save()
 }
 
 // saveRegion saves floors for a region that will be zeroed: blocks that hold
 // something get their own, all others are told by the region's zero floor.
-func (g *Group) saveRegion(u Update, disk cdp.DiskID, region cdp.Region, has *[cdp.BlocksPerRegion]bool, buf []byte) error {
+func (g *Group) saveRegion(set *floorSet, disk cdp.DiskID, region cdp.Region, has *[cdp.BlocksPerRegion]bool, buf []byte) error {
 	off := int64(region) * cdp.RegionSize
 	if !g.replica.IsZero(disk, off, cdp.RegionSize) {
 		if err := g.replica.ReadAt(disk, buf, off); err != nil {
@@ -238,17 +264,17 @@ func (g *Group) saveRegion(u Update, disk cdp.DiskID, region cdp.Region, has *[c
 		}
 		for i := range has {
 			if p := buf[i*cdp.BlockSize : (i+1)*cdp.BlockSize]; !has[i] && !isZero(p) {
-				u.PutFloor(disk, cdp.Block(region)*cdp.BlocksPerRegion+cdp.Block(i), p)
+				set.add(disk, cdp.Block(region)*cdp.BlocksPerRegion+cdp.Block(i), p)
 			}
 		}
 	}
-	u.PutZeroFloor(disk, region)
+	set.zeros = append(set.zeros, ZeroFloor{disk, region})
 	return nil
 }
 
 // saveBlocks saves floors for the blocks of one region, reading neighbours at
 // once.
-func (g *Group) saveBlocks(u Update, ps []patch, has *[cdp.BlocksPerRegion]bool, buf []byte) error {
+func (g *Group) saveBlocks(set *floorSet, ps []patch, has *[cdp.BlocksPerRegion]bool, buf []byte) error {
 	disk := ps[0].Disk
 	for i := 0; i < len(ps); {
 		if history.BeforeApply(has[ps[i].Block%cdp.BlocksPerRegion]) != history.SaveFloor {
@@ -267,7 +293,7 @@ func (g *Group) saveBlocks(u Update, ps []patch, has *[cdp.BlocksPerRegion]bool,
 			return err
 		}
 		for b := first; b <= last; b++ {
-			u.PutFloor(disk, b, p[(b - first).Offset():][:cdp.BlockSize])
+			set.add(disk, b, p[(b - first).Offset():][:cdp.BlockSize])
 			has[b%cdp.BlocksPerRegion] = true
 		}
 	}

@@ -272,7 +272,7 @@ func (r *run) floors(rd cachedReader) error {
 		b := r.b + cdp.Block(i)
 		dst := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]
 		if r.has[i] {
-			if _, err := rd.Floor(r.disk, b, r.scratch[:]); err != nil {
+			if err := rd.Floor(r.disk, b, r.scratch[:]); err != nil {
 				return err
 			}
 			copySectors(dst, r.scratch[:], r.rest[i])

@@ -45,7 +45,7 @@ type group struct {
 const (
 	stateEmpty     = "empty"
 	stateReceiving = "receiving"
-	stateLinkDown  = "link down"
+	stateLinkDown  = "link-down"
 	stateHalted    = "halted"
 	stateSealed    = "sealed"
 	stateFailed    = "failed"

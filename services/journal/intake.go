@@ -79,7 +79,7 @@ func (g *group) takeIn(ctx context.Context) error {
 	from := g.vault.Stored().No + 1
 	messages := make(chan spool.Message, g.cfg.Queue)
 	frames := make(chan arrived, g.cfg.Queue)
-	batches := make(chan batch, 1)
+	batches := make(chan batch, 4)
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
 		defer close(messages)
@@ -171,12 +171,7 @@ func (g *group) write(ctx context.Context, in <-chan arrived, out chan<- batch) 
 		if err != nil {
 			return err
 		}
-		select {
-		case out <- batch{b, fs}:
-		case <-ctx.Done():
-			b.Abort()
-			return nil
-		}
+		out <- batch{b, fs} // what was begun is committed, whatever has ended
 	}
 	return nil
 }
@@ -207,11 +202,10 @@ func (g *group) store(ctx context.Context, in <-chan batch) error {
 	var failed error
 	var sincePurge int64
 	for b := range in {
+		points, err := b.Commit()
 		if failed != nil {
-			b.Abort()
 			continue
 		}
-		points, err := b.Commit()
 		if err != nil {
 			failed = err
 			continue

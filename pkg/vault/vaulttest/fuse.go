@@ -97,6 +97,11 @@ func (s Fused) Prepare(frames []frame.Frame) (vault.Pending, error) {
 	return fusedPending{p, s.Fuse}, err
 }
 
+// AddFloors is the store's, if the power holds.
+func (s Fused) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
+	return s.Fuse.commit(func() error { return s.Store.AddFloors(floors, zeros) })
+}
+
 // AddIndex is the store's, if the power holds.
 func (s Fused) AddIndex(upTo cdp.FrameNo, e []vault.IndexEntry) error {
 	return s.Fuse.commit(func() error { return s.Store.AddIndex(upTo, e) })
@@ -105,14 +110,9 @@ func (s Fused) AddIndex(upTo cdp.FrameNo, e []vault.IndexEntry) error {
 // Begin is the store's.
 func (s Fused) Begin() vault.Update { return fusedUpdate{s.Store.Begin(), s.Fuse} }
 
-func (p fusedPending) Commit() error {
-	done := false
-	err := p.f.commit(func() error { done = true; return p.Pending.Commit() })
-	if !done {
-		p.Pending.Abort()
-	}
-	return err
-}
+func (p fusedPending) Begin() error { return p.f.commit(p.Pending.Begin) }
+
+func (p fusedPending) Commit() error { return p.f.commit(p.Pending.Commit) }
 
 func (u fusedUpdate) Commit() error {
 	done := false

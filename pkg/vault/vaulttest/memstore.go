@@ -78,6 +78,8 @@ func (m *MemStore) Prepare(frames []frame.Frame) (vault.Pending, error) {
 	return p, nil
 }
 
+func (p *memPending) Begin() error { return nil }
+
 func (p *memPending) Commit() error {
 	p.m.mu.Lock()
 	defer p.m.mu.Unlock()
@@ -122,6 +124,20 @@ func (m *MemStore) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 		return cdp.Errorf(cdp.Corrupt, "read payload", "", "frame %d is not stored", no)
 	}
 	copy(p, raw[frame.HeaderSize+int(off):])
+	return nil
+}
+
+func (m *MemStore) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range floors {
+		c := make([]byte, cdp.BlockSize)
+		copy(c, f.Content)
+		m.d.floors[memKey{f.Disk, uint64(f.Block)}] = c
+	}
+	for _, z := range zeros {
+		m.d.zeros[memKey{z.Disk, uint64(z.Region)}] = true
+	}
 	return nil
 }
 
@@ -175,10 +191,9 @@ func (r *memReader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(
 	return nil
 }
 
-func (r *memReader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) (bool, error) {
-	f, ok := r.d.floors[memKey{disk, uint64(b)}]
-	copy(p, f)
-	return ok, nil
+func (r *memReader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
+	copy(p, r.d.floors[memKey{disk, uint64(b)}])
+	return nil
 }
 
 func (r *memReader) Floors(disk cdp.DiskID, b cdp.Block, has []bool) error {
