@@ -52,7 +52,8 @@ func judge(f facts) health {
 		h.State = stUnknown
 		bad("is the service rpo-monitor running at the target? see its log", "the RPO was last measured %s ago", round(f.now.Sub(f.rpo.At)))
 	case f.rpo.Status == rpo.NoData && f.journal != nil && f.journal.Newest != nil:
-		h.State = stNoData // it has just begun, or a failover says why below
+		h.State = stNoData
+		bad("wait a moment, unless a failover is named below", "the RPO is not measured now")
 	case f.rpo.Status == rpo.NoData:
 		h.State = stNoData
 		bad("", "there is no recovery point yet: nothing can be recovered")
@@ -117,6 +118,7 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 	c := f.capture
 	switch {
 	case f.captureErr != nil:
+		h.worse(stUnknown)
 		do := "if the site is lost: tidemark failover " + f.job.Name + " --mode production"
 		if cdp.Is(f.captureErr, cdp.Transient) {
 			bad(do, "site %s does not answer: is it, or the link to it, down?", src)

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/rpo"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/rpomonitor"
+	"tidemark.dev/services/scheduler"
+)
+
+// TestProtectedOnlyWhenAllSaySo: whatever is known or not, a job is called
+// protected only if it runs, was measured a moment ago and met its objective,
+// and both sites answer that all is as it should be. What is not protected has
+// a problem that says why.
+func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
+	now := time.Unix(9000, 0)
+	good := 0
+	rapid.Check(t, func(t *rapid.T) {
+		// Mostly good, so that single faults are met.
+		odd := func(name string) bool { return rapid.IntRange(0, 14).Draw(t, name) == 0 }
+		pick := func(name, usual string, others ...string) string {
+			if odd(name) {
+				return rapid.SampledFrom(others).Draw(t, name+" is")
+			}
+			return usual
+		}
+		f := facts{job: spec.ReplicationJob{Name: "web", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod"}}, now: now}
+		if !odd("no run state") {
+			f.run = &scheduler.RunState{Desired: scheduler.Desired(pick("run", "running", "stopped", ""))}
+		}
+		if !odd("no rpo") {
+			f.rpo = &rpomonitor.Record{State: rpo.State{Status: rpo.Status(pick("rpo", "met", "no-data", "breached", "failed", "")), At: now}}
+			if odd("old rpo") {
+				f.rpo.At = now.Add(-time.Minute)
+			}
+		}
+		if odd("journal silent") {
+			f.journalErr = errors.New("silent")
+		} else if !odd("no journal") {
+			f.journal = &api.GroupStatus{State: pick("journal", "receiving", "link-down", "halted", "sealed", "failed", "full"), Consistent: !odd("inconsistent"), Frame: 5,
+				Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}}
+		}
+		if odd("capture silent") {
+			f.captureErr = cdp.Errorf(cdp.Transient, "ask", "", "silent")
+		} else if !odd("no capture") {
+			f.capture = &api.CaptureGroup{State: pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped")}
+		}
+		if odd("failover") {
+			s, _ := plan.Begin(plan.Request{Job: "web", Run: "r", Mode: "production", To: "files"}, now)
+			f.failover = &s
+		}
+		fine := f.run != nil && f.run.Running() && f.rpo != nil && f.rpo.Status == rpo.Met && f.rpo.At.Equal(now) &&
+			f.journal != nil && f.journal.State == "receiving" && f.journal.Consistent &&
+			f.capture != nil && f.capture.State == "replicating" && f.failover == nil
+		h := judge(f)
+		if (h.State == stProtected) != fine {
+			t.Fatalf("%q, but fine is %v: %+v", h.State, fine, h.Problems)
+		}
+		if fine != (len(h.Problems) == 0) && h.State != stFailedOver {
+			t.Fatalf("%q with problems %+v", h.State, h.Problems)
+		}
+		if f.rpo == nil && h.RPO != "no data" {
+			t.Fatal("an RPO from nowhere:", h.RPO)
+		}
+		if fine {
+			good++
+		}
+	})
+	if good == 0 {
+		t.Fatal("nothing was ever fine")
+	}
+}
