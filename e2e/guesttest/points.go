@@ -36,7 +36,7 @@ func (s Standing) Arrived() bool {
 func (s Standing) HasPoints(n int) bool { return s.Journal != nil && s.Journal.Points >= n }
 
 // Choose takes the n points worth trying: the newest, the tagged one, the oldest,
-// and between them those that are evenly apart. Newest first.
+// and between them those whose writes are evenly apart. Newest first.
 func Choose(ps []cdp.Point, tag string, n int) ([]cdp.Point, error) {
 	tagged := slices.IndexFunc(ps, func(p cdp.Point) bool { return slices.Contains(p.Tags, tag) })
 	if tagged < 0 || len(ps) < n {
@@ -44,17 +44,18 @@ func Choose(ps []cdp.Point, tag string, n int) ([]cdp.Point, error) {
 	}
 	var chosen []int
 	take := func(i int) {
-		if len(chosen) < n && !slices.Contains(chosen, i) {
+		if i < len(ps) && len(chosen) < n && !slices.Contains(chosen, i) {
 			chosen = append(chosen, i)
 		}
 	}
 	take(len(ps) - 1)
 	take(tagged)
-	take(0)
-	for k := 1; k < n; k++ {
-		take(k * (len(ps) - 1) / n)
+	first, last := ps[0].Seq, ps[len(ps)-1].Seq
+	for k := 1; k < n-2; k++ {
+		want := first + (last-first)*cdp.Seq(k)/cdp.Seq(n-2)
+		take(slices.IndexFunc(ps, func(p cdp.Point) bool { return p.Seq >= want }))
 	}
-	for i := range ps { // few points: whatever is left
+	for i := range ps { // the oldest, and with few points whatever is left
 		take(i)
 	}
 	var out []cdp.Point
