@@ -45,6 +45,9 @@ type Group struct {
 
 	// move admits one of Raise, Lower, Retain at a time.
 	move sync.Mutex
+	// patches and arena are the memory of the steps of one Raise.
+	patches []patch
+	arena   []byte
 	// drop: held for reading by every read of a view, and for writing while
 	// floors or index entries are dropped.
 	drop sync.RWMutex

@@ -47,6 +47,7 @@ func (g *Group) raise(ctx context.Context, to cdp.Seq, forget bool) error {
 }
 
 func (g *Group) raiseTo(ctx context.Context, to cdp.Seq, forget bool) error {
+	defer func() { g.patches, g.arena = nil, nil }()
 	for g.State().Base < to {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -90,8 +91,9 @@ type step struct {
 }
 
 // collect reads the writes after base, up to seq to, as far as a step goes.
-func (g *Group) collect(base, to cdp.Seq) (step, error) {
-	s := step{to: base}
+func (g *Group) collect(base, to cdp.Seq) (s step, err error) {
+	s = step{to: base, patches: g.patches[:0], arena: g.arena[:0]}
+	defer func() { g.patches, g.arena = s.patches, s.arena }()
 	from, err := g.frameOf(base + 1)
 	if err != nil {
 		return s, err

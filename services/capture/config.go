@@ -23,6 +23,9 @@ type Config struct {
 	// InFlight is how many frames may be unanswered before a frame that is not
 	// full waits for more writes. Default 4.
 	InFlight int
+	// Gap is the least time between two frames that are not full: half of it for
+	// frames of a few writes. Default 1 ms.
+	Gap time.Duration
 	// AckTimeout is how long the stream may take to answer. Default 5 s.
 	AckTimeout time.Duration
 	// RetryMin and RetryMax bound the pause after a failure. 50 ms, 2 s.
@@ -40,6 +43,14 @@ type Config struct {
 	DrainTimeout time.Duration
 }
 
+// gap is how long after the last frame one of n writes may be closed.
+func (c Config) gap(n int) time.Duration {
+	if n < 8 {
+		return c.Gap / 2
+	}
+	return c.Gap
+}
+
 func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
@@ -52,6 +63,7 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.WindowDir, "/dev/shm/tidemark")
 	orDefault(&c.Slots, 32)
 	orDefault(&c.InFlight, 4)
+	orDefault(&c.Gap, time.Millisecond)
 	orDefault(&c.AckTimeout, 5*time.Second)
 	orDefault(&c.RetryMin, 50*time.Millisecond)
 	orDefault(&c.RetryMax, 2*time.Second)

@@ -49,6 +49,7 @@ type Group struct {
 	seq        cdp.Seq
 	overflowed time.Time // when overflow began
 	idle       bool      // the sender waits for wake
+	parted     time.Time // when a frame that was not full was last closed
 	copy       copying
 	total      int64 // of the seed or resync under way, in bytes
 	virgin     bool  // there was no map: a first start, perhaps

@@ -58,8 +58,12 @@ func (g *Group) send(ctx context.Context) error {
 	tick := g.deps.Clock.After(g.cfg.ProgressEvery)
 	asked := g.deps.Clock.Now() // the last answer, or the first question behind it
 	for ctx.Err() == nil {
-		f, ok, waiting := g.nextFrame()
+		f, ok, waiting, later := g.nextFrame()
 		var err error
+		var due <-chan time.Time
+		if later > 0 {
+			due = g.deps.Clock.After(later)
+		}
 		if ok {
 			if !waiting {
 				asked = g.deps.Clock.Now()
@@ -74,6 +78,7 @@ func (g *Group) send(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 			case <-g.wake:
+			case <-due:
 			case r := <-g.stream.Results():
 				asked = g.deps.Clock.Now()
 				err = g.result(r)
@@ -133,26 +138,39 @@ func (g *Group) goBack(ctx context.Context, why error, pause time.Duration) {
 }
 
 // nextFrame closes and seals what there is to send. ok is false when there is
-// nothing; then the sender is marked idle. waiting: answers are outstanding.
-func (g *Group) nextFrame() (f frame.Frame, ok, waiting bool) {
+// nothing; then the sender is marked idle, unless there will be something later.
+// waiting: answers are outstanding.
+func (g *Group) nextFrame() (f frame.Frame, ok, waiting bool, later time.Duration) {
 	g.mu.Lock()
-	if open, n, full := g.win.Open(); open && n > 0 && g.state.accepts() &&
-		(full || g.sent == g.win.Closed() && int(g.sent-g.acked) < g.cfg.InFlight) {
-		g.win.End(g.flags(), g.now())
+	if open, n, full := g.win.Open(); open && n > 0 && g.state.accepts() {
+		switch {
+		case full:
+			g.win.End(g.flags(), g.now())
+		case g.sent == g.win.Closed() && int(g.sent-g.acked) < g.cfg.InFlight:
+			// A frame costs much more than a write, and its cost is taken from
+			// the guest's own processors: so a stream of writes goes out a few
+			// hundred microseconds' worth at a time, a lone write at once.
+			now := g.deps.Clock.Now()
+			if later = g.parted.Add(g.cfg.gap(n)).Sub(now); later <= 0 {
+				g.parted, later = now, 0
+				g.win.End(g.flags(), now.UnixNano())
+			}
+		}
 	}
 	waiting = g.sent > g.acked
 	ord := g.sent + 1
 	if ord > g.win.Closed() {
-		g.idle = !waiting || int(g.sent-g.acked) < g.cfg.InFlight
+		g.idle = later == 0 && (!waiting || int(g.sent-g.acked) < g.cfg.InFlight)
 		g.mu.Unlock()
-		return f, false, waiting
+		return f, false, waiting, later
 	}
+	later = 0
 	sealed, no := g.sealed >= ord, g.number(ord)
 	g.mu.Unlock()
 
 	if sealed {
 		f, _ = g.win.Frame(ord)
-		return f, true, waiting
+		return f, true, waiting, 0
 	}
 	h := frame.Header{Epoch: g.epoch, No: no, First: g.tail.Last + 1, Prev: g.tail.Hash}
 	if g.extent {
@@ -163,7 +181,7 @@ func (g *Group) nextFrame() (f frame.Frame, ok, waiting bool) {
 	g.mu.Lock()
 	g.sealed = ord
 	g.mu.Unlock()
-	return f, true, waiting
+	return f, true, waiting, 0
 }
 
 // result takes the stream's answer.

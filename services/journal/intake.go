@@ -241,7 +241,11 @@ func (g *group) tell() error {
 	if s.No == 0 {
 		return nil
 	}
-	return g.source.PublishDurable(spool.Durable{No: s.No, Epoch: s.Epoch})
+	err := g.source.PublishDurable(spool.Durable{No: s.No, Epoch: s.Epoch})
+	if cdp.Is(err, cdp.Transient) {
+		return nil // the link is away; repeat says it again
+	}
+	return err
 }
 
 // repeat tells it again, for it may have been lost.
