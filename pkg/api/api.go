@@ -13,7 +13,7 @@ import (
 // idempotent: asked again with the same input it gives the same result.
 const (
 	JournalStatus    = "status"     // GroupRequest (empty group: all) -> StatusReply
-	JournalPoints    = "points"     // GroupRequest -> PointsReply
+	JournalPoints    = "points"     // PointsRequest -> PointsReply
 	JournalResolve   = "resolve"    // ResolveRequest -> Resolved
 	JournalCursor    = "cursor"     // GroupRequest -> Cursor
 	JournalOpen      = "open"       // OpenRequest -> Export
@@ -76,10 +76,23 @@ type StatusReply struct {
 	Groups []GroupStatus `json:"groups"`
 }
 
+// PointsPage is how many points one answer holds at most.
+const PointsPage = 2000
+
+// PointsRequest asks for the points behind frame After, oldest first; or, with
+// Last, for the newest so many, at most PointsPage.
+type PointsRequest struct {
+	Group cdp.GroupID `json:"group"`
+	After cdp.FrameNo `json:"after,omitempty"`
+	Last  int         `json:"last,omitempty"`
+}
+
 // PointsReply answers JournalPoints, oldest point first.
 type PointsReply struct {
 	Bounds cdp.Bounds  `json:"bounds"`
 	Points []cdp.Point `json:"points"`
+	// More is set when there are points behind the last one: ask again.
+	More bool `json:"more,omitempty"`
 }
 
 // ResolveRequest asks for what a person meant: exactly one of Point (p123,

@@ -84,7 +84,7 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 		var data []byte
 		if data, err = json.Marshal(out); err == nil {
 			if int64(len(data)) <= c.nc.MaxPayload() {
-				c.sent(r.Respond(data), template)
+				c.sent(c.nc.Publish(r.Reply(), data), template)
 				return
 			}
 			err = cdp.Errorf(cdp.Full, "answer", template, "the answer of %d bytes is longer than a message can be", len(data))
@@ -99,7 +99,13 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 		}
 	}
 	data, _ := json.Marshal(re) // a struct of strings
-	c.sent(r.Error(string(re.Kind), oneLine(err.Error()), data), template)
+	// Not through r: micro looks at it when its handler returns, which is long
+	// before this goroutine is done.
+	m := nats.NewMsg(r.Reply())
+	m.Header.Set(micro.ErrorHeader, oneLine(err.Error()))
+	m.Header.Set(micro.ErrorCodeHeader, string(re.Kind))
+	m.Data = data
+	c.sent(c.nc.PublishMsg(m), template)
 }
 
 func (c *Conn) sent(err error, template string) {

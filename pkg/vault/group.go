@@ -48,6 +48,8 @@ type Group struct {
 	// patches and arena are the memory of the steps of one Raise.
 	patches []patch
 	arena   []byte
+	// edit admits one change of points at a time.
+	edit sync.Mutex
 	// drop: held for reading by every read of a view, and for writing while
 	// floors or index entries are dropped.
 	drop sync.RWMutex
@@ -66,7 +68,8 @@ type Group struct {
 	stored   admit.State // what is durable
 	oldest   cdp.FrameNo // 0 for an empty journal
 	active   *tail
-	flushing *tail // being written to the store, nil if none is
+	flushing *tail       // being written to the store, nil if none is
+	points   []cdp.Point // by frame; the store has them, too
 	views    map[*View]struct{}
 	// leaving is where a move of horizon that is under way goes: no view may be
 	// opened below it any more. 0 if there is none.
@@ -97,6 +100,9 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	g.runs.New = func() any { return &run{} }
 	g.regions.New = func() any { return new([cdp.RegionSize]byte) }
 	g.indexRoom = sync.NewCond(&g.mu)
+	if err := store.Points(func(p cdp.Point) error { g.points = append(g.points, p); return nil }); err != nil {
+		return nil, cdp.Wrap(err, op, "")
+	}
 	if l.Newest != nil {
 		g.stored = admit.State{}.After(*l.Newest)
 		if err := g.reload(l.Indexed); err != nil {
@@ -120,8 +126,8 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 // being stored, back from the frames behind indexed.
 func (g *Group) reload(indexed cdp.FrameNo) error {
 	known := map[cdp.FrameNo]bool{}
-	if err := g.store.Points(func(p cdp.Point) error { known[p.Frame] = true; return nil }); err != nil {
-		return err
+	for _, p := range g.points {
+		known[p.Frame] = true
 	}
 	u := g.store.Begin()
 	missing := false
@@ -129,6 +135,7 @@ func (g *Group) reload(indexed cdp.FrameNo) error {
 		g.active.addFrame(t)
 		if p, ok := pointOf(t.Header); ok && !known[t.No] && p.Seq >= g.state.Horizon {
 			u.PutPoint(p)
+			g.notePoint(p)
 			missing = true
 		}
 		return nil

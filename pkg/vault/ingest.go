@@ -106,6 +106,9 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 	for len(g.active.list) >= 2*g.cfg.TailEntries && g.flushing != nil && g.broken == nil {
 		g.indexRoom.Wait()
 	}
+	for _, p := range points {
+		g.notePoint(p)
+	}
 	for _, t := range b.tables {
 		g.active.addFrame(t)
 		g.stored = g.stored.After(t.Header)

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -8,34 +9,43 @@ import (
 )
 
 // Points are the recovery points that can be used now, oldest first.
-func (g *Group) Points() ([]cdp.Point, error) {
-	b := g.Bounds()
-	var out []cdp.Point
-	err := g.store.Points(func(p cdp.Point) error {
-		if b.Has(p.Seq) {
-			out = append(out, p)
-		}
-		return nil
-	})
-	return out, cdp.Wrap(err, "list points", "")
+func (g *Group) Points() []cdp.Point {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	b := g.boundsLocked()
+	return slices.DeleteFunc(slices.Clone(g.points), func(p cdp.Point) bool { return !b.Has(p.Seq) })
+}
+
+// notePoint sets a point in memory, in place of the one it may have been.
+func (g *Group) notePoint(p cdp.Point) {
+	i, had := g.findPoint(p.Frame)
+	if had {
+		g.points[i] = p
+	} else {
+		g.points = slices.Insert(g.points, i, p)
+	}
+}
+
+func (g *Group) findPoint(no cdp.FrameNo) (int, bool) {
+	return slices.BinarySearchFunc(g.points, no, func(p cdp.Point, no cdp.FrameNo) int { return cmp.Compare(p.Frame, no) })
 }
 
 // Point is the point of a frame number.
 func (g *Group) Point(no cdp.FrameNo) (cdp.Point, error) {
-	ps, err := g.Points()
-	if err != nil {
-		return cdp.Point{}, err
-	}
-	i := slices.IndexFunc(ps, func(p cdp.Point) bool { return p.Frame == no })
-	if i < 0 {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	i, ok := g.findPoint(no)
+	if !ok || !g.boundsLocked().Has(g.points[i].Seq) {
 		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "find point", cdp.Point{Frame: no}.ID(), "there is no such recovery point").
 			WithHint("list the points that can be recovered with: tidemark point list JOB")
 	}
-	return ps[i], nil
+	return g.points[i], nil
 }
 
 // EditPoint changes a point durably.
 func (g *Group) EditPoint(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, error) {
+	g.edit.Lock()
+	defer g.edit.Unlock()
 	p, err := g.Point(no)
 	if err != nil {
 		return p, err
@@ -43,24 +53,38 @@ func (g *Group) EditPoint(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, err
 	edit(&p)
 	u := g.store.Begin()
 	u.PutPoint(p)
-	return p, cdp.Wrap(u.Commit(), "change point", p.ID())
+	if err := u.Commit(); err != nil {
+		return p, g.breakOn(cdp.Wrap(err, "change point", p.ID()))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.notePoint(p)
+	return p, nil
 }
 
 // DeletePoint takes a point off the list; the history around it stays.
 func (g *Group) DeletePoint(ctx context.Context, no cdp.FrameNo) error {
+	g.edit.Lock()
+	defer g.edit.Unlock()
 	p, err := g.Point(no)
 	if err != nil {
 		return err
 	}
 	// A frame that is not indexed yet would bring its point back after a crash.
-	g.move.Lock()
-	defer g.move.Unlock()
 	if err := g.flushTail(); err != nil {
 		return err
 	}
 	u := g.store.Begin()
 	u.DropPoint(no)
-	return cdp.Wrap(u.Commit(), "delete point", p.ID())
+	if err := u.Commit(); err != nil {
+		return g.breakOn(cdp.Wrap(err, "delete point", p.ID()))
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i, ok := g.findPoint(no); ok {
+		g.points = slices.Delete(g.points, i, i+1)
+	}
+	return nil
 }
 
 // Halt stops or resumes the intake of frames, durably: a failover in production

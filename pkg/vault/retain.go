@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"slices"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
@@ -90,15 +91,15 @@ func (g *Group) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) 
 		}
 	}
 	u.DropFrames(keep)
-	if err := g.store.Points(func(p cdp.Point) error {
-		if p.Seq < upTo {
-			u.DropPoint(p.Frame)
-		}
-		return nil
-	}); err != nil {
-		u.Discard()
-		return false, err
+	g.edit.Lock()
+	defer g.edit.Unlock()
+	gone := 0 // points, which are in the order of their seqs
+	g.mu.RLock()
+	for gone < len(g.points) && g.points[gone].Seq < upTo {
+		u.DropPoint(g.points[gone].Frame)
+		gone++
 	}
+	g.mu.RUnlock()
 	st.Horizon = upTo
 	g.drop.Lock()
 	defer g.drop.Unlock()
@@ -107,6 +108,7 @@ func (g *Group) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) 
 	}
 	g.mu.Lock()
 	g.oldest = keep
+	g.points = slices.Delete(g.points, 0, gone)
 	g.mu.Unlock()
 	return cut, nil
 }

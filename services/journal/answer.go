@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -12,10 +13,7 @@ import (
 
 // status tells people and services how the group stands.
 func (g *group) status() (api.GroupStatus, error) {
-	ps, err := g.points()
-	if err != nil {
-		return api.GroupStatus{}, err
-	}
+	ps := g.points()
 	bytes, err := g.vault.Usage()
 	if err != nil {
 		return api.GroupStatus{}, err
@@ -36,6 +34,21 @@ func (g *group) status() (api.GroupStatus, error) {
 	return st, nil
 }
 
+// pointsPage is one answer's worth of points.
+func (g *group) pointsPage(r api.PointsRequest) (api.PointsReply, error) {
+	ps := g.points()
+	reply := api.PointsReply{Bounds: g.vault.Bounds()}
+	if r.Last > 0 {
+		reply.Points = ps[max(0, len(ps)-min(r.Last, api.PointsPage)):]
+		return reply, nil
+	}
+	from, _ := slices.BinarySearchFunc(ps, r.After+1, func(p cdp.Point, no cdp.FrameNo) int { return cmp.Compare(p.Frame, no) })
+	ps = ps[from:]
+	reply.Points = ps[:min(len(ps), api.PointsPage)]
+	reply.More = len(reply.Points) < len(ps)
+	return reply, nil
+}
+
 // resolve finds the seq that a person meant.
 func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	const op = "resolve point"
@@ -54,10 +67,7 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 		}
 		return api.Resolved{Seq: cdp.Seq(v), Bound: o.Bound}, nil
 	}
-	ps, err := g.points()
-	if err != nil {
-		return api.Resolved{}, err
-	}
+	ps := g.points()
 	p, err := choose(ps, r.Point)
 	if err != nil {
 		return api.Resolved{}, err
@@ -79,10 +89,7 @@ func choose(ps []cdp.Point, name string) (cdp.Point, error) {
 
 // editPoint changes or deletes a point.
 func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Point, error) {
-	ps, err := g.points()
-	if err != nil {
-		return cdp.Point{}, err
-	}
+	ps := g.points()
 	p, err := choose(ps, r.Point)
 	if err != nil {
 		return p, err
@@ -117,6 +124,7 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 
 // halt and resume are steps of a failover.
 func (g *group) halt(halted bool) (cdp.Bounds, error) {
+	defer g.hold()()
 	if g.vault.State().Halted != halted {
 		if halted {
 			// What is being stored gets there first; nothing comes after it.

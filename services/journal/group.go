@@ -38,6 +38,8 @@ type group struct {
 	whole    bool      // history is complete at head
 	clocks   []offset
 	moving   *moving
+	held     int                // policy moves nothing while it is above 0
+	policy   context.CancelFunc // ends the move that policy is making
 	intake   context.CancelFunc // stops the running intake, so that it starts anew
 }
 
@@ -131,13 +133,13 @@ func (g *group) clockNow() offset {
 }
 
 // points are the recovery points with their times on the target's clock.
-func (g *group) points() ([]cdp.Point, error) {
-	ps, err := g.vault.Points()
+func (g *group) points() []cdp.Point {
+	ps := g.vault.Points()
 	o := g.clockNow()
 	for i := range ps {
 		ps[i].Time, ps[i].Bound = o.target(ps[i].Time), o.Bound
 	}
-	return ps, err
+	return ps
 }
 
 func pause(ctx context.Context, d time.Duration) bool {

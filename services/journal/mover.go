@@ -25,11 +25,8 @@ func (g *group) runPolicy(ctx context.Context) {
 		// Horizon is no hurry, and its facts cost a little to collect.
 		if now.Sub(looked) >= 10*g.cfg.Beat {
 			looked = now
+			o.Points = g.points()
 			var err error
-			if o.Points, err = g.points(); err != nil {
-				g.troubled(ctx, err)
-				continue
-			}
 			if o.Bytes, err = g.vault.Usage(); err != nil {
 				g.troubled(ctx, err)
 				continue
@@ -37,8 +34,12 @@ func (g *group) runPolicy(ctx context.Context) {
 			bytes, o.Known = o.Bytes, true
 		}
 		in := decide(o)
-		if err := g.carryOut(ctx, in); err != nil {
-			if ctx.Err() == nil && !cdp.Is(err, cdp.Conflict) { // an open view holds horizon: later
+		mctx, ok := g.mayMove(ctx)
+		if !ok {
+			continue
+		}
+		if err := g.carryOut(mctx, in); err != nil {
+			if mctx.Err() == nil && !cdp.Is(err, cdp.Conflict) { // an open view holds horizon: later
 				g.troubled(ctx, err)
 			}
 			continue
@@ -47,6 +48,36 @@ func (g *group) runPolicy(ctx context.Context) {
 			cutTold = now
 			g.deps.Facts.Alarm(ctx, g.id, "history cut", "the journal's size limit is reached: points are given up earlier than the history limit says")
 		}
+	}
+}
+
+// mayMove gives policy the context for one move, unless it is held.
+func (g *group) mayMove(ctx context.Context) (context.Context, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held > 0 {
+		return nil, false
+	}
+	if g.policy != nil {
+		g.policy() // the move before has ended; so does its context
+	}
+	ctx, g.policy = context.WithCancel(ctx)
+	return ctx, true
+}
+
+// hold ends policy's move at its next step, and keeps it from another until
+// release: a failover must not wait for housekeeping.
+func (g *group) hold() (release func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.held++
+	if g.policy != nil {
+		g.policy()
+	}
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.held--
 	}
 }
 

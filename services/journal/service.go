@@ -220,10 +220,8 @@ func (s *Service) Endpoints() map[string]Endpoint {
 	byClose := func(r api.CloseRequest) cdp.GroupID { return r.Group }
 	return map[string]Endpoint{
 		api.JournalStatus: s.status,
-		api.JournalPoints: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
-			ps, err := g.points()
-			return api.PointsReply{Bounds: g.vault.Bounds(), Points: ps}, err
-		}),
+		api.JournalPoints: ask(s, func(r api.PointsRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
 		api.JournalResolve: ask(s, func(r api.ResolveRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.ResolveRequest) (any, error) { return g.resolve(r) }),
 		api.JournalCursor: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {

@@ -11,10 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/qmp"
 	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/capture"
 )
 
 func (a *app) cmdTap() *cobra.Command {
@@ -78,15 +79,40 @@ func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
 		return e.WithHint("is the VM running, with -qmp unix:" + t.qmp + ",server=on,wait=off?")
 	}
 	defer q.Close()
-	m, fresh, err := t.mirror(ctx, q, name, address)
-	if err != nil {
-		return &cdp.Error{Op: "start mirror", Kind: cdp.Conflict, Subject: t.device, Cause: err}
+	for most := fastest; ; most = max(most/2, slowest) {
+		m, fresh, err := t.mirror(ctx, c, q, job, address)
+		if err != nil {
+			return cdp.Wrap(err, "start mirror", t.device)
+		}
+		if fresh {
+			fmt.Fprintf(a.out, "copying %s to %s\n", t.device, address)
+		} else {
+			fmt.Fprintln(a.out, "the mirror runs already")
+		}
+		if err := a.keep(ctx, c, job, t, m, fresh, most); !errors.Is(err, errMissed) {
+			return err
+		}
+		fmt.Fprintln(a.err, "capture missed writes, so its copy is not one; copying again")
+		var ended *qmp.JobEnded
+		if err := m.Abort(ctx); err != nil && !errors.As(err, &ended) {
+			return &cdp.Error{Op: "end mirror", Kind: cdp.Internal, Subject: t.device, Cause: err}
+		}
 	}
+}
+
+// errMissed: the copy has holes.
+var errMissed = errors.New("writes were missed")
+
+// keep waits until the copy is complete, says so, and brings it back whenever an
+// error stops it.
+func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t tap, m *qmp.Mirror, fresh bool, most int64) error {
+	var err error
 	if fresh {
-		fmt.Fprintf(a.out, "copying %s to %s\n", t.device, address)
+		pctx, cancel := context.WithCancel(ctx)
+		go c.pace(pctx, job, m, most)
 		err = m.WaitReady(ctx)
+		cancel()
 	} else {
-		fmt.Fprintln(a.out, "the mirror runs already")
 		err = m.WaitSynced(ctx)
 	}
 	for {
@@ -99,9 +125,14 @@ func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if errors.Is(err, errMissed) {
+				return err
+			}
 			return &cdp.Error{Op: "mirror", Kind: cdp.Internal, Subject: t.device, Cause: err}
 		}
-		if err := c.synced(ctx, job, t.disk); err != nil {
+		if err := c.conn.Request(ctx, job.Source.Site, bus.Capture, apiSynced, diskRequest{job.Group(), t.disk}, nil); cdp.Is(err, cdp.Conflict) {
+			return errMissed
+		} else if err != nil {
 			return err
 		}
 		fmt.Fprintf(a.out, "%s: the copy of %s is complete\n", clockText(time.Now()), t.disk)
@@ -114,6 +145,34 @@ func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
 		}
 		if err == nil {
 			err = m.WaitSynced(ctx)
+		}
+	}
+}
+
+// How fast a copy may be, in bytes per second. Capture never makes a guest wait,
+// so a copy that is faster than the stream would run over its window.
+const (
+	slowest = 4 << 20
+	first   = 32 << 20
+	fastest = 96 << 20
+)
+
+// pace keeps the copy as fast as the frames go out.
+func (c *client) pace(ctx context.Context, job spec.ReplicationJob, m *qmp.Mirror, most int64) {
+	const crowd = 4 // frames that wait for the stream
+	for speed := min(first, most); ; {
+		if m.SetSpeed(ctx, speed) != nil {
+			return // it has ended
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		if g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group()); err != nil || g.InFlight > crowd {
+			speed = max(speed/2, slowest)
+		} else {
+			speed = min(speed+speed/4, most)
 		}
 	}
 }
@@ -150,24 +209,50 @@ func nbdAddress(uri string) (address, export string, err error) {
 }
 
 // mirror starts the copy, or takes over the one that runs.
-func (t tap) mirror(ctx context.Context, q *qmp.Client, job, address string) (m *qmp.Mirror, fresh bool, err error) {
-	node := t.node(job)
+func (t tap) mirror(ctx context.Context, c *client, q *qmp.Client, job spec.ReplicationJob, address string) (m *qmp.Mirror, fresh bool, err error) {
+	node := t.node(job.Name)
 	m = qmp.AdoptMirror(q, node)
 	var ended *qmp.JobEnded
 	if _, err := m.Status(ctx); err == nil {
 		return m, false, nil
 	} else if !errors.As(err, &ended) {
-		return nil, false, err
+		return nil, false, &cdp.Error{Op: "ask QEMU", Kind: cdp.Conflict, Subject: node, Cause: err}
 	}
 	_ = q.RemoveNode(ctx, node) // one may be left of an earlier mirror; if it is in use AddNBD fails
-	if err := q.AddNBD(ctx, qmp.NBD{Node: node, Address: address, Export: t.disk}); err != nil {
+	if err := c.startCopy(ctx, job, t.disk); err != nil {
 		return nil, false, err
 	}
-	m, err = qmp.StartMirror(ctx, q, qmp.MirrorConfig{Job: node, Device: t.device, Target: node})
-	return m, true, err
+	if err := q.AddNBD(ctx, qmp.NBD{Node: node, Address: address, Export: t.disk}); err != nil {
+		return nil, false, &cdp.Error{Op: "open export in QEMU", Kind: cdp.Conflict, Subject: address, Cause: err}
+	}
+	m, err = qmp.StartMirror(ctx, q, qmp.MirrorConfig{Job: node, Device: t.device, Target: node, Speed: slowest})
+	if err != nil {
+		return nil, false, &cdp.Error{Op: "start copy in QEMU", Kind: cdp.Conflict, Subject: node, Cause: err}
+	}
+	return m, true, nil
 }
 
-// watch waits for trouble: *qmp.JobStopped when the mirror stopped, and nil when
+// startCopy waits until capture can take a copy, and says that it comes. Before
+// the journal knows the job every write would be one that was missed.
+func (c *client) startCopy(ctx context.Context, job spec.ReplicationJob, disk string) error {
+	for {
+		g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+		if err != nil {
+			return err
+		}
+		if g.State != string(capture.Detached) && g.State != string(capture.Overflow) {
+			return c.conn.Request(ctx, job.Source.Site, bus.Capture, apiCopyStarted, diskRequest{job.Group(), disk}, nil)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// watch waits for trouble: *qmp.JobStopped when the mirror stopped, errMissed
+// when capture missed writes, and nil when
 // capture does not know that the copy is complete. It forgets that when it was
 // restarted or lost its client; QEMU may have come back without its mirror
 // noticing, and has sent again what was in flight.
@@ -180,8 +265,11 @@ func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *q
 		switch {
 		case err != nil && late:
 			g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
-			if err == nil && g.State == "seeding" {
+			if err == nil && g.State == string(capture.Seeding) {
 				return nil
+			}
+			if err == nil && g.State == string(capture.NeedsResync) {
+				return errMissed
 			}
 		case err != nil:
 			return err
@@ -193,21 +281,6 @@ func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *q
 			}
 		case e.Name == qmp.EventCompleted, e.Name == qmp.EventCancelled:
 			return &qmp.JobEnded{Job: m.Job(), Event: e.Name, Reason: e.Error}
-		}
-	}
-}
-
-// synced tells capture that the copy is complete; one such word may be pending.
-func (c *client) synced(ctx context.Context, job spec.ReplicationJob, disk string) error {
-	for {
-		_, err := c.conn.Command(ctx, job.Source.Site, event.CaptureSynced{Group: job.Group(), Disk: disk})
-		if !cdp.Is(err, cdp.Conflict) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pollEvery):
 		}
 	}
 }

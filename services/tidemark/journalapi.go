@@ -50,8 +50,20 @@ func (j journalAPI) Status(ctx context.Context, g cdp.GroupID) (api.GroupStatus,
 		WithHint("has the job run, and has anything arrived? see: tidemark status " + string(g))
 }
 
+// Points are all of a group's points, page by page.
 func (j journalAPI) Points(ctx context.Context, g cdp.GroupID) (api.PointsReply, error) {
-	return ask[api.PointsReply](ctx, j, api.JournalPoints, api.GroupRequest{Group: g})
+	var all api.PointsReply
+	for r := (api.PointsRequest{Group: g}); ; {
+		page, err := ask[api.PointsReply](ctx, j, api.JournalPoints, r)
+		if err != nil {
+			return all, err
+		}
+		all.Bounds, all.Points = page.Bounds, append(all.Points, page.Points...)
+		if !page.More {
+			return all, nil
+		}
+		r.After = all.Points[len(all.Points)-1].Frame
+	}
 }
 
 func (j journalAPI) Resolve(ctx context.Context, r api.ResolveRequest) (api.Resolved, error) {

@@ -183,10 +183,14 @@ func (w *captureWiring) StateChanged(c capture.Change) {
 	switch c.To {
 	case capture.Replicating:
 		class = event.RPOSubSecond
-	case capture.Overflow, capture.Resyncing:
+	case capture.Overflow, capture.Resyncing, capture.NeedsResync:
 		class = event.RPOMinutes
 	}
-	w.emit(event.CaptureStateChanged{Group: c.Group, State: event.CaptureState(c.To), Reason: c.Reason, RPOClass: class})
+	state := event.CaptureState(c.To)
+	if c.To == capture.NeedsResync {
+		state = event.Resyncing // to others it is one; who has to copy is for the tap to know
+	}
+	w.emit(event.CaptureStateChanged{Group: c.Group, State: state, Reason: c.Reason, RPOClass: class})
 }
 
 func (w *captureWiring) Progress(p capture.Progress) {
@@ -195,6 +199,18 @@ func (w *captureWiring) Progress(p capture.Progress) {
 
 func (w *captureWiring) ListenerFailed(g cdp.GroupID, err error) { w.e.warn(err, "job", string(g)) }
 
+// What `tidemark tap attach` says to capture; a request, for a refusal must be
+// heard: diskRequest -> Empty.
+const (
+	apiCopyStarted = "copy-started" // a full copy begins; it covers what was missed before
+	apiSynced      = "synced"       // it is complete; Conflict: writes were missed meanwhile
+)
+
+type diskRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Disk  string      `json:"disk"`
+}
+
 // endpoints answer for capture.
 func (w *captureWiring) endpoints() map[string]bus.Endpoint {
 	return map[string]bus.Endpoint{
@@ -202,6 +218,12 @@ func (w *captureWiring) endpoints() map[string]bus.Endpoint {
 			received := time.Now().UnixNano()
 			return api.ClockReply{Received: received, Sent: time.Now().UnixNano()}, nil
 		},
+		apiCopyStarted: request(func(_ context.Context, r diskRequest) (any, error) {
+			return api.Empty{}, w.ofDisk(r, (*capture.Group).CopyStarted)
+		}),
+		apiSynced: request(func(_ context.Context, r diskRequest) (any, error) {
+			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)
+		}),
 		api.CaptureStatus: request(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
 		api.CaptureDrain: request(func(_ context.Context, r api.GroupRequest) (any, error) {
 			g, err := w.svc.Group(r.Group)
@@ -256,18 +278,23 @@ func (w *captureWiring) mark(_ context.Context, m event.CaptureMark) error {
 }
 
 func (w *captureWiring) synced(_ context.Context, s event.CaptureSynced) error {
-	g, err := w.svc.Group(s.Group)
+	return w.ofDisk(diskRequest{s.Group, s.Disk}, (*capture.Group).Synced)
+}
+
+// ofDisk does what concerns one disk of a job, by its name.
+func (w *captureWiring) ofDisk(r diskRequest, do func(*capture.Group, cdp.DiskID) error) error {
+	g, err := w.svc.Group(r.Group)
 	if err != nil {
 		return err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, d := range w.jobs[s.Group].Source.Disks {
-		if strings.EqualFold(d.Name, s.Disk) {
-			return g.Synced(cdp.DiskID(i))
+	for i, d := range w.jobs[r.Group].Source.Disks {
+		if strings.EqualFold(d.Name, r.Disk) {
+			return do(g, cdp.DiskID(i))
 		}
 	}
-	return cdp.Errorf(cdp.NotFound, "mark disk as synced", s.Disk, "job %s has no such disk", s.Group)
+	return cdp.Errorf(cdp.NotFound, "find disk", r.Disk, "job %s has no such disk", r.Group)
 }
 
 func notRunning(g cdp.GroupID) *cdp.Error {
