@@ -24,6 +24,10 @@ var (
 var bin sites.Binaries
 
 func TestMain(m *testing.M) {
+	if binds := os.Getenv(envBind); binds != "" {
+		fmt.Fprintln(os.Stderr, elsewhere(binds))
+		os.Exit(1)
+	}
 	flag.Parse()
 	os.Exit(run(m))
 }

@@ -56,12 +56,17 @@ func newWorld(t *testing.T, mode string, opts ...option) *world {
 	for _, o := range opts {
 		o(w, &cfg)
 	}
+	for _, d := range []string{"disks", "sock"} {
+		if err := os.MkdirAll(filepath.Join(w.dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.disks = []traffic.Disk{
-		{Name: "data", Path: filepath.Join(w.dir, "source-data.img"), Size: 6<<20 + 3*traffic.Sector},
-		{Name: "log", Path: filepath.Join(w.dir, "source-log.img"), Size: 3<<20 + traffic.Sector},
+		{Name: "data", Path: filepath.Join(w.dir, "disks", "data.img"), Size: 6<<20 + 3*traffic.Sector},
+		{Name: "log", Path: filepath.Join(w.dir, "disks", "log.img"), Size: 3<<20 + traffic.Sector},
 	}
 	var err error
-	w.guests, err = traffic.New(traffic.Config{Disks: w.disks, Network: "unix", Address: filepath.Join(w.dir, "guest.sock"),
+	w.guests, err = traffic.New(traffic.Config{Disks: w.disks, Network: "unix", Address: w.socket(),
 		Writers: 4, Every: 8 * time.Millisecond, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
@@ -97,12 +102,15 @@ spec:
     disks: [{name: data, path: %s}, {name: log, path: %s}]
   rpo: 1s
   journal: {mode: %s, history: 1h}
-`, w.job, filepath.Join(w.dir, "guest.sock"), w.disks[0].Path, w.disks[1].Path, w.replica(0), w.replica(1), mode)
+`, w.job, w.socket(), w.disks[0].Path, w.disks[1].Path, w.replica(0), w.replica(1), mode)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	w.must("apply", "-f", path)
 }
+
+// socket is where the guests' disks are served.
+func (w *world) socket() string { return filepath.Join(w.dir, "sock", "guest.sock") }
 
 // replica is the image of a disk at the target.
 func (w *world) replica(disk int) string {
@@ -173,13 +181,14 @@ func (w *world) captureStatus() (api.CaptureGroup, error) {
 // protected waits until recovery points come.
 func (w *world) protected() {
 	w.t.Helper()
-	w.eventually("the first recovery point", 60*time.Second, func() error {
+	took := w.eventually("the first recovery point", 60*time.Second, func() error {
 		s, err := w.status()
 		if err == nil && s.Points == 0 {
 			err = fmt.Errorf("no points: %s, %s", s.State, s.Reason)
 		}
 		return err
 	})
+	w.t.Logf("the first recovery point came after %v", took.Round(10*time.Millisecond))
 }
 
 // read reads the disks at a point, through a read-only export.
@@ -268,6 +277,19 @@ const slack = int64(2 * time.Millisecond)
 // marker's time says.
 func (w *world) validate(must int64) (newest [][]byte) {
 	w.t.Helper()
+	newest, bad := w.judge(w.record.Writes(), must)
+	for _, b := range bad {
+		w.t.Error(b)
+	}
+	for _, f := range w.record.Failures() {
+		w.t.Errorf("a guest was given an error: %s", f)
+	}
+	return newest
+}
+
+// judge says what is wrong with the points, by these writes.
+func (w *world) judge(writes []traffic.Write, must int64) (newest [][]byte, bad []string) {
+	w.t.Helper()
 	points := w.points()
 	if len(points) == 0 {
 		w.t.Fatal("no points are offered")
@@ -281,21 +303,16 @@ func (w *world) validate(must int64) (newest [][]byte) {
 		read[i] = w.read(p)
 	}
 	newest = read[len(read)-1]
-	h := validate.New(w.record.Run, w.record.Writes(), w.sizes())
+	h := validate.New(w.record.Run, writes, w.sizes())
 	for i, p := range points {
 		at := w.record.At(p.Time)
 		x := validate.Point{Name: p.ID(), Disks: read[i], Must: at - int64(p.Bound) - slack, Until: at + int64(p.Bound) + slack}
 		if p.Frame == last.Frame && must > 0 {
 			x.Must = must
 		}
-		for _, bad := range h.Check(x) {
-			w.t.Error(bad)
-		}
+		bad = append(bad, h.Check(x)...)
 	}
-	for _, f := range w.record.Failures() {
-		w.t.Errorf("a guest was given an error: %s", f)
-	}
-	return newest
+	return newest, bad
 }
 
 func (w *world) sizes() (out []int64) {

@@ -84,7 +84,7 @@ func (p *Pair) apart() {
 	p.Link = bustest.NewProxy(p.t, p.leafs)
 	host := func(a string) string { return strings.Replace(a, "127.0.0.1:", "", 1) }
 	p.ProdNATS = p.nats("prod", fmt.Sprintf("port: %s\nleafnodes { remotes: [ { url: \"nats-leaf://%s\" } ], reconnect: 1 }\n", host(p.prodAddr), p.Link.Addr()))
-	p.DRNATS = p.nats("dr", fmt.Sprintf("port: %s\nleafnodes { host: 127.0.0.1, port: %s }\n", host(p.drAddr), host(p.leafs)))
+	p.DRNATS = p.nats("dr", fmt.Sprintf("port: %s\nleafnodes { host: 127.0.0.1, port: %s, no_advertise: true }\n", host(p.drAddr), host(p.leafs)))
 	p.Capture = p.Service("capture", "prod", "capture")
 	p.Journal = p.Service("journal", "dr", "journal")
 	p.Rest = p.Service("rest", "dr", "scheduler", "rpo-monitor", "failover")
@@ -93,7 +93,7 @@ func (p *Pair) apart() {
 // nats is a stock NATS server for a site.
 func (p *Pair) nats(site, more string) *Process {
 	path := filepath.Join(p.cfg.Dir, site+".conf")
-	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: 2\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
+	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: \"2s\"\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
@@ -119,6 +119,9 @@ func (p *Pair) All() []*Process {
 	return []*Process{p.DRNATS, p.ProdNATS, p.Journal, p.Rest, p.Capture}
 }
 
+// ProdURL is the NATS server of the source site.
+func (p *Pair) ProdURL() string { return "nats://" + p.prodAddr }
+
 // Window is where capture keeps the job's frames.
 func (p *Pair) Window() string { return "/dev/shm/tidemark/" + p.cfg.Job + ".window" }
 
@@ -131,7 +134,7 @@ func (p *Pair) end() {
 		return
 	}
 	for _, x := range p.All() {
-		p.t.Logf("--- the end of the log of %s\n%s", x.Name, x.Log(2500))
+		p.t.Logf("--- the end of the log of %s\n%s", x.Name, x.Log(1500))
 	}
 }
 

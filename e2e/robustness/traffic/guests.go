@@ -37,11 +37,11 @@ type Guests struct {
 	cfg    Config
 	Record *Record
 
-	mu     sync.Mutex
-	addr   string
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	round  uint64
+	mu            sync.Mutex
+	addr          string
+	cancel, abort context.CancelFunc
+	wg            sync.WaitGroup
+	round         uint64
 }
 
 // New makes the images, with some content that is in the record as written
@@ -71,11 +71,15 @@ func New(cfg Config) (*Guests, error) {
 	return g, nil
 }
 
-// Move tells the guests another address, for the next time they connect.
-func (g *Guests) Move(address string) {
+// Move tells the guests another address, for the next time they connect, and
+// where the images behind it are.
+func (g *Guests) Move(address string, images ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.addr = address
+	for i, path := range images {
+		g.cfg.Disks[i].Path = path
+	}
 }
 
 func (g *Guests) address() string {
@@ -86,21 +90,37 @@ func (g *Guests) address() string {
 
 // Start lets the writers run until Stop.
 func (g *Guests) Start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	g.cancel = cancel
+	hard, abort := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(hard)
+	g.cancel, g.abort = cancel, abort
 	g.round++
 	for i := range g.cfg.Writers {
 		rng := rand.New(rand.NewPCG(g.cfg.Seed, g.round<<32|uint64(i)))
-		g.wg.Go(func() { (&writer{g: g, rng: rng}).run(ctx) })
+		g.wg.Go(func() { (&writer{g: g, rng: rng, hard: hard}).run(ctx) })
 	}
 }
 
-// Stop ends the writers; each has its last answer, or died waiting for it.
+// patience is how long Stop waits for the last answers.
+const patience = 15 * time.Second
+
+// Stop ends the writers; each has its last answer, unless that never came.
 func (g *Guests) Stop() {
-	if g.cancel != nil {
-		g.cancel()
+	if g.cancel == nil {
+		return
+	}
+	g.cancel()
+	t := time.AfterFunc(patience, g.abort)
+	g.wg.Wait()
+	t.Stop()
+	g.Abandon()
+}
+
+// Abandon ends the writers at once; what has no answer stays in doubt.
+func (g *Guests) Abandon() {
+	if g.abort != nil {
+		g.abort()
 		g.wg.Wait()
-		g.cancel = nil
+		g.cancel, g.abort = nil, nil
 	}
 }
 
@@ -108,6 +128,7 @@ func (g *Guests) Stop() {
 type writer struct {
 	g     *Guests
 	rng   *rand.Rand
+	hard  context.Context // ends the connections, too
 	disks []*nbd.Client
 }
 
@@ -136,6 +157,7 @@ func (w *writer) connected(ctx context.Context) bool {
 				}
 				break
 			}
+			context.AfterFunc(w.hard, c.Abort)
 			w.disks = append(w.disks, c)
 		}
 	}
@@ -207,6 +229,32 @@ func serverSaid(no syscall.Errno) bool {
 		return false // ESHUTDOWN: the server is being stopped in good order
 	}
 	return true
+}
+
+// Rogue writes to a disk as a guest that has not heard that others took over:
+// stamps of another run, for a while. It gives what went wrong.
+func (g *Guests) Rogue(ctx context.Context, address string, d time.Duration) error {
+	var cs []*nbd.Client
+	for _, x := range g.cfg.Disks {
+		c, err := nbd.Dial(ctx, g.cfg.Network, address, x.Name)
+		if err != nil {
+			return err
+		}
+		defer c.Abort()
+		cs = append(cs, c)
+	}
+	rng := rand.New(rand.NewPCG(g.cfg.Seed, 99))
+	for n, end := uint64(1), time.Now().Add(d); time.Now().Before(end); n++ {
+		disk := int(n % 2)
+		off := rng.Int64N(g.cfg.Disks[disk].Size/Sector) * Sector
+		p := make([]byte, Sector)
+		Stamp(p, g.Record.Run+1, n, disk, off)
+		if _, err := cs[disk].WriteAt(p, off); err != nil {
+			return err
+		}
+		pause(ctx, g.cfg.Every)
+	}
+	return nil
 }
 
 // Images reads the images behind the disks.

@@ -1,0 +1,109 @@
+package robustness
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A capturer stands still, another one takes over from a copy of its state on
+// another machine, and the first wakes up: it is fenced, and says so; its guest
+// feels nothing, and nothing of it gets into the journal. Needs root.
+func TestTwoWriters(t *testing.T) {
+	needRoot(t)
+	w := newWorld(t, "rollback")
+	w.guests.Start()
+	w.protected()
+	time.Sleep(time.Second + w.some(1000))
+	w.Capture.Freeze()
+	before, err := w.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.guests.Abandon()
+
+	there := filepath.Join(w.dir, "there")
+	for _, d := range []string{"prod", "disks"} {
+		if err := os.CopyFS(filepath.Join(there, d), os.DirFS(filepath.Join(w.dir, d))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []string{"sock", "shm/tidemark"} {
+		if err := os.MkdirAll(filepath.Join(there, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frames, err := os.ReadFile(w.Window())
+	if err == nil {
+		err = os.WriteFile(filepath.Join(there, "shm/tidemark", filepath.Base(w.Window())), frames, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := w.Service("capture-there", "prod", "capture")
+	second.Args = append([]string{os.Args[0]}, second.Args...)
+	var binds []string
+	for from, at := range map[string]string{"prod": w.dir + "/prod", "disks": w.dir + "/disks", "sock": w.dir + "/sock", "shm": "/dev/shm"} {
+		binds = append(binds, filepath.Join(there, from)+":"+at)
+	}
+	second.Env = append(second.Env, envBind+"="+strings.Join(binds, ","))
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		second.Kill()
+		if t.Failed() {
+			t.Logf("--- the end of the log of the second capturer\n%s", second.Log(2500))
+		}
+	})
+	w.guests.Move(filepath.Join(there, "sock", "guest.sock"), filepath.Join(there, "disks", "data.img"), filepath.Join(there, "disks", "log.img"))
+	w.guests.Start()
+	w.eventually("the second capturer has taken over", 30*time.Second, func() error {
+		s, err := w.status()
+		if err == nil && (s.Epoch <= before.Epoch || !s.Consistent) {
+			err = fmt.Errorf("epoch %d, before %d; consistent %v", s.Epoch, before.Epoch, s.Consistent)
+		}
+		return err
+	})
+	now, err := w.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	w.Capture.Thaw()
+	// Both answer to the same question, by turns.
+	took := w.eventually("the first capturer says that it is fenced", 30*time.Second, func() error {
+		if err := w.guests.Rogue(t.Context(), w.socket(), 200*time.Millisecond); err != nil {
+			t.Fatalf("a guest of the fenced capturer was given an error: %v", err)
+		}
+		for range 8 {
+			c, err := w.captureStatus()
+			if err != nil {
+				return err
+			}
+			if c.State == "fenced" {
+				if c.Reason == "" {
+					t.Error("it does not say why")
+				}
+				t.Logf("it says: %s, %s", c.State, c.Reason)
+				return nil
+			}
+		}
+		return fmt.Errorf("nobody is fenced")
+	})
+	t.Logf("fenced %v after it woke", took.Round(10*time.Millisecond))
+	if err := w.guests.Rogue(t.Context(), w.socket(), 2*time.Second); err != nil {
+		t.Fatalf("a guest of the fenced capturer was given an error: %v", err)
+	}
+	after, err := w.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Epoch != now.Epoch || after.State != "receiving" {
+		t.Errorf("the journal was in epoch %d, and is in %d: %s, %s", now.Epoch, after.Epoch, after.State, after.Reason)
+	}
+	w.settle()
+}
