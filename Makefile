@@ -19,11 +19,14 @@ demo: build ## protect two disks, lose the source, bring them back: the whole st
 demo-guest: build ## the same with a real Linux guest and a database (QEMU)
 	$(GO) run ./e2e/demo -bin $(BIN) -guest
 
+# The end-to-end tests run whole sites and guests: one package at a time.
 test: ## everything, with the race detector
-	$(GO) test -race -timeout $(TIMEOUT) $(MODULES:%=./%/...)
+	$(GO) test -race -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
+	$(GO) test -race -timeout $(TIMEOUT) -p 1 ./e2e/...
 
 test-fast: ## without the race detector and without guests
-	TIDEMARK_GUEST=0 $(GO) test -timeout $(TIMEOUT) $(MODULES:%=./%/...)
+	$(GO) test -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
+	TIDEMARK_GUEST=0 $(GO) test -timeout $(TIMEOUT) -p 1 ./e2e/...
 
 lint: vet fmt-check arch ## vet, formatting, who may import whom
 
