@@ -40,7 +40,9 @@ func TestFullDisk(t *testing.T) {
 			time.Sleep(2 * time.Second)
 		})
 		w.keepsPace(c.what, before, pace)
-		w.validate(0) // what is there can be read
+		if c.free > 0 {
+			w.validate(0) // what is there can be read
+		}
 		head, err := w.status()
 		if err != nil {
 			t.Fatal(err)
