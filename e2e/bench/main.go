@@ -37,6 +37,7 @@ type Bench struct {
 	rounds  int
 	quick   bool
 	only    *regexp.Regexp
+	waited  int // half seconds, by calm
 	failed  int
 	missed  int
 }
@@ -90,6 +91,7 @@ func (b *Bench) all(base string) error {
 		if !b.only.MatchString(x.name) || b.Err() != nil {
 			continue
 		}
+		b.waited = 0
 		b.dir = filepath.Join(top, x.name)
 		if err := b.one(x.name, x.run); err != nil {
 			b.failed++

@@ -66,9 +66,9 @@ func fio(uri string, size int64, long time.Duration, w workload) (result, error)
 	if err != nil {
 		var x *exec.ExitError
 		if errors.As(err, &x) {
-			out = append(out, x.Stderr...)
+			out = x.Stderr
 		}
-		return result{}, fmt.Errorf("fio %v: %w: %s", args, err, out)
+		return result{}, fmt.Errorf("fio %v: %w: %.500s", args, err, out)
 	}
 	var r struct {
 		Jobs []struct {
