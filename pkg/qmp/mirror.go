@@ -31,6 +31,9 @@ type MirrorConfig struct {
 	Job    string // id of the job, unique among QEMU's
 	Device string // node (or device) whose writes are copied; the guest's top node
 	Target string // node that receives them, of at least the same size
+	// Speed bounds the copy of what is there, in bytes per second; 0 is no bound.
+	// Guest writes are never held up by it. See SetSpeed.
+	Speed int64
 }
 
 // Mirror is a running copy job. Its methods take the job's own events only; use
@@ -52,6 +55,7 @@ func StartMirror(ctx context.Context, c *Client, cfg MirrorConfig) (*Mirror, err
 		"copy-mode":       "write-blocking",
 		"on-target-error": "stop",
 		"on-source-error": "report",
+		"speed":           cfg.Speed,
 	}, nil)
 	if err != nil {
 		return nil, err
@@ -65,6 +69,11 @@ func AdoptMirror(c *Client, job string) *Mirror { return &Mirror{c: c, job: job}
 
 // Job returns the job's id.
 func (m *Mirror) Job() string { return m.job }
+
+// SetSpeed changes MirrorConfig.Speed. It may be called from another goroutine.
+func (m *Mirror) SetSpeed(ctx context.Context, speed int64) error {
+	return m.c.Execute(ctx, "block-job-set-speed", map[string]any{"device": m.job, "speed": speed}, nil)
+}
 
 // Next takes the oldest of the job's events that was not taken, and waits for one.
 func (m *Mirror) Next(ctx context.Context) (JobEvent, error) {

@@ -107,6 +107,7 @@ var errMissed = errors.New("writes were missed")
 // error stops it.
 func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t tap, m *qmp.Mirror, fresh bool, most int64) error {
 	var err error
+	told := false // that the copy is complete
 	if fresh {
 		pctx, cancel := context.WithCancel(ctx)
 		go c.pace(pctx, job, m, most)
@@ -135,7 +136,10 @@ func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t ta
 		} else if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.out, "%s: the copy of %s is complete\n", clockText(time.Now()), t.disk)
+		if !told {
+			fmt.Fprintf(a.out, "%s: the copy of %s is complete\n", clockText(time.Now()), t.disk)
+			told = true
+		}
 		if t.once {
 			return nil
 		}
@@ -143,8 +147,10 @@ func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t ta
 			fmt.Fprintln(a.out, "the mirror goes on in QEMU")
 			return nil
 		}
-		if err == nil {
+		if err == nil { // another disk is being copied, or this one has to be told again
 			err = m.WaitSynced(ctx)
+		} else {
+			told = false
 		}
 	}
 }
@@ -152,9 +158,9 @@ func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t ta
 // How fast a copy may be, in bytes per second. Capture never makes a guest wait,
 // so a copy that is faster than the stream would run over its window.
 const (
-	slowest = 4 << 20
-	first   = 32 << 20
-	fastest = 96 << 20
+	slowest int64 = 4 << 20
+	first   int64 = 16 << 20
+	fastest int64 = 96 << 20
 )
 
 // pace keeps the copy as fast as the frames go out.
@@ -167,12 +173,12 @@ func (c *client) pace(ctx context.Context, job spec.ReplicationJob, m *qmp.Mirro
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 		if g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group()); err != nil || g.InFlight > crowd {
-			speed = max(speed/2, slowest)
+			speed = slowest
 		} else {
-			speed = min(speed+speed/4, most)
+			speed = min(speed+speed/2, most)
 		}
 	}
 }
@@ -252,10 +258,10 @@ func (c *client) startCopy(ctx context.Context, job spec.ReplicationJob, disk st
 }
 
 // watch waits for trouble: *qmp.JobStopped when the mirror stopped, errMissed
-// when capture missed writes, and nil when
-// capture does not know that the copy is complete. It forgets that when it was
-// restarted or lost its client; QEMU may have come back without its mirror
-// noticing, and has sent again what was in flight.
+// when capture missed writes, and nil when capture does not know that the copy is
+// complete. It forgets that when it was restarted or lost its client; QEMU may
+// have come back without its mirror noticing, and has sent again what was in
+// flight.
 func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *qmp.Mirror) error {
 	for {
 		nctx, cancel := context.WithTimeout(ctx, time.Second)
