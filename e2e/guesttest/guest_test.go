@@ -81,8 +81,10 @@ func live(t *testing.T, v Variant, apart bool) *life {
 	}
 	t.Cleanup(l.s.Kill)
 	l.Logf("database up on protected disks after %.1fs", time.Since(began).Seconds())
-	l.must(l.s.Attach(ctx, l.p))
-	_, err = l.p.Until(ctx, job, "there are points", func(st Standing) bool { return st.HasPoints(2) })
+	soon, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancel)
+	l.must(l.s.Attach(soon, l.p))
+	_, err = l.p.Until(soon, job, "there are points", func(st Standing) bool { return st.HasPoints(2) })
 	l.must(err)
 	l.Logf("first points after %.1fs; %d rows", time.Since(began).Seconds(), l.s.Acks.Last())
 	start := len(l.s.VM.Acks())
@@ -91,7 +93,7 @@ func live(t *testing.T, v Variant, apart bool) *life {
 	l.must(err)
 	l.Logf("requested point: %s", made)
 	l.must(l.s.VM.WaitAcks(ctx, start+rows))
-	_, err = l.p.Until(ctx, job, "there are points enough", func(st Standing) bool { return st.HasPoints(8) })
+	_, err = l.p.Until(soon, job, "there are points enough", func(st Standing) bool { return st.HasPoints(8) })
 	l.must(err)
 	l.Logf("%d rows after %.1fs", l.s.Acks.Last(), time.Since(began).Seconds())
 	return l
