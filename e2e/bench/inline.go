@@ -61,23 +61,26 @@ func benchInline(b *Bench) error {
 		return err
 	}
 	var res [5]compared
-	for range b.rounds {
+	err = b.eachRound(func() error {
 		for i, w := range inlineLoads {
 			b.calm()
 			if err := res[i].theirs(kit, "nbd+unix:///"+w.name+"?socket="+kitSock, size, long, w); err != nil {
 				return err
 			}
 			if err := res[i].ours(s, "nbd+unix:///disk?socket="+groups[i].Socket, size, long, w); err != nil {
-				return err
+				return fmt.Errorf("%s: %w", w.name, err)
 			}
 		}
-	}
+		return nil
+	})
 	for i, w := range inlineLoads {
-		res[i].report(b, "inline."+w.name, w)
+		if len(res[i].us) > 0 {
+			res[i].report(b, "inline."+w.name, w)
+		}
 	}
-	n, err := s.source.ask("overflows")
+	n, err1 := s.source.ask("overflows")
 	fmt.Printf("# inline: replication gave way to the guest (overflow) %s times\n", n)
-	return err
+	return errors.Join(err, err1)
 }
 
 // compared are rounds of one workload.

@@ -140,3 +140,16 @@ func (b *Bench) size(n int64) int64 {
 	}
 	return n
 }
+
+// eachRound runs the rounds; what was measured before one fails is kept.
+func (b *Bench) eachRound(f func() error) error {
+	for range b.rounds {
+		if err := b.Err(); err != nil {
+			return err
+		}
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
