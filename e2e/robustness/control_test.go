@@ -13,6 +13,7 @@ import (
 // The control: a write that is lost is found, each time. The replica is altered
 // behind the product's back, and then the record.
 func TestLostWritesAreFound(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "rollback")
 	w.guests.Start()
 	w.protected()

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/robustness/sites"
+	"tidemark.dev/pkg/bus/bustest"
 )
 
 // Any process may be killed at any moment, one or all of them, or stand still
 // for a while: every point that is offered is right, and in the end nothing
 // that was answered is missing.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, mode string
 		opts       []option
@@ -41,21 +43,24 @@ func (w *world) crash(round int) {
 	time.Sleep(w.some(1200))
 	all := w.All()
 	switch kind := w.rng.IntN(10); {
-	case kind == 0 && w.Link != nil:
-		w.t.Logf("round %d: the link drops its connections", round)
+	case kind < 2 && w.Link != nil:
+		// In the middle of messages: what has no answer is sent again.
+		i := w.rng.IntN(3)
+		x := []*bustest.Proxy{w.Link, w.ProdBus, w.DRBus}[i]
+		w.t.Logf("round %d: %s drops its connections", round, []string{"the link", "the bus of prod", "the bus of dr"}[i])
 		for range 1 + w.rng.IntN(5) {
-			w.Link.Cut()
+			x.Cut()
 			time.Sleep(w.some(100))
-			w.Link.Heal()
+			x.Heal()
 			time.Sleep(w.some(400))
 		}
-	case kind == 1:
+	case kind == 2:
 		x, d := all[w.rng.IntN(len(all))], w.some(3000)
 		w.t.Logf("round %d: %s stands still for %v", round, x.Name, d)
 		x.Freeze()
 		time.Sleep(d)
 		x.Thaw()
-	case kind == 2:
+	case kind == 3:
 		w.t.Logf("round %d: all are killed", round)
 		w.restart(all)
 	default:

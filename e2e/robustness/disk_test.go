@@ -13,6 +13,7 @@ import (
 // byte. The state says so, the guests feel nothing, nothing is lost, and it goes
 // on by itself when there is space. Needs root.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	var dir string
 	w := newWorld(t, "roll-forward", func(w *world, _ *sites.Config) {
 		dir = filepath.Join(w.dir, "dr", "journal")

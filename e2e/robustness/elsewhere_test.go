@@ -9,11 +9,23 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"tidemark.dev/e2e/robustness/sites"
 )
 
 // envBind makes this test binary run its arguments as on another machine: with
 // other directories at some paths. Its value is from:at pairs, with commas.
 const envBind = "TIDEMARK_ROBUSTNESS_BIND"
+
+// onMachine makes a process find what is at these paths at others.
+func onMachine(p *sites.Process, at map[string]string) {
+	var binds []string
+	for here, there := range at {
+		binds = append(binds, here+":"+there)
+	}
+	p.Args = append([]string{os.Args[0]}, p.Args...)
+	p.Env = append(p.Env, envBind+"="+strings.Join(binds, ","))
+}
 
 // elsewhere becomes the program; it returns only an error.
 func elsewhere(binds string) error {

@@ -53,6 +53,7 @@ func (w *world) keepsPace(what string, before, now traffic.Pace) {
 
 // A link that is cut, slow, or flaps costs RPO and nothing else.
 func TestLink(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "rollback")
 	w.guests.Start()
 	w.protected()

@@ -8,6 +8,7 @@ import (
 
 // The mode is changed under load, forth and back.
 func TestModeChange(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "rollback")
 	w.guests.Start()
 	w.protected()

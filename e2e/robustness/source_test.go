@@ -19,6 +19,7 @@ import (
 // The source site is gone, all of it: every command of a recovery works at the
 // target alone, and soon.
 func TestSourceGone(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"rollback", "roll-forward"} {
 		t.Run(mode, func(t *testing.T) { sourceGone(t, mode) })
 	}

@@ -34,6 +34,8 @@ type world struct {
 	conn   *bus.Conn
 	rng    *rand.Rand
 	offers map[cdp.FrameNo]cdp.Point // points that were ever offered
+	// machine is what capture finds at other paths, by path here: see elsewhere.
+	machine map[string]string
 }
 
 // option changes a world before it starts.
@@ -72,8 +74,11 @@ func newWorld(t *testing.T, mode string, opts ...option) *world {
 		t.Fatal(err)
 	}
 	w.record = w.guests.Record
+	if w.machine != nil {
+		cfg.Capture = func(p *sites.Process) { onMachine(p, w.machine) }
+	}
 	w.Pair = sites.Start(t, cfg)
-	if w.conn, err = w.Connect(t.Context()); err != nil {
+	if w.conn, err = w.Connect(t.Context(), "dr"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.conn.Close)
@@ -164,12 +169,15 @@ func (w *world) status() (api.GroupStatus, error) {
 	return r.Groups[0], nil
 }
 
-// capture is capture's word, over the link.
-func (w *world) captureStatus() (api.CaptureGroup, error) {
+// captureStatus is capture's word, over the link.
+func (w *world) captureStatus() (api.CaptureGroup, error) { return w.captureOver(w.conn) }
+
+// captureOver is capture's word, over a connection.
+func (w *world) captureOver(conn *bus.Conn) (api.CaptureGroup, error) {
 	var r api.CaptureStatusReply
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Second)
 	defer cancel()
-	if err := w.conn.Request(ctx, "prod", bus.Capture, api.CaptureStatus, w.group(), &r); err != nil {
+	if err := conn.Request(ctx, "prod", bus.Capture, api.CaptureStatus, w.group(), &r); err != nil {
 		return api.CaptureGroup{}, err
 	}
 	if len(r.Groups) != 1 {

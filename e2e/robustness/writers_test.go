@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -13,6 +12,7 @@ import (
 // another machine, and the first wakes up: it is fenced, and says so; its guest
 // feels nothing, and nothing of it gets into the journal. Needs root.
 func TestTwoWriters(t *testing.T) {
+	t.Parallel()
 	needRoot(t)
 	w := newWorld(t, "rollback")
 	w.guests.Start()
@@ -44,12 +44,9 @@ func TestTwoWriters(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := w.Service("capture-there", "prod", "capture")
-	second.Args = append([]string{os.Args[0]}, second.Args...)
-	var binds []string
-	for from, at := range map[string]string{"prod": w.dir + "/prod", "disks": w.dir + "/disks", "sock": w.dir + "/sock", "shm": "/dev/shm"} {
-		binds = append(binds, filepath.Join(there, from)+":"+at)
-	}
-	second.Env = append(second.Env, envBind+"="+strings.Join(binds, ","))
+	onMachine(second, map[string]string{
+		filepath.Join(there, "prod"): w.dir + "/prod", filepath.Join(there, "disks"): w.dir + "/disks",
+		filepath.Join(there, "sock"): w.dir + "/sock", filepath.Join(there, "shm"): "/dev/shm"})
 	if err := second.Start(); err != nil {
 		t.Fatal(err)
 	}

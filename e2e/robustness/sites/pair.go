@@ -27,6 +27,8 @@ type Config struct {
 	Job string // its name; unlike all others on this machine, for its window's sake
 	// Up runs everything as one process, `tidemark up`, without a link to cut.
 	Up bool
+	// Capture, when set, changes how the capture process is started.
+	Capture func(*Process)
 }
 
 // Pair is the source site prod and the target site dr.
@@ -35,10 +37,12 @@ type Pair struct {
 	t   testing.TB
 
 	// With Up there is One, else the others.
-	One                     *Process
-	ProdNATS, DRNATS        *Process
-	Capture, Journal, Rest  *Process
-	Link                    *bustest.Proxy
+	One                    *Process
+	ProdNATS, DRNATS       *Process
+	Capture, Journal, Rest *Process
+	// Link joins the sites; ProdBus and DRBus are how the services of a site
+	// reach its NATS server.
+	Link, ProdBus, DRBus    *bustest.Proxy
 	prodAddr, drAddr, leafs string
 }
 
@@ -82,10 +86,14 @@ func (p *Pair) up() {
 
 func (p *Pair) apart() {
 	p.Link = bustest.NewProxy(p.t, p.leafs)
+	p.ProdBus, p.DRBus = bustest.NewProxy(p.t, p.prodAddr), bustest.NewProxy(p.t, p.drAddr)
 	host := func(a string) string { return strings.Replace(a, "127.0.0.1:", "", 1) }
 	p.ProdNATS = p.nats("prod", fmt.Sprintf("port: %s\nleafnodes { remotes: [ { url: \"nats-leaf://%s\" } ], reconnect: 1 }\n", host(p.prodAddr), p.Link.Addr()))
 	p.DRNATS = p.nats("dr", fmt.Sprintf("port: %s\nleafnodes { host: 127.0.0.1, port: %s, no_advertise: true }\n", host(p.drAddr), host(p.leafs)))
 	p.Capture = p.Service("capture", "prod", "capture")
+	if p.cfg.Capture != nil {
+		p.cfg.Capture(p.Capture)
+	}
 	p.Journal = p.Service("journal", "dr", "journal")
 	p.Rest = p.Service("rest", "dr", "scheduler", "rpo-monitor", "failover")
 }
@@ -102,9 +110,9 @@ func (p *Pair) nats(site, more string) *Process {
 
 // Service is a process of some services at a site. It does not run yet.
 func (p *Pair) Service(name, site string, services ...string) *Process {
-	url, peer := "nats://"+p.prodAddr, "dr"
+	url, peer := "nats://"+p.ProdBus.Addr(), "dr"
 	if site == "dr" {
-		url, peer = "nats://"+p.drAddr, "prod"
+		url, peer = "nats://"+p.DRBus.Addr(), "prod"
 	}
 	args := append([]string{p.cfg.Bin.Tidemark, "serve"}, services...)
 	args = append(args, "--nats", url, "--site", site, "--peer", peer, "--dir", p.cfg.Dir, "--connect-timeout", "60s")
@@ -164,11 +172,14 @@ func (p *Pair) JSON(ctx context.Context, v any, args ...string) error {
 	return json.Unmarshal([]byte(out), v)
 }
 
-// Connect connects to the target site's bus as an operator.
-func (p *Pair) Connect(ctx context.Context) (*bus.Conn, error) {
+// Connect connects to a site's bus as an operator.
+func (p *Pair) Connect(ctx context.Context, site cdp.Site) (*bus.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	cfg := bus.Config{Site: "dr", Name: bus.Operator, URL: "nats://" + p.drAddr}
+	cfg := bus.Config{Site: site, Name: bus.Operator, URL: "nats://" + p.drAddr}
+	if site == "prod" {
+		cfg.URL = p.ProdURL()
+	}
 	if p.One != nil {
 		var c struct {
 			Sites map[cdp.Site]struct {
@@ -185,7 +196,7 @@ func (p *Pair) Connect(ctx context.Context) (*bus.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.Credential = c.Sites["dr"].Credential
+		cfg.Credential = c.Sites[site].Credential
 	}
 	return bus.Connect(ctx, cfg)
 }

@@ -1,0 +1,92 @@
+package robustness
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"tidemark.dev/e2e/robustness/sites"
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/plan"
+)
+
+// Whatever of the target site is killed while a failover runs: it goes on where
+// it stood, or says why not; its disks are the point's; and its undo gives
+// everything back.
+func TestFailoverInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "rollback")
+	w.guests.Start()
+	w.protected()
+	time.Sleep(3 * time.Second)
+	for round, mode := range []string{"production", "test", "production", "production"} {
+		points := w.points()
+		p := points[w.rng.IntN(len(points))]
+		t.Logf("round %d: %s failover to %s", round, mode, p.ID())
+		want := w.read(p)
+		w.soon("failover", w.job, "--mode", mode, "--point", p.ID(), "--no-wait")
+		w.killTargets()
+		st := w.rests(func(s plan.State) bool { return s.Phase == plan.Ready || s.Phase == plan.Usable && mode == "test" })
+		w.same("the failover", w.readExport(*st.Export), want)
+		if mode == "production" {
+			w.same("the replica", w.replicas(), want)
+		}
+		wrote := w.scribble(*st.Export)
+		w.killTargets()
+		w.eventually("what the machine has written is there again", 30*time.Second, func() error {
+			for _, x := range w.exportsOr() {
+				if x.ID == st.Export.ID {
+					w.same("the failover after a restart", w.readExport(x), wrote)
+					return nil
+				}
+			}
+			return fmt.Errorf("no export %s", st.Export.ID)
+		})
+		end := map[string]string{"production": "undo", "test": "cleanup"}[mode]
+		w.must("failover", end, w.job, "--no-wait")
+		w.killTargets()
+		w.rests(func(s plan.State) bool { return s.Over() })
+		w.nothingLeft()
+		w.validate(0)
+	}
+	w.settle()
+	w.oneChain()
+}
+
+// killTargets kills some processes of the target site, now and again.
+func (w *world) killTargets() {
+	w.t.Helper()
+	all := []*sites.Process{w.Journal, w.Rest, w.DRNATS}
+	for range 1 + w.rng.IntN(2) {
+		time.Sleep(w.some(400))
+		var some []*sites.Process
+		for _, i := range w.rng.Perm(3)[:1+w.rng.IntN(2)] {
+			some = append(some, all[i])
+			w.t.Logf("%s is killed", all[i].Name)
+		}
+		w.restart(some)
+	}
+}
+
+// rests waits until the run has come to where ok says; one that failed has to be
+// over or to say what is left to do.
+func (w *world) rests(ok func(plan.State) bool) (st plan.State) {
+	w.t.Helper()
+	w.eventually("the failover rests", 60*time.Second, func() error {
+		st = plan.State{}
+		err := w.JSON(w.t.Context(), &st, "failover", "status", w.job)
+		if err == nil && !ok(st) {
+			err = fmt.Errorf("phase %s, goal %s: %s", st.Phase, st.Goal, st.Error)
+		}
+		return err
+	})
+	return st
+}
+
+func (w *world) exportsOr() []api.Export {
+	r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
+	if err != nil {
+		return nil
+	}
+	return r.Exports
+}
