@@ -140,14 +140,23 @@ func (s *FrameSink) config(first cdp.FrameNo) jetstream.StreamConfig {
 	}
 }
 
-// Publish implements spool.Sink.
+// Publish implements spool.Sink. Some frames begin a trace of their own.
 func (s *FrameSink) Publish(f frame.Frame) error {
+	return s.publish(context.Background(), f, s.conn.tel.Frame(f.No))
+}
+
+// PublishIn is Publish as a part of the trace in ctx: what asked for a recovery
+// point, the frame that marks it and what the journal does with it are one.
+func (s *FrameSink) PublishIn(ctx context.Context, f frame.Frame) error {
+	return s.publish(ctx, f, s.conn.tel.On())
+}
+
+func (s *FrameSink) publish(ctx context.Context, f frame.Frame, sampled bool) error {
 	s.pubMu.Lock()
 	defer s.pubMu.Unlock()
 	o := outstanding{no: f.No, at: time.Now()}
-	sampled := s.conn.tel.Frame(f.No)
 	if sampled {
-		o.span = s.conn.tel.Send(context.Background(), telemetry.Message{Template: writeTemplate, ID: strconv.FormatUint(uint64(f.No), 10)}, s.msg.Header)
+		o.span = s.conn.tel.Send(ctx, telemetry.Message{Template: writeTemplate, ID: strconv.FormatUint(uint64(f.No), 10)}, s.msg.Header)
 	}
 	s.mu.Lock()
 	if s.closed || len(s.out)+len(s.results) >= maxOutstanding {

@@ -40,10 +40,10 @@ func (b *buffer) String() string {
 }
 
 // newLab starts it. extra are lines of the source's part of the configuration.
-func newLab(t *testing.T, dir, extra string) *lab {
+func newLab(t *testing.T, dir, source string, more ...string) *lab {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "up.yaml")
-	write(t, config, "source: {listen: \"127.0.0.1:0\""+extra+"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n")
+	write(t, config, "source: {listen: \"127.0.0.1:0\""+source+"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n"+strings.Join(more, ""))
 	_ = os.Remove(filepath.Join(dir, contextName))
 	ctx, cancel := context.WithCancel(context.Background())
 	log, code := &buffer{}, make(chan int, 1)

@@ -33,6 +33,8 @@ type captureWiring struct {
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
 	runs map[cdp.GroupID]bool // wanted to replicate
+	// asked holds, by group, the trace of a mark whose frame has not left yet.
+	asked map[cdp.GroupID]context.Context
 }
 
 // runCapture gives the capture service the bus. A job's disks are served from
@@ -43,7 +45,8 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	defer conn.Close()
-	w := &captureWiring{e: e, conn: conn, jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{}}
+	w := &captureWiring{e: e, conn: conn, jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{},
+		asked: map[cdp.GroupID]context.Context{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w})
 	if err != nil {
@@ -265,16 +268,31 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 	return reply
 }
 
-func (w *captureWiring) mark(_ context.Context, m event.CaptureMark) error {
+func (w *captureWiring) mark(ctx context.Context, m event.CaptureMark) error {
 	g, err := w.svc.Group(m.Group)
 	if err != nil {
 		return err
 	}
-	_, err = g.Mark(m.Requested)
+	w.mu.Lock()
+	w.asked[m.Group] = context.WithoutCancel(ctx) // before the frame can leave
+	w.mu.Unlock()
+	if _, err = g.Mark(m.Requested); err != nil {
+		w.takeMark(m.Group)
+	}
 	if cdp.Is(err, cdp.Conflict) && !m.Requested {
 		return nil // the cadence has nothing to mark while history is incomplete
 	}
 	return err
+}
+
+// takeMark is the trace of the mark that the next marker frame answers, nil for
+// none.
+func (w *captureWiring) takeMark(g cdp.GroupID) context.Context {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	ctx := w.asked[g]
+	delete(w.asked, g)
+	return ctx
 }
 
 func (w *captureWiring) synced(_ context.Context, s event.CaptureSynced) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +32,15 @@ type journalWiring struct {
 	conn *bus.Conn
 	dir  string
 	db   *pebblestore.DB
+
+	mu sync.Mutex
+	// traced holds, by group, the trace of the newest frame that carried one.
+	traced map[cdp.GroupID]tracedFrame
+}
+
+type tracedFrame struct {
+	no  cdp.FrameNo
+	ctx context.Context
 }
 
 // runJournal gives the journal service the bus and its directory.
@@ -41,7 +51,7 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	}
 	defer conn.Close()
 	dir := e.path("journal")
-	w := &journalWiring{e: e, conn: conn, dir: dir}
+	w := &journalWiring{e: e, conn: conn, dir: dir, traced: map[cdp.GroupID]tracedFrame{}}
 	warn := func(err error) { e.warn(err) }
 	if w.db, err = pebblestore.Open(filepath.Join(dir, "store"), pebblestore.Options{Trouble: warn}); err != nil {
 		return err
@@ -206,6 +216,11 @@ func (w *journalWiring) emit(ctx context.Context, p event.Payload) {
 }
 
 func (w *journalWiring) PointCreated(ctx context.Context, g cdp.GroupID, p cdp.Point) {
+	w.mu.Lock()
+	if t := w.traced[g]; t.no == p.Frame {
+		ctx = t.ctx
+	}
+	w.mu.Unlock()
 	w.emit(ctx, event.PointCreated{Group: g, Point: p})
 }
 
@@ -225,14 +240,18 @@ func (w *journalWiring) Alarm(ctx context.Context, g cdp.GroupID, kind, text str
 	w.emit(ctx, event.JournalAlarm{Group: g, Kind: kind, Text: text})
 }
 
-// Stored ends the trace of a sampled frame: it is durable here.
+// Stored notes the trace of a frame that carries one: the point that the frame
+// makes belongs to it.
 func (w *journalWiring) Stored(ctx context.Context, g cdp.GroupID, m spool.Message) {
-	if m.Header == nil {
+	if m.Header["Traceparent"] == nil && m.Header["traceparent"] == nil {
 		return
 	}
-	_, span := w.e.tel.Process(ctx, telemetry.Message{Template: "tidemark.write.v1.{site}.{group}"}, m.Header)
+	ctx, span := w.e.tel.Process(ctx, telemetry.Message{Template: "tidemark.write.v1.{site}.{group}"}, m.Header)
 	span.Set("tidemark.group", string(g))
 	span.End(nil)
+	w.mu.Lock()
+	w.traced[g] = tracedFrame{m.No, context.WithoutCancel(ctx)}
+	w.mu.Unlock()
 }
 
 func (w *journalWiring) Now() time.Time { return time.Now() }

@@ -60,6 +60,11 @@ func (s *gatedStream) Publish(f frame.Frame) error {
 	if err := s.open(context.Background()); err != nil {
 		return err
 	}
+	if f.Has(frame.Marker) {
+		if ctx := s.w.takeMark(s.group); ctx != nil {
+			return s.sink.PublishIn(ctx, f)
+		}
+	}
 	return s.sink.Publish(f)
 }
 
