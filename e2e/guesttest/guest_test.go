@@ -62,7 +62,7 @@ func live(t *testing.T, v Variant, apart bool) *life {
 	t.Cleanup(func() { os.RemoveAll(short) })
 	l := &life{T: t, ctx: ctx, p: &Product{Bin: binary, Dir: short, Apart: apart}, dir: t.TempDir()}
 	job := "guest" + filepath.Base(short)[3:]
-	t.Cleanup(func() { os.Remove("/dev/shm/tidemark/" + job + ".window") })
+	t.Cleanup(func() { l.must(l.p.Forget(job)) })
 	began := time.Now()
 	if err := l.p.Start(ctx); err != nil {
 		t.Fatal(err)

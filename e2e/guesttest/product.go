@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,8 @@ type Product struct {
 	// Apart runs the source's capture in a process of its own, so that it can be
 	// killed alone.
 	Apart bool
+	// Show, if not nil, gets what Run runs and what that printed.
+	Show io.Writer
 
 	up, capture *child
 }
@@ -111,7 +114,29 @@ func (p *Product) CLI(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// Run is CLI for what a person is to see.
+func (p *Product) Run(ctx context.Context, args ...string) (string, error) {
+	out, err := p.CLI(ctx, args...)
+	if p.Show != nil {
+		fmt.Fprintf(p.Show, "   $ tidemark %s\n", strings.Join(args, " "))
+		for line := range strings.Lines(out) {
+			fmt.Fprintf(p.Show, "     %s\n", strings.TrimRight(line, "\n"))
+		}
+	}
+	return out, err
+}
+
 // background runs a command that stays.
 func (p *Product) background(name string, args ...string) (*child, error) {
 	return startChild(filepath.Join(p.Dir, name+".log"), p.Bin, append(args, "--dir", p.state())...)
+}
+
+// Forget removes what a killed capture leaves of a job in memory; in production
+// its next start takes that over.
+func (p *Product) Forget(job string) error {
+	err := os.Remove(filepath.Join("/dev/shm/tidemark", job+".window"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -86,11 +86,11 @@ func Protect(ctx context.Context, p *Product, cfg SourceConfig) (s *Source, err 
 	if err := os.WriteFile(file, []byte(s.spec()), 0o600); err != nil {
 		return s, err
 	}
-	if _, err := p.CLI(ctx, "apply", "-f", file); err != nil {
+	if _, err := p.Run(ctx, "apply", "-f", file); err != nil {
 		return s, err
 	}
 	// An inline job copies what is on the disks while the guest boots on them.
-	if _, err := p.CLI(ctx, "job", "run", s.Job); err != nil {
+	if _, err := p.Run(ctx, "job", "run", s.Job); err != nil {
 		return s, err
 	}
 	st, err := p.Until(ctx, s.Job, "capture serves the disks", func(st Standing) bool {
