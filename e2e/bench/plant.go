@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime/pprof"
 	"syscall"
@@ -29,8 +30,10 @@ type plantConfig struct {
 	Profile string
 }
 
-// plantMain answers one line for each line it reads, until there is no more.
+// plantMain answers one line for each line it reads, until there is no more: its
+// parent's end is its own, and so signals to both are for the parent.
 func plantMain(raw string) {
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	if err := plantRun(raw); err != nil {
 		complain(err)
 		os.Exit(1)
