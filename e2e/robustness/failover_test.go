@@ -27,21 +27,13 @@ func TestFailoverInterrupted(t *testing.T) {
 		w.soon("failover", w.job, "--mode", mode, "--point", p.ID(), "--no-wait")
 		w.killTargets()
 		st := w.rests(func(s plan.State) bool { return s.Phase == plan.Ready || s.Phase == plan.Usable && mode == "test" })
-		w.same("the failover", w.readExport(*st.Export), want)
+		w.served(st.Export.ID, "the failover", want)
 		if mode == "production" {
 			w.same("the replica", w.replicas(), want)
 		}
 		wrote := w.scribble(*st.Export)
 		w.killTargets()
-		w.eventually("what the machine has written is there again", 30*time.Second, func() error {
-			for _, x := range w.exportsOr() {
-				if x.ID == st.Export.ID {
-					w.same("the failover after a restart", w.readExport(x), wrote)
-					return nil
-				}
-			}
-			return fmt.Errorf("no export %s", st.Export.ID)
-		})
+		w.served(st.Export.ID, "the failover, after a restart", wrote)
 		end := map[string]string{"production": "undo", "test": "cleanup"}[mode]
 		w.must("failover", end, w.job, "--no-wait")
 		w.killTargets()
@@ -83,10 +75,20 @@ func (w *world) rests(ok func(plan.State) bool) (st plan.State) {
 	return st
 }
 
-func (w *world) exportsOr() []api.Export {
-	r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
-	if err != nil {
-		return nil
-	}
-	return r.Exports
+// served: an export is there, or soon will be, and holds this.
+func (w *world) served(id, what string, want [][]byte) {
+	w.t.Helper()
+	w.eventually(what+" is served", 30*time.Second, func() error {
+		r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
+		if err != nil {
+			return err
+		}
+		for _, x := range r.Exports {
+			if x.ID == id {
+				w.same(what, w.readExport(x), want)
+				return nil
+			}
+		}
+		return fmt.Errorf("no export %s", id)
+	})
 }

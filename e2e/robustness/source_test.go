@@ -161,13 +161,14 @@ func (w *world) run() (s plan.State) {
 	return s
 }
 
-func (w *world) exports() []api.Export {
+func (w *world) exports() (open []api.Export) {
 	w.t.Helper()
-	r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return r.Exports
+	w.eventually("the list of exports", 30*time.Second, func() error {
+		r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
+		open = r.Exports
+		return err
+	})
+	return open
 }
 
 func (w *world) nothingLeft() {
