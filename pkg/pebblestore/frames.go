@@ -70,6 +70,9 @@ func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, err
 
 func (p pendingBatch) Begin() error {
 	p.g.tables.Wait()
+	if err := p.g.failure(); err != nil {
+		return failed("store frames", err)
+	}
 	return failed("store frames", p.g.d.db.ApplyNoSyncWait(p.b, pebble.Sync))
 }
 
@@ -136,9 +139,23 @@ func (p *pendingTable) Begin() error {
 }
 
 func (p *pendingTable) Commit() error {
-	if p.g != nil {
-		defer p.g.tables.Done()
+	if p.g == nil {
+		return p.link()
 	}
+	defer p.g.tables.Done()
+	err := p.g.failure()
+	if err != nil {
+		p.Abort()
+	} else {
+		err = p.link()
+	}
+	if err != nil {
+		p.g.setFailure(err)
+	}
+	return err
+}
+
+func (p *pendingTable) link() error {
 	if err := p.w.Close(); err != nil {
 		p.d.cfg.FS.Remove(p.path)
 		return failed("store table", err)

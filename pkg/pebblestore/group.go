@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -18,6 +19,22 @@ type Group struct {
 	num uint32
 	// tables counts the tables of frames that were begun and are not linked in.
 	tables sync.WaitGroup
+	// failure of a table of frames: what was begun behind it must not get into
+	// the database, or a frame would be missing. Load begins anew.
+	mu     sync.Mutex
+	failed error
+}
+
+func (g *Group) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failed
+}
+
+func (g *Group) setFailure(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failed = err
 }
 
 var _ vault.Store = (*Group)(nil)
@@ -31,8 +48,11 @@ func failed(op string, err error) error {
 		return cdp.Wrap(err, op, "")
 	}
 	kind := cdp.Internal
-	if errors.Is(err, pebble.ErrCorruption) {
+	switch {
+	case errors.Is(err, pebble.ErrCorruption):
 		kind = cdp.Corrupt
+	case errors.Is(err, syscall.ENOSPC):
+		kind = cdp.Full
 	}
 	return &cdp.Error{Op: op, Kind: kind, Cause: err}
 }
@@ -57,6 +77,8 @@ func (g *Group) get(k, dst []byte) (int, error) {
 
 // Load tells what the store holds.
 func (g *Group) Load() (vault.Loaded, error) {
+	g.tables.Wait()
+	g.setFailure(nil)
 	var l vault.Loaded
 	v, c, err := g.d.db.Get(g.key(nil, kindState))
 	switch {

@@ -68,9 +68,12 @@ type Group struct {
 	stored   admit.State // what is durable
 	oldest   cdp.FrameNo // 0 for an empty journal
 	active   *tail
-	flushing *tail       // being written to the store, nil if none is
-	points   []cdp.Point // by frame; the store has them, too
-	views    map[*View]struct{}
+	flushing *tail // being written to the store, or to be written again; nil if none is
+	writing  bool  // flushing is being written
+	// unwritten is why flushing could not be written; nil if it could.
+	unwritten error
+	points    []cdp.Point // by frame; the store has them, too
+	views     map[*View]struct{}
 	// leaving is where a move of horizon that is under way goes: no view may be
 	// opened below it any more. 0 if there is none.
 	leaving cdp.Seq
@@ -82,7 +85,7 @@ type Group struct {
 
 	indexer   sync.WaitGroup
 	indexKick chan struct{}
-	indexRoom *sync.Cond // on mu: flushing became nil
+	indexRoom *sync.Cond // on mu: writing ended
 	stop      context.CancelFunc
 }
 
@@ -95,21 +98,14 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 		return nil, cdp.Wrap(err, op, "")
 	}
 	g := &Group{disks: disks, store: store, replica: replica, cfg: cfg.withDefaults(),
-		state: l.State, oldest: l.Oldest, active: newTail(), views: map[*View]struct{}{},
+		views:     map[*View]struct{}{},
 		indexKick: make(chan struct{}, 1)}
 	g.runs.New = func() any { return &run{} }
 	g.regions.New = func() any { return new([cdp.RegionSize]byte) }
 	g.indexRoom = sync.NewCond(&g.mu)
-	if err := store.Points(func(p cdp.Point) error { g.points = append(g.points, p); return nil }); err != nil {
+	if err := g.adopt(l); err != nil {
 		return nil, cdp.Wrap(err, op, "")
 	}
-	if l.Newest != nil {
-		g.stored = admit.State{}.After(*l.Newest)
-		if err := g.reload(l.Indexed); err != nil {
-			return nil, cdp.Wrap(err, op, "")
-		}
-	}
-	g.offered = g.stored
 	ictx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
 	g.indexer.Go(func() { g.runIndexer(ictx) })
@@ -120,6 +116,52 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 		return nil, err
 	}
 	return g, nil
+}
+
+// adopt takes over what the store holds.
+func (g *Group) adopt(l Loaded) error {
+	g.state, g.oldest, g.points = l.State, l.Oldest, nil
+	g.stored, g.active, g.flushing, g.unwritten = admit.State{}, newTail(), nil, nil
+	if err := g.store.Points(func(p cdp.Point) error { g.points = append(g.points, p); return nil }); err != nil {
+		return err
+	}
+	if l.Newest != nil {
+		g.stored = admit.State{}.After(*l.Newest)
+		if err := g.reload(l.Indexed); err != nil {
+			return err
+		}
+	}
+	g.offered = g.stored
+	return nil
+}
+
+// Broken is why the store failed, nil if it works.
+func (g *Group) Broken() error { return g.check("use journal") }
+
+// Recover goes on after the store failed, with what the store holds, as Open
+// would. Nothing may be under way but views.
+func (g *Group) Recover(ctx context.Context) error {
+	const op = "recover journal"
+	g.move.Lock()
+	defer g.move.Unlock()
+	l, err := g.store.Load()
+	if err != nil {
+		return cdp.Wrap(err, op, "")
+	}
+	g.mu.Lock()
+	for g.writing {
+		g.indexRoom.Wait()
+	}
+	err = g.adopt(l)
+	if err == nil {
+		g.broken = nil
+	}
+	g.gen.Add(1)
+	g.mu.Unlock()
+	if err != nil {
+		return cdp.Wrap(err, op, "")
+	}
+	return g.settle(ctx, op)
 }
 
 // reload reads the tail of the index, and the points that a crash kept from
@@ -200,7 +242,7 @@ func (g *Group) setState(u Update, s State) error {
 }
 
 // breakOn remembers that the store failed: what it holds is not known any more
-// until the journal is opened again.
+// until Recover, or until the journal is opened again.
 func (g *Group) breakOn(err error) error {
 	g.mu.Lock()
 	if g.broken == nil {

@@ -103,7 +103,7 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 	defer g.mu.Unlock()
 	// The tail may be full while the one before it is still being written: then
 	// the disk is slower than the bus, and waiting here is what bounds memory.
-	for len(g.active.list) >= 2*g.cfg.TailEntries && g.flushing != nil && g.broken == nil {
+	for len(g.active.list) >= 2*g.cfg.TailEntries && g.writing && g.unwritten == nil && g.broken == nil {
 		g.indexRoom.Wait()
 	}
 	for _, p := range points {
@@ -131,38 +131,65 @@ func pointOf(h frame.Header) (cdp.Point, bool) {
 		h.Has(frame.Marker | frame.Consistent)
 }
 
-// runIndexer writes full tails to the store.
+// runIndexer writes full tails to the store. What could not be written stays
+// readable in memory, and is tried again.
 func (g *Group) runIndexer(ctx context.Context) {
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-g.indexKick:
-			g.flushTail() // an error is remembered and refuses everything else
+		case <-again:
+		}
+		again = nil
+		if g.flushTail() != nil {
+			again = time.After(time.Second)
 		}
 	}
 }
 
-// flushTail writes the tail to the store as one sorted run.
+// flushTail writes the tail to the store as one sorted run. After an error
+// nothing has changed.
 func (g *Group) flushTail() error {
+	for {
+		t, err := g.takeTail()
+		if t == nil || err != nil {
+			return err
+		}
+		if err = g.store.AddIndex(t.upTo, t.sorted()); err == nil {
+			g.gen.Add(1) // before the tail goes: a view finds the entries in one of them
+		}
+		g.mu.Lock()
+		if err == nil {
+			g.flushing = nil
+		}
+		g.writing, g.unwritten = false, err
+		g.indexRoom.Broadcast()
+		g.mu.Unlock()
+		if err != nil {
+			return cdp.Wrap(err, "store index", "")
+		}
+	}
+}
+
+// takeTail is the tail to be written next: one that could not be written before,
+// or the active one, in whose place a new one begins. Nil when there is nothing.
+func (g *Group) takeTail() (*tail, error) {
 	g.mu.Lock()
-	for g.flushing != nil && g.broken == nil {
+	defer g.mu.Unlock()
+	for g.writing && g.broken == nil {
 		g.indexRoom.Wait()
 	}
-	if g.broken != nil || len(g.active.list) == 0 && g.active.upTo == 0 {
-		defer g.mu.Unlock()
-		return g.broken
+	if g.broken != nil {
+		return nil, g.broken
 	}
-	t := g.active
-	g.flushing, g.active = t, newTail()
-	g.mu.Unlock()
-	if err := g.store.AddIndex(t.upTo, t.sorted()); err != nil {
-		return g.breakOn(cdp.Wrap(err, "store index", ""))
+	if g.flushing == nil {
+		if g.active.upTo == 0 {
+			return nil, nil
+		}
+		g.flushing, g.active = g.active, newTail()
 	}
-	g.gen.Add(1) // before the tail goes: a view finds the entries in one of them
-	g.mu.Lock()
-	g.flushing = nil
-	g.indexRoom.Broadcast()
-	g.mu.Unlock()
-	return nil
+	g.writing = true
+	return g.flushing, nil
 }

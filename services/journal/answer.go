@@ -28,6 +28,12 @@ func (g *group) status() (api.GroupStatus, error) {
 	st := api.GroupStatus{Group: g.id, State: g.state, Reason: g.reason, Mode: string(g.spec.Mode), Bounds: g.vault.Bounds(),
 		Frame: s.No, Epoch: s.Epoch, Received: g.received, Sealed: g.sealed, Consistent: g.whole, Points: len(ps),
 		Bytes: bytes, Limit: g.spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
+	switch now := g.vault.State(); {
+	case now.Sealed:
+		st.State, st.Reason = stateSealed, "the failover was committed: the images are the disks"
+	case now.Halted:
+		st.State, st.Reason = stateHalted, "the group has been failed over"
+	}
 	if len(ps) > 0 {
 		st.Oldest, st.Newest = &ps[0], &ps[len(ps)-1]
 	}

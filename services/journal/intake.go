@@ -17,6 +17,7 @@ import (
 // runIntake takes frames in for ever: it starts again, behind what is stored,
 // after every trouble, and says what the trouble is.
 func (g *group) runIntake(ctx context.Context) {
+	told := time.Time{}
 	for ctx.Err() == nil {
 		if st := g.vault.State(); st.Halted || st.Sealed {
 			state := stateHalted
@@ -27,11 +28,21 @@ func (g *group) runIntake(ctx context.Context) {
 			pause(ctx, g.cfg.Beat)
 			continue
 		}
-		if free, err := g.deps.Stores.Free(); err == nil && free < g.cfg.Reserve {
-			g.become(ctx, stateFull, fmt.Sprintf("%d MiB are left for journals; %d MiB stay in reserve", free>>20, g.cfg.Reserve>>20))
-			g.deps.Facts.Alarm(ctx, g.id, "full", "the journal takes nothing more in until space is free; the source spools meanwhile")
-			pause(ctx, 10*g.cfg.Beat)
+		if err := g.room(); err != nil {
+			g.become(ctx, stateFull, err.Error())
+			if now := g.deps.Clock.Now(); now.Sub(told) > time.Minute {
+				told = now
+				g.deps.Facts.Alarm(ctx, g.id, "full", "the journal takes nothing more in until space is free; the source spools meanwhile")
+			}
+			pause(ctx, 2*g.cfg.Beat)
 			continue
+		}
+		if g.vault.Broken() != nil {
+			if err := g.vault.Recover(ctx); err != nil {
+				g.become(ctx, stateFailed, err.Error())
+				pause(ctx, 4*g.cfg.Beat)
+				continue
+			}
 		}
 		ictx, cancel := context.WithCancel(ctx)
 		g.mu.Lock()
@@ -43,12 +54,22 @@ func (g *group) runIntake(ctx context.Context) {
 		if ctx.Err() != nil || stopped && err == nil || g.vault.State().Halted {
 			continue
 		}
-		if err != nil {
+		if err != nil && !cdp.Is(err, cdp.Full) {
 			g.become(ctx, stateFailed, err.Error())
 			g.deps.Facts.Alarm(ctx, g.id, "intake", err.Error())
 			pause(ctx, 2*g.cfg.Beat)
 		}
 	}
+}
+
+// room is nil as long as what stays in reserve is there.
+func (g *group) room() error {
+	free, err := g.deps.Stores.Free()
+	if err != nil || free >= g.cfg.Reserve {
+		return err
+	}
+	return cdp.Errorf(cdp.Full, "store frames", string(g.id), "%d MiB are left for journals; %d MiB stay in reserve", free>>20, g.cfg.Reserve>>20).
+		WithHint("free space on the transporter's disk, or give the job a smaller history or size limit")
 }
 
 // restartIntake ends the running intake; another begins.
@@ -248,14 +269,24 @@ func (g *group) tell() error {
 	return err
 }
 
-// repeat tells it again, for it may have been lost.
+// repeat tells it again, for it may have been lost; it purges the stream when
+// the intake begins and when little comes; and it looks after the space.
 func (g *group) repeat(ctx context.Context) error {
-	for pause(ctx, g.cfg.Beat) {
+	purged := cdp.FrameNo(0)
+	for n := 0; ; n++ {
 		if err := g.tell(); err != nil && ctx.Err() == nil {
 			return err
 		}
+		if s := g.vault.Stored(); n%10 == 0 && s.No > purged && g.source.PurgeBehind(ctx, s.No) == nil {
+			purged = s.No
+		}
+		if !pause(ctx, g.cfg.Beat) {
+			return nil
+		}
+		if err := g.room(); err != nil {
+			return err
+		}
 	}
-	return nil
 }
 
 func (g *group) noteNewest(h frame.Header) {
