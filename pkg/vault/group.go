@@ -48,6 +48,8 @@ type Group struct {
 	// patches and arena are the memory of the steps of one Raise.
 	patches []patch
 	arena   []byte
+	// present remembers where floors are; move guards it.
+	present map[regionKey]*presence
 	// edit admits one change of points at a time.
 	edit sync.Mutex
 	// drop: held for reading by every read of a view, and for writing while
@@ -120,7 +122,7 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 
 // adopt takes over what the store holds.
 func (g *Group) adopt(l Loaded) error {
-	g.state, g.oldest, g.points = l.State, l.Oldest, nil
+	g.state, g.oldest, g.points, g.present = l.State, l.Oldest, nil, nil
 	g.stored, g.active, g.flushing, g.unwritten = admit.State{}, newTail(), nil, nil
 	if err := g.store.Points(func(p cdp.Point) error { g.points = append(g.points, p); return nil }); err != nil {
 		return err

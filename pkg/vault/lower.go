@@ -102,19 +102,19 @@ func (g *Group) dropIdleFloors(ctx context.Context, t touched, st State) error {
 		u, n = g.store.Begin(), 0
 		return err
 	}
+	defer g.forgetPresence(t)
 	for _, k := range t.keys() {
 		if err := ctx.Err(); err != nil {
 			break
 		}
-		var has [cdp.BlocksPerRegion]bool
-		zero, err := g.floorsOf(r, k.disk, k.r, &has)
+		has, err := g.floorsOf(r, k.disk, k.r)
 		if err != nil {
 			u.Discard()
 			return err
 		}
 		for i := range cdp.BlocksPerRegion {
 			b := cdp.Block(k.r)*cdp.BlocksPerRegion + cdp.Block(i)
-			if zero || !has[i] || !t[k].has(i) { // a zero floor stays until horizon passes
+			if has.zero || !has.own.has(i) || !t[k].has(i) { // a zero floor stays until horizon passes
 				continue
 			}
 			newest, err := g.newestEntry(r, k.disk, b, st.Base)

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -104,7 +103,7 @@ func (g *Group) collect(base, to cdp.Seq) (s step, err error) {
 			if seq <= base {
 				continue
 			}
-			if seq > to || len(s.arena) >= g.cfg.StepBytes || len(s.patches) >= g.cfg.StepBytes/256 {
+			if seq > to || len(s.arena) >= g.cfg.StepBytes || len(s.patches) >= 2*g.cfg.StepBytes/cdp.BlockSize {
 				return errStop
 			}
 			r := t.Record(i)
@@ -191,113 +190,4 @@ func (g *Group) raiseStep(to cdp.Seq, forget bool) error {
 	}
 	st.Base = s.to
 	return g.setState(g.store.Begin(), st)
-}
-
-// floorSet collects floors until they are saved.
-type floorSet struct {
-	g      *Group
-	floors []Floor
-	zeros  []ZeroFloor
-	bytes  int
-}
-
-func (f *floorSet) add(disk cdp.DiskID, b cdp.Block, p []byte) {
-	fl := Floor{Disk: disk, Block: b}
-	if !isZero(p) {
-		fl.Content = bytes.Clone(p)
-		f.bytes += len(p)
-	}
-	f.floors = append(f.floors, fl)
-}
-
-func (f *floorSet) save() error {
-	if len(f.floors)+len(f.zeros) == 0 {
-		return nil
-	}
-	err := f.g.store.AddFloors(f.floors, f.zeros)
-	f.floors, f.zeros, f.bytes = f.floors[:0], f.zeros[:0], 0
-	if err != nil {
-		return f.g.breakOn(err)
-	}
-	f.g.gen.Add(1)
-	return nil
-}
-
-// saveFloors saves the floors that the step needs. They are durable with the
-// next commit, which comes before the replica is written.
-func (g *Group) saveFloors(s step) error {
-	r, err := g.store.Reader()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	region := g.regions.Get().(*[cdp.RegionSize]byte)
-	defer g.regions.Put(region)
-	set := &floorSet{g: g}
-	err = s.regions(func(ps []patch) error {
-		var has [cdp.BlocksPerRegion]bool
-		zero, err := g.floorsOf(r, ps[0].Disk, ps[0].Region, &has)
-		if err != nil || zero {
-			return err // a zero floor stands for every block that has none
-		}
-		if ps[0].Whole {
-			err = g.saveRegion(set, ps[0].Disk, ps[0].Region, &has, region[:])
-		} else {
-			err = g.saveBlocks(set, ps, &has, region[:])
-		}
-		if err == nil && set.bytes > g.cfg.StepBytes {
-			err = set.save()
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return set.save()
-}
-
-// saveRegion saves floors for a region that will be zeroed: blocks that hold
-// something get their own, all others are told by the region's zero floor.
-func (g *Group) saveRegion(set *floorSet, disk cdp.DiskID, region cdp.Region, has *[cdp.BlocksPerRegion]bool, buf []byte) error {
-	off := int64(region) * cdp.RegionSize
-	if !g.replica.IsZero(disk, off, cdp.RegionSize) {
-		if err := g.replica.ReadAt(disk, buf, off); err != nil {
-			return err
-		}
-		for i := range has {
-			if p := buf[i*cdp.BlockSize : (i+1)*cdp.BlockSize]; !has[i] && !isZero(p) {
-				set.add(disk, cdp.Block(region)*cdp.BlocksPerRegion+cdp.Block(i), p)
-			}
-		}
-	}
-	set.zeros = append(set.zeros, ZeroFloor{disk, region})
-	return nil
-}
-
-// saveBlocks saves floors for the blocks of one region, reading neighbours at
-// once.
-func (g *Group) saveBlocks(set *floorSet, ps []patch, has *[cdp.BlocksPerRegion]bool, buf []byte) error {
-	disk := ps[0].Disk
-	for i := 0; i < len(ps); {
-		if history.BeforeApply(has[ps[i].Block%cdp.BlocksPerRegion]) != history.SaveFloor {
-			i++
-			continue
-		}
-		first, last := ps[i].Block, ps[i].Block
-		for i < len(ps) && ps[i].Block <= last+1 && history.BeforeApply(has[ps[i].Block%cdp.BlocksPerRegion]) == history.SaveFloor {
-			last = ps[i].Block
-			i++
-		}
-		p := buf[:int(last-first+1)*cdp.BlockSize]
-		if g.replica.IsZero(disk, first.Offset(), int64(len(p))) {
-			clear(p)
-		} else if err := g.replica.ReadAt(disk, p, first.Offset()); err != nil {
-			return err
-		}
-		for b := first; b <= last; b++ {
-			set.add(disk, b, p[(b - first).Offset():][:cdp.BlockSize])
-			has[b%cdp.BlocksPerRegion] = true
-		}
-	}
-	return nil
 }

@@ -135,17 +135,17 @@ func (g *Group) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 	for _, e := range entries {
 		t.add(e)
 	}
+	defer g.forgetPresence(t)
 	v := &View{g: g, at: to}
 	defer v.Close()
 	var block [cdp.BlockSize]byte
 	for _, k := range t.keys() {
-		var has [cdp.BlocksPerRegion]bool
-		zero, err := g.floorsOf(r, k.disk, k.r, &has)
+		has, err := g.floorsOf(r, k.disk, k.r)
 		if err != nil {
 			return err
 		}
 		for i := range cdp.BlocksPerRegion {
-			if !t[k].has(i) && (!zero || has[i]) {
+			if !t[k].has(i) && (!has.zero || has.own.has(i)) {
 				continue
 			}
 			b := cdp.Block(k.r)*cdp.BlocksPerRegion + cdp.Block(i)
@@ -163,12 +163,12 @@ func (g *Group) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 				}
 				u.PutFloor(k.disk, b, block[:])
 			case history.DropFloor:
-				if has[i] {
+				if has.own.has(i) {
 					u.DropFloor(k.disk, b)
 				}
 			}
 		}
-		if zero { // every block that needs one has a floor of its own now
+		if has.zero { // every block that needs one has a floor of its own now
 			u.DropZeroFloor(k.disk, k.r)
 		}
 	}

@@ -74,12 +74,3 @@ func (g *Group) touchedIn(after, upTo cdp.Seq) (touched, error) {
 		return nil
 	})
 }
-
-// floorsOf sets in has the blocks of a region that have a floor of their own,
-// and tells whether the region has a zero floor.
-func (g *Group) floorsOf(r Reader, disk cdp.DiskID, x cdp.Region, has *[cdp.BlocksPerRegion]bool) (zero bool, err error) {
-	if err := r.Floors(disk, cdp.Block(x)*cdp.BlocksPerRegion, has[:]); err != nil {
-		return false, err
-	}
-	return r.ZeroFloor(disk, x)
-}
