@@ -1,6 +1,8 @@
 package capture
 
 import (
+	"time"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
 )
@@ -10,15 +12,36 @@ const maxZero = 1 << 30
 
 // record gives a write its place in the group's order, piece by piece; data is
 // nil for zeros. What cannot have a place becomes dirty. It never fails and
-// waits for nothing but mu.
+// waits for nothing but mu; see patient for the exception.
 func (g *Group) record(d cdp.DiskID, off, n int64, data []byte) {
 	for n > 0 {
+		if g.job.Mode == Tap {
+			g.patient()
+		}
 		g.mu.Lock()
 		k := g.piece(d, off, n, data)
 		g.mu.Unlock()
 		if off, n = off+k, n-k; data != nil {
 			data = data[k:]
 		}
+	}
+}
+
+// patient waits for room in the window, for a short while, as long as a tap's
+// client is making its full copy. That copy is as fast as it can be, and a write
+// it does not wait for is a copy that has to begin again: on a busy machine it
+// would never be complete. There is no history yet that a guest could lose, and
+// its client's own copying slows it more. Afterwards a tap never waits.
+func (g *Group) patient() {
+	const pause = 2 * time.Millisecond
+	for waited := time.Duration(0); waited < 2*time.Second; waited += pause {
+		g.mu.Lock()
+		room := !g.why.tapCopying || !g.state.accepts() || g.fits()
+		g.mu.Unlock()
+		if room {
+			return
+		}
+		<-g.deps.Clock.After(pause)
 	}
 }
 
