@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -131,8 +132,18 @@ func (l *life) points(last bool) [2]string {
 func (l *life) try(tr Trial) {
 	l.Helper()
 	v, err := l.s.Try(l.ctx, l.p, tr)
-	l.Logf("%s: usable after %.2fs, judged in %.1fs; system is %s; log is %s; equal to the source: %v; ledger has %d rows, at least %d were acknowledged",
-		tr.Point, v.Usable.Seconds(), v.Took.Seconds(), v.State[0], v.State[1], v.Source, v.Ledger.Max, tr.Acked)
+	var disks []string
+	for i, name := range DiskNames {
+		is := v.State[i].String()
+		if v.Source[i] {
+			is = "equal to the source's"
+		}
+		disks = append(disks, name+" is "+is)
+	}
+	l.Logf("%s: usable after %.2fs, judged in %.1fs; %s", tr.Point, v.Usable.Seconds(), v.Took.Seconds(), strings.Join(disks, "; "))
+	if tr.Boot {
+		l.Logf("%s boots: %d rows, %d were acknowledged", tr.Point, v.Ledger.Max, tr.Acked)
+	}
 	l.must(err)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/e2e/oracle"
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/plan"
 )
@@ -32,8 +33,8 @@ type Trial struct {
 
 // Verdict is what was found.
 type Verdict struct {
-	State  [2]State
-	Source [2]bool // equal to the source's disk
+	State  [2]State // not looked at where Source is true
+	Source [2]bool  // equal to the source's disk, in the last trial
 	Ledger guest.Ledger
 	Usable time.Duration // from the command to disks that can be used
 	Took   time.Duration
@@ -57,40 +58,58 @@ func (s *Source) Try(ctx context.Context, p *Product, tr Trial) (v Verdict, err 
 		return v, fmt.Errorf("a test failover that is %s serves no two disks: %+v", st.Phase, st.Export)
 	}
 	for i, d := range st.Export.Disks {
-		file := filepath.Join(tr.Dir, DiskNames[i]+".raw")
-		if err := Fetch(ctx, d.URI, file); err != nil {
+		if err := Fetch(ctx, d.URI, filepath.Join(tr.Dir, DiskNames[i]+".raw")); err != nil {
 			return v, err
 		}
-		if err := s.judge(ctx, i, file, tr.Last, &v); err != nil {
-			return v, fmt.Errorf("%s: disk %s: %w", tr.Point, d.Name, err)
+	}
+	judged := make(chan error, 1) // while the check guest boots
+	go func() { judged <- s.judge(ctx, tr, &v) }()
+	var booted error
+	if tr.Boot {
+		v.Ledger, booted = s.ledger(ctx, tr, *st.Export)
+	}
+	return v, errors.Join(<-judged, booted)
+}
+
+// ledger has a check guest boot from the point, and judges what it finds.
+func (s *Source) ledger(ctx context.Context, tr Trial, x api.Export) (guest.Ledger, error) {
+	drives, err := Drives(x)
+	if err != nil {
+		return guest.Ledger{}, err
+	}
+	l, err := guest.CheckLedger(ctx, drives)
+	if err != nil {
+		return l, err
+	}
+	if err := l.Verify(tr.Acked); err != nil {
+		return l, fmt.Errorf("%s: %w", tr.Point, err)
+	}
+	if tr.Newest > 0 && l.Max > tr.Newest {
+		return l, fmt.Errorf("%s has row %d, which did not exist at its time: %d did", tr.Point, l.Max, tr.Newest)
+	}
+	return l, nil
+}
+
+// judge compares the point's bytes with the write logs and the source.
+func (s *Source) judge(ctx context.Context, tr Trial, v *Verdict) error {
+	for i, name := range DiskNames {
+		file := filepath.Join(tr.Dir, name+".raw")
+		if err := s.judgeDisk(ctx, i, file, tr.Last, v); err != nil {
+			return fmt.Errorf("%s: disk %s: %w", tr.Point, name, err)
 		}
 		if !tr.Keep {
 			os.Remove(file)
 		}
 	}
-	if !tr.Boot {
-		return v, nil
-	}
-	drives, err := Drives(*st.Export)
-	if err != nil {
-		return v, err
-	}
-	if v.Ledger, err = guest.CheckLedger(ctx, drives); err != nil {
-		return v, err
-	}
-	if err := v.Ledger.Verify(tr.Acked); err != nil {
-		return v, fmt.Errorf("%s: %w", tr.Point, err)
-	}
-	if tr.Newest > 0 && v.Ledger.Max > tr.Newest {
-		return v, fmt.Errorf("%s has row %d, which did not exist at its time: %d did", tr.Point, v.Ledger.Max, tr.Newest)
-	}
-	return v, nil
+	return nil
 }
 
-// judge compares a disk's bytes with the write log and the source.
-func (s *Source) judge(ctx context.Context, disk int, file string, last bool, v *Verdict) (err error) {
-	if v.Source[disk], err = Same(file, s.Files[disk]); err != nil || last && v.Source[disk] {
-		return err
+func (s *Source) judgeDisk(ctx context.Context, disk int, file string, last bool, v *Verdict) (err error) {
+	if last {
+		v.Source[disk], err = Same(file, s.Files[disk])
+		if err != nil || v.Source[disk] {
+			return err
+		}
 	}
 	l, err := oracle.Open(s.Logs[disk])
 	if err != nil {
