@@ -30,7 +30,8 @@
 //  3. Under the group's mutex it is appended to the open frame in the window
 //     (record.go); or, where the region is dirty or no frame can be had, it
 //     sets the region's dirty bit and nothing else.
-//  4. The guest has its reply. Nothing above waited for the bus.
+//  4. The guest has its reply. Nothing above waited for the bus; only while a
+//     tap's client makes its full copy a write may wait a moment for a slot.
 //  5. The sender (send.go) closes frames as they are full or the line is idle,
 //     seals and publishes them; a frame leaves the window once the journal has
 //     it, or, when room is short, once the stream has it.
@@ -53,4 +54,6 @@
 //	the copier slept on after a second attach had drained   go test -run Whatever -seed 20261125
 //	the window
 //	a guest faster than the stream made the state flap      go test -run ACopyUnder
+//	a tap's copy on a busy machine ran over the window,     go test -run ATapsCopy, and
+//	began again, and never ended                            go test ../../e2e/guesttest -run Tap
 package capture
