@@ -98,14 +98,29 @@ func (c *Conn) ensure(ctx context.Context, streams []jetstream.StreamConfig) err
 	}
 	for _, cfg := range streams {
 		cfg.Storage = jetstream.FileStorage
-		if _, err := js.UpdateStream(ctx, cfg); err == nil {
-			continue
-		} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return wrap(err, "update stream", cfg.Name)
+		if err := ensureOne(ctx, js, cfg); err != nil {
+			return err
 		}
-		if _, err := js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			return wrap(err, "make stream", cfg.Name)
-		}
+	}
+	return nil
+}
+
+// ensureTimeout bounds one stream: an answer that was lost with a connection
+// must not be waited for through all of the caller's time.
+const ensureTimeout = 5 * time.Second
+
+func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	defer cancel()
+	_, err := js.UpdateStream(ctx, cfg)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return wrap(err, "update stream", cfg.Name)
+	}
+	if _, err := js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return wrap(err, "make stream", cfg.Name)
 	}
 	return nil
 }

@@ -155,8 +155,24 @@ func free(addr string) error {
 	return l.Close()
 }
 
-// setUp makes the site's streams and buckets and the mirrors of its peer.
+// setUp makes the site's streams and buckets and the mirrors of its peer. It
+// tries until ctx ends: the server may be killed and started again meanwhile.
 func setUp(ctx context.Context, e *env) error {
+	for {
+		err := setUpOnce(ctx, e)
+		if err == nil || !cdp.Is(err, cdp.Transient) || ctx.Err() != nil {
+			return err
+		}
+		e.warn(err)
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func setUpOnce(ctx context.Context, e *env) error {
 	conn, err := e.connect(ctx, bus.Setup)
 	if err != nil {
 		return err

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/telemetry"
+)
+
+// The connection breaks while a site is set up, and an answer is lost with it:
+// that is asked again, not waited for.
+func TestSetUpOutlivesALostAnswer(t *testing.T) {
+	srv, err := bus.StartServer(t.Context(), bus.ServerConfig{Site: "dr", StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "STREAM.UPDATE.")
+	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: "nats://" + addr}}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := setUp(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	if !broke.Load() {
+		t.Fatal("the connection never broke: this test tests nothing")
+	}
+}
+
+// breakAt forwards to a server, and breaks the connection on which these bytes
+// are seen first, without forwarding them.
+func breakAt(t *testing.T, target, at string) (addr string, broke *atomic.Bool) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broke = &atomic.Bool{}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { ln.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			a, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			b, err := net.Dial("tcp", target)
+			if err != nil {
+				a.Close()
+				continue
+			}
+			wg.Go(func() { defer a.Close(); io.Copy(a, b) })
+			wg.Go(func() {
+				defer b.Close()
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := a.Read(buf)
+					if bytes.Contains(buf[:n], []byte(at)) && broke.CompareAndSwap(false, true) {
+						return
+					}
+					if _, werr := b.Write(buf[:n]); err != nil || werr != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+	return ln.Addr().String(), broke
+}
