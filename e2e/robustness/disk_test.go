@@ -17,7 +17,7 @@ func TestFullDisk(t *testing.T) {
 	var dir string
 	w := newWorld(t, "roll-forward", func(w *world, _ *sites.Config) {
 		dir = filepath.Join(w.dir, "dr", "journal")
-		smallDisk(t, dir, 400<<20)
+		smallDisk(t, dir, 1<<30)
 	})
 	w.guests.Start()
 	w.protected()

@@ -101,7 +101,7 @@ func (p *Pair) apart() {
 // nats is a stock NATS server for a site.
 func (p *Pair) nats(site, more string) *Process {
 	path := filepath.Join(p.cfg.Dir, site+".conf")
-	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: \"2s\"\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
+	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: \"5s\"\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -10,6 +11,8 @@ import (
 const Sector = 512
 
 const magic = 0x6b72616d65646974 // "tidemark"
+
+var zeros [Sector]byte
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -27,11 +30,14 @@ func Stamp(p []byte, run, n uint64, disk int, off int64) {
 		le.PutUint32(s[24:], uint32(disk))
 		le.PutUint32(s[28:], uint32(off/Sector))
 		x := n<<32 ^ uint64(off) ^ run | 1
-		for i := 32; i < 504; i += 8 {
+		for i := 32; i < 64; i += 8 {
 			x ^= x << 13
 			x ^= x >> 7
 			x ^= x << 17
 			le.PutUint64(s[i:], x)
+		}
+		for i := 64; i < 504; i *= 2 {
+			copy(s[i:504], s[32:i])
 		}
 		le.PutUint32(s[504:], 0)
 		le.PutUint32(s[508:], crc32.Checksum(s[:508], castagnoli))
@@ -42,13 +48,9 @@ func Stamp(p []byte, run, n uint64, disk int, off int64) {
 // The error says what else it is.
 func Read(s []byte, run uint64, disk int, off int64) (n uint64, err error) {
 	le := binary.LittleEndian
-	zero := true
-	for i := 0; i < Sector && zero; i += 8 {
-		zero = le.Uint64(s[i:]) == 0
-	}
 	n = le.Uint64(s[16:])
 	switch {
-	case zero:
+	case bytes.Equal(s, zeros[:]):
 		return 0, nil
 	case le.Uint64(s) != magic:
 		return 0, fmt.Errorf("no stamp: % x", s[:32])
