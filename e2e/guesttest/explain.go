@@ -10,10 +10,11 @@ import (
 	"tidemark.dev/e2e/oracle"
 )
 
-// InFlight is how many writes of a disk may be under way together for Explain:
-// what virtio-blk's queue holds. Among those no order was ever promised, to the
-// guest or by it.
-const InFlight = 128
+// InFlight is how many writes of a disk may be under way together for Explain.
+// Among those no order was ever promised, to the guest or by it. Far more than
+// that has never been seen (every point of a tap was exactly a prefix), and the
+// smaller it is the less a lost write can hide behind it.
+const InFlight = 16
 
 // State is where in the log of its disk's writes an image stands.
 type State struct {

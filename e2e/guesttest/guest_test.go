@@ -18,13 +18,13 @@ var all = flag.Bool("all", false, "all four variants, and five points booted in 
 // rows is how many rows a guest commits under protection, at least.
 const rows = 150
 
-// binary is the product under test.
-var binary string
+// tidemark is the product under test.
+var tidemark string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(func() int {
-		if binary = os.Getenv("TIDEMARK_BIN"); binary != "" || os.Getenv("TIDEMARK_GUEST") == "0" {
+		if tidemark = os.Getenv("TIDEMARK_BIN"); tidemark != "" || os.Getenv("TIDEMARK_GUEST") == "0" {
 			return m.Run()
 		}
 		dir, err := os.MkdirTemp("", "tmbin")
@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "tidemark")
-		if out, err := exec.Command("go", "build", "-o", binary, "tidemark.dev/services/tidemark").CombinedOutput(); err != nil {
+		tidemark = filepath.Join(dir, "tidemark")
+		if out, err := exec.Command("go", "build", "-o", tidemark, "tidemark.dev/services/tidemark").CombinedOutput(); err != nil {
 			os.Stderr.Write(out)
 			return 1
 		}
@@ -61,7 +61,7 @@ func live(t *testing.T, v Variant, apart bool) *life {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(short) })
-	l := &life{T: t, ctx: ctx, p: &Product{Bin: binary, Dir: short, Apart: apart}, dir: t.TempDir()}
+	l := &life{T: t, ctx: ctx, p: &Product{Bin: tidemark, Dir: short, Apart: apart}, dir: t.TempDir()}
 	job := "guest" + filepath.Base(short)[3:]
 	t.Cleanup(func() { l.must(l.p.Forget(job)) })
 	began := time.Now()

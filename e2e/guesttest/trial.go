@@ -25,8 +25,9 @@ type Trial struct {
 	Boot bool
 	// Keep leaves the disks' bytes in Dir, as system.raw and log.raw.
 	Keep bool
-	// Of the killed guest's last moment: QEMU may not have logged what it had
-	// written. The bytes must then be those of the source's disks.
+	// Last is a point of an inline guest's last moment. QEMU may not have logged
+	// all that it had written, so the judge is another: the bytes must be those of
+	// the source's disks.
 	Last bool
 	Dir  string // must exist
 }
@@ -106,10 +107,10 @@ func (s *Source) judge(ctx context.Context, tr Trial, v *Verdict) error {
 
 func (s *Source) judgeDisk(ctx context.Context, disk int, file string, last bool, v *Verdict) (err error) {
 	if last {
-		v.Source[disk], err = Same(file, s.Files[disk])
-		if err != nil || v.Source[disk] {
-			return err
+		if v.Source[disk], err = Same(file, s.Files[disk]); err == nil && !v.Source[disk] {
+			err = fmt.Errorf("it differs from %s, which nobody has written since", s.Files[disk])
 		}
+		return err
 	}
 	l, err := oracle.Open(s.Logs[disk])
 	if err != nil {
