@@ -46,5 +46,7 @@
 //	nothing arrives, so nothing is purged: overflow for ever
 //	a view needs its tail written: with the disk full to     go test ./e2e/robustness -run TestFullDisk -seed 3229003095
 //	the last byte no point can be opened
+//	serve waits for an answer that was lost with the server,  go test ./e2e/robustness -run TestFailoverInterrupted -seed 62151601
+//	as long as it may take to connect, and ends
 //	the journal is told as halted after it was sealed        go test ./e2e/robustness -run TestSourceGone/roll-forward -seed 3625610310
 package robustness

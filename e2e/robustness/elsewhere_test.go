@@ -76,8 +76,8 @@ func ballast(t *testing.T, dir string, free int64) (remove func()) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	p := make([]byte, 1<<20)
-	for {
+	// At once, and again for what was freed or taken meanwhile.
+	for size, tries := int64(0), 0; tries < 1000; tries++ {
 		var st unix.Statfs_t
 		if err := unix.Statfs(dir, &st); err != nil {
 			t.Fatal(err)
@@ -86,8 +86,8 @@ func ballast(t *testing.T, dir string, free int64) (remove func()) {
 		if left <= 0 {
 			break
 		}
-		if _, err := f.Write(p[:min(left, int64(len(p)))]); err != nil {
-			break
+		if err := unix.Fallocate(int(f.Fd()), 0, size, left); err == nil {
+			size += left
 		}
 	}
 	return func() { os.Remove(path) }

@@ -113,7 +113,7 @@ func TestLink(t *testing.T) {
 
 	// Nothing comes, and nothing says so: as when packets are dropped.
 	still := w.during(func() {
-		w.Link.Delay(time.Minute)
+		w.Link.Delay(8 * time.Second)
 		time.Sleep(6 * time.Second)
 		w.Link.Cut() // what was held back is lost
 		w.Link.Delay(0)
