@@ -19,6 +19,7 @@
 //	child.go    processes that die with the test
 //	answers.go  what the command line says in JSON
 //	source.go   the protected guest: inline, or tapped
+//	tap.go      how QEMU is made to tell the product what a tapped guest writes
 //	acks.go     which rows were acknowledged when
 //	points.go   which points to try, and when the journal has everything
 //	image.go    an export's bytes in a file, and as a guest's drive

@@ -2,12 +2,10 @@ package guesttest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"tidemark.dev/e2e/guest"
 )
@@ -155,40 +153,6 @@ func (s *Source) boot(ctx context.Context, p *Product, dir string, exports []str
 		return err
 	}
 	s.Acks = WatchAcks(s.VM)
-	return nil
-}
-
-func monitor(p *Product, disk int) string { return filepath.Join(p.Dir, fmt.Sprintf("mon%d", disk)) }
-
-// Attach has QEMU tell the product every write of a tapped guest, and returns
-// when the product has all of both disks. An inline guest needs no such thing.
-func (s *Source) Attach(ctx context.Context, p *Product) error {
-	for i, name := range DiskNames {
-		if !s.Tap {
-			return nil
-		}
-		c, err := p.background("tap-"+name, "tap", "attach", s.Job, "--disk", name, "--qmp", monitor(p, i), "--device", fmt.Sprintf("disk%d", i))
-		if err != nil {
-			return err
-		}
-		s.taps = append(s.taps, c)
-	}
-	for _, c := range s.taps {
-		for {
-			said, err := os.ReadFile(c.log)
-			if strings.Contains(string(said), "is complete") {
-				break
-			}
-			if err = errors.Join(err, c.running()); err != nil {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("attach tap: %w; it said %s", ctx.Err(), said)
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-	}
 	return nil
 }
 
