@@ -71,11 +71,14 @@ func (g *Group) Synced(id cdp.DiskID) error {
 }
 
 // clientGone: a client of the disk went away. Without a goodbye a tap may have
-// missed writes, which its client sends again before it tells Synced.
+// missed writes, which its client sends again before it tells Synced. What came
+// until now is of one moment, and the last such for a while, perhaps for ever if
+// the client's host died: it is made a point.
 func (g *Group) clientGone(id cdp.DiskID, clean bool) {
 	if clean || g.job.Mode != Tap {
 		return
 	}
+	_, _ = g.Mark(false) // refused where history is not complete: then there is nothing to keep
 	g.tap(id, "lose client", func(d *disk) error {
 		d.synced = false
 		return nil

@@ -205,8 +205,11 @@ func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 	synced()
 	w.eventually("replicating", w.state(Replicating))
 	w.g.clientGone(1, true)
+	markers := func() (n int) { w.bus.with(func() { n = w.bus.markers }); return n }
+	before := markers()
 	w.g.clientGone(0, false)
 	w.eventually("seeding after an unclean end", w.state(Seeding))
+	w.eventually("a point of what came before", func() bool { return markers() == before+1 })
 	synced()
 	w.bus.with(func() { w.bus.down = true })
 	w.eventually("overflow", func() bool { put(); return w.g.Status().State == Overflow })
