@@ -17,7 +17,7 @@ import (
 
 var (
 	seed      = flag.Uint64("seed", 20261122, "seed of the random histories")
-	histories = flag.Int("histories", 600, "how many random histories of a whole journal to try")
+	histories = flag.Int("histories", 300, "how many random histories of a whole journal to try")
 	only      = flag.Int("only", -1, "try only this history")
 )
 

@@ -34,8 +34,12 @@ func (g *Group) lowerTo(ctx context.Context, to cdp.Seq) error {
 		return err
 	}
 	st.Moving = to
+	// Counted on both sides: a read that began with the count between them and
+	// the state from before finds that the count has changed.
 	g.lowers.Add(1)
-	if err := g.setState(g.store.Begin(), st); err != nil {
+	err = g.setState(g.store.Begin(), st)
+	g.lowers.Add(1)
+	if err != nil {
 		return err
 	}
 	if err := g.writeBack(ctx, t, to); err != nil {

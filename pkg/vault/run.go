@@ -55,8 +55,8 @@ type source struct {
 
 func (r *run) read(v *View, disk cdp.DiskID, p []byte, b cdp.Block) error {
 	r.v, r.disk, r.p, r.b, r.n = v, disk, p, b, len(p)/cdp.BlockSize
+	r.lowers = v.g.lowers.Load() // before the state: see lowerTo
 	st := v.g.State()
-	r.lowers = v.g.lowers.Load()
 	r.short, r.base = st.Moving == st.Base && st.Horizon <= st.Base, st.Base
 	ok, err := r.try()
 	if err == nil && !ok {
@@ -257,7 +257,10 @@ func (r *run) held() bool {
 	if r.v.g.lowers.Load() != r.lowers {
 		return false
 	}
-	return st.Base == r.base && st.Moving == r.base || r.v.at >= r.base && st.Moving <= r.v.at
+	if st.Base < r.base || st.Moving < r.base {
+		return false
+	}
+	return st.Moving == r.base || st.Moving <= r.v.at
 }
 
 func (r *run) floors(rd cachedReader) error {

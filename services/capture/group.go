@@ -61,7 +61,6 @@ type Group struct {
 	tail      ref         // the last frame sealed, or base
 	olderLast cdp.FrameNo // newest frame the older activity can be of
 	swapped   time.Time
-	told      time.Time
 	durable   cdp.FrameNo
 	puzzled   int // see patience
 }
