@@ -108,8 +108,9 @@ func (l *life) must(err error) {
 }
 
 // points tries five points, the newest among them, and boots three or all; it
-// returns the newest one's disks.
-func (l *life) points(last bool) [2]string {
+// returns the newest one's disks. The newest must have every row that was ever
+// acknowledged if everything arrived.
+func (l *life) points(arrived bool) [2]string {
 	ps, err := l.p.Points(l.ctx, l.s.Job)
 	l.must(err)
 	chosen, err := Choose(ps, "before-upgrade", 5)
@@ -117,10 +118,10 @@ func (l *life) points(last bool) [2]string {
 	dir := l.TempDir()
 	for i, pt := range chosen {
 		acked, newest := l.s.Bounds(pt)
-		if i == 0 && last {
+		if i == 0 && arrived {
 			acked = l.s.Acks.Last()
 		}
-		tr := Trial{Point: pt.ID(), Acked: acked, Newest: newest, Boot: *all || i < 3, Keep: i == 0, Last: i == 0 && last, Dir: l.TempDir()}
+		tr := Trial{Point: pt.ID(), Acked: acked, Newest: newest, Boot: *all || i < 3, Keep: i == 0, Last: i == 0 && arrived && !l.s.Tap, Dir: l.TempDir()}
 		if i == 0 {
 			tr.Dir = dir
 		}
