@@ -138,6 +138,15 @@ func (p *Pair) end() {
 		x.Kill()
 	}
 	os.Remove(p.Window())
+	for _, x := range p.All() {
+		// One that broke by itself may have been started again since.
+		for _, word := range []string{"DATA RACE", "panic: ", "fatal error: "} {
+			if log := x.Log(64 << 20); strings.Contains(log, word) {
+				at := strings.Index(log, word)
+				p.t.Errorf("%s: %s", x.Name, log[at:min(len(log), at+3000)])
+			}
+		}
+	}
 	if !p.t.Failed() {
 		return
 	}
