@@ -16,6 +16,8 @@ const (
 	Overflow CaptureState = "overflow"
 	// Resyncing: the noted blocks are being sent.
 	Resyncing CaptureState = "resyncing"
+	// NeedsResync: writes were missed that only the tap's client can send again.
+	NeedsResync CaptureState = "needs-resync"
 	// Fenced: another capturer has taken the group.
 	Fenced CaptureState = "fenced"
 	// CaptureStopped: the job was stopped.

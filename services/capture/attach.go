@@ -57,7 +57,11 @@ func (g *Group) attach(ctx context.Context) error {
 	if p.base.No == 0 && g.job.Mode == Inline {
 		g.narrow()
 	}
-	return g.join(p, epoch, fresh)
+	err = g.join(p, epoch, fresh)
+	if err == nil {
+		g.trouble(nil) // what kept it from attaching is over
+	}
+	return err
 }
 
 // look asks stream and, if need be, journal until a place is found.

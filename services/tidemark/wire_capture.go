@@ -189,11 +189,7 @@ func (w *captureWiring) StateChanged(c capture.Change) {
 	case capture.Overflow, capture.Resyncing, capture.NeedsResync:
 		class = event.RPOMinutes
 	}
-	state := event.CaptureState(c.To)
-	if c.To == capture.NeedsResync {
-		state = event.Resyncing // to others it is one; who has to copy is for the tap to know
-	}
-	w.emit(event.CaptureStateChanged{Group: c.Group, State: state, Reason: c.Reason, RPOClass: class})
+	w.emit(event.CaptureStateChanged{Group: c.Group, State: event.CaptureState(c.To), Reason: c.Reason, RPOClass: class})
 }
 
 func (w *captureWiring) Progress(p capture.Progress) {
