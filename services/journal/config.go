@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"crypto/tls"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -11,6 +12,8 @@ import (
 type Config struct {
 	// Dir is for exports: their sockets, records and scratch. Required.
 	Dir string
+	// TLS is for exports over TCP; nil: none.
+	TLS *tls.Config
 	// BatchBytes is the most that is made durable at once. Default 16 MiB.
 	BatchBytes int
 	// Queue is how many frames may wait between the bus and the disk. Default 32.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 // written to it; its view holds horizon from the moment the journal opens.
 type exports struct {
 	dir   string
+	tls   *tls.Config // for TCP; nil: none
 	group cdp.GroupID
 	vault *vault.Group
 
@@ -42,8 +44,8 @@ type export struct {
 
 const recordName = "export.json"
 
-func openExports(ctx context.Context, dir string, id cdp.GroupID, v *vault.Group) (*exports, error) {
-	x := &exports{dir: filepath.Join(dir, string(id)), group: id, vault: v, open: map[string]*export{}}
+func openExports(cfg Config, id cdp.GroupID, v *vault.Group) (*exports, error) {
+	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), tls: cfg.TLS, group: id, vault: v, open: map[string]*export{}}
 	entries, err := os.ReadDir(x.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &cdp.Error{Op: "open exports", Kind: cdp.Transient, Subject: x.dir, Cause: err}
@@ -118,7 +120,11 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 		}
 	}()
 	dir := filepath.Join(x.dir, req.ID)
-	srv := nbd.New(nbd.Config{})
+	var cfg nbd.Config
+	if req.Listen != "" && !strings.HasPrefix(req.Listen, "/") {
+		cfg.TLS = x.tls
+	}
+	srv := nbd.New(cfg)
 	for _, d := range x.vault.Disks() {
 		var b nbd.Backend = point{e.view, d.ID}
 		if req.Scratch {
@@ -165,7 +171,7 @@ func listen(addr, def string) (net.Listener, error) {
 func (x *exports) describe(e *export) api.Export {
 	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose}
 	for i, d := range x.vault.Disks() {
-		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: uri(e.addr, d.Name)}
+		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: x.uri(e.addr, d.Name)}
 		if o, ok := e.disks[i].(*overlay.Disk); ok {
 			ed.Written = o.Written()
 		}
@@ -174,11 +180,15 @@ func (x *exports) describe(e *export) api.Export {
 	return out
 }
 
-func uri(a net.Addr, name string) string {
+func (x *exports) uri(a net.Addr, name string) string {
 	if a.Network() == "unix" {
 		return (&url.URL{Scheme: "nbd+unix", Path: "/" + name, RawQuery: "socket=" + a.String()}).String()
 	}
-	return (&url.URL{Scheme: "nbd", Host: a.String(), Path: "/" + name}).String()
+	scheme := "nbd"
+	if x.tls != nil {
+		scheme = "nbds"
+	}
+	return (&url.URL{Scheme: scheme, Host: a.String(), Path: "/" + name}).String()
 }
 
 // list are the open exports.

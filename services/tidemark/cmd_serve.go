@@ -50,7 +50,7 @@ func (a *app) serve(ctx context.Context, services []string, creds, otlp string, 
 	if err != nil {
 		return cdp.Wrap(err, "serve", string(site))
 	}
-	e := &env{site: site, peer: peer, dir: dir, log: newLog(a.err, verbose), dial: bus.Config{URL: ref.URL, Credential: ref.Credential, TLS: ref.TLS}}
+	e := &env{site: site, peer: peer, dir: dir, log: newLog(a.err, verbose), tls: ref.TLS, dial: bus.Config{URL: ref.URL, Credential: ref.Credential, TLS: ref.TLS}}
 	if creds != "" {
 		if e.creds, err = bus.LoadCredentials(creds); err != nil {
 			return err

@@ -87,7 +87,7 @@ func (a *app) up(ctx context.Context, cfg upConfig, log *slog.Logger) (err error
 		cfg  siteConfig
 		peer cdp.Site
 	}{{target, cfg.Target, cfg.Source.Name}, {source, cfg.Source, cfg.Target.Name}} {
-		e := &env{site: s.cfg.Name, peer: s.peer, dir: filepath.Join(dir, string(s.cfg.Name)), log: log, dial: bus.Config{Server: s.srv}, creds: creds[s.cfg.Name]}
+		e := &env{site: s.cfg.Name, peer: s.peer, dir: filepath.Join(dir, string(s.cfg.Name)), log: log, dial: bus.Config{Server: s.srv}, creds: creds[s.cfg.Name], tls: cfg.tlsFiles()}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err
 		}

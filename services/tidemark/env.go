@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"path/filepath"
 	"time"
@@ -21,6 +22,16 @@ type env struct {
 	// dial is how the site's bus is reached, but for the name.
 	dial  bus.Config
 	creds *bus.Credentials // nil: an open server
+	// tls is the site's certificate, for NBD over TCP too; none: no TLS.
+	tls bus.TLSFiles
+}
+
+// nbdTLS is what NBD clients over TCP have to show and are shown; nil: nothing.
+func (e *env) nbdTLS() (*tls.Config, error) {
+	if e.tls.None() {
+		return nil, nil
+	}
+	return e.tls.Config()
 }
 
 // connect connects a service to the bus of its site, as its own user.

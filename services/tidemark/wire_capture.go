@@ -99,7 +99,10 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 	var err error
 	switch {
 	case j != nil:
-		err = w.svc.Apply(ctx, w.job(*j))
+		var c capture.Job
+		if c, err = w.job(*j); err == nil {
+			err = w.svc.Apply(ctx, c)
+		}
 	case known:
 		if err = w.svc.Purge(ctx, id); err == nil {
 			err = bus.DeleteFrames(ctx, w.conn, w.e.site, id)
@@ -111,12 +114,19 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 	}
 }
 
-func (w *captureWiring) job(j spec.ReplicationJob) capture.Job {
-	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Listen: []capture.Listen{w.listen(j)}}
+func (w *captureWiring) job(j spec.ReplicationJob) (capture.Job, error) {
+	l := w.listen(j)
+	if l.Network == "tcp" {
+		var err error
+		if l.TLS, err = w.e.nbdTLS(); err != nil {
+			return capture.Job{}, err
+		}
+	}
+	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Listen: []capture.Listen{l}}
 	for i, d := range j.Source.Disks {
 		c.Disks = append(c.Disks, capture.JobDisk{Disk: cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: int64(d.Size)}, Path: d.Path})
 	}
-	return c
+	return c, nil
 }
 
 func (w *captureWiring) listen(j spec.ReplicationJob) capture.Listen {
@@ -134,10 +144,13 @@ func (w *captureWiring) listen(j spec.ReplicationJob) capture.Listen {
 func (w *captureWiring) uris(j spec.ReplicationJob) (out []string) {
 	l := w.listen(j)
 	for _, d := range j.Source.Disks {
-		if l.Network == "unix" {
+		switch {
+		case l.Network == "unix":
 			out = append(out, "nbd+unix:///"+d.Name+"?socket="+l.Address)
-		} else {
+		case w.e.tls.None():
 			out = append(out, "nbd://"+l.Address+"/"+d.Name)
+		default:
+			out = append(out, "nbds://"+l.Address+"/"+d.Name)
 		}
 	}
 	return out
@@ -266,6 +279,9 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 
 func (w *captureWiring) mark(ctx context.Context, m event.CaptureMark) error {
 	g, err := w.svc.Group(m.Group)
+	if cdp.Is(err, cdp.NotFound) && !m.Requested {
+		return nil // the job has not come over the link yet
+	}
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,11 @@ func runJournal(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.db.Close()) }()
-	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports")},
+	exportTLS, err := e.nbdTLS()
+	if err != nil {
+		return err
+	}
+	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), TLS: exportTLS},
 		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Capture: w, Facts: w, Clock: w})
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {
