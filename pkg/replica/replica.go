@@ -120,6 +120,9 @@ func isHole(f *nbd.File, off, n int64) bool {
 			return false
 		}
 		for _, e := range es {
+			if n <= 0 {
+				break // the rest is beyond what was asked
+			}
 			if !e.Zero {
 				return false
 			}
