@@ -23,8 +23,8 @@ type Config struct {
 	// InFlight is how many frames may be unanswered before a frame that is not
 	// full waits for more writes. Default 4.
 	InFlight int
-	// Gap is the least time between two frames that are not full: half of it for
-	// frames of a few writes. Default 1 ms.
+	// Gap is the least time between two frames that are not full: a quarter of it
+	// for frames of a few writes. Default 750 µs.
 	Gap time.Duration
 	// AckTimeout is how long the stream may take to answer. Default 5 s.
 	AckTimeout time.Duration
@@ -46,7 +46,7 @@ type Config struct {
 // gap is how long after the last frame one of n writes may be closed.
 func (c Config) gap(n int) time.Duration {
 	if n < 8 {
-		return c.Gap / 2
+		return c.Gap / 4
 	}
 	return c.Gap
 }
@@ -63,7 +63,7 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.WindowDir, "/dev/shm/tidemark")
 	orDefault(&c.Slots, 32)
 	orDefault(&c.InFlight, 4)
-	orDefault(&c.Gap, time.Millisecond)
+	orDefault(&c.Gap, 750*time.Microsecond)
 	orDefault(&c.AckTimeout, 5*time.Second)
 	orDefault(&c.RetryMin, 50*time.Millisecond)
 	orDefault(&c.RetryMax, 2*time.Second)
