@@ -27,8 +27,8 @@
 //	trial.go    a test failover to a point, judged by all
 //
 // The matrix of capture mode and journal mode is run by two guests, inline with
-// rollback and tap with roll-forward; -all runs the other two as well, and boots
-// five points in each instead of three:
+// rollback and tap with roll-forward, five points booted of each; -all runs the
+// other two as well:
 //
 //	go test ./e2e/guesttest -all
 //

@@ -21,8 +21,6 @@ type Trial struct {
 	// Acked is a row that must be in the ledger; Newest, if not 0, one that
 	// cannot be.
 	Acked, Newest int64
-	// Boot has a check guest boot from it.
-	Boot bool
 	// Keep leaves the disks' bytes in Dir, as system.raw and log.raw.
 	Keep bool
 	// Last is a point of an inline guest's last moment. QEMU may not have logged
@@ -66,9 +64,7 @@ func (s *Source) Try(ctx context.Context, p *Product, tr Trial) (v Verdict, err 
 	judged := make(chan error, 1) // while the check guest boots
 	go func() { judged <- s.judge(ctx, tr, &v) }()
 	var booted error
-	if tr.Boot {
-		v.Ledger, booted = s.ledger(ctx, tr, *st.Export)
-	}
+	v.Ledger, booted = s.ledger(ctx, tr, *st.Export)
 	return v, errors.Join(<-judged, booted)
 }
 
