@@ -112,7 +112,7 @@ func (x *stream) reach(no cdp.FrameNo) {
 // epochs gives out fencing numbers of this process.
 type epochs struct{ atomic.Uint64 }
 
-func (e *epochs) Next(context.Context, cdp.GroupID) (cdp.Epoch, error) {
+func (e *epochs) Next(context.Context, cdp.GroupID, cdp.Epoch) (cdp.Epoch, error) {
 	return cdp.Epoch(e.Add(1)), nil
 }
 

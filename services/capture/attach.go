@@ -24,7 +24,7 @@ func (g *Group) attach(ctx context.Context) error {
 	take := func() error {
 		ctx, cancel := context.WithTimeout(ctx, g.cfg.AskTimeout)
 		defer cancel()
-		e, err := g.deps.Epochs.Next(ctx, g.job.Group)
+		e, err := g.deps.Epochs.Next(ctx, g.job.Group, g.epoch)
 		if err == nil && e <= g.epoch {
 			err = cdp.Errorf(cdp.Internal, "take epoch", name, "got %d after %d", e, g.epoch)
 		}

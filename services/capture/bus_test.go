@@ -207,11 +207,14 @@ func (b *bus) lose(n int) {
 	}
 }
 
-func (b *bus) next() (cdp.Epoch, error) {
+func (b *bus) next(held cdp.Epoch) (cdp.Epoch, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
 		return 0, transient
+	}
+	if held != 0 && held != b.epoch {
+		return 0, cdp.Errorf(cdp.Fenced, "take epoch", "", "epoch %d was given out after %d", b.epoch, held)
 	}
 	b.epoch += 1 + cdp.Epoch(b.rng.IntN(2))
 	return b.epoch, nil
@@ -230,7 +233,9 @@ func (b *bus) cursor() (ref, error) {
 
 type epochs struct{ *bus }
 
-func (e epochs) Next(context.Context, cdp.GroupID) (cdp.Epoch, error) { return e.next() }
+func (e epochs) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
+	return e.next(held)
+}
 
 type journal struct{ *bus }
 

@@ -54,7 +54,10 @@ type Durable = spool.Durable
 type Epochs interface {
 	// Next is higher than every epoch given out for the group before, by this
 	// or any other capturer. Transient when it cannot be asked.
-	Next(ctx context.Context, group cdp.GroupID) (cdp.Epoch, error)
+	// held is the one this capturer has, 0 if it has none yet: if a higher one
+	// was given to another since, the answer is Fenced. Only so does the newer of
+	// two win, whichever publishes first.
+	Next(ctx context.Context, group cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error)
 }
 
 // Journal answers for the group's journal at the target.

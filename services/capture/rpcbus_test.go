@@ -72,8 +72,8 @@ func (s *Bus) Cursor(_ int, out *RPCRef) error {
 	return nil
 }
 
-func (s *Bus) Next(_ int, out *cdp.Epoch) (err error) {
-	*out, err = s.b.next()
+func (s *Bus) Next(held cdp.Epoch, out *cdp.Epoch) (err error) {
+	*out, err = s.b.next(held)
 	return err
 }
 
@@ -191,8 +191,8 @@ func (r *remote) Recreate(_ context.Context, first cdp.FrameNo) error {
 	return e.err()
 }
 
-func (r *remote) Next(context.Context, cdp.GroupID) (e cdp.Epoch, err error) {
-	if r.c.Call("Bus.Next", 0, &e) != nil {
+func (r *remote) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (e cdp.Epoch, err error) {
+	if r.c.Call("Bus.Next", held, &e) != nil {
 		err = transient
 	}
 	return e, err

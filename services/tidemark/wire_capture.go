@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/api"
@@ -29,6 +30,7 @@ type captureWiring struct {
 	e    *env
 	conn *bus.Conn
 	svc  *capture.Service
+	id   string // this run's own
 
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
@@ -45,7 +47,7 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	defer conn.Close()
-	w := &captureWiring{e: e, conn: conn, jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{},
+	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{},
 		asked: map[cdp.GroupID]context.Context{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w})
@@ -156,15 +158,37 @@ func (w *captureWiring) uris(j spec.ReplicationJob) (out []string) {
 	return out
 }
 
+// holder is who was given a group's newest epoch.
+type holder struct {
+	Capturer string    `json:"capturer"` // a name of its own for each run of a capture service
+	At       time.Time `json:"at"`
+}
+
 // Next implements capture.Epochs: the bucket's revision of the group's key is
-// the fencing number, so it only ever grows.
-func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID) (cdp.Epoch, error) {
-	b, err := bus.OpenBucket[time.Time](ctx, w.conn, w.e.site, bus.BucketEpoch, "group")
+// the fencing number, so it only ever grows, and only its holder can raise it.
+func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
+	b, err := bus.OpenBucket[holder](ctx, w.conn, w.e.site, bus.BucketEpoch, "group")
 	if err != nil {
 		return 0, err
 	}
-	rev, err := b.Put(ctx, string(g), time.Now())
-	return cdp.Epoch(rev), err
+	me := holder{w.id, time.Now()}
+	if held == 0 {
+		rev, err := b.Put(ctx, string(g), me)
+		return cdp.Epoch(rev), err
+	}
+	rev, err := b.Update(ctx, string(g), me, uint64(held))
+	if !cdp.Is(err, cdp.Conflict) {
+		return cdp.Epoch(rev), err
+	}
+	now, err := b.Get(ctx, string(g))
+	if err != nil {
+		return 0, err
+	}
+	if now.Value.Capturer == w.id {
+		return cdp.Epoch(now.Revision), nil // given to us before; the answer was lost
+	}
+	return 0, cdp.Errorf(cdp.Fenced, "take epoch", string(g), "another capturer has taken the group").
+		WithHint("only one capture service may serve a group: stop this one, or the other")
 }
 
 // Cursor implements capture.Journal.
