@@ -19,10 +19,11 @@ demo: build ## protect two disks, lose the source, bring them back: the whole st
 demo-guest: build ## the same with a real Linux guest and a database (QEMU)
 	$(GO) run ./e2e/demo -bin $(BIN) -guest
 
-# The end-to-end tests run whole sites and guests: one package at a time.
+# The end-to-end tests run whole sites and guests: one package at a time, and
+# always, for they build the product themselves and the test cache cannot know.
 test: ## everything, with the race detector
 	$(GO) test -race -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
-	$(GO) test -race -timeout $(TIMEOUT) -p 1 ./e2e/...
+	$(GO) test -race -count=1 -timeout $(TIMEOUT) -p 1 ./e2e/...
 
 test-fast: ## without the race detector and without guests
 	$(GO) test -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
