@@ -38,7 +38,7 @@ func (u *update) SetState(s vault.State) { u.json(u.g.key(u.k, kindState), s) }
 
 func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	u.k = u.g.placeKey(u.k, kindContent, disk, uint64(b))
-	if allZero(p) {
+	if vault.AllZero(p) {
 		u.note(u.b.Delete(u.k, nil))
 	} else {
 		u.note(u.b.Set(u.k, p, nil))
@@ -52,11 +52,6 @@ func (u *update) del(k []byte) { u.k = k; u.note(u.b.Delete(k, nil)) }
 func (u *update) DropFloor(disk cdp.DiskID, b cdp.Block) {
 	u.del(u.g.placeKey(u.k, kindFloor, disk, uint64(b)))
 	u.del(u.g.placeKey(u.k, kindContent, disk, uint64(b)))
-}
-
-func (u *update) PutZeroFloor(disk cdp.DiskID, r cdp.Region) {
-	u.k = u.g.placeKey(u.k, kindZero, disk, uint64(r))
-	u.note(u.b.Set(u.k, nil, nil))
 }
 
 func (u *update) DropZeroFloor(disk cdp.DiskID, r cdp.Region) {
@@ -85,8 +80,6 @@ func (u *update) DropPoint(no cdp.FrameNo) {
 	u.del(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(no)))
 }
 
-func (u *update) Bytes() int { return u.b.Len() }
-
 func (u *update) Commit() error {
 	defer u.b.Close()
 	if u.err != nil {
@@ -96,12 +89,3 @@ func (u *update) Commit() error {
 }
 
 func (u *update) Discard() { u.b.Close() }
-
-func allZero(p []byte) bool {
-	for _, x := range p {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
-}

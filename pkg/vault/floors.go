@@ -106,7 +106,7 @@ func (g *Group) saveRuns(runs []floorRun, size int) error {
 	for _, r := range runs {
 		for i := range r.n {
 			f := Floor{Disk: r.disk, Block: r.first + cdp.Block(i)}
-			if p := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]; !isZero(p) {
+			if p := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]; !AllZero(p) {
 				f.Content = p
 			}
 			at := int(f.Block % cdp.BlocksPerRegion)

@@ -131,7 +131,6 @@ type Update interface {
 	// copied.
 	PutFloor(disk cdp.DiskID, b cdp.Block, p []byte)
 	DropFloor(disk cdp.DiskID, b cdp.Block)
-	PutZeroFloor(disk cdp.DiskID, r cdp.Region)
 	DropZeroFloor(disk cdp.DiskID, r cdp.Region)
 	DropEntry(disk cdp.DiskID, b cdp.Block, s cdp.Seq)
 	DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq)
@@ -139,8 +138,6 @@ type Update interface {
 	DropFrames(no cdp.FrameNo)
 	PutPoint(cdp.Point)
 	DropPoint(cdp.FrameNo)
-	// Bytes is about how much the update holds in memory.
-	Bytes() int
 	// Commit makes the changes at once; it returns once they are durable, also
 	// against changes committed before. The Update must not be used after it.
 	Commit() error

@@ -29,8 +29,8 @@ func clearSectors(dst []byte, m cdp.Mask) {
 	}
 }
 
-// isZero reports whether p holds nothing but zeros.
-func isZero(p []byte) bool {
+// AllZero reports whether p holds nothing but zeros.
+func AllZero(p []byte) bool {
 	for len(p) >= 8 {
 		if p[0]|p[1]|p[2]|p[3]|p[4]|p[5]|p[6]|p[7] != 0 {
 			return false

@@ -52,18 +52,9 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return s.closeAll()
 		case <-s.kick:
-		case <-after(ctx, s.cfg):
+		case <-time.After(2 * s.cfg.Beat):
 		}
 	}
-}
-
-func after(ctx context.Context, cfg Config) <-chan struct{} {
-	c := make(chan struct{})
-	go func() {
-		defer close(c)
-		pause(ctx, 2*cfg.Beat)
-	}()
-	return c
 }
 
 func (s *Service) closeAll() error {

@@ -235,9 +235,8 @@ func (m *MemStore) Usage() (int64, error) {
 }
 
 type memUpdate struct {
-	m     *MemStore
-	ops   []func(*memData)
-	bytes int
+	m   *MemStore
+	ops []func(*memData)
 }
 
 func (m *MemStore) Begin() vault.Update { return &memUpdate{m: m} }
@@ -247,14 +246,10 @@ func (u *memUpdate) do(op func(*memData)) { u.ops = append(u.ops, op) }
 func (u *memUpdate) SetState(s vault.State) { u.do(func(d *memData) { d.state = s }) }
 func (u *memUpdate) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	p = slices.Clone(p)
-	u.bytes += len(p)
 	u.do(func(d *memData) { d.floors[memKey{disk, uint64(b)}] = p })
 }
 func (u *memUpdate) DropFloor(disk cdp.DiskID, b cdp.Block) {
 	u.do(func(d *memData) { delete(d.floors, memKey{disk, uint64(b)}) })
-}
-func (u *memUpdate) PutZeroFloor(disk cdp.DiskID, r cdp.Region) {
-	u.do(func(d *memData) { d.zeros[memKey{disk, uint64(r)}] = true })
 }
 func (u *memUpdate) DropZeroFloor(disk cdp.DiskID, r cdp.Region) {
 	u.do(func(d *memData) { delete(d.zeros, memKey{disk, uint64(r)}) })
@@ -276,7 +271,6 @@ func (u *memUpdate) DropFrames(no cdp.FrameNo) {
 }
 func (u *memUpdate) PutPoint(p cdp.Point)     { u.do(func(d *memData) { d.points[p.Frame] = p }) }
 func (u *memUpdate) DropPoint(no cdp.FrameNo) { u.do(func(d *memData) { delete(d.points, no) }) }
-func (u *memUpdate) Bytes() int               { return u.bytes }
 func (u *memUpdate) Discard()                 {}
 func (u *memUpdate) Commit() error {
 	u.m.mu.Lock()
