@@ -21,20 +21,21 @@ import (
 func may(service, subject string) bool {
 	emits := map[string]string{
 		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover",
-		bus.Orchestrator: "orchestrator", bus.Console: "job", bus.Operator: "job",
+		bus.Orchestrator: "orchestrator", bus.VCenter: "vcenter", bus.Console: "job", bus.Operator: "job",
 	}
 	commands := map[string][]string{
 		bus.Scheduler: {"capture", "journal", "failover"}, bus.Failover: {"capture", "journal", "scheduler"},
-		bus.Orchestrator: {"capture", "scheduler", "failover"},
-		bus.Console:      {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor"},
-		bus.Operator:     {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor"},
+		bus.Orchestrator: {"capture", "scheduler", "failover"}, bus.VCenter: {"scheduler"},
+		bus.Console:      {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		bus.Operator:     {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
 	}
 	writes := map[string]string{
 		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover", bus.Orchestrator: "orchestrator",
+		bus.VCenter: "vcenter",
 	}
 	people := service == bus.Console || service == bus.Operator
-	handles := !people && service != bus.RPOMonitor
-	watches := service != bus.Capture && service != bus.Journal
+	handles := !people && service != bus.RPOMonitor && service != bus.VCenter
+	watches := service != bus.Capture && service != bus.Journal && service != bus.VCenter
 	p := strings.Split(subject, ".")
 	switch {
 	case strings.HasPrefix(subject, "$JS.prod.API.") && !strings.Contains(subject, "STREAM.PURGE.WRITE_"):
@@ -54,7 +55,7 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "$KV.tidemark-state."):
 		return writes[service] == p[2]
 	case strings.HasPrefix(subject, "$KV.tidemark-spec."):
-		return people
+		return people || service == bus.VCenter && p[2] == "job" // it writes the jobs that a job on VMs comes to
 	case strings.HasPrefix(subject, "$KV.tidemark-epoch.group."):
 		return service == bus.Capture
 	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
@@ -72,18 +73,18 @@ func may(service, subject string) bool {
 }
 
 func candidates() (out []string) {
-	all := []string{"capture", "journal", "scheduler", "rpo-monitor", "failover", "orchestrator"}
-	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "command"} {
+	all := []string{"capture", "journal", "scheduler", "rpo-monitor", "failover", "orchestrator", "vcenter"}
+	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "vcenter", "command"} {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
 		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
 			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
-		if s != "rpo-monitor" {
+		if s != "rpo-monitor" && s != "vcenter" {
 			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)
 		}
 	}
-	for _, k := range []string{"job", "capture", "journal", "rpo", "failover", "orchestrator"} {
+	for _, k := range []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter"} {
 		out = append(out, "$KV.tidemark-state."+k+".vm1")
 	}
 	for _, stream := range []string{"CMD", "EVT", "DLQ", "EVT_prod", "KV_tidemark-spec", "KV_tidemark-state", "KV_tidemark-epoch", "KV_tidemark-spec-prod"} {
@@ -93,7 +94,7 @@ func candidates() (out []string) {
 	}
 	return append(out,
 		"tidemark.write.v1.dr.vm1", "tidemark.write.v1.prod.vm1", "tidemark.ack.v1.dr.vm1", "tidemark.ack.v1.prod.vm1",
-		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
+		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-spec.vmjob.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
 		"$JS.API.STREAM.DELETE.WRITE_vm1", "$JS.API.STREAM.CREATE.WRITE_vm1", "$JS.API.STREAM.PURGE.WRITE_vm1",
 		"$JS.prod.API.STREAM.PURGE.CMD", "$JS.prod.API.STREAM.PURGE.WRITE_vm1", "$JS.prod.API.STREAM.DELETE.WRITE_vm1",
 		"$JS.API.CONSUMER.CREATE.EVT.x.tidemark.evt.v1.dr.job.x.vm1", "$JS.API.CONSUMER.MSG.NEXT.EVT.x",

@@ -11,6 +11,7 @@ const (
 	RPOMonitor   = "rpo-monitor"
 	Failover     = "failover"
 	Orchestrator = "orchestrator"
+	VCenter      = "vcenter"
 	Console      = "console"
 	Operator     = "operator"
 	Setup        = "setup"
@@ -18,7 +19,7 @@ const (
 
 // Services lists them all.
 func Services() []string {
-	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator, Console, Operator, Setup}
+	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator, VCenter, Console, Operator, Setup}
 }
 
 // role is what a service needs of the bus, from which its permissions follow.
@@ -41,11 +42,11 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	worker := []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator}
-	states := []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "lease"}
+	worker := []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator, VCenter}
+	states := []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter", "lease"}
 	roles := map[string]role{
 		Capture: {
-			emits: []string{"capture"}, handles: true, serves: true, asks: []string{Journal}, framesOut: true,
+			emits: []string{"capture"}, handles: true, serves: true, asks: []string{Journal, VCenter}, framesOut: true,
 			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: {"job"}},
 			writes: map[string][]string{BucketState: {"capture"}, BucketEpoch: {"group"}},
 		},
@@ -67,7 +68,7 @@ func roleOf(service string) (role, bool) {
 		},
 		Failover: {
 			emits: []string{"failover"}, handles: true, serves: true, watches: true,
-			commands: []string{Capture, Journal, Scheduler}, asks: []string{Capture, Journal, Scheduler},
+			commands: []string{Capture, Journal, Scheduler}, asks: []string{Capture, Journal, Scheduler, VCenter},
 			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: states},
 			writes: map[string][]string{BucketState: {"failover"}},
 		},
@@ -77,15 +78,21 @@ func roleOf(service string) (role, bool) {
 			reads:  map[string][]string{BucketSpec: {"job", "site", "plan"}, BucketState: states},
 			writes: map[string][]string{BucketState: {"orchestrator"}},
 		},
+		VCenter: {
+			emits: []string{"vcenter"}, serves: true,
+			commands: []string{Scheduler}, asks: []string{Capture, Journal, VCenter},
+			reads:  map[string][]string{BucketSpec: {"job", "vmjob", "site"}, BucketState: states},
+			writes: map[string][]string{BucketSpec: {"job"}, BucketState: {"vcenter"}},
+		},
 		Console: {
 			emits: []string{"job"}, serves: true, watches: true, commands: worker, asks: worker,
 			reads:  map[string][]string{BucketState: states},
-			writes: map[string][]string{BucketSpec: {"job", "site", "plan"}}, far: true,
+			writes: map[string][]string{BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
 		},
 		Operator: {
 			emits: []string{"job"}, watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), Console),
 			reads:  map[string][]string{BucketState: states},
-			writes: map[string][]string{BucketSpec: {"job", "site", "plan"}}, far: true,
+			writes: map[string][]string{BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
 		},
 	}
 	r, ok := roles[service]
