@@ -20,11 +20,15 @@ const (
 	JournalClose     = "close"      // CloseRequest -> Empty
 	JournalExports   = "exports"    // GroupRequest -> ExportsReply
 	JournalHalt      = "halt"       // RunRequest -> cdp.Bounds: takes no more writes; survives restarts
-	JournalResume    = "resume"     // RunRequest -> cdp.Bounds: takes writes again
+	JournalResume    = "resume"     // RunRequest -> cdp.Bounds: takes writes again, and the images, if they were released
 	JournalMoveBase  = "move-base"  // MoveRequest -> MoveReply: starts or goes on; ask again until Done
 	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: writes an export's scratch into the replica; ask again until Done
 	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on
 	JournalEditPoint = "edit-point" // EditPointRequest -> cdp.Point
+	JournalRelease   = "release"    // RunRequest -> Empty: lets go of the halted group's images; survives restarts; until resume
+	JournalFill      = "fill"       // FillRequest -> MoveReply, in bytes: ask again until Done
+	JournalFillStop  = "fill-stop"  // RunRequest -> Empty: ends the run's fill and forgets it; what was written stays
+	JournalSums      = "sums"       // SumsRequest -> SumsReply
 )
 
 // Capture endpoints, served by the capture service at the source site.
@@ -180,6 +184,39 @@ type MoveReply struct {
 	Bounds cdp.Bounds `json:"bounds"`
 	Moved  int64      `json:"moved"` // of Total, in the move's own unit
 	Total  int64      `json:"total"`
+}
+
+// FillRequest writes the group's disks as they stood at Seq onto other images,
+// which must be new: zeros are not written. The journal goes on meanwhile, and
+// keeps Seq until the fill is done or stopped, over restarts.
+type FillRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"` // a group has one fill at a time
+	Seq   cdp.Seq     `json:"seq"`
+	Paths []string    `json:"paths"` // files or block devices, by disk; at least as long as the disks
+}
+
+// SumsMax is how many bytes one SumsRequest covers at most, and SumsBlockMin how
+// many a block has at least.
+const (
+	SumsMax      = 8 << 20
+	SumsBlockMin = cdp.SectorSize
+)
+
+// SumsRequest asks for checksums of a range of a disk as it stands at the newest
+// durable write.
+type SumsRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Disk  cdp.DiskID  `json:"disk"`
+	Off   int64       `json:"off"`
+	N     int64       `json:"n"`     // bytes, up to SumsMax, within the disk
+	Block int64       `json:"block"` // bytes a checksum covers; the last one may cover less
+}
+
+// SumsReply answers SumsRequest.
+type SumsReply struct {
+	Seq  cdp.Seq `json:"seq"`  // what the disk stands at
+	Sums []byte  `json:"sums"` // SHA-256 of each block, one after the other, 32 bytes each
 }
 
 // SealReply answers JournalSeal: the disks are plain images now.

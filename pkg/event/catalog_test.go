@@ -101,7 +101,7 @@ func TestSpecExamples(t *testing.T) {
 func TestProblemsNamePathAndRule(t *testing.T) {
 	s := NewSchemas()
 	for data, want := range map[string]string{
-		`{"job":"j","run":"r","mode":"test","to":"smoke"}`:                                        `/to: value must be one of 'nbd', 'files' (enum)`,
+		`{"job":"j","run":"r","mode":"test","to":"smoke"}`:                                        `/to: value must be one of 'nbd', 'files', 'vm' (enum)`,
 		`{"job":"j","run":"r","mode":"test","to":"nbd","at":"noon"}`:                              `/at: `,
 		`{"job":"j","run":"r","mode":"test","to":"nbd","point":"p1","at":"2026-11-22T12:00:00Z"}`: `/at: not allowed here (false)`,
 		`{"job":"J","run":"r","mode":"test"}`:                                                     `(required); /job: 'J' does not match pattern`,
@@ -111,6 +111,12 @@ func TestProblemsNamePathAndRule(t *testing.T) {
 		err := s.Check(Event{Type: FailoverStart{}.EventType(), Data: []byte(data)})
 		if !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n got %v\nwant %s", data, err, want)
+		}
+	}
+	for _, to := range []string{ToNBD, ToFiles, ToVM} {
+		data := []byte(`{"job":"j","run":"r","mode":"test","to":"` + to + `"}`)
+		if err := s.Check(Event{ID: "1", Source: "/dr/test", Type: FailoverStart{}.EventType(), Data: data}); err != nil {
+			t.Error(err)
 		}
 	}
 	if err := s.Check(Event{Type: "tidemark.cmd.v1.x.y", Data: []byte(`{}`)}); !cdp.Is(err, cdp.Invalid) {

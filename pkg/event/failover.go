@@ -16,6 +16,7 @@ const (
 const (
 	ToNBD   = "nbd"
 	ToFiles = "files"
+	ToVM    = "vm"
 )
 
 // FailoverStart asks to bring a job's disks to a point. Not both of Point
