@@ -17,12 +17,12 @@ type Make struct {
 	KeepMAC bool
 }
 
-// Plug is a disk to be attached to a VM. Controller and Unit are taken where
-// they are free there, else the next free place of a pvscsi controller.
+// Plug is a disk to be attached to a VM. Address is as Hardware.Address writes
+// it, scsi0:1; the controller must be there. Empty: the next free place of a
+// pvscsi controller, which is added where all are full.
 type Plug struct {
-	File       string // "[ds] dir/name.vmdk"
-	Controller int32  // device key, 0: any
-	Unit       int32
+	File    string // "[ds] dir/name.vmdk"
+	Address string
 	// Frozen: attached independent and non-persistent, to be read only.
 	Frozen bool
 }
