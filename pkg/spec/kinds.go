@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
 )
 
 // APIVersion is what every document begins with.
@@ -32,6 +33,8 @@ type Object struct {
 	Line int // of the document's first line in its file
 	Site *Site
 	Job  *ReplicationJob
+	// VMJob is a ReplicationJob on VMs.
+	VMJob *VMJob
 }
 
 // Kind is the document's kind.
@@ -44,8 +47,11 @@ func (o Object) Kind() string {
 
 // Name is metadata.name.
 func (o Object) Name() string {
-	if o.Site != nil {
+	switch {
+	case o.Site != nil:
 		return string(o.Site.Name)
+	case o.VMJob != nil:
+		return o.VMJob.Name
 	}
 	return o.Job.Name
 }
@@ -53,10 +59,30 @@ func (o Object) Name() string {
 // Site is a site.
 type Site struct {
 	Name cdp.Site `json:"name"`
-	// Kind is block: raw files and block devices.
+	// Kind is block, raw files and block devices, or vsphere.
 	Kind string `json:"kind"`
 	// NATS is the URL of the site's server; empty for the embedded one.
 	NATS string `json:"nats,omitempty"`
+	// VSphere belongs to the kind vsphere.
+	VSphere *VSphere `json:"vsphere,omitempty"`
+}
+
+// VSphere is how a site's vCenter, or its ESXi host, is reached. Its paths are
+// on the machine that the site's services run on.
+type VSphere struct {
+	URL string `json:"url"` // https://vc.example.com
+	// Thumbprint of its certificate, or CA a file with certificates that it is
+	// checked against; with neither the system's are taken.
+	Thumbprint string `json:"thumbprint,omitempty"`
+	CA         string `json:"ca,omitempty"`
+	// Credentials is a file, mode 0600, with username and password as YAML.
+	Credentials string `json:"credentials"`
+	// Transporter is the VM that the site's services run on, by name, path or
+	// UUID; disks are attached to it to be read and written.
+	Transporter string `json:"transporter,omitempty"`
+	// Devices is the directory where a disk that is attached shows up as
+	// wwn-0x and its UUID. Default /dev/disk/by-id.
+	Devices string `json:"devices,omitempty"`
 }
 
 // CaptureMode says where guest writes are seen.
@@ -67,6 +93,8 @@ const (
 	Inline CaptureMode = "inline"
 	// Tap: the export is told every write.
 	Tap CaptureMode = "tap"
+	// CBT: snapshots, and what changed between them. Of VMs only.
+	CBT CaptureMode = "cbt"
 )
 
 // JournalMode says where base stands.
@@ -88,6 +116,19 @@ type ReplicationJob struct {
 	// FailIfRPOExceeds is 0 for never, else at least RPO.
 	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
 	Journal          Journal  `json:"journal"`
+	// Of is the job on VMs that this one belongs to; such jobs are made and
+	// changed by the vcenter service only.
+	Of string `json:"of,omitempty"`
+}
+
+// VMJob is a job on VMs: every VM gets a ReplicationJob of its own.
+type VMJob struct {
+	vms.Job
+	SourceSite       cdp.Site `json:"sourceSite"`
+	TargetSite       cdp.Site `json:"targetSite"`
+	RPO              Duration `json:"rpo"`
+	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
+	Journal          Journal  `json:"journal"`
 }
 
 // Group is the job's protection group.
@@ -102,6 +143,8 @@ type Source struct {
 	// Listen is where the NBD server listens: host:port, or the absolute path
 	// of a unix socket. Empty means a socket in the state directory.
 	Listen string `json:"listen,omitempty"`
+	// VM is the VM whose disks they are, by instance UUID; empty: none.
+	VM string `json:"vm,omitempty"`
 }
 
 // SourceDisk is one disk.
@@ -111,6 +154,8 @@ type SourceDisk struct {
 	Path string `json:"path,omitempty"`
 	// Size in bytes, a multiple of 512; 0 means that of Path.
 	Size Size `json:"size,omitempty"`
+	// Key is the device key of a VM's disk.
+	Key int32 `json:"key,omitempty"`
 }
 
 // Target is where the replica stands.
@@ -118,6 +163,10 @@ type Target struct {
 	Site cdp.Site `json:"site"`
 	// Disks in the order of the source's, one for each.
 	Disks []TargetDisk `json:"disks"`
+	// VM is the replica VM's name; empty: there is none.
+	VM string `json:"vm,omitempty"`
+	// Adopt: the images hold a seed already, which is verified.
+	Adopt bool `json:"adopt,omitempty"`
 }
 
 // TargetDisk is one replica.
