@@ -10,14 +10,21 @@
 //
 // A test failover and a production failover are plans through the same rooms:
 //
-//	test               resolve open            cleanup: close
+//	test, nbd          resolve open            cleanup: close
+//	test, vm           resolve build fill attach boot check
+//	                                           cleanup: stop remove
 //	production, nbd    halt resolve open move  undo: close resume  commit: absorb close seal
 //	production, files  halt resolve move       undo: resume        commit: seal
+//	production, vm     halt resolve move release attach boot check
+//	                                           undo: stop return resume  commit: keep seal
 //	planned            drain arrive, then as production
 //
 // With nbd the disks can be used once open is done; move goes on behind them.
+// With a VM they are in use once boot is done; check only looks, and whatever
+// it finds the run is ready: State.CheckFailed tells the operator.
 // A step that fails for good before the disks can be used is followed by the
-// way back, which is that of undo. After that nothing is torn down by itself.
+// way back: of undo, or of cleanup, what reverses the steps that were begun.
+// After that nothing is torn down by itself.
 //
 // Phases, and the ways between them:
 //

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/plan"
 )
 
@@ -15,15 +17,22 @@ var t0 = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 func anyRequest(t *rapid.T) plan.Request {
 	r := plan.Request{Job: "web", Run: "r1", Mode: "production", To: "nbd"}
-	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
 		r.Mode = "test"
 	case 1:
 		r.To = "files"
+	case 2:
+		r.To = "vm"
+	case 3:
+		r.Mode, r.To = "test", "vm"
 	}
 	r.Planned = r.Mode == "production" && rapid.Bool().Draw(t, "planned")
 	return r
 }
+
+// slow are the steps that are asked again until they are done.
+var slow = []plan.Room{plan.Move, plan.Absorb, plan.Build, plan.Fill, plan.Attach, plan.Boot, plan.Check, plan.Stop, plan.Return, plan.Keep, plan.Remove}
 
 // TestInterruptedAnywhere drives runs through a world in which the driver is
 // killed before it wrote the state, before it did the step and before it noted
@@ -106,7 +115,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 			case fate == 2:
 				todo = nil // killed before the answer was noted
 				continue
-			case fate == 3 && (do == plan.Move || do == plan.Absorb):
+			case fate == 3 && slices.Contains(slow, do):
 				ev.What = plan.StepMoved
 			}
 			apply(ev)
@@ -201,9 +210,75 @@ func TestRefusals(t *testing.T) {
 		{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p1", At: &at},
 		{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p1", Planned: true},
 		{Job: "web", Run: "r", Mode: "test", To: "nbd", Planned: true},
+		{Job: "web", Run: "r", Mode: "test", To: "vm", Listen: "127.0.0.1:1"},
 	} {
 		if !cdp.Is(r.Check(), cdp.Invalid) {
 			t.Errorf("%+v passed", r)
 		}
+	}
+}
+
+// TestToVM: what is done and taken back in each case, in order, and a check that
+// fails leaves the VM running.
+func TestToVM(t *testing.T) {
+	broken := cdp.Errorf(cdp.Invalid, "x", "", "broken")
+	production := []plan.Room{plan.Halt, plan.Resolve, plan.Move, plan.Release, plan.Attach, plan.Boot, plan.Check}
+	test := []plan.Room{plan.Resolve, plan.Build, plan.Fill, plan.Attach, plan.Boot, plan.Check}
+	for name, c := range map[string]struct {
+		mode  event.FailoverMode
+		fails plan.Room
+		ask   plan.Goal
+		want  []plan.Room
+		phase plan.Phase
+	}{
+		"undo":                  {"production", "", plan.Undo, append(production[:7:7], plan.Stop, plan.Return, plan.Resume), plan.Undone},
+		"commit":                {"production", "", plan.Commit, append(production[:7:7], plan.Keep, plan.Seal), plan.Committed},
+		"cleanup":               {"test", "", plan.Cleanup, append(test[:6:6], plan.Stop, plan.Remove), plan.Cleaned},
+		"a check is refused":    {"production", plan.Check, plan.Commit, append(production[:7:7], plan.Keep, plan.Seal), plan.Committed},
+		"no power":              {"production", plan.Boot, "", append(production[:6:6], plan.Stop, plan.Return, plan.Resume), plan.Failed},
+		"no attach":             {"production", plan.Attach, "", append(production[:5:5], plan.Return, plan.Resume), plan.Failed},
+		"no release":            {"production", plan.Release, "", append(production[:4:4], plan.Resume), plan.Failed},
+		"no fill":               {"test", plan.Fill, "", append(test[:3:3], plan.Remove), plan.Failed},
+		"no attach, in a test":  {"test", plan.Attach, "", append(test[:4:4], plan.Remove), plan.Failed},
+		"no way back, at first": {"production", plan.Return, plan.Undo, append(production[:7:7], plan.Stop, plan.Return, plan.Return, plan.Resume), plan.Undone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			s, _ := plan.Begin(plan.Request{Job: "web", Run: "r1", Mode: c.mode, To: "vm"}, t0)
+			var did []plan.Room
+			for !s.Over() {
+				cur, busy := s.Current()
+				if !busy {
+					if s.Phase == plan.Ready && s.CheckFailed != (c.fails == plan.Check || w.head%2 != 0) {
+						t.Errorf("check failed: %v", s.CheckFailed)
+					}
+					if err := s.CheckAsk(c.ask); err != nil {
+						t.Fatal(err)
+					}
+					s, _ = plan.Step(s, plan.Event{What: plan.Asked, Goal: c.ask, Now: t0})
+					continue
+				}
+				did = append(did, cur.Room)
+				e := plan.Event{What: plan.StepDone, Room: cur.Room, Now: t0}
+				if cur.Room == c.fails {
+					c.fails, e.What, e.Err = "", plan.StepRefused, broken
+					if cur.Room == plan.Check {
+						c.fails = plan.Check
+					}
+				} else {
+					var err error
+					if e.Result, err = w.do(s, cur.Room); err != nil {
+						t.Fatal(err)
+					}
+				}
+				s, _ = plan.Step(s, e)
+			}
+			if !slices.Equal(did, c.want) || s.Phase != c.phase {
+				t.Errorf("%s after %v, want %s after %v", s.Phase, did, c.phase, c.want)
+			}
+			if err := w.over(s); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

@@ -14,7 +14,7 @@ type Request struct {
 	// Run names the run; whoever asks chooses it, so that asking twice is one.
 	Run  string             `json:"run"`
 	Mode event.FailoverMode `json:"mode"`
-	To   string             `json:"to"` // event.ToNBD or event.ToFiles
+	To   string             `json:"to"` // event.ToNBD, event.ToFiles or event.ToVM
 	// Point (p123, latest, seq:456, a tag) or At; with neither the newest point.
 	Point  string     `json:"point,omitempty"`
 	At     *time.Time `json:"at,omitempty"`
@@ -34,10 +34,12 @@ func (r Request) Check() error {
 		return cdp.Errorf(cdp.Invalid, op, "run", "%q: must have 1 to 40 characters", r.Run)
 	case r.Mode != event.TestFailover && r.Mode != event.ProductionFailover:
 		return cdp.Errorf(cdp.Invalid, op, "mode", "%q: must be test or production", r.Mode)
-	case r.To != event.ToNBD && r.To != event.ToFiles:
-		return cdp.Errorf(cdp.Invalid, op, "to", "%q: must be nbd or files", r.To)
+	case r.To != event.ToNBD && r.To != event.ToFiles && r.To != event.ToVM:
+		return cdp.Errorf(cdp.Invalid, op, "to", "%q: must be nbd, files or vm", r.To)
 	case r.Mode == event.TestFailover && r.To == event.ToFiles:
-		return cdp.Errorf(cdp.Invalid, op, "to", "a test hands the disks out over nbd: the files are the replica itself")
+		return cdp.Errorf(cdp.Invalid, op, "to", "a test hands the disks out over nbd, or as a VM: the files are the replica itself")
+	case r.Listen != "" && r.To == event.ToVM:
+		return cdp.Errorf(cdp.Invalid, op, "listen", "nothing is served over nbd when a VM has the disks")
 	case r.Point != "" && r.At != nil:
 		return cdp.Errorf(cdp.Invalid, op, "at", "not together with point")
 	case r.Planned && r.Mode == event.TestFailover:
@@ -61,7 +63,20 @@ const (
 	Absorb  Room = "absorb"  // the scratch is written into the replica
 	Close   Room = "close"   // the disks are served no more, the scratch is gone
 	Seal    Room = "seal"    // the replica is the disk from now on
-	Resume  Room = "resume"  // the journal takes writes again
+	Resume  Room = "resume"  // the journal takes writes again, and its images, if it had let them go
+
+	// Of a failover to a VM.
+
+	Release Room = "release" // the journal lets the replica's images go
+	Build   Room = "build"   // a VM of the test's own, with empty disks at the transporter
+	Fill    Room = "fill"    // those disks hold the point
+	Attach  Room = "attach"  // the disks go from the transporter to the VM
+	Boot    Room = "boot"    // the VM's networks are set, and it is powered on
+	Check   Room = "check"   // it is looked at: tools, ping, ports, a script
+	Stop    Room = "stop"    // it is powered off
+	Return  Room = "return"  // the disks are back at the transporter, without what the VM wrote
+	Keep    Room = "keep"    // what the VM wrote stays; the replica VM is the VM from now on
+	Remove  Room = "remove"  // the test's VM and its disks are gone
 )
 
 // Status is how a step stands.
@@ -102,7 +117,7 @@ type Phase string
 
 const (
 	Running   Phase = "running"
-	Usable    Phase = "usable" // the disks can be used; the replica follows
+	Usable    Phase = "usable" // the disks can be used: the replica follows, or the VM runs and is checked
 	Ready     Phase = "ready"  // waits for cleanup, undo or commit
 	Ending    Phase = "ending"
 	Failed    Phase = "failed"
@@ -133,8 +148,16 @@ type State struct {
 	Resolved *api.Resolved   `json:"resolved,omitempty"` // written once
 	Export   *api.Export     `json:"export,omitempty"`
 	Paths    []string        `json:"paths,omitempty"`
-	Moved    int64           `json:"moved,omitempty"` // of Total, of the move under way
-	Total    int64           `json:"total,omitempty"`
+	// Scratch is where the disks of the test's VM are filled.
+	Scratch []string `json:"scratch,omitempty"`
+	// VM is the VM as it was seen last, until it is given back.
+	VM *api.VMRun `json:"vm,omitempty"`
+	// CheckFailed: the VM runs, but a check found something, or could not be
+	// made. What that means is the operator's to say.
+	CheckFailed bool `json:"checkFailed,omitempty"`
+
+	Moved int64 `json:"moved,omitempty"` // of Total, of the move under way
+	Total int64 `json:"total,omitempty"`
 
 	StartedAt time.Time `json:"startedAt"`
 	HaltedAt  time.Time `json:"haltedAt,omitzero"`

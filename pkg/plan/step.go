@@ -30,7 +30,7 @@ const (
 	Resumed What = "resumed"
 	// StepDone: the step has had its effect.
 	StepDone What = "done"
-	// StepMoved: the step is on its way; ask again.
+	// StepMoved: the step is on its way; ask again. Its Result says how far.
 	StepMoved What = "moved"
 	// StepRefused: the step failed. Transient and Full mean: ask again.
 	StepRefused What = "refused"
@@ -47,6 +47,7 @@ type Result struct {
 	Resolved *api.Resolved
 	Export   *api.Export
 	Paths    []string
+	VM       *api.VMRun
 	Moved    int64
 	Total    int64
 }
@@ -73,8 +74,12 @@ func Begin(r Request, now time.Time) (State, []Command) {
 		rooms = append(rooms, Drain, Arrive)
 	}
 	switch {
+	case r.Mode == "test" && r.To == "vm":
+		rooms = append(rooms, Resolve, Build, Fill, Attach, Boot, Check)
 	case r.Mode == "test":
 		rooms = append(rooms, Resolve, Open)
+	case r.To == "vm":
+		rooms = append(rooms, Halt, Resolve, Move, Release, Attach, Boot, Check)
 	case r.To == "files":
 		rooms = append(rooms, Halt, Resolve, Move)
 	default:
@@ -111,13 +116,15 @@ func Step(s State, e Event) (State, []Command) {
 	i := s.at()
 	switch e.What {
 	case StepDone:
-		s.Stages[i].Status, s.Stages[i].Text = Done, e.Result.Text
-		s.learn(e)
-		told := s.Stages[i]
-		s, cmds := s.next(e.Now)
-		return s, append([]Command{{Tell: &told}}, cmds...)
+		return s.succeed(i, e)
 	case StepMoved:
 		s.Moved, s.Total = e.Result.Moved, e.Result.Total
+		if e.Result.Text != "" {
+			s.Stages[i].Text = e.Result.Text
+		}
+		if e.Result.VM != nil {
+			s.VM = e.Result.VM
+		}
 		if s.Next != "" {
 			return s.turn(e.Now)
 		}
@@ -130,9 +137,23 @@ func Step(s State, e Event) (State, []Command) {
 		if k := cdp.KindOf(e.Err); k == cdp.Transient || k == cdp.Full {
 			return s, []Command{{Do: cur.Room, Again: true}}
 		}
+		if cur.Room == Check { // the VM runs all the same
+			s.CheckFailed = true
+			e.Result.Text = "the checks could not be made: " + e.Err.Error()
+			return s.succeed(i, e)
+		}
 		return s.fail(i, e)
 	}
 	return s, nil
+}
+
+// succeed is the end of a step that had its effect.
+func (s State) succeed(i int, e Event) (State, []Command) {
+	s.Stages[i].Status, s.Stages[i].Text = Done, e.Result.Text
+	s.learn(e)
+	told := s.Stages[i]
+	s, cmds := s.next(e.Now)
+	return s, append([]Command{{Tell: &told}}, cmds...)
 }
 
 // learn keeps what a step found out.
@@ -153,11 +174,36 @@ func (s *State) learn(e Event) {
 		s.Paths = r.Paths
 	case Move:
 		s.Paths = r.Paths
+	case Build:
+		s.Scratch = r.Paths
 	}
+	s.seeVM(e)
 	s.Moved, s.Total = 0, 0
-	if e.Room == Open || e.Room == Move && s.UsableAt.IsZero() {
+	if e.Room == Open || e.Room == Boot || e.Room == Move && s.To != "vm" && s.UsableAt.IsZero() {
 		s.UsableAt = e.Now
 	}
+}
+
+// seeVM keeps what a step saw of the VM.
+func (s *State) seeVM(e Event) {
+	if e.Result.VM != nil {
+		s.VM = e.Result.VM
+	}
+	switch e.Room {
+	case Check:
+		for _, c := range e.Result.checks() {
+			s.CheckFailed = s.CheckFailed || !c.OK
+		}
+	case Return, Remove:
+		s.VM, s.Scratch = nil, nil
+	}
+}
+
+func (r Result) checks() []api.VMCheckResult {
+	if r.VM == nil {
+		return nil
+	}
+	return r.VM.Checks
 }
 
 // plan adds the steps to a goal behind those that were done.
@@ -181,7 +227,7 @@ func (s State) next(now time.Time) (State, []Command) {
 	if i < 0 {
 		return s.rest(now)
 	}
-	if s.Goal == Recover && s.done(Open) && s.Mode == "production" {
+	if s.Goal == Recover && (s.done(Open) && s.Mode == "production" || s.done(Boot)) {
 		s.Phase = Usable
 	}
 	var cmds []Command
@@ -222,17 +268,15 @@ func (s State) take(g Goal, now time.Time) (State, []Command) {
 		if !s.done(Move) {
 			rooms = append(rooms, Move)
 		}
-		if s.To == "nbd" {
+		switch s.To {
+		case "nbd":
 			rooms = append(rooms, Absorb, Close)
+		case "vm":
+			rooms = append(rooms, Keep)
 		}
 		rooms = append(rooms, Seal)
 	default:
-		if s.touched(Open, Close) {
-			rooms = append(rooms, Close)
-		}
-		if s.touched(Halt, Resume) {
-			rooms = append(rooms, Resume)
-		}
+		rooms = s.back()
 	}
 	if g != Back {
 		s.Error, s.Kind, s.Hint = "", "", ""
@@ -240,6 +284,26 @@ func (s State) take(g Goal, now time.Time) (State, []Command) {
 	s.plan(g, rooms)
 	s.Goal, s.Phase = g, Ending
 	return s.next(now)
+}
+
+// back is what reverses all that may have had its effect.
+func (s State) back() (rooms []Room) {
+	if s.touched(Open, Close) {
+		rooms = append(rooms, Close)
+	}
+	if s.touched(Boot, Stop) {
+		rooms = append(rooms, Stop)
+	}
+	if s.touched(Attach, Return) && s.Mode != "test" { // a test's disks are its own
+		rooms = append(rooms, Return)
+	}
+	if s.touched(Build, Remove) {
+		rooms = append(rooms, Remove)
+	}
+	if s.touched(Halt, Resume) {
+		rooms = append(rooms, Resume)
+	}
+	return rooms
 }
 
 // fail is the end of a step that will not succeed.

@@ -8,8 +8,8 @@ import (
 	"tidemark.dev/pkg/plan"
 )
 
-// world is a journal with its source: every request is idempotent, and each
-// effect is counted when it really changes something.
+// world is a journal with its source and the site's vCenter: every request is
+// idempotent, and each effect is counted when it really changes something.
 type world struct {
 	head, base, replica cdp.Seq // replica: what a seal would hand over
 	halted, sealed      bool
@@ -17,7 +17,13 @@ type world struct {
 	scratch             int
 	absorbed            bool
 	effects             map[plan.Room]int
+
+	released, attached, running, dirty, kept bool // the replica VM
+	test                                     testVM
 }
+
+// testVM is the VM of a test.
+type testVM struct{ built, filled, attached, running bool }
 
 func newWorld() *world {
 	return &world{head: 100, base: 40, replica: 40, open: map[string]cdp.Seq{}, effects: map[plan.Room]int{}}
@@ -26,6 +32,7 @@ func newWorld() *world {
 // live is a moment in which the source writes.
 func (w *world) live() {
 	w.head += 7
+	w.dirty = w.dirty || w.running
 }
 
 // do does a step as the journal would.
@@ -45,8 +52,11 @@ func (w *world) do(s plan.State, r plan.Room) (plan.Result, error) {
 		captured := w.head
 		return plan.Result{Bounds: &cdp.Bounds{Base: w.base, Head: w.head}, Captured: &captured}, nil
 	case plan.Resume:
+		if w.attached {
+			return plan.Result{}, cdp.Errorf(cdp.Internal, "resume", "", "the images are not here")
+		}
 		count(w.halted)
-		w.halted = false
+		w.halted, w.released = false, false
 	case plan.Resolve:
 		seq := w.head
 		if s.Drained != nil {
@@ -80,6 +90,66 @@ func (w *world) do(s plan.State, r plan.Room) (plan.Result, error) {
 		count(!w.sealed)
 		w.sealed = true
 		return plan.Result{Paths: []string{"/replica"}}, nil
+	default:
+		return w.vm(s, r, count)
+	}
+	return plan.Result{}, nil
+}
+
+// vm does a step of a failover to a VM.
+func (w *world) vm(s plan.State, r plan.Room, count func(bool)) (plan.Result, error) {
+	must := func(ok bool) error {
+		if ok {
+			return nil
+		}
+		return cdp.Errorf(cdp.Internal, string(r), "", "not now: %+v", w)
+	}
+	vm := &api.VMRun{Name: "web", Power: "on"}
+	attached, running := &w.attached, &w.running
+	if s.Mode == "test" {
+		attached, running = &w.test.attached, &w.test.running
+	}
+	switch r {
+	case plan.Release:
+		count(!w.released)
+		w.released = true
+		return plan.Result{}, must(w.halted && w.base == s.Resolved.Seq)
+	case plan.Build:
+		count(!w.test.built)
+		w.test.built = true
+		return plan.Result{Paths: []string{"/scratch"}, VM: vm}, nil
+	case plan.Fill:
+		count(!w.test.filled)
+		w.test.filled = true
+		return plan.Result{}, must(len(s.Scratch) == 1 && w.test.built)
+	case plan.Attach:
+		count(!*attached)
+		*attached = true
+		return plan.Result{VM: vm}, must(s.Mode == "test" && w.test.filled || w.released)
+	case plan.Boot:
+		count(!*running)
+		*running = true
+		return plan.Result{VM: vm}, must(*attached)
+	case plan.Check:
+		vm.Checks = []api.VMCheckResult{{Name: "tools", OK: true}, {Name: "ping", OK: w.head%2 == 0}}
+		return plan.Result{VM: vm}, must(*running)
+	case plan.Stop:
+		count(*running)
+		*running = false
+	case plan.Return:
+		count(w.attached)
+		err := must(!w.running)
+		w.attached, w.dirty = false, false
+		return plan.Result{}, err
+	case plan.Keep:
+		count(!w.kept)
+		w.kept = true
+		return plan.Result{VM: vm}, must(w.attached)
+	case plan.Remove:
+		count(w.test.built)
+		err := must(!w.test.running)
+		w.test = testVM{}
+		return plan.Result{}, err
 	}
 	return plan.Result{}, nil
 }
@@ -91,8 +161,18 @@ func (w *world) check(s plan.State) error {
 			return fmt.Errorf("%s took effect %d times", r, n)
 		}
 	}
-	if s.Mode == "test" && (w.halted || w.sealed || w.base != 40 || w.absorbed) {
+	if s.Mode == "test" && (w.halted || w.sealed || w.base != 40 || w.absorbed || w.released || w.attached) {
 		return fmt.Errorf("a test has changed something: %+v", w)
+	}
+	if s.To == "vm" && s.Phase == plan.Ready {
+		if !w.running && !w.test.running || s.UsableAt.IsZero() || s.VM == nil {
+			return fmt.Errorf("ready, but there is no VM: %+v", w)
+		}
+		for _, c := range s.VM.Checks {
+			if !c.OK && !s.CheckFailed {
+				return fmt.Errorf("ready, and nobody is told that a check failed")
+			}
+		}
 	}
 	return nil
 }
@@ -102,13 +182,16 @@ func (w *world) over(s plan.State) error {
 	if len(w.open) > 0 || w.scratch > 0 {
 		return fmt.Errorf("%s, but something is open", s.Phase)
 	}
+	if w.test != (testVM{}) {
+		return fmt.Errorf("%s, but the test's VM is there: %+v", s.Phase, w)
+	}
 	if s.Phase != plan.Committed {
-		if w.halted || w.sealed {
+		if w.halted || w.sealed || w.released || w.attached || w.running || w.dirty || s.VM != nil {
 			return fmt.Errorf("%s, but replication does not go on: %+v", s.Phase, w)
 		}
 		return nil
 	}
-	if !w.sealed || w.replica != s.Resolved.Seq || s.To == "nbd" != w.absorbed {
+	if !w.sealed || w.replica != s.Resolved.Seq || s.To == "nbd" != w.absorbed || s.To == "vm" != w.kept || w.kept && !w.attached {
 		return fmt.Errorf("committed, but the replica is not the disk: %+v", w)
 	}
 	return nil
