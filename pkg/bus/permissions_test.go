@@ -26,8 +26,8 @@ func may(service, subject string) bool {
 	commands := map[string][]string{
 		bus.Scheduler: {"capture", "journal", "failover"}, bus.Failover: {"capture", "journal", "scheduler"},
 		bus.Orchestrator: {"capture", "scheduler", "failover"}, bus.VCenter: {"scheduler"},
-		bus.Console:      {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
-		bus.Operator:     {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		bus.Console:  {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		bus.Operator: {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
 	}
 	writes := map[string]string{
 		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover", bus.Orchestrator: "orchestrator",
