@@ -1,0 +1,93 @@
+package vsphere
+
+import (
+	"context"
+	"time"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
+	gtask "github.com/vmware/govmomi/task"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// task starts a task and waits for its end, and gives its result. It survives
+// an expired session, a lost connection and a restart of the vCenter: the task
+// is looked up again. It asks now and then instead of waiting for updates, for
+// then there is nothing at the vCenter that could be lost.
+//
+// When ctx ends, the task goes on at the vCenter; whoever asks again finds what
+// it did. Transient: it was cancelled there, or the vCenter forgot it, and
+// whether it was done is to be looked up.
+func (c *Client) task(ctx context.Context, op, subject string, start func(ctx context.Context, v *vim25.Client) (*object.Task, error)) (types.AnyType, error) {
+	var ref types.ManagedObjectReference
+	err := c.do(ctx, op, subject, func(ctx context.Context, v *vim25.Client) error {
+		t, err := start(ctx, v)
+		if err == nil {
+			ref = t.Reference()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.await(ctx, op, subject, ref)
+}
+
+func (c *Client) await(ctx context.Context, op, subject string, ref types.ManagedObjectReference) (types.AnyType, error) {
+	began := time.Now()
+	answered := began
+	for {
+		var t mo.Task
+		err := c.do(ctx, op, subject, func(ctx context.Context, v *vim25.Client) error {
+			return property.DefaultCollector(v).RetrieveOne(ctx, ref, []string{"info"}, &t)
+		})
+		switch {
+		case err == nil:
+			answered = time.Now()
+		case cdp.Is(err, cdp.NotFound):
+			return nil, cdp.Errorf(cdp.Transient, op, subject,
+				"the vCenter no longer knows the task %s; it may have restarted, and whether the task was done is not known", ref.Value)
+		case ctx.Err() != nil, !cdp.Is(err, cdp.Transient), time.Since(answered) > unreached:
+			return nil, err
+		}
+		switch t.Info.State {
+		case types.TaskInfoStateSuccess:
+			return t.Info.Result, nil
+		case types.TaskInfoStateError:
+			return nil, c.ended(ctx, op, subject, t.Info)
+		}
+		// In step with how long it takes: short ones are seen at once, and long
+		// ones do not cost many calls.
+		pause := min(max(time.Since(began)/10, 20*time.Millisecond), time.Second)
+		if err != nil {
+			pause = time.Second
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return nil, c.fail(ctx, op, subject, err)
+		}
+	}
+}
+
+// ended is the error of a task that failed.
+func (c *Client) ended(ctx context.Context, op, subject string, info types.TaskInfo) error {
+	if info.Cancelled || info.Error == nil {
+		return c.failed(ctx, op, subject, &types.RequestCanceled{}, "")
+	}
+	return c.fail(ctx, op, subject, gtask.Error{LocalizedMethodFault: info.Error, Description: info.Description})
+}
+
+// sleep waits, and gives ctx's error if that ends first.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
