@@ -43,18 +43,7 @@ func (m *Map) Active() (n int64) {
 func (m *Map) Lose() {
 	for _, gen := range m.gens {
 		for d, l := range gen {
-			size := m.disks[d].Size
-			for from, end := int64(0), regions(size); ; {
-				from = l.next(from, end, true)
-				if from == end {
-					break
-				}
-				to := l.next(from, end, false)
-				if c := m.dirty[d].set(from, to); c != 0 {
-					m.count.Add(c)
-				}
-				from = to
-			}
+			m.take(d, l)
 		}
 	}
 	m.clearGen(0)

@@ -151,6 +151,15 @@ func (m *Map) format(id Identity) {
 	h.magic.Store(magic)
 }
 
+// Sync puts the file on disk as it is: what was set dirty before stays so even
+// if the machine goes down. It is for what refers to the map from outside.
+func (m *Map) Sync() error {
+	if err := unix.Msync(m.mem, unix.MS_SYNC); err != nil {
+		return &cdp.Error{Op: "sync dirty map", Kind: cdp.Transient, Subject: m.file.Name(), Cause: err}
+	}
+	return nil
+}
+
 // Close unmaps the file. clean says that nothing was lost that the map does not
 // know of: every write acknowledged is in a frame the stream holds, in a window
 // that the caller will look for, or dirty. The file is on disk when it returns.
