@@ -3,7 +3,8 @@
 //
 //	<family>/v1/<service or area>/<verb or fact>.json   type tidemark.<family>.v1.<...>
 //	spec/v1/<kind in lower case>.json                   user files
-//	examples/<the same path>                            one golden example each
+//	examples/<the same path>                            one golden example each; of
+//	                                                    user files also <kind>-<which>.json
 //	asyncapi.yaml                                       the channels
 //
 // Every field is described and no schema lets unknown fields pass. It checks

@@ -65,13 +65,21 @@ func check(t *testing.T, at string, s map[string]any) {
 	}
 }
 
-// TestExamples: one per schema and none without; package event checks them.
+// TestExamples: one per schema and none without; package event checks them. A
+// schema of user files may have more, as <kind>-<which>.json.
 func TestExamples(t *testing.T) {
 	count := 0
 	each(t, func(t *testing.T, path string, _ map[string]any) {
 		count++
 		if _, err := fs.Stat(schemas.FS, "examples/"+path); err != nil {
 			t.Error(err)
+		}
+		if strings.HasPrefix(path, "spec/") {
+			more, err := fs.Glob(schemas.FS, "examples/"+strings.TrimSuffix(path, ".json")+"-*.json")
+			if err != nil {
+				t.Error(err)
+			}
+			count += len(more)
 		}
 	})
 	err := fs.WalkDir(schemas.FS, "examples", func(path string, d fs.DirEntry, err error) error {

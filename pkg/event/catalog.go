@@ -3,12 +3,13 @@ package event
 // Catalog is every payload there is, as pointers to zero values.
 func Catalog() []Payload {
 	return []Payload{
-		&CaptureMark{}, &CaptureSynced{}, &CaptureStateChanged{}, &CaptureProgress{},
+		&CaptureMark{}, &CaptureSynced{}, &CaptureStateChanged{}, &CaptureProgress{}, &CaptureAlarm{},
 		&JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{},
 		&PointTag{}, &PointPin{}, &PointDelete{}, &PointCreated{}, &PointChanged{},
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
 		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},
 		&FailoverStart{}, &FailoverCleanup{}, &FailoverUndo{}, &FailoverCommit{}, &FailoverStep{}, &FailoverFinished{},
+		&VCenterMemberChanged{}, &VCenterAlarm{}, &VCenterTransporterChanged{}, &VCenterFilterChanged{},
 		&CommandRefused{},
 	}
 }

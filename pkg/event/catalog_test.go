@@ -64,6 +64,8 @@ func TestCatalog(t *testing.T) {
 				about = "group"
 			} else if _, ok := b["command"]; ok {
 				about = "command"
+			} else if _, ok := b["site"]; ok {
+				about = "site"
 			}
 			delete(b, about)
 			refused(about, b)
@@ -86,12 +88,17 @@ func TestCatalog(t *testing.T) {
 
 // TestSpecExamples: the schemas of user files compile and pass their examples.
 func TestSpecExamples(t *testing.T) {
-	for _, kind := range []string{"site", "replicationjob"} {
-		file := "spec/v1/" + kind + ".json"
-		doc, err := fs.ReadFile(schemas.FS, "examples/"+file)
+	examples, err := fs.Glob(schemas.FS, "examples/spec/v1/*.json")
+	if err != nil || len(examples) < 2 {
+		t.Fatal(examples, err)
+	}
+	for _, path := range examples {
+		doc, err := fs.ReadFile(schemas.FS, path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		file, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(path, "examples/"), ".json"), "-")
+		file += ".json"
 		if p, err := NewSchemas().Problems(file, doc); err != nil || len(p) > 0 {
 			t.Error(file, p, err)
 		}

@@ -1,0 +1,100 @@
+package event
+
+import "tidemark.dev/pkg/cdp"
+
+// The kinds of capture's alarms about VMs. The same kind is the same alarm.
+const (
+	// AlarmOverrun: a cycle takes longer than the RPO allows.
+	AlarmOverrun = "overrun"
+	// AlarmCBTReset: what changed is not known any more; the whole disk is
+	// compared.
+	AlarmCBTReset = "cbt-reset"
+	// AlarmSnapshotLeft: a snapshot of ours was found that a crash left behind.
+	AlarmSnapshotLeft = "snapshot-left"
+	// AlarmFreezeFailed: the VM's disks could not be frozen to be read.
+	AlarmFreezeFailed = "freeze-failed"
+	// AlarmConsolidation: the VM has delta disks that belong to no snapshot.
+	AlarmConsolidation = "consolidation"
+)
+
+// The kinds of a vCenter's alarms. AlarmConsolidation is one, too.
+const (
+	// AlarmSessionLost: the vCenter cannot be reached, or does not know us.
+	AlarmSessionLost = "session-lost"
+	// AlarmHostDown: a host that runs what we protect does not respond.
+	AlarmHostDown = "host-down"
+)
+
+// CaptureAlarm tells that a group's capture needs somebody's attention.
+type CaptureAlarm struct {
+	Group cdp.GroupID `json:"group"`
+	Kind  string      `json:"kind"` // a name; the same kind is the same alarm
+	Text  string      `json:"text"`
+}
+
+// EventType implements Payload.
+func (CaptureAlarm) EventType() string { return "tidemark.evt.v1.capture.alarm" }
+
+// About implements Payload.
+func (p CaptureAlarm) About() string { return string(p.Group) }
+
+// VCenterMemberChanged tells how a VM of a job on VMs stands now.
+type VCenterMemberChanged struct {
+	Job   string      `json:"job"`   // on VMs
+	Group cdp.GroupID `json:"group"` // the VM's own
+	VM    string      `json:"vm"`    // its name
+	State string      `json:"state"` // see api.VMMember
+	Text  string      `json:"text"`
+}
+
+// EventType implements Payload.
+func (VCenterMemberChanged) EventType() string { return "tidemark.evt.v1.vcenter.member-changed" }
+
+// About implements Payload.
+func (p VCenterMemberChanged) About() string { return string(p.Group) }
+
+// VCenterAlarm tells that something at a site's vCenter needs somebody's
+// attention.
+type VCenterAlarm struct {
+	Site    cdp.Site `json:"site"`
+	Kind    string   `json:"kind"`    // a name; the same kind of the same subject is the same alarm
+	Subject string   `json:"subject"` // the host, VM or vCenter
+	Text    string   `json:"text"`
+}
+
+// EventType implements Payload.
+func (VCenterAlarm) EventType() string { return "tidemark.evt.v1.vcenter.alarm" }
+
+// About implements Payload.
+func (p VCenterAlarm) About() string { return string(p.Site) }
+
+// VCenterTransporterChanged tells how a transporter stands now.
+type VCenterTransporterChanged struct {
+	Site  cdp.Site `json:"site"`
+	Name  string   `json:"name"`
+	State string   `json:"state"` // a name: deploying, ready, removed, failed, ...
+	Text  string   `json:"text"`
+}
+
+// EventType implements Payload.
+func (VCenterTransporterChanged) EventType() string {
+	return "tidemark.evt.v1.vcenter.transporter-changed"
+}
+
+// About implements Payload.
+func (p VCenterTransporterChanged) About() string { return string(p.Site) }
+
+// VCenterFilterChanged tells how an I/O filter at a cluster stands now.
+type VCenterFilterChanged struct {
+	Site    cdp.Site `json:"site"`
+	Cluster string   `json:"cluster"`
+	Filter  string   `json:"filter"` // its id
+	State   string   `json:"state"`  // a name: installed, partly-installed, removed, failed, ...
+	Text    string   `json:"text"`
+}
+
+// EventType implements Payload.
+func (VCenterFilterChanged) EventType() string { return "tidemark.evt.v1.vcenter.filter-changed" }
+
+// About implements Payload.
+func (p VCenterFilterChanged) About() string { return string(p.Site) }
