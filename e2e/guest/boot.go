@@ -16,9 +16,10 @@ import (
 type Mode string
 
 const (
-	ModeRun   Mode = "run"   // commit ledger rows until killed
-	ModeCheck Mode = "check" // report what the ledger holds, power off
-	ModeIdle  Mode = "idle"  // mount the disks and wait
+	ModeRun    Mode = "run"    // commit ledger rows until killed
+	ModeCheck  Mode = "check"  // report what the ledger holds, power off
+	ModeResume Mode = "resume" // report what the ledger holds, then go on as ModeRun
+	ModeIdle   Mode = "idle"   // mount the disks and wait
 )
 
 // Config says what to boot. Drives and Dir are required.

@@ -2,9 +2,12 @@ package guest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestSerialCountsWholeLinesOnly(t *testing.T) {
@@ -28,23 +31,53 @@ func TestSerialCountsWholeLinesOnly(t *testing.T) {
 	}
 }
 
-func TestParseLedger(t *testing.T) {
-	good := "PG-UP uptime=4\r\nLEDGER count=7 min=1 max=7 contiguous=t crc=ok\r\nBALANCE ok\r\nWITNESS intent=8 ok\r\nAMCHECK ok\r\nWORK-DONE\r\n"
-	if err := parseLedger(good).Verify(7); err != nil {
+// A console that another process writes, in pieces: rows count when they are
+// whole, and from when they were seen.
+func TestReadConsole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "serial.log")
+	c := ReadConsole(t.Context(), path)
+	f, err := os.Create(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := parseLedger(good).Verify(8); err == nil {
+	defer f.Close()
+	before := time.Now()
+	f.WriteString("PG-UP uptime=3\r\nACK 1\r\nAC")
+	if err := c.WaitAcks(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	f.WriteString("K 2\r\nACK 3")
+	if err := c.WaitAcks(t.Context(), 2); err != nil || c.LastAck() != 2 {
+		t.Fatalf("last row %d, %v", c.LastAck(), err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c.AckedBefore(before) != 0 || c.AckedBefore(time.Now()) != 2 {
+		t.Fatalf("%d before the first, %d before now", c.AckedBefore(before), c.AckedBefore(time.Now()))
+	}
+	if _, err := c.Ledger(t.Context()); err == nil {
+		t.Fatal("a ledger was never reported")
+	}
+}
+
+func TestParseLedger(t *testing.T) {
+	good := "PG-UP uptime=4\r\nLEDGER count=7 min=1 max=7 contiguous=t crc=ok\r\nBALANCE ok\r\nWITNESS intent=8 ok\r\nAMCHECK ok\r\nWORK-DONE\r\n"
+	if err := ParseLedger(good).Verify(7); err != nil {
+		t.Fatal(err)
+	}
+	if err := ParseLedger(good).Verify(8); err == nil {
 		t.Error("an acknowledged row is missing, and passed")
 	}
 	for _, line := range strings.SplitAfter(good, "\n") {
 		if strings.HasPrefix(line, "PG-UP") || strings.HasPrefix(line, "WORK-DONE") || line == "" {
 			continue
 		}
-		if err := parseLedger(strings.Replace(good, line, "", 1)).Verify(7); err == nil {
+		if err := ParseLedger(strings.Replace(good, line, "", 1)).Verify(7); err == nil {
 			t.Errorf("passed without %q", line)
 		}
 		bad := strings.NewReplacer("=t ", "=f ", " ok", " bad", "=ok", "=bad").Replace(line)
-		if err := parseLedger(strings.Replace(good, line, bad, 1)).Verify(7); err == nil {
+		if err := ParseLedger(strings.Replace(good, line, bad, 1)).Verify(7); err == nil {
 			t.Errorf("passed with %q", bad)
 		}
 	}

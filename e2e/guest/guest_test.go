@@ -85,3 +85,27 @@ func TestGuestSurvivesKill(t *testing.T) {
 		}
 	}
 }
+
+// A machine that was brought back says what it found, and goes on with it.
+func TestGuestResumes(t *testing.T) {
+	Require(t)
+	ctx := deadline(t, 10*time.Minute)
+	im, root, data := disks(ctx, t)
+	drives := []Drive{{Raw: root}, {Raw: data}}
+	vm := boot(ctx, t, Config{Images: im, Drives: drives})
+	if err := vm.WaitAcks(ctx, 20); err != nil {
+		t.Fatal(err)
+	}
+	vm.Kill9()
+	again := boot(ctx, t, Config{Images: im, Drives: drives, Mode: ModeResume})
+	if err := again.WaitAcks(ctx, 10); err != nil {
+		t.Fatal(err)
+	}
+	l := ParseLedger(again.Serial())
+	if err := l.Verify(vm.LastAck()); err != nil {
+		t.Fatal(err)
+	}
+	if first := again.Acks()[0]; first != l.Max+1 {
+		t.Fatalf("the ledger ends at %d, and goes on at %d", l.Max, first)
+	}
+}

@@ -72,12 +72,12 @@ func CheckLedger(ctx context.Context, drives []Drive) (Ledger, error) {
 	if err := vm.Wait(ctx); err != nil {
 		return Ledger{}, fmt.Errorf("%w; console ends:\n%s", err, lastLines(vm.Serial(), 15))
 	}
-	return parseLedger(vm.Serial()), nil
+	return ParseLedger(vm.Serial()), nil
 }
 
-// parseLedger reads what pid1.sh prints in its check mode. A line that is
-// missing leaves its finding bad.
-func parseLedger(console string) Ledger {
+// ParseLedger reads what a guest in ModeCheck or ModeResume has printed. A line
+// that is missing leaves its finding bad.
+func ParseLedger(console string) Ledger {
 	l := Ledger{Console: console}
 	for line := range strings.Lines(console) {
 		line = strings.TrimSpace(line)

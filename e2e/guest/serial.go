@@ -86,6 +86,13 @@ func (s *serial) acknowledged() []int64 {
 	return append([]int64(nil), s.acks...)
 }
 
+// gaveUp tells that the guest said its work failed.
+func (s *serial) gaveUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure != ""
+}
+
 func (s *serial) waitFor(ctx context.Context, substring string) error {
 	return s.wait(ctx, fmt.Sprintf("%q", substring), func() bool {
 		return bytes.Contains(s.lines, []byte(substring)) || bytes.Contains(s.partial, []byte(substring))

@@ -5,6 +5,8 @@
 #               work.max=<n> rows were written by this boot; "ACK <id>" is
 #               printed on the serial console only after row <id> was committed
 #   work=check  start PostgreSQL (crash recovery) and report what the ledger holds
+#   work=resume report what the ledger holds, then go on as run: a machine that
+#               was brought back
 #   work=idle   mount the disks and wait
 #
 # Lines it prints: GUEST-UP, PG-UP, ACK, LEDGER, BALANCE, WITNESS, AMCHECK,
@@ -46,7 +48,6 @@ announce() {
 }
 
 work_run() {
-	start_postgres
 	next=$(sql -c 'SELECT coalesce(max(id), 0) + 1 FROM ledger') || fail "read ledger"
 	last=$((next + ${limit:-1000000000} - 1))
 	mkfifo /run/psql.in /run/psql.out
@@ -68,11 +69,9 @@ work_run() {
 			next=$((next + 1))
 		done
 	done
-	as_postgres pg_ctl --pgdata=$data --wait --silent --mode=fast stop
 }
 
-work_check() {
-	start_postgres
+report() {
 	sql -f - <<'SQL' || fail "ledger query"
 SELECT format('LEDGER count=%s min=%s max=%s contiguous=%s crc=%s', count(*),
 	coalesce(min(id), 0), coalesce(max(id), 0), count(*) = coalesce(max(id), 0),
@@ -97,8 +96,9 @@ SQL
 		tail -n 5 /run/psql.err | sed 's/^/LOG /'
 		echo "$damage" | sed 's/^/LOG /'
 	}
-	as_postgres pg_ctl --pgdata=$data --wait --silent --mode=fast stop
 }
+
+stop_postgres() { as_postgres pg_ctl --pgdata=$data --wait --silent --mode=fast stop; }
 
 work=idle
 limit=
@@ -110,8 +110,9 @@ for word in $(cat /proc/cmdline); do
 done
 echo "GUEST-UP work=$work uptime=$(cut -d' ' -f1 /proc/uptime)"
 case $work in
-run) work_run ;;
-check) work_check ;;
+run) start_postgres; work_run; stop_postgres ;;
+check) start_postgres; report; stop_postgres ;;
+resume) start_postgres; report; work_run; stop_postgres ;;
 idle) while :; do sleep 3600; done ;;
 *) fail "unknown work=$work" ;;
 esac
