@@ -39,6 +39,7 @@ type Client struct {
 	cfg   Config
 	v     *vim25.Client
 	about vms.About
+	busy  vmLocks
 
 	mu      sync.Mutex // held while logging in
 	logins  uint64     // how often it was logged in

@@ -1,0 +1,149 @@
+package vsphere
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// vmLocks are one lock for each VM: what reads a VM's devices to decide what to
+// change must not be overtaken by another that does the same. The zero value is
+// ready.
+type vmLocks struct {
+	mu sync.Mutex
+	m  map[types.ManagedObjectReference]chan struct{}
+}
+
+// lock waits its turn, or for ctx to end.
+func (l *vmLocks) lock(ctx context.Context, vm types.ManagedObjectReference) (unlock func(), err error) {
+	l.mu.Lock()
+	if l.m == nil {
+		l.m = map[types.ManagedObjectReference]chan struct{}{}
+	}
+	held := l.m[vm]
+	if held == nil {
+		held = make(chan struct{}, 1)
+		l.m[vm] = held
+	}
+	l.mu.Unlock()
+	select {
+	case held <- struct{}{}:
+		return func() { <-held }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// settling is how long a change that somebody else began is waited for.
+const settling = 30 * time.Second
+
+// settle takes the VM's lock and waits for a change of its hardware that is
+// still under way: one of ours whose caller died goes on at the vCenter, and
+// what it does must be seen before more is done.
+func (c *Client) settle(ctx context.Context, op string, vm types.ManagedObjectReference) (unlock func(), err error) {
+	unlock, err = c.busy.lock(ctx, vm)
+	if err != nil {
+		return nil, c.fail(ctx, op, vm.String(), err)
+	}
+	if err := c.settled(ctx, op, vm); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+func (c *Client) settled(ctx context.Context, op string, vm types.ManagedObjectReference) error {
+	m, err := c.load(ctx, op, vm, "recentTask")
+	if err != nil {
+		return err
+	}
+	short, cancel := context.WithTimeout(ctx, settling)
+	defer cancel()
+	for _, ref := range m.RecentTask {
+		var t mo.Task
+		err := c.do(short, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+			return property.DefaultCollector(v).RetrieveOne(ctx, ref, []string{"info"}, &t)
+		})
+		if cdp.Is(err, cdp.NotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		running := t.Info.State == types.TaskInfoStateRunning || t.Info.State == types.TaskInfoStateQueued
+		if !running || !strings.HasPrefix(t.Info.DescriptionId, "VirtualMachine.reconfig") {
+			continue
+		}
+		// How it ended is its caller's business.
+		_, _ = c.await(short, op, vm.String(), ref)
+		if short.Err() != nil {
+			return cdp.Errorf(cdp.Transient, op, vm.String(), "another change of the VM is still under way (%s)", ref.Value)
+		}
+	}
+	return nil
+}
+
+// load reads properties of a VM.
+func (c *Client) load(ctx context.Context, op string, vm types.ManagedObjectReference, paths ...string) (mo.VirtualMachine, error) {
+	var m mo.VirtualMachine
+	err := c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+		m = mo.VirtualMachine{}
+		return property.DefaultCollector(v).RetrieveOne(ctx, vm, paths, &m)
+	})
+	return m, err
+}
+
+// config reads a VM with its configuration, of which a VM that cannot be
+// reached has none.
+func (c *Client) config(ctx context.Context, op string, vm types.ManagedObjectReference, paths ...string) (mo.VirtualMachine, error) {
+	m, err := c.load(ctx, op, vm, append(paths, "config", "runtime.connectionState")...)
+	if err == nil && m.Config == nil {
+		return m, cdp.Errorf(cdp.Conflict, op, vm.String(), "the vCenter does not know its configuration: it is %s", m.Runtime.ConnectionState).
+			WithHint("see whether its host is connected and its datastore accessible")
+	}
+	return m, err
+}
+
+// reconfigure changes a VM and waits for it.
+func (c *Client) reconfigure(ctx context.Context, op string, vm types.ManagedObjectReference, spec types.VirtualMachineConfigSpec) error {
+	_, err := c.task(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		return object.NewVirtualMachine(v, vm).Reconfigure(ctx, spec)
+	})
+	return err
+}
+
+// settings are a VM's advanced settings.
+func settings(m mo.VirtualMachine) map[string]string {
+	out := map[string]string{}
+	if m.Config == nil {
+		return out
+	}
+	for _, o := range m.Config.ExtraConfig {
+		v := o.GetOptionValue()
+		if s, ok := v.Value.(string); ok {
+			out[v.Key] = s
+		}
+	}
+	return out
+}
+
+// changedSettings are those of want that have is not like; a value of "" takes
+// a setting away.
+func changedSettings(have, want map[string]string) []types.BaseOptionValue {
+	var out []types.BaseOptionValue
+	for _, k := range sortedKeys(want) {
+		if have[k] != want[k] {
+			out = append(out, &types.OptionValue{Key: k, Value: want[k]})
+		}
+	}
+	return out
+}
