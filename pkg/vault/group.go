@@ -76,6 +76,8 @@ type Group struct {
 	unwritten error
 	points    []cdp.Point // by frame; the store has them, too
 	views     map[*View]struct{}
+	// glanced: a view that is brief was closed.
+	glanced *sync.Cond // on mu
 	// leaving is where a move of horizon that is under way goes: no view may be
 	// opened below it any more. 0 if there is none.
 	leaving cdp.Seq
@@ -104,7 +106,7 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 		indexKick: make(chan struct{}, 1)}
 	g.runs.New = func() any { return &run{} }
 	g.regions.New = func() any { return new([cdp.RegionSize]byte) }
-	g.indexRoom = sync.NewCond(&g.mu)
+	g.indexRoom, g.glanced = sync.NewCond(&g.mu), sync.NewCond(&g.mu)
 	if err := g.adopt(l); err != nil {
 		return nil, cdp.Wrap(err, op, "")
 	}

@@ -14,7 +14,7 @@ func (g *Group) Lower(ctx context.Context, to cdp.Seq) error {
 	const op = "lower base"
 	g.move.Lock()
 	defer g.move.Unlock()
-	if err := g.settle(ctx, op); err != nil {
+	if err := g.ready(ctx, op); err != nil {
 		return err
 	}
 	st := g.State()

@@ -88,16 +88,51 @@ func (g *Group) DeletePoint(ctx context.Context, no cdp.FrameNo) error {
 }
 
 // Halt stops or resumes the intake of frames, durably: a failover in production
-// halts it, its undo resumes it.
-func (g *Group) Halt(halted bool) error {
+// halts it, its undo resumes it. Resumed, the replica counts as back: the caller
+// has seen to that.
+func (g *Group) Halt(run string, halted bool) error {
+	const op = "halt journal"
 	g.move.Lock()
 	defer g.move.Unlock()
 	st := g.State()
-	if st.Sealed {
-		return cdp.Errorf(cdp.Conflict, "halt journal", "", "the failover was committed; the journal has ended")
+	switch {
+	case st.Sealed:
+		return cdp.Errorf(cdp.Conflict, op, "", "the failover was committed; the journal has ended")
+	case st.Released && st.Run != run:
+		return cdp.Errorf(cdp.Conflict, op, run, "the run %s has its disks", st.Run)
 	}
-	st.Halted = halted
-	return cdp.Wrap(g.setState(g.store.Begin(), st), "halt journal", "")
+	st.Halted, st.Run = halted, run
+	if !halted {
+		st.Run, st.Released = "", false
+	}
+	return cdp.Wrap(g.setState(g.store.Begin(), st), op, "")
+}
+
+// Release notes, durably, that the replica is another machine's until Halt ends:
+// base stays where it is. It needs a journal that is halted for the run.
+func (g *Group) Release(ctx context.Context, run string) error {
+	const op = "release replica"
+	g.move.Lock()
+	defer g.move.Unlock()
+	if err := g.settle(ctx, op); err != nil {
+		return err
+	}
+	st := g.State()
+	switch {
+	case !st.Halted:
+		return cdp.Errorf(cdp.Conflict, op, run, "the journal still takes writes")
+	case st.Run != run:
+		return cdp.Errorf(cdp.Conflict, op, run, "the journal is halted for the run %s", st.Run)
+	case st.Sealed && !st.Released:
+		return cdp.Errorf(cdp.Conflict, op, run, "the failover was committed: the replica is the disk")
+	case st.Released:
+		return nil
+	}
+	if err := g.replica.Sync(); err != nil {
+		return cdp.Wrap(err, op, run)
+	}
+	st.Released = true
+	return cdp.Wrap(g.setState(g.store.Begin(), st), op, run)
 }
 
 // Seal ends the journal at base: the replica is the disk from now on, and what

@@ -15,6 +15,11 @@ type State struct {
 	Moving cdp.Seq `json:"moving"`
 	// Halted stops ingest: the group has been failed over in production.
 	Halted bool `json:"halted,omitempty"`
+	// Run is the failover run it is halted for; empty if it is not halted.
+	Run string `json:"run,omitempty"`
+	// Released: the replica is another machine's for now. Only a halted group
+	// is, and Moving is Base then.
+	Released bool `json:"released,omitempty"`
 	// Sealed is set by a commit of a failover: history beyond Base is void, the
 	// replica is the disk from now on.
 	Sealed bool `json:"sealed,omitempty"`

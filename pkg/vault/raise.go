@@ -36,7 +36,7 @@ func (g *Group) raise(ctx context.Context, to cdp.Seq, forget bool) error {
 	const op = "raise base"
 	g.move.Lock()
 	defer g.move.Unlock()
-	if err := g.settle(ctx, op); err != nil {
+	if err := g.ready(ctx, op); err != nil {
 		return err
 	}
 	if b := g.Bounds(); to > b.Head {
@@ -72,6 +72,17 @@ func (g *Group) settle(ctx context.Context, op string) error {
 		err = g.lowerTo(ctx, s.Moving)
 	}
 	return cdp.Wrap(err, op, "finish an interrupted move of base")
+}
+
+// ready is settle for a move, which needs the replica.
+func (g *Group) ready(ctx context.Context, op string) error {
+	if err := g.settle(ctx, op); err != nil {
+		return err
+	}
+	if st := g.State(); st.Released {
+		return cdp.Errorf(cdp.Conflict, op, "", "the run %s has the replica's disks", st.Run)
+	}
+	return nil
 }
 
 // patch is one piece of a write with where its content is in a step's arena.

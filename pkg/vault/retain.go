@@ -16,7 +16,7 @@ func (g *Group) Retain(ctx context.Context, to cdp.Seq) error {
 	const op = "move horizon"
 	g.move.Lock()
 	defer g.move.Unlock()
-	if err := g.settle(ctx, op); err != nil {
+	if err := g.ready(ctx, op); err != nil {
 		return err
 	}
 	st := g.State()

@@ -11,6 +11,8 @@ import (
 type View struct {
 	g  *Group
 	at cdp.Seq
+	// brief views are waited for, not given way to.
+	brief bool
 
 	mu   sync.Mutex
 	idle []cachedReader
@@ -38,6 +40,23 @@ func (g *Group) View(at cdp.Seq) (*View, error) {
 	return v, nil
 }
 
+// Glance calls look with the disks as they stand at head. It is for looks that
+// soon end: a move of horizon, which gives way to other views, waits for it.
+func (g *Group) Glance(look func(*View) error) error {
+	if err := g.check("look at head"); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	v := &View{g: g, at: g.boundsLocked().Head, brief: true} // leaving is never past head
+	g.views[v] = struct{}{}
+	g.mu.Unlock()
+	err := look(v)
+	if e := v.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
 // At is the seq that the view shows.
 func (v *View) At() cdp.Seq { return v.at }
 
@@ -48,6 +67,7 @@ func (v *View) Size(disk cdp.DiskID) int64 { return v.g.disks[disk].Size }
 func (v *View) Close() error {
 	v.g.mu.Lock()
 	delete(v.g.views, v)
+	v.g.glanced.Broadcast()
 	v.g.mu.Unlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -66,17 +86,38 @@ func (v *View) Close() error {
 func (g *Group) leave(op string, to cdp.Seq) (left func(), err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for v := range g.views {
-		if v.at < to {
-			return nil, cdp.Errorf(cdp.Conflict, op, "", "an open view shows write %d", v.at)
+	g.leaving = to // from here on no view is opened that would have to be waited for
+	for {
+		brief, err := g.inTheWay(op, to)
+		if err != nil {
+			g.leaving = 0
+			return nil, err
 		}
+		if !brief {
+			break
+		}
+		g.glanced.Wait()
 	}
-	g.leaving = to
 	return func() {
 		g.mu.Lock()
 		g.leaving = 0
 		g.mu.Unlock()
 	}, nil
+}
+
+// inTheWay looks for views that show less than seq to; only brief ones are no
+// error. The caller holds mu.
+func (g *Group) inTheWay(op string, to cdp.Seq) (brief bool, err error) {
+	for v := range g.views {
+		if v.at >= to {
+			continue
+		}
+		if !v.brief {
+			return false, cdp.Errorf(cdp.Conflict, op, "", "an open view shows write %d", v.at)
+		}
+		brief = true
+	}
+	return brief, nil
 }
 
 func (v *View) reader() (cachedReader, error) {

@@ -31,6 +31,8 @@ func (g *group) status() (api.GroupStatus, error) {
 	switch now := g.vault.State(); {
 	case now.Sealed:
 		st.State, st.Reason = stateSealed, "the failover was committed: the images are the disks"
+	case now.Released:
+		st.State, st.Reason = stateHalted, "the group has been failed over; the run "+now.Run+" has the replica's disks"
 	case now.Halted:
 		st.State, st.Reason = stateHalted, "the group has been failed over"
 	}
@@ -126,22 +128,6 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 		g.deps.Facts.PointChanged(ctx, g.id, p, what)
 	}
 	return p, err
-}
-
-// halt and resume are steps of a failover.
-func (g *group) halt(halted bool) (cdp.Bounds, error) {
-	defer g.hold()()
-	if g.vault.State().Halted != halted {
-		if halted {
-			// What is being stored gets there first; nothing comes after it.
-			g.restartIntake()
-		}
-		if err := g.vault.Halt(halted); err != nil {
-			return cdp.Bounds{}, err
-		}
-		g.restartIntake()
-	}
-	return g.vault.Bounds(), nil
 }
 
 // absorb makes an export's writes part of the replica. From here on there is no

@@ -78,4 +78,7 @@ type GroupSpec struct {
 	// may take, 0 for no limit.
 	History time.Duration
 	Limit   int64
+	// Adopt: of a new group, the images hold a seed already. They must be there,
+	// and what they hold is what the first writes come on top of.
+	Adopt bool
 }

@@ -9,7 +9,9 @@
 //	api journal cursor                    tells capture where to go on
 //	api journal open close exports        serves a point over NBD
 //	api journal halt resume move-base     the steps of a failover
-//	    absorb seal
+//	    absorb seal release
+//	api journal fill fill-stop            writes a point onto the disks of a test's VM
+//	api journal sums                      checksums of what a disk holds at head
 //	api journal edit-point                tags, pins, deletes points
 //
 //	emits

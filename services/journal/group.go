@@ -20,9 +20,10 @@ type group struct {
 	id   cdp.GroupID
 
 	vault   *vault.Group
-	replica Replica
+	replica *images
 	source  spool.Source
 	exports *exports
+	fills   *filler
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -63,12 +64,21 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if err != nil {
 		return nil, err
 	}
-	// The images first: they are what a new group can be refused for.
-	r, err := deps.Replicas.Open(disks, spec.Paths, fresh)
-	if err != nil {
-		return nil, err
+	r := &images{disks: disks, open: func() (Replica, error) { return deps.Replicas.Open(disks, spec.Paths, false) }}
+	// A new group's images first: they are what it can be refused for.
+	if fresh {
+		if r.r, err = deps.Replicas.Open(disks, spec.Paths, !spec.Adopt); err != nil {
+			return nil, err
+		}
 	}
 	store, err := deps.Stores.Open(spec.Group, disks)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	l, err := store.Load()
+	if err == nil && !l.State.Released {
+		err = r.takeBack()
+	}
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -80,6 +90,9 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		state: stateEmpty, done: make(chan struct{})}
 	if g.exports, err = openExports(cfg, spec.Group, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
+	}
+	if g.fills, err = openFiller(cfg, deps, spec, v); err != nil {
+		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
 	}
 	if s := v.Stored(); s.No > 0 {
 		g.state = stateReceiving
@@ -105,7 +118,7 @@ func (g *group) close() error {
 		<-g.done
 	}
 	g.stopMove()
-	return errors.Join(g.exports.close(), g.vault.Close(), g.replica.Close())
+	return errors.Join(g.fills.close(), g.exports.close(), g.vault.Close(), g.replica.Close())
 }
 
 // become sets the state that people see, and tells it once.

@@ -118,6 +118,15 @@ type moving struct {
 	err    error
 }
 
+func (m *moving) ended() bool {
+	select {
+	case <-m.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // moveBase starts a move, or tells how far it is. An error is told once; asking
 // again starts anew.
 func (g *group) moveBase(to cdp.Seq) (api.MoveReply, error) {
@@ -128,19 +137,17 @@ func (g *group) moveBase(to cdp.Seq) (api.MoveReply, error) {
 	m := g.moving
 	g.mu.Unlock()
 	if m != nil {
-		select {
-		case <-m.done:
-			g.mu.Lock()
-			g.moving = nil
-			g.mu.Unlock()
-			if m.err != nil {
-				return api.MoveReply{}, m.err
-			}
-		default:
+		if !m.ended() {
 			if m.to != to {
 				return api.MoveReply{}, cdp.Errorf(cdp.Conflict, "move base", string(g.id), "it is on its way to %d", m.to)
 			}
 			return g.moveReply(m.from, to), nil
+		}
+		g.mu.Lock()
+		g.moving = nil
+		g.mu.Unlock()
+		if m.err != nil {
+			return api.MoveReply{}, m.err
 		}
 	}
 	b := g.vault.Bounds()

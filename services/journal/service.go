@@ -98,6 +98,9 @@ func (s *Service) Remove(id cdp.GroupID) error {
 				return err
 			}
 		}
+		if err := g.fills.stop(""); err != nil {
+			return err
+		}
 		if err := g.close(); err != nil {
 			return err
 		}
@@ -219,15 +222,25 @@ func (s *Service) Endpoints() map[string]Endpoint {
 			return g.cursor(), nil
 		}),
 		api.JournalOpen: ask(s, func(r api.OpenRequest) cdp.GroupID { return r.Group },
-			func(_ context.Context, g *group, r api.OpenRequest) (any, error) { return g.exports.openView(r) }),
+			func(_ context.Context, g *group, r api.OpenRequest) (any, error) { return g.openView(r) }),
 		api.JournalClose: ask(s, byClose, func(_ context.Context, g *group, r api.CloseRequest) (any, error) {
 			return api.Empty{}, g.exports.closeView(r.ID)
 		}),
 		api.JournalExports: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
 			return api.ExportsReply{Exports: g.exports.list()}, nil
 		}),
-		api.JournalHalt:   ask(s, byRun, func(_ context.Context, g *group, _ api.RunRequest) (any, error) { return g.halt(true) }),
-		api.JournalResume: ask(s, byRun, func(_ context.Context, g *group, _ api.RunRequest) (any, error) { return g.halt(false) }),
+		api.JournalHalt:   ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.halt(r.Run) }),
+		api.JournalResume: ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.resume(r.Run) }),
+		api.JournalRelease: ask(s, byRun, func(ctx context.Context, g *group, r api.RunRequest) (any, error) {
+			return api.Empty{}, g.release(ctx, r.Run)
+		}),
+		api.JournalFill: ask(s, func(r api.FillRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.FillRequest) (any, error) { return g.fill(r) }),
+		api.JournalFillStop: ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) {
+			return api.Empty{}, g.fills.stop(r.Run)
+		}),
+		api.JournalSums: ask(s, func(r api.SumsRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.SumsRequest) (any, error) { return g.sums(r) }),
 		api.JournalMoveBase: ask(s, func(r api.MoveRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.MoveRequest) (any, error) { return g.moveBase(r.Seq) }),
 		api.JournalAbsorb: ask(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) { return g.absorb(ctx, r.ID) }),

@@ -33,6 +33,7 @@ type site struct {
 	mem *spooltest.Mem
 	db  *pebblestore.DB
 
+	adopt  bool
 	mu     sync.Mutex
 	alarms []string
 	points []cdp.Point
@@ -95,8 +96,12 @@ func (s *site) start(mode Mode) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()
-	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour,
-		Names: []string{"root", "data"}, Paths: []string{filepath.Join(s.dir, "root.img"), filepath.Join(s.dir, "data.img")}})
+	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Adopt: s.adopt,
+		Names: []string{"root", "data"}, Paths: s.images()})
+}
+
+func (s *site) images() []string {
+	return []string{filepath.Join(s.dir, "root.img"), filepath.Join(s.dir, "data.img")}
 }
 
 func (s *site) shut() {

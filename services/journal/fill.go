@@ -1,0 +1,294 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vault"
+)
+
+// filler writes a group's disks, as they stood at one seq, onto other images;
+// one fill at a time. A fill has a record from when it was asked for until it is
+// stopped: after a restart its view holds horizon again, and the next ask goes
+// on with it, from the beginning; a fill that is done stays done.
+type filler struct {
+	path  string // of the record
+	vault *vault.Group
+	own   []string // the group's own images
+	open  func(paths []string) (Replica, error)
+
+	mu  sync.Mutex
+	now *filling // nil: none
+}
+
+// fillRecord is what is kept of a fill.
+type fillRecord struct {
+	api.FillRequest
+	Done bool `json:"done,omitempty"`
+}
+
+// filling is a fill at work, or waiting to be asked again.
+type filling struct {
+	fillRecord
+	view   *vault.View // keeps the seq; nil once it is done
+	cancel context.CancelFunc
+	ended  chan struct{} // nil: nobody is at it
+	err    error         // once ended
+	moved  atomic.Int64
+}
+
+func openFiller(cfg Config, deps Deps, spec GroupSpec, v *vault.Group) (*filler, error) {
+	f := &filler{path: filepath.Join(cfg.Dir, string(spec.Group)+".fill"), vault: v, own: spec.Paths,
+		open: func(paths []string) (Replica, error) { return deps.Replicas.Open(v.Disks(), paths, false) }}
+	raw, err := os.ReadFile(f.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return f, nil
+	}
+	if err != nil {
+		return nil, &cdp.Error{Op: "open fill", Kind: cdp.Transient, Subject: f.path, Cause: err}
+	}
+	x := &filling{}
+	if err := json.Unmarshal(raw, &x.fillRecord); err != nil {
+		return nil, &cdp.Error{Op: "open fill", Kind: cdp.Corrupt, Subject: f.path, Cause: err}
+	}
+	if !x.Done {
+		if x.view, err = v.View(x.Seq); err != nil {
+			return nil, cdp.Wrap(err, "open fill", x.Run)
+		}
+	}
+	f.now = x
+	return f, nil
+}
+
+// fill begins a fill or tells how far it is. An error is told once; asking again
+// starts anew.
+func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
+	const op = "fill disks"
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now == nil {
+		if err := f.begin(req); err != nil {
+			return api.MoveReply{}, cdp.Wrap(err, op, req.Run)
+		}
+	}
+	x := f.now
+	if x.Run != req.Run || x.Seq != req.Seq || !slices.Equal(x.Paths, req.Paths) {
+		return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, req.Run, "there is a fill already, of the run %s at write %d", x.Run, x.Seq)
+	}
+	reply := api.MoveReply{Bounds: f.vault.Bounds(), Total: f.total()}
+	if x.Done {
+		reply.Done, reply.Moved = true, reply.Total
+		return reply, nil
+	}
+	if x.ended == nil {
+		return reply, cdp.Wrap(f.start(x), op, req.Run)
+	}
+	select {
+	case <-x.ended:
+	default:
+		reply.Moved = x.moved.Load()
+		return reply, nil
+	}
+	x.ended = nil
+	if x.err != nil {
+		return api.MoveReply{}, cdp.Wrap(x.err, op, req.Run)
+	}
+	if err := f.finish(x); err != nil {
+		return api.MoveReply{}, cdp.Wrap(err, op, req.Run)
+	}
+	reply.Done, reply.Moved = true, reply.Total
+	return reply, nil
+}
+
+func (f *filler) total() (n int64) {
+	for _, d := range f.vault.Disks() {
+		n += d.Size
+	}
+	return n
+}
+
+// begin takes a new fill in: from here on its seq is kept.
+func (f *filler) begin(req api.FillRequest) error {
+	if err := f.check(req.Paths); err != nil {
+		return err
+	}
+	v, err := f.vault.View(req.Seq)
+	if err != nil {
+		return err
+	}
+	x := &filling{fillRecord: fillRecord{FillRequest: req}, view: v}
+	if err := f.note(x.fillRecord); err != nil {
+		return errors.Join(err, v.Close())
+	}
+	f.now = x
+	return nil
+}
+
+// check refuses paths that cannot be meant: a replica is nothing to be filled.
+func (f *filler) check(paths []string) error {
+	const op = "check paths"
+	if len(paths) != len(f.vault.Disks()) {
+		return cdp.Errorf(cdp.Invalid, op, "paths", "%d paths for %d disks", len(paths), len(f.vault.Disks()))
+	}
+	for i, p := range paths {
+		st, err := os.Stat(p)
+		if err != nil {
+			continue // to be opened, it must be there
+		}
+		for _, other := range append(slices.Clone(f.own), paths[:i]...) {
+			if o, err := os.Stat(other); err == nil && os.SameFile(st, o) {
+				return cdp.Errorf(cdp.Invalid, op, p, "it is the same as %s", other)
+			}
+		}
+	}
+	return nil
+}
+
+func (f *filler) note(r fillRecord) error {
+	raw, err := json.Marshal(r)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(f.path), 0o700)
+	}
+	if err == nil {
+		err = writeDurably(f.path, raw)
+	}
+	if err != nil {
+		return &cdp.Error{Op: "note fill", Kind: cdp.Transient, Subject: f.path, Cause: err}
+	}
+	return nil
+}
+
+// start sets somebody to work. The images may still be on their way: Transient.
+func (f *filler) start(x *filling) error {
+	to, err := f.open(x.Paths)
+	if cdp.Is(err, cdp.NotFound) {
+		return &cdp.Error{Op: "open disks", Kind: cdp.Transient, Subject: x.Run, Cause: err}
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	x.cancel, x.ended = cancel, make(chan struct{})
+	x.moved.Store(0)
+	go func(ended chan struct{}) {
+		defer close(ended)
+		defer cancel()
+		x.err = x.copy(ctx, f.vault.Disks(), to)
+		if err := to.Close(); x.err == nil && err != nil {
+			x.err = &cdp.Error{Op: "close disks", Kind: cdp.Transient, Subject: x.Run, Cause: err}
+		}
+	}(x.ended)
+	return nil
+}
+
+// fillers is how many regions of a fill are read at once.
+const fillers = 4
+
+// copy writes the disks, durably, but for what is zeros. Everything is read: a
+// view cannot tell what is zeros without looking at every block.
+func (x *filling) copy(ctx context.Context, disks []cdp.Disk, to Replica) error {
+	eg, ectx := errgroup.WithContext(ctx)
+	eg.SetLimit(fillers)
+	bufs := sync.Pool{New: func() any { return new([cdp.RegionSize]byte) }}
+	for _, d := range disks {
+		for off := int64(0); off < d.Size && ectx.Err() == nil; off += cdp.RegionSize {
+			eg.Go(func() error {
+				buf := bufs.Get().(*[cdp.RegionSize]byte)
+				defer bufs.Put(buf)
+				p := buf[:min(cdp.RegionSize, d.Size-off)]
+				if err := x.view.ReadAt(d.ID, p, off); err != nil {
+					return err
+				}
+				x.moved.Add(int64(len(p)))
+				return writeNonZero(to, d.ID, p, off)
+			})
+		}
+	}
+	err := eg.Wait()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = to.Sync()
+	}
+	return err
+}
+
+// writeNonZero writes the runs of blocks of p that are not zeros.
+func writeNonZero(to Replica, disk cdp.DiskID, p []byte, off int64) error {
+	for at := 0; at < len(p); {
+		end := at
+		for end < len(p) && !vault.AllZero(p[end:min(end+cdp.BlockSize, len(p))]) {
+			end = min(end+cdp.BlockSize, len(p))
+		}
+		if end == at {
+			at += cdp.BlockSize
+			continue
+		}
+		if err := to.WriteAt(disk, p[at:end], off+int64(at)); err != nil {
+			return err
+		}
+		at = end
+	}
+	return nil
+}
+
+// finish notes that a fill is done; its seq is kept no more.
+func (f *filler) finish(x *filling) error {
+	done := x.fillRecord
+	done.Done = true
+	if err := f.note(done); err != nil {
+		return err
+	}
+	x.fillRecord = done
+	err := x.view.Close()
+	x.view = nil
+	return err
+}
+
+// stop ends the run's fill and forgets it; empty, whosever it is. There may be
+// none.
+func (f *filler) stop(run string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.now == nil || run != "" && f.now.Run != run {
+		return nil
+	}
+	if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return &cdp.Error{Op: "stop fill", Kind: cdp.Transient, Subject: run, Cause: err}
+	}
+	return f.rest()
+}
+
+// close ends the work; the record stays.
+func (f *filler) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rest()
+}
+
+func (f *filler) rest() error {
+	x := f.now
+	f.now = nil
+	if x == nil {
+		return nil
+	}
+	if x.ended != nil {
+		x.cancel()
+		<-x.ended
+	}
+	if x.view == nil {
+		return nil
+	}
+	return x.view.Close()
+}

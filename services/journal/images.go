@@ -1,0 +1,79 @@
+package journal
+
+import (
+	"sync"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// images is a group's replica as long as it is here. Let go, its disks can be
+// another machine's: whatever would read or write them is refused, a view that
+// is still open, too, until they are taken back.
+type images struct {
+	disks []cdp.Disk
+	open  func() (Replica, error)
+
+	mu sync.RWMutex
+	r  Replica // nil: let go
+}
+
+var _ Replica = (*images)(nil)
+
+// takeBack opens the images; ones that are here are left as they are.
+func (m *images) takeBack() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.r != nil {
+		return nil
+	}
+	r, err := m.open()
+	if err == nil {
+		m.r = r
+	}
+	return err
+}
+
+// Close lets the images go, once nobody is at them.
+func (m *images) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.r == nil {
+		return nil
+	}
+	r := m.r
+	m.r = nil
+	return r.Close()
+}
+
+func (m *images) use(op string, fn func(Replica) error) error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.r == nil {
+		return cdp.Errorf(cdp.Conflict, op, "", "the replica's disks are with its VM")
+	}
+	return fn(m.r)
+}
+
+func (m *images) Size(disk cdp.DiskID) int64 { return m.disks[disk].Size }
+
+func (m *images) ReadAt(disk cdp.DiskID, p []byte, off int64) error {
+	return m.use("read replica", func(r Replica) error { return r.ReadAt(disk, p, off) })
+}
+
+func (m *images) WriteAt(disk cdp.DiskID, p []byte, off int64) error {
+	return m.use("write replica", func(r Replica) error { return r.WriteAt(disk, p, off) })
+}
+
+func (m *images) Zero(disk cdp.DiskID, off, n int64) error {
+	return m.use("zero replica", func(r Replica) error { return r.Zero(disk, off, n) })
+}
+
+func (m *images) IsZero(disk cdp.DiskID, off, n int64) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.r != nil && m.r.IsZero(disk, off, n)
+}
+
+func (m *images) Sync() error {
+	return m.use("sync replica", func(r Replica) error { return r.Sync() })
+}
