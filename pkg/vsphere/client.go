@@ -184,6 +184,9 @@ func parseURL(s string) (*url.URL, error) {
 // not answer at all.
 const unreached = 15 * time.Minute
 
+// cleanUp is how long it is tried to leave nothing behind after ctx ended.
+const cleanUp = 20 * time.Second
+
 // caller gives each call its end.
 type caller struct {
 	next    soap.RoundTripper

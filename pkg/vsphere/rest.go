@@ -2,37 +2,49 @@ package vsphere
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/vmware/govmomi/vapi/rest"
-	"github.com/vmware/govmomi/vim25"
 )
 
 // restSession is the session of the vCenter's REST API, which has its own. It
-// is begun when it is first needed.
+// is begun when it is first needed. One call at a time: there are few.
 type restSession struct {
 	mu sync.Mutex
 	c  *rest.Client
+	// What tags are called, and since when that is known.
+	names, categories map[string]string
+	named             time.Time
 }
 
-// with runs fn with a session, and once more with a new one if it fails.
-func (s *restSession) with(ctx context.Context, v *vim25.Client, cfg Config, fn func(*rest.Client) error) error {
+// with runs fn with a session; when that has expired, once more with a new one.
+func (s *restSession) with(ctx context.Context, c *Client, fn func(ctx context.Context, rc *rest.Client) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.c != nil {
-		if fn(s.c) == nil {
-			return nil
+		err := s.run(ctx, c, fn)
+		if !rest.IsStatusError(err, http.StatusUnauthorized) && !rest.IsStatusError(err, http.StatusForbidden) {
+			return err
 		}
-		s.c = nil
 	}
-	c := rest.NewClient(v)
-	c.UserAgent = cfg.Agent
-	if err := c.Login(ctx, url.UserPassword(cfg.User, cfg.Password)); err != nil {
+	rc := rest.NewClient(c.v)
+	rc.UserAgent = c.cfg.Agent
+	login, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	if err := rc.Login(login, url.UserPassword(c.cfg.User, c.cfg.Password)); err != nil {
 		return err
 	}
-	s.c = c
-	return fn(c)
+	s.c = rc
+	return s.run(ctx, c, fn)
+}
+
+func (s *restSession) run(ctx context.Context, c *Client, fn func(ctx context.Context, rc *rest.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	return fn(ctx, s.c)
 }
 
 func (s *restSession) close(ctx context.Context) {

@@ -58,7 +58,7 @@ func (c *Client) await(ctx context.Context, op, subject string, ref types.Manage
 		case types.TaskInfoStateSuccess:
 			return t.Info.Result, nil
 		case types.TaskInfoStateError:
-			return nil, c.ended(ctx, op, subject, t.Info)
+			return nil, c.taskError(ctx, op, subject, t.Info)
 		}
 		// In step with how long it takes: short ones are seen at once, and long
 		// ones do not cost many calls.
@@ -72,8 +72,8 @@ func (c *Client) await(ctx context.Context, op, subject string, ref types.Manage
 	}
 }
 
-// ended is the error of a task that failed.
-func (c *Client) ended(ctx context.Context, op, subject string, info types.TaskInfo) error {
+// taskError is the error of a task that failed.
+func (c *Client) taskError(ctx context.Context, op, subject string, info types.TaskInfo) error {
 	if info.Cancelled || info.Error == nil {
 		return c.failed(ctx, op, subject, &types.RequestCanceled{}, "")
 	}
