@@ -18,18 +18,23 @@ import (
 )
 
 func (a *app) cmdUp() *cobra.Command {
-	var config string
+	var config, only string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "up",
-		Short: "Run all services of two sites in this process",
+		Short: "Run all services of two sites, or of one, in this process",
 		Long: long(`Run the source and the target site in this process: two NATS servers, joined by
 a leaf node, and every service. It stops cleanly on SIGINT and SIGTERM, and goes
 on where it was when it is started again.
 
+With --only it runs one of the two, as a site of its own: the same on the other
+site's machine, with the same configuration and a copy of the files
+DIR/SITE/credentials.json that the first start makes.
+
 It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 		Example: `  tidemark up
-  tidemark up --dir /var/lib/tidemark --config /etc/tidemark.yaml`,
+  tidemark up --dir /var/lib/tidemark --config /etc/tidemark.yaml
+  tidemark up --config /etc/tidemark.yaml --only target`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadUpConfig(config)
@@ -39,16 +44,26 @@ It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 			if a.conn.dir != "" || cfg.Dir == "" {
 				cfg.Dir = a.conn.directory()
 			}
-			return a.up(c.Context(), cfg, newLog(a.err, verbose))
+			if only != "" && only != sideSource && only != sideTarget {
+				return usage("--only %s: it is %s or %s", only, sideSource, sideTarget)
+			}
+			return a.up(c.Context(), cfg, only, newLog(a.err, verbose))
 		},
 	}
+	c.Flags().StringVar(&only, "only", "", "run this side alone: source or target")
 	c.Flags().StringVar(&config, "config", "", "YAML file with sites, addresses, TLS files and the OTLP endpoint")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }
 
-// up runs both sites until ctx ends.
-func (a *app) up(ctx context.Context, cfg upConfig, log *slog.Logger) (err error) {
+// The sides of a pair of sites, for --only.
+const (
+	sideSource = "source"
+	sideTarget = "target"
+)
+
+// up runs the sites, or only one, until ctx ends.
+func (a *app) up(ctx context.Context, cfg upConfig, only string, log *slog.Logger) (err error) {
 	dir, err := filepath.Abs(cfg.Dir)
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
@@ -56,37 +71,46 @@ func (a *app) up(ctx context.Context, cfg upConfig, log *slog.Logger) (err error
 	if err != nil {
 		return &cdp.Error{Op: "make directory", Kind: cdp.Invalid, Subject: cfg.Dir, Cause: err}
 	}
-	unlock, err := lockDir(dir)
-	if err != nil {
-		return err
+	// The target first: the source joins it.
+	type side struct {
+		cfg  siteConfig
+		peer cdp.Site
+		bus  bus.ServerConfig
+		srv  *bus.Server
 	}
-	defer unlock()
+	var sides []*side
+	if only != sideSource {
+		sides = append(sides, &side{cfg: cfg.Target, peer: cfg.Source.Name, bus: bus.ServerConfig{LeafListen: cfg.Leaf}})
+	}
+	if only != sideTarget {
+		sides = append(sides, &side{cfg: cfg.Source, peer: cfg.Target.Name, bus: bus.ServerConfig{LeafRemotes: []string{leafURL(cfg, cfg.Leaf)}}})
+	}
+	for _, s := range sides {
+		unlock, err := lockDir(filepath.Join(dir, string(s.cfg.Name)))
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
 	creds, err := credentials(dir, cfg)
 	if err != nil {
 		return err
 	}
-	// The target first: the source joins it.
-	target, err := startSite(ctx, dir, cfg, cfg.Target, cfg.Source.Name, creds, bus.ServerConfig{LeafListen: cfg.Leaf})
-	if err != nil {
-		return err
+	refs := map[cdp.Site]siteRef{}
+	for _, s := range sides {
+		if s.cfg.Name == cfg.Source.Name && len(sides) == 2 {
+			s.bus.LeafRemotes = []string{leafURL(cfg, sides[0].srv.LeafAddr())} // the port may have been chosen just now
+		}
+		if s.srv, err = startSite(ctx, dir, cfg, s.cfg, s.peer, creds, s.bus); err != nil {
+			return err
+		}
+		defer s.srv.Close()
 	}
-	defer target.Close()
-	source, err := startSite(ctx, dir, cfg, cfg.Source, cfg.Target.Name, creds, bus.ServerConfig{LeafRemotes: []string{leafURL(cfg, target.LeafAddr())}})
-	if err != nil {
-		return err
-	}
-	defer source.Close()
-
-	file := contextFile{Target: cfg.Target.Name, Source: cfg.Source.Name, Sites: map[cdp.Site]siteRef{}}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for _, s := range []struct {
-		srv  *bus.Server
-		cfg  siteConfig
-		peer cdp.Site
-	}{{target, cfg.Target, cfg.Source.Name}, {source, cfg.Source, cfg.Target.Name}} {
+	for _, s := range sides {
 		e := &env{site: s.cfg.Name, peer: s.peer, dir: filepath.Join(dir, string(s.cfg.Name)), log: log, dial: bus.Config{Server: s.srv}, creds: creds[s.cfg.Name], tls: cfg.tlsFiles()}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err
@@ -99,22 +123,26 @@ func (a *app) up(ctx context.Context, cfg upConfig, log *slog.Logger) (err error
 		if e.creds != nil {
 			ref.Credential = e.creds.Users[bus.Operator]
 		}
-		file.Sites[e.site] = ref
+		refs[e.site] = ref
 		wg.Go(func() { supervise(ctx, e, s.cfg.Services) })
 	}
-	if err := file.save(dir); err != nil {
+	file, err := mergeContext(dir, cfg, refs)
+	if err != nil {
 		return err
 	}
-	a.greet(cfg, file, dir)
+	a.greet(cfg, file, refs, dir)
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil
 }
 
 // greet says how to connect.
-func (a *app) greet(cfg upConfig, file contextFile, dir string) {
+func (a *app) greet(cfg upConfig, file contextFile, up map[cdp.Site]siteRef, dir string) {
 	fmt.Fprintln(a.out, "Tidemark is up.")
 	for _, s := range []siteConfig{cfg.Source, cfg.Target} {
+		if _, here := up[s.Name]; !here {
+			continue
+		}
 		role := "source"
 		if s.Name == cfg.Target.Name {
 			role = "target"

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
@@ -58,6 +60,22 @@ func (c contextFile) save(dir string) error {
 	return nil
 }
 
+// mergeContext adds the sites that are up here to the context, in which the
+// other site's process may have written its own.
+func mergeContext(dir string, cfg upConfig, up map[cdp.Site]siteRef) (contextFile, error) {
+	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return contextFile{}, err
+	}
+	defer unlock()
+	c, err := loadContext(dir)
+	if err != nil || c.Target != cfg.Target.Name || c.Source != cfg.Source.Name {
+		c = contextFile{Target: cfg.Target.Name, Source: cfg.Source.Name, Sites: map[cdp.Site]siteRef{}}
+	}
+	maps.Copy(c.Sites, up)
+	return c, c.save(dir)
+}
+
 func loadContext(dir string) (contextFile, error) {
 	const op = "find the bus"
 	path := filepath.Join(dir, contextName)
@@ -73,8 +91,8 @@ func loadContext(dir string) (contextFile, error) {
 	if err != nil {
 		return c, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
 	}
-	if _, ok := c.Sites[c.Target]; !ok {
-		return c, cdp.Errorf(cdp.Invalid, op, path, "it has no site %q", c.Target)
+	if len(c.Sites) == 0 {
+		return c, cdp.Errorf(cdp.Invalid, op, path, "it has no sites")
 	}
 	return c, nil
 }

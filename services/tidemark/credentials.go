@@ -18,6 +18,11 @@ func credentials(dir string, cfg upConfig) (map[cdp.Site]*bus.Credentials, error
 	if cfg.Open {
 		return out, nil
 	}
+	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	var leaf bus.Credential
 	for _, s := range []cdp.Site{cfg.Target.Name, cfg.Source.Name} {
 		path := filepath.Join(dir, string(s), "credentials.json")
@@ -37,20 +42,28 @@ func credentials(dir string, cfg upConfig) (map[cdp.Site]*bus.Credentials, error
 	return out, nil
 }
 
-// lockDir takes the directory for this process, until unlock or its end.
+// lockDir takes a site's directory for this process, until unlock or its end.
 func lockDir(dir string) (unlock func(), err error) {
-	const op = "take directory"
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: dir, Cause: err}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, &cdp.Error{Op: "take directory", Kind: cdp.Invalid, Subject: dir, Cause: err}
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	return lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX|unix.LOCK_NB)
+}
+
+// lockFile locks a file, made if need be, in the way of flock.
+func lockFile(path string, how int) (unlock func(), err error) {
+	const op = "take directory"
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+	}
+	if err := unix.Flock(int(f.Fd()), how); err != nil {
 		f.Close()
 		kind := cdp.Internal
 		if err == syscall.EWOULDBLOCK {
 			kind = cdp.Conflict
 		}
-		e := &cdp.Error{Op: op, Kind: kind, Subject: dir, Cause: err}
+		e := &cdp.Error{Op: op, Kind: kind, Subject: filepath.Dir(path), Cause: err}
 		return nil, e.WithHint("another `tidemark up` runs in it")
 	}
 	return func() { f.Close() }, nil

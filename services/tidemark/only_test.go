@@ -1,0 +1,47 @@
+package main
+
+import (
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Two processes run a site each over one directory: both are in the context,
+// and neither can be started twice.
+func TestEachSiteOnItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	cfg := defaultUpConfig()
+	for _, x := range []struct {
+		site cdp.Site
+		url  string
+	}{{"prod", "nats://a:1"}, {"dr", "nats://b:2"}} {
+		if _, err := mergeContext(dir, cfg, map[cdp.Site]siteRef{x.site: {URL: x.url}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := loadContext(dir)
+	if err != nil || c.Sites["prod"].URL != "nats://a:1" || c.Sites["dr"].URL != "nats://b:2" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	unlock, err := lockDir(dir + "/dr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	if _, err := lockDir(dir + "/dr"); !cdp.Is(err, cdp.Conflict) {
+		t.Error("a site's directory was taken twice:", err)
+	}
+	other, err := lockDir(dir + "/prod")
+	if err != nil {
+		t.Fatal("the other site's:", err)
+	}
+	other()
+	a, err := credentials(dir, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := credentials(dir, cfg)
+	if err != nil || a["dr"].Leaf != b["prod"].Leaf {
+		t.Fatal("the sites do not share the leaf's user:", err)
+	}
+}
