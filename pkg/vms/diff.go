@@ -67,7 +67,7 @@ func diffDisks(was, is Hardware, only []MemberDisk) []Change {
 	}
 	for _, x := range is.Disks {
 		if !slices.ContainsFunc(was.Disks, func(d Disk) bool { return d.Key == x.Key }) {
-			add("disk-added", "%s (%s) is new and is not replicated: delete the VM from the job and add it again to include it", x.Label, is.Address(x))
+			add("disk-added", "%s (%s) is new and is not replicated: to include it, delete the job and apply it again, with the replica's disks as seeds", x.Label, is.Address(x))
 		}
 	}
 	return out

@@ -1,0 +1,225 @@
+package vms_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+func place(kind, path string) vms.Place {
+	return vms.Place{Ref: vms.Ref(kind + ":" + path), Name: path[strings.LastIndex(path, "/")+1:], Path: path}
+}
+
+func web(name string) vms.VM {
+	return vms.VM{
+		Place: place("VirtualMachine", "/A/vm/Prod/"+name), UUID: "uuid-" + name, Power: "on", State: "connected",
+		Hardware: vms.Hardware{
+			Version: "vmx-19", CPUs: 2, MemoryMB: 1024, Firmware: "efi",
+			Controllers: []vms.Controller{{Key: 1000, Kind: "pvscsi", Sharing: "none"}},
+			Disks: []vms.Disk{
+				{Key: 2000, Label: "Hard disk 1", Controller: 1000, Unit: 0, Size: 8 << 30, UUID: name + "0", Mode: "persistent"},
+				{Key: 2001, Label: "Hard disk 2", Controller: 1000, Unit: 1, Size: 4 << 30, UUID: name + "1", Mode: "persistent"},
+			},
+			NICs: []vms.NIC{{Key: 4000, Label: "Network adapter 1", NetName: "VM Network", Connected: true}},
+		},
+		Guest: vms.Guest{HostName: name + ".example.com", Family: "linuxGuest",
+			NICs: []vms.GuestNIC{{Key: 4000, IPs: []string{"fe80::1/64", "10.0.0.5/24"}, Gateway: "10.0.0.1", DNS: []string{"10.0.0.2"}}}},
+	}
+}
+
+func target() vms.Inventory {
+	host := vms.Host{Place: place("HostSystem", "/B/host/c1/esx1"), Cluster: "ClusterComputeResource:/B/host/c1", State: "connected", Version: "8.0.3", Newest: "vmx-21"}
+	return vms.Inventory{
+		Datacenters: []vms.Place{place("Datacenter", "/B")},
+		Clusters:    []vms.Cluster{{Place: place("ClusterComputeResource", "/B/host/c1"), Hosts: []vms.Ref{host.Ref}, Pool: "ResourcePool:/B/host/c1/Resources"}},
+		Hosts:       []vms.Host{host},
+		Datastores:  []vms.Datastore{{Place: place("Datastore", "/B/datastore/ds1"), Capacity: 100 << 30, Free: 50 << 30, Accessible: true, Hosts: []vms.Ref{host.Ref}}},
+		Networks:    []vms.Network{{Place: place("Network", "/B/network/prod")}, {Place: place("Network", "/B/network/isolated")}},
+		Folders:     []vms.Place{place("Folder", "/B/vm"), place("Folder", "/B/vm/DR")},
+		Pools:       []vms.Place{place("ResourcePool", "/B/host/c1/Resources")},
+	}
+}
+
+func job() vms.Job {
+	return vms.Job{Name: "shop",
+		Source: vms.JobSource{VMs: []vms.Selector{{Folder: "/A/vm/Prod"}}, Capture: "cbt"},
+		Target: vms.JobTarget{Cluster: "c1", Datastore: "ds1", Folder: "DR", Networks: []vms.NetworkMap{{From: "VM Network", To: "prod", Test: "isolated"}}}}
+}
+
+// TestCheck: a job in order has no problem; each thing that is wrong is told
+// with its rule, and all of them at once.
+func TestCheck(t *testing.T) {
+	situation := func() vms.Situation {
+		return vms.Situation{Job: job(), Members: []vms.VM{web("web01"), web("web02")}, Target: target(), JournalFree: -1}
+	}
+	if got := vms.Check(situation()); len(got) > 0 {
+		t.Fatalf("%+v", got)
+	}
+	cases := map[string]func(*vms.Situation){
+		"unmapped": func(s *vms.Situation) { s.Members[0].Hardware.NICs[0].NetName = "DMZ" },
+		"space":    func(s *vms.Situation) { s.Target.Datastores[0].Free = 20 << 30 },
+		"rdm":      func(s *vms.Situation) { s.Members[0].Hardware.Disks[0].RDM = "physical" },
+		"shared":   func(s *vms.Situation) { s.Members[0].Hardware.Disks[0].Sharing = true },
+		"independent": func(s *vms.Situation) {
+			s.Members[0].Hardware.Disks[0].Mode = "independent_persistent"
+		},
+		"chain":     func(s *vms.Situation) { s.Members[0].Hardware.Disks[0].Depth = 31 },
+		"hardware":  func(s *vms.Situation) { s.Target.Hosts[0].Newest = "vmx-14" },
+		"vtpm":      func(s *vms.Situation) { s.Members[1].Hardware.TPM = true },
+		"encrypted": func(s *vms.Situation) { s.Members[1].Hardware.Encrypted = true },
+		"duplicate": func(s *vms.Situation) { s.Taken = map[string]string{"uuid-web01": "other"} },
+		"name": func(s *vms.Situation) {
+			s.Target.VMs = []vms.VM{{Place: place("VirtualMachine", "/B/vm/web01-replica")}}
+		},
+		"reference": func(s *vms.Situation) { s.Job.Target.Folder = "nowhere" },
+		"state":     func(s *vms.Situation) { s.Target.Hosts[0].Maintenance = true },
+		"disks": func(s *vms.Situation) {
+			s.Job.Source.ExcludeDisks = []vms.DiskRef{{VM: "web01", Disk: "scsi0:0"}, {VM: "web01", Disk: "Hard disk 2"}}
+		},
+		"unused":   func(s *vms.Situation) { s.Job.Target.ReIP = []vms.ReIP{{From: "10.1.0.0/24", To: "10.9.0.0/24"}} },
+		"required": func(s *vms.Situation) { s.Job.Source.Capture = "tap" },
+		"partial": func(s *vms.Situation) {
+			s.Job.Source.Capture, s.Job.Source.Filter = "tap", "f"
+			s.Filters = []vms.Filter{{ID: "f", Hosts: []vms.FilterHost{{Name: "esx9", State: "failed"}}}}
+		},
+	}
+	all := situation()
+	for rule, break1 := range cases {
+		s := situation()
+		break1(&s)
+		if rule != "disks" && rule != "required" { // those would hide others
+			break1(&all)
+		}
+		got := vms.Check(s)
+		if len(got) == 0 || slices.ContainsFunc(got, func(p vms.Problem) bool { return p.Rule != rule }) {
+			t.Errorf("%s: %+v", rule, got)
+		}
+	}
+	for rule := range cases {
+		got := vms.Check(all)
+		if rule != "disks" && rule != "required" && rule != "space" && !slices.ContainsFunc(got, func(p vms.Problem) bool { return p.Rule == rule }) {
+			t.Errorf("%s is not told beside the others: %+v", rule, got)
+		}
+	}
+	s := situation()
+	s.Standing = map[string]string{"uuid-web01": "shop-web01", "uuid-web02": "shop-web02"}
+	s.Target.Datastores[0].Free = 1
+	if got := vms.Check(s); len(got) > 0 {
+		t.Errorf("replicas that stand need no space: %+v", got)
+	}
+	s = situation()
+	s.JournalFree, s.JournalLimit = 10<<30, 6<<30
+	if got := vms.Check(s); len(got) != 1 || got[0].Path != "/spec/journal/size" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestMatch(t *testing.T) {
+	a, b, twin, tpl, rep := web("a"), web("b"), web("a"), web("tpl"), web("rep")
+	twin.Path, twin.UUID = "/A/vm/Other/a", "uuid-twin"
+	b.Tags, twin.Tags = []string{"tier/web"}, []string{"tier/web"}
+	tpl.Template = true
+	rep.Hardware.Extra = map[string]string{vms.MarkGroup: "x"}
+	inv := vms.Inventory{Folders: []vms.Place{place("Folder", "/A/vm/Prod"), place("Folder", "/A/vm/Empty")}, VMs: []vms.VM{a, b, twin, tpl, rep}}
+	for _, c := range []struct {
+		s    vms.Selector
+		want string
+		rule string
+	}{
+		{vms.Selector{Name: "b"}, "[/A/vm/Prod/b]", ""},
+		{vms.Selector{Name: "a"}, "[]", "ambiguous"},
+		{vms.Selector{Path: "/A/vm/Other/a"}, "[/A/vm/Other/a]", ""},
+		{vms.Selector{UUID: "UUID-A"}, "[/A/vm/Prod/a]", ""},
+		{vms.Selector{Folder: "Prod"}, "[/A/vm/Prod/a /A/vm/Prod/b]", ""},
+		{vms.Selector{Folder: "Prod", Exclude: []string{"a"}}, "[/A/vm/Prod/b]", ""},
+		{vms.Selector{Folder: "Empty"}, "[]", ""},
+		{vms.Selector{Folder: "Nowhere"}, "[]", "reference"},
+		{vms.Selector{Tag: "tier/web"}, "[/A/vm/Other/a /A/vm/Prod/b]", ""},
+		{vms.Selector{Name: "tpl"}, "[]", "unsupported"},
+		{vms.Selector{Name: "rep"}, "[]", "unsupported"},
+	} {
+		got, bad := vms.Match(inv, []vms.Selector{c.s, c.s}, "")
+		var paths []string
+		for _, v := range got {
+			paths = append(paths, v.Path)
+		}
+		if fmt.Sprint(paths) != c.want || (len(bad) > 0) != (c.rule != "") || c.rule != "" && bad[0].Rule != c.rule {
+			t.Errorf("%+v: %v, %+v", c.s, paths, bad)
+		}
+	}
+}
+
+func TestIdentify(t *testing.T) {
+	v := web("web01")
+	if id, _ := vms.Identify(v, nil); id != nil {
+		t.Error("no rule, but", id)
+	}
+	subnet := vms.ReIP{From: "10.0.0.0/23", To: "172.16.8.0/23"}
+	id, used := vms.Identify(v, []vms.ReIP{subnet})
+	if id == nil || id.HostName != "web01" || id.Domain != "example.com" || len(used) != 1 {
+		t.Fatalf("%+v", id)
+	}
+	if n := id.NICs[0]; n.IP != "172.16.8.5" || n.Mask != "255.255.254.0" || n.Gateway != "172.16.8.1" || !slices.Equal(n.DNS, []string{"10.0.0.2"}) {
+		t.Errorf("%+v", n)
+	}
+	id, used = vms.Identify(v, []vms.ReIP{subnet, {VM: "web01", IP: "10.9.0.7/24", Gateway: "10.9.0.254", DNS: []string{"9.9.9.9"}}})
+	if n := id.NICs[0]; n.IP != "10.9.0.7" || n.Mask != "255.255.255.0" || n.Gateway != "10.9.0.254" || n.DNS[0] != "9.9.9.9" || used[0] != 1 {
+		t.Errorf("%+v %v", n, used)
+	}
+}
+
+// TestGroupName: always a name, never one that is taken by another VM.
+func TestGroupName(t *testing.T) {
+	if g := vms.GroupName("shop", "web01", "u", func(string) bool { return false }); g != "shop-web01" {
+		t.Error(g)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		job := rapid.StringMatching(`[a-z][a-z0-9-]{0,39}`).Draw(t, "job")
+		taken := map[string]bool{}
+		for i := range 6 {
+			vm := rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9 _.-]{0,60}`), rapid.String()).Draw(t, "vm")
+			g := vms.GroupName(job, vm, fmt.Sprint("uuid-", i), func(s string) bool { return taken[s] })
+			if err := cdp.CheckName("group", string(g)); err != nil || taken[string(g)] {
+				t.Fatal(err, g)
+			}
+			taken[string(g)] = true
+		}
+	})
+}
+
+func TestDiff(t *testing.T) {
+	was := web("web01").Hardware
+	var only []vms.MemberDisk
+	for _, d := range was.Disks {
+		only = append(only, vms.MemberDisk{Disk: d, Address: was.Address(d)})
+	}
+	for kind, c := range map[string]struct {
+		change func(*vms.Hardware)
+		follow bool
+	}{
+		"":              {func(*vms.Hardware) {}, true},
+		"cpu":           {func(h *vms.Hardware) { h.CPUs = 8 }, true},
+		"memory":        {func(h *vms.Hardware) { h.MemoryMB *= 2 }, true},
+		"nic":           {func(h *vms.Hardware) { h.NICs[0].NetName = "other" }, true},
+		"extra":         {func(h *vms.Hardware) { h.Extra = map[string]string{"vhv.enable": "TRUE"} }, true},
+		"firmware":      {func(h *vms.Hardware) { h.SecureBoot = true }, false},
+		"disk-removed":  {func(h *vms.Hardware) { h.Disks = h.Disks[:1] }, false},
+		"disk-resized":  {func(h *vms.Hardware) { h.Disks[1].Size *= 2 }, false},
+		"disk-replaced": {func(h *vms.Hardware) { h.Disks[1].UUID = "z" }, false},
+		"disk-moved":    {func(h *vms.Hardware) { h.Disks[1].Unit = 5 }, false},
+		"disk-added":    {func(h *vms.Hardware) { h.Disks = append(h.Disks, vms.Disk{Key: 2009, Controller: 1000, Unit: 9}) }, false},
+	} {
+		is := web("web01").Hardware
+		c.change(&is)
+		got := vms.Diff(was, is, only)
+		if kind == "" && len(got) > 0 || kind != "" && (len(got) != 1 || got[0].Kind != kind || got[0].Follow != c.follow || got[0].Text == "") {
+			t.Errorf("%s: %+v", kind, got)
+		}
+	}
+}
