@@ -1,9 +1,7 @@
 package vsphere
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
@@ -121,25 +119,6 @@ func powerOf(s types.VirtualMachinePowerState) string {
 		return "suspended"
 	}
 	return "off"
-}
-
-// snapshotsOf flattens the tree, oldest first.
-func snapshotsOf(info *types.VirtualMachineSnapshotInfo) []vms.Snapshot {
-	if info == nil {
-		return nil
-	}
-	var out []vms.Snapshot
-	var walk func([]types.VirtualMachineSnapshotTree)
-	walk = func(ts []types.VirtualMachineSnapshotTree) {
-		for _, t := range ts {
-			out = append(out, vms.Snapshot{Ref: refOf(&t.Snapshot), Name: unescape(t.Name), Note: t.Description, Created: t.CreateTime})
-			walk(t.ChildSnapshotList)
-		}
-	}
-	walk(info.RootSnapshotList)
-	// A parent comes before its child even if a clock was set back in between.
-	slices.SortStableFunc(out, func(a, b vms.Snapshot) int { return cmp.Compare(a.Created.UnixNano(), b.Created.UnixNano()) })
-	return out
 }
 
 // networks finds a network by its reference, and an opaque one by its id.

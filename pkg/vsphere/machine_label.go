@@ -26,7 +26,7 @@ func (c *Client) Label(ctx context.Context, vm vms.Ref, name, note string, extra
 		return err
 	}
 	spec := types.VirtualMachineConfigSpec{ExtraConfig: changedSettings(settings(m), extra)}
-	if m.Name != name {
+	if unescape(m.Name) != name {
 		spec.Name = name
 	}
 	if m.Config.Annotation != note {

@@ -59,7 +59,7 @@ func (c *Client) Snapshots(ctx context.Context, vm vms.Ref) ([]vms.Snapshot, err
 		if err != nil {
 			return nil, err
 		}
-		list := inOrder(m.Snapshot)
+		list := snapshotsOf(m.Snapshot)
 		if len(list) == 0 {
 			return nil, nil
 		}
@@ -75,9 +75,9 @@ func (c *Client) Snapshots(ctx context.Context, vm vms.Ref) ([]vms.Snapshot, err
 	}
 }
 
-// inOrder are all snapshots of a tree, oldest first; a parent is never after its
+// snapshotsOf are all snapshots of a tree, oldest first; a parent is never after its
 // children, whatever the clock did.
-func inOrder(t *types.VirtualMachineSnapshotInfo) []vms.Snapshot {
+func snapshotsOf(t *types.VirtualMachineSnapshotInfo) []vms.Snapshot {
 	if t == nil {
 		return nil
 	}
@@ -89,7 +89,7 @@ func inOrder(t *types.VirtualMachineSnapshotInfo) []vms.Snapshot {
 			if made.Before(after) {
 				made = after
 			}
-			out = append(out, vms.Snapshot{Ref: refOf(&n.Snapshot), Name: n.Name, Note: n.Description, Created: made})
+			out = append(out, vms.Snapshot{Ref: refOf(&n.Snapshot), Name: unescape(n.Name), Note: n.Description, Created: made})
 			walk(n.ChildSnapshotList, made)
 		}
 	}
