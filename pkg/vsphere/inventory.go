@@ -6,13 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vmware/govmomi/view"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
-
-	"github.com/vmware/govmomi/view"
 
 	"tidemark.dev/pkg/vms"
 )
@@ -75,11 +74,16 @@ func (c *Client) Inventory(ctx context.Context) (vms.Inventory, error) {
 
 // retrieveAll reads the properties of all entities through one view.
 func (c *Client) retrieveAll(ctx context.Context, v *vim25.Client) ([]types.ObjectContent, error) {
-	kinds := make([]string, 0, len(entities))
-	for k := range entities {
-		kinds = append(kinds, k)
+	return c.throughView(ctx, v, v.ServiceContent.RootFolder, c.wanted())
+}
+
+// throughView reads properties of everything of these types below a container.
+func (c *Client) throughView(ctx context.Context, v *vim25.Client, root types.ManagedObjectReference, specs []types.PropertySpec) ([]types.ObjectContent, error) {
+	kinds := make([]string, len(specs))
+	for i, s := range specs {
+		kinds[i] = s.Type
 	}
-	all, err := view.NewManager(v).CreateContainerView(ctx, v.ServiceContent.RootFolder, kinds, true)
+	all, err := view.NewManager(v).CreateContainerView(ctx, root, kinds, true)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +91,8 @@ func (c *Client) retrieveAll(ctx context.Context, v *vim25.Client) ([]types.Obje
 	objs, err := mo.RetrievePropertiesEx(ctx, v, types.RetrievePropertiesEx{
 		This: v.ServiceContent.PropertyCollector,
 		SpecSet: []types.PropertyFilterSpec{{
-			ObjectSet: []types.ObjectSpec{{
-				Obj: all.Reference(), Skip: types.NewBool(true),
-				SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "ContainerView", Path: "view"}},
-			}},
-			PropSet: c.wanted(),
+			ObjectSet: []types.ObjectSpec{inView(all.Reference())},
+			PropSet:   specs,
 		}},
 		Options: types.RetrieveOptions{MaxObjects: page},
 	})
@@ -99,6 +100,14 @@ func (c *Client) retrieveAll(ctx context.Context, v *vim25.Client) ([]types.Obje
 		return nil, err
 	}
 	return objs, cutOff(objs)
+}
+
+// inView selects what is in a view, not the view.
+func inView(v types.ManagedObjectReference) types.ObjectSpec {
+	return types.ObjectSpec{
+		Obj: v, Skip: types.NewBool(true),
+		SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: v.Type, Path: "view"}},
+	}
 }
 
 // cutOff is NotAuthenticated if the session ended in between: then properties
