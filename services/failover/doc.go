@@ -16,7 +16,10 @@
 //
 //	emits                           to             through
 //	open, close, absorb             journal        Exports
+//	fill, fill-stop                 journal        Exports
 //	halt, resume, move-base, seal   journal        Replica
+//	release                         journal        Replica
+//	vm-build to vm-remove           vcenter        VMs, at this site
 //	run record failover.<job>       KV             Records
 //	failover.step, finished         everyone       Events.Emit
 //

@@ -40,6 +40,10 @@ type Exports interface {
 	Close(ctx context.Context, r api.CloseRequest) error
 	// Absorb is asked again until it is done.
 	Absorb(ctx context.Context, r api.CloseRequest) (api.MoveReply, error)
+	// Fill writes the group's disks onto others; it is asked again until it is
+	// done. FillStop ends the run's, if there is one.
+	Fill(ctx context.Context, r api.FillRequest) (api.MoveReply, error)
+	FillStop(ctx context.Context, r api.RunRequest) error
 }
 
 // Replica is the disk images of a group. All are idempotent.
@@ -49,6 +53,15 @@ type Replica interface {
 	// Move is asked again until it is done.
 	Move(ctx context.Context, r api.MoveRequest) (api.MoveReply, error)
 	Seal(ctx context.Context, r api.RunRequest) (api.SealReply, error)
+	// Release lets the images go until Resume.
+	Release(ctx context.Context, r api.RunRequest) error
+}
+
+// VMs does the steps of a failover to a VM at this site's vCenter.
+type VMs interface {
+	// Do does one step, by its name in package api: VMBuild to VMRemove. All are
+	// idempotent, and asked again until they are done.
+	Do(ctx context.Context, step string, r api.VMRunRequest) (api.VMRunReply, error)
 }
 
 // Source is the capture service of a job's source site. It may be gone:

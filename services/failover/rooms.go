@@ -61,12 +61,20 @@ func (s *Service) enter(ctx context.Context, st plan.State, room plan.Room) (r p
 		return s.moved(ctx, st, m, err, "the replica holds what the VM wrote")
 	case plan.Seal:
 		x, err := s.deps.Replica.Seal(ctx, run)
+		if st.To == "vm" { // the images are the VM's, and not where they were
+			return plan.Result{Text: "the journal has ended: the VM has the disks"}, true, err
+		}
 		return plan.Result{Paths: x.Paths, Text: "the replica is the disk: " + strings.Join(x.Paths, " ")}, true, err
 	case plan.Resume:
 		b, err := s.deps.Replica.Resume(ctx, run)
 		return plan.Result{Text: fmt.Sprintf("the journal takes writes again behind write %d", b.Head)}, true, err
+	case plan.Release:
+		err := s.deps.Replica.Release(ctx, run)
+		return plan.Result{Text: "the journal has let the replica's disks go"}, true, err
+	case plan.Fill:
+		return s.fill(ctx, st)
 	}
-	return plan.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(room), "there is no such step")
+	return s.vm(ctx, st, room)
 }
 
 // moved is the answer of a step that takes long.

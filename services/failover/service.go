@@ -28,6 +28,7 @@ type Deps struct {
 	Journal Journal
 	Exports Exports
 	Replica Replica
+	VMs     VMs
 	Source  Source
 	Events  Events
 	Clock   Clock

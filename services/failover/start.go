@@ -70,11 +70,15 @@ func (s *Service) raced(ctx context.Context, r plan.Request) error {
 // possible looks whether the run can succeed, before anything is touched.
 func (s *Service) possible(ctx context.Context, r plan.Request) error {
 	const op = "start failover"
-	if _, err := s.deps.Jobs.Get(ctx, r.Job); err != nil {
-		if cdp.Is(err, cdp.NotFound) {
-			return cdp.Errorf(cdp.NotFound, op, r.Job, "there is no such job").WithHint("see what there is: tidemark get job")
-		}
+	job, err := s.deps.Jobs.Get(ctx, r.Job)
+	switch {
+	case cdp.Is(err, cdp.NotFound):
+		return cdp.Errorf(cdp.NotFound, op, r.Job, "there is no such job").WithHint("see what there is: tidemark get job")
+	case err != nil:
 		return cdp.Wrap(err, op, r.Job)
+	case r.To == event.ToVM && job.Target.VM == "":
+		return cdp.Errorf(cdp.Conflict, op, r.Job, "the job has no replica VM").
+			WithHint("jobs on VMs have one; the disks of this one can be had with --to nbd")
 	}
 	g, err := s.deps.Journal.Status(ctx, cdp.GroupID(r.Job))
 	if err != nil {

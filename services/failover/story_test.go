@@ -3,6 +3,7 @@ package failover_test
 import (
 	"context"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		{plan.Request{Mode: "production", To: "nbd"}, plan.Undo, plan.Undone, []string{"halt", "open", "move", "close", "resume"}},
 		{plan.Request{Mode: "production", To: "nbd", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
 		{plan.Request{Mode: "production", To: "files"}, plan.Commit, plan.Committed, []string{"halt", "move", "seal"}},
+		{plan.Request{Mode: "test", To: "vm"}, plan.Cleanup, plan.Cleaned, []string{"vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
+		{plan.Request{Mode: "production", To: "vm"}, plan.Undo, plan.Undone, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-stop", "vm-return", "resume"}},
+		{plan.Request{Mode: "production", To: "vm", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-keep", "seal"}},
 	} {
 		for range 15 {
 			w := newWorld()
@@ -64,6 +68,11 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			if got := w.effectsOnce(t); got != len(c.eff) {
 				t.Fatalf("%s %s: effects %v, want %v", c.r.Mode, c.goal, w.effects, c.eff)
 			}
+			for _, e := range c.eff {
+				if w.effects[e] != 1 {
+					t.Fatalf("%s %s: no %s: %v", c.r.Mode, c.goal, e, w.effects)
+				}
+			}
 			if w.finished[string(c.want)] == 0 {
 				t.Fatalf("nobody was told that it is %s: %v", c.want, w.finished)
 			}
@@ -80,6 +89,7 @@ func TestRefusesBeforeAnythingChanges(t *testing.T) {
 	}{
 		"no such job":   {plan.Request{Job: "nope", Run: "r", Mode: "test", To: "nbd"}, cdp.NotFound},
 		"no such point": {plan.Request{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p99"}, cdp.NotFound},
+		"no replica VM": {plan.Request{Job: "plain", Run: "r", Mode: "test", To: "vm"}, cdp.Conflict},
 		"bad mode":      {plan.Request{Job: "web", Run: "r", Mode: "maybe", To: "nbd"}, cdp.Invalid},
 	} {
 		if err := s.Start(t.Context(), c.r); !cdp.Is(err, c.kind) {
@@ -145,5 +155,50 @@ func TestDeadSource(t *testing.T) {
 		if planned && (len(w.effects) > 0 || !st.Over() || st.Hint == "") || !planned && st.Loss() == "" {
 			t.Fatalf("%+v", st)
 		}
+	}
+}
+
+// TestVMInWords: the operator is told where the VM is and what its checks found;
+// a check that fails leaves it running, what fails before is taken back.
+func TestVMInWords(t *testing.T) {
+	for name, c := range map[string]struct {
+		lame    bool
+		refuses string
+		want    plan.Phase
+		says    []string
+	}{
+		"all well":            {want: plan.Ready, says: []string{"web-replica is on", "10.1.2.3", "passed: tools, ping"}},
+		"no ping":             {lame: true, want: plan.Ready, says: []string{"failed: ping (no answer)", "passed: tools"}},
+		"checks cannot begin": {refuses: "vm-check", want: plan.Ready, says: []string{"could not be made"}},
+		"no boot":             {refuses: "vm-boot", want: plan.Failed, says: []string{"lock", "nothing is changed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld()
+			w.vm.lame, w.vm.refuses = c.lame, c.refuses
+			s := w.service()
+			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			ended := make(chan struct{})
+			go func() { defer close(ended); _ = s.Run(ctx) }()
+			if err := s.Start(ctx, plan.Request{Job: "web", Run: "r", Mode: "production", To: "vm"}); err != nil {
+				t.Fatal(err)
+			}
+			for w.state().Phase != c.want && ctx.Err() == nil || w.finishes(string(c.want)) == 0 && ctx.Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			stop()
+			<-ended
+			st := w.state()
+			if st.Phase != c.want || st.CheckFailed != (c.lame || c.refuses == "vm-check") || (c.want == plan.Ready) == st.UsableAt.IsZero() {
+				t.Fatalf("%+v", st)
+			}
+			for _, word := range c.says {
+				if text := failover.Summary(st); !strings.Contains(text, word) {
+					t.Errorf("%q does not say %q", text, word)
+				}
+			}
+			if c.want == plan.Failed && (w.vm.at != "transporter" || w.halted || w.released) {
+				t.Errorf("not taken back: %+v", w.vm)
+			}
+		})
 	}
 }

@@ -49,6 +49,15 @@ func Summary(s plan.State) string {
 	case len(s.Paths) > 0:
 		parts = append(parts, "disks: "+strings.Join(s.Paths, " "))
 	}
+	if s.VM != nil {
+		parts = append(parts, "VM: "+VM(*s.VM))
+		switch {
+		case len(s.VM.Checks) > 0:
+			parts = append(parts, "checks "+Checks(*s.VM))
+		case s.CheckFailed:
+			parts = append(parts, "its checks could not be made")
+		}
+	}
 	if l := s.Loss(); l != "" {
 		parts = append(parts, "lost: "+l)
 	}

@@ -23,10 +23,12 @@ type world struct {
 	dead     bool // the source
 	halted   bool
 	sealed   bool
+	released bool
 	open     map[string]bool
 	base     cdp.Seq
 	absorbed bool
 	moves    int
+	vm       vcenter
 	effects  map[string]int
 	finished map[string]int
 }
@@ -37,7 +39,7 @@ func newWorld() *world {
 
 func (w *world) service() *failover.Service {
 	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond}
-	return failover.New(cfg, failover.Deps{Jobs: specs{}, Records: w, Journal: w, Exports: w, Replica: w, Source: source{w}, Events: w, Clock: clock{}})
+	return failover.New(cfg, failover.Deps{Jobs: specs{}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock{}})
 }
 
 func (w *world) state() plan.State {
@@ -47,6 +49,12 @@ func (w *world) state() plan.State {
 		return plan.State{}
 	}
 	return *w.rec
+}
+
+func (w *world) finishes(phase string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.finished[phase]
 }
 
 // effectsOnce is how many effects there were; each must have been one.
@@ -81,10 +89,13 @@ func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 type specs struct{}
 
 func (specs) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
+	if name == "plain" {
+		return spec.ReplicationJob{Name: name}, nil
+	}
 	if name != "web" {
 		return spec.ReplicationJob{}, cdp.Errorf(cdp.NotFound, "get", name, "no")
 	}
-	return spec.ReplicationJob{Name: name, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}}, nil
+	return spec.ReplicationJob{Name: name, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}}, nil
 }
 
 func (w *world) Get(_ context.Context, job string) (plan.State, uint64, error) {
@@ -147,7 +158,10 @@ func (w *world) Halt(ctx context.Context, _ api.RunRequest) (cdp.Bounds, error) 
 }
 
 func (w *world) Resume(ctx context.Context, _ api.RunRequest) (cdp.Bounds, error) {
-	return cdp.Bounds{Head: 50}, w.did(ctx, "resume", !w.halted, func() { w.halted = false })
+	if w.vm.at != "" && w.vm.at != "transporter" {
+		return cdp.Bounds{}, cdp.Errorf(cdp.Transient, "resume", "", "the disks are not here")
+	}
+	return cdp.Bounds{Head: 50}, w.did(ctx, "resume", !w.halted, func() { w.halted, w.released = false, false })
 }
 
 func (w *world) Move(ctx context.Context, r api.MoveRequest) (api.MoveReply, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/spec"
 )
 
 // failoverFlags are what a run can be told.
@@ -37,6 +39,12 @@ func (a *app) cmdFailover() *cobra.Command {
                      them; or as files (--to files) when that is done. End it
                      with: tidemark failover undo JOB, or commit JOB
 
+With --to vm, for a job that has a replica VM, the VM runs on the disks: in
+production the replica VM, with the replica's own disks; in a test another one,
+with disks of its own, on the job's test networks. It is started and checked. A
+check that fails ends nothing: look at it, then keep the VM or take it back,
+which throws away what it wrote.
+
 Without --point and --at it goes to the newest point. With --planned the source
 is asked for its last writes first, and none is lost; shut the VM down before.
 Without it the source is not needed, and what is lost is said.`),
@@ -44,6 +52,7 @@ Without it the source is not needed, and what is lost is said.`),
   tidemark failover web --mode test --at 2026-11-22T03:15:00Z
   tidemark failover web --mode production --planned
   tidemark failover web --mode production --to files --point p1234
+  tidemark failover shop-db1 --mode test --to vm
   tidemark failover status web
   tidemark failover undo web`,
 		Args: cobra.ExactArgs(1),
@@ -59,7 +68,7 @@ Without it the source is not needed, and what is lost is said.`),
 	p.StringVar(&f.point, "point", "", "the recovery point, as in: tidemark point list JOB")
 	p.StringVar(&f.at, "at", "", "the newest point at or before this time: RFC 3339, or 15m for so long ago")
 	p.StringVar(&f.mode, "mode", "", "test or production; must be given")
-	p.StringVar(&f.to, "to", "nbd", "nbd or files")
+	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")
 	p.StringVar(&f.listen, "listen", "", "where the disks are served: host:port, or the path of a unix socket")
 	p.BoolVar(&f.planned, "planned", false, "take the source's last writes along; it must answer")
 	p.BoolVar(&f.ready, "wait-ready", false, "with nbd: wait until the replica holds the point, too")
@@ -88,7 +97,17 @@ func (f failoverFlags) request(job string, now time.Time) (plan.Request, error) 
 		}
 		r.At = &t
 	}
-	return r, r.Check()
+	early := r
+	early.To = cmp.Or(r.To, event.ToNBD)
+	return r, early.Check()
+}
+
+// defaultTo is how a job's disks are handed out if nobody says.
+func defaultTo(j spec.ReplicationJob, r plan.Request) string {
+	if j.Target.VM != "" && r.Listen == "" {
+		return event.ToVM
+	}
+	return event.ToNBD
 }
 
 // shortID is a name for a run or an export. It stands in paths of sockets, which
@@ -110,9 +129,11 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 // failover starts a run and follows it until the disks can be used.
 func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failoverFlags) error {
 	const op = "failover"
-	if _, err := c.job(ctx, r.Job); err != nil {
+	job, err := c.job(ctx, r.Job)
+	if err != nil {
 		return err
 	}
+	r.To = cmp.Or(r.To, defaultTo(job, r))
 	if old, err := c.run(ctx, r.Job); err != nil {
 		return err
 	} else if err := plan.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
@@ -129,7 +150,7 @@ func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failove
 		return nil
 	}
 	st, err := a.follow(ctx, c, r.Job, id, nil, func(s plan.State) bool {
-		return s.Run == r.Run && (s.Phase == plan.Ready || s.Phase == plan.Failed || s.Phase == plan.Usable && !f.ready)
+		return s.Run == r.Run && (s.Phase == plan.Ready || s.Phase == plan.Failed || s.Phase == plan.Usable && s.To != event.ToVM && !f.ready)
 	})
 	if err != nil {
 		return cdp.Wrap(err, op, r.Job)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,7 +9,9 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/plan"
+	"tidemark.dev/services/failover"
 )
 
 // follow shows a run's steps until done, or until the command id is refused. An
@@ -133,6 +136,12 @@ func (a *app) describe(s plan.State) {
 	if l := s.Loss(); l != "" && s.Phase != plan.Undone {
 		say("lost", "%s", l)
 	}
+	if s.VM != nil {
+		say("vm", "%s", failover.VM(*s.VM))
+		for _, c := range s.VM.Checks {
+			say("check", "%s: %s", c.Name, cmp.Or(c.Text, map[bool]string{true: "passed", false: "failed"}[c.OK]))
+		}
+	}
 	if s.Export != nil {
 		for _, d := range s.Export.Disks {
 			say("disk", "%s  %s", d.Name, d.URI)
@@ -164,12 +173,22 @@ func phaseText(s plan.State) string {
 	case plan.Running:
 		return "under way: " + string(currentRoom(s))
 	case plan.Usable:
+		if s.To == event.ToVM {
+			return "the VM runs, and is being checked"
+		}
 		return "the disks can be used; the replica is being brought to the point behind them"
 	case plan.Ready:
-		if s.Mode == "test" {
-			return "ready: the disks can be used; replication goes on"
+		what, then := "the disks can be used", "replication is halted"
+		if s.To == event.ToVM {
+			what = "the VM runs"
 		}
-		return "ready: the disks can be used; replication is halted"
+		if s.CheckFailed {
+			what += ", but not every check passed"
+		}
+		if s.Mode == "test" {
+			then = "replication goes on"
+		}
+		return "ready: " + what + "; " + then
 	case plan.Ending:
 		return fmt.Sprintf("on its way: %s (%s)", s.Goal, currentRoom(s))
 	case plan.Failed:
@@ -182,6 +201,9 @@ func phaseText(s plan.State) string {
 	case plan.Undone:
 		return "undone: replication goes on, all points are kept"
 	case plan.Committed:
+		if s.To == event.ToVM {
+			return "committed: the replica VM is the VM"
+		}
 		return "committed: the replica is the disk"
 	}
 	return string(s.Phase)

@@ -106,3 +106,17 @@ func (j journalAPI) Move(ctx context.Context, r api.MoveRequest) (api.MoveReply,
 func (j journalAPI) Seal(ctx context.Context, r api.RunRequest) (api.SealReply, error) {
 	return ask[api.SealReply](ctx, j, api.JournalSeal, r)
 }
+
+func (j journalAPI) Release(ctx context.Context, r api.RunRequest) error {
+	_, err := ask[api.Empty](ctx, j, api.JournalRelease, r)
+	return err
+}
+
+func (j journalAPI) Fill(ctx context.Context, r api.FillRequest) (api.MoveReply, error) {
+	return ask[api.MoveReply](ctx, j, api.JournalFill, r)
+}
+
+func (j journalAPI) FillStop(ctx context.Context, r api.RunRequest) error {
+	_, err := ask[api.Empty](ctx, j, api.JournalFillStop, r)
+	return err
+}

@@ -34,7 +34,7 @@ func runFailover(ctx context.Context, e *env) error {
 	}
 	j := journalAPI{conn, e.site}
 	s := failover.New(failover.Config{}, failover.Deps{
-		Jobs: specs, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, Source: sourceAPI{conn},
+		Jobs: specs, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
 		Events: conn, Clock: clock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -85,6 +85,18 @@ func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (ap
 
 func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, g cdp.GroupID) (r api.DrainReply, err error) {
 	return r, s.conn.Request(ctx, site, bus.Capture, api.CaptureDrain, api.GroupRequest{Group: g}, &r)
+}
+
+// vmsAPI is failover.VMs: the vcenter service of this site.
+type vmsAPI struct {
+	conn *bus.Conn
+	site cdp.Site
+}
+
+var _ failover.VMs = vmsAPI{}
+
+func (v vmsAPI) Do(ctx context.Context, step string, r api.VMRunRequest) (out api.VMRunReply, err error) {
+	return out, v.conn.Request(ctx, v.site, bus.VCenter, step, r, &out)
 }
 
 // captureStatus is what the capture service at site says of a group.

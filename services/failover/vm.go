@@ -1,0 +1,110 @@
+package failover
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+)
+
+// vmStep is the vcenter service's name of a room, and what the step came to, if
+// the service does not say.
+func vmStep(room plan.Room) (step, text string) {
+	switch room {
+	case plan.Build:
+		return api.VMBuild, "there is a VM for the test, and empty disks for it"
+	case plan.Attach:
+		return api.VMAttach, "the VM has the disks"
+	case plan.Boot:
+		return api.VMBoot, "the VM is on"
+	case plan.Check:
+		return api.VMCheck, "the VM was looked at"
+	case plan.Stop:
+		return api.VMStop, "the VM is off"
+	case plan.Return:
+		return api.VMReturn, "the disks are back at the transporter; what the VM wrote is gone"
+	case plan.Keep:
+		return api.VMKeep, "the replica VM is the VM, with what it wrote"
+	case plan.Remove:
+		return api.VMRemove, "the test's VM and its disks are gone"
+	}
+	return "", ""
+}
+
+// vm does a step of a failover to a VM.
+func (s *Service) vm(ctx context.Context, st plan.State, room plan.Room) (plan.Result, bool, error) {
+	step, text := vmStep(room)
+	if step == "" {
+		return plan.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(room), "there is no such step")
+	}
+	job, err := s.deps.Jobs.Get(ctx, st.Job)
+	if err != nil && !cdp.Is(err, cdp.NotFound) { // a run over a job that was deleted is still to be ended
+		return plan.Result{}, false, err
+	}
+	if room == plan.Remove { // nobody writes to the disks when they go
+		if err := s.deps.Exports.FillStop(ctx, api.RunRequest{Group: cdp.GroupID(st.Job), Run: st.Run}); err != nil && !cdp.Is(err, cdp.NotFound) {
+			return plan.Result{}, false, err
+		}
+	}
+	a, err := s.deps.VMs.Do(ctx, step, api.VMRunRequest{Job: st.Job, Run: st.Run, Test: st.Mode == "test", Source: job.Source.Site, Target: job.Target.Site})
+	r := plan.Result{Text: a.Text, VM: a.VM, Moved: a.Moved, Total: a.Total}
+	if err != nil || !a.Done {
+		return r, false, err
+	}
+	switch {
+	case room == plan.Build:
+		r.Paths = a.Paths
+	case room == plan.Check && a.VM != nil:
+		text = Checks(*a.VM)
+	}
+	r.Text = cmp.Or(r.Text, text)
+	return r, true, nil
+}
+
+// fill writes the point onto the disks of the test's VM.
+func (s *Service) fill(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+	m, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.Run, Seq: st.Resolved.Seq, Paths: st.Scratch})
+	return s.moved(ctx, st, m, err, "the disks of the test's VM hold the point")
+}
+
+// Checks says in words what the checks of a VM found.
+func Checks(vm api.VMRun) string {
+	if len(vm.Checks) == 0 {
+		return "no checks"
+	}
+	var failed, passed []string
+	for _, c := range vm.Checks {
+		switch {
+		case c.OK:
+			passed = append(passed, c.Name)
+		case c.Text == "":
+			failed = append(failed, c.Name)
+		default:
+			failed = append(failed, fmt.Sprintf("%s (%s)", c.Name, c.Text))
+		}
+	}
+	var parts []string
+	if len(failed) > 0 {
+		parts = append(parts, "failed: "+strings.Join(failed, ", "))
+	}
+	if len(passed) > 0 {
+		parts = append(parts, "passed: "+strings.Join(passed, ", "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// VM says in words where a VM is.
+func VM(vm api.VMRun) string {
+	text := vm.Name + " is " + vm.Power
+	if vm.Host != "" {
+		text += " at host " + vm.Host
+	}
+	if len(vm.IPs) > 0 {
+		text += ", " + strings.Join(vm.IPs, " ")
+	}
+	return text
+}
