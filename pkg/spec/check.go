@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
-	"net/url"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
 )
 
 // checker collects what is wrong with one document. A field that the schema
@@ -18,8 +18,22 @@ import (
 type checker struct{ problems []Problem }
 
 func (c *checker) bad(path, rule, format string, args ...any) {
-	if !slices.ContainsFunc(c.problems, func(p Problem) bool { return p.Path == path }) {
-		c.problems = append(c.problems, Problem{Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
+	p := Problem{Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)}
+	i := slices.IndexFunc(c.problems, func(p Problem) bool { return p.Path == path })
+	switch {
+	case i < 0:
+		c.problems = append(c.problems, p)
+	case c.problems[i].Rule == "false" || c.problems[i].Text == "'not' failed":
+		c.problems[i] = p // the schema only knows that it must not be there
+	}
+}
+
+// reword says in plain words what the schema refused by a rule.
+func (c *checker) reword(path, rule, has, format string, args ...any) {
+	for i, p := range c.problems {
+		if p.Path == path && p.Rule == rule && strings.Contains(p.Text, has) {
+			c.problems[i].Text = fmt.Sprintf(format, args...)
+		}
 	}
 }
 
@@ -27,23 +41,6 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 type metadata struct {
 	Name string `json:"name"`
-}
-
-func (c *checker) site(doc []byte) *Site {
-	var raw struct {
-		Metadata metadata `json:"metadata"`
-		Spec     struct {
-			Kind string `json:"kind"`
-			NATS string `json:"nats"`
-		} `json:"spec"`
-	}
-	_ = json.Unmarshal(doc, &raw) // a field of the wrong type was refused by the schema, the rest is read
-	if raw.Spec.NATS != "" {
-		if u, err := url.Parse(raw.Spec.NATS); err != nil || u.Host == "" {
-			c.bad("/spec/nats", "url", "%q is no URL: write nats://host:port", raw.Spec.NATS)
-		}
-	}
-	return &Site{Name: cdp.Site(raw.Metadata.Name), Kind: raw.Spec.Kind, NATS: raw.Spec.NATS}
 }
 
 // rawJob is a ReplicationJob as it is written.
@@ -59,43 +56,76 @@ type rawJob struct {
 				Size json.RawMessage `json:"size"`
 			} `json:"disks"`
 			Listen string `json:"listen"`
+			rawVMs
 		} `json:"source"`
 		Target struct {
-			Site  cdp.Site     `json:"site"`
-			Disks []TargetDisk `json:"disks"`
+			Site  cdp.Site        `json:"site"`
+			Disks []rawTargetDisk `json:"disks"`
+			rawPlace
 		} `json:"target"`
-		RPO              string `json:"rpo"`
-		FailIfRPOExceeds string `json:"failIfRpoExceeds"`
+		Checks           rawChecks `json:"checks"`
+		RPO              string    `json:"rpo"`
+		FailIfRPOExceeds string    `json:"failIfRpoExceeds"`
 		Journal          struct {
 			Mode       JournalMode     `json:"mode"`
 			History    string          `json:"history"`
 			Size       json.RawMessage `json:"size"`
 			MergeEvery string          `json:"mergeEvery"`
 		} `json:"journal"`
+		// Of stands in jobs that the vcenter service made.
+		Of string `json:"of"`
 	} `json:"spec"`
 }
 
-func (c *checker) job(doc []byte) *ReplicationJob {
+// rawTargetDisk is a replica of a disk, or where a VM's disk is put.
+type rawTargetDisk struct {
+	TargetDisk
+	vms.DiskPlace
+}
+
+// job reads a job, of disks or of VMs, into o.
+func (c *checker) job(doc []byte, o *Object) {
 	var raw rawJob
-	_ = json.Unmarshal(doc, &raw) // as above
+	_ = json.Unmarshal(doc, &raw) // a field of the wrong type was refused by the schema, the rest is read
+	if raw.Spec.Of != "" {
+		c.bad("/spec/of", "internal", "the job was made for a VM of the job %s: describe that one", raw.Spec.Of)
+	}
+	if raw.Spec.Source.VMs != nil {
+		o.VMJob = c.vmJob(raw)
+		return
+	}
 	j := &ReplicationJob{Name: raw.Metadata.Name}
 	c.source(raw, j)
 	c.target(raw, j)
-	c.journal(raw, j)
-	j.RPO = c.duration("/spec/rpo", raw.Spec.RPO, Duration(DefaultRPO))
-	if j.RPO.Std() < MinRPO || j.RPO.Std() > MaxRPO {
-		c.bad("/spec/rpo", "range", "%s: must be from %s to %s", j.RPO, Duration(MinRPO), Duration(MaxRPO))
+	j.Journal = c.journal(raw)
+	j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultRPO, MinRPO, "")
+	c.onlyVMs(raw)
+	o.Job = j
+}
+
+// rpo reads the objective; why is the reason of the least.
+func (c *checker) rpo(raw rawJob, def, least time.Duration, why string) (rpo, fail Duration) {
+	rpo = c.duration("/spec/rpo", raw.Spec.RPO, Duration(def))
+	switch {
+	case rpo.Std() < MinRPO || rpo.Std() > MaxRPO:
+		c.bad("/spec/rpo", "range", "%s: must be from %s to %s", rpo, Duration(least), Duration(MaxRPO))
+	case rpo.Std() < least:
+		c.bad("/spec/rpo", "range", "%s: must be at least %s%s", rpo, Duration(least), why)
 	}
-	j.FailIfRPOExceeds = c.duration("/spec/failIfRpoExceeds", raw.Spec.FailIfRPOExceeds, 0)
-	if raw.Spec.FailIfRPOExceeds != "" && j.FailIfRPOExceeds < j.RPO {
-		c.bad("/spec/failIfRpoExceeds", "range", "%s: must be at least the rpo, %s", j.FailIfRPOExceeds, j.RPO)
+	fail = c.duration("/spec/failIfRpoExceeds", raw.Spec.FailIfRPOExceeds, 0)
+	if raw.Spec.FailIfRPOExceeds != "" && fail < rpo {
+		c.bad("/spec/failIfRpoExceeds", "range", "%s: must be at least the rpo, %s", fail, rpo)
 	}
-	return j
+	return rpo, fail
 }
 
 func (c *checker) source(raw rawJob, j *ReplicationJob) {
 	in := raw.Spec.Source
 	j.Source = Source{Site: in.Site, Capture: in.Capture, Listen: in.Listen}
+	c.reword("/spec/source", "required", "'disks'", "which disks? name disks, or vms of a site of kind vsphere")
+	if in.Capture == CBT {
+		c.reword("/spec/source/capture", "enum", "", "cbt asks a vCenter what changed: it goes with vms; of disks, use inline or tap")
+	}
 	names, paths := map[string]int{}, map[string]int{}
 	for i, d := range in.Disks {
 		at := "/spec/source/disks/" + itoa(i)
@@ -137,38 +167,39 @@ func (c *checker) target(raw rawJob, j *ReplicationJob) {
 	}
 	for _, s := range j.Source.Disks {
 		if i, ok := names[s.Name]; ok {
-			j.Target.Disks = append(j.Target.Disks, in.Disks[i])
+			j.Target.Disks = append(j.Target.Disks, in.Disks[i].TargetDisk)
 		} else if s.Name != "" && len(in.Disks) > 0 {
 			c.problems = append(c.problems, Problem{Path: "/spec/target/disks", Rule: "reference", Text: fmt.Sprintf("there is no replica of the disk %q", s.Name)})
 		}
 	}
 }
 
-func (c *checker) journal(raw rawJob, j *ReplicationJob) {
+func (c *checker) journal(raw rawJob) Journal {
 	in := raw.Spec.Journal
-	j.Journal = Journal{
+	out := Journal{
 		Mode:       in.Mode,
 		History:    c.duration("/spec/journal/history", in.History, Duration(DefaultHistory)),
 		Size:       c.size("/spec/journal/size", in.Size),
 		MergeEvery: c.duration("/spec/journal/mergeEvery", in.MergeEvery, 0),
 	}
 	if in.Mode == "" {
-		j.Journal.Mode = DefaultMode
+		out.Mode = DefaultMode
 	}
-	if j.Journal.History == 0 {
+	if out.History == 0 {
 		c.bad("/spec/journal/history", "range", "must be more than 0")
 	}
-	if len(in.Size) > 0 && j.Journal.Size < 1<<20 {
-		c.bad("/spec/journal/size", "range", "%s: must be at least 1MiB", j.Journal.Size)
+	if len(in.Size) > 0 && out.Size < 1<<20 {
+		c.bad("/spec/journal/size", "range", "%s: must be at least 1MiB", out.Size)
 	}
 	switch {
-	case in.MergeEvery != "" && j.Journal.Mode != RollForward:
+	case in.MergeEvery != "" && out.Mode != RollForward:
 		c.bad("/spec/journal/mergeEvery", "mode", "goes with the mode %s only", RollForward)
-	case in.MergeEvery != "" && j.Journal.MergeEvery == 0:
+	case in.MergeEvery != "" && out.MergeEvery == 0:
 		c.bad("/spec/journal/mergeEvery", "range", "must be more than 0")
-	case in.MergeEvery == "" && j.Journal.Mode == RollForward:
-		j.Journal.MergeEvery = Duration(DefaultMergeEvery)
+	case in.MergeEvery == "" && out.Mode == RollForward:
+		out.MergeEvery = Duration(DefaultMergeEvery)
 	}
+	return out
 }
 
 func (c *checker) unique(path, name string, seen map[string]int, i int) {
@@ -183,9 +214,7 @@ func (c *checker) path(at, path string, seen map[string]int, i int) {
 	if path == "" {
 		return
 	}
-	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
-		c.bad(at, "path", "%q: must be an absolute path without . and ..", path)
-	}
+	c.absolute(at, path)
 	if first, twice := seen[path]; twice {
 		c.bad(at, "unique", "%q is the path of disk %d already", path, first)
 		return

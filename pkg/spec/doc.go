@@ -8,7 +8,9 @@
 //
 //	Site            a site: one NATS domain and what is managed through it
 //	ReplicationJob  the disks of one group, replicated from a site to a site
+//	                (Object.Job), or VMs, each a group of its own (Object.VMJob)
 //
-// What it never does: it does not look at the machine. Whether a path exists,
-// or a site is reachable, is for whoever applies the spec to find out.
+// What it never does: it does not look at the machine, nor at a vCenter. Whether
+// a path exists, a site is reachable or a VM is there is for whoever applies the
+// spec to find out.
 package spec

@@ -26,6 +26,23 @@ const (
 
 	MinRPO = time.Second
 	MaxRPO = 60 * time.Minute
+
+	// With capture cbt every recovery point costs the VM a snapshot.
+	DefaultCBTRPO = time.Minute
+	MinCBTRPO     = 10 * time.Second
+
+	// Of jobs on VMs.
+	DefaultSuffix       = "-replica"
+	DefaultCheckTimeout = 5 * time.Minute
+	MinCheckTimeout     = time.Second
+	MaxCheckTimeout     = time.Hour
+)
+
+// The kinds of sites, and where the devices of a vsphere site are by default.
+const (
+	SiteBlock      = "block"
+	SiteVSphere    = "vsphere"
+	DefaultDevices = "/dev/disk/by-id"
 )
 
 // Object is one document, of the kind whose field is not nil.

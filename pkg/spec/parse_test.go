@@ -60,8 +60,12 @@ func TestDefaultsAndOrder(t *testing.T) {
 
 func TestExamplesAndRoundTrip(t *testing.T) {
 	docs := [][]byte{[]byte(good)}
-	for _, kind := range []string{"site", "replicationjob"} {
-		data, err := fs.ReadFile(schemas.FS, "examples/spec/v1/"+kind+".json")
+	examples, err := fs.Glob(schemas.FS, "examples/spec/v1/*.json")
+	if err != nil || len(examples) < 4 {
+		t.Fatal(examples, err)
+	}
+	for _, path := range examples {
+		data, err := fs.ReadFile(schemas.FS, path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +87,7 @@ func TestExamplesAndRoundTrip(t *testing.T) {
 			}
 			o.Line = 1
 			if !reflect.DeepEqual(again[0], o) {
-				t.Fatalf("%s\n%+v\n%+v", out, again[0].Job, o.Job)
+				t.Fatalf("%s\n%+v\n%+v", out, again[0], o)
 			}
 		}
 	}
@@ -220,6 +224,7 @@ func TestQuantities(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(good))
+	f.Add([]byte(goodVMs))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		objects, err := Parse("f", data)
 		if err != nil {

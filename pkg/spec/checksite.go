@@ -1,0 +1,123 @@
+package spec
+
+import (
+	"encoding/json"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// rawVSphere is the section vsphere as it is written; what must not be there is
+// read so that it can be refused in plain words.
+type rawVSphere struct {
+	VSphere
+	Username json.RawMessage `json:"username"`
+	Password json.RawMessage `json:"password"`
+}
+
+func (c *checker) site(doc []byte) *Site {
+	var raw struct {
+		Metadata metadata `json:"metadata"`
+		Spec     struct {
+			Kind    string      `json:"kind"`
+			NATS    string      `json:"nats"`
+			VSphere *rawVSphere `json:"vsphere"`
+		} `json:"spec"`
+	}
+	_ = json.Unmarshal(doc, &raw) // a field of the wrong type was refused by the schema, the rest is read
+	in := raw.Spec
+	if in.NATS != "" {
+		if u, err := url.Parse(in.NATS); err != nil || u.Host == "" {
+			c.bad("/spec/nats", "url", "%q is no URL: write nats://host:port", in.NATS)
+		}
+	}
+	s := &Site{Name: cdp.Site(raw.Metadata.Name), Kind: in.Kind, NATS: in.NATS}
+	c.reword("/spec", "required", "'vsphere'", "how is the vCenter reached? the kind vsphere needs a section vsphere with url and credentials")
+	switch {
+	case in.VSphere == nil:
+	case in.Kind == SiteVSphere:
+		s.VSphere = c.vsphere(in.VSphere)
+	case in.Kind != "":
+		c.bad("/spec/vsphere", "kind", "goes with the kind %s only", SiteVSphere)
+	}
+	return s
+}
+
+// fingerprint is 20 bytes (SHA-1) or 32 (SHA-256) in hex, with colons.
+var fingerprint = regexp.MustCompile(`^[0-9A-Fa-f]{2}((:[0-9A-Fa-f]{2}){19}|(:[0-9A-Fa-f]{2}){31})$`)
+
+func (c *checker) vsphere(in *rawVSphere) *VSphere {
+	const at = "/spec/vsphere"
+	v := in.VSphere
+	for _, x := range []struct {
+		field string
+		raw   json.RawMessage
+	}{{"username", in.Username}, {"password", in.Password}} {
+		if x.raw != nil {
+			c.bad(at+"/"+x.field, "secret", "a %s does not belong into a spec, which many can read: write username and password into a file of mode 0600 on the machine of the site's services, and its path as credentials", x.field)
+		}
+	}
+	if v.URL != "" {
+		c.vcenterURL(at+"/url", v.URL)
+	}
+	if v.Thumbprint != "" && !fingerprint.MatchString(v.Thumbprint) {
+		c.bad(at+"/thumbprint", "thumbprint", "%q is no thumbprint: write the 32 bytes of the certificate's SHA-256 (or the 20 of its SHA-1) in hex with colons, as openssl x509 -fingerprint -sha256 prints them", v.Thumbprint)
+	}
+	v.Thumbprint = strings.ToUpper(v.Thumbprint)
+	if v.Thumbprint != "" && v.CA != "" {
+		c.bad(at+"/ca", "either", "either thumbprint or ca: the certificate is checked by one of them")
+	}
+	if v.Devices == "" {
+		v.Devices = DefaultDevices
+	}
+	c.absolute(at+"/ca", v.CA)
+	c.absolute(at+"/credentials", v.Credentials)
+	c.absolute(at+"/devices", v.Devices)
+	c.text(at+"/transporter", v.Transporter)
+	return &v
+}
+
+// vcenterURL takes https://host[:port], with /sdk or without.
+func (c *checker) vcenterURL(at, raw string) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		c.bad(at, "url", "%q is no URL: write https://vc.example.com", hideUser(raw))
+	case u.Scheme != "https":
+		c.bad(at, "url", "%q: must be https: the password goes over it", hideUser(raw))
+	case u.User != nil:
+		c.bad(at, "secret", "user and password do not belong into the URL: write them into the file that credentials names")
+	case u.Path != "" && u.Path != "/" && u.Path != "/sdk" || u.RawQuery != "" || u.Fragment != "":
+		c.bad(at, "url", "%q: write the host only, as https://%s", raw, u.Host)
+	case u.Port() != "":
+		if n, err := strconv.Atoi(u.Port()); err != nil || n < 1 || n > 65535 {
+			c.bad(at, "url", "%q: the port must be from 1 to 65535", raw)
+		}
+	}
+}
+
+// hideUser leaves out what may be a password.
+func hideUser(raw string) string {
+	if i := strings.LastIndex(raw, "@"); i >= 0 {
+		return "..." + raw[i:]
+	}
+	return raw
+}
+
+func (c *checker) absolute(at, path string) {
+	if path != "" && (!filepath.IsAbs(path) || filepath.Clean(path) != path) {
+		c.bad(at, "path", "%q: must be an absolute path without . and ..", path)
+	}
+}
+
+// text refuses what people cannot have meant: control characters, and space
+// around it.
+func (c *checker) text(at, s string) {
+	if strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		c.bad(at, "text", "%q: has space around it, or characters that cannot be printed", s)
+	}
+}
