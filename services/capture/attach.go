@@ -57,6 +57,7 @@ func (g *Group) attach(ctx context.Context) error {
 	if p.base.No == 0 && g.job.Mode == Inline {
 		g.narrow()
 	}
+	g.bare(p.base.No == 0)
 	err = g.join(p, epoch, fresh)
 	if err == nil {
 		g.trouble(nil) // what kept it from attaching is over
@@ -133,7 +134,7 @@ func (g *Group) join(p place, epoch cdp.Epoch, fresh bool) error {
 		}
 		switch {
 		case p.lost == lostNothing:
-		case g.job.Mode == Tap:
+		case g.job.Mode == Tap && !g.job.Frozen:
 			for _, d := range g.disks {
 				d.lost, d.synced = true, false
 			}
@@ -148,6 +149,7 @@ func (g *Group) join(p place, epoch cdp.Epoch, fresh bool) error {
 			reason = "another capturer wrote in between"
 		}
 		g.copy.void = true
+		g.lose(p.lost)
 		g.win.Release(g.win.Closed())
 		p.from = g.win.First()
 	}

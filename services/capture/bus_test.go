@@ -29,6 +29,7 @@ type bus struct {
 	journal admit.State
 	images  [disks][]byte
 	oracles []*oracle
+	watch   func(frame.Frame) error // sees every frame that the journal takes
 
 	// Faults.
 	down     bool    // the stream cannot be reached
@@ -122,6 +123,11 @@ func (b *bus) pull(n int) {
 }
 
 func (b *bus) apply(f frame.Frame) {
+	if b.watch != nil {
+		if err := b.watch(f); err != nil {
+			b.fail(fmt.Errorf("frame %d, flags %d, writes %d..%d: %w", f.No, f.Flags, f.First, f.Last(), err))
+		}
+	}
 	for i := range f.Records {
 		r := f.Record(i)
 		dst := b.images[r.Disk][r.Offset:r.End()]

@@ -1,13 +1,10 @@
 package capture
 
 import (
-	"crypto/tls"
-	"os"
 	"path/filepath"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
 	"tidemark.dev/pkg/window"
 )
 
@@ -41,6 +38,19 @@ type Config struct {
 	ProgressEvery time.Duration
 	// DrainTimeout is how long Stop waits for the window to drain. Default 10 s.
 	DrainTimeout time.Duration
+	// PassRetryMin and PassRetryMax bound the pause after a pass over frozen
+	// disks failed, or what it left could not be removed. 1 s, 1 min.
+	PassRetryMin, PassRetryMax time.Duration
+	// PassStall is how long a pass may wait for the stream without any progress
+	// before its snapshot is given up, for a later one to go on. Default 10 min.
+	PassStall time.Duration
+	// ThawTimeout is how long a group that is being stopped tries to remove what
+	// its pass made. Default 30 s; what is left is removed at the next start.
+	ThawTimeout time.Duration
+	// Touched bounds the memory for writes to dirty regions during a pass: the
+	// number of aligned MiB they may lie in, about 300 bytes each. A write beyond
+	// it is left to the next pass. Default 262144: 256 GiB, at most 80 MB.
+	Touched int
 }
 
 // gap is how long after the last frame one of n writes may be closed.
@@ -72,6 +82,11 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.OverflowHold, time.Second)
 	orDefault(&c.ProgressEvery, time.Second)
 	orDefault(&c.DrainTimeout, 10*time.Second)
+	orDefault(&c.PassRetryMin, time.Second)
+	orDefault(&c.PassRetryMax, time.Minute)
+	orDefault(&c.PassStall, 10*time.Minute)
+	orDefault(&c.ThawTimeout, 30*time.Second)
+	orDefault(&c.Touched, 1<<18)
 	return c
 }
 
@@ -88,74 +103,6 @@ func (c Config) check() error {
 	return nil
 }
 
-// Mode says where a group's writes come from.
-type Mode string
-
-const (
-	// Inline: the disks are behind the exports.
-	Inline Mode = "inline"
-	// Tap: the exports are told every write; the disks are elsewhere.
-	Tap Mode = "tap"
-)
-
-// Job is one group to capture.
-type Job struct {
-	Group  cdp.GroupID
-	Mode   Mode
-	Disks  []JobDisk
-	Listen []Listen
-}
-
-// JobDisk is a disk of a job, by ID from 0. Its Name is the export's name.
-type JobDisk struct {
-	cdp.Disk
-	// Path of the image or block device: required inline; for a tap it may be
-	// empty, and is only read. Size 0 means the size of what is there.
-	Path string
-}
-
-// Listen is where clients reach a group's disks.
-type Listen struct {
-	Network string // "unix" or "tcp"
-	Address string
-	TLS     *tls.Config // nil: none
-	// Mode of a unix socket's file. Default 0600.
-	Mode os.FileMode
-}
-
-func (j Job) check() error {
-	const op = "check capture job"
-	if err := cdp.CheckName("group", string(j.Group)); err != nil {
-		return err
-	}
-	if j.Mode != Inline && j.Mode != Tap {
-		return cdp.Errorf(cdp.Invalid, op, "mode", "%q is neither inline nor tap", j.Mode)
-	}
-	if len(j.Disks) == 0 {
-		return cdp.Errorf(cdp.Invalid, op, "disks", "none")
-	}
-	names := map[string]bool{}
-	for i, d := range j.Disks {
-		switch {
-		case int(d.ID) != i:
-			return cdp.Errorf(cdp.Invalid, op, "disks.id", "%d at place %d", d.ID, i)
-		case d.Name == "" || names[d.Name]:
-			return cdp.Errorf(cdp.Invalid, op, "disks.name", "%q is empty or used twice", d.Name)
-		case d.Size < 0 || d.Size%cdp.SectorSize != 0 || d.Size == 0 && d.Path == "":
-			return cdp.Errorf(cdp.Invalid, op, "disks.size", "%d is no multiple of %d", d.Size, cdp.SectorSize)
-		case d.Path == "" && j.Mode == Inline:
-			return cdp.Errorf(cdp.Invalid, op, "disks.path", "inline needs one")
-		}
-		names[d.Name] = true
-	}
-	for _, l := range j.Listen {
-		if l.Network != "unix" && l.Network != "tcp" {
-			return cdp.Errorf(cdp.Invalid, op, "listen.network", "%q is neither unix nor tcp", l.Network)
-		}
-	}
-	return nil
-}
-
 // Deps is what the binary gives the service.
 type Deps struct {
 	// Stream opens the stream of a group; it need not reach the bus yet.
@@ -166,6 +113,10 @@ type Deps struct {
 	Clock   Clock                                          // nil: SystemClock
 	Boot    string                                         // "": this machine's boot id
 	Disk    func(path string, readOnly bool) (Disk, error) // nil: OpenDisk
+	// Snapshots freezes disks; nil: no job can be frozen here.
+	Snapshots Snapshots
+	// Sums asks the target; nil: nothing is verified, all is sent.
+	Sums Sums
 }
 
 func (d Deps) withDefaults() (Deps, error) {
@@ -192,11 +143,3 @@ type noEvents struct{}
 func (noEvents) StateChanged(Change)               {}
 func (noEvents) Progress(Progress)                 {}
 func (noEvents) ListenerFailed(cdp.GroupID, error) {}
-
-func (j Job) identity(boot string) dirty.Identity {
-	id := dirty.Identity{Group: j.Group, Boot: boot}
-	for _, d := range j.Disks {
-		id.Disks = append(id.Disks, d.Disk)
-	}
-	return id
-}

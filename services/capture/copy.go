@@ -147,7 +147,7 @@ func (g *Group) copyOne(d cdp.DiskID, off, n int64, buf []byte, lock bool) (end 
 	} else {
 		n = min(n, int64(len(buf)))
 		if err = dev.ReadAt(buf[:n], off); err == nil {
-			parts = split(buf[:n], off)
+			parts = split(nil, buf[:n], off)
 		}
 	}
 	g.mu.Lock()
@@ -212,13 +212,13 @@ func leadingHole(dev Disk, off, n int64) int64 {
 
 var zeros [cdp.BlockSize]byte
 
-// split divides what was read into runs of zeros and of data.
-func split(p []byte, off int64) (parts []part) {
+// split divides what was read into runs of zeros and of data, behind parts.
+func split(parts []part, p []byte, off int64) []part {
 	for at := 0; at < len(p); at += cdp.BlockSize {
 		b := p[at:min(at+cdp.BlockSize, len(p))]
 		e := extent{off + int64(at), off + int64(at+len(b))}
 		zero := bytes.Equal(b, zeros[:len(b)])
-		if k := len(parts); k > 0 && parts[k-1].zero == zero {
+		if k := len(parts); k > 0 && parts[k-1].zero == zero && parts[k-1].end == e.off {
 			parts[k-1].end = e.end
 		} else {
 			parts = append(parts, part{e, zero})

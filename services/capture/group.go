@@ -53,6 +53,7 @@ type Group struct {
 	copy       copying
 	total      int64 // of the seed or resync under way, in bytes
 	virgin     bool  // there was no map: a first start, perhaps
+	frozen     freezing
 	err        error // the last trouble
 
 	// Of the sender's goroutine alone.
@@ -72,6 +73,7 @@ type disk struct {
 	// Of a tap, guarded by Group.mu.
 	lost   bool // it missed a write since CopyStarted
 	synced bool
+	live   bool // frozen: its client tells every write
 }
 
 // OpenGroup opens disks, map and window. What an earlier process left there is
@@ -83,6 +85,10 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 	}
 	if deps, err = deps.withDefaults(); err != nil {
 		return nil, err
+	}
+	if job.frozen() && deps.Snapshots == nil {
+		return nil, cdp.Errorf(cdp.Invalid, "open group", "frozen", "this machine cannot freeze the disks of %s", job.Group).
+			WithHint("capture of a vSphere VM needs the site's vCenter")
 	}
 	g = &Group{job: job, cfg: cfg, deps: deps, state: Detached,
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), facts: make(chan any, 64), done: make(chan struct{})}
@@ -111,14 +117,16 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 		g.book.Lose()
 	}
 	g.virgin = found == dirty.Fresh
-	g.why.tapCopying = job.Mode == Tap
-	if job.Mode == Tap {
+	if job.frozen() {
+		g.openFrozen(found)
+	} else if job.Mode == Tap {
+		g.why.tapCopying = true
 		g.book.Narrow() // a tap has no regions to read: see disk.lost
 		g.book.Seeded()
 	}
 	if open, _, _ := g.win.Open(); open {
 		// Its writes are whole; what came behind them is among the intents.
-		g.win.End(g.flags(), deps.Clock.Now().UnixNano())
+		g.win.End(g.flags(), g.now())
 	}
 	g.acked = g.win.First() - 1
 	g.sent, g.sealed = g.acked, g.acked
@@ -133,7 +141,7 @@ func (g *Group) openDisks() error {
 		d := &disk{}
 		g.disks = append(g.disks, d)
 		if j.Path != "" {
-			dev, err := g.deps.Disk(j.Path, g.job.Mode == Tap)
+			dev, err := g.deps.Disk(j.Path, g.job.Mode != Inline)
 			if err != nil {
 				return cdp.Wrap(err, "open disk", j.Path)
 			}
@@ -235,11 +243,18 @@ func (g *Group) release(clean bool) error {
 	return errors.Join(errs...)
 }
 
-func (g *Group) now() int64 { return g.deps.Clock.Now().UnixNano() }
+// now is the time that frames and writes get. Those of a cbt group are of the
+// snapshot they were read from, whenever that is.
+func (g *Group) now() int64 {
+	if g.job.Mode == CBT && g.frozen.at != 0 {
+		return g.frozen.at
+	}
+	return g.deps.Clock.Now().UnixNano()
+}
 
 // flags are those of a frame that is closed now. Call with mu held.
 func (g *Group) flags() frame.Flags {
-	if g.state == Replicating && g.book.Count() == 0 {
+	if g.state == Replicating && g.book.Count() == 0 && !g.frozen.incomplete() {
 		return frame.Consistent
 	}
 	return 0
@@ -255,7 +270,7 @@ func (g *Group) pending() int { return int(g.win.Closed() - g.acked) }
 
 // settle chooses the state anew after a fact changed. Call with mu held.
 func (g *Group) settle(reason string) {
-	g.why.dirty = g.book.Count() > 0
+	g.why.dirty = g.book.Count() > 0 || g.frozen.incomplete()
 	g.why.seeding = g.book.Seeding()
 	now := g.deps.Clock.Now()
 	g.why.drained = g.pending() <= g.cfg.Slots/2 && now.Sub(g.overflowed) >= g.cfg.OverflowHold

@@ -17,6 +17,10 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 	defer g.mu.Unlock()
 	const op = "mark recovery point"
 	name := string(g.job.Group)
+	if g.job.Mode == CBT {
+		return cdp.Point{}, cdp.Errorf(cdp.Conflict, op, name, "a cbt group makes a point at the end of each cycle").
+			WithHint("ask for a cycle")
+	}
 	if g.flags()&frame.Consistent == 0 {
 		return cdp.Point{}, cdp.Errorf(cdp.Conflict, op, name, "the group is %s", g.state).
 			WithHint("a recovery point needs a group that is replicating")
@@ -24,6 +28,11 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 	if !g.fits() {
 		return cdp.Point{}, cdp.Errorf(cdp.Full, op, name, "the window is full")
 	}
+	return g.point(requested), nil
+}
+
+// point ends the open frame as a point. Call with mu held.
+func (g *Group) point(requested bool) cdp.Point {
 	flags := g.flags() | frame.Marker
 	if requested {
 		flags |= frame.Requested
@@ -31,19 +40,20 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 	now := g.now()
 	g.win.End(flags, now)
 	nudge(g.wake)
-	return cdp.Point{Frame: g.number(g.win.Last()), Seq: g.seq, Time: time.Unix(0, now), Requested: requested}, nil
+	return cdp.Point{Frame: g.number(g.win.Last()), Seq: g.seq, Time: time.Unix(0, now), Requested: requested}
 }
 
 // Reseed makes everything dirty: the disks are sent as a whole again.
 func (g *Group) Reseed() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.job.Mode == Tap || g.state == Stopped {
+	if g.job.Mode == Tap && !g.job.Frozen || g.state == Stopped {
 		return cdp.Errorf(cdp.Conflict, "reseed", string(g.job.Group), "a %s group that is %s cannot", g.job.Mode, g.state).
 			WithHint("a tap is seeded by its client: let it copy again")
 	}
 	g.book.Seed()
-	g.virgin = false
+	g.virgin, g.frozen.bare = false, false
+	g.frozen.pass.leaveAll() // this one does not know what it would have to leave out
 	g.settle("a seed was asked for")
 	return nil
 }
@@ -79,6 +89,10 @@ func (g *Group) clientGone(id cdp.DiskID, clean bool) {
 		return
 	}
 	_, _ = g.Mark(false) // refused where history is not complete: then there is nothing to keep
+	if g.job.Frozen {
+		g.unlive(id)
+		return
+	}
 	g.tap(id, "lose client", func(d *disk) error {
 		d.synced = false
 		return nil
@@ -88,7 +102,7 @@ func (g *Group) clientGone(id cdp.DiskID, clean bool) {
 func (g *Group) tap(id cdp.DiskID, op string, f func(*disk) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.job.Mode != Tap || int(id) >= len(g.disks) || g.state == Stopped {
+	if g.job.Mode != Tap || g.job.Frozen || int(id) >= len(g.disks) || g.state == Stopped {
 		return cdp.Errorf(cdp.Invalid, op, string(g.job.Group), "no tap with disk %d is running", id)
 	}
 	if err := f(g.disks[id]); err != nil {

@@ -15,7 +15,7 @@ const maxZero = 1 << 30
 // waits for nothing but mu; see patient for the exception.
 func (g *Group) record(d cdp.DiskID, off, n int64, data []byte) {
 	for n > 0 {
-		if g.job.Mode == Tap {
+		if g.job.Mode == Tap && !g.job.Frozen {
 			g.patient()
 		}
 		g.mu.Lock()
@@ -55,9 +55,15 @@ func (g *Group) piece(d cdp.DiskID, off, n int64, data []byte) int64 {
 	if data != nil {
 		k = min(n, frame.MaxWrite)
 	}
-	live, k := g.live(d, off, k)
-	if !live {
-		return k // dirty already; it is sent as a whole
+	if p := g.frozen.pass; p == nil {
+		var live bool
+		if live, k = g.live(d, off, k); !live {
+			return k // dirty already; it is sent as a whole
+		}
+	} else if !p.note(g.book, d, off, k) {
+		g.miss(d, off, k)
+		g.settle("a pass sees too many writes")
+		return k
 	}
 	if !g.fits() {
 		g.why.full = true
@@ -94,9 +100,10 @@ func (g *Group) live(d cdp.DiskID, off, n int64) (bool, int64) {
 
 // miss leaves a write to resync.
 func (g *Group) miss(d cdp.DiskID, off, n int64) {
-	if g.job.Mode == Inline {
+	if g.job.Mode == Inline || g.job.frozen() {
 		g.book.Set(d, off, n)
 		g.copy.spoil(d, off, n)
+		g.frozen.pass.leave(d, off, n)
 		return
 	}
 	if !g.disks[d].lost {

@@ -23,7 +23,10 @@ func (g *Group) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { g.herald(ctx) })
-	if g.job.Mode == Inline {
+	switch {
+	case g.job.frozen():
+		wg.Go(func() { g.passes(ctx) })
+	case g.job.Mode == Inline:
 		wg.Go(func() { g.copier(ctx) })
 	}
 	pause := g.cfg.RetryMin
@@ -153,7 +156,7 @@ func (g *Group) nextFrame() (f frame.Frame, ok, waiting bool, later time.Duratio
 			now := g.deps.Clock.Now()
 			if later = g.parted.Add(g.cfg.gap(n)).Sub(now); later <= 0 {
 				g.parted, later = now, 0
-				g.win.End(g.flags(), now.UnixNano())
+				g.win.End(g.flags(), g.now())
 			}
 		}
 	}
@@ -209,7 +212,7 @@ func (g *Group) ack(no cdp.FrameNo) {
 	if g.state == Overflow {
 		g.settle("the window has drained")
 	}
-	if g.state.copies() {
+	if g.state.copies() || g.frozen.pass != nil {
 		nudge(g.room)
 	}
 }

@@ -118,7 +118,15 @@ func (s *Service) Purge(ctx context.Context, id cdp.GroupID) error {
 		return err
 	}
 	var errs []error
+	if _, err := os.Lstat(chainPath(s.cfg, id)); err == nil && s.deps.Snapshots != nil {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.ThawTimeout)
+		defer cancel()
+		if err := s.deps.Snapshots.Thaw(ctx, id, ""); err != nil && !cdp.Is(err, cdp.NotFound) {
+			errs = append(errs, cdp.Wrap(err, "thaw", string(id)))
+		}
+	}
 	for _, path := range []string{
+		chainPath(s.cfg, id),
 		filepath.Join(s.cfg.StateDir, string(id)+".dirty"),
 		filepath.Join(s.cfg.StateDir, string(id)+".window"),
 		filepath.Join(s.cfg.WindowDir, string(id)+".window"),
@@ -185,5 +193,6 @@ func (s *Service) Groups() (ids []cdp.GroupID) {
 
 func sameJob(a, b Job) bool {
 	return a.Group == b.Group && a.Mode == b.Mode && slices.Equal(a.Disks, b.Disks) &&
+		a.Frozen == b.Frozen && a.Every == b.Every && a.Verify == b.Verify &&
 		reflect.DeepEqual(a.Listen, b.Listen)
 }

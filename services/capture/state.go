@@ -9,6 +9,7 @@ const (
 	Detached State = "detached"
 	// Seeding: the disks are being sent for the first time, or a tap's client
 	// has not told that its copy is complete. No point is consistent.
+	// Between two cycles a cbt group is Replicating.
 	Seeding State = "seeding"
 	// Replicating: every acknowledged write is in a frame, nothing is dirty.
 	// Only here a frame is Consistent.
@@ -19,7 +20,8 @@ const (
 	// Resyncing: dirty regions are being sent.
 	Resyncing State = "resyncing"
 	// NeedsResync: a tap missed writes and has no disk to read them from. Its
-	// client must copy again: CopyStarted, then Synced.
+	// client must copy again: CopyStarted, then Synced. A frozen tap is so
+	// whenever it waits for its client to tell Live, at the start too.
 	NeedsResync State = "needs-resync"
 	// Fenced: another capturer took over. Writes only dirty, for good.
 	Fenced State = "fenced"
@@ -34,9 +36,9 @@ type facts struct {
 	stopped    bool
 	full       bool // a frame was needed and no slot was to be had
 	drained    bool // at most half of the slots hold frames the stream lacks, and it is a while that they were full
-	dirty      bool // some region is dirty
+	dirty      bool // some region is dirty, or which are is not known yet
 	seeding    bool // ... because of a seed
-	tapLost    bool // a tap missed a write since CopyStarted
+	tapLost    bool // a tap missed a write since CopyStarted; frozen: a disk is not live
 	tapCopying bool // a tap's client has not told Synced
 }
 

@@ -139,7 +139,9 @@ func (w *world) crash() {
 	g.stream.Close()
 	g.win.Close()
 	for _, d := range g.disks {
-		d.dev.Close()
+		if d.dev != nil {
+			d.dev.Close()
+		}
 	}
 	g.book.Close(false)
 }

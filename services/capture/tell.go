@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 )
@@ -44,6 +45,10 @@ func (g *Group) announce(fact any) {
 		g.deps.Events.StateChanged(f)
 	case Progress:
 		g.deps.Events.Progress(f)
+	case alarm:
+		if a, ok := g.deps.Events.(Alarms); ok {
+			a.Alarm(g.job.Group, f.kind, f.text)
+		}
 	case error:
 		g.deps.Events.ListenerFailed(g.job.Group, f)
 	}
@@ -53,7 +58,7 @@ func (g *Group) announce(fact any) {
 func (g *Group) report() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.state.copies() || g.job.Mode == Tap {
+	if !g.state.copies() || g.job.Mode == Tap && !g.job.Frozen {
 		return
 	}
 	left := g.book.Bytes()
@@ -79,6 +84,12 @@ type Status struct {
 	Pending        int   // closed frames the stream lacks
 	DirtyBytes     int64 // that resync or seed still have to send
 	TotalBytes     int64 // of all disks
+	// Of a seed or resync: how much of it was sent, in bytes, and for a frozen
+	// group since when its pass runs (zero: none does) and how many of the bytes
+	// the target had already.
+	Done, Total int64
+	Since       time.Time
+	Verified    int64
 	// Trouble is the last failure of stream, journal or disk; it may be over.
 	Trouble error
 }
@@ -91,6 +102,15 @@ func (g *Group) Status() Status {
 		return Status{State: Stopped}
 	}
 	m := g.book.Mark()
-	return Status{State: g.state, Epoch: m.Epoch, Seq: g.seq, Acked: m.No, Durable: g.durable,
-		Pending: g.pending(), DirtyBytes: g.book.Bytes(), TotalBytes: g.book.Total(), Trouble: g.err}
+	s := Status{State: g.state, Epoch: m.Epoch, Seq: g.seq, Acked: m.No, Durable: g.durable,
+		Pending: g.pending(), DirtyBytes: g.book.Bytes(), TotalBytes: g.book.Total(), Trouble: g.err,
+		Verified: g.frozen.verified}
+	if g.state.copies() {
+		s.Total = max(g.total, s.DirtyBytes)
+		s.Done = s.Total - s.DirtyBytes
+	}
+	if p := g.frozen.pass; p != nil {
+		s.Since = p.began
+	}
+	return s
 }

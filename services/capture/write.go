@@ -11,7 +11,7 @@ import (
 // read serves a guest's read.
 func (g *Group) read(d cdp.DiskID, p []byte, off int64) error {
 	if g.disks[d].dev == nil {
-		return unix.EIO // a tap without a reference
+		return unix.EIO // a tap without a reference, or frozen
 	}
 	return g.disks[d].dev.ReadAt(p, off)
 }
@@ -19,6 +19,9 @@ func (g *Group) read(d cdp.DiskID, p []byte, off int64) error {
 // write is a guest's write. Once it returned nil the write is on the disk and
 // in a frame that survives kill -9, or its region is dirty.
 func (g *Group) write(d cdp.DiskID, p []byte, off int64) error {
+	if g.job.Mode == CBT {
+		return unix.EROFS // nobody's writes come here
+	}
 	row, ok := g.flight.enter(d, off, int64(len(p)))
 	if !ok {
 		return unix.ESHUTDOWN
@@ -36,6 +39,9 @@ func (g *Group) write(d cdp.DiskID, p []byte, off int64) error {
 
 // zero is a guest's WRITE ZEROES.
 func (g *Group) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
+	if g.job.Mode == CBT {
+		return unix.EROFS
+	}
 	row, ok := g.flight.enter(d, off, n)
 	if !ok {
 		return unix.ESHUTDOWN
@@ -66,7 +72,7 @@ func (g *Group) trim(d cdp.DiskID, off, n int64) error {
 
 // sync is a guest's FLUSH: a matter of the disk alone.
 func (g *Group) sync(d cdp.DiskID) error {
-	if g.job.Mode == Tap {
+	if g.job.Mode != Inline {
 		return nil
 	}
 	return g.disks[d].dev.Sync()

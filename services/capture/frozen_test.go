@@ -1,0 +1,125 @@
+package capture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Everything that can go wrong, in any order, under a machine that writes all
+// the time and is read in snapshots. Every point offered is a state its disks
+// were in; in the end the journal is the disks.
+func TestWhateverFailsAFrozenTapBecomesTheDisks(t *testing.T) {
+	frozenStories(t, Tap)
+}
+
+func TestWhateverFailsCyclesBecomeTheDisks(t *testing.T) {
+	frozenStories(t, CBT)
+}
+
+func frozenStories(t *testing.T, mode Mode) {
+	seed := seedOf(t)
+	stories := 5
+	if testing.Short() {
+		stories = 2
+	}
+	for story := range stories {
+		t.Run(strconv.Itoa(story), func(t *testing.T) {
+			s := seed + uint64(story)
+			rng := rand.New(rand.NewPCG(s, 13))
+			f := newFrozenWorld(newWorld(t, s), mode)
+			if rng.IntN(3) == 0 {
+				f.cfg.Touched = 1 + rng.IntN(2)
+			}
+			if mode == CBT && rng.IntN(2) == 0 {
+				f.job.Every = 20 * time.Millisecond
+			}
+			f.up()
+			f.run(time.Duration(rng.IntN(400))*time.Microsecond, int64(1+rng.IntN(300)))
+			b := f.bus
+			for range 80 {
+				what := rng.IntN(19)
+				switch what {
+				case 0:
+					b.with(func() { b.down = !b.down })
+				case 1:
+					b.with(func() { b.linkDown = !b.linkDown })
+				case 2:
+					b.with(func() { b.lossy = float64(rng.IntN(3)) * 0.1 })
+				case 3:
+					b.with(func() { b.slow = time.Duration(rng.IntN(5)) * time.Millisecond })
+				case 4:
+					b.with(func() { b.limit = 1 + rng.IntN(20) })
+				case 5:
+					b.lose(1 + rng.IntN(12))
+				case 6, 7:
+					f.still(func() {
+						f.crash()
+						if rng.IntN(4) == 0 { // and the machine boots
+							f.deps.Boot = fmt.Sprintf("boot-%d", rng.Uint32())
+						}
+						f.up()
+					})
+				case 8:
+					f.still(func() {
+						f.told = false
+						f.close(time.Duration(rng.IntN(50)) * time.Millisecond)
+						if rng.IntN(2) == 0 {
+							f.deps.Boot = fmt.Sprintf("boot-%d", rng.Uint32())
+						}
+						f.up()
+					})
+				case 9:
+					if mode == CBT {
+						f.g.Cycle()
+					} else {
+						f.g.Mark(rng.IntN(2) == 0)
+					}
+				case 10:
+					f.heal()
+				case 11:
+					f.settle()
+				case 12:
+					f.gone()
+				case 13, 14:
+					if mode == Tap {
+						f.connect()
+					}
+				case 15:
+					f.v.faults(func() { f.v.noFreeze, f.v.noThaw = flip(rng, f.v.noFreeze), flip(rng, f.v.noThaw) })
+				case 16:
+					f.v.faults(func() {
+						f.v.noChanges, f.v.slow = flip(rng, f.v.noChanges), time.Duration(rng.IntN(10))*time.Millisecond
+					})
+				case 17:
+					f.v.faults(func() { f.v.reset++ })
+				case 18:
+					if err := f.g.Reseed(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := b.err(); err != nil {
+					t.Fatalf("after step %d: %v", what, err)
+				}
+				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+			}
+			f.settle()
+			f.end()
+			t.Logf("%d writes, %d snapshots, %d consistent frames, %d bytes sent", f.v.k, f.v.taken, f.r.good, f.r.sent)
+			if f.v.broken != nil || len(f.v.snaps) > 0 || f.v.open > 0 {
+				t.Fatalf("%v, %d snapshots and %d disks are left", f.v.broken, len(f.v.snaps), f.v.open)
+			}
+		})
+	}
+}
+
+func flip(rng *rand.Rand, err error) error {
+	if err != nil || rng.IntN(3) > 0 {
+		return nil
+	}
+	return cdp.Errorf([]cdp.Kind{cdp.Transient, cdp.Conflict}[rng.IntN(2)], "reach", "vcenter", "it is away")
+}
