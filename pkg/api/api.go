@@ -188,7 +188,8 @@ type MoveReply struct {
 
 // FillRequest writes the group's disks as they stood at Seq onto other images,
 // which must be new: zeros are not written. The journal goes on meanwhile, and
-// keeps Seq until the fill is done or stopped, over restarts.
+// keeps Seq until the fill is done or stopped, over restarts. Without Paths it
+// only keeps Seq, until it is asked with them.
 type FillRequest struct {
 	Group cdp.GroupID `json:"group"`
 	Run   string      `json:"run"` // a group has one fill at a time
@@ -247,14 +248,22 @@ type CaptureGroup struct {
 	Durable  cdp.FrameNo `json:"durable"`
 	InFlight int         `json:"inFlight"` // frames not durable yet
 	Dirty    int64       `json:"dirtyBytes"`
-	Exports  []string    `json:"exports"` // NBD URIs to write to
-	Disks    []cdp.Disk  `json:"disks"`
+	// Of a seed or resync: Done of Total bytes were sent since Since; Verified of
+	// them the target had already.
+	Done     int64      `json:"doneBytes,omitempty"`
+	Total    int64      `json:"totalBytes,omitempty"`
+	Since    time.Time  `json:"since,omitzero"`
+	Verified int64      `json:"verifiedBytes,omitempty"`
+	Exports  []string   `json:"exports"` // NBD URIs to write to
+	Disks    []cdp.Disk `json:"disks"`
 }
 
 // DrainReply answers CaptureDrain: once Frame is durable nothing is missing.
 type DrainReply struct {
-	Frame cdp.FrameNo `json:"frame"`
-	Seq   cdp.Seq     `json:"seq"`
+	// Pending: the last cycle of a cbt group is under way; ask again.
+	Pending bool        `json:"pending,omitempty"`
+	Frame   cdp.FrameNo `json:"frame"`
+	Seq     cdp.Seq     `json:"seq"`
 }
 
 // ClockRequest and ClockReply are the four timestamps of an offset measurement:

@@ -34,6 +34,8 @@ type MirrorConfig struct {
 	// Speed bounds the copy of what is there, in bytes per second; 0 is no bound.
 	// Guest writes are never held up by it. See SetSpeed.
 	Speed int64
+	// New copies nothing that is there, only what the guest writes from now on.
+	New bool
 }
 
 // Mirror is a running copy job. Its methods take the job's own events only; use
@@ -43,15 +45,19 @@ type Mirror struct {
 	job string
 }
 
-// StartMirror starts a full copy after which each guest write completes only
+// StartMirror starts a full copy, or with New none, after which each guest write completes only
 // when the target has it too. A target that fails stops the job and not the
 // guest; a source that fails is reported to the guest.
 func StartMirror(ctx context.Context, c *Client, cfg MirrorConfig) (*Mirror, error) {
+	sync := "full"
+	if cfg.New {
+		sync = "none"
+	}
 	err := c.Execute(ctx, "blockdev-mirror", map[string]any{
 		"job-id":          cfg.Job,
 		"device":          cfg.Device,
 		"target":          cfg.Target,
-		"sync":            "full",
+		"sync":            sync,
 		"copy-mode":       "write-blocking",
 		"on-target-error": "stop",
 		"on-source-error": "report",

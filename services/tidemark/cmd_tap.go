@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/qmp"
@@ -28,7 +29,11 @@ of a tap job, wait until the copy is complete and say so to capture. It stays,
 and brings the copy back when an error stopped it; with --once it returns. The
 mirror goes on in QEMU when this command ends.
 
-It runs where QEMU and capture are, and needs the source site only.`),
+It runs where QEMU and capture are.
+
+With --live nothing is copied: the job's VM is seeded from snapshots, and the
+mirror only tells every write from now on. This is what an I/O filter does for a
+disk; it talks to the source site alone (--site), and stays until it is ended.`),
 		Example: "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -36,6 +41,9 @@ It runs where QEMU and capture are, and needs the source site only.`),
 				return usage("--disk, --qmp and --device are needed")
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				if t.live {
+					return cdp.Wrap(a.attachLive(ctx, cl, cdp.GroupID(args[0]), t), "attach live tap of", args[0]+"/"+t.disk)
+				}
 				return cdp.Wrap(a.attach(ctx, cl, args[0], t), "attach tap of", args[0]+"/"+t.disk)
 			})
 		},
@@ -43,6 +51,8 @@ It runs where QEMU and capture are, and needs the source site only.`),
 	c.Flags().StringVar(&t.disk, "disk", "", "the disk, by its name in the job")
 	c.Flags().StringVar(&t.qmp, "qmp", "", "QEMU's QMP socket")
 	c.Flags().StringVar(&t.device, "device", "", "QEMU's node of the disk, the guest's top node")
+	c.Flags().BoolVar(&t.live, "live", false, "copy nothing, only tell every write from now on (jobs on VMs)")
+	c.Flags().StringVar(&t.endpoint, "endpoint", "", "with --live: the NBD URI of the disk's endpoint (default: asked of capture)")
 	c.Flags().BoolVar(&t.once, "once", false, "return when the copy is complete")
 	return group("tap", "Feed tap jobs from running VMs", "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0", c)
 }
@@ -50,6 +60,8 @@ It runs where QEMU and capture are, and needs the source site only.`),
 type tap struct {
 	disk, qmp, device string
 	once              bool
+	live              bool
+	endpoint          string
 }
 
 // node names what attach makes in QEMU.
@@ -193,6 +205,11 @@ func (c *client) endpoint(ctx context.Context, job spec.ReplicationJob, disk str
 		}
 		return "", err
 	}
+	return endpointOf(g, disk)
+}
+
+// endpointOf is the address at which capture serves a disk.
+func endpointOf(g api.CaptureGroup, disk string) (string, error) {
 	for _, uri := range g.Exports {
 		if address, export, err := nbdAddress(uri); err == nil && (export == disk || export == "") {
 			return address, nil

@@ -37,6 +37,10 @@ type captureWiring struct {
 	runs map[cdp.GroupID]bool // wanted to replicate
 	// asked holds, by group, the trace of a mark whose frame has not left yet.
 	asked map[cdp.GroupID]context.Context
+	// drains are the last points that cbt groups are making.
+	drains   map[cdp.GroupID]chan drained
+	draining sync.WaitGroup
+	ctx      context.Context // of the service's run, which drains belong to
 }
 
 // runCapture gives the capture service the bus. A job's disks are served from
@@ -48,9 +52,9 @@ func runCapture(ctx context.Context, e *env) error {
 	}
 	defer conn.Close()
 	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{},
-		asked: map[cdp.GroupID]context.Context{}}
+		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]chan drained{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
-		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w})
+		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
 	if err != nil {
 		return err
 	}
@@ -65,6 +69,8 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	eg, ctx := errgroup.WithContext(ctx)
+	w.ctx = ctx
+	defer w.draining.Wait()
 	eg.Go(func() error { return w.svc.Run(ctx) })
 	eg.Go(func() error {
 		return ended(ctx, watch(ctx, e, specs, func(name string, j *spec.ReplicationJob) error { w.apply(ctx, name, j); return nil }))
@@ -117,14 +123,19 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 }
 
 func (w *captureWiring) job(j spec.ReplicationJob) (capture.Job, error) {
-	l := w.listen(j)
-	if l.Network == "tcp" {
-		var err error
-		if l.TLS, err = w.e.nbdTLS(); err != nil {
-			return capture.Job{}, err
+	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Frozen: j.Source.VM != "", Verify: j.Source.VM != "" && j.Target.Adopt}
+	if j.Source.Capture == spec.CBT {
+		c.Every = j.RPO.Std()
+	} else {
+		l := w.listen(j)
+		if l.Network == "tcp" {
+			var err error
+			if l.TLS, err = w.e.nbdTLS(); err != nil {
+				return capture.Job{}, err
+			}
 		}
+		c.Listen = []capture.Listen{l}
 	}
-	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Listen: []capture.Listen{l}}
 	for i, d := range j.Source.Disks {
 		c.Disks = append(c.Disks, capture.JobDisk{Disk: cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: int64(d.Size)}, Path: d.Path})
 	}
@@ -144,6 +155,9 @@ func (w *captureWiring) listen(j spec.ReplicationJob) capture.Listen {
 
 // uris are the addresses of a job's disks, by disk.
 func (w *captureWiring) uris(j spec.ReplicationJob) (out []string) {
+	if j.Source.Capture == spec.CBT {
+		return []string{}
+	}
 	l := w.listen(j)
 	for _, d := range j.Source.Disks {
 		switch {
@@ -240,6 +254,7 @@ func (w *captureWiring) ListenerFailed(g cdp.GroupID, err error) { w.e.warn(err,
 const (
 	apiCopyStarted = "copy-started" // a full copy begins; it covers what was missed before
 	apiSynced      = "synced"       // it is complete; Conflict: writes were missed meanwhile
+	apiLive        = "live"         // from now on every write is told (a VM's disks)
 )
 
 type diskRequest struct {
@@ -257,17 +272,15 @@ func (w *captureWiring) endpoints() map[string]bus.Endpoint {
 		apiCopyStarted: request(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).CopyStarted)
 		}),
+		apiLive: request(func(_ context.Context, r diskRequest) (any, error) {
+			return api.Empty{}, w.ofDisk(r, (*capture.Group).Live)
+		}),
 		apiSynced: request(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)
 		}),
 		api.CaptureStatus: request(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
-		api.CaptureDrain: request(func(_ context.Context, r api.GroupRequest) (any, error) {
-			g, err := w.svc.Group(r.Group)
-			if err != nil {
-				return nil, err
-			}
-			p, err := g.Mark(true)
-			return api.DrainReply{Frame: p.Frame, Seq: p.Seq}, err
+		api.CaptureDrain: request(func(ctx context.Context, r api.GroupRequest) (any, error) {
+			return w.drain(ctx, r.Group)
 		}),
 	}
 }
@@ -286,7 +299,7 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 		}
 		st := g.Status()
 		c := api.CaptureGroup{Group: id, State: string(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
-			Dirty: st.DirtyBytes, Exports: w.uris(j)}
+			Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Exports: w.uris(j)}
 		if st.Trouble != nil && st.State != capture.Replicating {
 			c.Reason = st.Trouble.Error()
 		}
@@ -301,6 +314,51 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 	return reply
 }
 
+// drain makes the last point. That of a cbt group is a cycle of its own, which
+// takes longer than a request: it is asked for again.
+func (w *captureWiring) drain(ctx context.Context, id cdp.GroupID) (any, error) {
+	g, err := w.svc.Group(id)
+	if err != nil {
+		return nil, err
+	}
+	if !w.cbt(id) {
+		p, err := g.Mark(true)
+		return api.DrainReply{Frame: p.Frame, Seq: p.Seq}, err
+	}
+	w.mu.Lock()
+	made, asked := w.drains[id]
+	if !asked {
+		made = make(chan drained, 1)
+		w.drains[id] = made
+		w.draining.Go(func() {
+			p, err := g.Point(w.ctx)
+			made <- drained{p, err}
+		})
+	}
+	w.mu.Unlock()
+	select {
+	case d := <-made:
+		w.mu.Lock()
+		delete(w.drains, id)
+		w.mu.Unlock()
+		return api.DrainReply{Frame: d.Frame, Seq: d.Seq}, d.err
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return api.DrainReply{Pending: true}, nil
+}
+
+type drained struct {
+	cdp.Point
+	err error
+}
+
+func (w *captureWiring) cbt(id cdp.GroupID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.jobs[id].Source.Capture == spec.CBT
+}
+
 func (w *captureWiring) mark(ctx context.Context, m event.CaptureMark) error {
 	g, err := w.svc.Group(m.Group)
 	if cdp.Is(err, cdp.NotFound) && !m.Requested {
@@ -308,6 +366,12 @@ func (w *captureWiring) mark(ctx context.Context, m event.CaptureMark) error {
 	}
 	if err != nil {
 		return err
+	}
+	if w.cbt(m.Group) { // its cycles have their own cadence
+		if m.Requested {
+			return g.Cycle()
+		}
+		return nil
 	}
 	w.mu.Lock()
 	w.asked[m.Group] = context.WithoutCancel(ctx) // before the frame can leave
