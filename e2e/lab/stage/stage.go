@@ -1,0 +1,185 @@
+// Package stage sets two sites up on this machine, each of processes of its own
+// that can be killed and started again: a simulated vCenter with real guests, and
+// Tidemark. The source site is prod, with the VM db01; the target is dr.
+//
+//	prod-vcenter   lab vcenter: vCenter, hosts and guests of prod
+//	prod-tidemark  tidemark up --only source: NATS and the vcenter service
+//	prod-capture   tidemark serve capture
+//	dr-vcenter     lab vcenter
+//	dr-tidemark    tidemark up --only target: NATS and everything else
+//
+// All of it lives below one directory, and dies with the process that started it.
+package stage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tidemark.dev/e2e/lab/proc"
+)
+
+// Names that the two sites have. A site's cluster, hosts and datastores begin
+// with the site's name.
+const (
+	Prod = "prod"
+	DR   = "dr"
+	VM   = "db01" // the guest of prod
+)
+
+// Config says how the sites are made.
+type Config struct {
+	// Dir holds everything. It must exist and be short, for sockets are in it.
+	Dir string
+	// Tidemark and Lab are the programs.
+	Tidemark, Lab string
+	// Job is the name of the job that protects the VM: unlike those of other
+	// stages on this machine, for capture's window is named after it. Default shop.
+	Job string
+	// Boot is what guests do that dr powers on: run, check or resume. Default
+	// resume.
+	Boot string
+	// Ports fixes where everybody listens; nil chooses free ones.
+	Ports *Ports
+}
+
+// Ports are host:port of the listeners.
+type Ports struct{ ProdVCenter, DRVCenter, ProdNATS, DRNATS, Leaf string }
+
+// Stage is two running sites. Its processes are there to be killed.
+type Stage struct {
+	cfg   Config
+	Ports Ports
+
+	ProdVCenter, ProdTidemark, ProdCapture *proc.Process
+	DRVCenter, DRTidemark                  *proc.Process
+}
+
+// New describes the sites; nothing runs yet.
+func New(cfg Config) (*Stage, error) {
+	cfg.Boot, cfg.Job = cmp.Or(cfg.Boot, "resume"), cmp.Or(cfg.Job, "shop")
+	s := &Stage{cfg: cfg}
+	if cfg.Ports != nil {
+		s.Ports = *cfg.Ports
+	} else {
+		for _, a := range []*string{&s.Ports.ProdVCenter, &s.Ports.DRVCenter, &s.Ports.ProdNATS, &s.Ports.DRNATS, &s.Ports.Leaf} {
+			addr, err := proc.FreeAddr()
+			if err != nil {
+				return nil, err
+			}
+			*a = addr
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, "log"), 0o700); err != nil {
+		return nil, err
+	}
+	up := filepath.Join(cfg.Dir, "up.yaml")
+	text := fmt.Sprintf("source: {name: %s, listen: %q, services: [vcenter]}\n"+
+		"target: {name: %s, listen: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nleaf: %q\n",
+		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
+	if err := os.WriteFile(up, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, "run")
+	s.DRVCenter = s.vcenter(DR, s.Ports.DRVCenter, cfg.Boot)
+	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", "source", "--dir", s.State(), "--config", up)
+	s.DRTidemark = s.process("dr-tidemark", cfg.Tidemark, "up", "--only", "target", "--dir", s.State(), "--config", up)
+	s.ProdCapture = s.process("prod-capture", cfg.Tidemark, "serve", "capture", "--dir", s.State(), "--site", Prod, "--peer", DR,
+		"--credentials", filepath.Join(s.State(), Prod, "credentials.json"), "--connect-timeout", "60s")
+	return s, nil
+}
+
+func (s *Stage) process(name string, args ...string) *proc.Process {
+	return &proc.Process{Name: name, Args: args, Log: filepath.Join(s.cfg.Dir, "log", name+".log")}
+}
+
+func (s *Stage) vcenter(site, listen, boot string) *proc.Process {
+	args := []string{s.cfg.Lab, "vcenter", "--name", site, "--dir", s.Dir(site), "--listen", listen, "--boot", boot,
+		"--tidemark", fmt.Sprintf("%s --dir %s --site %s", s.cfg.Tidemark, s.State(), site)}
+	if site == Prod {
+		args = append(args, "--vm", VM)
+	}
+	return s.process(site+"-vcenter", args...)
+}
+
+// Job is the job that protects the VM, Group the protection group that it makes
+// of it.
+func (s *Stage) Job() string   { return s.cfg.Job }
+func (s *Stage) Group() string { return s.cfg.Job + "-" + VM }
+
+// Dir is the directory of a site's vCenter.
+func (s *Stage) Dir(site string) string { return filepath.Join(s.cfg.Dir, site) }
+
+// State is Tidemark's directory, of both sites.
+func (s *Stage) State() string { return filepath.Join(s.cfg.Dir, "t") }
+
+// SiteFile describes a site to `tidemark apply`.
+func (s *Stage) SiteFile(site string) string { return filepath.Join(s.Dir(site), "site.yaml") }
+
+// Serial is the console of a VM's newest boot.
+func (s *Stage) Serial(site, vm string) string {
+	return filepath.Join(s.Dir(site), "vms", vm, "serial.log")
+}
+
+// All are the processes, in the order of their start.
+func (s *Stage) All() []*proc.Process {
+	return []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark, s.ProdTidemark, s.ProdCapture}
+}
+
+// Start starts both sites, and returns when the vCenters serve and Tidemark
+// answers. Whatever happens, Stop ends them.
+func (s *Stage) Start(ctx context.Context) error {
+	for _, p := range []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark, s.ProdTidemark} {
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	for _, w := range []struct {
+		p    *proc.Process
+		file string
+	}{{s.DRVCenter, s.SiteFile(DR)}, {s.ProdVCenter, s.SiteFile(Prod)}, {s.ProdTidemark, filepath.Join(s.State(), Prod, "credentials.json")}} {
+		if err := until(ctx, w.p, func() error { _, err := os.Stat(w.file); return err }); err != nil {
+			return err
+		}
+	}
+	if err := s.ProdCapture.Start(); err != nil {
+		return err
+	}
+	return until(ctx, s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err })
+}
+
+// until asks ok until it is content; it gives up when p ends, or ctx.
+func until(ctx context.Context, p *proc.Process, ok func() error) error {
+	for {
+		err := ok()
+		if err == nil {
+			return nil
+		}
+		if ended := p.Running(); ended != nil {
+			return ended
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w: %w; its output ends:\n%s", p.Name, ctx.Err(), err, p.Tail(2000))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// LoseProd is the loss of the source site at once: guests, hosts, vCenter, NATS,
+// vcenter service and capture, with kill -9.
+func (s *Stage) LoseProd() { proc.Kill(s.ProdVCenter, s.ProdTidemark, s.ProdCapture) }
+
+// Stop ends everything, Tidemark first, and removes what capture keeps in memory.
+func (s *Stage) Stop() error {
+	err := errors.Join(proc.Stop(20*time.Second, s.ProdCapture), proc.Stop(20*time.Second, s.ProdTidemark, s.DRTidemark),
+		proc.Stop(20*time.Second, s.ProdVCenter, s.DRVCenter))
+	if e := os.Remove(filepath.Join("/dev/shm/tidemark", s.Group()+".window")); e != nil && !errors.Is(e, os.ErrNotExist) {
+		err = errors.Join(err, e)
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package stage
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/plan"
+)
+
+// Tidemark runs the command line as an operator does, who talks to dr unless the
+// arguments say --site, and returns what it printed. The error has the command and what it complained of.
+func (s *Stage) Tidemark(ctx context.Context, args ...string) (string, error) {
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, s.cfg.Tidemark, append(args, "--dir", s.State())...)
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	cmd.WaitDelay = time.Second
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("tidemark %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return out.String(), nil
+}
+
+// ask runs a command with -o json and reads what it says.
+func (s *Stage) ask(ctx context.Context, into any, args ...string) error {
+	out, err := s.Tidemark(ctx, append(args, "-o", "json")...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		return fmt.Errorf("tidemark %v: %w in %s", args, err, out)
+	}
+	return nil
+}
+
+// Standing is how a group stands: what is read here of `job status`.
+type Standing struct {
+	State    string `json:"state"`
+	Problems []struct{ Text, Do string }
+	Journal  *api.GroupStatus  `json:"journal"`
+	Capture  *api.CaptureGroup `json:"capture"`
+}
+
+// Standing asks how the group stands.
+func (s *Stage) Standing(ctx context.Context) (Standing, error) {
+	var all []Standing
+	err := s.ask(ctx, &all, "job", "status", s.Group())
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("job status %s: %d answers", s.Group(), len(all))
+	}
+	if err != nil {
+		return Standing{}, err
+	}
+	return all[0], nil
+}
+
+// Until asks how the group stands until fit is content. The error says how it
+// stood last.
+func (s *Stage) Until(ctx context.Context, what string, fit func(Standing) bool) (Standing, error) {
+	for {
+		st, err := s.Standing(ctx)
+		if err == nil && fit(st) {
+			return st, nil
+		}
+		select {
+		case <-ctx.Done():
+			return st, fmt.Errorf("wait until %s: %w; %s is %s, problems %v, journal %+v, capture %+v (%v)",
+				what, ctx.Err(), s.Group(), st.State, st.Problems, st.Journal, st.Capture, err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// Points lists the group's points, oldest first.
+func (s *Stage) Points(ctx context.Context) (ps []cdp.Point, err error) {
+	return ps, s.ask(ctx, &ps, "point", "list", s.Group())
+}
+
+// Failover says how the group's failover run stands.
+func (s *Stage) Failover(ctx context.Context) (st plan.State, err error) {
+	return st, s.ask(ctx, &st, "failover", "status", s.Group())
+}
+
+// Protection is how the VM is protected.
+type Protection struct {
+	Capture string        // tap or cbt
+	RPO     time.Duration // 0: 5 s with a tap, 20 s with cbt, whose points cost a snapshot each
+}
+
+// WriteJob writes the description of the job, and returns the file.
+func (s *Stage) WriteJob(p Protection) (string, error) {
+	capture, rpo := p.Capture, p.RPO
+	if p.Capture == "tap" {
+		capture += ", filter: " + Filter
+		rpo = cmp.Or(rpo, 5*time.Second)
+	} else {
+		rpo = cmp.Or(rpo, 20*time.Second)
+	}
+	file := filepath.Join(s.cfg.Dir, "job.yaml")
+	return file, os.WriteFile(file, []byte(fmt.Sprintf(`apiVersion: tidemark.dev/v1
+kind: ReplicationJob
+metadata: {name: %s}
+spec:
+  source: {site: %s, capture: %s, vms: [{name: %s}]}
+  target:
+    site: %s
+    cluster: %s-cluster
+    datastore: %s-ds1
+    networks: [{from: VM Network, to: DR Network, test: isolated}]
+  checks: {tools: true, timeout: 3m}
+  rpo: %s
+  journal: {mode: rollback, history: 1h}
+`, s.Job(), Prod, capture, VM, DR, DR, DR, rpo)), 0o600)
+}
+
+// Filter is the I/O filter that prod's bundle has.
+const Filter = "tidemark"
+
+// InstallFilter installs it on the hosts of prod. The site must have been applied.
+func (s *Stage) InstallFilter(ctx context.Context) error {
+	url, err := os.ReadFile(filepath.Join(s.Dir(Prod), "bundle.url"))
+	if err != nil {
+		return err
+	}
+	_, err = s.Tidemark(ctx, "iofilter", "install", "--site", Prod, "--cluster", Prod+"-cluster", "--bundle", strings.TrimSpace(string(url)))
+	return err
+}
+
+// ApplySites describes both sites to Tidemark.
+func (s *Stage) ApplySites(ctx context.Context) error {
+	_, err := s.Tidemark(ctx, "apply", "-f", s.SiteFile(Prod), "-f", s.SiteFile(DR))
+	return err
+}
+
+// Protect describes the sites and the job, installs the filter if the job needs
+// it, and starts the job.
+func (s *Stage) Protect(ctx context.Context, p Protection) error {
+	if err := s.ApplySites(ctx); err != nil {
+		return err
+	}
+	if p.Capture == "tap" {
+		if err := s.InstallFilter(ctx); err != nil {
+			return err
+		}
+	}
+	job, err := s.WriteJob(p)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Tidemark(ctx, "apply", "-f", job); err != nil {
+		return err
+	}
+	_, err = s.Tidemark(ctx, "job", "run", s.Job())
+	return err
+}
