@@ -1,0 +1,269 @@
+package vsphere
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// Filters are those of a cluster with the state on each host, by id. Conflict:
+// the server has no manager of filters, or the reference is of no cluster.
+func (c *Client) Filters(ctx context.Context, cluster vms.Ref) ([]vms.Filter, error) {
+	const op = "read the I/O filters of"
+	cl, err := c.cluster(ctx, op, cluster)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := c.filterInfos(ctx, op, cl)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]vms.Filter, 0, len(infos))
+	for _, info := range infos {
+		f := vms.Filter{ID: info.Id, Name: info.Name, Vendor: info.Vendor, Version: info.Version}
+		var issues types.IoFilterQueryIssueResult
+		err := c.do(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) error {
+			res, err := methods.QueryIoFilterIssues(ctx, v, &types.QueryIoFilterIssues{This: cl.manager, FilterId: info.Id, CompRes: cl.Self})
+			if err == nil {
+				issues = res.Returnval
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		f.Hosts = cl.states(info, issues)
+		if f.Disks, err = c.filterDisks(ctx, op, cl, info.Id); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	slices.SortFunc(out, func(a, b vms.Filter) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+func (c *Client) filterInfos(ctx context.Context, op string, cl *filterCluster) ([]types.ClusterIoFilterInfo, error) {
+	var infos []types.ClusterIoFilterInfo
+	err := c.do(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) error {
+		res, err := methods.QueryIoFilterInfo(ctx, v, &types.QueryIoFilterInfo{This: cl.manager, CompRes: cl.Self})
+		if err == nil {
+			infos = res.Returnval
+		}
+		return err
+	})
+	return infos, err
+}
+
+// filterDisks are the disks that a filter sees, by VM and label.
+func (c *Client) filterDisks(ctx context.Context, op string, cl *filterCluster, id string) ([]vms.FilterDisk, error) {
+	var out []vms.FilterDisk
+	err := c.do(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) error {
+		out = nil
+		res, err := methods.QueryDisksUsingFilter(ctx, v, &types.QueryDisksUsingFilter{This: cl.manager, FilterId: id, CompRes: cl.Self})
+		if err != nil {
+			return err
+		}
+		var refs []types.ManagedObjectReference
+		for _, d := range res.Returnval {
+			if !slices.Contains(refs, d.Vm) {
+				refs = append(refs, d.Vm)
+			}
+		}
+		if len(refs) == 0 {
+			return nil
+		}
+		objs, err := retrieve(ctx, v, refs, "VirtualMachine", []string{"name", "config.hardware"})
+		if err != nil {
+			return err
+		}
+		g, err := gatherAll(objs)
+		if err != nil {
+			return err
+		}
+		for _, d := range res.Returnval {
+			fd := vms.FilterDisk{VM: d.Vm.String(), Disk: "disk " + itoa(int(d.DiskId))}
+			for _, m := range g.machines {
+				if m.Self != d.Vm {
+					continue
+				}
+				fd.VM = unescape(m.Name)
+				if m.Config == nil {
+					continue
+				}
+				for _, has := range disksOf(m.Config.Hardware.Device) {
+					if has.Key == d.DiskId {
+						fd.Disk = labelOf(has)
+					}
+				}
+			}
+			out = append(out, fd)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// InstallFilter lets the vCenter install a bundle on all hosts of a cluster,
+// and on those that join it. What is installed from the same URL already is
+// only put right where it failed. Conflict: the cluster cannot have filters now.
+func (c *Client) InstallFilter(ctx context.Context, cluster vms.Ref, bundleURL string) error {
+	const op = "install the I/O filter at"
+	cl, err := c.cluster(ctx, op, cluster)
+	if err != nil {
+		return err
+	}
+	if err := cl.takes(op); err != nil {
+		return err
+	}
+	infos, err := c.filterInfos(ctx, op, cl)
+	if err != nil {
+		return err
+	}
+	for _, i := range infos {
+		if i.VibUrl == bundleURL && i.OpType != string(types.IoFilterOperationUninstall) {
+			return c.putRight(ctx, op, cl, i.Id)
+		}
+	}
+	_, err = c.task(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.InstallIoFilter_Task(ctx, v, &types.InstallIoFilter_Task{This: cl.manager, VibUrl: bundleURL, CompRes: cl.Self})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	return err
+}
+
+// UpgradeFilter installs another version of a filter; one that is of that URL
+// already is only put right where it failed.
+func (c *Client) UpgradeFilter(ctx context.Context, cluster vms.Ref, id, bundleURL string) error {
+	const op = "upgrade the I/O filter at"
+	cl, err := c.cluster(ctx, op, cluster)
+	if err != nil {
+		return err
+	}
+	if err := cl.takes(op); err != nil {
+		return err
+	}
+	infos, err := c.filterInfos(ctx, op, cl)
+	if err != nil {
+		return err
+	}
+	for _, i := range infos {
+		if i.VibUrl == bundleURL && i.OpType != string(types.IoFilterOperationUninstall) {
+			return c.putRight(ctx, op, cl, i.Id)
+		}
+	}
+	if !slices.ContainsFunc(infos, func(i types.ClusterIoFilterInfo) bool { return i.Id == id }) {
+		return cdp.Errorf(cdp.NotFound, op, cl.Name, "the filter %s is not installed there", id)
+	}
+	_, err = c.task(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.UpgradeIoFilter_Task(ctx, v, &types.UpgradeIoFilter_Task{This: cl.manager, FilterId: id, CompRes: cl.Self, VibUrl: bundleURL})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	return err
+}
+
+// UninstallFilter removes a filter from all hosts; one that is not there is no
+// error. Conflict, with the disks, while a disk uses it.
+func (c *Client) UninstallFilter(ctx context.Context, cluster vms.Ref, id string) error {
+	const op = "uninstall the I/O filter from"
+	cl, err := c.cluster(ctx, op, cluster)
+	if err != nil {
+		return err
+	}
+	if err := cl.takes(op); err != nil {
+		return err
+	}
+	infos, err := c.filterInfos(ctx, op, cl)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(infos, func(i types.ClusterIoFilterInfo) bool { return i.Id == id }) {
+		return nil
+	}
+	disks, err := c.filterDisks(ctx, op, cl, id)
+	if err != nil {
+		return err
+	}
+	if len(disks) > 0 {
+		return cdp.Errorf(cdp.Conflict, op, cl.Name, "%d disks use it: %s", len(disks), diskList(disks)).
+			WithHint("stop or remove the jobs that protect these VMs first")
+	}
+	_, err = c.task(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.UninstallIoFilter_Task(ctx, v, &types.UninstallIoFilter_Task{This: cl.manager, FilterId: id, CompRes: cl.Self})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	if cdp.Is(err, cdp.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// ResolveFilter lets the vCenter try again what failed on hosts.
+func (c *Client) ResolveFilter(ctx context.Context, cluster vms.Ref, id string) error {
+	const op = "resolve the I/O filter's errors at"
+	cl, err := c.cluster(ctx, op, cluster)
+	if err != nil {
+		return err
+	}
+	if err := cl.takes(op); err != nil {
+		return err
+	}
+	return c.resolve(ctx, op, cl, id)
+}
+
+func (c *Client) resolve(ctx context.Context, op string, cl *filterCluster, id string) error {
+	_, err := c.task(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.ResolveInstallationErrorsOnCluster_Task(ctx, v, &types.ResolveInstallationErrorsOnCluster_Task{This: cl.manager, FilterId: id, Cluster: cl.Self})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	return err
+}
+
+// putRight resolves what failed, if anything did.
+func (c *Client) putRight(ctx context.Context, op string, cl *filterCluster, id string) error {
+	all, err := c.Filters(ctx, refOf(&cl.Self))
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if f.ID == id && slices.ContainsFunc(f.Hosts, func(h vms.FilterHost) bool { return h.State != stateInstalled }) {
+			return c.resolve(ctx, op, cl, id)
+		}
+	}
+	return nil
+}
+
+// diskList names a few disks.
+func diskList(disks []vms.FilterDisk) string {
+	const most = 5
+	s := ""
+	for i, d := range disks {
+		if i == most {
+			return s + ", ..."
+		}
+		if i > 0 {
+			s += ", "
+		}
+		s += d.VM + " (" + d.Disk + ")"
+	}
+	return s
+}
