@@ -210,7 +210,10 @@ func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
 			i++
 		}
 		if i > first {
-			if err := g.replica.ReadAt(r.disk, r.p[first*cdp.BlockSize:i*cdp.BlockSize], (r.b + cdp.Block(first)).Offset()); err != nil {
+			p, off := r.p[first*cdp.BlockSize:i*cdp.BlockSize], (r.b + cdp.Block(first)).Offset()
+			if r.v.sparse && g.replica.IsZero(r.disk, off, int64(len(p))) {
+				clear(p)
+			} else if err := g.replica.ReadAt(r.disk, p, off); err != nil {
 				return false, rd, err
 			}
 			continue

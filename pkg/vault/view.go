@@ -13,6 +13,8 @@ type View struct {
 	at cdp.Seq
 	// brief views are waited for, not given way to.
 	brief bool
+	// sparse: see Sparse.
+	sparse bool
 
 	mu   sync.Mutex
 	idle []cachedReader
@@ -59,6 +61,13 @@ func (g *Group) Glance(look func(*View) error) error {
 
 // At is the seq that the view shows.
 func (v *View) At() cdp.Seq { return v.at }
+
+// Sparse tells, before the first read, that whole disks will be read: where the
+// replica has holes it is not read then, which takes a look before each read.
+func (v *View) Sparse() *View {
+	v.sparse = true
+	return v
+}
 
 // Size of a disk in bytes.
 func (v *View) Size(disk cdp.DiskID) int64 { return v.g.disks[disk].Size }

@@ -41,7 +41,8 @@ type Exports interface {
 	// Absorb is asked again until it is done.
 	Absorb(ctx context.Context, r api.CloseRequest) (api.MoveReply, error)
 	// Fill writes the group's disks onto others; it is asked again until it is
-	// done. FillStop ends the run's, if there is one.
+	// done. Without paths it only keeps the seq. FillStop ends the run's, if
+	// there is one.
 	Fill(ctx context.Context, r api.FillRequest) (api.MoveReply, error)
 	FillStop(ctx context.Context, r api.RunRequest) error
 }

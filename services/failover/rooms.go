@@ -108,6 +108,9 @@ func (s *Service) drain(ctx context.Context, st plan.State) (plan.Result, bool, 
 		return plan.Result{}, false, cdp.Errorf(cdp.Conflict, "drain", st.Job, "the source does not answer: %v", err).
 			WithHint("without --planned the failover does not need the source, and says what may be lost")
 	}
+	if err == nil && d.Pending {
+		return plan.Result{Text: "the source makes its last recovery point"}, false, nil
+	}
 	return plan.Result{Drained: &d, Text: fmt.Sprintf("the source's last write is %d, in frame %d", d.Seq, d.Frame)}, true, err
 }
 

@@ -29,7 +29,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		{plan.Request{Mode: "production", To: "nbd"}, plan.Undo, plan.Undone, []string{"halt", "open", "move", "close", "resume"}},
 		{plan.Request{Mode: "production", To: "nbd", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
 		{plan.Request{Mode: "production", To: "files"}, plan.Commit, plan.Committed, []string{"halt", "move", "seal"}},
-		{plan.Request{Mode: "test", To: "vm"}, plan.Cleanup, plan.Cleaned, []string{"vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
+		{plan.Request{Mode: "test", To: "vm"}, plan.Cleanup, plan.Cleaned, []string{"keep", "vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
 		{plan.Request{Mode: "production", To: "vm"}, plan.Undo, plan.Undone, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-stop", "vm-return", "resume"}},
 		{plan.Request{Mode: "production", To: "vm", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-keep", "seal"}},
 	} {

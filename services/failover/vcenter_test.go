@@ -13,6 +13,7 @@ import (
 type vcenter struct {
 	at      string // transporter, vm; empty before the first step
 	on      bool
+	kept    bool // the point, for a fill
 	filled  bool
 	asks    map[string]int
 	lame    bool // its checks fail
@@ -27,7 +28,10 @@ func (w *world) Release(ctx context.Context, _ api.RunRequest) error {
 }
 
 func (w *world) Fill(ctx context.Context, r api.FillRequest) (api.MoveReply, error) {
-	if r.Seq != 50 || !slices.Equal(r.Paths, []string{"/dev/scratch"}) {
+	if r.Seq == 50 && len(r.Paths) == 0 {
+		return api.MoveReply{}, w.did(ctx, "keep", w.vm.kept, func() { w.vm.kept = true })
+	}
+	if r.Seq != 50 || !w.vm.kept || !slices.Equal(r.Paths, []string{"/dev/scratch"}) {
 		return api.MoveReply{}, cdp.Errorf(cdp.Invalid, "fill", "", "%+v", r)
 	}
 	if !w.twice("fill") {
@@ -37,7 +41,7 @@ func (w *world) Fill(ctx context.Context, r api.FillRequest) (api.MoveReply, err
 }
 
 func (w *world) FillStop(ctx context.Context, _ api.RunRequest) error {
-	return w.did(ctx, "fill-stop", !w.vm.filled, func() { w.vm.filled = false })
+	return w.did(ctx, "fill-stop", !w.vm.kept, func() { w.vm.filled, w.vm.kept = false, false })
 }
 
 // twice is false at the first ask.
@@ -64,8 +68,8 @@ func (w *world) Do(ctx context.Context, step string, r api.VMRunRequest) (api.VM
 	}
 	reply := api.VMRunReply{Done: true, VM: &api.VMRun{Name: "web-replica", Power: "off"}}
 	needs := map[string]bool{
-		api.VMBuild: r.Test, api.VMAttach: w.released || v.filled, api.VMBoot: v.at == "vm", api.VMCheck: v.on,
-		api.VMStop: true, api.VMReturn: !v.on && !r.Test, api.VMKeep: v.at == "vm" && !r.Test, api.VMRemove: !v.on && r.Test && !v.filled,
+		api.VMBuild: r.Test && v.kept, api.VMAttach: w.released || v.filled, api.VMBoot: v.at == "vm", api.VMCheck: v.on,
+		api.VMStop: true, api.VMReturn: !v.on && !r.Test, api.VMKeep: v.at == "vm" && !r.Test, api.VMRemove: !v.on && r.Test && !v.kept,
 	}
 	if !needs[step] {
 		return reply, cdp.Errorf(cdp.Internal, step, "", "not now: %+v", v)

@@ -45,7 +45,12 @@ func (s *Service) vm(ctx context.Context, st plan.State, room plan.Room) (plan.R
 	if err != nil && !cdp.Is(err, cdp.NotFound) { // a run over a job that was deleted is still to be ended
 		return plan.Result{}, false, err
 	}
-	if room == plan.Remove { // nobody writes to the disks when they go
+	switch room {
+	case plan.Build: // the point must still be there when the disks are
+		if _, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.Run, Seq: st.Resolved.Seq}); err != nil {
+			return plan.Result{}, false, err
+		}
+	case plan.Remove: // nobody writes to the disks when they go
 		if err := s.deps.Exports.FillStop(ctx, api.RunRequest{Group: cdp.GroupID(st.Job), Run: st.Run}); err != nil && !cdp.Is(err, cdp.NotFound) {
 			return plan.Result{}, false, err
 		}

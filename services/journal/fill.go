@@ -82,10 +82,18 @@ func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 		}
 	}
 	x := f.now
-	if x.Run != req.Run || x.Seq != req.Seq || !slices.Equal(x.Paths, req.Paths) {
+	if x.Run != req.Run || x.Seq != req.Seq || len(req.Paths) > 0 && len(x.Paths) > 0 && !slices.Equal(x.Paths, req.Paths) {
 		return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, req.Run, "there is a fill already, of the run %s at write %d", x.Run, x.Seq)
 	}
 	reply := api.MoveReply{Bounds: f.vault.Bounds(), Total: f.total()}
+	switch {
+	case len(req.Paths) == 0 && !x.Done:
+		return reply, nil // the seq is kept
+	case len(x.Paths) == 0:
+		if err := f.take(x, req.Paths); err != nil {
+			return api.MoveReply{}, cdp.Wrap(err, op, req.Run)
+		}
+	}
 	if x.Done {
 		reply.Done, reply.Moved = true, reply.Total
 		return reply, nil
@@ -119,8 +127,10 @@ func (f *filler) total() (n int64) {
 
 // begin takes a new fill in: from here on its seq is kept.
 func (f *filler) begin(req api.FillRequest) error {
-	if err := f.check(req.Paths); err != nil {
-		return err
+	if len(req.Paths) > 0 {
+		if err := f.check(req.Paths); err != nil {
+			return err
+		}
 	}
 	v, err := f.vault.View(req.Seq)
 	if err != nil {
@@ -131,6 +141,20 @@ func (f *filler) begin(req api.FillRequest) error {
 		return errors.Join(err, v.Close())
 	}
 	f.now = x
+	return nil
+}
+
+// take notes where a fill goes that was only keeping its seq.
+func (f *filler) take(x *filling, paths []string) error {
+	if err := f.check(paths); err != nil {
+		return err
+	}
+	r := x.fillRecord
+	r.Paths = paths
+	if err := f.note(r); err != nil {
+		return err
+	}
+	x.fillRecord = r
 	return nil
 }
 
@@ -195,10 +219,12 @@ func (f *filler) start(x *filling) error {
 const fillers = 4
 
 // copy writes the disks, durably, but for what is zeros. Everything is read: a
-// view cannot tell what is zeros without looking at every block.
+// view cannot tell what is zeros without looking at every block, but it spares
+// itself the replica's holes.
 func (x *filling) copy(ctx context.Context, disks []cdp.Disk, to Replica) error {
 	eg, ectx := errgroup.WithContext(ctx)
 	eg.SetLimit(fillers)
+	view := x.view.Sparse()
 	bufs := sync.Pool{New: func() any { return new([cdp.RegionSize]byte) }}
 	for _, d := range disks {
 		for off := int64(0); off < d.Size && ectx.Err() == nil; off += cdp.RegionSize {
@@ -206,7 +232,7 @@ func (x *filling) copy(ctx context.Context, disks []cdp.Disk, to Replica) error 
 				buf := bufs.Get().(*[cdp.RegionSize]byte)
 				defer bufs.Put(buf)
 				p := buf[:min(cdp.RegionSize, d.Size-off)]
-				if err := x.view.ReadAt(d.ID, p, off); err != nil {
+				if err := view.ReadAt(d.ID, p, off); err != nil {
 					return err
 				}
 				x.moved.Add(int64(len(p)))

@@ -29,7 +29,7 @@ func (g *group) sums(r api.SumsRequest) (api.SumsReply, error) {
 	var reply api.SumsReply
 	err := g.vault.Glance(func(v *vault.View) (err error) {
 		reply.Seq = v.At()
-		reply.Sums, err = sumsOf(v, r)
+		reply.Sums, err = sumsOf(v.Sparse(), r)
 		return err
 	})
 	return reply, cdp.Wrap(err, op, string(g.id))

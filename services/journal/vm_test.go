@@ -156,6 +156,14 @@ func TestAPointIsWrittenOntoOtherDisks(t *testing.T) {
 			refused[api.MoveReply](s, cdp.Invalid, api.JournalFill, with(func(r *api.FillRequest) { r.Paths = req.Paths[:1] }))
 			refused[api.MoveReply](s, cdp.Invalid, api.JournalFill, with(func(r *api.FillRequest) { r.Paths = []string{req.Paths[0], s.images()[1]} }))
 			refused[api.MoveReply](s, cdp.NotFound, api.JournalFill, with(func(r *api.FillRequest) { r.Seq = 1 << 40 }))
+			must[api.MoveReply](s, api.JournalFill, with(func(r *api.FillRequest) { r.Paths = nil })) // keep it
+			s.shut()
+			s.start(mode)
+			s.until("the journal", func() bool { return s.head() > 0 })
+			if must[api.MoveReply](s, api.JournalFill, with(func(r *api.FillRequest) { r.Paths = nil })).Done {
+				t.Fatal("done without disks")
+			}
+			refused[api.MoveReply](s, cdp.Invalid, api.JournalFill, with(func(r *api.FillRequest) { r.Paths = s.images() }))
 			refused[api.MoveReply](s, cdp.Transient, api.JournalFill, req) // they are not there yet
 			for i, path := range req.Paths {
 				f, err := os.Create(path)

@@ -103,7 +103,8 @@ func (w *journalWiring) follow(ctx context.Context, s *journal.Service, specs jo
 // source's.
 func groupSpec(j spec.ReplicationJob) journal.GroupSpec {
 	g := journal.GroupSpec{Group: cdp.GroupID(j.Name), Source: j.Source.Site, Mode: journal.Mode(j.Journal.Mode),
-		History: time.Duration(j.Journal.History), Limit: int64(j.Journal.Size)}
+		History: time.Duration(j.Journal.History), Limit: int64(j.Journal.Size),
+		Adopt: j.Target.Adopt}
 	for _, d := range j.Source.Disks {
 		i := slices.IndexFunc(j.Target.Disks, func(t spec.TargetDisk) bool { return t.Name == d.Name })
 		if i < 0 {
