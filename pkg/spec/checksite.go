@@ -2,6 +2,7 @@ package spec
 
 import (
 	"encoding/json"
+	"net"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -78,6 +79,9 @@ func (c *checker) vsphere(in *rawVSphere) *VSphere {
 	c.absolute(at+"/credentials", v.Credentials)
 	c.absolute(at+"/devices", v.Devices)
 	c.text(at+"/transporter", v.Transporter)
+	if host, port, err := net.SplitHostPort(v.Taps); v.Taps != "" && (err != nil || host == "" || port == "0" || CheckListen(v.Taps) != nil) {
+		c.bad(at+"/taps", "address", "%q: write host:port, the address that the hosts' I/O filters reach and the first port to use", v.Taps)
+	}
 	return &v
 }
 

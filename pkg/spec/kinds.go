@@ -100,6 +100,10 @@ type VSphere struct {
 	// Devices is the directory where a disk that is attached shows up as
 	// wwn-0x and its UUID. Default /dev/disk/by-id.
 	Devices string `json:"devices,omitempty"`
+	// Taps is host:port where capture takes what I/O filters tell: the address
+	// that the source's hosts reach, and the first port; every VM has one of its
+	// own. Empty: a unix socket, for filters on the same machine.
+	Taps string `json:"taps,omitempty"`
 }
 
 // CaptureMode says where guest writes are seen.
