@@ -78,6 +78,9 @@ type GroupStatus struct {
 // StatusReply answers JournalStatus.
 type StatusReply struct {
 	Groups []GroupStatus `json:"groups"`
+	// Transporter is the name of the appliance that the journals are on; empty
+	// for another machine.
+	Transporter string `json:"transporter,omitempty"`
 }
 
 // PointsPage is how many points one answer holds at most.

@@ -14,6 +14,9 @@ type Config struct {
 	Dir string
 	// TLS is for exports over TCP; nil: none.
 	TLS *tls.Config
+	// Transporter is the name of the appliance that the service runs on; empty
+	// on another machine.
+	Transporter string
 	// BatchBytes is the most that is made durable at once. Default 16 MiB.
 	BatchBytes int
 	// Queue is how many frames may wait between the bus and the disk. Default 32.

@@ -263,14 +263,14 @@ func (s *Service) status(_ context.Context, raw []byte) (any, error) {
 			return nil, err
 		}
 		st, err := g.status()
-		return api.StatusReply{Groups: []api.GroupStatus{st}}, err
+		return api.StatusReply{Groups: []api.GroupStatus{st}, Transporter: s.cfg.Transporter}, err
 	}
 	s.mu.Lock()
 	var gs []*group
 	for _, g := range s.groups {
 		gs = append(gs, g)
 	}
-	reply := api.StatusReply{Groups: []api.GroupStatus{}}
+	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
 	for id, w := range s.wanted {
 		st := api.GroupStatus{Group: id, State: "waiting", Reason: w.reason().Error(), Mode: string(w.Mode)}
 		if w.why != nil && !cdp.Is(w.why, cdp.Transient) {

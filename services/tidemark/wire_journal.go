@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -43,6 +44,10 @@ type tracedFrame struct {
 	ctx context.Context
 }
 
+// envTransporter names the appliance that the process runs on; the appliance's
+// start sets it from its guestinfo.
+const envTransporter = "TIDEMARK_TRANSPORTER"
+
 // runJournal gives the journal service the bus and its directory.
 func runJournal(ctx context.Context, e *env) (err error) {
 	conn, err := e.connect(ctx, bus.Journal)
@@ -61,7 +66,7 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), TLS: exportTLS},
+	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), TLS: exportTLS, Transporter: os.Getenv(envTransporter)},
 		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Capture: w, Facts: w, Clock: w})
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {
