@@ -22,9 +22,10 @@ const (
 // states is a filter on each host of the cluster, by name.
 func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoFilterQueryIssueResult) []vms.FilterHost {
 	out := make([]vms.FilterHost, 0, len(cl.hosts))
+	told := slices.ContainsFunc(cl.hosts, func(h mo.HostSystem) bool { return h.Config != nil && len(h.Config.IoFilterInfo) > 0 })
 	for _, h := range cl.hosts {
 		fh := vms.FilterHost{Host: refOf(&h.Self), Name: unescape(h.Name), Maintenance: h.Runtime.InMaintenanceMode}
-		fh.State = stateOn(h, info, issues.OpType)
+		fh.State = stateOn(h, info, issues.OpType, told)
 		waits := true
 		for _, i := range issues.HostIssue {
 			if i.Host != h.Self {
@@ -57,24 +58,21 @@ func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoF
 	return out
 }
 
-// stateOn is what the host itself tells; if it does not, what the cluster means
-// it to be.
-func stateOn(h mo.HostSystem, info types.ClusterIoFilterInfo, op string) string {
+// stateOn is what the host itself tells. A host with no filters at all tells
+// nothing; if no host tells anything, it is what the cluster means it to be.
+func stateOn(h mo.HostSystem, info types.ClusterIoFilterInfo, op string, told bool) string {
 	if h.Config != nil {
 		for _, has := range h.Config.IoFilterInfo {
-			if has.Id != info.Id {
-				continue
-			}
-			if has.Available {
+			switch {
+			case has.Id != info.Id:
+			case has.Available:
 				return stateInstalled
+			default:
+				return statePending
 			}
-			return statePending
-		}
-		if len(h.Config.IoFilterInfo) > 0 {
-			return stateMissing
 		}
 	}
-	if h.Runtime.ConnectionState != types.HostSystemConnectionStateConnected || op == string(types.IoFilterOperationUninstall) {
+	if told || h.Runtime.ConnectionState != types.HostSystemConnectionStateConnected || op == string(types.IoFilterOperationUninstall) {
 		return stateMissing
 	}
 	return stateInstalled
@@ -97,11 +95,11 @@ func issueWords(f types.LocalizedMethodFault) (text string, passes bool) {
 	low := strings.ToLower(text)
 	switch {
 	case name == "RebootRequired", strings.Contains(low, "reboot"):
-		return say("the host must be rebooted"), true
+		return cmp.Or(text, "the host must be rebooted"), true
 	case name == "NoMaintenanceModeDrsRecommendationForVM":
 		return say("the host cannot be emptied: a VM on it cannot be moved by DRS"), true
 	case strings.Contains(low, "maintenance"):
-		return say("the host must enter maintenance mode"), true
+		return cmp.Or(text, "the host must enter maintenance mode"), true
 	case name == "InvalidState", name == "InvalidHostState":
 		return say("the host is in a state that does not allow it (maintenance mode?)"), true
 	case name == "HostNotConnected", name == "HostCommunication", name == "HostNotReachable":
