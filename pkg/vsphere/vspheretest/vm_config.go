@@ -1,0 +1,267 @@
+package vspheretest
+
+import (
+	"os"
+	"path"
+
+	"github.com/google/uuid"
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+type vmMethods struct{ target }
+type folderMethods struct{ target }
+
+func (m *folderMethods) CreateVMTask(ctx *simulator.Context, req *types.CreateVM_Task) soap.HasFault {
+	f, ok := ctx.Map.Get(req.This).(*simulator.Folder)
+	if !ok {
+		return &methods.CreateVM_TaskBody{Fault_: notFound(req.This)}
+	}
+	ref := m.s.run(ctx, req.This, "createVm", func() (result, fault) { return m.s.createVM(ctx, f, req) })
+	return &methods.CreateVM_TaskBody{Res: &types.CreateVM_TaskResponse{Returnval: ref}}
+}
+
+func (s *Site) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.CreateVM_Task) (result, fault) {
+	if fl := s.checkNewVM(ctx, f, req); fl != nil {
+		return nil, fl
+	}
+	plan, fl := s.planDisks(ctx, nil, *req.Host, req.Config.DeviceChange)
+	if fl != nil {
+		return nil, fl
+	}
+	var res *methods.CreateVM_TaskBody
+	ctx.WithLock(f, func() { res = f.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody) })
+	r, fl := inner(ctx, res.Res.Returnval)
+	if fl != nil {
+		return nil, fl
+	}
+	_, fl = s.settle(ctx, vmOf(ctx, r.(types.ManagedObjectReference)), plan)
+	return r, fl
+}
+
+// checkNewVM refuses what would make the simulator panic or what a real vCenter
+// refuses, and fills in what must differ between sites.
+func (s *Site) checkNewVM(ctx *simulator.Context, f *simulator.Folder, req *types.CreateVM_Task) fault {
+	c := &req.Config
+	if c.Files == nil {
+		return &types.InvalidVmConfig{Property: "configSpec.files.vmPathName"}
+	}
+	var p object.DatastorePath
+	if !p.FromString(c.Files.VmPathName) {
+		return &types.InvalidDatastorePath{DatastorePath: c.Files.VmPathName}
+	}
+	if _, err := s.datastoreDir(p.Datastore); err != nil {
+		return &types.InvalidDatastore{Name: p.Datastore}
+	}
+	for _, ref := range f.ChildEntity {
+		if e := vmOf(ctx, ref); e != nil && s.entityName(ref) == c.Name {
+			return &types.DuplicateName{Name: c.Name, Object: ref}
+		}
+	}
+	if c.Uuid == "" {
+		c.Uuid = uuid.NewString()
+	}
+	if c.InstanceUuid == "" {
+		c.InstanceUuid = uuid.NewString()
+	}
+	if req.Host == nil {
+		req.Host = s.placeHost(ctx, req.Pool)
+	}
+	if req.Host == nil {
+		return &types.NoCompatibleHost{}
+	}
+	return nil
+}
+
+// placeHost is the usable host of a pool's cluster that has the fewest VMs.
+func (s *Site) placeHost(ctx *simulator.Context, pool types.ManagedObjectReference) *types.ManagedObjectReference {
+	var owner types.ManagedObjectReference
+	switch p := ctx.Map.Get(pool).(type) {
+	case *simulator.ResourcePool:
+		owner = p.Owner
+	case *simulator.VirtualApp:
+		owner = p.Owner
+	default:
+		return nil
+	}
+	var hosts []types.ManagedObjectReference
+	switch c := ctx.Map.Get(owner).(type) {
+	case *simulator.ClusterComputeResource:
+		hosts = c.Host
+	case *mo.ComputeResource:
+		hosts = c.Host
+	}
+	count := map[types.ManagedObjectReference]int{}
+	for _, v := range s.states() {
+		count[v.host]++
+	}
+	var best *types.ManagedObjectReference
+	for _, ref := range hosts {
+		h := ctx.Map.Get(ref).(*simulator.HostSystem)
+		usable := false
+		ctx.WithLock(h, func() {
+			usable = h.Runtime.ConnectionState == types.HostSystemConnectionStateConnected && !h.Runtime.InMaintenanceMode
+		})
+		if usable && (best == nil || count[ref] < count[*best]) {
+			best = &ref
+		}
+	}
+	return best
+}
+
+func (m *vmMethods) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
+	vm := vmOf(ctx, req.This)
+	if vm == nil {
+		return &methods.ReconfigVM_TaskBody{Fault_: notFound(req.This)}
+	}
+	ref := m.s.run(ctx, req.This, "reconfigVm", func() (result, fault) {
+		var f fault
+		ctx.WithLock(vm, func() { f = m.s.reconfigure(ctx, vm, req) })
+		return nil, f
+	})
+	return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{Returnval: ref}}
+}
+
+func (s *Site) reconfigure(ctx *simulator.Context, vm *simulator.VirtualMachine, req *types.ReconfigVM_Task) fault {
+	plan, f := s.planDisks(ctx, vm, *vm.Runtime.Host, req.Spec.DeviceChange)
+	if f != nil {
+		return f
+	}
+	res := vm.ReconfigVMTask(ctx, req).(*methods.ReconfigVM_TaskBody)
+	if _, f = inner(ctx, res.Res.Returnval); f != nil {
+		s.refresh(ctx, vm)
+		return f
+	}
+	_, f = s.settle(ctx, vm, plan)
+	return f
+}
+
+func (m *vmMethods) DestroyTask(ctx *simulator.Context, req *types.Destroy_Task) soap.HasFault {
+	vm := vmOf(ctx, req.This)
+	if vm == nil {
+		return &methods.Destroy_TaskBody{Fault_: notFound(req.This)}
+	}
+	ref := m.s.run(ctx, req.This, "destroy", func() (result, fault) { return nil, m.s.destroy(ctx, vm) })
+	return &methods.Destroy_TaskBody{Res: &types.Destroy_TaskResponse{Returnval: ref}}
+}
+
+// destroy removes a VM with its disks: every disk that is attached, whoever made
+// it, and none that is not, even in the VM's directory. The stock method deletes
+// the directory.
+func (s *Site) destroy(ctx *simulator.Context, vm *simulator.VirtualMachine) fault {
+	v := s.refresh(ctx, vm)
+	var body soap.HasFault
+	var snaps []types.ManagedObjectReference
+	var vmx, logs string
+	ctx.WithLock(vm, func() {
+		vmx, logs = vm.Config.Files.VmPathName, vm.Config.Files.LogDirectory
+		if vm.Snapshot != nil {
+			snaps = treeRefs(vm.Snapshot.RootSnapshotList)
+		}
+		body = vm.UnregisterVM(ctx, &types.UnregisterVM{This: vm.Self})
+	})
+	if f := body.Fault(); f != nil {
+		return f.VimFault().(fault)
+	}
+	for _, d := range v.disks {
+		s.destroyDisk(v.ref, d.file, true)
+	}
+	for _, ref := range snaps {
+		ctx.Map.Remove(ctx, ref)
+	}
+	if file, err := s.local(vmx); err == nil {
+		dir := path.Dir(file)
+		_ = os.Remove(file)
+		_ = os.Remove(path.Join(dir, v.name+".nvram"))
+		if l, err := s.local(logs); err == nil {
+			_ = os.Remove(path.Join(l, "vmware.log"))
+		}
+		for _, e := range dirEntries(dir) {
+			if path.Ext(e) == ".vmsn" {
+				_ = os.Remove(path.Join(dir, e))
+			}
+		}
+		_ = os.Remove(dir) // only if nothing foreign is left in it
+	}
+	s.forget(v)
+	return nil
+}
+
+func dirEntries(dir string) []string {
+	l, _ := os.ReadDir(dir)
+	var names []string
+	for _, e := range l {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func (m *vmMethods) UnregisterVM(ctx *simulator.Context, req *types.UnregisterVM) soap.HasFault {
+	vm := vmOf(ctx, req.This)
+	if vm == nil {
+		return &methods.UnregisterVMBody{Fault_: notFound(req.This)}
+	}
+	m.s.storage.Lock()
+	defer m.s.storage.Unlock()
+	v := m.s.refresh(ctx, vm)
+	var body soap.HasFault
+	ctx.WithLock(vm, func() { body = vm.UnregisterVM(ctx, req) })
+	if body.Fault() == nil {
+		m.s.forget(v)
+	}
+	return body
+}
+
+// CloneVMTask copies the disks' content too.
+func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
+	vm := vmOf(ctx, req.This)
+	if vm == nil {
+		return &methods.CloneVM_TaskBody{Fault_: notFound(req.This)}
+	}
+	ref := m.s.run(ctx, req.This, "cloneVm", func() (result, fault) {
+		from := m.s.refresh(ctx, vm)
+		var res *methods.CloneVM_TaskBody
+		ctx.WithLock(vm, func() { res = vm.CloneVMTask(ctx, req).(*methods.CloneVM_TaskBody) })
+		if res.Fault_ != nil {
+			return nil, res.Fault_.VimFault().(fault)
+		}
+		r, f := inner(ctx, res.Res.Returnval)
+		if f != nil {
+			return nil, f
+		}
+		clone := vmOf(ctx, r.(types.ManagedObjectReference))
+		return r, m.s.cloneDisks(ctx, from, clone)
+	})
+	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: ref}}
+}
+
+func (s *Site) cloneDisks(ctx *simulator.Context, from *vmState, clone *simulator.VirtualMachine) (failed fault) {
+	i := 0
+	s.editDisks(ctx, clone, func(d *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
+		if i >= len(from.disks) {
+			return
+		}
+		src := from.disks[i]
+		i++
+		b.Uuid, b.FileName = newDiskUUID(), canonical(b.FileName)
+		file, err := s.local(b.FileName)
+		if err == nil {
+			var flat string
+			if flat, err = s.FlatPath(src.file); err == nil {
+				err = cloneFile(flatName(file), flat)
+			}
+		}
+		if err == nil {
+			err = s.adopt(b.FileName, src.size, b.Uuid)
+		}
+		if err != nil {
+			failed = fileFault(b.FileName, err)
+		}
+	})
+	s.refresh(ctx, clone)
+	return failed
+}
