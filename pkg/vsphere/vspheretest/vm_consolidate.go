@@ -76,8 +76,8 @@ func (s *Site) NeedConsolidation(vm string) error {
 
 func setConsolidation(ctx *simulator.Context, vm *simulator.VirtualMachine, need bool) {
 	ctx.Update(vm, []types.PropertyChange{
-		{Name: "runtime.consolidationNeeded", Val: types.NewBool(need)},
-		{Name: "summary.runtime.consolidationNeeded", Val: types.NewBool(need)},
+		{Name: "runtime.consolidationNeeded", Val: need},
+		{Name: "summary.runtime.consolidationNeeded", Val: need},
 	})
 }
 
