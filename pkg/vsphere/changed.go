@@ -24,14 +24,14 @@ func (c *Client) Track(ctx context.Context, vm vms.Ref) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.config(ctx, op, ref, "capability.changeTrackingSupported")
+	m, err := c.config(ctx, op, ref)
 	if err != nil {
 		return err
 	}
 	if isTrue(m.Config.ChangeTrackingEnabled) {
 		return nil
 	}
-	if !m.Capability.ChangeTrackingSupported {
+	if n := vmxNumber(m.Config.Version); n > 0 && n < 7 {
 		return cdp.Errorf(cdp.Invalid, op, ref.String(), "its virtual hardware (%s) cannot track changes", m.Config.Version).
 			WithHint("upgrade its hardware to vmx-07 or newer")
 	}

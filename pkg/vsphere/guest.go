@@ -93,6 +93,9 @@ func (c *Client) exit(ctx context.Context, op, subject string, procs *guest.Proc
 
 // refusedByGuest puts what only guests say in our words.
 func refusedByGuest(op, subject string, as vms.Login, err error) error {
+	if err == nil {
+		return nil
+	}
 	f, text := faultOf(err)
 	switch f.(type) {
 	case *types.InvalidGuestLogin, *types.GuestPermissionDenied:

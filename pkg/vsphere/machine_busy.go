@@ -147,3 +147,13 @@ func changedSettings(have, want map[string]string) []types.BaseOptionValue {
 	}
 	return out
 }
+
+// isFault reports whether err is a fault of that very type.
+func isFault[F types.BaseMethodFault](err error) bool {
+	if err == nil {
+		return false
+	}
+	f, _ := faultOf(err)
+	_, is := f.(F)
+	return is
+}

@@ -48,10 +48,8 @@ func (c *Client) MakeDisk(ctx context.Context, dc vms.Ref, file string, size int
 func (c *Client) makeFolder(ctx context.Context, op string, dc types.ManagedObjectReference, dir object.DatastorePath) error {
 	return c.do(ctx, op, dir.String(), func(ctx context.Context, v *vim25.Client) error {
 		err := object.NewFileManager(v).MakeDirectory(ctx, dir.String(), object.NewDatacenter(v, dc), true)
-		if f, _ := faultOf(err); f != nil {
-			if _, exists := f.(*types.FileAlreadyExists); exists {
-				return nil
-			}
+		if isFault[*types.FileAlreadyExists](err) {
+			return nil
 		}
 		return err
 	})

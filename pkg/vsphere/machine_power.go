@@ -121,10 +121,8 @@ func (c *Client) answer(ctx context.Context, op string, vm types.ManagedObjectRe
 		}
 		return c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
 			err := object.NewVirtualMachine(v, vm).Answer(ctx, q.Id, d.Key)
-			if f, _ := faultOf(err); f != nil {
-				if _, answered := f.(*types.ConcurrentAccess); answered {
-					return nil
-				}
+			if isFault[*types.ConcurrentAccess](err) {
+				return nil // somebody else has answered it
 			}
 			return err
 		})

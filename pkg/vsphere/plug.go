@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -52,18 +53,24 @@ func (c *Client) Plug(ctx context.Context, vm vms.Ref, disks []vms.Plug) ([]stri
 				return nil, err
 			}
 			return c.tellApart(ctx, op, ref, disks, devices, now.Config.Hardware.Device)
-		case cdp.Is(err, cdp.Conflict):
-			return nil, c.namingHolders(ctx, op, ref, disks, err)
-		case !cdp.Is(err, cdp.Transient), ctx.Err() != nil, try == 3:
+		case ctx.Err() != nil, !cdp.Is(err, cdp.Transient) && !cdp.Is(err, cdp.Conflict):
 			return nil, err
+		case try == 5 || cdp.Is(err, cdp.Conflict) && !c.moved(ctx, op, ref, devices):
+			return nil, c.namingHolders(ctx, op, ref, disks, err)
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
 			return nil, c.fail(ctx, op, ref.String(), err)
 		}
 		if err := c.settled(ctx, op, ref); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// moved reports whether the places that are taken are not those that were.
+func (c *Client) moved(ctx context.Context, op string, ref types.ManagedObjectReference, were []types.BaseVirtualDevice) bool {
+	m, err := c.config(ctx, op, ref)
+	return err == nil && !maps.Equal(newBay(m.Config.Hardware.Device, "").taken, newBay(were, "").taken)
 }
 
 // Unplug detaches disks by file and keeps the files. Those that are not
