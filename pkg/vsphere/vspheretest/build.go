@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
-	_ "github.com/vmware/govmomi/pbm/simulator" // registers the SPBM endpoint
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/simulator/esx"
 	_ "github.com/vmware/govmomi/vapi/simulator" // registers the REST endpoint: tags

@@ -259,9 +259,8 @@ func (s *Site) VLCM(cluster string, on bool) error {
 		c, ok := e.(*simulator.ClusterComputeResource)
 		if ok && (cluster == "" || c.Name == cluster || c.Self.Value == cluster) {
 			ctx := s.context()
-			ctx.WithLock(c, func() {
-				ctx.Update(c, []types.PropertyChange{{Name: "lifecycleManaged", Val: types.NewBool(on)}})
-			})
+			// Not by Update: the simulator cannot assign a pointer to a bool.
+			ctx.WithLock(c, func() { c.LifecycleManaged = types.NewBool(on) })
 			return nil
 		}
 	}

@@ -1,11 +1,11 @@
 package vspheretest
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/vmware/govmomi/pbm"
-	pbmmethods "github.com/vmware/govmomi/pbm/methods"
-	pbmsim "github.com/vmware/govmomi/pbm/simulator"
+	"github.com/vmware/govmomi/pbm/methods"
 	pbmtypes "github.com/vmware/govmomi/pbm/types"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/soap"
@@ -20,81 +20,83 @@ func (s *Site) Policy(id, filter string) {
 	s.policies[id] = filter
 }
 
-// profiles is the stock profile manager with the site's policies beside the
-// default ones.
-type profiles struct {
-	*pbmsim.ProfileManager
-	s *Site
-}
-
-func (s *Site) extendPolicies() {
+// The storage policy service is ours: the stock one writes to package globals
+// whenever a site is made, while others read them.
+func (s *Site) registerPolicies() {
 	if s.cfg.ESX {
 		return
 	}
 	r := simulator.NewRegistry()
 	r.Namespace, r.Path, r.Cookie = pbm.Namespace, pbm.Path, simulator.SOAPCookie
-	for _, o := range pbmsim.New().AllReference("PbmProfileProfileManager") {
-		r.Put(&profiles{o.(*pbmsim.ProfileManager), s})
-	}
+	p := &profiles{target{types.ManagedObjectReference{Type: "PbmProfileProfileManager", Value: "ProfileManager"}, s}}
+	r.Put(p)
+	r.Put(&policyService{target: target{pbm.ServiceInstance, s}, profiles: p.Self})
 	s.svc.RegisterSDK(r)
 }
 
-func (p *profiles) Reference() types.ManagedObjectReference { return p.ProfileManager.Reference() }
+type policyService struct {
+	target
+	profiles types.ManagedObjectReference
+}
+
+func (p *policyService) PbmRetrieveServiceContent(*pbmtypes.PbmRetrieveServiceContent) soap.HasFault {
+	ref := func(kind, value string) types.ManagedObjectReference {
+		return types.ManagedObjectReference{Type: kind, Value: value}
+	}
+	return &methods.PbmRetrieveServiceContentBody{Res: &pbmtypes.PbmRetrieveServiceContentResponse{Returnval: pbmtypes.PbmServiceInstanceContent{
+		AboutInfo:                 pbmtypes.PbmAboutInfo{Name: "PBM", Version: "2.0", InstanceUuid: "pbm-" + p.s.cfg.Name},
+		SessionManager:            ref("PbmSessionManager", "SessionManager"),
+		CapabilityMetadataManager: ref("PbmCapabilityMetadataManager", "CapabilityMetadataManager"),
+		ProfileManager:            p.profiles,
+		ComplianceManager:         ref("PbmComplianceManager", "complianceManager"),
+		PlacementSolver:           ref("PbmPlacementSolver", "placementSolver"),
+	}}}
+}
+
+// profiles is the profile manager.
+type profiles struct{ target }
 
 func (p *profiles) all() map[string]string {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
-	m := map[string]string{}
-	for id, f := range p.s.policies {
-		m[id] = f
-	}
-	return m
+	return maps.Clone(p.s.policies)
 }
 
-func (p *profiles) PbmQueryProfile(req *pbmtypes.PbmQueryProfile) soap.HasFault {
-	body := p.ProfileManager.PbmQueryProfile(req).(*pbmmethods.PbmQueryProfileBody)
-	if body.Res != nil {
-		for id := range p.all() {
-			body.Res.Returnval = append(body.Res.Returnval, pbmtypes.PbmProfileId{UniqueId: id})
-		}
+func (p *profiles) PbmQueryProfile(*pbmtypes.PbmQueryProfile) soap.HasFault {
+	res := &pbmtypes.PbmQueryProfileResponse{}
+	for _, id := range slices.Sorted(maps.Keys(p.all())) {
+		res.Returnval = append(res.Returnval, pbmtypes.PbmProfileId{UniqueId: id})
 	}
-	return body
+	return &methods.PbmQueryProfileBody{Res: res}
 }
 
 func (p *profiles) PbmRetrieveContent(req *pbmtypes.PbmRetrieveContent) soap.HasFault {
-	ours := p.all()
-	var mine []pbmtypes.BasePbmProfile
-	stock := slices.DeleteFunc(slices.Clone(req.ProfileIds), func(id pbmtypes.PbmProfileId) bool {
-		if _, ok := ours[id.UniqueId]; !ok {
-			return false
+	all := p.all()
+	res := &pbmtypes.PbmRetrieveContentResponse{}
+	for _, id := range req.ProfileIds {
+		f, ok := all[id.UniqueId]
+		if !ok {
+			return &methods.PbmRetrieveContentBody{Fault_: soapFault(&types.InvalidArgument{InvalidProperty: "profileIds"})}
 		}
-		mine = append(mine, &pbmtypes.PbmCapabilityProfile{
-			PbmProfile:      pbmtypes.PbmProfile{ProfileId: id, Name: id.UniqueId, Description: "I/O filter " + ours[id.UniqueId]},
+		res.Returnval = append(res.Returnval, &pbmtypes.PbmCapabilityProfile{
+			PbmProfile:      pbmtypes.PbmProfile{ProfileId: id, Name: id.UniqueId, Description: "I/O filter " + f},
 			ProfileCategory: string(pbmtypes.PbmProfileCategoryEnumREQUIREMENT),
 			ResourceType:    pbmtypes.PbmProfileResourceType{ResourceType: string(pbmtypes.PbmProfileResourceTypeEnumSTORAGE)},
 			Constraints:     &pbmtypes.PbmCapabilitySubProfileConstraints{},
 		})
-		return true
-	})
-	if len(stock) == 0 && len(mine) > 0 {
-		return &pbmmethods.PbmRetrieveContentBody{Res: &pbmtypes.PbmRetrieveContentResponse{Returnval: mine}}
 	}
-	body := p.ProfileManager.PbmRetrieveContent(&pbmtypes.PbmRetrieveContent{This: req.This, ProfileIds: stock}).(*pbmmethods.PbmRetrieveContentBody)
-	if body.Res != nil {
-		body.Res.Returnval = append(body.Res.Returnval, mine...)
-	}
-	return body
+	return &methods.PbmRetrieveContentBody{Res: res}
 }
 
 func (p *profiles) PbmQueryIOFiltersFromProfileId(req *pbmtypes.PbmQueryIOFiltersFromProfileId) soap.HasFault {
-	ours := p.all()
-	body := &pbmmethods.PbmQueryIOFiltersFromProfileIdBody{Res: &pbmtypes.PbmQueryIOFiltersFromProfileIdResponse{}}
+	all := p.all()
+	res := &pbmtypes.PbmQueryIOFiltersFromProfileIdResponse{}
 	for _, id := range req.ProfileIds {
 		m := pbmtypes.PbmProfileToIofilterMap{Key: id}
-		if f, ok := ours[id.UniqueId]; ok {
+		if f, ok := all[id.UniqueId]; ok {
 			m.Iofilters = []pbmtypes.PbmIofilterInfo{{VibId: f, FilterType: string(types.IoFilterTypeReplication)}}
 		}
-		body.Res.Returnval = append(body.Res.Returnval, m)
+		res.Returnval = append(res.Returnval, m)
 	}
-	return body
+	return &methods.PbmQueryIOFiltersFromProfileIdBody{Res: res}
 }

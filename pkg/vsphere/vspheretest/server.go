@@ -44,7 +44,7 @@ func (s *Site) serve() error {
 	buildMu.Unlock()
 	s.addr = stock.URL.Host
 	stock.Close()
-	s.extendPolicies()
+	s.registerPolicies()
 	s.front = &front{next: s.svc.ServeMux, tokens: map[string]bool{}}
 	return s.startServing()
 }
