@@ -8,10 +8,20 @@ const (
 	MarkJob         = "tidemark.job"         // the job on VMs
 	MarkRun         = "tidemark.run"         // a test VM's: the failover run
 	MarkTransporter = "tidemark.transporter" // a transporter's: its name
+	MarkDisks       = "tidemark.disks"       // a transporter's: the UUIDs of its own disks, with commas
 )
 
+// NoMark is a mark's value that says that it was taken away: a setting cannot
+// be deleted by every vCenter.
+const NoMark = "none"
+
 // Mark is one of the marks; empty: the VM does not have it.
-func (v VM) Mark(key string) string { return v.Hardware.Extra[key] }
+func (v VM) Mark(key string) string {
+	if m := v.Hardware.Extra[key]; m != NoMark {
+		return m
+	}
+	return ""
+}
 
 // Ours: Tidemark made the VM, so no job means it.
 func (v VM) Ours() bool {
@@ -23,13 +33,13 @@ func (v VM) Ours() bool {
 	return false
 }
 
-// ExtraThatMatters says whether an advanced setting is kept in Hardware.Extra: a
-// guest may depend on it, or it is a mark. PCI slots are among them: Linux names
-// its network cards after them.
+// ExtraThatMatters says whether a replica needs an advanced setting of its
+// source: a guest may depend on it. PCI slots are among them: Linux names its
+// network cards after them.
 func ExtraThatMatters(key string) bool {
 	k := strings.ToLower(key)
 	for _, p := range []string{
-		"tidemark.", "disk.enableuuid", "cpuid.", "hypervisor.cpuid", "vhv.", "monitor_control.", "monitor.",
+		"disk.enableuuid", "cpuid.", "hypervisor.cpuid", "vhv.", "monitor_control.", "monitor.",
 		"smbios.", "smc.", "board-id", "hw.model", "serialnumber", "uefi.", "bios.", "mce.", "numa.", "isolation.",
 		"guestinfo.metadata", "guestinfo.userdata", "guestinfo.vendordata", "devices.hotplug", "sched.cpu.latencysensitivity",
 	} {
@@ -41,12 +51,12 @@ func ExtraThatMatters(key string) bool {
 }
 
 // ForReplica is the hardware that a replica VM is made of: without disks, which
-// are attached later, and without marks.
+// are attached later, and with those settings only that matter.
 func (h Hardware) ForReplica() Hardware {
 	h.Disks = nil
 	extra := map[string]string{}
 	for k, v := range h.Extra {
-		if !strings.HasPrefix(k, "tidemark.") {
+		if ExtraThatMatters(k) {
 			extra[k] = v
 		}
 	}

@@ -75,3 +75,6 @@ func (inv Inventory) network(name string) (ref Ref, bad string) {
 	}
 	return "", fmt.Sprintf("%d networks at the target are called %q: give the path", len(found), name)
 }
+
+// FindNetwork finds a network by name or path; bad says why not.
+func (inv Inventory) FindNetwork(name string) (ref Ref, bad string) { return inv.network(name) }

@@ -169,3 +169,14 @@ func (inv Inventory) FindVM(name string) (VM, string) {
 	}
 	return one(inv.VMs, func(v VM) Place { return v.Place }, "VM", name)
 }
+
+// DatacenterOf is the datacenter of a disk file, "[ds] dir/name.vmdk".
+func (inv Inventory) DatacenterOf(file string) Ref {
+	name, _, _ := strings.Cut(strings.TrimPrefix(file, "["), "]")
+	for _, d := range inv.Datastores {
+		if d.Name == name {
+			return inv.datacenter(d.Path)
+		}
+	}
+	return inv.datacenter("")
+}

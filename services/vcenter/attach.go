@@ -1,0 +1,51 @@
+package vcenter
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+)
+
+// attach handles api.VMAttach: the disks leave the transporter and come to the
+// VM.
+func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
+	var none api.VMRunReply
+	switch {
+	case r.rec.Value.Stage == stageKept:
+		return none, cdp.Errorf(cdp.Conflict, "attach", r.req.Job, "the failover was committed")
+	case r.req.Test && !r.rec.exists():
+		return none, cdp.Errorf(cdp.NotFound, "attach", r.req.Job, "the test VM was not built")
+	}
+	// The member first: from then on nobody looks after the replica.
+	if !r.req.Test && r.m.Value.State != stateFailedOver {
+		if err := s.become(ctx, r.m, stateFailedOver, "the failover "+r.req.Run+" has it"); err != nil {
+			return none, err
+		}
+	}
+	err := r.enter(ctx, stageTaken, func(x *runRecord) {
+		if !r.req.Test {
+			x.VM, x.Name = r.m.Value.Replica, r.m.Value.Name
+		}
+	})
+	if err != nil {
+		return none, err
+	}
+	v, err := r.vm(ctx)
+	if err != nil {
+		return none, err
+	}
+	r.tell("detaches the disks from the transporter", 0, 0)
+	if err := s.pullOut(ctx, r.vc, withFile(r.files())); err != nil {
+		return none, err
+	}
+	r.tell("attaches the disks to "+v.Name, 0, 0)
+	// After boot, writes go to files above these: the disks are attached then.
+	if v.Power != "on" {
+		if _, err := r.vc.Plug(ctx, v.Ref, r.plugs()); err != nil && !r.guarded(ctx, v) {
+			return none, err
+		}
+	}
+	r.tell(v.Name+" has its disks", 0, 0)
+	return api.VMRunReply{VM: r.tellVM(ctx, v)}, nil
+}

@@ -1,0 +1,153 @@
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// build handles api.VMBuild: a VM of the test's own, and its disks, at the
+// transporter for the journal to fill.
+func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
+	var none api.VMRunReply
+	if !r.req.Test {
+		return none, cdp.Errorf(cdp.Invalid, "build", r.req.Job, "only a test has a VM of its own")
+	}
+	if r.rec.Value.Stage == stageGone {
+		return none, cdp.Errorf(cdp.Conflict, "build", r.req.Job, "the run is being cleaned up")
+	}
+	inv, err := s.inventory(ctx, true)
+	if err != nil {
+		return none, err
+	}
+	err = r.enter(ctx, stageBuilt, func(x *runRecord) {
+		if len(x.Disks) > 0 {
+			return
+		}
+		x.Name = testName(r.m.Value.Name, r.req.Run)
+		for _, d := range r.m.Value.Disks {
+			ds, _, _ := strings.Cut(d.File, "]")
+			x.Disks = append(x.Disks, runDisk{File: fmt.Sprintf("%s] %s/%s-%s.vmdk", ds, x.Name, x.Name, d.Name)})
+		}
+	})
+	if err != nil {
+		return none, err
+	}
+	r.tell("makes the test VM "+r.rec.Value.Name, 0, 0)
+	if err := r.testVM(ctx, inv); err != nil {
+		return none, err
+	}
+	for i, d := range r.m.Value.Disks {
+		r.tell("makes its disks", int64(i), int64(len(r.m.Value.Disks)))
+		if err := r.testDisk(ctx, inv, r.rec.Value.Disks[i].File, d.Disk.Size); err != nil {
+			return none, err
+		}
+	}
+	r.tell("attaches them to the transporter", 0, 0)
+	var plugs []vms.Plug
+	for _, d := range r.rec.Value.Disks {
+		plugs = append(plugs, vms.Plug{File: d.File})
+	}
+	uuids, paths, err := s.plugIn(ctx, r.vc, plugs)
+	if err != nil {
+		return none, err
+	}
+	err = r.enter(ctx, stageBuilt, func(x *runRecord) {
+		x.Disks = slices.Clone(x.Disks)
+		for i := range x.Disks {
+			x.Disks[i].UUID = uuids[i]
+		}
+	})
+	r.tell("the test VM "+r.rec.Value.Name+" stands", 0, 0)
+	return api.VMRunReply{Paths: paths}, err
+}
+
+// testName is a name that tells what the VM is, and is the run's own.
+func testName(replica, run string) string {
+	short := run
+	if len(short) > 8 { // the end of a ULID is its random part
+		short = short[len(short)-8:]
+	}
+	return replica + "-test-" + strings.ToLower(short)
+}
+
+// testVM makes the VM, or finds it by its mark after a crash.
+func (r *run) testVM(ctx context.Context, inv vms.Inventory) error {
+	if ref := r.rec.Value.VM; ref != "" && slices.ContainsFunc(inv.VMs, func(v vms.VM) bool { return v.Ref == ref }) {
+		return nil
+	}
+	ref := r.findTest(inv)
+	if ref == "" {
+		place, err := r.place(ctx, inv)
+		if err != nil {
+			return err
+		}
+		m := r.m.Value
+		hw := m.VM.Hardware.ForReplica()
+		hw.NICs = slices.Clone(hw.NICs)
+		nets := map[int32]vms.Ref{}
+		for i, n := range hw.NICs {
+			if to := m.Isolated[n.Key]; to != "" {
+				nets[n.Key] = to
+			} else { // it must be somewhere, but is not plugged in
+				nets[n.Key] = m.Networks[n.Key]
+				hw.NICs[i].Connected = false
+			}
+		}
+		if ref, err = r.vc.MakeVM(ctx, vms.Make{
+			Name: r.rec.Value.Name, Note: fmt.Sprintf("Test of the replica of %s, made by Tidemark, run %s. It is removed with: tidemark failover cleanup %s", m.VM.Name, r.req.Run, m.Group),
+			Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref, Hardware: hw, Networks: nets,
+			Extra: map[string]string{vms.MarkGroup: m.Group, vms.MarkJob: m.Job, vms.MarkRun: r.req.Run},
+		}); err != nil {
+			return err
+		}
+		r.s.seen.changed()
+	}
+	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.VM = ref })
+}
+
+// findTest finds the run's VM by its mark.
+func (r *run) findTest(inv vms.Inventory) vms.Ref {
+	for _, v := range inv.VMs {
+		if v.Mark(vms.MarkRun) == r.req.Run && v.Mark(vms.MarkGroup) == r.m.Value.Group {
+			return v.Ref
+		}
+	}
+	return ""
+}
+
+// place is where the job's VMs stand; of a job that is gone, where the replica
+// does.
+func (r *run) place(ctx context.Context, inv vms.Inventory) (vms.Placement, error) {
+	job, err := r.s.deps.Jobs.Get(ctx, r.m.Value.Job)
+	if err != nil {
+		return vms.Placement{}, err
+	}
+	place, bad := inv.Resolve(job.Job.Target)
+	for _, p := range bad {
+		if p.Rule == "reference" {
+			return place, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "%s", p.Text)
+		}
+	}
+	return place, nil
+}
+
+// testDisk makes a disk. The file's name is the run's own: one that is there is
+// from before a crash.
+func (r *run) testDisk(ctx context.Context, inv vms.Inventory, file string, size int64) error {
+	dc := inv.DatacenterOf(file)
+	err := r.vc.MakeDisk(ctx, dc, file, size)
+	if !cdp.Is(err, cdp.Conflict) {
+		return err
+	}
+	has, err := r.vc.DiskSize(ctx, dc, file)
+	if err == nil && has != size {
+		err = cdp.Errorf(cdp.Conflict, "make disk", file, "it has %d bytes, not %d", has, size)
+	}
+	return err
+}

@@ -1,0 +1,222 @@
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vms"
+)
+
+// jobDelete handles api.VMJobDelete. Once it is done the job's spec may be
+// deleted; until that is gone nothing is made of it again.
+func (s *Service) jobDelete(ctx context.Context, r api.VMJobDeleteRequest) (any, error) {
+	id := fmt.Sprintf("delete %v", r.Replicas)
+	_, p, err := inLane(ctx, s.lanes, "job/"+r.Job, id, func(ctx context.Context, tell report) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(s.deleteNow(ctx, r, tell), "delete job", r.Job)
+	})
+	return p, err
+}
+
+func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell report) error {
+	unlock, err := s.locks.lock(ctx, "job/"+r.Job)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	job, err := s.deps.Jobs.Get(ctx, r.Job)
+	known := err == nil
+	if err != nil && !cdp.Is(err, cdp.NotFound) {
+		return err
+	}
+	members, err := s.members(ctx, r.Job)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		run, err := load[runRecord](ctx, s, keyRun+m.Value.Group)
+		if err != nil {
+			return err
+		}
+		if run.exists() && run.Value.Stage != stageKept {
+			return cdp.Errorf(cdp.Conflict, "delete job", r.Job, "%s is in the failover %s", m.Value.VM.Name, run.Value.Run).
+				WithHint("end it first: tidemark failover undo, commit or cleanup " + m.Value.Group)
+		}
+	}
+	rec, err := load[jobRecord](ctx, s, keyJob+r.Job)
+	if err != nil {
+		return err
+	}
+	if known {
+		rec.Value = jobRecord{Since: s.deps.Clock.Now(), Deleted: hashOf(job)}
+		if err := rec.save(ctx, s); err != nil {
+			return err
+		}
+	}
+	var notes []string
+	for i, m := range members {
+		tell("ends the replication of "+m.Value.VM.Name, int64(i), int64(len(members)))
+		note, err := s.dismiss(ctx, job, known, m, r.Replicas)
+		if err != nil {
+			return err
+		}
+		if note != "" {
+			notes = append(notes, note)
+		}
+	}
+	s.mu.Lock()
+	if c := s.jobs[r.Job]; c != nil {
+		c.mu.Lock()
+		clear(c.told)
+		clear(c.bad)
+		c.mu.Unlock()
+	}
+	s.mu.Unlock()
+	if !known {
+		if err := rec.drop(ctx, s); err != nil {
+			return err
+		}
+	}
+	tell(strings.Join(notes, "; "), int64(len(members)), int64(len(members)))
+	return nil
+}
+
+// dismiss ends a member: what it was made of is a VM of its own then, or gone.
+func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *member, replicas bool) (note string, err error) {
+	unlock, err := s.locks.lock(ctx, "group/"+m.Value.Group)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if err := s.deps.Runs.Stop(ctx, m.Value.Group); err != nil && !cdp.Is(err, cdp.Duplicate) && !cdp.Is(err, cdp.NotFound) {
+		return "", err
+	}
+	if known && job.Job.Source.Capture == "tap" {
+		note = s.untap(ctx, job, m.Value)
+	}
+	if err := s.deps.Groups.Delete(ctx, m.Value.Group); err != nil {
+		return "", err
+	}
+	run, err := load[runRecord](ctx, s, keyRun+m.Value.Group)
+	if err != nil {
+		return "", err
+	}
+	if m.Value.State != stateFailedOver { // else it is the VM now, and nobody's replica
+		if err := s.untilFree(ctx, cdp.GroupID(m.Value.Group)); err != nil {
+			return "", err
+		}
+		if err := s.releaseReplica(ctx, m.Value, replicas); err != nil {
+			return "", err
+		}
+	}
+	if err := run.drop(ctx, s); err != nil {
+		return "", err
+	}
+	return note, m.drop(ctx, s)
+}
+
+// untilFree waits until the journal lets go of a group's images: a disk that is
+// detached while it is written is broken.
+func (s *Service) untilFree(ctx context.Context, g cdp.GroupID) error {
+	for {
+		holds, err := s.deps.Journal.Holds(ctx, g)
+		if err != nil || !holds {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return cdp.Errorf(cdp.Transient, "wait for journal", string(g), "it still has the replica's disks open")
+		case <-s.deps.Clock.After(s.cfg.CheckEvery / 4):
+		}
+	}
+}
+
+// releaseReplica makes a VM of its own of a replica, or destroys it.
+func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool) error {
+	vc, err := s.deps.VCenter(ctx)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, d := range m.Disks {
+		if d.File != "" {
+			files = append(files, d.File)
+		}
+	}
+	if len(files) > 0 {
+		if err := s.pullOut(ctx, vc, withFile(files)); err != nil {
+			return err
+		}
+	}
+	v, err := s.replica(ctx, vc, m)
+	gone := cdp.Is(err, cdp.NotFound)
+	if err != nil && !gone {
+		return err
+	}
+	defer s.seen.changed()
+	if destroy {
+		return s.destroyReplica(ctx, vc, m, v, gone, files)
+	}
+	if gone {
+		return nil
+	}
+	var plugs []vms.Plug
+	for _, d := range m.Disks {
+		if d.UUID != "" { // one that never was attached may not even be there
+			plugs = append(plugs, vms.Plug{File: d.File, Address: d.Address})
+		}
+	}
+	if len(plugs) > 0 {
+		if _, err := vc.Plug(ctx, v.Ref, plugs); err != nil {
+			return err
+		}
+	}
+	if err := vc.Unblock(ctx, v.Ref); err != nil {
+		return err
+	}
+	note := fmt.Sprintf("It was the replica of %s, made by Tidemark. The job %s was deleted: it is a VM of its own now.", m.VM.Name, m.Job)
+	return vc.Label(ctx, v.Ref, "", note, unmarked())
+}
+
+func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, v vms.VM, gone bool, files []string) error {
+	inv, err := s.inventory(ctx, false)
+	if err != nil {
+		return err
+	}
+	for i, f := range files {
+		if !gone && m.Disks[i].UUID != "" {
+			if err := vc.Unplug(ctx, v.Ref, []string{f}); err != nil {
+				return err
+			}
+		}
+		if err := vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
+			return err
+		}
+	}
+	if gone {
+		return nil
+	}
+	if err := vc.Unblock(ctx, v.Ref); err != nil {
+		return err
+	}
+	if err := vc.Destroy(ctx, v.Ref, false); err != nil && !cdp.Is(err, cdp.NotFound) {
+		return err
+	}
+	return nil
+}
+
+// unmarked are marks that say that a VM is nobody's replica any more.
+func unmarked() map[string]string {
+	return map[string]string{vms.MarkGroup: vms.NoMark, vms.MarkJob: vms.NoMark}
+}
+
+// replica is a member's replica VM as it is now; NotFound.
+func (s *Service) replica(ctx context.Context, vc VCenter, m vms.Member) (vms.VM, error) {
+	if m.Replica == "" {
+		return vms.VM{}, cdp.Errorf(cdp.NotFound, "find replica VM", m.Name, "it was not made yet")
+	}
+	return s.vmAt(ctx, vc, m.Replica)
+}

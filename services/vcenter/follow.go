@@ -1,0 +1,84 @@
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/vms"
+)
+
+// follow takes over what changed of a source's VM, without a new seed. What
+// cannot be taken over is the member's trouble: replication of the rest goes on.
+func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
+	was := m.Value.VM
+	var did, cannot []string
+	reshape := false
+	for _, c := range vms.Diff(was.Hardware, v.Hardware, m.Value.Disks) {
+		if c.Follow {
+			reshape = true
+			did = append(did, c.Text)
+		} else {
+			cannot = append(cannot, c.Text)
+		}
+	}
+	if was.Name != v.Name {
+		did = append(did, fmt.Sprintf("it was renamed from %s; its replica keeps the name %s", was.Name, m.Value.Name))
+	}
+	if was.Host != v.Host && was.Host != "" {
+		did = append(did, "it moved to the host "+r.hostName(v.Host))
+	}
+	// What was refused stays as it was in the record, so that it is refused
+	// until it is undone.
+	keep := v
+	keep.Hardware.Firmware, keep.Hardware.SecureBoot = was.Hardware.Firmware, was.Hardware.SecureBoot
+	keep.Hardware.TPM, keep.Hardware.Encrypted = was.Hardware.TPM, was.Hardware.Encrypted
+	keep.Hardware.Disks = was.Hardware.Disks
+	keep.Hardware.Extra = v.Hardware.ForReplica().Extra
+	if len(v.Guest.NICs) == 0 {
+		keep.Guest = was.Guest
+	}
+	before := m.Value
+	m.Value.VM = keep
+	r.wire(m, keep)
+	if reshape && m.Value.Replica != "" {
+		h := keep.Hardware.ForReplica()
+		if err := r.vc.Reshape(ctx, m.Value.Replica, h, m.Value.Networks); err != nil {
+			m.Value = before
+			return cdp.Wrap(err, "reshape replica", m.Value.Name)
+		}
+	}
+	state, trouble := m.Value.State, strings.Join(cannot, "; ")
+	if trouble != m.Value.Trouble && (state == stateReady || trouble != "") {
+		if err := r.s.become(ctx, m, state, trouble); err != nil {
+			return err
+		}
+	} else if !reflect.DeepEqual(withoutNoise(before), withoutNoise(m.Value)) {
+		if err := m.save(ctx, r.s); err != nil {
+			return err
+		}
+	}
+	if len(did) > 0 {
+		r.s.emit(ctx, event.VCenterMemberChanged{Job: m.Value.Job, Group: cdp.GroupID(m.Value.Group), VM: v.Name, State: state, Text: strings.Join(did, "; ")})
+	}
+	return nil
+}
+
+// withoutNoise leaves out what changes all the time and means nothing here.
+func withoutNoise(m vms.Member) vms.Member {
+	m.VM.Snapshots, m.VM.Consolidate, m.VM.Power, m.VM.Guest.Heartbeat = nil, false, "", ""
+	m.VM.Note = ""
+	return m
+}
+
+func (r *round) hostName(ref vms.Ref) string {
+	for _, h := range r.reply.Hosts {
+		if h.Ref == ref {
+			return h.Name
+		}
+	}
+	return string(ref)
+}

@@ -1,0 +1,135 @@
+package vcenter
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vms"
+)
+
+// JobRequest is what api.VMJobCheck takes: a job on VMs that may not have been
+// applied.
+type JobRequest struct {
+	Job spec.VMJob `json:"job"`
+}
+
+// jobCheck handles api.VMJobCheck: everything that stands in the way of a job,
+// before anything is made.
+func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
+	x, err := s.newRound(ctx, r.Job)
+	if err != nil {
+		return nil, err
+	}
+	problems, err := x.problems(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !x.answers {
+		problems = append(problems, vms.Problem{Path: "/spec/source/site", Rule: "unreachable",
+			Text: "the vcenter service of the source site " + string(r.Job.SourceSite) + " does not answer"})
+	}
+	reply := api.JobCheckReply{Problems: append([]vms.Problem{}, problems...), VMs: []string{}}
+	for _, v := range x.reply.VMs {
+		reply.VMs = append(reply.VMs, v.Name)
+	}
+	return reply, nil
+}
+
+// jobRun handles api.VMJobRun.
+func (s *Service) jobRun(ctx context.Context, r api.VMJobName) (any, error) {
+	return api.Empty{}, s.want(ctx, r.Job, true)
+}
+
+// jobStop handles api.VMJobStop.
+func (s *Service) jobStop(ctx context.Context, r api.VMJobName) (any, error) {
+	return api.Empty{}, s.want(ctx, r.Job, false)
+}
+
+// want records whether a job is to run; its members follow at the next look.
+func (s *Service) want(ctx context.Context, job string, running bool) error {
+	op := map[bool]string{true: "run job", false: "stop job"}[running]
+	if _, err := s.deps.Jobs.Get(ctx, job); err != nil {
+		if cdp.Is(err, cdp.NotFound) {
+			return cdp.Errorf(cdp.NotFound, op, job, "there is no such job").WithHint("apply its file first: tidemark apply -f FILE")
+		}
+		return cdp.Wrap(err, op, job)
+	}
+	rec, err := load[jobRecord](ctx, s, keyJob+job)
+	if err != nil {
+		return err
+	}
+	if rec.Value.Running != running || rec.Value.Deleted != "" && running {
+		rec.Value = jobRecord{Running: running, Since: s.deps.Clock.Now()}
+		if err := rec.save(ctx, s); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.jobs[job]; c != nil {
+		c.wake()
+	}
+	return nil
+}
+
+// jobStatus handles api.VMJobStatus.
+func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
+	reply := api.VMJobsReply{Jobs: []api.VMJobState{}}
+	s.mu.Lock()
+	jobs := map[string]*control{}
+	for name, c := range s.jobs {
+		if r.Job == "" || r.Job == name {
+			jobs[name] = c
+		}
+	}
+	s.mu.Unlock()
+	members, err := s.members(ctx, r.Job)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range members {
+		if _, known := jobs[m.Value.Job]; !known {
+			jobs[m.Value.Job] = nil
+		}
+	}
+	if r.Job != "" && len(jobs) == 0 {
+		return nil, cdp.Errorf(cdp.NotFound, "tell status", r.Job, "there is no such job on VMs at this site")
+	}
+	for name, c := range jobs {
+		rec, err := load[jobRecord](ctx, s, keyJob+name)
+		if err != nil {
+			return nil, err
+		}
+		st := api.VMJobState{Job: name, Running: rec.Value.Running, Members: []api.VMMember{}}
+		for _, m := range members {
+			if m.Value.Job == name {
+				st.Members = append(st.Members, tellMember(m.Value))
+			}
+		}
+		if c != nil {
+			c.mu.Lock()
+			st.Trouble = c.trouble
+			for _, b := range c.bad {
+				x := api.VMMember{VM: b.vm.Name, Path: b.vm.Path, UUID: b.vm.UUID, State: stateRefused, Problems: b.problems, Trouble: c.trouble}
+				if len(b.problems) > 0 {
+					x.Trouble = b.problems[0].Text
+				}
+				st.Members = append(st.Members, x)
+			}
+			c.mu.Unlock()
+		}
+		slices.SortFunc(st.Members, func(a, b api.VMMember) int { return strings.Compare(a.Path, b.Path) })
+		reply.Jobs = append(reply.Jobs, st)
+	}
+	slices.SortFunc(reply.Jobs, func(a, b api.VMJobState) int { return strings.Compare(a.Job, b.Job) })
+	return reply, nil
+}
+
+func tellMember(m vms.Member) api.VMMember {
+	return api.VMMember{Group: cdp.GroupID(m.Group), VM: m.VM.Name, Path: m.VM.Path, UUID: m.VM.UUID, Replica: m.Name,
+		State: m.State, Trouble: m.Trouble, Problems: m.Problems}
+}

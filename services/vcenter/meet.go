@@ -1,0 +1,176 @@
+package vcenter
+
+import (
+	"context"
+	"slices"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/vms"
+)
+
+// The states of a member; see api.VMMember.
+const (
+	statePreparing  = "preparing"
+	stateReady      = "ready"
+	stateRefused    = "refused"
+	stateGone       = "gone"
+	stateFailedOver = "failed-over"
+)
+
+// meet makes records of the VMs that the source means now, and marks those that
+// it means no more.
+func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whole bool) error {
+	taken := map[string]bool{}
+	groups, err := r.s.deps.Groups.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		taken[g.Name] = true
+	}
+	all, err := r.s.members(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		taken[m.Value.Group] = true
+	}
+	for _, v := range r.reply.VMs {
+		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
+		if i >= 0 {
+			if err := r.again(ctx, r.members[i], v, refused[v.Name]); err != nil {
+				return err
+			}
+			continue
+		}
+		if whole || len(refused[v.Name]) > 0 {
+			r.refuse(ctx, v, refused[v.Name])
+			continue
+		}
+		group := vms.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
+		taken[string(group)] = true
+		m := &member{key: keyMember + string(group)}
+		m.Value = vms.Member{Group: string(group), Job: r.job.Name, VM: v, Name: r.job.Job.Target.ReplicaName(v.Name)}
+		for _, d := range r.job.Job.Source.Chosen(v) {
+			at := v.Hardware.Address(d)
+			m.Value.Disks = append(m.Value.Disks, vms.MemberDisk{Name: vms.DiskName(at), Disk: d, Address: at})
+		}
+		m.Value.VM.Hardware.Extra = v.Hardware.ForReplica().Extra
+		r.wire(m, v)
+		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
+			return err
+		}
+		r.members = append(r.members, m)
+	}
+	for _, m := range r.members {
+		meant := slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == m.Value.VM.UUID })
+		// A selector that fails says nothing of the VMs it would mean.
+		if !meant && len(r.reply.Problems) == 0 && m.Value.State != stateGone && m.Value.State != stateFailedOver {
+			if err := r.s.become(ctx, m, stateGone, "the job does not mean it any more, or the source deleted it; its replica stays"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// again is a member that the source still has.
+func (r *round) again(ctx context.Context, m *member, v vms.VM, problems []vms.Problem) error {
+	unlock, ok, err := r.hold(ctx, m)
+	if err != nil || !ok {
+		return err
+	}
+	defer unlock()
+	if m.Value.State == stateGone {
+		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
+			return err
+		}
+	}
+	// One that stands already is not refused for what was found since.
+	if m.Value.Replica == "" && len(problems) > 0 {
+		m.Value.Problems = problems
+		return r.s.become(ctx, m, stateRefused, problems[0].Text)
+	}
+	if m.Value.State == stateRefused {
+		m.Value.Problems = nil
+		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
+			return err
+		}
+	}
+	return r.follow(ctx, m, v)
+}
+
+// hold takes a member's lock and reads it again; false while a failover has it.
+func (r *round) hold(ctx context.Context, m *member) (unlock func(), ok bool, err error) {
+	unlock, ok = r.s.locks.try("group/" + m.Value.Group)
+	if !ok {
+		return nil, false, nil
+	}
+	if m.exists() {
+		now, err := load[vms.Member](ctx, r.s, m.key)
+		if err != nil || !now.exists() {
+			unlock()
+			return nil, false, err
+		}
+		*m = *now
+	}
+	if m.Value.State == stateFailedOver {
+		unlock()
+		return nil, false, nil
+	}
+	return unlock, true, nil
+}
+
+// refuse notes a VM that cannot be protected, and tells it once.
+func (r *round) refuse(ctx context.Context, v vms.VM, problems []vms.Problem) {
+	if r.c == nil {
+		return
+	}
+	r.c.mu.Lock()
+	r.c.bad[v.UUID] = badVM{v, problems}
+	key := cdp.GroupID("refused/" + v.UUID)
+	text := "the job has problems"
+	if len(problems) > 0 {
+		text = problems[0].Text
+	}
+	first := r.c.told[key].run != text
+	r.c.told[key] = told{run: text}
+	r.c.mu.Unlock()
+	if first {
+		group := vms.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
+		r.s.emit(ctx, event.VCenterMemberChanged{Job: r.job.Name, Group: group, VM: v.Name, State: stateRefused, Text: text})
+	}
+}
+
+// become writes a member with a state, and tells if that is new.
+func (s *Service) become(ctx context.Context, m *member, state, trouble string) error {
+	was, had := m.Value.State, m.Value.Trouble
+	m.Value.State, m.Value.Trouble = state, trouble
+	if err := m.save(ctx, s); err != nil {
+		m.Value.State, m.Value.Trouble = was, had
+		return err
+	}
+	if was != state || had != trouble {
+		s.emit(ctx, event.VCenterMemberChanged{Job: m.Value.Job, Group: cdp.GroupID(m.Value.Group), VM: m.Value.VM.Name, State: state, Text: trouble})
+	}
+	return nil
+}
+
+// emit tells a fact; one that cannot be told is no reason to stop.
+func (s *Service) emit(ctx context.Context, p event.Payload) {
+	if err := s.deps.Events.Emit(ctx, p); err != nil && ctx.Err() == nil {
+		s.deps.Notify(cdp.Wrap(err, "tell", p.EventType()))
+	}
+}
+
+// wire works out a member's networks and addresses at the target. What the
+// guest told last counts while it tells nothing.
+func (r *round) wire(m *member, v vms.VM) {
+	if len(v.Guest.NICs) == 0 {
+		v.Guest = m.Value.VM.Guest
+	}
+	w, _ := vms.Wire(v, r.job.Job.Target.Networks, r.target)
+	m.Value.Networks, m.Value.Isolated = w.Production, w.Test
+	m.Value.Identity, _ = vms.Identify(v, r.job.Job.Target.ReIP)
+}

@@ -1,0 +1,198 @@
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// runRecord is a failover that has a VM in its hands, or had: it is written
+// before anything is changed, and dropped when nothing is left of it.
+type runRecord struct {
+	Run   string `json:"run"`
+	Test  bool   `json:"test,omitempty"`
+	Stage string `json:"stage"`
+	// VM is the one that runs: the replica, or the test's own.
+	VM   vms.Ref `json:"vm,omitempty"`
+	Name string  `json:"name"`
+	// Disks are the test's own, by disk of the group.
+	Disks []runDisk `json:"disks,omitempty"`
+}
+
+type runDisk struct {
+	File string `json:"file"`
+	UUID string `json:"uuid,omitempty"`
+}
+
+// The stages of a run.
+const (
+	stageBuilt = "built" // a test's VM and disks are being made, or stand
+	stageTaken = "taken" // the VM has the disks, or is getting them
+	stageBack  = "back"  // the transporter is getting them back
+	stageGone  = "gone"  // the test's VM and disks are being deleted
+	stageKept  = "kept"  // the replica VM is the VM; for good
+)
+
+// run is a step of a failover at work, with its locks held.
+type run struct {
+	s    *Service
+	vc   VCenter
+	req  api.VMRunRequest
+	m    *member
+	rec  *kept[runRecord]
+	tell report
+}
+
+// step makes an endpoint of a step of a failover. The steps of a group are done
+// one at a time, and never while the group is being looked after.
+func (s *Service) step(name string, do func(context.Context, *run) (api.VMRunReply, error)) func(context.Context, api.VMRunRequest) (any, error) {
+	return func(ctx context.Context, req api.VMRunRequest) (any, error) {
+		id := fmt.Sprintf("%s %s %v", name, req.Run, req.Test)
+		reply, p, err := inLane(ctx, s.lanes, lane("run", cdp.GroupID(req.Job)), id, func(ctx context.Context, tell report) (api.VMRunReply, error) {
+			reply, err := s.inRun(ctx, req, tell, do)
+			return reply, cdp.Wrap(err, strings.ReplaceAll(name, "-", " "), req.Job)
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !p.Done {
+			return api.VMRunReply{Text: p.Text, Moved: p.Moved, Total: p.Total}, nil
+		}
+		reply.Done = true
+		if reply.Text == "" {
+			reply.Text = p.Text
+		}
+		return reply, nil
+	}
+}
+
+func (s *Service) inRun(ctx context.Context, req api.VMRunRequest, tell report, do func(context.Context, *run) (api.VMRunReply, error)) (api.VMRunReply, error) {
+	var none api.VMRunReply
+	if req.Run == "" || req.Job == "" {
+		return none, cdp.Errorf(cdp.Invalid, "failover", req.Job, "the run and the job must be named")
+	}
+	unlock, err := s.locks.lock(ctx, "group/"+req.Job)
+	if err != nil {
+		return none, err
+	}
+	defer unlock()
+	r := &run{s: s, req: req, tell: tell}
+	if r.m, err = load[vms.Member](ctx, s, keyMember+req.Job); err != nil {
+		return none, err
+	}
+	if !r.m.exists() || r.m.Value.Replica == "" {
+		return none, cdp.Errorf(cdp.NotFound, "failover", req.Job, "it has no replica VM").
+			WithHint("only jobs on VMs can be failed over to a VM; of others the disks are given: --to nbd")
+	}
+	if r.rec, err = load[runRecord](ctx, s, keyRun+req.Job); err != nil {
+		return none, err
+	}
+	if r.rec.exists() && (r.rec.Value.Run != req.Run || r.rec.Value.Test != req.Test) {
+		return none, cdp.Errorf(cdp.Conflict, "failover", req.Job, "the run %s has its VM %s", r.rec.Value.Run, r.rec.Value.Name)
+	}
+	if r.vc, err = s.deps.VCenter(ctx); err != nil {
+		return none, err
+	}
+	return do(ctx, r)
+}
+
+// enter writes down that the run is in a stage, before it acts.
+func (r *run) enter(ctx context.Context, stage string, change func(*runRecord)) error {
+	was := r.rec.Value
+	was.Disks = slices.Clone(was.Disks)
+	v := &r.rec.Value
+	v.Run, v.Test, v.Stage = r.req.Run, r.req.Test, stage
+	if change != nil {
+		change(v)
+	}
+	if r.rec.exists() && sameRun(was, *v) {
+		return nil
+	}
+	return r.rec.save(ctx, r.s)
+}
+
+func sameRun(a, b runRecord) bool {
+	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
+}
+
+// vm is the VM that the run starts; NotFound when it does not exist.
+func (r *run) vm(ctx context.Context) (vms.VM, error) {
+	ref := r.rec.Value.VM
+	if !r.req.Test {
+		ref = r.m.Value.Replica
+	}
+	if ref == "" {
+		return vms.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.rec.Value.Name, "the run has made none")
+	}
+	return r.s.vmAt(ctx, r.vc, ref)
+}
+
+// plugs are the run's disks at their addresses.
+func (r *run) plugs() []vms.Plug {
+	var out []vms.Plug
+	for i, d := range r.m.Value.Disks {
+		p := vms.Plug{File: d.File, Address: d.Address}
+		if r.req.Test {
+			p.File = r.rec.Value.Disks[i].File
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func (r *run) files() []string {
+	var out []string
+	for _, p := range r.plugs() {
+		out = append(out, p.File)
+	}
+	return out
+}
+
+// tellVM is a VM as a failover sees it.
+func (r *run) tellVM(ctx context.Context, v vms.VM) *api.VMRun {
+	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.m.Value.Identity)}
+	if inv, err := r.s.inventory(ctx, false); err == nil {
+		for _, h := range inv.Hosts {
+			if h.Ref == v.Host {
+				out.Host = h.Name
+			}
+		}
+	}
+	return out
+}
+
+// addresses are a VM's as its tools tell them, first those it was told.
+func addresses(v vms.VM, id *vms.Identity) []string {
+	var told, out []string
+	if id != nil {
+		for _, n := range id.NICs {
+			told = append(told, n.IP)
+		}
+	}
+	for _, n := range v.Guest.NICs {
+		for _, ip := range n.IPs {
+			a, _, _ := strings.Cut(ip, "/")
+			if !strings.HasPrefix(a, "fe80:") && !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int {
+		rank := func(ip string) int {
+			switch {
+			case slices.Contains(told, ip):
+				return 0
+			case !strings.Contains(ip, ":"):
+				return 1
+			}
+			return 2
+		}
+		return rank(a) - rank(b)
+	})
+	return out
+}

@@ -1,0 +1,148 @@
+package vcenter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/vms"
+)
+
+// seen is the inventory as it was read last.
+type seen struct {
+	mu    sync.Mutex
+	inv   vms.Inventory
+	at    time.Time // zero: never, or something changed since
+	turns int       // how often something changed
+}
+
+func (x *seen) changed() {
+	x.mu.Lock()
+	x.at = time.Time{}
+	x.turns++
+	x.mu.Unlock()
+}
+
+// inventory gives what stands at the site, not older than CacheFor, or as it is
+// now when fresh.
+func (s *Service) inventory(ctx context.Context, fresh bool) (vms.Inventory, error) {
+	begun := time.Now()
+	unlock, err := s.locks.lock(ctx, "inventory")
+	if err != nil {
+		return vms.Inventory{}, err
+	}
+	defer unlock()
+	s.seen.mu.Lock()
+	inv, at, turns := s.seen.inv, s.seen.at, s.seen.turns
+	s.seen.mu.Unlock()
+	// One that was read while we waited is fresh enough.
+	if !fresh && time.Since(at) < s.cfg.CacheFor || fresh && at.After(begun) {
+		return inv, nil
+	}
+	vc, err := s.deps.VCenter(ctx)
+	if err != nil {
+		return vms.Inventory{}, err
+	}
+	site, err := s.deps.Site(ctx)
+	if err != nil {
+		return vms.Inventory{}, err
+	}
+	start := time.Now()
+	if inv, err = vc.Inventory(ctx); err != nil {
+		return vms.Inventory{}, cdp.Wrap(err, "read inventory", string(site.Name))
+	}
+	inv.Site = site.Name
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	s.seen.inv = inv
+	if s.seen.turns == turns {
+		s.seen.at = start
+	}
+	return inv, nil
+}
+
+// watchVCenter notes changes at the vCenter, and tells once when it is lost.
+func (s *Service) watchVCenter(ctx context.Context) {
+	lost := false
+	for ctx.Err() == nil {
+		vc, err := s.deps.VCenter(ctx)
+		if err == nil {
+			if lost {
+				lost = false
+				s.alarm(ctx, event.AlarmSessionLost, "vCenter", "the vCenter answers again")
+			}
+			err = vc.Watch(ctx, func() { s.seen.changed(); s.kickAll() })
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.seen.changed()
+		if err != nil && !lost && !cdp.Is(err, cdp.NotFound) {
+			lost = true
+			s.alarm(ctx, event.AlarmSessionLost, "vCenter", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+		case <-s.deps.Clock.After(s.cfg.Beat):
+		}
+	}
+}
+
+// alarm tells that something at the vCenter needs attention.
+func (s *Service) alarm(ctx context.Context, kind, subject, text string) {
+	site, err := s.deps.Site(ctx)
+	if err == nil {
+		err = s.deps.Events.Emit(ctx, event.VCenterAlarm{Site: site.Name, Kind: kind, Subject: subject, Text: text})
+	}
+	if err != nil && ctx.Err() == nil {
+		s.deps.Notify(cdp.Wrap(err, "tell alarm", kind))
+	}
+}
+
+// transporter is the VM that this service runs on, as it is now.
+func (s *Service) transporter(ctx context.Context, vc VCenter) (vms.VM, error) {
+	const op = "find transporter"
+	site, err := s.deps.Site(ctx)
+	if err != nil {
+		return vms.VM{}, err
+	}
+	if site.Transporter == "" {
+		return vms.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").
+			WithHint("set spec.vsphere.transporter of the Site to the VM that tidemark runs on")
+	}
+	inv, err := s.inventory(ctx, false)
+	if err != nil {
+		return vms.VM{}, err
+	}
+	v, why := inv.FindVM(site.Transporter)
+	if why != "" {
+		return vms.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).
+			WithHint("set spec.vsphere.transporter of the Site to the VM that tidemark runs on")
+	}
+	now, err := vc.VM(ctx, v.UUID)
+	return now, cdp.Wrap(err, op, site.Transporter)
+}
+
+// vmAt is the VM behind a reference, as it is now; NotFound.
+func (s *Service) vmAt(ctx context.Context, vc VCenter, ref vms.Ref) (vms.VM, error) {
+	for _, fresh := range []bool{false, true} {
+		inv, err := s.inventory(ctx, fresh)
+		if err != nil {
+			return vms.VM{}, err
+		}
+		for _, v := range inv.VMs {
+			if v.Ref == ref {
+				now, err := vc.VM(ctx, v.UUID)
+				if err == nil && now.Ref == ref {
+					return now, nil
+				}
+				if err != nil && !cdp.Is(err, cdp.NotFound) {
+					return vms.VM{}, err
+				}
+			}
+		}
+	}
+	return vms.VM{}, cdp.Errorf(cdp.NotFound, "find VM", string(ref), "it does not exist any more")
+}

@@ -1,0 +1,64 @@
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+)
+
+// tap handles api.VMTap, at the source.
+func (s *Service) tap(ctx context.Context, r api.TapRequest) (any, error) {
+	id := fmt.Sprintf("tap %v %v", r.Attach, r.Disks)
+	_, p, err := inLane(ctx, s.lanes, lane("source", r.Group), id, func(ctx context.Context, tell report) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(s.tapNow(ctx, r, tell), "tap", string(r.Group))
+	})
+	return p, err
+}
+
+func (s *Service) tapNow(ctx context.Context, r api.TapRequest, tell report) error {
+	g, err := s.deps.Groups.Get(ctx, string(r.Group))
+	if err != nil {
+		return err
+	}
+	j, err := s.deps.Jobs.Get(ctx, g.Of)
+	if err != nil {
+		return err
+	}
+	vc, err := s.deps.VCenter(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := vc.VM(ctx, r.VM)
+	if cdp.Is(err, cdp.NotFound) && !r.Attach {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	filter := j.Job.Source.Filter
+	keys := slices.Sorted(maps.Keys(r.Disks))
+	if !r.Attach {
+		if len(keys) == 0 {
+			for _, d := range g.Source.Disks {
+				keys = append(keys, d.Key)
+			}
+		}
+		tell("detaches the I/O filter", 0, 0)
+		return vc.DetachFilter(ctx, v.Ref, filter, keys)
+	}
+	params := map[int32]map[string]string{}
+	for _, d := range g.Source.Disks {
+		if uri := r.Disks[d.Key]; uri != "" {
+			params[d.Key] = map[string]string{"endpoint": uri, "group": string(r.Group), "disk": d.Name}
+		}
+	}
+	if len(params) == 0 {
+		return cdp.Errorf(cdp.Invalid, "tap", string(r.Group), "no disk of the group is named")
+	}
+	tell("attaches the I/O filter", 0, 0)
+	return vc.AttachFilter(ctx, v.Ref, filter, j.Job.Source.Policy, params)
+}

@@ -1,0 +1,230 @@
+package vcenter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// tend brings one member on: its replica VM, its disks at the transporter, its
+// own job. Each step is found done after a crash.
+func (r *round) tend(ctx context.Context, m *member) error {
+	if m.Value.State == stateRefused || m.Value.State == stateGone && m.Value.Replica == "" {
+		return nil
+	}
+	unlock, ok, err := r.hold(ctx, m)
+	if err != nil || !ok {
+		return err
+	}
+	defer unlock()
+	if m.Value.State == stateRefused {
+		return nil
+	}
+	err = r.stand(ctx, m)
+	if err == nil {
+		err = r.own(ctx, m)
+	}
+	if err == nil {
+		if m.Value.State == statePreparing {
+			return r.s.become(ctx, m, stateReady, "")
+		}
+		return nil
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	if m.Value.State == statePreparing && m.Value.Trouble != err.Error() {
+		if berr := r.s.become(ctx, m, statePreparing, err.Error()); berr != nil {
+			r.s.deps.Notify(berr)
+		}
+	}
+	return cdp.Wrap(err, "prepare replica", m.Value.VM.Name)
+}
+
+// stand makes the replica VM and its disks, and attaches those to the
+// transporter.
+func (r *round) stand(ctx context.Context, m *member) error {
+	if err := r.replicaVM(ctx, m); err != nil {
+		return err
+	}
+	if r.attached(ctx, m) {
+		return nil
+	}
+	for i := range m.Value.Disks {
+		if err := r.disk(ctx, m, i); err != nil {
+			return err
+		}
+	}
+	var plugs []vms.Plug
+	for _, d := range m.Value.Disks {
+		plugs = append(plugs, vms.Plug{File: d.File})
+	}
+	uuids, paths, err := r.s.plugIn(ctx, r.vc, plugs)
+	if err != nil {
+		return err
+	}
+	changed := false
+	for i := range m.Value.Disks {
+		d := &m.Value.Disks[i]
+		changed = changed || d.UUID != uuids[i] || d.Path != paths[i]
+		d.UUID, d.Path = uuids[i], paths[i]
+	}
+	if !changed {
+		return nil
+	}
+	return m.save(ctx, r.s)
+}
+
+// attached says whether all is known and at the transporter, as far as the
+// inventory tells.
+func (r *round) attached(ctx context.Context, m *member) bool {
+	site, err := r.s.deps.Site(ctx)
+	if err != nil {
+		return false
+	}
+	t, why := r.target.FindVM(site.Transporter)
+	return why == "" && !slices.ContainsFunc(m.Value.Disks, func(d vms.MemberDisk) bool {
+		return d.Path == "" || !slices.ContainsFunc(t.Hardware.Disks, func(x vms.Disk) bool { return x.File == d.File })
+	})
+}
+
+// replicaVM makes the VM, or finds the one that was made before a crash, and
+// blocks its power-on.
+func (r *round) replicaVM(ctx context.Context, m *member) error {
+	group := cdp.GroupID(m.Value.Group)
+	stands := func(v vms.VM) bool { return v.Ref == m.Value.Replica }
+	if m.Value.Replica == "" || !slices.ContainsFunc(r.target.VMs, stands) {
+		inv, err := r.s.inventory(ctx, true)
+		if err != nil {
+			return err
+		}
+		r.target = inv
+		i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool {
+			return v.Mark(vms.MarkGroup) == m.Value.Group && v.Mark(vms.MarkRun) == ""
+		})
+		var ref vms.Ref
+		if i >= 0 {
+			ref = inv.VMs[i].Ref
+		} else {
+			if _, bad := inv.Resolve(r.job.Job.Target); len(bad) > 0 {
+				return cdp.Errorf(cdp.Conflict, "make replica VM", m.Value.Name, "%s", bad[0].Text)
+			}
+			if ref, err = r.vc.MakeVM(ctx, r.made(m)); err != nil {
+				return err
+			}
+			r.s.seen.changed()
+		}
+		if ref != m.Value.Replica {
+			m.Value.Replica = ref
+			if err := m.save(ctx, r.s); err != nil {
+				return err
+			}
+		}
+		r.tell(group, func(t *told) { t.blocked = false })
+	}
+	if r.told(group).blocked {
+		return nil
+	}
+	if err := r.vc.Block(ctx, m.Value.Replica, "it is a replica: use tidemark failover"); err != nil {
+		return err
+	}
+	r.tell(group, func(t *told) { t.blocked = true })
+	return nil
+}
+
+// made is the replica VM as it is made.
+func (r *round) made(m *member) vms.Make {
+	return vms.Make{
+		Name: m.Value.Name, Note: replicaNote(m.Value),
+		Folder: r.place.Folder, Pool: r.place.Pool, Host: r.place.Host, Datastore: r.place.Home.Ref,
+		Hardware: m.Value.VM.Hardware.ForReplica(), Networks: m.Value.Networks, KeepMAC: r.job.Job.Target.KeepMAC,
+		Extra: map[string]string{vms.MarkGroup: m.Value.Group, vms.MarkJob: m.Value.Job},
+	}
+}
+
+func replicaNote(m vms.Member) string {
+	return fmt.Sprintf("Replica of %s, made by Tidemark, job %s. Do not power on: use tidemark failover start %s", m.VM.Name, m.Job, m.Group)
+}
+
+// disk makes the replica of one disk, or takes the seed that is there. Its file
+// is recorded before it is made: so after a crash a file of that name is ours.
+func (r *round) disk(ctx context.Context, m *member, i int) error {
+	d := &m.Value.Disks[i]
+	const op = "make replica disk"
+	if d.File == "" {
+		if seed := r.job.Job.Target.SeedOf(m.Value.VM, d.Disk); seed != "" {
+			d.File, d.Seeded = seed, true
+		} else {
+			file, err := r.freeFile(ctx, m, d)
+			if err != nil {
+				return err
+			}
+			d.File = file
+		}
+		if err := m.save(ctx, r.s); err != nil {
+			return err
+		}
+	}
+	if d.UUID != "" { // it was attached before
+		return nil
+	}
+	if !d.Seeded {
+		err := r.vc.MakeDisk(ctx, r.place.Datacenter, d.File, d.Disk.Size)
+		if err == nil || !cdp.Is(err, cdp.Conflict) {
+			return cdp.Wrap(err, op, d.File)
+		}
+	}
+	size, err := r.vc.DiskSize(ctx, r.place.Datacenter, d.File)
+	if err != nil {
+		return cdp.Wrap(err, op, d.File)
+	}
+	if size != d.Disk.Size {
+		return cdp.Errorf(cdp.Conflict, op, d.File, "it has %d bytes, and the disk it should be a copy of has %d", size, d.Disk.Size)
+	}
+	return nil
+}
+
+// freeFile is a name for a disk's replica under which there is no file.
+func (r *round) freeFile(ctx context.Context, m *member, d *vms.MemberDisk) (string, error) {
+	ds := r.job.Job.Target.DatastoreOf(m.Value.VM, d.Disk)
+	name := ""
+	for _, x := range r.target.Datastores {
+		if x.Path == ds || x.Name == ds {
+			name = x.Name
+		}
+	}
+	if name == "" {
+		return "", cdp.Errorf(cdp.NotFound, "make replica disk", d.Address, "there is no datastore %q", ds)
+	}
+	for n := 1; n < 100; n++ {
+		file := fmt.Sprintf("[%s] %s/%s-%s.vmdk", name, m.Value.Name, m.Value.Name, d.Name)
+		if n > 1 {
+			file = fmt.Sprintf("[%s] %s/%s-%s-%d.vmdk", name, m.Value.Name, m.Value.Name, d.Name, n)
+		}
+		_, err := r.vc.DiskSize(ctx, r.place.Datacenter, file)
+		if cdp.Is(err, cdp.NotFound) {
+			return file, nil
+		}
+		if err != nil && !cdp.Is(err, cdp.Invalid) { // Invalid: something is there that is no disk
+			return "", err
+		}
+	}
+	return "", cdp.Errorf(cdp.Conflict, "make replica disk", m.Value.Name, "its directory is full of old disks")
+}
+
+func (r *round) told(g cdp.GroupID) told {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	return r.c.told[g]
+}
+
+func (r *round) tell(g cdp.GroupID, change func(*told)) {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	t := r.c.told[g]
+	change(&t)
+	r.c.told[g] = t
+}

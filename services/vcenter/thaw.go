@@ -1,0 +1,100 @@
+package vcenter
+
+import (
+	"context"
+	"slices"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/vms"
+)
+
+// thaw handles api.VMThaw.
+func (s *Service) thaw(ctx context.Context, r api.ThawRequest) (any, error) {
+	_, p, err := inLane(ctx, s.lanes, lane("source", r.Group), "thaw "+r.Keep, func(ctx context.Context, tell report) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(s.thawNow(ctx, r, tell), "thaw", string(r.Group))
+	})
+	return p, err
+}
+
+// thawNow detaches and removes what passes of the group other than Keep left,
+// in this order: a snapshot whose disk is attached somewhere cannot be
+// consolidated. Snapshots that are not ours are never touched.
+func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) error {
+	vc, err := s.deps.VCenter(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := vc.VM(ctx, r.VM)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil // with the VM, all that was made of it is gone
+	}
+	if err != nil {
+		return err
+	}
+	all, err := vc.Snapshots(ctx, v.Ref)
+	if err != nil {
+		return err
+	}
+	var left []vms.Snapshot
+	var files, kept []string
+	for _, x := range all {
+		pass, ours := passOf(x, r.Group)
+		for _, d := range x.Disks {
+			if ours && pass != r.Keep {
+				files = append(files, d.File)
+			} else {
+				kept = append(kept, d.File)
+			}
+		}
+		if ours && pass != r.Keep {
+			left = append(left, x)
+		}
+	}
+	var uuids []string
+	for _, d := range v.Hardware.Disks {
+		uuids = append(uuids, d.UUID)
+	}
+	// Also what is left of a snapshot that is gone already: read-only, and the
+	// UUID of one of the VM's disks.
+	tell("detaches frozen disks", 0, 0)
+	err = s.pullOut(ctx, vc, func(d vms.Disk) bool {
+		return slices.Contains(files, d.File) ||
+			d.Mode == "independent_nonpersistent" && slices.Contains(uuids, d.UUID) && (r.Keep == "" || !slices.Contains(kept, d.File))
+	})
+	if err != nil {
+		return err
+	}
+	for i, x := range left {
+		tell("removes snapshots", int64(i), int64(len(left)))
+		if err := vc.RemoveSnapshot(ctx, v.Ref, x.Ref); err != nil {
+			return err
+		}
+	}
+	return s.consolidate(ctx, vc, r.VM, len(left) > 0, tell)
+}
+
+// consolidate helps a VM whose snapshots were removed but not merged.
+func (s *Service) consolidate(ctx context.Context, vc VCenter, uuid string, removed bool, tell report) error {
+	if !removed {
+		return nil
+	}
+	v, err := vc.VM(ctx, uuid)
+	if err != nil || !v.Consolidate {
+		return err
+	}
+	tell("consolidates the VM's disks", 0, 0)
+	failed := vc.Consolidate(ctx, v.Ref)
+	if v, err = vc.VM(ctx, uuid); err != nil {
+		return err
+	}
+	if failed != nil || v.Consolidate {
+		text := "its disks need consolidation, and that did not help: consolidate them by hand before the datastore fills up"
+		if failed != nil {
+			text += " (" + failed.Error() + ")"
+		}
+		s.alarm(ctx, event.AlarmConsolidation, v.Name, text)
+	}
+	return nil
+}
