@@ -50,8 +50,8 @@ type siteConfig struct {
 
 func defaultUpConfig() upConfig {
 	return upConfig{
-		Source: siteConfig{Name: defaultSource, Listen: defaultSourceNATS, Services: []string{bus.Capture}},
-		Target: siteConfig{Name: defaultTarget, Listen: defaultTargetNATS, Services: []string{bus.Journal, bus.Scheduler, bus.RPOMonitor, bus.Failover}},
+		Source: siteConfig{Name: defaultSource, Listen: defaultSourceNATS, Services: []string{bus.Capture, bus.VCenter}},
+		Target: siteConfig{Name: defaultTarget, Listen: defaultTargetNATS, Services: []string{bus.Journal, bus.Scheduler, bus.RPOMonitor, bus.Failover, bus.VCenter}},
 		Leaf:   defaultLeaf,
 	}
 }

@@ -10,9 +10,11 @@ import (
 )
 
 // Prefixes of keys in the buckets. A value under job. of the spec bucket is a
-// spec.ReplicationJob as JSON, one under site. a spec.Site.
+// spec.ReplicationJob as JSON, one under vmjob. a spec.VMJob, one under site. a
+// spec.Site.
 const (
 	keyJob      = "job"
+	keyVMJob    = "vmjob"
 	keySite     = "site"
 	keyRPO      = "rpo"
 	keyFailover = "failover"

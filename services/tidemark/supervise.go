@@ -21,6 +21,7 @@ func roles() map[string]role {
 		bus.Scheduler:  runScheduler,
 		bus.RPOMonitor: runRPOMonitor,
 		bus.Failover:   runFailover,
+		bus.VCenter:    runVCenter,
 	}
 }
 

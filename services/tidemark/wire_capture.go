@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type captureWiring struct {
 	conn *bus.Conn
 	svc  *capture.Service
 	id   string // this run's own
+	taps *tapPorts
 
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
@@ -56,6 +58,13 @@ func runCapture(ctx context.Context, e *env) error {
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
 	if err != nil {
+		return err
+	}
+	sites, err := openSpecs[spec.Site](ctx, e, conn, keySite)
+	if err != nil {
+		return err
+	}
+	if w.taps, err = openTapPorts(e, sites); err != nil {
 		return err
 	}
 	// What the target's people said, as far as it has come over the link: the
@@ -96,6 +105,12 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 	if j != nil && j.Source.Site != w.e.site {
 		return
 	}
+	var err error
+	if j != nil {
+		listens := *j
+		listens.Source.Listen, err = w.taps.address(ctx, *j)
+		j = &listens
+	}
 	w.mu.Lock()
 	_, known := w.jobs[id]
 	if j != nil {
@@ -104,8 +119,8 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 		delete(w.jobs, id)
 	}
 	w.mu.Unlock()
-	var err error
 	switch {
+	case err != nil:
 	case j != nil:
 		var c capture.Job
 		if c, err = w.job(*j); err == nil {
@@ -113,7 +128,7 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 		}
 	case known:
 		if err = w.svc.Purge(ctx, id); err == nil {
-			err = bus.DeleteFrames(ctx, w.conn, w.e.site, id)
+			err = errors.Join(bus.DeleteFrames(ctx, w.conn, w.e.site, id), w.taps.forget(name))
 		}
 	}
 	if err != nil && ctx.Err() == nil {

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/vcenter"
+)
+
+// keyVCenter is the prefix of the vcenter service's records in the state bucket.
+const keyVCenter = "vcenter"
+
+// runVCenter gives the vcenter service the bus, and its site's vCenter.
+func runVCenter(ctx context.Context, e *env) error {
+	conn, err := e.connect(ctx, bus.VCenter)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	w := vcenterWiring{e: e, conn: conn}
+	sites, err := openSpecs[spec.Site](ctx, e, conn, keySite)
+	if err != nil {
+		return err
+	}
+	jobs, err := openSpecs[spec.VMJob](ctx, e, conn, keyVMJob)
+	if err != nil {
+		return err
+	}
+	groups, err := openSpecs[spec.ReplicationJob](ctx, e, conn, keyJob)
+	if err != nil {
+		return err
+	}
+	records, err := bus.OpenBucket[json.RawMessage](ctx, conn, e.site, bus.BucketState, keyVCenter)
+	if err != nil {
+		return err
+	}
+	dial := &vcenterDial{e: e, sites: sites}
+	defer dial.close()
+	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
+		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, e.site}, Records: vmRecords{records},
+		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Clock: clock{}, Notify: func(err error) { e.warn(err) },
+	})
+	endpoints := map[string]bus.Endpoint{}
+	for name, fn := range s.Endpoints() {
+		endpoints[name] = fn
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.Run(ctx) })
+	g.Go(func() error { return conn.Serve(ctx, bus.VCenter, endpoints) })
+	return g.Wait()
+}
+
+// specs are the values of a kind in the spec buckets: what was applied here, and
+// the mirror of what was applied at the peer, which needs no link.
+type specs[T any] struct {
+	e         *env
+	own, peer *bus.Bucket[T]
+}
+
+func openSpecs[T any](ctx context.Context, e *env, conn *bus.Conn, prefix string) (s specs[T], err error) {
+	s.e = e
+	if s.own, err = bus.OpenBucket[T](ctx, conn, e.site, bus.BucketSpec, prefix); err != nil {
+		return s, err
+	}
+	s.peer, err = bus.OpenPeerBucket[T](ctx, conn, e.peer, bus.BucketSpec, prefix)
+	return s, err
+}
+
+// get looks here first, then at what came from the peer.
+func (s specs[T]) get(ctx context.Context, name string) (T, error) {
+	x, err := s.own.Get(ctx, name)
+	if cdp.Is(err, cdp.NotFound) {
+		x, err = s.peer.Get(ctx, name)
+	}
+	return x.Value, err
+}
+
+// vmJobs is vcenter.Jobs.
+type vmJobs struct{ specs[spec.VMJob] }
+
+func (j vmJobs) Get(ctx context.Context, name string) (spec.VMJob, error) { return j.get(ctx, name) }
+
+func (j vmJobs) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) error {
+	return watch(ctx, j.e, j.own, func(name string, job *spec.VMJob) error {
+		if job != nil && job.TargetSite != j.e.site {
+			return nil
+		}
+		return fn(name, job)
+	})
+}
+
+// vmGroups is vcenter.Groups.
+type vmGroups struct {
+	specs[spec.ReplicationJob]
+	site cdp.Site
+}
+
+func (g vmGroups) Get(ctx context.Context, name string) (spec.ReplicationJob, error) {
+	return g.get(ctx, name)
+}
+
+func (g vmGroups) Put(ctx context.Context, job spec.ReplicationJob) error {
+	_, err := g.own.Put(ctx, job.Name, job)
+	return err
+}
+
+func (g vmGroups) Delete(ctx context.Context, name string) error { return g.own.Delete(ctx, name, 0) }
+
+func (g vmGroups) List(ctx context.Context) ([]spec.ReplicationJob, error) {
+	keys, err := g.own.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []spec.ReplicationJob
+	for _, k := range keys {
+		x, err := g.own.Get(ctx, k)
+		if cdp.Is(err, cdp.NotFound) {
+			continue // deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if x.Value.Target.Site == g.site {
+			out = append(out, x.Value)
+		}
+	}
+	return out, nil
+}
+
+// vmRecords is vcenter.Records.
+type vmRecords struct{ b *bus.Bucket[json.RawMessage] }
+
+func (r vmRecords) Get(ctx context.Context, key string) (json.RawMessage, uint64, error) {
+	x, err := r.b.Get(ctx, key)
+	return x.Value, x.Revision, err
+}
+
+func (r vmRecords) Put(ctx context.Context, key string, v json.RawMessage, revision uint64) (uint64, error) {
+	return put(ctx, r.b, key, v, revision)
+}
+
+func (r vmRecords) Delete(ctx context.Context, key string) error { return r.b.Delete(ctx, key, 0) }
+
+func (r vmRecords) List(ctx context.Context) ([]string, error) { return r.b.Keys(ctx) }
+
+// vcenterWiring asks the other services: it is Peer, Runs, Journal and Capture.
+type vcenterWiring struct {
+	e    *env
+	conn *bus.Conn
+}
+
+func (w vcenterWiring) Members(ctx context.Context, site cdp.Site, r api.MembersRequest) (out api.MembersReply, err error) {
+	return out, w.ask(ctx, site, bus.VCenter, api.VCenterMembers, r, &out)
+}
+
+func (w vcenterWiring) Tap(ctx context.Context, site cdp.Site, r api.TapRequest) (out api.Progress, err error) {
+	return out, w.ask(ctx, site, bus.VCenter, api.VMTap, r, &out)
+}
+
+func (w vcenterWiring) Filters(ctx context.Context, site cdp.Site, r api.FilterRequest) (out api.FiltersReply, err error) {
+	return out, w.ask(ctx, site, bus.VCenter, api.FilterStatus, r, &out)
+}
+
+// ask gives a vCenter the time that it may need.
+func (w vcenterWiring) ask(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, slow)
+	defer cancel()
+	return w.conn.Request(ctx, site, service, endpoint, in, out)
+}
+
+func (w vcenterWiring) Run(ctx context.Context, job string) error {
+	_, err := w.conn.Command(ctx, w.e.site, event.JobRun{Job: job})
+	return err
+}
+
+func (w vcenterWiring) Stop(ctx context.Context, job string) error {
+	_, err := w.conn.Command(ctx, w.e.site, event.JobStop{Job: job})
+	return err
+}
+
+func (w vcenterWiring) Exports(ctx context.Context, site cdp.Site, g cdp.GroupID) ([]string, error) {
+	c, err := captureStatus(ctx, w.conn, site, g)
+	return c.Exports, err
+}
+
+func (w vcenterWiring) journals(ctx context.Context) (out api.StatusReply, err error) {
+	return out, w.ask(ctx, w.e.site, bus.Journal, api.JournalStatus, api.GroupRequest{}, &out)
+}
+
+// Free is of the file system that this site's files are on, for that is where
+// the journals are, too.
+func (w vcenterWiring) Free(context.Context) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(w.e.dir, &st); err != nil {
+		return -1, nil
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+func (w vcenterWiring) Holds(ctx context.Context, g cdp.GroupID) (bool, error) {
+	r, err := w.journals(ctx)
+	for _, x := range r.Groups {
+		if x.Group == g {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+func (w vcenterWiring) Answers(ctx context.Context, transporter string) (bool, error) {
+	r, err := w.journals(ctx)
+	if cdp.Is(err, cdp.Transient) {
+		return false, nil
+	}
+	return err == nil && r.Transporter == transporter, err
+}
+
+func (w vcenterWiring) Groups(ctx context.Context, transporter string) ([]string, error) {
+	r, err := w.journals(ctx)
+	if err != nil || r.Transporter != transporter {
+		return nil, err
+	}
+	var out []string
+	for _, x := range r.Groups {
+		out = append(out, string(x.Group))
+	}
+	return out, nil
+}
+
+var (
+	_ vcenter.Peer    = vcenterWiring{}
+	_ vcenter.Runs    = vcenterWiring{}
+	_ vcenter.Journal = vcenterWiring{}
+	_ vcenter.Capture = vcenterWiring{}
+	_ vcenter.Jobs    = vmJobs{}
+	_ vcenter.Groups  = vmGroups{}
+	_ vcenter.Records = vmRecords{}
+)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vsphere"
+	"tidemark.dev/services/vcenter"
+)
+
+// kindVSphere is a Site whose disks are VMs'.
+const kindVSphere = "vsphere"
+
+// vcenterDial connects to the vCenter of the site, as its spec says now.
+type vcenterDial struct {
+	e     *env
+	sites specs[spec.Site]
+
+	mu   sync.Mutex
+	to   spec.VSphere // that c is connected to
+	seen time.Time    // when the credentials' file was last changed, then
+	c    *vsphere.Client
+}
+
+func (d *vcenterDial) spec(ctx context.Context) (spec.VSphere, error) {
+	s, err := d.sites.get(ctx, string(d.e.site))
+	if cdp.Is(err, cdp.NotFound) || err == nil && (s.Kind != kindVSphere || s.VSphere == nil) {
+		return spec.VSphere{}, cdp.Errorf(cdp.NotFound, "find vCenter", string(d.e.site), "the site has none").
+			WithHint("apply a Site " + string(d.e.site) + " of kind vsphere: tidemark apply -f site.yaml")
+	}
+	if err != nil {
+		return spec.VSphere{}, err
+	}
+	return *s.VSphere, nil
+}
+
+func (d *vcenterDial) site(ctx context.Context) (vcenter.Site, error) {
+	v, err := d.spec(ctx)
+	return vcenter.Site{Name: d.e.site, Transporter: v.Transporter, Devices: v.Devices}, err
+}
+
+// vcenter is the connection; it is made anew when the spec or the credentials
+// have changed.
+func (d *vcenterDial) vcenter(ctx context.Context) (vcenter.VCenter, error) {
+	v, err := d.spec(ctx)
+	if err != nil {
+		return nil, err
+	}
+	who, changed, err := loadLogin(v.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.c != nil && d.to == v && d.seen.Equal(changed) {
+		return d.c, nil
+	}
+	c, err := vsphere.Dial(ctx, vsphere.Config{URL: v.URL, Thumbprint: v.Thumbprint, CAFile: v.CA, User: who.Username, Password: who.Password, Agent: "tidemark"})
+	if err != nil {
+		return nil, err
+	}
+	d.drop()
+	d.c, d.to, d.seen = c, v, changed
+	return c, nil
+}
+
+func (d *vcenterDial) drop() {
+	if d.c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = d.c.Close(ctx) // the session ends by itself, too
+	d.c = nil
+}
+
+func (d *vcenterDial) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop()
+}
+
+// login is the content of a credentials file.
+type login struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// loadLogin reads a credentials file, which nobody else may read.
+func loadLogin(path string) (l login, changed time.Time, err error) {
+	const op = "read credentials"
+	st, err := os.Stat(path)
+	if err != nil {
+		e := &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+		return l, changed, e.WithHint("write username: and password: into it, mode 0600")
+	}
+	if st.Mode().Perm()&0o077 != 0 {
+		return l, changed, cdp.Errorf(cdp.Invalid, op, path, "others may read it (mode %04o)", st.Mode().Perm()).WithHint("chmod 600 " + path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return l, changed, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+	}
+	if yaml.UnmarshalStrict(data, &l) != nil || l.Username == "" || l.Password == "" {
+		// The reader's own words may have the password in them.
+		return login{}, changed, cdp.Errorf(cdp.Invalid, op, path, "not the two lines username: and password:")
+	}
+	return l, st.ModTime(), nil
+}
