@@ -85,6 +85,11 @@ func TestDisableMethods(t *testing.T) {
 	c.must(vm.PowerOn(c.ctx))
 }
 
+// reconnect drops idle connections, which do not know yet that they were cut.
+func (c *client) reconnect() {
+	c.Client.Client.Client.DefaultTransport().CloseIdleConnections()
+}
+
 func TestRestart(t *testing.T) {
 	c := site(t, vspheretest.Config{})
 	_, ref := c.add(vspheretest.VMSpec{Name: "x", Disks: []vspheretest.DiskSpec{{Size: mib}}, Tags: []string{"a/b"}})
@@ -104,10 +109,12 @@ func TestRestart(t *testing.T) {
 	if c.s.URL() != url0 || c.s.Thumbprint() != thumb {
 		t.Error("another address")
 	}
+	c.reconnect()
 	if _, err := methods.GetCurrentTime(c.ctx, c.Client); err != nil {
 		t.Errorf("the session is gone: %v", err)
 	}
 	c.ok(c.s.Restart(true))
+	c.reconnect()
 	var m mo.VirtualMachine
 	if err := c.RetrieveOne(c.ctx, ref.Ref, []string{"name"}, &m); !fault.Is(err, &types.NotAuthenticated{}) {
 		if err == nil {

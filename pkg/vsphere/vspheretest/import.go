@@ -33,6 +33,11 @@ func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) 
 	}
 	m.s.storage.Lock()
 	defer m.s.storage.Unlock()
+	spec := req.Spec.(*types.VirtualMachineImportSpec)
+	rest, cards := withoutCards(spec.ConfigSpec.DeviceChange)
+	spec.ConfigSpec.DeviceChange = rest
+	buildMu.Lock()
+	defer buildMu.Unlock()
 	var body *methods.ImportVAppBody
 	ctx.WithLock(p, func() { body = p.ImportVApp(ctx, req).(*methods.ImportVAppBody) })
 	if body.Fault_ != nil {
@@ -45,7 +50,13 @@ func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) 
 	state, info := m.s.leaseState(lease)
 	if state == types.HttpNfcLeaseStateReady {
 		if vm := vmOf(ctx, info.Entity); vm != nil {
-			m.s.settle(ctx, vm, plan)
+			ownDevices(ctx, vm)
+			if f = addCards(ctx, vm, cards); f == nil {
+				_, f = m.s.settle(ctx, vm, plan)
+			}
+			if f != nil {
+				return &methods.ImportVAppBody{Fault_: soapFault(f)}
+			}
 		}
 		m.s.mu.Lock()
 		m.s.leases[lease.Self.Value] = lease

@@ -33,13 +33,28 @@ func (s *Site) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 	if fl != nil {
 		return nil, fl
 	}
-	var res *methods.CreateVM_TaskBody
-	ctx.WithLock(f, func() { res = f.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody) })
-	r, fl := inner(ctx, res.Res.Returnval)
+	rest, cards := withoutCards(req.Config.DeviceChange)
+	req.Config.DeviceChange = rest
+	r, fl := s.stockCreate(ctx, f, req)
 	if fl != nil {
 		return nil, fl
 	}
-	_, fl = s.settle(ctx, vmOf(ctx, r.(types.ManagedObjectReference)), plan)
+	vm := vmOf(ctx, r.(types.ManagedObjectReference))
+	if fl = addCards(ctx, vm, cards); fl == nil {
+		_, fl = s.settle(ctx, vm, plan)
+	}
+	return r, fl
+}
+
+func (s *Site) stockCreate(ctx *simulator.Context, f *simulator.Folder, req *types.CreateVM_Task) (r result, fl fault) {
+	buildMu.Lock()
+	defer buildMu.Unlock()
+	ctx.WithLock(f, func() {
+		r, fl = inner(ctx, f.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody).Res.Returnval)
+	})
+	if fl == nil {
+		ownDevices(ctx, vmOf(ctx, r.(types.ManagedObjectReference)))
+	}
 	return r, fl
 }
 
@@ -224,6 +239,8 @@ func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task)
 	}
 	ref := m.s.run(ctx, req.This, "cloneVm", func() (result, fault) {
 		from := m.s.refresh(ctx, vm)
+		buildMu.Lock()
+		defer buildMu.Unlock()
 		var res *methods.CloneVM_TaskBody
 		ctx.WithLock(vm, func() { res = vm.CloneVMTask(ctx, req).(*methods.CloneVM_TaskBody) })
 		if res.Fault_ != nil {
@@ -234,6 +251,7 @@ func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task)
 			return nil, f
 		}
 		clone := vmOf(ctx, r.(types.ManagedObjectReference))
+		ownDevices(ctx, clone)
 		return r, m.s.cloneDisks(ctx, from, clone)
 	})
 	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: ref}}
