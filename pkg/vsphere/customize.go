@@ -18,12 +18,16 @@ import (
 // Customize tells the guest of a VM that is off its addresses at its next
 // start; it needs VMware Tools in the guest. Told the same again before that
 // start it does nothing. Conflict: another customization is pending. Invalid:
-// not as many NICs as the VM has.
+// not as many NICs as the VM has, or it is at an ESXi host without a vCenter.
 func (c *Client) Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error {
 	const op = "customize the guest"
 	ref, err := vmRef(vm)
 	if err != nil {
 		return err
+	}
+	if c.about.ESX {
+		return cdp.Errorf(cdp.Invalid, op, ref.String(), "an ESXi host without a vCenter cannot tell guests their addresses").
+			WithHint("leave out re-IP, or add the host to a vCenter")
 	}
 	if err := c.mustBeOff(ctx, op, ref); err != nil {
 		return err
