@@ -47,7 +47,7 @@ type pass struct {
 	name    string
 	began   time.Time
 	behind  uint64 // the last ordinal with writes when it was armed
-	blind   bool   // it has to find out what was missed before
+	blind   bool   // it has to find out what a tap missed before
 	blinds  uint64 // freezing.blinds when it was armed
 	sending bool   // history is incomplete until it ends
 	// settled: what it sends is known. It only shrinks from here on, so writes to

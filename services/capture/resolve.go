@@ -17,11 +17,12 @@ func (g *Group) resolve(ctx context.Context, p *pass, snap Frozen) error {
 	bare, unsure, losses := f.bare, f.unsure, f.losses
 	whole := unsure || g.book.Bytes() >= g.book.Total()
 	seeding := g.book.Seeding()
+	blind := p.blind || f.blind
 	g.mu.Unlock()
 
-	p.verify = !bare && (f.chain.Verify || unsure || g.job.Mode == Tap && p.blind)
+	p.verify = !bare && (f.chain.Verify || unsure || blind)
 	var found *dirty.Regions
-	if !whole && (p.blind || g.job.Mode == CBT) {
+	if !whole && (blind || g.job.Mode == CBT) {
 		var reset bool
 		var err error
 		if found, reset, err = g.changed(ctx, p); err != nil {
@@ -69,9 +70,14 @@ func (g *Group) resolve(ctx context.Context, p *pass, snap Frozen) error {
 	if err := g.book.Sync(); err != nil {
 		return err
 	}
-	f.chain = chain{Pass: p.name, At: p.at, Verify: p.verify}
-	for i, d := range g.disks {
-		f.chain.Disks = append(f.chain.Disks, chainDisk{d.Name, d.Size, snap.Disks[i].ChangeID})
+	f.chain.Pass, f.chain.At, f.chain.Verify = p.name, p.at, p.verify
+	// That a tap's client was gone is noticed late. So these change ids hold only
+	// if the changes up to them were asked for, whatever the client had told.
+	if whole || found != nil {
+		f.chain.Disks = nil
+		for i, d := range g.disks {
+			f.chain.Disks = append(f.chain.Disks, chainDisk{d.Name, d.Size, snap.Disks[i].ChangeID})
+		}
 	}
 	if err := f.chain.save(chainPath(g.cfg, g.job.Group)); err != nil {
 		f.chain = loadChain(chainPath(g.cfg, g.job.Group), g.job.Disks)

@@ -106,9 +106,12 @@ func sumOf(p []byte, n int64) [32]byte {
 func (v *verifier) wait() error {
 	g := v.g
 	since := g.deps.Clock.Now()
-	for !v.ready {
+	for asked := since; !v.ready; {
 		g.mu.Lock()
-		want := g.number(v.p.behind)
+		want := g.base.No // of what came before it, lost frames aside
+		if v.p.behind >= g.from {
+			want = g.number(v.p.behind)
+		}
 		g.mu.Unlock()
 		ctx, cancel := context.WithTimeout(v.ctx, g.cfg.AskTimeout)
 		have, _, _, err := g.deps.Journal.Cursor(ctx, g.job.Group)
@@ -119,12 +122,27 @@ func (v *verifier) wait() error {
 		if err := g.patience(v.ctx, since); err != nil {
 			return err
 		}
+		if now := g.deps.Clock.Now(); now.Sub(asked) > g.cfg.AckTimeout {
+			asked = now
+			g.probe()
+		}
 		select {
 		case <-v.ctx.Done():
 		case <-g.deps.Clock.After(g.cfg.RetryMin):
 		}
 	}
 	return nil
+}
+
+// probe sends an empty frame when there is nothing else on its way: a stream
+// that lost what the journal still lacks is noticed only so.
+func (g *Group) probe() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.state.accepts() && g.pending() == 0 && g.fits() {
+		g.win.End(0, g.now())
+		nudge(g.wake)
+	}
 }
 
 // sum is the target's of the block at off.
