@@ -46,7 +46,11 @@ they are written, and brings them back there at any recovery point.
   tidemark job run web                     start it
   tidemark status                          is everything protected?
   tidemark failover web --mode test        try a recovery; nothing is changed
-  tidemark failover web --mode production  recover`,
+  tidemark failover web --mode production  recover
+
+  tidemark apply -f sites.yaml             describe two vCenters
+  tidemark site check                      can they be used?
+  tidemark inventory                       what stands there?`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
 	}
@@ -59,6 +63,7 @@ they are written, and brings them back there at any recovery point.
 		a.cmdUp(), a.cmdServe(),
 		a.cmdApply(), a.cmdGet(), a.cmdDelete(),
 		a.cmdJob(), a.cmdPoint(), a.cmdFailover(), a.cmdExport(),
+		a.cmdSite(), a.cmdInventory(), a.cmdTransporter(), a.cmdIOFilter(), a.cmdClock(),
 		a.cmdStatus(), a.cmdTop(), a.cmdEvents(), a.cmdTap(), a.cmdVersion(),
 	)
 	return root

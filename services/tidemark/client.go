@@ -27,13 +27,19 @@ func (c *client) sites(ctx context.Context) (*bus.Bucket[spec.Site], error) {
 	return bus.OpenBucket[spec.Site](ctx, c.conn, c.site, bus.BucketSpec, keySite)
 }
 
-// job is one job's spec; NotFound says what to do.
+// job is one job's spec; NotFound says what to do. The name of a job on one VM
+// means that VM's own job: use the name that comes back.
 func (c *client) job(ctx context.Context, name string) (spec.ReplicationJob, error) {
 	b, err := c.jobs(ctx)
 	if err != nil {
 		return spec.ReplicationJob{}, err
 	}
 	x, err := b.Get(ctx, name)
+	if cdp.Is(err, cdp.NotFound) {
+		if only, ok, e := c.onlyMember(ctx, name); e != nil || ok {
+			return only, e
+		}
+	}
 	if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Invalid) {
 		e := cdp.Errorf(cdp.NotFound, "find job", name, "there is no such job at site %s", c.site)
 		return x.Value, e.WithHint("see what there is: tidemark get job")

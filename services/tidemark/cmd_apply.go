@@ -26,8 +26,9 @@ func (a *app) cmdApply() *cobra.Command {
 		Use:   "apply -f FILE",
 		Short: "Describe sites and jobs, from YAML files",
 		Long: long(`Read files of apiVersion, kind, metadata and spec, and make them what is wanted.
-All that is wrong is told at once, and then nothing is changed. A job that is new
-does not run until: tidemark job run NAME.`),
+All that is wrong is told at once, and then nothing is changed. A job on VMs is
+checked against both sites' vCenters, too. A job that is new does not run until:
+tidemark job run NAME.`),
 		Example: `  tidemark apply -f web.yaml
   tidemark apply -f sites.yaml -f jobs.yaml --dry-run
   cat web.yaml | tidemark apply -f -`,
@@ -107,14 +108,11 @@ func all(errs []error) error {
 type change struct {
 	object spec.Object
 	what   string // created, changed, unchanged
+	note   string
 }
 
 func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry bool) error {
-	jobs, err := c.jobs(ctx)
-	if err != nil {
-		return err
-	}
-	sites, err := c.sites(ctx)
+	k, err := c.kept(ctx)
 	if err != nil {
 		return err
 	}
@@ -122,37 +120,58 @@ func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry b
 	var bad []error
 	for _, o := range objects {
 		x := change{object: o}
-		if o.Site != nil {
-			x.what, _, err = differs(ctx, sites, string(o.Site.Name), *o.Site)
-		} else {
+		var wrong []error
+		switch {
+		case o.Site != nil:
+			x.what, _, err = differs(ctx, k.sites, string(o.Site.Name), *o.Site)
+		case o.VMJob != nil:
+			x, wrong, err = c.fitVMJob(ctx, k, o)
+		default:
 			var old spec.ReplicationJob
-			if x.what, old, err = differs(ctx, jobs, o.Job.Name, *o.Job); err == nil {
-				bad = append(bad, c.fits(ctx, *o.Job, old, x.what)...)
+			if x.what, old, err = differs(ctx, k.jobs, o.Job.Name, *o.Job); err == nil {
+				wrong, err = c.fits(ctx, k, *o.Job, old, x.what)
 			}
 		}
 		if err != nil {
 			return err
 		}
-		changes = append(changes, x)
+		changes, bad = append(changes, x), append(bad, wrong...)
 	}
 	if err := all(bad); err != nil {
 		return err
 	}
 	for _, x := range changes {
-		note := ""
+		note := x.note
 		if dry {
-			note = " (dry run)"
+			note += " (dry run)"
 		} else if x.what != "unchanged" {
-			if err := c.store(ctx, jobs, sites, x.object); err != nil {
+			if err := c.store(ctx, k, x.object); err != nil {
 				return err
 			}
-			if x.what == "created" && x.object.Job != nil {
-				note = "; start it with: tidemark job run " + x.object.Name()
+			if x.what == "created" && x.object.Site == nil {
+				note += "; start it with: tidemark job run " + x.object.Name()
 			}
 		}
 		fmt.Fprintf(a.out, "%s %s %s%s\n", strings.ToLower(x.object.Kind()), x.object.Name(), x.what, note)
 	}
 	return nil
+}
+
+// kept is where objects are kept.
+type kept struct {
+	sites  *bus.Bucket[spec.Site]
+	jobs   *bus.Bucket[spec.ReplicationJob]
+	vmJobs *bus.Bucket[spec.VMJob]
+}
+
+func (c *client) kept(ctx context.Context) (k kept, err error) {
+	if k.sites, err = c.sites(ctx); err == nil {
+		k.jobs, err = c.jobs(ctx)
+	}
+	if err == nil {
+		k.vmJobs, err = c.vmJobs(ctx)
+	}
+	return k, err
 }
 
 // differs says how v stands to what is kept under key, and gives that.
@@ -170,36 +189,55 @@ func differs[T any](ctx context.Context, b *bus.Bucket[T], key string, v T) (str
 }
 
 // fits checks a job against the sites and against what stands.
-func (c *client) fits(ctx context.Context, j, old spec.ReplicationJob, what string) (bad []error) {
+func (c *client) fits(ctx context.Context, k kept, j, old spec.ReplicationJob, what string) (bad []error, err error) {
 	refuse := func(kind cdp.Kind, field, hint, format string, args ...any) {
 		bad = append(bad, cdp.Errorf(kind, "apply job", j.Name+" "+field, format, args...).WithHint(hint))
 	}
-	if j.Target.Site != c.site {
-		refuse(cdp.Invalid, "/spec/target/site", "talk to the target site with --site", "%q: this command talks to the site %s", j.Target.Site, c.site)
+	if old.Of != "" {
+		return []error{notByHand("apply job", old)}, nil
 	}
-	if j.Source.Site != c.peer && j.Source.Site != c.site {
-		refuse(cdp.Invalid, "/spec/source/site", "", "%q: the sites are %s and %s", j.Source.Site, c.peer, c.site)
+	if _, err := k.vmJobs.Get(ctx, j.Name); err == nil {
+		refuse(cdp.Conflict, "/metadata/name", "give it another name", "it is the name of a job on VMs")
+	} else if !cdp.Is(err, cdp.NotFound) {
+		return nil, err
 	}
+	c.fitSites(j.Source.Site, j.Target.Site, refuse)
 	if what != "changed" {
-		return bad
+		return bad, nil
 	}
 	same := slices.Equal(j.Source.Disks, old.Source.Disks) && slices.Equal(j.Target.Disks, old.Target.Disks) &&
 		j.Source.Site == old.Source.Site && j.Source.Capture == old.Source.Capture
 	if st, err := c.runState(ctx, j.Name); !same && (err != nil || st != nil && st.Desired == scheduler.Running) {
 		refuse(cdp.Conflict, "/spec", "stop it first: tidemark job stop "+j.Name, "sites, disks and capture cannot be changed while the job runs")
 	}
-	return bad
+	return bad, nil
+}
+
+// fitSites checks that a job runs between the two sites.
+func (c *client) fitSites(source, target cdp.Site, refuse func(kind cdp.Kind, field, hint, format string, args ...any)) {
+	if target != c.site {
+		refuse(cdp.Invalid, "/spec/target/site", "talk to the target site with --site", "%q: this command talks to the site %s", target, c.site)
+	}
+	if source != c.peer && source != c.site {
+		refuse(cdp.Invalid, "/spec/source/site", "", "%q: the sites are %s and %s", source, c.peer, c.site)
+	}
 }
 
 // store writes an object and tells it.
-func (c *client) store(ctx context.Context, jobs *bus.Bucket[spec.ReplicationJob], sites *bus.Bucket[spec.Site], o spec.Object) error {
+func (c *client) store(ctx context.Context, k kept, o spec.Object) error {
 	if o.Site != nil {
-		_, err := sites.Put(ctx, string(o.Site.Name), *o.Site)
+		_, err := k.sites.Put(ctx, string(o.Site.Name), *o.Site)
 		return cdp.Wrap(err, "apply site", o.Name())
 	}
-	rev, err := jobs.Put(ctx, o.Job.Name, *o.Job)
+	var rev uint64
+	var err error
+	if o.VMJob != nil {
+		rev, err = k.vmJobs.Put(ctx, o.VMJob.Name, *o.VMJob)
+	} else {
+		rev, err = k.jobs.Put(ctx, o.Job.Name, *o.Job)
+	}
 	if err == nil {
-		err = c.conn.Emit(ctx, event.JobApplied{Job: o.Job.Name, Revision: rev})
+		err = c.conn.Emit(ctx, event.JobApplied{Job: o.Name(), Revision: rev})
 	}
 	return cdp.Wrap(err, "apply job", o.Name())
 }

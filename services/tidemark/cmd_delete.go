@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,14 +15,16 @@ import (
 )
 
 func (a *app) cmdDelete() *cobra.Command {
-	var yes bool
+	var yes, replicas bool
+	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "delete KIND NAME",
 		Short: "Remove the description of a site or a stopped job",
 		Long: long(`Remove a description. A job must be stopped, and have no failover under way. Its
 journal is dropped with all recovery points, so a job that has any needs --yes.
-The images of the replica stay as they are.`),
-		Example: "  tidemark delete job web --yes",
+The images of the replica stay as they are. The replica VMs of a job on VMs stay,
+too, and are let go of; with --replicas they are deleted with their disks.`),
+		Example: "  tidemark delete job web --yes\n  tidemark delete job shop --yes --replicas",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			kind, name, err := kindAndName(args)
@@ -29,9 +32,18 @@ The images of the replica stay as they are.`),
 				return err
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				if kind == spec.KindSite {
+				vmJob, err := cl.vmJob(ctx, name)
+				switch {
+				case err != nil:
+				case kind == spec.KindSite:
 					err = cl.deleteSite(ctx, name)
-				} else {
+				case vmJob != nil:
+					ctx, cancel := context.WithTimeout(ctx, timeout)
+					defer cancel()
+					err = a.deleteVMJob(ctx, cl, *vmJob, yes, replicas)
+				case replicas:
+					err = usage("--replicas goes with a job on VMs: the images of %s are removed by hand", name)
+				default:
 					err = cl.deleteJob(ctx, name, yes)
 				}
 				if err == nil {
@@ -42,6 +54,8 @@ The images of the replica stay as they are.`),
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "drop the recovery points, too")
+	c.Flags().BoolVar(&replicas, "replicas", false, "of a job on VMs: delete the replica VMs with their disks, too")
+	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "of a job on VMs: how long to wait until it is done")
 	return c
 }
 
@@ -49,13 +63,19 @@ func (c *client) deleteSite(ctx context.Context, name string) error {
 	if _, err := c.objects(ctx, spec.KindSite, name); err != nil {
 		return err
 	}
-	jobs, err := c.objects(ctx, spec.KindJob, "")
+	jobs, err := c.described(ctx, spec.KindJob, "")
 	if err != nil {
 		return err
 	}
 	for _, o := range jobs {
-		if string(o.Job.Source.Site) == name || string(o.Job.Target.Site) == name {
-			return cdp.Errorf(cdp.Conflict, "delete site", name, "the job %s uses it", o.Job.Name)
+		var source, target cdp.Site
+		if o.VMJob != nil {
+			source, target = o.VMJob.SourceSite, o.VMJob.TargetSite
+		} else {
+			source, target = o.Job.Source.Site, o.Job.Target.Site
+		}
+		if string(source) == name || string(target) == name {
+			return cdp.Errorf(cdp.Conflict, "delete site", name, "the job %s uses it", o.Name())
 		}
 	}
 	b, err := c.sites(ctx)
@@ -67,8 +87,12 @@ func (c *client) deleteSite(ctx context.Context, name string) error {
 
 func (c *client) deleteJob(ctx context.Context, name string, yes bool) error {
 	const op = "delete job"
-	if _, err := c.job(ctx, name); err != nil {
+	job, err := c.job(ctx, name)
+	if err != nil {
 		return err
+	}
+	if job.Of != "" {
+		return notByHand(op, job)
 	}
 	st, err := c.runState(ctx, name)
 	if err != nil {
@@ -98,6 +122,53 @@ func (c *client) deleteJob(ctx context.Context, name string, yes bool) error {
 		err = c.conn.Emit(ctx, event.JobDeleted{Job: name})
 	}
 	return cdp.Wrap(err, op, name)
+}
+
+// deleteVMJob ends a job on VMs at the vCenters first, and then its spec, so
+// that it can be asked again when it was interrupted.
+func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, replicas bool) error {
+	const op = "delete job"
+	states, err := c.vmJobStates(ctx, j.Name)
+	if err != nil {
+		return cdp.Wrap(err, op, j.Name)
+	}
+	if st := states[j.Name]; st != nil && st.Running {
+		return cdp.Errorf(cdp.Conflict, op, j.Name, "it is running").WithHint("stop it first: tidemark job stop " + j.Name)
+	}
+	members, err := c.members(ctx, j.Name)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		run, err := c.run(ctx, m.Name)
+		if err != nil {
+			return err
+		}
+		if run != nil && !run.Over() {
+			return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s of %s is %s", run.Run, m.Name, run.Phase).
+				WithHint("end it first: see tidemark failover status " + m.Name)
+		}
+		if yes {
+			continue
+		}
+		if err := c.pointless(ctx, m.Name); err != nil {
+			return cdp.Wrap(err, op, m.Name)
+		}
+	}
+	_, err = a.finish(ctx, j.Name, func(ctx context.Context) (api.Progress, error) {
+		return askVCenter[api.Progress](ctx, c, c.site, api.VMJobDelete, api.VMJobDeleteRequest{Job: j.Name, Replicas: replicas})
+	})
+	if err != nil {
+		return cdp.Wrap(err, op, j.Name)
+	}
+	b, err := c.vmJobs(ctx)
+	if err == nil {
+		err = b.Delete(ctx, j.Name, 0)
+	}
+	if err == nil {
+		err = c.conn.Emit(ctx, event.JobDeleted{Job: j.Name})
+	}
+	return cdp.Wrap(err, op, j.Name)
 }
 
 // pointless returns a Conflict if the job has recovery points, or may have.

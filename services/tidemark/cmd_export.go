@@ -39,9 +39,11 @@ func (a *app) cmdExport() *cobra.Command {
 				return usage("which point? give one of --point and --at")
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				if _, err := cl.job(ctx, args[0]); err != nil {
+				job, err := cl.job(ctx, args[0])
+				if err != nil {
 					return err
 				}
+				req.Group = job.Group()
 				return a.export(ctx, cl, req, scratch, listen, detach)
 			})
 		},
@@ -86,7 +88,11 @@ func (a *app) cmdExportList() *cobra.Command {
 		Long: long("List what is open, of exports and of failovers."), Example: "  tidemark export list web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				r, err := cl.journal().ListExports(ctx, cdp.GroupID(args[0]))
+				g, err := cl.group(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				r, err := cl.journal().ListExports(ctx, g)
 				if err != nil {
 					return err
 				}
@@ -110,7 +116,10 @@ func (a *app) cmdExportClose() *cobra.Command {
 		Long: long("Close an export. One that belongs to a failover is ended by cleanup, undo or commit."), Example: "  tidemark export close web x-01k0",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				g := cdp.GroupID(args[0])
+				g, err := cl.group(ctx, args[0])
+				if err != nil {
+					return err
+				}
 				r, err := cl.journal().ListExports(ctx, g)
 				if err != nil {
 					return err

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/spec"
@@ -29,11 +30,14 @@ func (a *app) cmdGet() *cobra.Command {
 				return err
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				objects, err := cl.objects(ctx, kind, name)
+				objects, err := cl.described(ctx, kind, name)
 				if err != nil {
 					return err
 				}
-				return a.show(out, objects)
+				if out != "table" {
+					return a.write(out, objects)
+				}
+				return a.list(ctx, cl, objects)
 			})
 		},
 	}
@@ -60,7 +64,27 @@ func kindAndName(args []string) (kind, name string, err error) {
 	return kind, name, nil
 }
 
-// objects lists what is described; empty kind and name mean any.
+// described is objects with the jobs on VMs.
+func (c *client) described(ctx context.Context, kind, name string) ([]spec.Object, error) {
+	var vmJobs []spec.Object
+	if kind != spec.KindSite {
+		b, err := c.vmJobs(ctx)
+		if err == nil {
+			err = collect(ctx, b, name, func(j spec.VMJob) { vmJobs = append(vmJobs, spec.Object{VMJob: &j}) })
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	out, err := c.objects(ctx, kind, name)
+	if cdp.Is(err, cdp.NotFound) && len(vmJobs) > 0 {
+		err = nil
+	}
+	return append(out, vmJobs...), err
+}
+
+// objects lists the sites and the jobs that are a group, those of VMs too;
+// empty kind and name mean any.
 func (c *client) objects(ctx context.Context, kind, name string) ([]spec.Object, error) {
 	var out []spec.Object
 	if kind != spec.KindJob {
@@ -110,7 +134,8 @@ func collect[T any](ctx context.Context, b *bus.Bucket[T], only string, add func
 	return nil
 }
 
-func (a *app) show(out format, objects []spec.Object) error {
+// write writes objects as documents that can be applied again.
+func (a *app) write(out format, objects []spec.Object) error {
 	var docs []any
 	for i, o := range objects {
 		data, err := spec.Encode(o)
@@ -135,13 +160,62 @@ func (a *app) show(out format, objects []spec.Object) error {
 	if out == "yaml" {
 		return nil
 	}
-	return out.print(a.out, docs, []string{"kind", "name", "from", "to", "disks", "rpo", "journal"}, func(add func(...any)) {
+	return out.print(a.out, docs, nil, nil)
+}
+
+// list is a line per object. Of jobs on VMs the vcenter service is asked; where
+// it is silent, the list tells what is known without it.
+func (a *app) list(ctx context.Context, c *client, objects []spec.Object) error {
+	var states map[string]*api.VMJobState
+	vms := map[string]int{}
+	for _, o := range objects {
+		if o.VMJob == nil {
+			continue
+		}
+		states, _ = c.vmJobStates(ctx, "")
+		list, err := c.members(ctx, "")
+		if err != nil {
+			return err
+		}
+		for _, m := range list {
+			vms[m.Of]++
+		}
+		break
+	}
+	return format("table").print(a.out, nil, []string{"kind", "name", "from", "to", "what", "rpo", "journal"}, func(add func(...any)) {
 		for _, o := range objects {
-			if j := o.Job; j != nil {
-				add(o.Kind(), j.Name, j.Source.Site, j.Target.Site, len(j.Source.Disks), j.RPO, string(j.Journal.Mode)+" "+j.Journal.History.String())
-				continue
+			switch {
+			case o.Job != nil:
+				j := o.Job
+				add(o.Kind(), j.Name, j.Source.Site, j.Target.Site, jobText(*j), j.RPO, journalText(j.Journal))
+			case o.VMJob != nil:
+				j := o.VMJob
+				add(o.Kind(), j.Name, j.SourceSite, j.TargetSite, vmJobText(states[j.Name], vms[j.Name]), j.RPO, journalText(j.Journal))
+			default:
+				add(o.Kind(), o.Site.Name, "", "", o.Site.Kind, "", "")
 			}
-			add(o.Kind(), o.Site.Name, "", "", "", "", "")
 		}
 	})
+}
+
+func journalText(j spec.Journal) string { return string(j.Mode) + " " + j.History.String() }
+
+func jobText(j spec.ReplicationJob) string {
+	what := count(len(j.Source.Disks), "disk")
+	if j.Of != "" {
+		what += ", a VM of " + j.Of
+	}
+	return what
+}
+
+// vmJobText says what a job on VMs is; without a state only how many VMs have a
+// job.
+func vmJobText(st *api.VMJobState, n int) string {
+	switch {
+	case st == nil:
+		return count(n, "VM")
+	case st.Running:
+		return count(len(st.Members), "VM") + ", running"
+	}
+	return count(len(st.Members), "VM") + ", stopped"
 }

@@ -7,13 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
 	"tidemark.dev/services/scheduler"
 )
 
 func (a *app) cmdJob() *cobra.Command {
-	status := a.statusCommand("status NAME", "How one job stands", "  tidemark job status web")
+	status := a.statusCommand("status NAME", "How one job stands; of a job on VMs, how each of its VMs stands", "  tidemark job status web\n  tidemark job status shop -o json")
 	status.Args = cobra.ExactArgs(1)
 	return group("job", "Run, stop and look at jobs", "  tidemark job run web\n  tidemark job status web",
 		a.jobCommand("run", "Start a job: capture its disks, and set recovery points", scheduler.Running,
@@ -27,11 +28,18 @@ func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(st
 	var w waitFlags
 	c := &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
-		Long:    long(short + ". Doing it twice is no error."),
+		Long:    long(short + ". Doing it twice is no error.\nOf a job on VMs, all VMs are meant, and those that join later."),
 		Example: "  tidemark job " + verb + " web",
 		RunE: func(c *cobra.Command, args []string) error {
 			name := args[0]
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				vmJob, err := cl.vmJob(ctx, name)
+				if err != nil {
+					return err
+				}
+				if vmJob != nil {
+					return a.vmJobCommand(ctx, cl, vmJob.Name, verb, want)
+				}
 				job, err := cl.job(ctx, name)
 				if err != nil {
 					return err
@@ -56,6 +64,20 @@ func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(st
 	}
 	w.register(c, 15*time.Second)
 	return c
+}
+
+// vmJobCommand runs or stops a job on VMs. The vcenter service keeps what is
+// wanted, and does it for each VM as soon as that can be.
+func (a *app) vmJobCommand(ctx context.Context, c *client, name, verb string, want scheduler.Desired) error {
+	endpoint := api.VMJobRun
+	if want == scheduler.Stopped {
+		endpoint = api.VMJobStop
+	}
+	if _, err := askVCenter[api.Empty](ctx, c, c.site, endpoint, api.VMJobName{Job: name}); err != nil {
+		return cdp.Wrap(err, verb+" job", name)
+	}
+	fmt.Fprintf(a.out, "%s is %s; its VMs: tidemark job status %s\n", name, want, name)
+	return nil
 }
 
 // waitFlags say how long a command waits for what it asked for.

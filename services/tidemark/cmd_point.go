@@ -36,10 +36,11 @@ func (a *app) cmdPointList() *cobra.Command {
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				if _, err := cl.job(ctx, args[0]); err != nil {
+				job, err := cl.job(ctx, args[0])
+				if err != nil {
 					return err
 				}
-				r, err := cl.journal().Points(ctx, cdp.GroupID(args[0]))
+				r, err := cl.journal().Points(ctx, job.Group())
 				if err != nil {
 					return err
 				}
@@ -81,10 +82,11 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 		Use: use, Short: short, Long: long(short + ". A point is named as in the list, p123."), Example: example, Args: args,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				if _, err := cl.job(ctx, args[0]); err != nil {
+				job, err := cl.job(ctx, args[0])
+				if err != nil {
 					return err
 				}
-				r := api.EditPointRequest{Group: cdp.GroupID(args[0]), Point: args[1]}
+				r := api.EditPointRequest{Group: job.Group(), Point: args[1]}
 				set(&r, slices.Clone(args[2:]))
 				p, err := cl.journal().EditPoint(ctx, r)
 				if err != nil {

@@ -40,6 +40,7 @@ func (a *app) createPoint(ctx context.Context, c *client, name string, tags []st
 	if err != nil {
 		return err
 	}
+	name = job.Name
 	st, err := c.runState(ctx, name)
 	if err != nil {
 		return err

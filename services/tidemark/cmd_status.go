@@ -17,23 +17,45 @@ func (a *app) statusCommand(use, short, example string) *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1),
-		Long: long(short + ".\n\nRPO is what would be lost if the source died now. It is told with its greatest\nerror, and as \"no data\" when nothing is known."),
+		Long: long(short + ".\n\nRPO is what would be lost if the source died now. It is told with its greatest\nerror, and as \"no data\" when nothing is known. A job on VMs is as its worst VM is."),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
 				}
-				all, err := cl.health(ctx, name)
+				vmJob, err := cl.vmJob(ctx, name)
+				if err != nil {
+					return err
+				}
+				switch {
+				case name != "" && vmJob != nil:
+					return a.vmJobStatus(ctx, cl, out, *vmJob)
+				case name != "":
+					job, err := cl.job(ctx, name)
+					if err != nil {
+						return err
+					}
+					all, err := cl.health(ctx, job.Name)
+					if err != nil {
+						return err
+					}
+					h := jobHealth{health: all[0], Of: job.Of}
+					if out != "table" {
+						return out.print(a.out, []jobHealth{h}, nil, nil)
+					}
+					h.write(a.out)
+					if h.Of != "" {
+						fmt.Fprintf(a.out, "%-12s tidemark job status %s\n", "a VM of", h.Of)
+					}
+					return nil
+				}
+				all, err := cl.healthOfAll(ctx)
 				if err != nil {
 					return err
 				}
 				if out != "table" {
 					return out.print(a.out, all, nil, nil)
-				}
-				if name != "" {
-					all[0].write(a.out)
-					return nil
 				}
 				return overview(a.out, cl, all)
 			})
@@ -57,7 +79,7 @@ func (a *app) cmdTop() *cobra.Command {
 						io.WriteString(a.out, "\x1b[H\x1b[2J")
 					}
 					fmt.Fprintf(a.out, "%s  site %s\n", clockText(time.Now()), cl.site)
-					all, err := cl.health(ctx, "")
+					all, err := cl.healthOfAll(ctx)
 					if ctx.Err() != nil {
 						return nil
 					}
@@ -83,15 +105,23 @@ func (a *app) cmdTop() *cobra.Command {
 	return c
 }
 
-// overview is one line per job, and below what needs attention.
-func overview(w io.Writer, c *client, all []health) error {
+// overview is one line per job, those of VMs below theirs, and then what needs
+// attention.
+func overview(w io.Writer, c *client, all []jobHealth) error {
 	if len(all) == 0 {
 		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.site)
 		return nil
 	}
 	err := format("table").print(w, nil, []string{"job", "state", "rpo now", "objective", "newest point", "journal"}, func(add func(...any)) {
 		for _, h := range all {
-			add(h.Job, h.State, h.RPO, h.Objective, h.newest(), h.size())
+			switch {
+			case h.VMs != nil:
+				add(h.Job, h.State, h.RPO, h.Objective, count(len(h.VMs), "VM"), "")
+			case h.Of != "":
+				add("  "+h.Job, h.State, h.RPO, h.Objective, h.newest(), h.size())
+			default:
+				add(h.Job, h.State, h.RPO, h.Objective, h.newest(), h.size())
+			}
 		}
 	})
 	for _, h := range all {

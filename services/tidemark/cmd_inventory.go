@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// The kinds of things that an inventory has, in the order they are shown.
+var (
+	inventoryKinds = []string{"datacenters", "clusters", "hosts", "datastores", "networks", "folders", "pools", "vms"}
+	defaultKinds   = []string{"datacenters", "clusters", "hosts", "datastores", "networks", "vms"}
+)
+
+// siteInventory is a site's inventory, or why there is none.
+type siteInventory struct {
+	Site cdp.Site `json:"site"`
+	*vms.Inventory
+	Error string `json:"error,omitempty"`
+}
+
+func (a *app) cmdInventory() *cobra.Command {
+	var out format
+	var kinds []string
+	var fresh bool
+	c := &cobra.Command{
+		Use: "inventory [SITE]", Short: "List what stands at a site's vCenter", Args: cobra.MaximumNArgs(1),
+		Long: long(`List datacenters, clusters, hosts, datastores, networks and VMs with their disks and
+tags, of one site or of all sites of kind vsphere. A site that does not answer is
+left out with the reason, unless it was named. With -o json or yaml it is a list of
+inventories, one per site, with everything that is known.`),
+		Example: `  tidemark inventory
+  tidemark inventory prod --kind vms
+  tidemark inventory dr --kind datastores,networks
+  tidemark inventory prod -o json`,
+		RunE: func(c *cobra.Command, args []string) error {
+			for _, k := range kinds {
+				if !slices.Contains(inventoryKinds, k) {
+					return usage("no kind %q: there are %s", k, strings.Join(inventoryKinds, ", "))
+				}
+			}
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				named := ""
+				if len(args) > 0 {
+					named = args[0]
+				}
+				sites, err := cl.vcenterSites(ctx, named)
+				if err != nil {
+					return err
+				}
+				return a.inventory(ctx, cl, out, sites, kinds, fresh)
+			})
+		},
+	}
+	c.Flags().StringSliceVar(&kinds, "kind", nil, "only these: "+strings.Join(inventoryKinds, ", "))
+	c.Flags().BoolVar(&fresh, "fresh", false, "ask the vCenter now, and do not take an answer that is at hand")
+	out.register(c)
+	return c
+}
+
+// inventory shows what stands at sites. It fails only if no site answers.
+func (a *app) inventory(ctx context.Context, c *client, out format, sites []cdp.Site, kinds []string, fresh bool) error {
+	var list []siteInventory
+	var first error
+	good := 0
+	for _, s := range sites {
+		inv, err := c.inventory(ctx, s, fresh, len(kinds) == 0 || slices.Contains(kinds, "vms"))
+		x := siteInventory{Site: s, Inventory: &inv}
+		if err != nil {
+			x.Inventory, x.Error = nil, err.Error()
+			if first == nil {
+				first = cdp.Wrap(err, "list inventory", string(s))
+			}
+		} else {
+			good++
+		}
+		if out != "table" {
+			if x.Inventory != nil {
+				only(x.Inventory, kinds)
+			}
+			list = append(list, x)
+			continue
+		}
+		if err != nil {
+			if len(sites) > 1 {
+				fmt.Fprintln(a.err, silence(s, err))
+			}
+			continue
+		}
+		if good > 1 {
+			fmt.Fprintln(a.out)
+		}
+		if err := tables(a.out, x, kinds); err != nil {
+			return err
+		}
+	}
+	if good == 0 {
+		return first
+	}
+	if out != "table" {
+		return out.print(a.out, list, nil, nil)
+	}
+	return nil
+}
+
+// inventory asks for what stands at a site, the VMs page by page.
+func (c *client) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (vms.Inventory, error) {
+	inv, err := askVCenter[vms.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{Fresh: fresh})
+	for after := ""; err == nil && withVMs; {
+		var page api.VMsReply
+		if page, err = askVCenter[api.VMsReply](ctx, c, site, api.VCenterVMs, api.VMsRequest{After: after}); err != nil {
+			break
+		}
+		inv.VMs = append(inv.VMs, page.VMs...)
+		if !page.More || len(page.VMs) == 0 {
+			break
+		}
+		after = page.VMs[len(page.VMs)-1].Path
+	}
+	return inv, err
+}
+
+// only leaves the kinds in an inventory; none means all.
+func only(inv *vms.Inventory, kinds []string) {
+	if len(kinds) == 0 {
+		return
+	}
+	whole := *inv
+	*inv = vms.Inventory{Site: whole.Site, About: whole.About}
+	for _, k := range kinds {
+		switch k {
+		case "datacenters":
+			inv.Datacenters = whole.Datacenters
+		case "clusters":
+			inv.Clusters = whole.Clusters
+		case "hosts":
+			inv.Hosts = whole.Hosts
+		case "datastores":
+			inv.Datastores = whole.Datastores
+		case "networks":
+			inv.Networks = whole.Networks
+		case "folders":
+			inv.Folders = whole.Folders
+		case "pools":
+			inv.Pools = whole.Pools
+		case "vms":
+			inv.VMs = whole.VMs
+		}
+	}
+}
+
+// tables writes an inventory, a table per kind.
+func tables(w io.Writer, x siteInventory, kinds []string) error {
+	inv := x.Inventory
+	fmt.Fprintf(w, "site %s: %s\n", x.Site, aboutText(inv.About))
+	if len(kinds) == 0 {
+		kinds = defaultKinds
+	}
+	hosts, clusters := map[vms.Ref]string{}, map[vms.Ref]string{}
+	for _, h := range inv.Hosts {
+		hosts[h.Ref] = h.Name
+	}
+	for _, c := range inv.Clusters {
+		clusters[c.Ref] = c.Name
+	}
+	for _, k := range inventoryKinds {
+		if !slices.Contains(kinds, k) {
+			continue
+		}
+		head, rows := inventoryTable(*inv, k, hosts, clusters)
+		fmt.Fprintf(w, "\n%s\n", k)
+		err := format("table").print(w, nil, head, func(add func(...any)) {
+			for _, r := range rows {
+				add(r...)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inventoryTable is one kind's: its head and rows.
+func inventoryTable(inv vms.Inventory, kind string, hosts, clusters map[vms.Ref]string) (head []string, rows [][]any) {
+	add := func(cells ...any) { rows = append(rows, cells) }
+	places := map[string][]vms.Place{"datacenters": inv.Datacenters, "folders": inv.Folders, "pools": inv.Pools}
+	switch kind {
+	case "clusters":
+		head = []string{"name", "hosts", "software", "path"}
+		for _, c := range inv.Clusters {
+			add(c.Name, len(c.Hosts), map[bool]string{true: "by image (vLCM)", false: "by baselines"}[c.ImageManaged], c.Path)
+		}
+	case "hosts":
+		head = []string{"name", "cluster", "state", "version", "newest hardware", "path"}
+		for _, h := range inv.Hosts {
+			state := h.State
+			if h.Maintenance {
+				state += ", maintenance"
+			}
+			add(h.Name, clusters[h.Cluster], state, strings.TrimSpace(h.Version+" "+h.Build), h.Newest, h.Path)
+		}
+	case "datastores":
+		head = []string{"name", "kind", "free", "capacity", "hosts", "path"}
+		for _, d := range inv.Datastores {
+			free := bytesText(d.Free)
+			if !d.Accessible {
+				free = "not accessible"
+			}
+			add(d.Name, d.Kind, free, bytesText(d.Capacity), len(d.Hosts), d.Path)
+		}
+	case "networks":
+		head = []string{"name", "kind", "path"}
+		for _, n := range inv.Networks {
+			add(n.Name, n.Kind, n.Path)
+		}
+	case "vms":
+		head = []string{"name", "power", "host", "cpus", "memory", "disk", "size", "file", "tags", "folder"}
+		for _, v := range inv.VMs {
+			line := []any{v.Name, powerText(v), hosts[v.Host], v.Hardware.CPUs, bytesText(v.Hardware.MemoryMB << 20)}
+			tags, folder := strings.Join(v.Tags, " "), path.Dir(v.Path)
+			if len(v.Hardware.Disks) == 0 {
+				add(append(line, "none", "", "", tags, folder)...)
+			}
+			for _, d := range v.Hardware.Disks {
+				add(append(line, v.Hardware.Address(d), bytesText(d.Size), d.File, tags, folder)...)
+				line, tags, folder = []any{"", "", "", "", ""}, "", ""
+			}
+		}
+	default:
+		head = []string{"name", "path"}
+		for _, p := range places[kind] {
+			add(p.Name, p.Path)
+		}
+	}
+	return head, rows
+}
+
+func powerText(v vms.VM) string {
+	text := v.Power
+	if v.State != "" && v.State != "connected" {
+		text += ", " + v.State
+	}
+	if v.Template {
+		text += ", template"
+	}
+	if v.Consolidate {
+		text += ", needs consolidation"
+	}
+	return text
+}
+
+func bytesText(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

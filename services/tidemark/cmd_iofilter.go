@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+func (a *app) cmdIOFilter() *cobra.Command {
+	return group("iofilter", "The life of I/O filters on the hosts of a cluster",
+		"  tidemark iofilter status --site prod\n  tidemark iofilter install --site prod --cluster Cluster-1 --bundle https://files.example.com/filter.zip",
+		a.filterChange("install", "Install an I/O filter on all hosts of a cluster", "The hosts fetch the bundle from its URL. Hosts that cannot take it now are shown by:\ntidemark iofilter issues",
+			"  tidemark iofilter install --site prod --cluster Cluster-1 --bundle https://files.example.com/filter.zip", false, true),
+		a.filterStatus("status", "Show the I/O filters of clusters, and their state on each host", false),
+		a.filterStatus("issues", "Show what stands in the way on hosts", true),
+		a.filterChange("upgrade", "Upgrade an I/O filter on all hosts of a cluster", "The hosts fetch the bundle from its URL.",
+			"  tidemark iofilter upgrade --site prod --cluster Cluster-1 --filter TMK_bootbank_tidemark_1.0.0 --bundle https://files.example.com/filter-2.zip", true, true),
+		a.filterChange("uninstall", "Remove an I/O filter from all hosts of a cluster", "It is refused while disks use the filter: stop and delete their jobs first.",
+			"  tidemark iofilter uninstall --site prod --cluster Cluster-1 --filter TMK_bootbank_tidemark_1.0.0", true, false),
+		a.filterChange("resolve", "Let the vCenter put right what failed on hosts", "A host whose issue is maintenance mode must have entered it before.",
+			"  tidemark iofilter resolve --site prod --cluster Cluster-1 --filter TMK_bootbank_tidemark_1.0.0", true, false))
+}
+
+// filterChange is a command that changes the filters of a cluster.
+func (a *app) filterChange(do, short, more, example string, needFilter, needBundle bool) *cobra.Command {
+	var site siteFlag
+	var r api.FilterRequest
+	var wait time.Duration
+	c := &cobra.Command{
+		Use: do + " --cluster CLUSTER", Short: short, Args: cobra.NoArgs, Long: long(short + ".\n" + more), Example: example,
+		RunE: func(c *cobra.Command, _ []string) error {
+			switch {
+			case r.Cluster == "":
+				return usage("which cluster? give it with --cluster")
+			case needFilter && r.Filter == "":
+				return usage("which filter? give its id with --filter, as in: tidemark iofilter status")
+			case needBundle:
+				if err := checkBundle(r.Bundle); err != nil {
+					return err
+				}
+			}
+			r.Do, r.ID = do, shortID("f")
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				s, err := site.of(cl)
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(ctx, wait)
+				defer cancel()
+				return cdp.Wrap(a.changeFilter(ctx, cl, s, r), do+" I/O filter", r.Cluster)
+			})
+		},
+	}
+	site.register(c)
+	c.Flags().StringVar(&r.Cluster, "cluster", "", "the cluster, by name or inventory path")
+	if needFilter {
+		c.Flags().StringVar(&r.Filter, "filter", "", "the filter's id, as in: tidemark iofilter status")
+	}
+	if needBundle {
+		c.Flags().StringVar(&r.Bundle, "bundle", "", "where the hosts fetch the filter's bundle, as http:// or https:// URL")
+	}
+	c.Flags().DurationVar(&wait, "timeout", 30*time.Minute, "how long to wait until it is done")
+	return c
+}
+
+func checkBundle(raw string) error {
+	u, err := url.Parse(raw)
+	if raw == "" || err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usage("--bundle %q: give the http:// or https:// URL from which the hosts fetch it", raw)
+	}
+	return nil
+}
+
+// changeFilter asks for a change until it is done, and shows what came of it.
+// What can never be done there is said before anything is tried.
+func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.FilterRequest) error {
+	before, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: r.Cluster})
+	if err != nil {
+		return err
+	}
+	if before.Cannot != "" {
+		return cdp.Errorf(cdp.Conflict, "check cluster", before.Cluster, "its I/O filters cannot be managed here: %s", before.Cannot)
+	}
+	p, err := a.finish(ctx, r.Cluster, func(ctx context.Context) (api.Progress, error) {
+		return askVCenter[api.Progress](ctx, c, site, api.FilterChange, r)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "%s of %s at site %s done%s\n", r.Do, r.Cluster, site, because(p.Text))
+	after, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: r.Cluster})
+	if err != nil {
+		return err
+	}
+	for _, f := range after.Filters {
+		if r.Filter == "" || f.ID == r.Filter {
+			fmt.Fprintf(a.out, "  %s: %s\n", f.ID, filterText(f))
+		}
+	}
+	return nil
+}
+
+// filterText says on how many hosts a filter is.
+func filterText(f vms.Filter) string {
+	on := 0
+	for _, h := range f.Hosts {
+		if h.State == "installed" {
+			on++
+		}
+	}
+	switch on {
+	case len(f.Hosts):
+		return fmt.Sprintf("installed on %s", count(on, "host"))
+	case 0:
+		return fmt.Sprintf("on none of %s", count(len(f.Hosts), "host"))
+	}
+	return fmt.Sprintf("partly installed: on %d of %s", on, count(len(f.Hosts), "host"))
+}
+
+// siteFilters are the filters of a site's clusters.
+type siteFilters struct {
+	Site cdp.Site `json:"site"`
+	api.FiltersReply
+}
+
+// filters asks for one cluster's filters, or for all clusters'.
+func (c *client) filters(ctx context.Context, site cdp.Site, cluster string) ([]siteFilters, error) {
+	names := []string{cluster}
+	if cluster == "" {
+		inv, err := askVCenter[vms.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{})
+		if err != nil {
+			return nil, err
+		}
+		names = nil
+		for _, x := range inv.Clusters {
+			names = append(names, x.Path)
+		}
+	}
+	var out []siteFilters
+	for _, n := range names {
+		r, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: n})
+		if err != nil {
+			return nil, cdp.Wrap(err, "ask for I/O filters", n)
+		}
+		if r.Cluster == "" {
+			r.Cluster = n
+		}
+		out = append(out, siteFilters{site, r})
+	}
+	return out, nil
+}
+
+// filterStatus is a command that lists filters by host, or only what stands in
+// the way.
+func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
+	var site siteFlag
+	var cluster string
+	var out format
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		Long:    long(short + ". Without --cluster all clusters of the site are\nshown, without --site both sites. A site that does not answer is left out with the\nreason, unless it was named."),
+		Example: "  tidemark iofilter " + use + "\n  tidemark iofilter " + use + " --site prod --cluster Cluster-1 -o json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				sites, err := cl.vcenterSites(ctx, site.name)
+				if err != nil {
+					return err
+				}
+				var all []siteFilters
+				var first error
+				good := 0
+				for _, s := range sites {
+					list, err := cl.filters(ctx, s, cluster)
+					if err != nil {
+						if first == nil {
+							first = err
+						}
+						if len(sites) > 1 {
+							fmt.Fprintln(a.err, silence(s, err))
+						}
+						continue
+					}
+					good++
+					all = append(all, list...)
+				}
+				if good == 0 {
+					return first
+				}
+				if issues {
+					onlyIssues(all)
+				}
+				return a.showFilters(out, all, issues)
+			})
+		},
+	}
+	site.register(c)
+	out.register(c)
+	c.Flags().StringVar(&cluster, "cluster", "", "the cluster, by name or inventory path (default: all)")
+	return c
+}
+
+// onlyIssues leaves the hosts that something stands in the way of.
+func onlyIssues(all []siteFilters) {
+	for _, x := range all {
+		for i := range x.Filters {
+			x.Filters[i].Hosts = slices.DeleteFunc(x.Filters[i].Hosts, func(h vms.FilterHost) bool { return len(h.Issues) == 0 })
+		}
+	}
+}
+
+func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
+	if out == "table" {
+		for _, x := range all {
+			for _, f := range x.Filters {
+				if !issues {
+					fmt.Fprintf(a.out, "%s %s: %s; used by %s\n", x.Cluster, f.ID, filterText(f), count(len(f.Disks), "disk"))
+				}
+			}
+			if x.Cannot != "" {
+				fmt.Fprintf(a.out, "%s: I/O filters cannot be managed here: %s\n", x.Cluster, x.Cannot)
+			}
+		}
+	}
+	found := false
+	err := out.print(a.out, all, []string{"site", "cluster", "filter", "version", "host", "state", "issues"}, func(add func(...any)) {
+		for _, x := range all {
+			for _, f := range x.Filters {
+				for _, h := range f.Hosts {
+					found = found || len(h.Issues) > 0
+					state := h.State
+					if h.Maintenance {
+						state += ", in maintenance"
+					}
+					add(x.Site, x.Cluster, f.ID, f.Version, h.Name, state, strings.Join(h.Issues, "; "))
+				}
+			}
+		}
+	})
+	if found {
+		fmt.Fprintf(a.out, "\nwhen what is named is done: tidemark iofilter resolve --site SITE --cluster CLUSTER --filter ID\n")
+	}
+	return err
+}

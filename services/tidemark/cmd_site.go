@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vms"
+)
+
+func (a *app) cmdSite() *cobra.Command {
+	return group("site", "Look at sites, and check what their vCenters allow",
+		"  tidemark site list\n  tidemark site check prod\n  tidemark site privileges --role target",
+		a.cmdSiteList(), a.cmdSiteCheck(), a.cmdSitePrivileges())
+}
+
+// siteState is a site as it is described, and what its vCenter says.
+type siteState struct {
+	Site    cdp.Site      `json:"site"`
+	Kind    string        `json:"kind"`
+	VSphere *spec.VSphere `json:"vsphere,omitempty"`
+	// Check is nil for a site without vCenter, or one that is silent.
+	Check *api.SiteCheck `json:"check,omitempty"`
+	Error string         `json:"error,omitempty"`
+	Hint  string         `json:"hint,omitempty"`
+}
+
+func (s siteState) verdict() string {
+	switch {
+	case s.Error != "":
+		return s.Error
+	case s.Check == nil:
+		return "-"
+	case len(s.Check.Lacks)+len(s.Check.Problems) > 0:
+		return "lacking: tidemark site check " + string(s.Site)
+	}
+	return "good"
+}
+
+// check asks a site's vcenter service; its error goes into the state.
+func (c *client) check(ctx context.Context, s *siteState) error {
+	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.Empty{})
+	if err != nil {
+		s.Error, s.Hint = err.Error(), cdp.HintOf(err)
+		return cdp.Wrap(err, "check site", string(s.Site))
+	}
+	s.Check = &r
+	return nil
+}
+
+func (a *app) cmdSiteList() *cobra.Command {
+	var out format
+	c := &cobra.Command{
+		Use: "list", Short: "List the sites, and whether their vCenters answer", Args: cobra.NoArgs,
+		Long:    long("List the sites that were described, and ask those of kind vsphere how they are. A site\nthat does not answer is listed with the reason."),
+		Example: "  tidemark site list\n  tidemark site list -o json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				b, err := cl.sites(ctx)
+				if err != nil {
+					return err
+				}
+				var all []siteState
+				if err := collect(ctx, b, "", func(s spec.Site) {
+					all = append(all, siteState{Site: s.Name, Kind: s.Kind, VSphere: s.VSphere})
+				}); err != nil {
+					return err
+				}
+				for i := range all {
+					if all[i].VSphere != nil {
+						_ = cl.check(ctx, &all[i]) // it stands in the list
+					}
+				}
+				return out.print(a.out, all, []string{"site", "kind", "url", "vcenter", "transporter", "state"}, func(add func(...any)) {
+					for _, s := range all {
+						url, about, transporter := "", "", ""
+						if s.VSphere != nil {
+							url, transporter = s.VSphere.URL, s.VSphere.Transporter
+						}
+						if s.Check != nil {
+							about = aboutText(s.Check.About)
+							if t := s.Check.Transporter; t != nil {
+								transporter = t.Name
+							}
+						}
+						add(s.Site, s.Kind, url, about, transporter, s.verdict())
+					}
+				})
+			})
+		},
+	}
+	out.register(c)
+	return c
+}
+
+func aboutText(x vms.About) string { return strings.TrimSpace(x.Name + " " + x.Version) }
+
+func (a *app) cmdSiteCheck() *cobra.Command {
+	var out format
+	c := &cobra.Command{
+		Use: "check [SITE]", Short: "Test whether a site's vCenter can be reached and allows what is needed", Args: cobra.MaximumNArgs(1),
+		Long: long(`Log in at the vCenter of a site, or of all sites of kind vsphere, look for the VM
+that the site's services run on, and test every privilege that is needed. All
+that is missing is told. The exit code is 4 when something is missing, and 5 when
+a site does not answer.`),
+		Example: "  tidemark site check\n  tidemark site check prod -o json",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				named := ""
+				if len(args) > 0 {
+					named = args[0]
+				}
+				sites, err := cl.vcenterSites(ctx, named)
+				if err != nil {
+					return err
+				}
+				var all []siteState
+				var bad []error
+				for _, s := range sites {
+					x := siteState{Site: s, Kind: spec.SiteVSphere}
+					if err := cl.check(ctx, &x); err != nil {
+						bad = append(bad, err)
+					} else if n := len(x.Check.Lacks) + len(x.Check.Problems); n > 0 {
+						e := cdp.Errorf(cdp.Conflict, "check site", string(s), "%s missing or wrong", count(n, "thing"))
+						bad = append(bad, e.WithHint("a role with all that is needed: tidemark site privileges"))
+					}
+					all = append(all, x)
+				}
+				if out != "table" {
+					err = out.print(a.out, all, nil, nil)
+				} else {
+					err = a.showChecks(all)
+				}
+				return errors.Join(err, allOf(bad))
+			})
+		},
+	}
+	out.register(c)
+	return c
+}
+
+// allOf is all, where silence goes before what is missing: nothing is known of
+// a site that is silent.
+func allOf(bad []error) error {
+	slices.SortStableFunc(bad, func(a, b error) int {
+		return boolInt(cdp.Is(b, cdp.Transient)) - boolInt(cdp.Is(a, cdp.Transient))
+	})
+	return all(bad)
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (a *app) showChecks(all []siteState) error {
+	for i, s := range all {
+		if i > 0 {
+			fmt.Fprintln(a.out)
+		}
+		say := func(what, format string, args ...any) {
+			fmt.Fprintf(a.out, "%-12s %s\n", what, fmt.Sprintf(format, args...))
+		}
+		say("site", "%s", s.Site)
+		if s.Check == nil {
+			say("vcenter", "not checked: %s", s.Error)
+			continue
+		}
+		say("vcenter", "%s", aboutText(s.Check.About))
+		if t := s.Check.Transporter; t != nil {
+			say("transporter", "%s on %s, power %s", t.Name, t.Host, t.Power)
+		} else {
+			say("transporter", "not found")
+		}
+		for _, p := range s.Check.Problems {
+			say("problem", "%s", p)
+		}
+		if len(s.Check.Lacks) == 0 {
+			say("privileges", "all are there")
+			continue
+		}
+		say("privileges", "%s missing", count(len(s.Check.Lacks), "privilege"))
+		fmt.Fprintln(a.out)
+		err := format("table").print(a.out, nil, []string{"missing privilege", "where", "what for"}, func(add func(...any)) {
+			for _, m := range s.Check.Lacks {
+				add(m.Privilege, where(m.Entity), m.Purpose)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func where(entity string) string {
+	if entity == "" {
+		return "root folder"
+	}
+	return entity
+}
+
+func (a *app) cmdSitePrivileges() *cobra.Command {
+	var out format
+	var roles []string
+	known := []string{string(vms.AsSource), string(vms.AsTarget), string(vms.ForFilter), string(vms.ForAppliance)}
+	c := &cobra.Command{
+		Use: "privileges", Short: "Show the privileges that Tidemark's user needs at a vCenter, and what for", Args: cobra.NoArgs,
+		Long: long(`Show what a role at a vCenter must allow: what both sites need, what a source or a
+target needs, and what only the life of I/O filters and of transporters needs. All
+are given on the root folder, and passed on to what is below.`),
+		Example: "  tidemark site privileges\n  tidemark site privileges --role source --role iofilter",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var want []vms.Role
+			for _, r := range roles {
+				if !slices.Contains(known, r) {
+					return usage("no role %q: there are %s", r, strings.Join(known, ", "))
+				}
+				want = append(want, vms.Role(r))
+			}
+			table := vms.Privileges(want...)
+			return out.print(a.out, table, []string{"privilege", "where", "needed by", "what for"}, func(add func(...any)) {
+				for _, p := range table {
+					add(p.ID, where(string(p.Entity)), string(p.Role), p.Purpose)
+				}
+			})
+		},
+	}
+	c.Flags().StringSliceVar(&roles, "role", nil, "only what these need: "+strings.Join(known, ", ")+" (default: all)")
+	out.register(c)
+	return c
+}

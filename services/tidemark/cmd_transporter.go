@@ -1,0 +1,274 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+func (a *app) cmdTransporter() *cobra.Command {
+	return group("transporter", "Deploy, list, upgrade and remove transporters",
+		"  tidemark transporter list\n  tidemark transporter deploy --site dr --name tidemark-dr --ova /srv/tidemark.ova --host esx11 --datastore ds1 --network Management",
+		a.cmdTransporterDeploy(), a.cmdTransporterList(), a.cmdTransporterUpgrade(), a.cmdTransporterRemove())
+}
+
+// siteFlag says whose vCenter a command is about. It takes the place of the
+// flag that says which site to talk to: these commands talk to the target, which
+// asks the other site.
+type siteFlag struct{ name string }
+
+func (f *siteFlag) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.name, "site", "", "the site whose vCenter is meant (default: the target site)")
+}
+
+// of is the site, which must be one of the two.
+func (f *siteFlag) of(c *client) (cdp.Site, error) {
+	if f.name == "" {
+		return c.site, nil
+	}
+	return cdp.Site(f.name), c.checkSite(cdp.Site(f.name))
+}
+
+// settings are what a transporter is told, as flags.
+type settings struct{ values, files []string }
+
+func (s *settings) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&s.values, "set", nil, "a setting handed over as guestinfo.tidemark.KEY, as KEY=VALUE; may be given again")
+	c.Flags().StringArrayVar(&s.files, "set-file", nil, "a setting whose value is the content of a file, for secrets, as KEY=PATH; may be given again")
+}
+
+var settingRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
+
+// read gives the settings by key.
+func (s settings) read() (map[string]string, error) {
+	out := map[string]string{}
+	put := func(flag, raw string, value func(string) (string, error)) error {
+		key, v, ok := strings.Cut(raw, "=")
+		if !ok || !settingRE.MatchString(key) {
+			return usage("%s %q: write KEY=VALUE; a key has letters, digits, dots and dashes", flag, raw)
+		}
+		if _, twice := out[key]; twice {
+			return usage("%s: %s is set twice", flag, key)
+		}
+		v, err := value(v)
+		out[key] = v
+		return err
+	}
+	for _, raw := range s.values {
+		if err := put("--set", raw, func(v string) (string, error) { return v, nil }); err != nil {
+			return nil, err
+		}
+	}
+	for _, raw := range s.files {
+		err := put("--set-file", raw, func(path string) (string, error) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return "", &cdp.Error{Op: "read setting", Kind: cdp.Invalid, Subject: path, Cause: err}
+			}
+			return string(data), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+const ovaHelp = `The OVA is a file on the machine that the services of that site run on; a relative
+path is taken from here.`
+
+func (a *app) cmdTransporterDeploy() *cobra.Command {
+	var site siteFlag
+	var set settings
+	var r api.DeployRequest
+	var wait time.Duration
+	c := &cobra.Command{
+		Use: "deploy --name NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Make a transporter of an OVA and start it", Args: cobra.NoArgs,
+		Long: long("Import an OVA as a VM, hand over its settings, start it, and wait until its journal\nservice answers on the bus. Done twice with the same settings it is the same one.\n" + ovaHelp),
+		Example: `  tidemark transporter deploy --site dr --name tidemark-dr --ova /srv/tidemark.ova \
+    --host esx11 --datastore ds1 --network Management \
+    --set nats=nats://10.9.0.2:4223 --set-file credentials=/etc/tidemark/transporter.creds`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			for _, f := range []struct{ flag, value string }{{"name", r.Name}, {"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
+				if f.value == "" {
+					return usage("--%s is needed", f.flag)
+				}
+			}
+			return a.deploy(c.Context(), site, set, r, wait)
+		},
+	}
+	deployFlags(c, &site, &set, &r, &wait)
+	c.Flags().StringVar(&r.Name, "name", "", "the name of its VM")
+	return c
+}
+
+func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployRequest, wait *time.Duration) {
+	p := c.Flags()
+	site.register(c)
+	set.register(c)
+	p.StringVar(&r.OVA, "ova", "", "the OVA, a file where the site's services run")
+	p.StringVar(&r.Host, "host", "", "the ESXi host, by name or inventory path")
+	p.StringVar(&r.Datastore, "datastore", "", "the datastore, by name or inventory path")
+	p.StringVar(&r.Network, "network", "", "the network, by name or inventory path")
+	p.StringVar(&r.Folder, "folder", "", "the folder of its VM (default: that of the datacenter)")
+	p.DurationVar(wait, "timeout", 30*time.Minute, "how long to wait until it is done")
+}
+
+// deploy asks for a transporter until it is there.
+func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.DeployRequest, wait time.Duration) error {
+	var err error
+	if r.Settings, err = set.read(); err != nil {
+		return err
+	}
+	if r.OVA, err = filepath.Abs(r.OVA); err != nil {
+		return usage("--ova %s: %v", r.OVA, err)
+	}
+	return a.with(ctx, func(ctx context.Context, cl *client) error {
+		s, err := site.of(cl)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		p, err := a.finish(ctx, r.Name, func(ctx context.Context) (api.Progress, error) {
+			return askVCenter[api.Progress](ctx, cl, s, api.TransporterDeploy, r)
+		})
+		what := map[bool]string{true: "upgraded", false: "deployed"}[r.Upgrade]
+		if err != nil {
+			return cdp.Wrap(err, strings.TrimSuffix(what, "ed")+" transporter", r.Name)
+		}
+		fmt.Fprintf(a.out, "%s %s at site %s%s\n", r.Name, what, s, because(p.Text))
+		return nil
+	})
+}
+
+func (a *app) cmdTransporterUpgrade() *cobra.Command {
+	var site siteFlag
+	var set settings
+	r := api.DeployRequest{Upgrade: true}
+	var wait time.Duration
+	c := &cobra.Command{
+		Use: "upgrade NAME --ova FILE", Short: "Replace a transporter by one of a newer OVA", Args: cobra.ExactArgs(1),
+		Long:    long("Replace a transporter: the new one takes over its settings and place, unless others\nare given, and what it holds.\n" + ovaHelp),
+		Example: "  tidemark transporter upgrade tidemark-dr --site dr --ova /srv/tidemark-2.ova",
+		RunE: func(c *cobra.Command, args []string) error {
+			if r.OVA == "" {
+				return usage("--ova is needed")
+			}
+			r.Name = args[0]
+			return a.deploy(c.Context(), site, set, r, wait)
+		},
+	}
+	deployFlags(c, &site, &set, &r, &wait)
+	return c
+}
+
+func (a *app) cmdTransporterRemove() *cobra.Command {
+	var site siteFlag
+	var force bool
+	var wait time.Duration
+	c := &cobra.Command{
+		Use: "remove NAME", Short: "Remove a transporter that holds no journal", Args: cobra.ExactArgs(1),
+		Long: long(`Power a transporter off and delete its VM. One that holds a journal is refused: its
+recovery points would be gone. With --force they are.`),
+		Example: "  tidemark transporter remove tidemark-old --site dr",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				s, err := site.of(cl)
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(ctx, wait)
+				defer cancel()
+				_, err = a.finish(ctx, args[0], func(ctx context.Context) (api.Progress, error) {
+					return askVCenter[api.Progress](ctx, cl, s, api.TransporterRemove, api.RemoveRequest{Name: args[0], Force: force})
+				})
+				if err != nil {
+					return cdp.Wrap(err, "remove transporter", args[0])
+				}
+				fmt.Fprintf(a.out, "%s removed from site %s\n", args[0], s)
+				return nil
+			})
+		},
+	}
+	site.register(c)
+	c.Flags().BoolVar(&force, "force", false, "even if it holds journals, whose recovery points are lost then")
+	c.Flags().DurationVar(&wait, "timeout", 10*time.Minute, "how long to wait until it is done")
+	return c
+}
+
+// siteTransporters are those of a site, or why they are not known.
+type siteTransporters struct {
+	Site         cdp.Site        `json:"site"`
+	Transporters []vms.Appliance `json:"transporters"`
+	Error        string          `json:"error,omitempty"`
+}
+
+func (a *app) cmdTransporterList() *cobra.Command {
+	var site siteFlag
+	var out format
+	c := &cobra.Command{
+		Use: "list", Short: "List the transporters of both sites", Args: cobra.NoArgs,
+		Long:    long("List the transporters that stand at the sites' vCenters, whether they answer, and\nthe groups whose journals they hold. A site that does not answer is left out with\nthe reason, unless it was named."),
+		Example: "  tidemark transporter list\n  tidemark transporter list --site dr -o json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				sites, err := cl.vcenterSites(ctx, site.name)
+				if err != nil {
+					return err
+				}
+				var list []siteTransporters
+				var first error
+				for _, s := range sites {
+					r, err := askVCenter[api.TransportersReply](ctx, cl, s, api.TransporterList, api.Empty{})
+					x := siteTransporters{Site: s, Transporters: r.Transporters}
+					if err != nil {
+						x.Error = err.Error()
+						if first == nil {
+							first = cdp.Wrap(err, "list transporters", string(s))
+						}
+						if len(sites) > 1 {
+							fmt.Fprintln(a.err, silence(s, err))
+						}
+					}
+					list = append(list, x)
+				}
+				if first != nil && !anyGood(list) {
+					return first
+				}
+				return out.print(a.out, list, []string{"site", "name", "host", "power", "answers", "version", "holds"}, func(add func(...any)) {
+					for _, x := range list {
+						for _, t := range x.Transporters {
+							add(x.Site, t.Name, t.Host, t.Power, map[bool]string{true: "yes", false: "no"}[t.Answers], t.Version, strings.Join(t.Holds, " "))
+						}
+					}
+				})
+			})
+		},
+	}
+	site.register(c)
+	out.register(c)
+	return c
+}
+
+func anyGood(list []siteTransporters) bool {
+	for _, x := range list {
+		if x.Error == "" {
+			return true
+		}
+	}
+	return false
+}

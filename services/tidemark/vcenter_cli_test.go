@@ -1,0 +1,291 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+const twoSites = `apiVersion: tidemark.dev/v1
+kind: Site
+metadata: {name: prod}
+spec: {kind: vsphere, vsphere: {url: "https://vc.prod", credentials: /etc/vc.yaml, transporter: tm-prod}}
+---
+apiVersion: tidemark.dev/v1
+kind: Site
+metadata: {name: dr}
+spec: {kind: vsphere, vsphere: {url: "https://vc.dr", credentials: /etc/vc.yaml, transporter: tm-dr}}
+`
+
+func aboutVC() vms.About { return vms.About{Name: "VMware vCenter Server", Version: "8.0.3"} }
+
+func TestSites(t *testing.T) {
+	d := newDesk(t)
+	d.apply(0, twoSites)
+	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VCenterCheck: says(api.SiteCheck{About: aboutVC(), Transporter: &vms.Appliance{Name: "tm-dr", Host: "esx11", Power: "on"}}),
+	})
+	out, _ := d.do(0, "site", "list") // works with the source dead
+	wants(t, out, "https://vc.prod", "nobody answers at site prod", "VMware vCenter Server 8.0.3", "good")
+	out, _ = d.do(0, "site", "check", "dr")
+	wants(t, out, "all are there", "tm-dr on esx11, power on")
+	out, errs := d.do(exitUnreachable, "site", "check")
+	wants(t, out, "all are there", "not checked")
+	wants(t, errs, "vcenter is not running at site prod")
+	f.set(api.VCenterCheck, says(api.SiteCheck{About: aboutVC(), Lacks: []vms.Missing{{Privilege: "Datastore.Browse", Purpose: "find disk files"}}, Problems: []string{"the VM tm-dr was not found"}}))
+	out, errs = d.do(exitConflict, "site", "check", "dr")
+	wants(t, out, "1 privilege missing", "Datastore.Browse", "root folder", "find disk files", "problem      the VM tm-dr was not found")
+	wants(t, errs, "2 things missing or wrong", "tidemark site privileges")
+	out, _ = d.do(exitConflict, "site", "check", "dr", "-o", "json")
+	if got := decode[[]siteState](t, out); len(got) != 1 || got[0].Check.Lacks[0].Privilege != "Datastore.Browse" {
+		t.Error(out)
+	}
+	f.set(api.VCenterCheck, fails(cdp.Errorf(cdp.Invalid, "log in", "https://vc.dr", "the user name or the password is wrong").WithHint("look at /etc/vc.yaml")))
+	_, errs = d.do(exitUsage, "site", "check", "dr")
+	wants(t, errs, "password is wrong", "hint: look at /etc/vc.yaml")
+	d.do(exitNotFound, "site", "check", "moon")
+
+	out, _ = d.do(0, "site", "privileges", "--role", "source")
+	wants(t, out, "VirtualMachine.State.CreateSnapshot", "every", "WHAT FOR")
+	lacks(t, out, "Host.Config.Patch")
+	d.do(exitUsage, "site", "privileges", "--role", "king")
+}
+
+func TestInventory(t *testing.T) {
+	d := newDesk(t)
+	d.apply(0, twoSites)
+	place := func(ref, name string) vms.Place {
+		return vms.Place{Ref: vms.Ref(ref), Name: name, Path: "/DC1/" + name}
+	}
+	many := make([]vms.VM, 250)
+	for i := range many {
+		many[i] = vms.VM{Place: vms.Place{Name: fmt.Sprintf("vm%03d", i), Path: fmt.Sprintf("/DC1/vm/Prod/vm%03d", i)}, Power: "on", Host: "h1", Tags: []string{"tier/gold"},
+			Hardware: vms.Hardware{CPUs: 2, MemoryMB: 4096, Controllers: []vms.Controller{{Key: 1000, Kind: "pvscsi"}},
+				Disks: []vms.Disk{{Key: 2000, Controller: 1000, Unit: 0, Size: 40 << 30, File: "[ds1] a/a.vmdk"}, {Key: 2001, Controller: 1000, Unit: 1, Size: 1 << 40, File: "[ds1] a/b.vmdk"}}}}
+	}
+	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VCenterInventory: says(vms.Inventory{Site: "dr", About: aboutVC(), Datacenters: []vms.Place{place("d1", "DC1")},
+			Clusters:   []vms.Cluster{{Place: place("c1", "Cluster-1"), Hosts: []vms.Ref{"h1"}, ImageManaged: true}},
+			Hosts:      []vms.Host{{Place: place("h1", "esx11"), Cluster: "c1", State: "connected", Maintenance: true, Version: "8.0.3", Newest: "vmx-21"}},
+			Datastores: []vms.Datastore{{Place: place("s1", "ds1"), Kind: "VMFS", Capacity: 2 << 40, Free: 1 << 40, Accessible: true}, {Place: place("s2", "ds2"), Kind: "NFS"}},
+			Networks:   []vms.Network{{Place: place("n1", "DR Network"), Kind: "distributed"}}}),
+		api.VCenterVMs: func(req []byte) (any, error) {
+			var r api.VMsRequest
+			if len(req) > 0 {
+				if err := json.Unmarshal(req, &r); err != nil {
+					return nil, err
+				}
+			}
+			if r.After == "" {
+				return api.VMsReply{VMs: many[:api.VMsPage], More: true}, nil
+			}
+			if r.After != many[api.VMsPage-1].Path {
+				return nil, cdp.Errorf(cdp.Invalid, "page", r.After, "nobody asks this")
+			}
+			return api.VMsReply{VMs: many[api.VMsPage:]}, nil
+		},
+	})
+	out, errs := d.do(0, "inventory") // the source is dead
+	wants(t, errs, "site prod:", "nobody answers")
+	wants(t, out, "site dr: VMware vCenter Server 8.0.3", "by image (vLCM)", "connected, maintenance", "vmx-21", "1.0 TiB", "2.0 TiB", "not accessible", "distributed",
+		"vm000", "vm249", "scsi0:0", "40 GiB", "scsi0:1", "tier/gold", "/DC1/vm/Prod", "4.0 GiB")
+	out, _ = d.do(0, "inventory", "dr", "--kind", "datastores")
+	wants(t, out, "ds1")
+	lacks(t, out, "vm000", "esx11")
+	out, _ = d.do(0, "inventory", "dr", "--kind", "vms")
+	wants(t, out, "esx11") // the host's name
+	out, _ = d.do(0, "inventory", "-o", "json")
+	if got := decode[[]siteInventory](t, out); len(got) != 2 || len(got[0].VMs) != 250 || got[1].Error == "" {
+		t.Error(len(got), len(out))
+	}
+	d.do(0, "inventory", "dr", "-o", "yaml")
+	d.do(exitUnreachable, "inventory", "prod")
+	d.do(exitNotFound, "inventory", "moon")
+	d.do(exitUsage, "inventory", "--kind", "cats")
+}
+
+func TestTransporters(t *testing.T) {
+	d := newDesk(t)
+	d.apply(0, twoSites)
+	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.TransporterDeploy: working(api.Progress{Text: "uploading", Moved: 1, Total: 4}, api.Progress{Text: "uploading", Moved: 4, Total: 4}, api.Progress{Text: "waiting for its journal"}, api.Progress{Done: true}),
+		api.TransporterList:   says(api.TransportersReply{Transporters: []vms.Appliance{{Name: "tm-dr", Host: "esx11", Power: "on", Answers: true, Holds: []string{"shop-web01", "web"}}}}),
+		api.TransporterRemove: fails(cdp.Errorf(cdp.Conflict, "remove transporter", "tm-dr", "it holds the journals of shop-web01, web").WithHint("their recovery points would be gone; if that is meant: --force")),
+	})
+	secret := write(t, filepath.Join(t.TempDir(), "creds"), "hush")
+	args := strings.Fields("transporter deploy --site dr --name tm-dr --ova /srv/t.ova --host esx11 --datastore ds1 --network Mgmt --set nats=nats://x:1 --set a.b=c=d --set-file creds=" + secret)
+	out, errs := d.do(0, args...)
+	wants(t, out, "tm-dr deployed at site dr")
+	wants(t, errs, "tm-dr: uploading", "20%", "100%", "waiting for its journal")
+	wants(t, f.saw(), `"settings":{"a.b":"c=d","creds":"hush","nats":"nats://x:1"}`, `"ova":"/srv/t.ova"`)
+	f.set(api.TransporterDeploy, working(api.Progress{Done: true}))
+	out, _ = d.do(0, "transporter", "upgrade", "tm-dr", "--ova", "/srv/t2.ova")
+	wants(t, out, "tm-dr upgraded")
+	wants(t, f.saw(), `"upgrade":true`)
+	out, errs = d.do(0, "transporter", "list") // the source is dead
+	wants(t, out, "tm-dr", "yes", "shop-web01 web")
+	wants(t, errs, "site prod:")
+	d.do(exitUnreachable, "transporter", "list", "--site", "prod")
+	_, errs = d.do(exitConflict, "transporter", "remove", "tm-dr")
+	wants(t, errs, "holds the journals", "--force")
+	f.set(api.TransporterRemove, working(api.Progress{Done: true}))
+	d.do(0, "transporter", "remove", "tm-dr", "--force")
+	wants(t, f.saw(), `{"name":"tm-dr","force":true}`)
+	for want, more := range map[string][]string{
+		"--ova is needed": {"--name", "x"}, "set twice": append(args[2:], "--set", "nats=y"), "write KEY=VALUE": append(args[2:], "--set", "nonsense"), "/nowhere": append(args[2:], "--set-file", "k=/nowhere"),
+	} {
+		_, errs := d.do(exitUsage, append([]string{"transporter", "deploy"}, more...)...)
+		wants(t, errs, want)
+	}
+	_, errs = d.do(exitNotFound, append(args, "--site", "moon")...)
+	wants(t, errs, "dr and prod")
+	// What never ends is given up, and says that it may go on.
+	f.set(api.TransporterDeploy, working(api.Progress{Text: "uploading"}))
+	_, errs = d.do(exitUnreachable, append(args, "--timeout", "300ms")...)
+	wants(t, errs, "--timeout")
+}
+
+// TestFinishOutlivesAService: a service that is started again is waited for.
+func TestFinishOutlivesAService(t *testing.T) {
+	d := newDesk(t)
+	n := 0
+	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.TransporterRemove: func(req []byte) (any, error) {
+		if len(req) == 0 {
+			return nil, nil
+		}
+		n++
+		switch n {
+		case 1:
+			return api.Progress{Text: "powering off"}, nil
+		case 2:
+			return nil, cdp.Errorf(cdp.Transient, "ask", "", "gone")
+		}
+		return api.Progress{Done: true}, nil
+	}})
+	_, errs := d.do(0, "transporter", "remove", "tm")
+	wants(t, errs, "powering off", "asking again")
+}
+
+func TestIOFilters(t *testing.T) {
+	d := newDesk(t)
+	d.apply(0, twoSites)
+	filter := vms.Filter{ID: "TMK_1.0", Name: "tidemark", Version: "1.0", Hosts: []vms.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "failed", Issues: []string{"must be in maintenance mode"}}},
+		Disks: []vms.FilterDisk{{VM: "web01", Disk: "scsi0:0"}}}
+	f := d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VCenterInventory: says(vms.Inventory{Clusters: []vms.Cluster{{Place: vms.Place{Name: "C1", Path: "/DC0/host/C1"}}}}),
+		api.FilterStatus:     says(api.FiltersReply{Cluster: "C1", Filters: []vms.Filter{filter}}),
+		api.FilterChange:     working(api.Progress{Text: "installing on esx1", Moved: 1, Total: 2}, api.Progress{Done: true}),
+	})
+	out, errs := d.do(0, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "https://files/x.zip")
+	wants(t, out, "install of C1 at site prod done", "TMK_1.0: partly installed: on 1 of 2 hosts")
+	wants(t, errs, "installing on esx1", "50%")
+	asked := f.saw()
+	wants(t, asked, `"do":"install","bundle":"https://files/x.zip","id":"f-`)
+	ids := map[string]bool{}
+	for line := range strings.Lines(asked) {
+		if strings.HasPrefix(line, api.FilterChange) {
+			ids[line] = true
+		}
+	}
+	if len(ids) != 1 {
+		t.Error("asked again with another request:", asked)
+	}
+	out, errs = d.do(0, "iofilter", "status")
+	wants(t, out, "esx1", "esx2", "failed", "must be in maintenance mode", "used by 1 disk", "tidemark iofilter resolve")
+	wants(t, errs, "site dr:")
+	out, _ = d.do(0, "iofilter", "issues", "--site", "prod", "--cluster", "C1")
+	wants(t, out, "esx2")
+	lacks(t, out, "esx1 ")
+	out, _ = d.do(0, "iofilter", "status", "--site", "prod", "-o", "json")
+	if got := decode[[]siteFilters](t, out); len(got) != 1 || got[0].Filters[0].ID != "TMK_1.0" {
+		t.Error(out)
+	}
+	for _, do := range []string{"uninstall", "resolve"} {
+		d.do(exitUsage, "iofilter", do, "--site", "prod", "--cluster", "C1")
+		d.do(0, "iofilter", do, "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
+	}
+	d.do(exitUsage, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "/tmp/x.zip")
+	d.do(exitUsage, "iofilter", "install", "--site", "prod", "--bundle", "https://x/y")
+	f.set(api.FilterChange, fails(cdp.Errorf(cdp.Conflict, "uninstall", "TMK_1.0", "1 disk uses it: web01 scsi0:0")))
+	_, errs = d.do(exitConflict, "iofilter", "uninstall", "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
+	wants(t, errs, "web01 scsi0:0")
+	f.saw()
+	f.set(api.FilterStatus, says(api.FiltersReply{Cluster: "C1", Cannot: "the cluster is managed by an image (vLCM)"}))
+	_, errs = d.do(exitConflict, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "https://x/y.zip")
+	wants(t, errs, "cannot be managed here: the cluster is managed by an image")
+	lacks(t, f.saw(), api.FilterChange)
+}
+
+func TestClock(t *testing.T) {
+	d := newDesk(t)
+	d.apply(0, twoSites)
+	ms := time.Millisecond
+	clocks := func(ahead time.Duration, hosts ...vms.Clock) func([]byte) (any, error) {
+		return func([]byte) (any, error) { return api.ClocksReply{At: time.Now().Add(ahead), Hosts: hosts}, nil }
+	}
+	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(0,
+		vms.Clock{Name: "esx11", Min: -ms, Max: 2 * ms, NTP: []string{"pool.ntp.org"}}, vms.Clock{Name: "esx12", Error: "the host does not respond"})})
+	out, _ := d.do(0, "clock") // the source is dead
+	wants(t, out, "services on tm-dr", "0, by definition", "-1.00 ms … +2.00 ms", "pool.ntp.org", "not known: the host does not respond", "services on tm-prod", "not measured", "site prod:", "nobody answers")
+
+	// Its clock is 3 s behind, and esx1's 2 s ahead of that.
+	d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(-3*time.Second, vms.Clock{Name: "esx1", Min: 2 * time.Second, Max: 2*time.Second + ms})})
+	all := decode[[]reading](t, outOf(d.do(0, "clock", "-o", "json")))
+	if len(all) != 5 {
+		t.Fatalf("%+v", all)
+	}
+	services, host := all[3], all[4]
+	if !services.Known || services.Min > -3*time.Second || services.Max < -3*time.Second || services.Max-services.Min > 2*time.Second {
+		t.Errorf("%+v", services)
+	}
+	if host.Min != services.Min+2*time.Second || host.Max != services.Max+2*time.Second+ms {
+		t.Errorf("%+v", host)
+	}
+	out, _ = d.do(0, "clock")
+	wants(t, out, "behind", "off by more than 1 s", "no NTP server")
+
+	// With a clock that tells when it was asked the interval is a round trip.
+	d.serve("prod", bus.Capture, map[string]func([]byte) (any, error){api.CaptureClock: func([]byte) (any, error) {
+		now := time.Now().Add(-3 * time.Second).UnixNano()
+		return api.ClockReply{Received: now, Sent: now}, nil
+	}})
+	again := decode[[]reading](t, outOf(d.do(0, "clock", "-o", "json")))[3]
+	if again.Min > -3*time.Second || again.Max < -3*time.Second {
+		t.Errorf("%+v", again)
+	}
+	// The journal's own measurement is taken where it is the best there is.
+	d.apply(0, goodJob("/a", "/b"))
+	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Groups: []api.GroupStatus{{Group: "web", ClockOffset: 3 * time.Second, ClockBound: 1}}})})
+	again = decode[[]reading](t, outOf(d.do(0, "clock", "-o", "json")))[3]
+	if again.Min != -3*time.Second-1 || again.Max != -3*time.Second+1 {
+		t.Errorf("%+v", again)
+	}
+}
+
+func TestSpans(t *testing.T) {
+	ms := time.Millisecond
+	a, b := span{1 * ms, 3 * ms}, span{-2 * ms, 5 * ms}
+	for got, want := range map[string]string{
+		a.String():                                     "+1.00 ms … +3.00 ms ahead",
+		a.minus().String():                             "-3.00 ms … -1.00 ms behind",
+		b.String():                                     "-2.00 ms … +5.00 ms",
+		a.plus(b).String():                             "-1.00 ms … +8.00 ms",
+		a.meet(b).String():                             "+1.00 ms … +3.00 ms ahead",
+		a.meet(span{10 * ms, 11 * ms}).String():        "+10.00 ms … +11.00 ms ahead",
+		span{-1500 * ms, 2 * ms}.String():              "-1.500 s … +0.002 s",
+		b.plus(b.minus()).String():                     "-7.00 ms … +7.00 ms",
+		span{2 * time.Hour, 2*time.Hour + ms}.String(): "+7200.000 s … +7200.001 s ahead",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

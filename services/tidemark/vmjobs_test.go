@@ -1,0 +1,217 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vms"
+)
+
+const shopJob = `apiVersion: tidemark.dev/v1
+kind: ReplicationJob
+metadata: {name: shop}
+spec:
+  source:
+    site: prod
+    capture: cbt
+    vms: [{name: web01}, {tag: tier/gold}]
+  target:
+    site: dr
+    cluster: Cluster-1
+    datastore: ds1
+    networks: [{from: VM Network, to: DR}]
+  rpo: 1m
+`
+
+func vmMember(group, vm, state string, ps ...vms.Problem) api.VMMember {
+	return api.VMMember{Group: cdp.GroupID(group), VM: vm, State: state, Replica: vm + "-replica", Problems: ps}
+}
+
+// TestApplyVMs: a job on VMs is checked by the target's vcenter service before
+// it is kept, and all that it says is told.
+func TestApplyVMs(t *testing.T) {
+	d := newDesk(t)
+	if _, errs := d.apply(exitUnreachable, shopJob); !strings.Contains(errs, "vcenter is not running at site dr") {
+		t.Error(errs)
+	}
+	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VMJobCheck: says(api.JobCheckReply{Problems: []vms.Problem{
+			{VM: "web01", Path: "/spec/target/networks", Rule: "unmapped", Text: `Network adapter 2 is on the network "Backup", which is not mapped`},
+			{Path: "/spec/target/datastore", Rule: "space", Text: "ds1 has 10 GiB free, 40 GiB are needed"},
+		}}),
+		api.VMJobStatus: says(api.VMJobsReply{}),
+	})
+	for _, more := range [][]string{nil, {"--dry-run"}} {
+		_, errs := d.apply(exitUsage, shopJob, more...)
+		wants(t, errs, "2 problems, nothing was changed", `web01: /spec/target/networks: Network adapter 2 is on the network "Backup"`, "/spec/target/datastore: ds1 has 10 GiB free")
+	}
+	d.do(exitNotFound, "get", "job", "shop")
+	if asked := f.saw(); !strings.Contains(asked, `job-check {"name":"shop"`) || !strings.Contains(asked, `"sourceSite":"prod"`) {
+		t.Error(asked)
+	}
+	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01", "db01"}}))
+	out, _ := d.apply(0, shopJob, "--dry-run")
+	wants(t, out, "replicationjob shop created (2 VMs) (dry run)")
+	d.do(exitNotFound, "get", "job", "shop")
+	out, _ = d.apply(0, shopJob)
+	wants(t, out, "created (2 VMs); start it with: tidemark job run shop")
+	out, _ = d.apply(0, shopJob)
+	wants(t, out, "unchanged")
+	out, _ = d.do(0, "get", "job", "shop", "-o", "yaml")
+	wants(t, out, "cluster: Cluster-1", "suffix: -replica")
+	if again, _ := d.apply(0, out); !strings.Contains(again, "unchanged") {
+		t.Error("what get gives is another job:", again)
+	}
+	out, _ = d.apply(0, strings.Replace(shopJob, "rpo: 1m", "rpo: 2m", 1))
+	wants(t, out, "changed")
+	// What stands in the way besides.
+	_, errs := d.apply(exitConflict, strings.Replace(shopJob, "site: prod", "site: dr", 1))
+	wants(t, errs, "sites of a job on VMs cannot be changed")
+	_, errs = d.apply(exitUsage, strings.NewReplacer("site: prod", "site: moon", "name: shop", "name: x").Replace(shopJob))
+	wants(t, errs, `"moon"`, "prod and dr")
+	_, errs = d.apply(exitConflict, strings.Replace(goodJob("/a", "/b"), "name: web", "name: shop", 1))
+	wants(t, errs, "the name of a job on VMs")
+	d.apply(0, goodJob("/a", "/b"))
+	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "name: shop", "name: web", 1))
+	wants(t, errs, "the name of a job of disks")
+	d.put("shop", "shop-web01")
+	for _, text := range []string{strings.Replace(goodJob("/a", "/b"), "name: web", "name: shop-web01", 1), strings.Replace(shopJob, "name: shop", "name: shop-web01", 1)} {
+		_, errs = d.apply(exitConflict, text)
+		wants(t, errs, "made for a VM of the job shop")
+	}
+	out, _ = d.do(0, "get", "job", "shop-web01", "-o", "yaml")
+	_, errs = d.apply(exitUsage, out)
+	wants(t, errs, "/spec/of: the job was made for a VM of the job shop")
+}
+
+// TestVMJobLife: run, status, stop and delete of a job on VMs.
+func TestVMJobLife(t *testing.T) {
+	d := newDesk(t)
+	running := false
+	state := func(members ...api.VMMember) func([]byte) (any, error) {
+		return func([]byte) (any, error) {
+			return api.VMJobsReply{Jobs: []api.VMJobState{{Job: "shop", Running: running, Members: members}}}, nil
+		}
+	}
+	both := state(vmMember("shop-web01", "web01", "ready"),
+		vmMember("shop-db01", "db01", "refused", vms.Problem{VM: "db01", Rule: "rdm", Text: "Hard disk 2 is a physical RDM"}))
+	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VMJobCheck:  says(api.JobCheckReply{VMs: []string{"web01", "db01"}}),
+		api.VMJobStatus: both,
+		api.VMJobRun:    func([]byte) (any, error) { running = true; return api.Empty{}, nil },
+		api.VMJobStop:   func([]byte) (any, error) { running = false; return api.Empty{}, nil },
+		api.VMJobDelete: working(api.Progress{Text: "removing web01-replica", Moved: 1, Total: 2}, api.Progress{Done: true}),
+	})
+	running = false
+	d.apply(0, shopJob)
+	d.put("shop", "shop-web01")
+	out, _ := d.do(0, "job", "run", "shop")
+	wants(t, out, "shop is running")
+	wants(t, f.saw(), `job-run {"job":"shop"}`)
+	out, _ = d.do(0, "get", "job")
+	wants(t, out, "2 VMs, running", "1 disk, a VM of shop")
+	out, _ = d.do(0, "get", "job", "-o", "yaml")
+	wants(t, out, "of: shop", "vms:")
+
+	out, _ = d.do(0, "job", "status", "shop")
+	wants(t, out, "web01", "shop-web01", "web01-replica", "refused", "db01: Hard disk 2 is a physical RDM", "cbt, from prod to dr")
+	lacks(t, out, "protected")
+	got := decode[jobHealth](t, outOf(d.do(0, "status", "shop", "-o", "json")))
+	if len(got.VMs) != 2 || got.VMs[0].Group != "shop-web01" || got.VMs[1].Member != "refused" {
+		t.Errorf("%+v", got)
+	}
+	out, _ = d.do(0, "status")
+	wants(t, out, "shop ", "2 VMs", "  shop-web01", "shop: db01: Hard disk 2 is a physical RDM")
+	all := decode[[]jobHealth](t, outOf(d.do(0, "status", "-o", "json")))
+	if len(all) != 2 || all[0].Job != "shop" || all[1].Of != "shop" {
+		t.Errorf("%+v", all)
+	}
+	out, _ = d.do(0, "job", "status", "shop-web01")
+	wants(t, out, "a VM of", "tidemark job status shop")
+
+	// The service is silent: what is known without it is shown.
+	f.set(api.VMJobStatus, fails(cdp.Errorf(cdp.Transient, "ask vCenter", "dr", "no route to host")))
+	out, _ = d.do(0, "job", "status", "shop")
+	wants(t, out, "shop-web01", "no route to host")
+	out, _ = d.do(0, "get", "job")
+	wants(t, out, "1 VM ")
+	f.set(api.VMJobStatus, both)
+
+	// Its one VM is meant where a group is wanted; of two, one must be named.
+	_, errs := d.do(exitConflict, "point", "create", "shop")
+	wants(t, errs, "job run shop-web01")
+	d.put("shop", "shop-db01")
+	_, errs = d.do(exitUsage, "point", "list", "shop")
+	wants(t, errs, "a job on 2 VMs: shop-db01, shop-web01")
+
+	_, errs = d.do(exitConflict, "delete", "job", "shop-db01", "--yes")
+	wants(t, errs, "made for a VM of the job shop")
+	_, errs = d.do(exitConflict, "delete", "job", "shop", "--yes")
+	wants(t, errs, "job stop shop")
+	d.do(0, "job", "stop", "shop")
+	_, errs = d.do(exitConflict, "delete", "job", "shop") // nobody tells whether it has points
+	wants(t, errs, "count recovery points")
+	_, errs = d.do(exitUsage, "delete", "job", "shop", "--yes", "--replica")
+	wants(t, errs, "replica")
+	f.saw()
+	out, errs = d.do(0, "delete", "job", "shop", "--yes", "--replicas")
+	wants(t, out, "shop deleted")
+	wants(t, errs, "removing web01-replica", "50%")
+	wants(t, f.saw(), `job-delete {"job":"shop","replicas":true}`)
+	d.do(exitNotFound, "get", "job", "shop")
+}
+
+func outOf(out, _ string) string { return out }
+
+// TestVMJobOfNoVM: the words of a job that means none yet.
+func TestVMJobOfNoVM(t *testing.T) {
+	d := newDesk(t)
+	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VMJobCheck:  says(api.JobCheckReply{}),
+		api.VMJobStatus: says(api.VMJobsReply{Jobs: []api.VMJobState{{Job: "shop", Running: true}}}),
+	})
+	d.apply(0, shopJob)
+	_, errs := d.do(exitNotFound, "point", "list", "shop")
+	wants(t, errs, "has no VM yet", "job status shop")
+	out, _ := d.do(0, "job", "status", "shop")
+	wants(t, out, "it means no VM now")
+}
+
+func TestJudgeVMs(t *testing.T) {
+	job := spec.VMJob{Job: vms.Job{Name: "shop"}}
+	own := func(name, state string) jobHealth {
+		return jobHealth{health: health{Job: name, State: state, RPO: "1s"}, Of: "shop"}
+	}
+	st := func(running bool, members ...api.VMMember) *api.VMJobState {
+		return &api.VMJobState{Job: "shop", Running: running, Members: members}
+	}
+	for name, x := range map[string]struct {
+		f    vmFacts
+		want string
+		vms  int
+	}{
+		"all":     {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready"), vmMember("b", "b", "ready")), members: []jobHealth{own("a", stProtected), own("b", stProtected)}}, stProtected, 2},
+		"some":    {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready"), vmMember("b", "b", "refused")), members: []jobHealth{own("a", stProtected)}}, "1 of 2 protected", 2},
+		"gone":    {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready"), vmMember("b", "b", "gone")), members: []jobHealth{own("a", stProtected), own("b", stNotRunning)}}, stProtected, 2},
+		"seeding": {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready")), members: []jobHealth{own("a", stSeeding)}}, stSeeding, 1},
+		"prepare": {vmFacts{job: job, state: st(true, vmMember("a", "a", "preparing"))}, "preparing", 1},
+		"stopped": {vmFacts{job: job, state: st(false, vmMember("a", "a", "ready")), members: []jobHealth{own("a", stNotRunning)}}, stNotRunning, 1},
+		"none":    {vmFacts{job: job, state: st(true)}, stNoData, 0},
+		"silent":  {vmFacts{job: job, err: cdp.Errorf(cdp.Transient, "ask", "", "no"), members: []jobHealth{own("a", stProtected)}}, "1 of 1 protected", 1},
+		"unknown": {vmFacts{job: job, err: cdp.Errorf(cdp.Transient, "ask", "", "no")}, stUnknown, 0},
+	} {
+		h := judgeVMs(x.f)
+		if h.State != x.want || len(h.VMs) != x.vms {
+			data, _ := json.Marshal(h)
+			t.Errorf("%s: %q, want %q: %s", name, h.State, x.want, data)
+		}
+		if h.State == stProtected && x.f.err != nil {
+			t.Error("protected, and nobody said so")
+		}
+	}
+}
