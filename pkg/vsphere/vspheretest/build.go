@@ -113,6 +113,8 @@ func (s *Site) nameHost(h *simulator.HostSystem, name string) {
 	copied := product
 	h.Summary.Config.Product = &copied
 	h.Runtime.ConnectionState = types.HostSystemConnectionStateConnected
+	runtime := h.Runtime
+	h.Summary.Runtime = &runtime
 }
 
 func (s *Site) buildStorage(hosts []*simulator.HostSystem) error {
