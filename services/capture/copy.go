@@ -27,6 +27,7 @@ type copying struct {
 	disk     cdp.DiskID
 	off, end int64
 	touched  []extent
+	parts    []part // the copier's own, to be used again
 }
 
 type extent struct{ off, end int64 }
@@ -116,7 +117,7 @@ func (g *Group) dirtyRun(disk *cdp.DiskID, off int64) (start, n int64, ok bool) 
 	}
 	for range len(g.disks) + 1 {
 		if start, n, ok = g.book.Next(*disk, off, maxZero); ok {
-			g.copy = copying{active: true, disk: *disk, off: start, end: start + n, touched: g.copy.touched[:0]}
+			g.copy = copying{active: true, disk: *disk, off: start, end: start + n, touched: g.copy.touched[:0], parts: g.copy.parts[:0]}
 			return start, n, true
 		}
 		*disk, off = (*disk+1)%cdp.DiskID(len(g.disks)), 0
@@ -140,20 +141,20 @@ func (g *Group) copyOne(d cdp.DiskID, off, n int64, buf []byte, lock bool) (end 
 		}
 		defer g.flight.leave(row)
 	}
-	var parts []part
+	parts := g.copy.parts
 	if hole := leadingHole(dev, off, n); hole > 0 {
 		n = hole
-		parts = []part{{extent{off, off + n}, true}}
+		parts = append(parts, part{extent{off, off + n}, true})
 	} else {
 		n = min(n, int64(len(buf)))
 		if err = dev.ReadAt(buf[:n], off); err == nil {
-			parts = split(nil, buf[:n], off)
+			parts = split(parts, buf[:n], off)
 		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := &g.copy
-	c.end = off + n
+	c.end, c.parts = off+n, parts
 	defer func() { c.active = false }()
 	if err != nil {
 		return c.end, cdp.Wrap(&cdp.Error{Op: "read", Kind: cdp.Transient, Subject: g.disks[d].Name, Cause: err}, "copy", string(g.job.Group))

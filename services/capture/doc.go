@@ -9,7 +9,12 @@
 //	guest reads, writes, flushes      NBD clients          listeners of the group
 //	jobs                              the binary           Service.Apply, Remove
 //	recovery-point requests           scheduler            Service.Mark
-//	"the tap's copy is complete"      who runs the tap     Service.Synced
+//	"the tap's copy is complete"      who runs the tap     Group.Synced
+//	"every write is told from now"    a frozen tap's       Group.Live
+//	                                  client
+//	"a cycle now", "and its point"    whoever wants one    Group.Cycle, Point
+//	frozen disks, what changed        the site's vCenter   Snapshots
+//	checksums of what is there        journal              Sums
 //	last frame, acknowledgements      the group's stream   Stream.Tail, Results
 //	durable frame number              journal              Stream.Durable
 //	durable position, when asked      journal              Journal.Cursor
@@ -20,6 +25,7 @@
 //	a stream that starts again        the bus              Stream.Recreate
 //	state changes with their reason   everyone             Events.StateChanged
 //	progress of seed and resync       everyone             Events.Progress
+//	what somebody should look after   everyone             Alarms.Alarm
 //
 // # The way of one write
 //
@@ -36,10 +42,42 @@
 //     seals and publishes them; a frame leaves the window once the journal has
 //     it, or, when room is short, once the stream has it.
 //
+// # The way of a pass
+//
+// The disks of a VM can be read only as of a moment. For a frozen group (a tap
+// with Job.Frozen, and cbt) what is dirty is sent in passes, one at a time:
+//
+//  1. A pass is due: a tap's client tells every write (Live) and something is
+//     dirty, or may be; a cbt group's cadence is up, or a cycle was asked for.
+//     What an earlier process left is thawed first.
+//  2. The pass is armed (pass.go). From here on every write of a tap, to dirty
+//     regions too, gets its place in a frame and is noted, sector by sector
+//     (touched.go). One that gets no place makes its region dirty for the next
+//     pass, whatever this one does there.
+//  3. Only then the snapshot is made. So each write that is not noted is in it,
+//     and where it is older than a write that has its place, that was noted.
+//  4. What has to be sent is found out (resolve.go): what is dirty, and, where
+//     nobody saw the writes, what changed since the change ids of an earlier
+//     pass. Those of this one take their place in the chain (chain.go) once the
+//     dirty bits are on disk, and before anything is sent: so a crash anywhere
+//     leads to more than is needed, and to no hole.
+//  5. Dirty ranges are read (sweep.go), compared with the target's checksums if
+//     it may have them (verify.go), and put into frames without what was
+//     touched.
+//  6. When nothing is left that this pass can send it ends (endpass.go). If
+//     nothing is dirty at all, a frame of its own makes it a recovery point: for
+//     cbt one of the snapshot's time, which all frames of a cycle carry. The
+//     disks are closed, and the snapshot is removed.
+//
+// A tap that missed writes, nobody knows where (its client vanished, capture
+// started), is blind, and not consistent, until a pass that was armed after Live
+// has found out what changed.
+//
 // # What is kept where
 //
 //	window (pkg/window)    frames; usually tmpfs; outlives kill -9
 //	map (pkg/dirty)        dirty regions, activity, intents, the mark; state dir
+//	chain (chain.go)       change ids of a frozen group's last pass; state dir
 //	stream, journal        everything acknowledged
 //
 // A region whose content is in none of window, stream and journal is dirty:
@@ -56,4 +94,16 @@
 //	a guest faster than the stream made the state flap      go test -run ACopyUnder
 //	a tap's copy on a busy machine ran over the window,     go test -run ATapsCopy, and
 //	began again, and never ended                            go test ../../e2e/guesttest -run Tap
+//	change ids were kept though a tap's client had been     go test -run FrozenTap -seed 106
+//	gone unnoticed when their snapshot was made
+//	a comparison waited for ever for frames that the        go test -run CyclesBecome -seed 100
+//	stream had lost: it had nothing to send, and so did
+//	not notice
+//
+// Open: a frame that reached the stream and the journal, whose answer the
+// capturer did not live to see, and that the stream then loses, is made anew
+// under its number and breaks the chain (the journal says so, and refuses what
+// follows). It takes a crash of both at once; an attach that always asked the
+// journal would find it, but would need the link. The stories of frozen groups
+// (frozen_test.go) lose only what the journal lacks.
 package capture

@@ -154,7 +154,11 @@ func (g *Group) nextFrame() (f frame.Frame, ok, waiting bool, later time.Duratio
 			// the guest's own processors: so a stream of writes goes out a few
 			// hundred microseconds' worth at a time, a lone write at once.
 			now := g.deps.Clock.Now()
-			if later = g.parted.Add(g.cfg.gap(n)).Sub(now); later <= 0 {
+			gap := g.cfg.gap(n)
+			if g.state.copies() { // more is coming, and no point waits for this
+				gap = 4 * g.cfg.Gap
+			}
+			if later = g.parted.Add(gap).Sub(now); later <= 0 {
 				g.parted, later = now, 0
 				g.win.End(g.flags(), g.now())
 			}

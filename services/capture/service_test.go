@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/nbd"
@@ -104,12 +105,18 @@ func TestABadJobNamesItsField(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, edit := range map[string]func(*Job){
-		"group":          func(j *Job) { j.Group = "Shop" },
-		"mode":           func(j *Job) { j.Mode = "both" },
-		"disks":          func(j *Job) { j.Disks = nil },
-		"disks.name":     func(j *Job) { j.Disks[1].Name = j.Disks[0].Name },
-		"disks.size":     func(j *Job) { j.Disks[1].Size = 100 },
-		"disks.path":     func(j *Job) { j.Disks[1].Path = "" },
+		"group":      func(j *Job) { j.Group = "Shop" },
+		"mode":       func(j *Job) { j.Mode = "both" },
+		"disks":      func(j *Job) { j.Disks = nil },
+		"disks.name": func(j *Job) { j.Disks[1].Name = j.Disks[0].Name },
+		"disks.size": func(j *Job) { j.Disks[1].Size = 100 },
+		"disks.path": func(j *Job) { j.Disks[1].Path = "" },
+		"frozen":     func(j *Job) { j.Frozen = true },
+		"verify":     func(j *Job) { j.Verify = true },
+		"every":      func(j *Job) { j.Mode = CBT },
+		"listen": func(j *Job) {
+			j.Mode, j.Every, j.Listen = CBT, time.Minute, []Listen{{Network: "unix"}}
+		},
 		"listen.network": func(j *Job) { j.Listen = []Listen{{Network: "udp"}} },
 	} {
 		j := w.job

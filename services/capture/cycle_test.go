@@ -1,0 +1,260 @@
+package capture
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// alarms is a recorder that hears alarms too.
+type alarms struct {
+	*recorder
+	mu   sync.Mutex
+	told map[AlarmKind]int
+}
+
+func (a *alarms) Alarm(_ cdp.GroupID, kind AlarmKind, _ string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.told[kind]++
+}
+
+func (a *alarms) count(kind AlarmKind) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.told[kind]
+}
+
+func cycleWorld(t *testing.T) (*frozenWorld, *alarms) {
+	f := newFrozenWorld(newWorld(t, seedOf(t)), CBT)
+	a := &alarms{recorder: &f.log, told: map[AlarmKind]int{}}
+	f.deps.Events = a
+	return f, a
+}
+
+// cycle makes a point and returns how many bytes of content it cost.
+func (f *frozenWorld) cycle() int64 {
+	f.t.Helper()
+	before := f.sentBytes()
+	f.settle()
+	return f.sentBytes() - before
+}
+
+func (f *frozenWorld) sentBytes() (n int64) {
+	f.bus.with(func() { n = f.r.sent })
+	return n
+}
+
+func (f *frozenWorld) put(d cdp.DiskID, off, n int64) {
+	f.v.mu.Lock()
+	defer f.v.mu.Unlock()
+	f.v.smu.Lock()
+	defer f.v.smu.Unlock()
+	f.v.k++
+	f.v.sum ^= put(f.v.disks[d], int(d), off, n, f.v.k<<8|1)
+	f.v.was[f.v.sum] = append(f.v.was[f.v.sum], int(f.v.k))
+	for b := off / cdp.BlockSize; b*cdp.BlockSize < off+n; b++ {
+		f.v.block[d][b] = f.v.gen
+	}
+}
+
+// The first cycle sends what is allocated, each further one what changed, also
+// behind a restart; each is a point of its snapshot's time.
+func TestACycleSendsWhatChanged(t *testing.T) {
+	f, a := cycleWorld(t)
+	f.put(0, 128<<10, 64<<10)
+	f.put(1, 0, 4096)
+	f.up()
+	if n := f.cycle(); n != 64<<10+4096 {
+		t.Fatalf("the first cycle sent %d bytes", n)
+	}
+	if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) {
+		t.Fatalf("mark between two cycles: %v", err)
+	}
+	if err := f.g.write(0, make([]byte, 512), 0); err == nil {
+		t.Fatal("somebody wrote to it")
+	}
+	f.put(1, 256<<10, 4096)
+	if n := f.cycle(); n != 4096 {
+		t.Fatalf("the second cycle sent %d bytes", n)
+	}
+	if n := f.cycle(); n != 0 {
+		t.Fatalf("nothing changed, and %d bytes were sent", n)
+	}
+	f.close(time.Second)
+	f.put(0, 512<<10, 8192)
+	f.up()
+	if n := f.cycle(); n != 8192 {
+		t.Fatalf("the cycle behind a restart sent %d bytes", n)
+	}
+	f.crash()
+	f.put(0, 0, 512)
+	f.up()
+	if n := f.cycle(); n != 4096 { // the rest of the block is zeros
+		t.Fatalf("the cycle behind a crash sent %d bytes", n)
+	}
+	if len(a.told) != 0 || f.asked != 0 {
+		t.Fatalf("alarms %v, %d bytes compared", a.told, f.asked)
+	}
+	if st, err := os.Stat(chainPath(f.cfg, "shop")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", st, err)
+	}
+	f.end()
+}
+
+// A change list that was reset, and a map that was lost, cost a comparison and
+// not a seed.
+func TestWhatCannotBeToldIsComparedAndNotSent(t *testing.T) {
+	f, a := cycleWorld(t)
+	for d, img := range f.v.disks {
+		f.put(cdp.DiskID(d), 0, int64(len(img))/2/512*512)
+	}
+	f.up()
+	if n := f.cycle(); n < 1<<20 {
+		t.Fatalf("the seed sent %d bytes", n)
+	}
+	f.v.faults(func() { f.v.reset++ })
+	f.put(0, 256<<10, 512)
+	if n := f.cycle(); n != 64<<10 {
+		t.Fatalf("after a reset %d bytes were sent", n)
+	}
+	if a.count(AlarmReset) != 2 || f.g.Status().Verified != f.g.Status().TotalBytes-64<<10 {
+		t.Fatalf("%v; %+v", a.told, f.g.Status())
+	}
+	if n := f.cycle(); n != 0 || a.count(AlarmReset) != 2 {
+		t.Fatalf("then %d bytes, %v", n, a.told)
+	}
+	f.crash()
+	f.deps.Boot = "boot-2"
+	f.up()
+	if n := f.cycle(); n != 0 {
+		t.Fatalf("after a reboot %d bytes were sent", n)
+	}
+	// Without sums everything goes again.
+	f.crash()
+	f.deps.Boot, f.deps.Sums = "boot-3", nil
+	f.up()
+	if n := f.cycle(); n < 1<<20 {
+		t.Fatalf("without sums %d bytes were sent", n)
+	}
+	f.end()
+}
+
+// A seed that is at the target already is compared, holes included.
+func TestASeedAtTheTargetIsNotSentAgain(t *testing.T) {
+	f, _ := cycleWorld(t)
+	f.job.Verify = true
+	f.put(0, 0, 512<<10)
+	f.bus.with(func() { // what somebody carried there
+		for d := range f.v.disks {
+			f.bus.images[d] = bytes.Clone(f.v.disks[d])
+			f.r.img[d] = bytes.Clone(f.v.disks[d])
+		}
+		f.r.sum = f.v.sum
+		for _, at := range []int64{100 << 10, 700 << 10} { // not all is right: data, and a hole
+			fill(f.bus.images[0][at:at+512], 77)
+			f.r.sum ^= put(f.r.img[0], 0, at, 512, 77)
+		}
+	})
+	f.up()
+	if n := f.cycle(); n != 64<<10 {
+		t.Fatalf("%d bytes were sent", n)
+	}
+	if s := f.g.Status(); s.Verified != s.TotalBytes-128<<10 {
+		t.Fatalf("%+v", s)
+	}
+	f.end()
+}
+
+// A cycle is killed in its middle; its snapshot is removed before the next is
+// made, and the rest is sent.
+func TestAKilledCycleGoesOn(t *testing.T) {
+	f, _ := cycleWorld(t)
+	f.up()
+	f.cycle()
+	f.put(0, 0, 1<<20)
+	f.bus.with(func() { f.bus.down = true })
+	f.g.Cycle()
+	f.eventually("a cycle under way", func() bool { return f.g.Status().Seq > 0 && f.g.Status().DirtyBytes > 0 })
+	if len(f.v.snaps) != 1 || f.g.Status().Since.IsZero() {
+		t.Fatalf("%d snapshots, %+v", len(f.v.snaps), f.g.Status())
+	}
+	f.crash()
+	if len(f.v.snaps) != 1 {
+		t.Fatal("the crash removed it")
+	}
+	f.bus.with(func() { f.bus.down = false })
+	f.up()
+	f.cycle()
+	f.eventually("no snapshot", func() bool { return f.left() == 0 })
+	f.end()
+}
+
+func (f *frozenWorld) left() (n int) {
+	f.v.faults(func() { n = len(f.v.snaps) })
+	return n
+}
+
+// The cadence is from start to start; a cycle that is too slow for it is told,
+// and so are a snapshot that cannot be made and one that stays.
+func TestTheCadenceAndItsAlarms(t *testing.T) {
+	f, a := cycleWorld(t)
+	f.job.Every = 30 * time.Millisecond
+	f.up()
+	began := time.Now()
+	markers := func() (n int) { f.bus.with(func() { n = f.bus.markers }); return n }
+	f.eventually("five points", func() bool { return markers() >= 5 })
+	if d := time.Since(began); d < 4*f.job.Every {
+		t.Fatalf("five cycles in %v", d)
+	}
+	f.v.faults(func() { f.v.slow = 2 * f.job.Every })
+	f.eventually("an overrun", func() bool { return a.count(AlarmOverrun) > 0 })
+	f.v.faults(func() { f.v.slow, f.v.noFreeze = 0, transient })
+	f.eventually("a failed freeze", func() bool { return a.count(AlarmFreeze) > 0 })
+	before := markers()
+	f.v.faults(func() { f.v.noFreeze = nil })
+	f.eventually("points again", func() bool { return markers() > before+1 })
+	f.v.faults(func() { f.v.noThaw = transient })
+	f.eventually("a snapshot that stays", func() bool { return a.count(AlarmLeft) > 0 })
+	time.Sleep(2 * f.job.Every)
+	if f.left() > 1 || a.count(AlarmFreeze) != 1 {
+		t.Fatalf("%d snapshots, %v", f.left(), a.told)
+	}
+	f.v.faults(func() { f.v.noThaw = nil })
+	before = markers()
+	f.eventually("points again", func() bool { return markers() > before+1 })
+	f.end()
+	if f.left() != 0 {
+		t.Fatal("a snapshot is left behind")
+	}
+}
+
+// A pass whose stream stands still is given up, and its snapshot with it.
+func TestASnapshotDoesNotWaitForTheStreamForEver(t *testing.T) {
+	f, _ := cycleWorld(t)
+	f.cfg.PassStall = 50 * time.Millisecond
+	f.cfg.PassRetryMin, f.cfg.PassRetryMax = time.Hour, time.Hour
+	f.up()
+	f.cycle()
+	f.put(0, 0, 1<<20)
+	f.put(1, 0, 1<<20)
+	f.bus.with(func() { f.bus.down = true })
+	f.g.Cycle()
+	f.eventually("the snapshot", func() bool { return f.left() == 1 })
+	f.eventually("it is given up", func() bool { return f.left() == 0 })
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := f.g.Point(ctx); !cdp.Is(err, cdp.Transient) {
+		t.Fatalf("a point meanwhile: %v", err)
+	}
+	f.heal()
+	f.close(time.Second)
+	f.up()
+	f.cycle()
+	f.end()
+}
