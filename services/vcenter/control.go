@@ -126,7 +126,7 @@ func (s *Service) kickAll() {
 // it waits longer.
 func (s *Service) keepJob(ctx context.Context, name string, c *control) {
 	defer close(c.done)
-	wait := s.cfg.Beat
+	wait, had := s.cfg.Beat, ""
 	for ctx.Err() == nil {
 		err := s.lookAfter(ctx, name, c)
 		if ctx.Err() != nil {
@@ -134,12 +134,12 @@ func (s *Service) keepJob(ctx context.Context, name string, c *control) {
 		}
 		c.mu.Lock()
 		if err == nil {
-			wait = s.cfg.Beat
+			wait, had = s.cfg.Beat, ""
 		} else {
-			if c.trouble != err.Error() {
+			if had != err.Error() {
 				s.deps.Notify(cdp.Wrap(err, "look after job", name))
 			}
-			c.trouble = err.Error()
+			had, c.trouble = err.Error(), err.Error()
 			wait = min(2*wait, s.cfg.Retry)
 		}
 		c.mu.Unlock()

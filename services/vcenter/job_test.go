@@ -1,0 +1,219 @@
+package vcenter_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+	"tidemark.dev/services/vcenter"
+)
+
+// TestJob is the way of a job on VMs: its VMs get replicas, whose disks are at
+// the transporter; new ones join; changes are followed or refused; without the
+// source it stands; deleted, usable VMs are left.
+func TestJob(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	job := shop(w.b)
+	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	w.must(err)
+	if len(reply.Problems) > 0 || !slices.Equal(reply.VMs, []string{"web01"}) {
+		t.Fatalf("%+v", reply)
+	}
+	w.apply(job)
+	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
+	w.checkReplica("web01")
+	g := w.groups["shop-web01"]
+	if g.Of != "shop" || len(g.Source.Disks) != 2 || g.Source.Disks[0].Name != "scsi0-0" || g.Source.Disks[0].Size != 4*mib || g.Source.VM == "" {
+		t.Errorf("%+v", g)
+	}
+	for _, d := range g.Target.Disks {
+		st, err := os.Stat(d.Path)
+		w.must(err)
+		if st.Size() != 4*mib && st.Size() != 2*mib {
+			t.Errorf("%s has %d bytes", d.Path, st.Size())
+		}
+	}
+	if w.running["shop-web01"] {
+		t.Error("it runs before it was told to")
+	}
+	_, err = ask[api.Empty](w.ctx, w.b, api.VMJobRun, api.VMJobName{Job: "shop"})
+	w.must(err)
+	w.until("it runs", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.running["shop-web01"] })
+
+	_, err = w.a.sim.AddVM(web("web02"))
+	w.must(err)
+	w.until("web02 joins", func() bool { return w.states()["web02"] == "ready" })
+	w.b.stop() // what it knows survives
+	w.b.start()
+	w.until("it is as it was", func() bool { return w.states()["web02"] == "ready" })
+	bad := web("db01")
+	bad.Disks[0].Mode = "independent_persistent"
+	_, err = w.a.sim.AddVM(bad)
+	w.must(err)
+	w.until("db01 is refused", func() bool { return w.states()["db01"] == "refused" && w.told("independent") })
+	if _, there := w.vm(w.b, "db01-replica"); there {
+		t.Error("something was made of what was refused")
+	}
+	w.mu.Lock()
+	w.cut = true
+	w.mu.Unlock()
+	w.until("that the source is gone is told", func() bool {
+		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
+		return err == nil && strings.Contains(st.Jobs[0].Trouble, "does not answer")
+	})
+	if s := w.states(); s["web01"] != "ready" || s["web02"] != "ready" {
+		t.Error(s)
+	}
+	w.mu.Lock()
+	w.cut = false
+	w.journals["shop-web01"] = true
+	w.mu.Unlock()
+
+	p, err := ask[api.Progress](w.ctx, w.b, api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop"})
+	w.must(err)
+	if p.Done {
+		t.Error("the disks were taken away from the journal")
+	}
+	w.mu.Lock()
+	w.journals["shop-web01"] = false
+	w.mu.Unlock()
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop"})
+	v, _ := w.vm(w.b, "web01-replica")
+	if len(v.Hardware.Disks) != 2 || v.Hardware.Address(v.Hardware.Disks[1]) != "scsi0:1" || v.Ours() {
+		t.Errorf("%+v", v)
+	}
+	w.must(w.b.c.PowerOn(w.ctx, v.Ref))
+	if len(w.groups) > 0 || len(w.states()) > 0 {
+		t.Error(w.groups, w.states())
+	}
+	w.unapply("shop")
+	w.until("nothing is recorded", func() bool { l, _ := w.b.recs.List(w.ctx); return len(l) == 0 })
+}
+
+// checkReplica: it has no disks, its power-on is blocked, and it says what it is.
+func (w *world) checkReplica(name string) {
+	w.t.Helper()
+	v, there := w.vm(w.b, name+"-replica")
+	if !there || len(v.Hardware.Disks) > 0 || v.Hardware.CPUs != 2 || v.Hardware.Firmware != "efi" || len(v.Hardware.NICs) != 1 ||
+		!strings.Contains(v.Note, "Do not power on") || v.Mark(vms.MarkGroup) != "shop-"+name {
+		w.t.Fatalf("%v %+v", there, v)
+	}
+	if err := w.b.c.PowerOn(w.ctx, v.Ref); err == nil {
+		w.t.Fatal("a replica was powered on")
+	}
+}
+
+// TestFollow: what changes at the source.
+func TestFollow(t *testing.T) {
+	w := newWorld(t)
+	src, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	w.apply(shop(w.b))
+	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
+	v, err := w.a.c.VM(w.ctx, src.UUID)
+	w.must(err)
+	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
+	h := v.Hardware.ForReplica()
+	h.CPUs, h.MemoryMB = 4, 512
+	w.must(w.a.c.Reshape(w.ctx, v.Ref, h, map[int32]vms.Ref{v.Hardware.NICs[0].Key: v.Hardware.NICs[0].Network}))
+	w.until("the replica follows", func() bool {
+		r, _ := w.vm(w.b, "web01-replica")
+		return r.Hardware.CPUs == 4 && r.Hardware.MemoryMB == 512
+	})
+	inv := w.inventory(w.a)
+	w.must(w.a.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, "["+inv.Datastores[0].Name+"] web01/new.vmdk", mib))
+	_, err = w.a.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: "[" + inv.Datastores[0].Name + "] web01/new.vmdk", Address: "scsi0:5"}})
+	w.must(err)
+	w.until("a new disk is refused, once and plainly", func() bool { return w.told("scsi0:5) is new") })
+	if s := w.states(); s["web01"] != "ready" {
+		t.Error(s)
+	}
+	w.must(w.a.c.Destroy(w.ctx, v.Ref, true))
+	w.until("it is gone", func() bool { return w.states()["web01"] == "gone" })
+	if _, there := w.vm(w.b, "web01-replica"); !there {
+		t.Error("the replica went with it")
+	}
+}
+
+// TestSeedsAndDelete: a seed is taken as it is; deleted with its replicas, a job
+// leaves nothing.
+func TestSeedsAndDelete(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	before := w.picture(w.b)
+	inv := w.inventory(w.b)
+	seed := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
+	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, seed, 4*mib))
+	job := shop(w.b)
+	job.Target.Seeds = []vms.Seed{{DiskRef: vms.DiskRef{VM: "web01", Disk: "scsi0:0"}, File: seed}}
+	w.apply(job)
+	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
+	if g := w.groups["shop-web01"]; !g.Target.Adopt {
+		t.Errorf("%+v", g)
+	}
+	v, _ := w.vm(w.b, "transporter")
+	if !slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.File == seed }) {
+		t.Errorf("%+v", v.Hardware.Disks)
+	}
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// TestTap: the I/O filter sees the VM's disks while the job stands.
+func TestTap(t *testing.T) {
+	w := newWorld(t)
+	src, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	job := shop(w.b)
+	job.Job.Source.Capture = "tap"
+	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	w.must(err)
+	if len(reply.Problems) != 1 || reply.Problems[0].Path != "/spec/source/filter" {
+		t.Fatalf("%+v", reply)
+	}
+	url := bundles(t)
+	cl := w.inventory(w.a).Clusters[0].Name
+	w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "install", Bundle: url + "/tap-1.zip"})
+	st, err := ask[api.FiltersReply](w.ctx, w.a, api.FilterStatus, api.FilterRequest{Cluster: cl})
+	w.must(err)
+	w.a.inTurn(func() {
+		w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "resolve", Filter: st.Filters[0].ID})
+	})
+	job.Job.Source.Filter = st.Filters[0].ID
+	w.apply(job)
+	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
+	w.mu.Lock()
+	w.exports = []string{"nbd://10.0.0.1:1/0", "nbd://10.0.0.1:1/1"}
+	w.mu.Unlock()
+	seen := func() int {
+		v, err := w.a.c.VM(w.ctx, src.UUID)
+		w.must(err)
+		n := 0
+		for _, d := range v.Hardware.Disks {
+			n += len(d.Filters)
+		}
+		return n
+	}
+	w.until("the filter sees both disks", func() bool { return seen() == 2 })
+	var refused error
+	w.until("the filter is not taken away from disks that use it", func() bool {
+		_, refused = ask[api.Progress](w.ctx, w.a, api.FilterChange, api.FilterRequest{Cluster: cl, Do: "uninstall", Filter: job.Job.Source.Filter})
+		return refused != nil
+	})
+	if !cdp.Is(refused, cdp.Conflict) {
+		t.Error(refused)
+	}
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
+	if n := seen(); n != 0 {
+		t.Error("the filter still sees", n)
+	}
+}
