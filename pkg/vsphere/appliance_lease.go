@@ -34,15 +34,17 @@ func (c *Client) upload(ctx context.Context, o *ova, i vms.Import, result *types
 		return none, err
 	}
 	done := false
+	var made types.ManagedObjectReference
 	defer func() {
 		if !done {
-			c.bestEffort(ctx, func(ctx context.Context) error { return lease.Abort(ctx, nil) })
+			c.bestEffort(ctx, func(ctx context.Context) error { return c.giveUp(ctx, lease, made) })
 		}
 	}()
 	info, err := c.ready(ctx, i.Name, lease)
 	if err != nil {
 		return none, err
 	}
+	made = info.Entity
 	total := int64(0)
 	for _, item := range result.FileItem {
 		total += o.files[item.Path].size
@@ -66,6 +68,16 @@ func (c *Client) upload(ctx context.Context, o *ova, i vms.Import, result *types
 	done = true
 	t.finish()
 	return info.Entity, nil
+}
+
+// giveUp ends a lease, and with it the VM; what is left of it would take the
+// name.
+func (c *Client) giveUp(ctx context.Context, lease *nfc.Lease, made types.ManagedObjectReference) error {
+	err := lease.Abort(ctx, nil)
+	if made.Value != "" {
+		_ = c.Destroy(ctx, refOf(&made), true)
+	}
+	return err
 }
 
 func (c *Client) lease(ctx context.Context, i vms.Import, spec types.BaseImportSpec) (*nfc.Lease, error) {

@@ -103,6 +103,9 @@ func (o *ova) list() (ovfName string, manifest []byte, err error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return "", nil, o.wrong("it ends too early: it was not copied whole")
+		}
 		if err != nil {
 			return "", nil, o.wrong("it is not a tar archive: %w", err)
 		}

@@ -169,7 +169,7 @@ func expired(err error) bool {
 func parseURL(s string) (*url.URL, error) {
 	const op = "read the vCenter's URL"
 	u, err := soap.ParseURL(s)
-	if err != nil || u == nil || u.Host == "" {
+	if err != nil || u == nil || u.Hostname() == "" {
 		// Not the text itself: a URL that does not parse may hold a password.
 		return nil, cdp.Errorf(cdp.Invalid, op, "", "it is not a URL").WithHint("write it as https://vcenter.example.com")
 	}

@@ -80,5 +80,9 @@ func (c *Client) byPolicy(ctx context.Context, op string, vm types.ManagedObject
 		}
 		return nil
 	})
+	if cdp.Is(err, cdp.Invalid) {
+		// A server without this question has no policies that bring filters.
+		return false, nil
+	}
 	return found, err
 }

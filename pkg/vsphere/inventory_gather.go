@@ -96,8 +96,10 @@ func (g *gathered) add(ref types.ManagedObjectReference, name string, parent *ty
 
 func (g *gathered) addNetwork(m mo.Network) {
 	g.add(m.Self, m.Name, m.Parent)
-	// The port groups of a distributed switch's uplinks take no VM.
-	if !slices.ContainsFunc(m.Tag, func(t types.Tag) bool { return t.Key == "SYSTEM/DVS.UPLINKPG" }) {
+	// The port groups of a distributed switch's uplinks take no VM. They are
+	// tagged, and named like this unless somebody renamed them.
+	uplink := slices.ContainsFunc(m.Tag, func(t types.Tag) bool { return t.Key == "SYSTEM/DVS.UPLINKPG" })
+	if !uplink && !strings.Contains(m.Name, "-DVUplinks-") {
 		g.nets = append(g.nets, m)
 	}
 }

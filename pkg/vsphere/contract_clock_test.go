@@ -1,0 +1,59 @@
+package vsphere_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/vsphere/vspheretest"
+)
+
+func contractClocks(e *env) {
+	clocks, err := e.c.Clocks(e.ctx)
+	e.must(err)
+	if len(clocks) == 0 {
+		e.Fatal("no host was measured")
+	}
+	for _, k := range clocks {
+		if k.Error != "" || k.Min > k.Max || k.Max-k.Min > 5*time.Second {
+			e.Errorf("%+v", k)
+		}
+	}
+}
+
+func TestClocksWithSkew(t *testing.T) {
+	e := target(t, vspheretest.Config{Hosts: 4})
+	names := e.sim.HostNames()
+	skews := map[string]time.Duration{names[0]: 0, names[1]: 3 * time.Second, names[2]: -90 * time.Minute}
+	for n, d := range skews {
+		e.must(e.sim.Skew(n, d))
+	}
+	e.must(e.sim.FailHost(names[3]))
+	// A slow answer widens the interval, but never makes it wrong.
+	e.sim.Delay("QueryDateTime", 100*time.Millisecond, 2)
+	clocks, err := e.c.Clocks(e.ctx)
+	e.must(err)
+	if len(clocks) != 3 {
+		t.Fatalf("measured %d hosts: %+v", len(clocks), clocks)
+	}
+	for _, k := range clocks {
+		want := skews[k.Name]
+		if k.Error != "" || k.Min > want || k.Max < want || k.Max-k.Min > time.Second {
+			t.Errorf("%s is ahead by %v, measured %v to %v (%s)", k.Name, want, k.Min, k.Max, k.Error)
+		}
+	}
+}
+
+func TestClockThatDoesNotTell(t *testing.T) {
+	e := target(t, vspheretest.Config{Hosts: 2})
+	e.sim.Fault("QueryDateTime", &types.HostConfigFault{}, 1)
+	clocks, err := e.c.Clocks(e.ctx)
+	e.must(err)
+	failed := slices.DeleteFunc(clocks, func(k vms.Clock) bool { return k.Error == "" })
+	if len(failed) != 1 {
+		t.Errorf("want one that failed: %+v", failed)
+	}
+}

@@ -1,0 +1,62 @@
+package vsphere_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/vmware/govmomi/object"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/vsphere/vspheretest"
+)
+
+func contractPrivileges(e *env) {
+	lacks, err := e.c.Lacks(e.ctx, vms.Privileges())
+	e.must(err)
+	if len(lacks) > 0 {
+		e.Errorf("the user lacks %+v", lacks)
+	}
+}
+
+func TestLacks(t *testing.T) {
+	e := target(t, vspheretest.Config{})
+	e.sim.Deny("VirtualMachine.State.CreateSnapshot", "Network.Assign")
+	lacks, err := e.c.Lacks(e.ctx, vms.Privileges(vms.AsSource))
+	e.must(err)
+	if len(lacks) != 1 || lacks[0].Privilege != "VirtualMachine.State.CreateSnapshot" || lacks[0].Purpose == "" || lacks[0].Entity == "" {
+		t.Errorf("%+v", lacks)
+	}
+	lacks, err = e.c.Lacks(e.ctx, vms.Privileges(vms.AsTarget))
+	e.must(err)
+	if len(lacks) != 1 || lacks[0].Privilege != "Network.Assign" {
+		t.Errorf("%+v", lacks)
+	}
+	lacks, err = e.c.Lacks(e.ctx, []vms.Privilege{{ID: "Network.Assign", Purpose: "p", Entity: e.network.Ref}})
+	e.must(err)
+	if len(lacks) != 1 || lacks[0].Entity != string(e.network.Ref) {
+		t.Errorf("%+v", lacks)
+	}
+	made, err := e.sim.AddVM(vspheretest.VMSpec{Name: "db01"})
+	e.must(err)
+	v, err := e.c.VM(e.ctx, made.UUID)
+	e.must(err)
+	_, err = e.c.Snapshot(e.ctx, v.Ref, "s", "", false)
+	e.is(err, cdp.Conflict, "VirtualMachine.State.CreateSnapshot", "grant", "db01")
+}
+
+// The table has names that vCenter knows.
+func TestPrivilegesExist(t *testing.T) {
+	e := target(t, vspheretest.Config{})
+	c, err := e.sim.Client(e.ctx)
+	e.must(err)
+	defer func() { _ = c.Logout(e.ctx) }()
+	roles, err := object.NewAuthorizationManager(c.Client).RoleList(e.ctx)
+	e.must(err)
+	known := roles.ByName("Admin").Privilege
+	for _, p := range vms.Privileges() {
+		if !slices.Contains(known, p.ID) {
+			t.Errorf("there is no privilege %s", p.ID)
+		}
+	}
+}
