@@ -52,8 +52,14 @@ func newGate(s *Site) *gate {
 // body of a call still names the real one. It opts out of the simulator's
 // object lock, since the methods lock the real object.
 type target struct {
-	Self types.ManagedObjectReference
-	s    *Site
+	// The simulator's searches look into every object of the registry, and
+	// panic at one that does not begin with a type of package mo.
+	mo.EnvironmentBrowser
+	s *Site
+}
+
+func newTarget(ref types.ManagedObjectReference, s *Site) target {
+	return target{mo.EnvironmentBrowser{Self: ref}, s}
 }
 
 func (t *target) Reference() types.ManagedObjectReference { return t.Self }
@@ -68,7 +74,7 @@ func (g *gate) redirect(kind string, obj mo.Reference) {
 }
 
 func (s *Site) target(kind string) target {
-	return target{Self: types.ManagedObjectReference{Type: "Vspheretest" + kind, Value: "vspheretest-" + kind}, s: s}
+	return newTarget(types.ManagedObjectReference{Type: "Vspheretest" + kind, Value: "vspheretest-" + kind}, s)
 }
 
 // goName is the name of the Go method that handles a SOAP method.

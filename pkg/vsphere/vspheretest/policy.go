@@ -28,9 +28,9 @@ func (s *Site) registerPolicies() {
 	}
 	r := simulator.NewRegistry()
 	r.Namespace, r.Path, r.Cookie = pbm.Namespace, pbm.Path, simulator.SOAPCookie
-	p := &profiles{target{types.ManagedObjectReference{Type: "PbmProfileProfileManager", Value: "ProfileManager"}, s}}
+	p := &profiles{newTarget(types.ManagedObjectReference{Type: "PbmProfileProfileManager", Value: "ProfileManager"}, s)}
 	r.Put(p)
-	r.Put(&policyService{target: target{pbm.ServiceInstance, s}, profiles: p.Self})
+	r.Put(&policyService{target: newTarget(pbm.ServiceInstance, s), profiles: p.Self})
 	s.svc.RegisterSDK(r)
 }
 
