@@ -39,6 +39,11 @@ func (c *client) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change,
 	if x.what == "changed" && (old.SourceSite != j.SourceSite || old.TargetSite != j.TargetSite) {
 		refuse(cdp.Conflict, "/spec", "describe another job", "the sites of a job on VMs cannot be changed: its replicas stand where they are")
 	}
+	if x.what == "changed" && old.Source.Capture != j.Source.Capture {
+		if states, err := c.vmJobStates(ctx, j.Name); err == nil && states[j.Name] != nil && states[j.Name].Running {
+			refuse(cdp.Conflict, "/spec/source/capture", "stop it first: tidemark job stop "+j.Name, "capture cannot be changed while the job runs")
+		}
+	}
 	if len(bad) > 0 {
 		return x, bad, nil
 	}

@@ -102,10 +102,8 @@ func (a *app) cmdTransporterDeploy() *cobra.Command {
     --host esx11 --datastore ds1 --network Management \
     --set nats=nats://10.9.0.2:4223 --set-file credentials=/etc/tidemark/transporter.creds`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			for _, f := range []struct{ flag, value string }{{"name", r.Name}, {"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
-				if f.value == "" {
-					return usage("--%s is needed", f.flag)
-				}
+			if r.Name == "" {
+				return usage("--name is needed")
 			}
 			return a.deploy(c.Context(), site, set, r, wait)
 		},
@@ -129,6 +127,11 @@ func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployR
 
 // deploy asks for a transporter until it is there.
 func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.DeployRequest, wait time.Duration) error {
+	for _, f := range []struct{ flag, value string }{{"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
+		if f.value == "" {
+			return usage("--%s is needed", f.flag)
+		}
+	}
 	var err error
 	if r.Settings, err = set.read(); err != nil {
 		return err
@@ -161,13 +164,13 @@ func (a *app) cmdTransporterUpgrade() *cobra.Command {
 	r := api.DeployRequest{Upgrade: true}
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: "upgrade NAME --ova FILE", Short: "Replace a transporter by one of a newer OVA", Args: cobra.ExactArgs(1),
-		Long:    long("Replace a transporter: the new one takes over its settings and place, unless others\nare given, and what it holds.\n" + ovaHelp),
-		Example: "  tidemark transporter upgrade tidemark-dr --site dr --ova /srv/tidemark-2.ova",
+		Use: "upgrade NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Replace a transporter by one of a newer OVA", Args: cobra.ExactArgs(1),
+		Long: long(`Make a new transporter in the place of an old one, which is kept, powered off, until
+the new one answers. Its place and settings are given as for deploy. It is refused
+while the old one holds a journal, which stays on its disks.
+` + ovaHelp),
+		Example: "  tidemark transporter upgrade tidemark-dr --site dr --ova /srv/tidemark-2.ova --host esx11 --datastore ds1 --network Management",
 		RunE: func(c *cobra.Command, args []string) error {
-			if r.OVA == "" {
-				return usage("--ova is needed")
-			}
 			r.Name = args[0]
 			return a.deploy(c.Context(), site, set, r, wait)
 		},

@@ -53,6 +53,9 @@ func judgeVMs(f vmFacts) jobHealth {
 	if f.err != nil {
 		bad("is the service vcenter running at the target? what is replicated can be failed over without it", "the vCenter's service does not answer: %v", f.err)
 	}
+	if f.err == nil && f.state == nil {
+		bad("wait a moment", "the vCenter's service has not taken it up yet")
+	}
 	own := map[string]*jobHealth{}
 	for i, m := range f.members {
 		own[m.Job] = &f.members[i]

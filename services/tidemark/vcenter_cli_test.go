@@ -127,7 +127,7 @@ func TestTransporters(t *testing.T) {
 	wants(t, errs, "tm-dr: uploading", "20%", "100%", "waiting for its journal")
 	wants(t, f.saw(), `"settings":{"a.b":"c=d","creds":"hush","nats":"nats://x:1"}`, `"ova":"/srv/t.ova"`)
 	f.set(api.TransporterDeploy, working(api.Progress{Done: true}))
-	out, _ = d.do(0, "transporter", "upgrade", "tm-dr", "--ova", "/srv/t2.ova")
+	out, _ = d.do(0, "transporter", "upgrade", "tm-dr", "--ova", "/srv/t2.ova", "--host", "esx11", "--datastore", "ds1", "--network", "Mgmt")
 	wants(t, out, "tm-dr upgraded")
 	wants(t, f.saw(), `"upgrade":true`)
 	out, errs = d.do(0, "transporter", "list") // the source is dead
@@ -166,12 +166,26 @@ func TestFinishOutlivesAService(t *testing.T) {
 		case 1:
 			return api.Progress{Text: "powering off"}, nil
 		case 2:
-			return nil, cdp.Errorf(cdp.Transient, "ask", "", "gone")
+			return nil, cdp.Errorf(cdp.Transient, "ask vcenter", "transporter-remove", "nobody answers at site dr")
 		}
 		return api.Progress{Done: true}, nil
 	}})
 	_, errs := d.do(0, "transporter", "remove", "tm")
 	wants(t, errs, "powering off", "asking again")
+}
+
+// TestFinishTakesAnAnswer: what the service says has failed is not asked again.
+func TestFinishTakesAnAnswer(t *testing.T) {
+	d := newDesk(t)
+	n := 0
+	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.TransporterRemove: func(req []byte) (any, error) {
+		if n++; n <= 2 { // the first is the test's own
+			return api.Progress{Text: "powering off"}, nil
+		}
+		return nil, cdp.Errorf(cdp.Transient, "power off", "tm", "the host does not respond")
+	}})
+	_, errs := d.do(exitUnreachable, "transporter", "remove", "tm")
+	wants(t, errs, "the host does not respond")
 }
 
 func TestIOFilters(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -81,7 +82,7 @@ func (a *app) finish(ctx context.Context, what string, ask func(context.Context)
 		switch {
 		case ctx.Err() != nil:
 			return p, timeout(ctx)
-		case err != nil && answered && cdp.Is(err, cdp.Transient):
+		case err != nil && answered && isSilent(err):
 			m.say("the service does not answer; asking again")
 		case err != nil:
 			return p, err
@@ -97,6 +98,13 @@ func (a *app) finish(ctx context.Context, what string, ask func(context.Context)
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// isSilent says whether an error is that nobody answered, and not the answer. An
+// error that was answered has the answerer's own op.
+func isSilent(err error) bool {
+	var e *cdp.Error
+	return errors.As(err, &e) && e.Op == "ask "+bus.VCenter && cdp.Is(err, cdp.Transient)
 }
 
 // meter shows progress: a bar on a terminal, else a line for each new text and

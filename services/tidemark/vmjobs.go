@@ -87,6 +87,9 @@ func (c *client) vmJobStates(ctx context.Context, name string) (map[string]*api.
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	r, err := askVCenter[api.VMJobsReply](ctx, c, c.site, api.VMJobStatus, api.VMJobName{Job: name})
+	if cdp.Is(err, cdp.NotFound) { // it has not taken it up yet
+		err = nil
+	}
 	out := map[string]*api.VMJobState{}
 	for _, s := range r.Jobs {
 		out[s.Job] = &s

@@ -51,7 +51,7 @@ func TestApplyVMs(t *testing.T) {
 		wants(t, errs, "2 problems, nothing was changed", `web01: /spec/target/networks: Network adapter 2 is on the network "Backup"`, "/spec/target/datastore: ds1 has 10 GiB free")
 	}
 	d.do(exitNotFound, "get", "job", "shop")
-	if asked := f.saw(); !strings.Contains(asked, `job-check {"name":"shop"`) || !strings.Contains(asked, `"sourceSite":"prod"`) {
+	if asked := f.saw(); !strings.Contains(asked, `job-check {"job":{"name":"shop"`) || !strings.Contains(asked, `"sourceSite":"prod"`) {
 		t.Error(asked)
 	}
 	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01", "db01"}}))
@@ -153,6 +153,8 @@ func TestVMJobLife(t *testing.T) {
 	wants(t, errs, "made for a VM of the job shop")
 	_, errs = d.do(exitConflict, "delete", "job", "shop", "--yes")
 	wants(t, errs, "job stop shop")
+	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "capture: cbt", "capture: tap", 1))
+	wants(t, errs, "/spec/source/capture: capture cannot be changed while the job runs", "job stop shop")
 	d.do(0, "job", "stop", "shop")
 	_, errs = d.do(exitConflict, "delete", "job", "shop") // nobody tells whether it has points
 	wants(t, errs, "count recovery points")
