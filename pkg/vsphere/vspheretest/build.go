@@ -38,7 +38,7 @@ func (s *Site) build() error {
 	}
 	s.svc = m.Service
 	si := s.registry().Get(types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"}).(*simulator.ServiceInstance)
-	si.Content.About.InstanceUuid = uuid.NewString()
+	si.Content.About.InstanceUuid = s.instance
 	if s.cfg.ESX {
 		si.Content.About.InstanceUuid = ""
 	}
@@ -102,7 +102,7 @@ func si(reg *simulator.Registry) types.ServiceContent {
 // hosts share theirs.
 func (s *Site) nameHost(h *simulator.HostSystem, name string) {
 	h.Name, h.Summary.Config.Name = name, name
-	id := uuid.NewString()
+	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(s.instance+name)).String()
 	hw, sys := *h.Summary.Hardware, *h.Hardware
 	hw.Uuid, sys.SystemInfo.Uuid = id, id
 	h.Summary.Hardware, h.Hardware = &hw, &sys

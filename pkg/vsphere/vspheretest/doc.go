@@ -28,6 +28,6 @@
 //
 // No redo logs for nonpersistent disks (who writes to one spoils the frozen
 // file), no memory snapshots, no storage vMotion, no DRS or HA, no linked
-// clones. Inventory lives in memory: a new process on an old directory finds
-// files, not VMs, unless they are attached again.
+// clones. A site started again on its old directory has its VMs, but not their
+// snapshots (persist.go).
 package vspheretest

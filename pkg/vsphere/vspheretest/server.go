@@ -1,6 +1,7 @@
 package vspheretest
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -72,7 +74,7 @@ func (s *Site) startServing() error {
 	s.httpd = &http.Server{
 		Handler:   s.front,
 		TLSConfig: s.svc.TLS.Clone(),
-		ErrorLog:  log.New(discard{}, "", 0),
+		ErrorLog:  log.New(panics{}, "", 0),
 	}
 	s.httpd.TLSConfig.ClientAuth = tls.RequestClientCert
 	srv := s.httpd
@@ -80,9 +82,16 @@ func (s *Site) startServing() error {
 	return nil
 }
 
-type discard struct{}
+// panics lets through what must not be missed of the server's complaints: a
+// handler that broke. The rest is about connections.
+type panics struct{}
 
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (panics) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("panic")) {
+		return os.Stderr.Write(p)
+	}
+	return len(p), nil
+}
 
 // stopServing cuts every connection, ends the long polls and waits for the
 // handlers.

@@ -23,6 +23,8 @@ type Site struct {
 	model *simulator.Model
 	svc   *simulator.Service
 	cert  tls.Certificate
+	// instance is about.instanceUuid.
+	instance string
 
 	// The server.
 	front   *front
@@ -65,11 +67,14 @@ func Start(cfg Config) (*Site, error) {
 		clocks:   map[string]*hostClock{},
 	}
 	s.gate = newGate(s)
-	if s.cert, err = newCert(cfg.Name, cfg.Listen); err != nil {
+	if err = s.identify(); err != nil {
 		return nil, err
 	}
 	if err = s.build(); err != nil {
 		return nil, fmt.Errorf("vspheretest: build %s: %w", cfg.Name, err)
+	}
+	if err = s.restore(); err != nil {
+		return nil, fmt.Errorf("vspheretest: %s: %w", cfg.Name, err)
 	}
 	if err = s.serve(); err != nil {
 		return nil, fmt.Errorf("vspheretest: serve %s: %w", cfg.Name, err)

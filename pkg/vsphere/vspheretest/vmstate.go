@@ -1,6 +1,7 @@
 package vspheretest
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ type vmState struct {
 	disks []vmDisk
 	// params are the parameters of I/O filters, by disk key and filter.
 	params map[string]map[string]string
+	saved  []byte
 }
 
 type vmDisk struct {
@@ -88,6 +90,7 @@ func (s *Site) refresh(ctx *simulator.Context, vm *simulator.VirtualMachine) *vm
 			}
 			v.disks = append(v.disks, x)
 		}
+		v.saved = s.encode(ctx, vm)
 	})
 	s.mu.Lock()
 	v.params = map[string]map[string]string{}
@@ -100,6 +103,9 @@ func (s *Site) refresh(ctx *simulator.Context, vm *simulator.VirtualMachine) *vm
 	if old != nil && old.name != v.name {
 		_ = os.RemoveAll(s.deviceDir(old.name))
 	}
+	if old == nil || !bytes.Equal(old.saved, v.saved) {
+		_ = writeFile(s.savedFile(v.uuid), v.saved)
+	}
 	s.plug(v)
 	return v
 }
@@ -108,6 +114,7 @@ func (s *Site) forget(v *vmState) {
 	s.mu.Lock()
 	delete(s.vms, v.ref)
 	s.mu.Unlock()
+	_ = os.Remove(s.savedFile(v.uuid))
 	_ = os.RemoveAll(s.deviceDir(v.name))
 }
 
