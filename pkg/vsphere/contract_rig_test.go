@@ -1,51 +1,40 @@
 package vsphere_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-	"time"
 
-	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere"
 	"tidemark.dev/pkg/vsphere/vspheretest"
 )
 
-// rig is a place at a vCenter where the contract's VMs are made.
+// rig is an env with what is made there: VMs, and disks beside them. A real
+// vCenter needs two networks, the second as TIDEMARK_VCENTER_NETWORK2.
 type rig struct {
-	*testing.T
-	ctx    context.Context
-	c      *vsphere.Client
-	prefix string
-	// sim is the simulator; nil at a real vCenter.
-	sim *vspheretest.Site
-
-	dc, folder, pool, host, store vms.Ref
-	storeName                     string
-	nets                          [2]vms.Ref
-
+	*env
+	nets  [2]vms.Ref
 	made  []vms.Ref
 	files []string
 }
 
+func newRig(t *testing.T, sim vspheretest.Config) *rig {
+	// Few extents in an answer, so that changed areas come in parts.
+	sim.CBTMaxExtents = 3
+	r := &rig{env: target(t, sim)}
+	t.Cleanup(r.clean)
+	var others []vms.Network
+	for _, n := range r.inv.Networks {
+		if n.Ref != r.network.Ref && !strings.Contains(n.Name, "Uplink") {
+			others = append(others, n)
+		}
+	}
+	second := pick(r.env, "NETWORK2", others, func(n vms.Network) string { return n.Name })
+	r.nets = [2]vms.Ref{r.network.Ref, second.Ref}
+	return r
+}
+
 // name is one that nothing else has.
 func (r *rig) name(s string) string { return r.prefix + "-" + s }
-
-func (r *rig) must(err error) {
-	r.Helper()
-	if err != nil {
-		r.Fatal(err)
-	}
-}
-
-// is fails unless err is of the kind and says the text.
-func (r *rig) is(err error, kind cdp.Kind, says string) {
-	r.Helper()
-	if !cdp.Is(err, kind) || !strings.Contains(err.Error(), says) {
-		r.Fatalf("want %s with %q, got %s: %v", kind, says, cdp.KindOf(err), err)
-	}
-}
 
 // calls is how often a method was called; always 0 at a real vCenter, which
 // does not tell.
@@ -56,53 +45,34 @@ func (r *rig) calls(method string) int {
 	return r.sim.Calls(method)
 }
 
-func (r *rig) dial() *vsphere.Client {
-	r.Helper()
-	c, err := vsphere.Dial(r.ctx, vsphere.Config{URL: r.sim.URL(), Thumbprint: r.sim.Thumbprint(), User: r.sim.User(), Password: r.sim.Password()})
-	r.must(err)
-	r.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = c.Close(ctx)
-	})
-	return c
+// contractMachines holds at every vCenter.
+var contractMachines = map[string]func(*rig){
+	"MakeVM": testMakeVM, "Reshape": testReshape, "Disks": testDisks, "Plug": testPlug, "Destroy": testDestroy,
+	"Power": testPower, "Label": testLabel, "Connect": testConnect, "Customize": testCustomize,
+	"PlugTogether": testPlugTogether, "BrokenOff": testBrokenOff, "Locked": testLocked,
+	"Snapshots": testSnapshots, "ChangedConflicts": testChangedConflicts,
 }
 
-func newRig(t *testing.T, cfg vspheretest.Config) *rig {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	t.Cleanup(cancel)
-	r := &rig{T: t, ctx: ctx, prefix: "tm", sim: vspheretest.NewSite(t, cfg)}
-	r.c = r.dial()
-	inv, err := r.c.Inventory(ctx)
-	r.must(err)
-	r.dc, r.pool, r.host = inv.Datacenters[0].Ref, inv.Clusters[0].Pool, inv.Hosts[0].Ref
-	r.store, r.storeName = inv.Datastores[0].Ref, inv.Datastores[0].Name
-	for _, f := range inv.Folders {
-		if r.folder == "" || len(f.Path) < len(r.folder) {
-			r.folder = f.Ref
-		}
+func TestMachinesContract(t *testing.T) {
+	for name, test := range contractMachines {
+		t.Run(name, func(t *testing.T) { test(newRig(t, vspheretest.Config{})) })
 	}
-	t.Cleanup(r.clean)
-	n := 0
-	for _, net := range inv.Networks {
-		if n < 2 && (net.Kind == "standard" || net.Kind == "distributed" && !strings.Contains(net.Name, "Uplink")) {
-			r.nets[n] = net.Ref
-			n++
-		}
-	}
-	if n < 2 {
-		t.Fatalf("there must be two networks: %v", inv.Networks)
-	}
-	return r
 }
 
-func TestSnapshotsAndMachines(t *testing.T) {
-	for name, test := range map[string]func(*rig){
-		"MakeVM": testMakeVM, "Reshape": testReshape, "Disks": testDisks, "Plug": testPlug, "Destroy": testDestroy,
-		"Power": testPower, "Label": testLabel, "Connect": testConnect, "Customize": testCustomize, "PlugTogether": testPlugTogether,
-		"BrokenOff": testBrokenOff, "Locked": testLocked, "Snapshots": testSnapshots, "ChangedConflicts": testChangedConflicts,
-		"Expiry": testExpiry, "Changed": testChanged,
-	} {
-		t.Run(name, func(t *testing.T) { test(newRig(t, vspheretest.Config{CBTMaxExtents: 3})) })
+// These need a hand in the guest or in the vCenter's sessions.
+func TestChangedIsAllThatChanged(t *testing.T) { simulated(t, testChanged) }
+func TestSessionsEndDuringTasks(t *testing.T)  { simulated(t, testExpiry) }
+
+// A host without a vCenter does the same, but for what it can forbid.
+func TestMachinesAtAHost(t *testing.T) {
+	t.Setenv("TIDEMARK_VCENTER_URL", "")
+	for name, test := range contractMachines {
+		t.Run(name, func(t *testing.T) { test(newRig(t, vspheretest.Config{ESX: true})) })
 	}
+}
+
+// simulated runs a test at a simulator, whatever the environment says.
+func simulated(t *testing.T, test func(*rig)) {
+	t.Setenv("TIDEMARK_VCENTER_URL", "")
+	test(newRig(t, vspheretest.Config{}))
 }

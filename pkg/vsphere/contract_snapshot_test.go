@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"testing"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -157,7 +156,7 @@ func testChanged(r *rig) {
 	}
 	r.Logf("TIDEMARK_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	const size, snaps = 8 << 20, 8
+	const size, snaps = 4 << 20, 6
 	ref := r.make(r.spec("changed"))
 	file := r.disk("changed", size)
 	_, err := r.c.Plug(r.ctx, ref, []vms.Plug{{File: file}})
@@ -246,5 +245,3 @@ func (r *rig) content(file string) []byte {
 	r.must(err)
 	return b
 }
-
-var _ testing.TB

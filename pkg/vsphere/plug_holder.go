@@ -2,13 +2,33 @@ package vsphere
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
 )
+
+// namingHolders adds who has the files, where that can be found out.
+func (c *Client) namingHolders(ctx context.Context, op string, ref types.ManagedObjectReference, disks []vms.Plug, err error) error {
+	var who []string
+	for _, p := range disks {
+		for _, name := range c.holders(ctx, ref, p.File) {
+			who = append(who, fmt.Sprintf("%s is attached to the VM %q", p.File, name))
+		}
+	}
+	if len(who) == 0 {
+		return err
+	}
+	return cdp.Errorf(cdp.Conflict, op, ref.String(), "%w; %s", err, strings.Join(who, "; ")).
+		WithHint("detach it there first")
+}
 
 // holders are the names of the other VMs that have a file attached. It is only
 // asked after something failed, so what cannot be found out is left out.
