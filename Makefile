@@ -5,7 +5,7 @@ BIN     := bin/tidemark
 MODULES := schemas pkg services e2e
 TIMEOUT ?= 40m
 
-.PHONY: help build test test-fast lint vet fmt-check arch bench fuzz demo demo-guest tools clean
+.PHONY: help build test test-fast lint vet fmt-check arch bench fuzz demo demo-guest lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -18,6 +18,10 @@ demo: build ## protect two disks, lose the source, bring them back: the whole st
 
 demo-guest: build ## the same with a real Linux guest and a database (QEMU)
 	$(GO) run ./e2e/demo -bin $(BIN) -guest
+
+lab: build ## two vSphere sites to play with: simulated vCenters, real guests (QEMU)
+	$(GO) build -trimpath -o bin/lab ./e2e/lab
+	bin/lab -tidemark $(BIN)
 
 # The end-to-end tests run whole sites and guests: one package at a time, and
 # always, for they build the product themselves and the test cache cannot know.

@@ -107,22 +107,22 @@ func manual(w io.Writer, s *stage.Stage, cfg stage.Config, capture string) {
 	if capture == "none" {
 		bold("Protect the VM %s", stage.VM)
 		say("tidemark apply -f %s -f %s", s.SiteFile(stage.Prod), s.SiteFile(stage.DR))
-		say("tidemark iofilter install --site %s --cluster %s-cluster --bundle $(cat %s)", stage.Prod, stage.Prod, filepath.Join(s.Dir(stage.Prod), "bundle.url"))
 		say("tidemark apply -f %s          # a job to start from", filepath.Join(cfg.Dir, "job.yaml"))
 		say("tidemark job run %s", s.Job())
 	}
 	bold("Look")
 	say("tidemark inventory --site %s", stage.Prod)
+	say("tidemark iofilter status --site %s", stage.Prod)
 	say("tidemark job status %s          # the VM %s is the group %s", s.Job(), stage.VM, s.Group())
 	say("tidemark point list %s", s.Group())
 	say("tail -F %s     # its console: ACK n is a committed row", s.Serial(stage.Prod, stage.VM))
 	bold("Try a recovery; nothing is changed")
-	say("tidemark failover start %s --to vm --test", s.Group())
+	say("tidemark failover %s --mode test --to vm", s.Group())
 	say("ls %s       # the machine's console: LEDGER is what it found", filepath.Join(s.Dir(stage.DR), "vms"))
 	say("tidemark failover cleanup %s", s.Group())
 	bold("Lose the source site: vCenter, hosts, guests, NATS and capture at once")
 	say("kill -9 %d %d %d", s.ProdVCenter.Pid(), s.ProdTidemark.Pid(), s.ProdCapture.Pid())
-	say("tidemark failover start %s --to vm", s.Group())
+	say("tidemark failover %s --mode production --to vm", s.Group())
 	bold("The vCenters themselves")
 	for _, site := range []string{stage.Prod, stage.DR} {
 		addr := s.Ports.ProdVCenter

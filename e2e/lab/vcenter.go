@@ -10,13 +10,12 @@ import (
 	"strings"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/pkg/vms"
 	"tidemark.dev/pkg/vsphere/vspheretest"
 )
 
 type vcenterFlags struct {
 	name, dir, listen, boot, tidemark, vm string
-	off                                   bool
+	off, filter                           bool
 }
 
 // cmdVCenter runs one vCenter with its guests, until ctx ends.
@@ -30,6 +29,7 @@ func cmdVCenter(ctx context.Context, args []string) error {
 	f.StringVar(&o.tidemark, "tidemark", "", "command `line` of tidemark up to its verb, for the I/O filters' daemons")
 	f.StringVar(&o.vm, "vm", "", "`name` of a VM with a guest to make and power on")
 	f.BoolVar(&o.off, "off", false, "leave that VM off")
+	f.BoolVar(&o.filter, "filter", true, "install the I/O filter on the hosts")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (o vcenterFlags) serve(ctx context.Context) (err error) {
 		site.Close()
 		err = errors.Join(err, b.close())
 	}()
-	if err := o.furnish(ctx, h, site); err != nil {
+	if err := o.furnish(ctx, h, site, b.url); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -79,26 +79,6 @@ func (o vcenterFlags) serve(ctx context.Context) (err error) {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-// furnish makes the site's VMs.
-func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vspheretest.Site) error {
-	f, err := newFurnisher(ctx, site)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	if err := f.transporter(ctx, o.transporter()); err != nil {
-		return err
-	}
-	if o.vm == "" {
-		return nil
-	}
-	var ref vms.Ref
-	if ref, err = f.guestVM(ctx, o.vm, h.images); err != nil || o.off {
-		return err
-	}
-	return f.c.PowerOn(ctx, ref)
 }
 
 func (o vcenterFlags) transporter() string { return "tm-" + o.name }

@@ -131,12 +131,12 @@ func (w *world) bounds(pt cdp.Point) (acked, newest int64) {
 func (w *world) failover(pt cdp.Point, test bool) {
 	w.Helper()
 	began := time.Now()
-	args := []string{"failover", "start", w.Group(), "--to", "vm", "--point", pt.ID()}
+	mode := "production"
 	if test {
-		args = append(args, "--test")
+		mode = "test"
 	}
 	before := w.serials()
-	_, err := w.Tidemark(w.ctx, args...)
+	_, err := w.Tidemark(w.ctx, "failover", w.Group(), "--mode", mode, "--to", "vm", "--point", pt.ID())
 	w.must(err)
 	up := time.Since(began)
 	st, err := w.Failover(w.ctx)

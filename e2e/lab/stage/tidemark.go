@@ -122,18 +122,8 @@ spec:
 `, s.Job(), Prod, capture, VM, DR, DR, DR, rpo)), 0o600)
 }
 
-// Filter is the I/O filter that prod's bundle has.
+// Filter is the I/O filter that is installed on the hosts.
 const Filter = "tidemark"
-
-// InstallFilter installs it on the hosts of prod. The site must have been applied.
-func (s *Stage) InstallFilter(ctx context.Context) error {
-	url, err := os.ReadFile(filepath.Join(s.Dir(Prod), "bundle.url"))
-	if err != nil {
-		return err
-	}
-	_, err = s.Tidemark(ctx, "iofilter", "install", "--site", Prod, "--cluster", Prod+"-cluster", "--bundle", strings.TrimSpace(string(url)))
-	return err
-}
 
 // ApplySites describes both sites to Tidemark.
 func (s *Stage) ApplySites(ctx context.Context) error {
@@ -141,16 +131,10 @@ func (s *Stage) ApplySites(ctx context.Context) error {
 	return err
 }
 
-// Protect describes the sites and the job, installs the filter if the job needs
-// it, and starts the job.
+// Protect describes the sites and the job, and starts the job.
 func (s *Stage) Protect(ctx context.Context, p Protection) error {
 	if err := s.ApplySites(ctx); err != nil {
 		return err
-	}
-	if p.Capture == "tap" {
-		if err := s.InstallFilter(ctx); err != nil {
-			return err
-		}
 	}
 	job, err := s.WriteJob(p)
 	if err != nil {
