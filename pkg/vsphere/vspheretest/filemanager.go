@@ -30,6 +30,11 @@ func (s *Site) deleteFile(name string) fault {
 		return fileFault(name, err)
 	}
 	name = canonical(name)
+	if base, ok := strings.CutSuffix(name, "-flat.vmdk"); ok {
+		if who, locked := s.lockedBy(types.ManagedObjectReference{}, []vmDisk{{file: base + ".vmdk"}}); who != "" {
+			return fileLocked(locked)
+		}
+	}
 	s.mu.Lock()
 	var below []*image
 	for known, im := range s.images {

@@ -12,6 +12,7 @@ import (
 	"github.com/vmware/govmomi/pbm"
 	pbmtypes "github.com/vmware/govmomi/pbm/types"
 	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 	"tidemark.dev/pkg/vsphere/vspheretest"
 )
@@ -134,6 +135,11 @@ func TestFilterStates(t *testing.T) {
 		t.Errorf("%+v, %d issues", info.Returnval, f.issues(id))
 	}
 	c.ok(c.s.VLCM("", true))
+	var cl mo.ClusterComputeResource
+	c.ok(c.RetrieveOne(c.ctx, f.cluster, []string{"lifecycleManaged"}, &cl))
+	if cl.LifecycleManaged == nil || !*cl.LifecycleManaged {
+		t.Error("the cluster is not shown as image-managed")
+	}
 	if err := f.uninstall(id); !fault.Is(err, &types.NotSupported{}) {
 		t.Errorf("image-managed cluster: %v", err)
 	}
