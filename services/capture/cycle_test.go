@@ -177,7 +177,8 @@ func TestAKilledCycleGoesOn(t *testing.T) {
 	f, _ := cycleWorld(t)
 	f.up()
 	f.cycle()
-	f.put(0, 0, 1<<20)
+	f.put(0, 0, 1<<20) // together more than the window
+	f.put(1, 0, 1<<20)
 	f.bus.with(func() { f.bus.down = true })
 	f.g.Cycle()
 	f.eventually("a cycle under way", func() bool { return f.g.Status().Seq > 0 && f.g.Status().DirtyBytes > 0 })

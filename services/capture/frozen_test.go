@@ -23,7 +23,7 @@ func TestWhateverFailsCyclesBecomeTheDisks(t *testing.T) {
 
 func frozenStories(t *testing.T, mode Mode) {
 	seed := seedOf(t)
-	stories := 5
+	stories := 4
 	if testing.Short() {
 		stories = 2
 	}
@@ -41,7 +41,7 @@ func frozenStories(t *testing.T, mode Mode) {
 			f.up()
 			f.run(time.Duration(rng.IntN(400))*time.Microsecond, int64(1+rng.IntN(300)))
 			b := f.bus
-			for range 80 {
+			for range 60 {
 				what := rng.IntN(19)
 				switch what {
 				case 0:
