@@ -225,8 +225,11 @@ func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
 					fmt.Fprintf(a.out, "%s %s: %s; used by %s\n", x.Cluster, f.ID, filterText(f), count(len(f.Disks), "disk"))
 				}
 			}
-			if x.Cannot != "" {
+			switch {
+			case x.Cannot != "":
 				fmt.Fprintf(a.out, "%s: I/O filters cannot be managed here: %s\n", x.Cluster, x.Cannot)
+			case len(x.Filters) == 0:
+				fmt.Fprintf(a.out, "%s: no I/O filter is installed\n", x.Cluster)
 			}
 		}
 	}

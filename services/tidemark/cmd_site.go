@@ -129,7 +129,10 @@ a site does not answer.`),
 						bad = append(bad, err)
 					} else if n := len(x.Check.Lacks) + len(x.Check.Problems); n > 0 {
 						e := cdp.Errorf(cdp.Conflict, "check site", string(s), "%s missing or wrong", count(n, "thing"))
-						bad = append(bad, e.WithHint("a role with all that is needed: tidemark site privileges"))
+						if len(x.Check.Lacks) > 0 {
+							e = e.WithHint("a role with all that is needed: tidemark site privileges")
+						}
+						bad = append(bad, e)
 					}
 					all = append(all, x)
 				}
