@@ -122,17 +122,19 @@ func (w *captureWiring) sums(ctx context.Context, g cdp.GroupID, disk cdp.DiskID
 	if !ok {
 		return nil, cdp.Errorf(cdp.Transient, "ask for checksums", string(g), "the job is not known")
 	}
-	var a api.SumsReply
-	err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalSums, api.SumsRequest{Group: g, Disk: disk, Off: off, N: n, Block: int64(block)}, &a)
-	if err != nil {
-		return nil, err
-	}
-	if len(a.Sums)%sha256.Size != 0 {
-		return nil, cdp.Errorf(cdp.Corrupt, "ask for checksums", string(g), "%d bytes of them", len(a.Sums))
-	}
-	out := make([][32]byte, len(a.Sums)/sha256.Size)
-	for i := range out {
-		copy(out[i][:], a.Sums[i*sha256.Size:])
+	out := make([][32]byte, 0, (n+int64(block)-1)/int64(block))
+	for most := int64(api.SumsMax / block * block); n > 0; off, n = off+most, n-most {
+		var a api.SumsReply
+		err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalSums, api.SumsRequest{Group: g, Disk: disk, Off: off, N: min(n, most), Block: int64(block)}, &a)
+		if err != nil {
+			return nil, err
+		}
+		if len(a.Sums)%sha256.Size != 0 {
+			return nil, cdp.Errorf(cdp.Corrupt, "ask for checksums", string(g), "%d bytes of them", len(a.Sums))
+		}
+		for x := a.Sums; len(x) > 0; x = x[sha256.Size:] {
+			out = append(out, [32]byte(x))
+		}
 	}
 	return out, nil
 }

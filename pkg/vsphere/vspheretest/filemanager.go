@@ -4,8 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
+	"slices"
 	"strings"
 
+	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/soap"
@@ -89,7 +92,11 @@ type browserMethods struct{ target }
 func (m *browserMethods) SearchDatastoreTask(ctx *simulator.Context, req *types.SearchDatastore_Task) soap.HasFault {
 	ref := m.s.run(ctx, req.This, "searchDatastore", func() (result, fault) {
 		b := ctx.Map.Get(req.This).(*simulator.HostDatastoreBrowser)
-		return inner(ctx, b.SearchDatastoreTask(ctx, req).(*methods.SearchDatastore_TaskBody).Res.Returnval)
+		r, f := inner(ctx, b.SearchDatastoreTask(ctx, req).(*methods.SearchDatastore_TaskBody).Res.Returnval)
+		if found, ok := r.(types.HostDatastoreBrowserSearchResults); ok && f == nil {
+			m.s.tellCapacity(req, found)
+		}
+		return r, f
 	})
 	return &methods.SearchDatastore_TaskBody{Res: &types.SearchDatastore_TaskResponse{Returnval: ref}}
 }
@@ -100,4 +107,29 @@ func (m *browserMethods) SearchDatastoreSubFoldersTask(ctx *simulator.Context, r
 		return inner(ctx, b.SearchDatastoreSubFoldersTask(ctx, req).(*methods.SearchDatastoreSubFolders_TaskBody).Res.Returnval)
 	})
 	return &methods.SearchDatastoreSubFolders_TaskBody{Res: &types.SearchDatastoreSubFolders_TaskResponse{Returnval: ref}}
+}
+
+// tellCapacity gives disks that were found their capacity, if it is asked for.
+func (s *Site) tellCapacity(req *types.SearchDatastore_Task, found types.HostDatastoreBrowserSearchResults) {
+	asked := req.SearchSpec != nil && slices.ContainsFunc(req.SearchSpec.Query, func(q types.BaseFileQuery) bool {
+		d, ok := q.(*types.VmDiskFileQuery)
+		return ok && d.Details != nil && d.Details.CapacityKb
+	})
+	if !asked {
+		return
+	}
+	var dir object.DatastorePath
+	dir.FromString(req.DatastorePath)
+	for _, f := range found.File {
+		d, ok := f.(*types.VmDiskFileInfo)
+		if !ok {
+			continue
+		}
+		at := object.DatastorePath{Datastore: dir.Datastore, Path: path.Join(dir.Path, d.Path)}
+		if file, err := s.local(at.String()); err == nil {
+			if desc, err := readDescriptor(file); err == nil {
+				d.CapacityKb = desc.Capacity() / 1024
+			}
+		}
+	}
 }
