@@ -133,6 +133,7 @@ func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failove
 	if err != nil {
 		return err
 	}
+	r.Job = job.Name // of the one VM of a job on VMs
 	r.To = cmp.Or(r.To, defaultTo(job, r))
 	if old, err := c.run(ctx, r.Job); err != nil {
 		return err
@@ -199,8 +200,12 @@ func (a *app) failoverAsk(g plan.Goal, use, short string, cmd func(job, run stri
 		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1),
 		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			job := args[0]
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+				group, err := cl.group(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				job := string(group)
 				old, err := cl.run(ctx, job)
 				if err != nil {
 					return err
@@ -245,12 +250,16 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 		Long: long("Show the run's phase, its steps, where the disks are and what is lost."), Example: "  tidemark failover status web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
-				st, err := cl.run(ctx, args[0])
+				group, err := cl.group(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				st, err := cl.run(ctx, string(group))
 				if err != nil {
 					return err
 				}
 				if st == nil {
-					return cdp.Errorf(cdp.NotFound, "failover status", args[0], "no failover was ever started for it")
+					return cdp.Errorf(cdp.NotFound, "failover status", string(group), "no failover was ever started for it")
 				}
 				if out != "table" {
 					return out.print(a.out, st, nil, nil)
