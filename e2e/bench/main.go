@@ -26,6 +26,7 @@ var benchmarks = []struct {
 	{"permanent", benchPermanent},
 	{"inline", benchInline},
 	{"tap", benchTap},
+	{"seed", benchSeed},
 	{"memory", benchMemory},
 }
 

@@ -95,7 +95,7 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 			}
 			return newStream(sink, reached), nil
 		},
-		Epochs: &epochs{}, Journal: cursor{s.conn, cfg.mute}, Events: s.events,
+		Epochs: &epochs{}, Journal: cursor{s.conn, cfg.mute}, Events: s.events, Snapshots: imageSnapshots{cfg.Groups},
 	})
 	if err != nil {
 		return s, err
@@ -105,6 +105,9 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 	go func() { s.done <- s.svc.Run(run) }()
 	for _, g := range cfg.Groups {
 		j := capture.Job{Group: g.Group, Mode: cfg.Mode, Disks: []capture.JobDisk{{Disk: cdp.Disk{Name: "disk", Size: g.Size}, Path: g.Path}}}
+		if cfg.Mode == capture.CBT {
+			j.Every, j.Disks[0].Path = time.Hour, ""
+		}
 		if g.Socket != "" {
 			j.Listen = []capture.Listen{{Network: "unix", Address: g.Socket}}
 		}
@@ -205,6 +208,25 @@ func (s *source) ready(ctx context.Context) error {
 				return false, err
 			}
 			if len(r.Groups) == 1 && r.Groups[0].Points > 0 && r.Groups[0].Bounds.Horizon == r.Groups[0].Oldest.Seq {
+				return true, nil
+			}
+			return false, fmt.Errorf("the journal has %+v", r)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// merged waits until every group's first recovery point stands in its replica.
+func (s *source) merged(ctx context.Context) error {
+	for _, c := range s.cfg.Groups {
+		if err := until(ctx, 10*time.Minute, func() (bool, error) {
+			var r api.StatusReply
+			if err := s.conn.Request(ctx, site, bus.Journal, api.JournalStatus, api.GroupRequest{Group: c.Group}, &r); err != nil {
+				return false, err
+			}
+			if len(r.Groups) == 1 && r.Groups[0].Points > 0 && r.Groups[0].Bounds.Base == r.Groups[0].Newest.Seq {
 				return true, nil
 			}
 			return false, fmt.Errorf("the journal has %+v", r)
