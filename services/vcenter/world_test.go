@@ -63,7 +63,7 @@ type end struct {
 }
 
 func newWorld(t *testing.T) *world {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{}, running: map[string]bool{},
 		journals: map[cdp.GroupID]bool{}, answers: map[string]bool{}, holds: map[string][]string{}, free: -1}
@@ -95,8 +95,8 @@ func (w *world) newEnd(name cdp.Site) *end {
 // start begins the service, anew if it was stopped: what it keeps is in records.
 func (e *end) start() {
 	w := e.w
-	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 100 * time.Millisecond, Retry: 200 * time.Millisecond,
-		CacheFor: 50 * time.Millisecond, DeviceWait: 5 * time.Second, CheckEvery: 10 * time.Millisecond, AnswerWait: 5 * time.Second}
+	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond,
+		CacheFor: time.Second, DeviceWait: 5 * time.Second, CheckEvery: 10 * time.Millisecond, AnswerWait: 5 * time.Second}
 	e.svc = vcenter.New(cfg, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return e.vc, nil },
 		Site: func(context.Context) (vcenter.Site, error) {
@@ -157,6 +157,17 @@ func done[T any](t *testing.T, e *end, name string, req any, ready func(T) bool)
 func (e *end) progress(name string, req any) api.Progress {
 	e.w.t.Helper()
 	return done(e.w.t, e, name, req, func(p api.Progress) bool { return p.Done })
+}
+
+// refused asks until it is refused, and gives why; nil: it was done.
+func (e *end) refused(name string, req any) error {
+	e.w.t.Helper()
+	for {
+		p, err := ask[api.Progress](e.w.ctx, e, name, req)
+		if err != nil || p.Done {
+			return err
+		}
+	}
 }
 
 // until waits until something is so.

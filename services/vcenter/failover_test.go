@@ -1,0 +1,324 @@
+package vcenter_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vms"
+)
+
+// failover is a world with a replica that is ready; the source is dead.
+func failover(t *testing.T, change func(*spec.VMJob)) *world {
+	w := newWorld(t)
+	_, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	w.must(w.a.sim.Tools("web01", true, "10.0.0.5"))
+	job := shop(w.b)
+	if change != nil {
+		change(&job)
+	}
+	w.apply(job)
+	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
+	w.mu.Lock()
+	w.cut = true
+	w.mu.Unlock()
+	return w
+}
+
+func (w *world) step(name string, test bool) api.VMRunReply {
+	w.t.Helper()
+	r, err := w.tryStep(name, test)
+	if err != nil {
+		w.t.Fatalf("%s: %v", name, err)
+	}
+	return r
+}
+
+func (w *world) tryStep(name string, test bool) (api.VMRunReply, error) {
+	for {
+		r, err := ask[api.VMRunReply](w.ctx, w.b, name, api.VMRunRequest{Job: "shop-web01", Run: "01jrun0000test42", Test: test})
+		if err != nil || r.Done {
+			return r, err
+		}
+	}
+}
+
+// TestProduction: the replica VM runs with its disks; undone, what it wrote is
+// gone; committed, it is the VM.
+func TestProduction(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "check")
+	write(t, script, "#!/bin/sh\necho $TIDEMARK_VM of $TIDEMARK_JOB in $TIDEMARK_RUN\n")
+	w := failover(t, func(j *spec.VMJob) {
+		j.Target.ReIP = []vms.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24"}}
+		j.Checks = vms.Checks{Tools: true, Ping: true, Script: script, Timeout: 20 * time.Second}
+	})
+	before := w.picture(w.b)
+	paths := w.paths()
+	put(t, paths[0], 1000, "as it was")
+	w.step(api.VMAttach, false)
+	if st := w.states()["web01"]; st != "failed-over" {
+		t.Error(st)
+	}
+	boot := w.step(api.VMBoot, false)
+	if boot.VM == nil || boot.VM.Power != "on" || boot.VM.Name != "web01-replica" {
+		t.Fatalf("%+v", boot)
+	}
+	v, _ := w.vm(w.b, "web01-replica")
+	if len(v.Snapshots) != 1 || v.Hardware.Address(v.Hardware.Disks[1]) != "scsi0:1" {
+		t.Errorf("%+v", v)
+	}
+	w.must(w.b.sim.GuestWrite("web01-replica", v.Hardware.Disks[0].Key, 1000, []byte("overwritten")))
+	w.must(w.b.sim.Tools("web01-replica", true, "192.0.2.5"))
+	check := w.step(api.VMCheck, false)
+	for _, c := range check.VM.Checks {
+		if !c.OK || c.Name == "script" && c.Text != "web01-replica of shop-web01 in 01jrun0000test42" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(check.VM.Checks) != 4 || fmt.Sprint(check.VM.IPs) != "[192.0.2.5]" {
+		t.Errorf("%+v", check.VM)
+	}
+	w.step(api.VMStop, false)
+	back := w.step(api.VMReturn, false)
+	if fmt.Sprint(back.Paths) != fmt.Sprint(paths) {
+		t.Error(back.Paths, paths)
+	}
+	if got := get(t, paths[0], 1000, 9); got != "as it was" {
+		t.Errorf("the replica has %q", got)
+	}
+	w.step(api.VMReturn, false)
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	w.until("it is looked after again", func() bool { return w.states()["web01"] == "ready" })
+
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	if err := w.b.refused(api.VMStop, api.VMRunRequest{Job: "shop-web01", Run: "other"}); !cdp.Is(err, cdp.Conflict) {
+		t.Error("a second run:", err)
+	}
+	if err := w.b.refused(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop"}); !cdp.Is(err, cdp.Conflict) {
+		t.Error("deleted in a failover:", err)
+	}
+	w.step(api.VMKeep, false)
+	w.step(api.VMKeep, false)
+	v, _ = w.vm(w.b, "web01-replica")
+	if len(v.Snapshots) != 0 || v.Power != "on" || v.Ours() || !strings.Contains(v.Note, "Failed over from web01") {
+		t.Errorf("%+v", v)
+	}
+	if _, err := w.tryStep(api.VMReturn, false); !cdp.Is(err, cdp.Conflict) {
+		t.Error("returned after commit:", err)
+	}
+	w.mu.Lock()
+	w.cut = false
+	w.mu.Unlock()
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
+	if v, there := w.vm(w.b, "web01-replica"); !there || len(v.Hardware.Disks) != 2 {
+		t.Error("a VM that was failed over to went with its job")
+	}
+}
+
+// TestTest: a VM of the test's own, on its own network; nothing is left of it.
+func TestTest(t *testing.T) {
+	w := failover(t, nil)
+	before := w.picture(w.b)
+	b := w.step(api.VMBuild, true)
+	if len(b.Paths) != 2 || b.Paths[0] == w.paths()[0] {
+		t.Fatalf("%+v", b)
+	}
+	put(t, b.Paths[0], 0, "filled")
+	w.step(api.VMAttach, true)
+	boot := w.step(api.VMBoot, true)
+	if boot.VM.Name != "web01-replica-test-00test42" {
+		t.Error(boot.VM.Name)
+	}
+	v, _ := w.vm(w.b, boot.VM.Name)
+	got := make([]byte, 6)
+	w.must(w.b.sim.GuestRead(v.Name, v.Hardware.Disks[0].Key, 0, got))
+	if string(got) != "filled" || v.Mark(vms.MarkRun) == "" {
+		t.Errorf("%q %+v", got, v)
+	}
+	inv := w.inventory(w.b)
+	if v.Hardware.NICs[0].Network != inv.Networks[1].Ref {
+		t.Errorf("%+v", v.Hardware.NICs)
+	}
+	if w.states()["web01"] != "ready" {
+		t.Error("the test touched the replica")
+	}
+	check := w.step(api.VMCheck, true)
+	if len(check.VM.Checks) != 1 || !check.VM.Checks[0].OK {
+		t.Errorf("%+v", check.VM)
+	}
+	// A disk that somebody gave it must not go with it.
+	file := "[" + inv.Datastores[0].Name + "] precious/precious.vmdk"
+	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, file, mib))
+	_, err := w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: file, Address: "scsi0:9"}})
+	w.must(err)
+	w.step(api.VMStop, true)
+	w.step(api.VMRemove, true)
+	w.step(api.VMRemove, true)
+	if _, err := w.b.vc.DiskSize(w.ctx, inv.Datacenters[0].Ref, file); err != nil {
+		t.Error("a foreign disk was deleted:", err)
+	}
+	w.must(w.b.c.DeleteDisk(w.ctx, inv.Datacenters[0].Ref, file))
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
+
+// TestFailedCheck: a check that fails is told, and changes nothing.
+func TestFailedCheck(t *testing.T) {
+	w := failover(t, func(j *spec.VMJob) {
+		j.Checks = vms.Checks{Tools: true, Ports: []int{1}, Timeout: 300 * time.Millisecond}
+	})
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	check := w.step(api.VMCheck, false)
+	bad := 0
+	for _, c := range check.VM.Checks {
+		if !c.OK && c.Text != "" {
+			bad++
+		}
+	}
+	if bad != 2 || check.VM.Power != "on" {
+		t.Errorf("%+v", check.VM)
+	}
+}
+
+// TestKilledAnywhere kills the service at each call that changes something at
+// the vCenter, before it had its effect and after, and starts it again: the
+// step goes on, and what is there at the end is what is there without a kill.
+func TestKilledAnywhere(t *testing.T) {
+	for name, c := range map[string]struct {
+		test  bool
+		same  int // how many of the steps another case has, too
+		steps []string
+	}{
+		"undo":   {false, 0, []string{api.VMAttach, api.VMBoot, api.VMStop, api.VMReturn}},
+		"commit": {false, 2, []string{api.VMAttach, api.VMBoot, api.VMKeep}},
+		"test":   {true, 0, []string{api.VMBuild, api.VMAttach, api.VMBoot, api.VMStop, api.VMRemove}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := failover(t, func(j *spec.VMJob) {
+				j.Target.ReIP = []vms.ReIP{{VM: "web01", IP: "192.0.2.5/24"}}
+			})
+			f := &faulty{VCenter: w.b.vc}
+			w.b.stop()
+			w.b.vc = f
+			w.b.start()
+			w.until("it is ready", func() bool { return w.states()["web01"] == "ready" })
+			var want string
+			first := 1
+			for at, after := 0, false; ; {
+				f.mu.Lock()
+				f.n, f.at, f.after, f.hit = 0, at, after, ""
+				f.mu.Unlock()
+				for i, s := range c.steps {
+					if i == c.same && at == 0 {
+						f.mu.Lock()
+						first = f.n + 1
+						f.mu.Unlock()
+					}
+					for {
+						_, err := w.tryStep(s, c.test)
+						if err == nil {
+							break
+						}
+						if !cdp.Is(err, cdp.Transient) {
+							t.Fatalf("killed at %d (%s, after: %v), then %s: %v", at, f.hit, after, s, err)
+						}
+						w.b.stop()
+						w.b.start()
+					}
+				}
+				f.mu.Lock()
+				hit := f.hit
+				f.at = 0
+				f.mu.Unlock()
+				got := w.picture(w.b)
+				if name == "commit" { // so that there is something to go on with
+					got = w.uncommit()
+				}
+				if want == "" {
+					want = got
+				}
+				if got != want {
+					t.Fatalf("killed at %d (%s, after: %v):\n%s\nwithout:\n%s", at, hit, after, got, want)
+				}
+				switch {
+				case at > 0 && hit == "":
+					t.Logf("%d calls, each killed before and after", at-first)
+					return
+				case at == 0:
+					at = first
+				case after:
+					at, after = at+1, false
+				default:
+					after = true
+				}
+			}
+		})
+	}
+}
+
+// uncommit looks at the VM that was kept and brings everything back.
+func (w *world) uncommit() string {
+	w.t.Helper()
+	got := w.picture(w.b)
+	w.must(w.b.recs.Delete(w.ctx, "run.shop-web01"))
+	v, _ := w.vm(w.b, "web01-replica")
+	w.must(w.b.c.PowerOff(w.ctx, v.Ref))
+	for _, d := range v.Hardware.Disks {
+		w.must(w.b.c.Unplug(w.ctx, v.Ref, []string{d.File}))
+	}
+	w.step(api.VMReturn, false)
+	w.must(w.b.c.Label(w.ctx, v.Ref, "", "a replica again", map[string]string{vms.MarkGroup: "shop-web01", vms.MarkJob: "shop"}))
+	w.must(w.b.c.Block(context.WithoutCancel(w.ctx), v.Ref, "test"))
+	return got
+}
+
+// paths are where the replica's disks are at the transporter.
+func (w *world) paths() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []string
+	for _, d := range w.groups["shop-web01"].Target.Disks {
+		out = append(out, d.Path)
+	}
+	return out
+}
+
+func put(t *testing.T, path string, off int64, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(text), off); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, path string, off int64, n int) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p := make([]byte, n)
+	if _, err := f.ReadAt(p, off); err != nil {
+		t.Fatal(err)
+	}
+	return string(bytes.Clone(p))
+}

@@ -1,0 +1,110 @@
+package vcenter_test
+
+import (
+	"context"
+	"sync"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+	"tidemark.dev/services/vcenter"
+)
+
+// faulty is a vCenter whose n-th changing call fails: before it did anything, or
+// after it did everything. What the service knew by then is what it wrote down.
+type faulty struct {
+	vcenter.VCenter
+	mu    sync.Mutex
+	at    int // fails at this call; 0: never
+	after bool
+	n     int
+	hit   string // the call that failed
+}
+
+func (f *faulty) call(name string, do func() error) error {
+	f.mu.Lock()
+	f.n++
+	fail := f.n == f.at
+	if fail {
+		f.hit = name
+	}
+	f.mu.Unlock()
+	if fail && !f.after {
+		return cdp.Errorf(cdp.Transient, name, "", "killed before")
+	}
+	err := do()
+	if fail && err == nil {
+		return cdp.Errorf(cdp.Transient, name, "", "killed after")
+	}
+	return err
+}
+
+func (f *faulty) Snapshot(ctx context.Context, vm vms.Ref, name, note string, quiesce bool) (s vms.Snapshot, err error) {
+	err = f.call("Snapshot", func() error { s, err = f.VCenter.Snapshot(ctx, vm, name, note, quiesce); return err })
+	return s, err
+}
+
+func (f *faulty) RemoveSnapshot(ctx context.Context, vm, s vms.Ref) error {
+	return f.call("RemoveSnapshot", func() error { return f.VCenter.RemoveSnapshot(ctx, vm, s) })
+}
+
+func (f *faulty) Revert(ctx context.Context, vm, s vms.Ref) error {
+	return f.call("Revert", func() error { return f.VCenter.Revert(ctx, vm, s) })
+}
+
+func (f *faulty) Track(ctx context.Context, vm vms.Ref) error {
+	return f.call("Track", func() error { return f.VCenter.Track(ctx, vm) })
+}
+
+func (f *faulty) MakeVM(ctx context.Context, m vms.Make) (r vms.Ref, err error) {
+	err = f.call("MakeVM", func() error { r, err = f.VCenter.MakeVM(ctx, m); return err })
+	return r, err
+}
+
+func (f *faulty) Destroy(ctx context.Context, vm vms.Ref, withDisks bool) error {
+	return f.call("Destroy", func() error { return f.VCenter.Destroy(ctx, vm, withDisks) })
+}
+
+func (f *faulty) MakeDisk(ctx context.Context, dc vms.Ref, file string, size int64) error {
+	return f.call("MakeDisk", func() error { return f.VCenter.MakeDisk(ctx, dc, file, size) })
+}
+
+func (f *faulty) DeleteDisk(ctx context.Context, dc vms.Ref, file string) error {
+	return f.call("DeleteDisk", func() error { return f.VCenter.DeleteDisk(ctx, dc, file) })
+}
+
+func (f *faulty) Plug(ctx context.Context, vm vms.Ref, disks []vms.Plug) (u []string, err error) {
+	err = f.call("Plug", func() error { u, err = f.VCenter.Plug(ctx, vm, disks); return err })
+	return u, err
+}
+
+func (f *faulty) Unplug(ctx context.Context, vm vms.Ref, files []string) error {
+	return f.call("Unplug", func() error { return f.VCenter.Unplug(ctx, vm, files) })
+}
+
+func (f *faulty) PowerOn(ctx context.Context, vm vms.Ref) error {
+	return f.call("PowerOn", func() error { return f.VCenter.PowerOn(ctx, vm) })
+}
+
+func (f *faulty) PowerOff(ctx context.Context, vm vms.Ref) error {
+	return f.call("PowerOff", func() error { return f.VCenter.PowerOff(ctx, vm) })
+}
+
+func (f *faulty) Block(ctx context.Context, vm vms.Ref, why string) error {
+	return f.call("Block", func() error { return f.VCenter.Block(ctx, vm, why) })
+}
+
+func (f *faulty) Unblock(ctx context.Context, vm vms.Ref) error {
+	return f.call("Unblock", func() error { return f.VCenter.Unblock(ctx, vm) })
+}
+
+func (f *faulty) Label(ctx context.Context, vm vms.Ref, name, note string, extra map[string]string) error {
+	return f.call("Label", func() error { return f.VCenter.Label(ctx, vm, name, note, extra) })
+}
+
+func (f *faulty) Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms.Ref) error {
+	return f.call("Connect", func() error { return f.VCenter.Connect(ctx, vm, networks) })
+}
+
+func (f *faulty) Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error {
+	return f.call("Customize", func() error { return f.VCenter.Customize(ctx, vm, id) })
+}
