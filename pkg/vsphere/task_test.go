@@ -44,6 +44,12 @@ func TestTaskOutlivesARestart(t *testing.T) {
 				done <- err
 			}()
 			<-begun
+			// Not before the task's reference has come back: what is cut off while
+			// it starts is not known to have started.
+			for n := e.sim.Calls("RetrievePropertiesEx"); e.sim.Calls("RetrievePropertiesEx") <= n; {
+				e.must(e.ctx.Err())
+				time.Sleep(5 * time.Millisecond)
+			}
 			disturb(e)
 			letGo()
 			select {
