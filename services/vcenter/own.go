@@ -1,9 +1,10 @@
 package vcenter
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
-	"reflect"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
@@ -20,7 +21,7 @@ func (r *round) own(ctx context.Context, m *member) error {
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
-	if err != nil || !reflect.DeepEqual(is, want) {
+	if err != nil || !same(is, want) {
 		if err == nil && is.Of != m.Value.Job {
 			return cdp.Errorf(cdp.Conflict, "make job", want.Name, "there is another job of that name")
 		}
@@ -35,6 +36,13 @@ func (r *round) own(ctx context.Context, m *member) error {
 		return nil
 	}
 	return r.tap(ctx, m)
+}
+
+// same compares specs as they are written.
+func same(a, b spec.ReplicationJob) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
 // ownJob is the member's job.

@@ -88,8 +88,6 @@ type Machines interface {
 	Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms.Ref) error
 	// Customize tells the guest its addresses at its next start.
 	Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error
-	// Run runs a program in the guest through its tools and gives its exit code.
-	Run(ctx context.Context, vm vms.Ref, as vms.Login, program string, args string) (int, error)
 	// Extra are a VM's advanced settings.
 	Extra(ctx context.Context, vm vms.Ref) (map[string]string, error)
 }

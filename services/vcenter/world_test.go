@@ -79,7 +79,7 @@ func (w *world) newEnd(name cdp.Site) *end {
 	w.must(err)
 	e.c, err = vsphere.Dial(w.ctx, vsphere.Config{URL: e.sim.URL(), Thumbprint: e.sim.Thumbprint(), User: e.sim.User(), Password: e.sim.Password()})
 	w.must(err)
-	e.vc = sized{e.c, e.sim}
+	e.vc = e.c
 	w.t.Cleanup(func() {
 		if e.stop != nil {
 			e.stop()
@@ -277,29 +277,6 @@ func (w *world) states() map[string]string {
 		}
 	}
 	return out
-}
-
-// sized tells the size of disks that no VM has, which the simulator's browser
-// does not.
-type sized struct {
-	vcenter.VCenter
-	sim *vspheretest.Site
-}
-
-func (x sized) DiskSize(ctx context.Context, dc vms.Ref, file string) (int64, error) {
-	n, err := x.VCenter.DiskSize(ctx, dc, file)
-	if !cdp.Is(err, cdp.Conflict) {
-		return n, err
-	}
-	flat, ferr := x.sim.FlatPath(file)
-	if ferr != nil {
-		return 0, err
-	}
-	st, ferr := os.Stat(flat)
-	if ferr != nil {
-		return 0, err
-	}
-	return st.Size(), nil
 }
 
 type record struct {
