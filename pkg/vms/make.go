@@ -45,9 +45,6 @@ type NICIdentity struct {
 	DNS     []string
 }
 
-// Login is a user of a guest.
-type Login struct{ User, Password string }
-
 // Import is an appliance to be made of an OVA.
 type Import struct {
 	OVA       string // path of the file
