@@ -105,3 +105,81 @@ func TestOlderContentNeverGoesBehindNewer(t *testing.T) {
 	}
 	f.end()
 }
+
+// gate holds a pass between its snapshot and what it makes of it.
+type gate struct {
+	*host
+	open chan struct{}
+}
+
+func (g gate) Changed(ctx context.Context, id cdp.GroupID, pass string, d cdp.DiskID, since string, fn func(off, n int64)) error {
+	select {
+	case <-g.open:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return g.host.Changed(ctx, id, pass, d, since, fn)
+}
+
+// held brings a replicating tap to a pass that has its snapshot and no more.
+func (f *frozenWorld) held() (open func()) {
+	f.t.Helper()
+	g := gate{f.h, make(chan struct{})}
+	f.g.deps.Snapshots = g
+	taken := f.v.taken
+	if err := f.g.Reseed(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.eventually("a snapshot", func() bool {
+		f.v.smu.Lock()
+		defer f.v.smu.Unlock()
+		return f.v.taken > taken
+	})
+	return func() { close(g.open) }
+}
+
+// A client goes and comes back while a pass is under way: that pass cannot know
+// what was missed behind its snapshot, and another one finds it.
+func TestAPassDoesNotCoverWhatIsMissedBehindIt(t *testing.T) {
+	f := tapWorld(t)
+	open := f.held()
+	f.still(func() { f.told = false })
+	f.put(1, 0, 512)
+	for d := range f.job.Disks {
+		f.g.clientGone(cdp.DiskID(d), false)
+	}
+	f.connect()
+	open()
+	f.eventually("replicating", f.state(Replicating))
+	f.point()
+	f.same()
+	f.end()
+}
+
+// Frames with writes of a pass are lost: their sectors are left out of what is
+// frozen, so their regions wait for another snapshot.
+func TestWritesOfAPassThatAreLostAreReadAgain(t *testing.T) {
+	f := tapWorld(t)
+	open := f.held()
+	f.bus.with(func() { f.bus.linkDown = true })
+	for range 60 { // many times the window
+		f.one(500)
+		f.eventually("room", func() bool { return f.g.Status().Pending < 3 })
+	}
+	f.eventually("all at the stream", func() bool { return f.g.Status().Pending == 0 })
+	var n int
+	f.bus.with(func() { n = int(f.bus.last - f.bus.journal.No) })
+	f.bus.lose(n)
+	losses := func() uint64 {
+		f.g.mu.Lock()
+		defer f.g.mu.Unlock()
+		return f.g.frozen.losses
+	}
+	before := losses()
+	f.one(1)
+	f.bus.with(func() { f.bus.linkDown = false })
+	f.eventually("the loss is noticed", func() bool { return losses() > before })
+	open()
+	f.settle()
+	f.end()
+}
