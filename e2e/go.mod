@@ -13,6 +13,7 @@ replace google.golang.org/genproto => google.golang.org/genproto v0.0.0-20261019
 require (
 	github.com/cockroachdb/pebble/v2 v2.1.7
 	github.com/nats-io/nats.go v1.55.0
+	github.com/vmware/govmomi v0.55.0
 	golang.org/x/sys v0.49.0
 	tidemark.dev/pkg v0.0.0
 	tidemark.dev/services v0.0.0-00010101000000-000000000000
@@ -68,6 +69,7 @@ require (
 	go.opentelemetry.io/otel/sdk v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.opentelemetry.io/proto/otlp v1.11.0 // indirect
+	go.yaml.in/yaml/v2 v2.4.2 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/exp v0.0.0-20230626212559-97b1e661b5df // indirect
 	golang.org/x/net v0.60.0 // indirect
@@ -78,5 +80,6 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261012220534-4341edf3f941 // indirect
 	google.golang.org/grpc v1.83.2 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
+	sigs.k8s.io/yaml v1.6.0 // indirect
 	tidemark.dev/schemas v0.0.0 // indirect
 )

@@ -1,5 +1,0 @@
-package vsphere
-
-import (
-	_ "golang.org/x/net/icmp"
-)
