@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -134,25 +135,30 @@ func (m *machine) attach(key int32, t *tap) {
 	}
 }
 
-// detach ends the tap of a disk and the mirror that it started.
+// detach ends the tap of a disk. The daemon ends its mirror; with the last of
+// them any is ended that a daemon left which had to be killed.
 func (m *machine) detach(key int32) {
 	m.mu.Lock()
 	t := m.taps[key]
 	delete(m.taps, key)
+	last := len(m.taps) == 0
 	m.mu.Unlock()
 	if t == nil {
 		return
 	}
 	t.end()
+	if !last {
+		return
+	}
 	ctx, cancel := context.WithTimeout(m.ctx, 10*time.Second)
 	defer cancel()
-	if err := endMirror(ctx, m.qemu.QMP(), t.job); err != nil {
-		t.note("the mirror did not end: %v", err)
+	if err := endMirrors(ctx, m.qemu.QMP()); err != nil {
+		t.note("a mirror did not end: %v", err)
 	}
 }
 
-// endMirror cancels a block job, without waiting for a target that may be gone.
-func endMirror(ctx context.Context, q *qmp.Client, job string) error {
+// endMirrors ends QEMU's block jobs, without waiting for targets that may be gone.
+func endMirrors(ctx context.Context, q *qmp.Client) error {
 	var jobs []struct {
 		Device string `json:"device"`
 	}
@@ -160,10 +166,8 @@ func endMirror(ctx context.Context, q *qmp.Client, job string) error {
 		return err
 	}
 	for _, j := range jobs {
-		if j.Device != job {
-			continue
-		}
-		if err := qmp.AdoptMirror(q, job).Abort(ctx); err != nil {
+		var ended *qmp.JobEnded
+		if err := qmp.AdoptMirror(q, j.Device).Abort(ctx); err != nil && !errors.As(err, &ended) {
 			return err
 		}
 	}

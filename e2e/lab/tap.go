@@ -15,7 +15,6 @@ import (
 // attach`, started again for as long as the filter is attached. Whatever becomes
 // of it, the guest's own disk is not its business.
 type tap struct {
-	job  string // QEMU's name for its mirror
 	proc *proc.Process
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -45,11 +44,7 @@ func newTap(tidemark []string, dir, device, qmp string, params map[string]string
 	if uri := params[paramEndpoint]; uri != "" {
 		args = append(args, "--endpoint", uri)
 	}
-	job := "tidemark-" + group + "-" + disk // as tidemark names it, within QEMU's limit
-	return &tap{
-		job:  job[:min(len(job), 31)],
-		proc: &proc.Process{Name: "tap of " + device, Args: args, Log: filepath.Join(dir, "tap-"+device+".log")},
-	}, nil
+	return &tap{proc: &proc.Process{Name: "tap of " + device, Args: args, Log: filepath.Join(dir, "tap-"+device+".log")}}, nil
 }
 
 // start keeps it running until end, or until ctx ends.
@@ -65,7 +60,7 @@ func (t *tap) start(ctx context.Context) {
 				case <-t.proc.Done():
 					t.note("%v", t.proc.Running())
 				case <-ctx.Done():
-					_ = proc.Stop(3*time.Second, t.proc) // killed if it does not
+					_ = proc.Stop(8*time.Second, t.proc) // killed if it does not
 					return
 				}
 			}
