@@ -50,6 +50,9 @@ func Check(s Situation) []Problem {
 	problems = append(problems, bad...)
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target)...)
 	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
+	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 {
+		job("/spec/target/reIP", "esx", "a single ESXi host cannot tell guests their addresses: it needs a vCenter")
+	}
 	problems = append(problems, checkRefs(s.Job, s.Members)...)
 	problems = append(problems, checkSpace(s, place)...)
 	problems = append(problems, checkCapture(s)...)

@@ -23,7 +23,7 @@ func Match(inv Inventory, selectors []Selector, own string) ([]VM, []Problem) {
 		single := s.Folder == "" && s.Tag == ""
 		switch {
 		case len(found) == 0 && s.Folder != "" && !slices.ContainsFunc(inv.Folders, func(p Place) bool { return p.is(s.Folder) }):
-			bad("reference", "there is no folder %q", s.Folder)
+			bad("folder", "there is no folder %q", s.Folder)
 		case len(found) == 0 && single:
 			bad("reference", "there is no VM with %s", what)
 		case len(found) > 1 && single:

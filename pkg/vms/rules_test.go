@@ -139,7 +139,7 @@ func TestMatch(t *testing.T) {
 		{vms.Selector{Folder: "Prod"}, "[/A/vm/Prod/a /A/vm/Prod/b]", ""},
 		{vms.Selector{Folder: "Prod", Exclude: []string{"a"}}, "[/A/vm/Prod/b]", ""},
 		{vms.Selector{Folder: "Empty"}, "[]", ""},
-		{vms.Selector{Folder: "Nowhere"}, "[]", "reference"},
+		{vms.Selector{Folder: "Nowhere"}, "[]", "folder"},
 		{vms.Selector{Tag: "tier/web"}, "[/A/vm/Other/a /A/vm/Prod/b]", ""},
 		{vms.Selector{Name: "tpl"}, "[]", "unsupported"},
 		{vms.Selector{Name: "rep"}, "[]", "unsupported"},

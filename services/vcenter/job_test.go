@@ -114,7 +114,9 @@ func TestFollow(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
-	w.apply(shop(w.b))
+	job := shop(w.b)
+	job.Job.Source.VMs = []vms.Selector{{Name: "web01"}}
+	w.apply(job)
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	v, err := w.a.c.VM(w.ctx, src.UUID)
 	w.must(err)
@@ -134,8 +136,10 @@ func TestFollow(t *testing.T) {
 	if s := w.states(); s["web01"] != "ready" {
 		t.Error(s)
 	}
+	w.must(w.a.c.Label(w.ctx, v.Ref, "www", "", nil))
+	w.until("its new name is noted", func() bool { return w.states()["www"] == "ready" && w.told("renamed from web01") })
 	w.must(w.a.c.Destroy(w.ctx, v.Ref, true))
-	w.until("it is gone", func() bool { return w.states()["web01"] == "gone" })
+	w.until("it is gone", func() bool { return w.states()["www"] == "gone" })
 	if _, there := w.vm(w.b, "web01-replica"); !there {
 		t.Error("the replica went with it")
 	}

@@ -3,7 +3,9 @@ package vcenter
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tidemark.dev/pkg/api"
@@ -63,7 +65,7 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	for _, p := range problems {
 		if p.VM == "" {
 			trouble = append(trouble, p.Text)
-			whole = whole || p.Rule != "unused" // a rule for later does no harm
+			whole = whole || stops(p)
 		} else {
 			refused[p.VM] = append(refused[p.VM], p)
 		}
@@ -80,6 +82,13 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 		errs = append(errs, r.tend(ctx, m))
 	}
 	return errors.Join(errs...)
+}
+
+// stops says whether a problem of a job as a whole keeps new VMs from joining.
+// What is said of VMs that are not there any more does not.
+func stops(p vms.Problem) bool {
+	return p.Rule != "unused" && !strings.HasSuffix(p.Path, "/disk") &&
+		!strings.HasPrefix(p.Path, "/spec/source/vms") && !strings.HasPrefix(p.Path, "/spec/target/reIP")
 }
 
 // newRound reads what a job is looked at against.
@@ -101,10 +110,42 @@ func (s *Service) newRound(ctx context.Context, job spec.VMJob) (*round, error) 
 		return nil, cdp.Wrap(err, "ask the source for its VMs", string(job.SourceSite))
 	}
 	r.answers = err == nil
+	if r.answers {
+		r.renamed(ctx)
+	}
 	if r.answers && job.Job.Source.Capture == "tap" {
 		r.filters = r.sourceFilters(ctx)
 	}
 	return r, nil
+}
+
+// renamed finds members that a selector meant by name or path before they were
+// renamed or moved: they are meant still.
+func (r *round) renamed(ctx context.Context) {
+	r.reply.Problems = slices.DeleteFunc(r.reply.Problems, func(p vms.Problem) bool {
+		n, err := strconv.Atoi(strings.TrimPrefix(p.Path, "/spec/source/vms/"))
+		if err != nil || p.Rule != "reference" || n >= len(r.job.Job.Source.VMs) {
+			return false
+		}
+		x := r.job.Job.Source.VMs[n]
+		name := x.Name
+		if x.Path != "" {
+			name = path.Base(x.Path)
+		}
+		i := slices.IndexFunc(r.members, func(m *member) bool { return name != "" && m.Value.Name == r.job.Job.Target.ReplicaName(name) })
+		if i < 0 {
+			return false
+		}
+		again, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []vms.Selector{{UUID: r.members[i].Value.VM.UUID}}})
+		if err != nil || len(again.VMs) != 1 {
+			return false
+		}
+		if !slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == again.VMs[0].UUID }) {
+			r.reply.VMs = append(r.reply.VMs, again.VMs...)
+			r.reply.Hosts = append(r.reply.Hosts, again.Hosts...)
+		}
+		return true
+	})
 }
 
 // sourceFilters are the I/O filters where the VMs run; nil when that cannot be

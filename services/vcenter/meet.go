@@ -65,8 +65,9 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 	}
 	for _, m := range r.members {
 		meant := slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == m.Value.VM.UUID })
-		// A selector that fails says nothing of the VMs it would mean.
-		if !meant && len(r.reply.Problems) == 0 && m.Value.State != stateGone && m.Value.State != stateFailedOver {
+		// A selector that fails may say nothing of the VMs it would mean.
+		unsure := slices.ContainsFunc(r.reply.Problems, func(p vms.Problem) bool { return p.Rule != "reference" })
+		if !meant && !unsure && m.Value.State != stateGone && m.Value.State != stateFailedOver {
 			if err := r.s.become(ctx, m, stateGone, "the job does not mean it any more, or the source deleted it; its replica stays"); err != nil {
 				return err
 			}

@@ -28,10 +28,26 @@ func (x *seen) changed() {
 // inventory gives what stands at the site, not older than CacheFor, or as it is
 // now when fresh.
 func (s *Service) inventory(ctx context.Context, fresh bool) (vms.Inventory, error) {
+	inv, before, err := s.look(ctx, fresh)
+	for _, h := range inv.Hosts {
+		was, known := before[h.Ref]
+		switch {
+		case err != nil || !known || was == h.State:
+		case h.State == "connected":
+			s.alarm(ctx, event.AlarmHostDown, h.Name, "the host is connected again")
+		case was == "connected":
+			s.alarm(ctx, event.AlarmHostDown, h.Name, "the host is "+h.State)
+		}
+	}
+	return inv, err
+}
+
+// look is inventory; before are the hosts' states as they were, if it was read.
+func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before map[vms.Ref]string, _ error) {
 	begun := time.Now()
 	unlock, err := s.locks.lock(ctx, "inventory")
 	if err != nil {
-		return vms.Inventory{}, err
+		return vms.Inventory{}, nil, err
 	}
 	defer unlock()
 	s.seen.mu.Lock()
@@ -39,28 +55,32 @@ func (s *Service) inventory(ctx context.Context, fresh bool) (vms.Inventory, err
 	s.seen.mu.Unlock()
 	// One that was read while we waited is fresh enough.
 	if !fresh && time.Since(at) < s.cfg.CacheFor || fresh && at.After(begun) {
-		return inv, nil
+		return inv, nil, nil
 	}
 	vc, err := s.deps.VCenter(ctx)
 	if err != nil {
-		return vms.Inventory{}, err
+		return vms.Inventory{}, nil, err
 	}
 	site, err := s.deps.Site(ctx)
 	if err != nil {
-		return vms.Inventory{}, err
+		return vms.Inventory{}, nil, err
 	}
 	start := time.Now()
 	if inv, err = vc.Inventory(ctx); err != nil {
-		return vms.Inventory{}, cdp.Wrap(err, "read inventory", string(site.Name))
+		return vms.Inventory{}, nil, cdp.Wrap(err, "read inventory", string(site.Name))
 	}
 	inv.Site = site.Name
 	s.seen.mu.Lock()
 	defer s.seen.mu.Unlock()
+	before = map[vms.Ref]string{}
+	for _, h := range s.seen.inv.Hosts {
+		before[h.Ref] = h.State
+	}
 	s.seen.inv = inv
 	if s.seen.turns == turns {
 		s.seen.at = start
 	}
-	return inv, nil
+	return inv, before, nil
 }
 
 // watchVCenter notes changes at the vCenter, and tells once when it is lost.
