@@ -38,6 +38,39 @@ func (f *faulty) call(name string, do func() error) error {
 	return err
 }
 
+// set begins a round: the at-th call will fail.
+func (f *faulty) set(at int, after bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n, f.at, f.after, f.hit = 0, at, after, ""
+}
+
+// calm lets nothing fail any more in this round.
+func (f *faulty) calm() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = 0
+}
+
+func (f *faulty) never() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at == 0
+}
+
+func (f *faulty) calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.n
+}
+
+// was is the call that failed in this round; "" if none did.
+func (f *faulty) was() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hit
+}
+
 func (f *faulty) Snapshot(ctx context.Context, vm vms.Ref, name, note string, quiesce bool) (s vms.Snapshot, err error) {
 	err = f.call("Snapshot", func() error { s, err = f.VCenter.Snapshot(ctx, vm, name, note, quiesce); return err })
 	return s, err
