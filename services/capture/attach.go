@@ -24,9 +24,12 @@ func (g *Group) attach(ctx context.Context) error {
 	take := func() error {
 		ctx, cancel := context.WithTimeout(ctx, g.cfg.AskTimeout)
 		defer cancel()
-		e, err := g.deps.Epochs.Next(ctx, g.job.Group, g.epoch)
-		if err == nil && e <= g.epoch {
-			err = cdp.Errorf(cdp.Internal, "take epoch", name, "got %d after %d", e, g.epoch)
+		e, err := g.deps.Epochs.Next(ctx, g.job.Group, g.taken)
+		if err == nil && e <= g.taken {
+			err = cdp.Errorf(cdp.Internal, "take epoch", name, "got %d after %d", e, g.taken)
+		}
+		if err == nil {
+			g.taken = e // ours, even if the place is not taken in the end
 		}
 		epoch, fresh = e, true
 		return cdp.Wrap(err, op, name)

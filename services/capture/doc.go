@@ -99,6 +99,8 @@
 //	a comparison waited for ever for frames that the        go test -run CyclesBecome -seed 100
 //	stream had lost: it had nothing to send, and so did
 //	not notice
+//	an epoch taken for a place that was gone by then was    go test -race -run Whatever -count 5
+//	not remembered, and the capturer fenced itself          (on a busy machine)
 //
 // Open: a frame that reached the stream and the journal, whose answer the
 // capturer did not live to see, and that the stream then loses, is made anew

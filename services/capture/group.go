@@ -58,6 +58,7 @@ type Group struct {
 
 	// Of the sender's goroutine alone.
 	epoch     cdp.Epoch
+	taken     cdp.Epoch   // the last one given to us; epoch once a place is taken with it
 	extent    bool        // the next frame sealed starts an extent
 	tail      ref         // the last frame sealed, or base
 	olderLast cdp.FrameNo // newest frame the older activity can be of
