@@ -133,10 +133,18 @@ func (s *Stage) All() []*proc.Process {
 // Start starts both sites, and returns when the vCenters serve and Tidemark
 // answers. Whatever happens, Stop ends them.
 func (s *Stage) Start(ctx context.Context) error {
-	for _, p := range []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark, s.ProdTidemark} {
+	for _, p := range []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark} {
 		if err := p.Start(); err != nil {
 			return err
 		}
+	}
+	// A mirror of what is not there yet is tried again after a while only: prod
+	// joins a site that stands.
+	if err := until(ctx, s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err }); err != nil {
+		return err
+	}
+	if err := s.ProdTidemark.Start(); err != nil {
+		return err
 	}
 	for _, w := range []struct {
 		p    *proc.Process
@@ -146,10 +154,7 @@ func (s *Stage) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.ProdCapture.Start(); err != nil {
-		return err
-	}
-	return until(ctx, s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err })
+	return s.ProdCapture.Start()
 }
 
 // until asks ok until it is content; it gives up when p ends, or ctx.

@@ -140,8 +140,14 @@ func (s *Stage) Protect(ctx context.Context, p Protection) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Tidemark(ctx, "apply", "-f", job); err != nil {
-		return err
+	// What dr was told of prod's vCenter takes a moment to be known at prod.
+	for end := time.Now().Add(30 * time.Second); ; {
+		if _, err = s.Tidemark(ctx, "apply", "-f", job); err == nil {
+			break
+		}
+		if ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
 	}
 	_, err = s.Tidemark(ctx, "job", "run", s.Job())
 	return err
