@@ -23,9 +23,11 @@ type Situation struct {
 	SameVCenter bool
 	// Taken are VMs that other jobs protect: job by instance UUID.
 	Taken map[string]string
-	// Standing are groups of this job's replicas that stand already, by instance
-	// UUID of the source's VM: they need no more space, and no free name.
-	Standing map[string]string
+	// Known are the groups of this job's members, by instance UUID of the source's
+	// VM: a VM with that mark is theirs. Made are those whose disks are made: they
+	// need no more space.
+	Known map[string]string
+	Made  map[string]bool
 	// JournalLimit is the most bytes a VM's journal may take, 0 for no limit;
 	// JournalFree is what is free for journals, below 0 when it is not known.
 	JournalLimit, JournalFree int64
@@ -96,7 +98,7 @@ func checkVM(s Situation, place Placement, v VM, names map[string]string) []Prob
 		bad("/spec/target/suffix", "name", "its replica would be called %s, as that of %s", name, other)
 	}
 	names[name] = v.Path
-	group := s.Standing[v.UUID]
+	group := s.Known[v.UUID]
 	for _, x := range s.Target.VMs {
 		if x.Name == name && (group == "" || x.Mark(MarkGroup) != group) && s.Target.datacenter(x.Path) == place.Datacenter {
 			bad("/spec/target/suffix", "name", "there is a VM called %s at the target already (%s)", name, x.Path)
@@ -115,7 +117,7 @@ func checkSpace(s Situation, place Placement) []Problem {
 	stores := map[Ref]Datastore{}
 	fresh := int64(0)
 	for _, v := range s.Members {
-		if s.Standing[v.UUID] != "" {
+		if s.Made[v.UUID] {
 			continue
 		}
 		fresh++

@@ -108,10 +108,18 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	s := situation()
-	s.Standing = map[string]string{"uuid-web01": "shop-web01", "uuid-web02": "shop-web02"}
+	s.Made = map[string]bool{"uuid-web01": true, "uuid-web02": true}
 	s.Target.Datastores[0].Free = 1
 	if got := vms.Check(s); len(got) > 0 {
 		t.Errorf("replicas that stand need no space: %+v", got)
+	}
+	s = situation()
+	s.Known = map[string]string{"uuid-web01": "shop-web01"}
+	mine := vms.VM{Place: place("VirtualMachine", "/B/vm/web01-replica")}
+	mine.Hardware.Extra = map[string]string{vms.MarkGroup: "shop-web01"}
+	s.Target.VMs = []vms.VM{mine}
+	if got := vms.Check(s); len(got) > 0 {
+		t.Errorf("a replica that was made before a crash: %+v", got)
 	}
 	s = situation()
 	s.JournalFree, s.JournalLimit = 10<<30, 6<<30

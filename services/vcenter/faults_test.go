@@ -23,19 +23,19 @@ type faulty struct {
 func (f *faulty) call(name string, do func() error) error {
 	f.mu.Lock()
 	f.n++
-	fail := f.n == f.at
-	if fail {
-		f.hit = name
-	}
+	fail, after := f.n == f.at, f.after
 	f.mu.Unlock()
-	if fail && !f.after {
-		return cdp.Errorf(cdp.Transient, name, "", "killed before")
+	var err error
+	if !fail || after {
+		err = do()
 	}
-	err := do()
-	if fail && err == nil {
-		return cdp.Errorf(cdp.Transient, name, "", "killed after")
+	if !fail || err != nil {
+		return err
 	}
-	return err
+	f.mu.Lock()
+	f.hit = name
+	f.mu.Unlock()
+	return cdp.Errorf(cdp.Transient, name, "", "killed, after its effect: %v", after)
 }
 
 // set begins a round: the at-th call will fail.

@@ -186,16 +186,18 @@ func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
 		Job: r.job.Job, Members: r.reply.VMs, Selectors: r.reply.Problems, Target: r.target, Filters: r.filters,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
 		Taken:        map[string]string{},
-		Standing:     map[string]string{},
+		Known:        map[string]string{},
+		Made:         map[string]bool{},
 		JournalLimit: int64(r.job.Journal.Size),
 		JournalFree:  -1,
 	}
 	x.Job.Name = r.job.Name
 	for _, m := range all {
 		switch {
-		case m.Value.Job == r.job.Name && m.Value.Replica != "":
-			x.Standing[m.Value.VM.UUID] = m.Value.Group
-		case m.Value.Job != r.job.Name && m.Value.State != stateGone:
+		case m.Value.Job == r.job.Name:
+			x.Known[m.Value.VM.UUID] = m.Value.Group
+			x.Made[m.Value.VM.UUID] = slices.ContainsFunc(m.Value.Disks, func(d vms.MemberDisk) bool { return d.UUID != "" })
+		case m.Value.State != stateGone:
 			x.Taken[m.Value.VM.UUID] = m.Value.Job
 		}
 	}
