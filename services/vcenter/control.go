@@ -21,6 +21,7 @@ type control struct {
 
 	mu      sync.Mutex
 	job     spec.VMJob
+	source  source               // what was asked last
 	trouble string               // of the job as a whole
 	told    map[cdp.GroupID]told // what was done since this process began
 	bad     map[string]badVM     // VMs that are refused and have no record, by UUID

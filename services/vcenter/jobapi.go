@@ -20,7 +20,7 @@ type JobRequest struct {
 // jobCheck handles api.VMJobCheck: everything that stands in the way of a job,
 // before anything is made.
 func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
-	x, err := s.newRound(ctx, r.Job)
+	x, err := s.newRound(ctx, r.Job, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
 	}
 	if !x.answers {
 		problems = append(problems, vms.Problem{Path: "/spec/source/site", Rule: "unreachable",
-			Text: "the vcenter service of the source site " + string(r.Job.SourceSite) + " does not answer"})
+			Text: "the vcenter service of the source site " + string(r.Job.SourceSite) + " does not answer: " + x.why})
 	}
 	reply := api.JobCheckReply{Problems: append([]vms.Problem{}, problems...), VMs: []string{}}
 	for _, v := range x.reply.VMs {

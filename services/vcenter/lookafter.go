@@ -3,13 +3,10 @@ package vcenter
 import (
 	"context"
 	"errors"
-	"path"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
 )
@@ -23,10 +20,8 @@ type round struct {
 	rec     jobRecord
 	target  vms.Inventory
 	place   vms.Placement
-	answers bool // the source did
-	reply   api.MembersReply
-	filters []vms.Filter
 	members []*member
+	source
 }
 
 // lookAfter brings a job on VMs to what it should be, as far as it can be now.
@@ -47,18 +42,18 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	if rec.Value.Deleted == hashOf(job) {
 		return nil
 	}
-	r, err := s.newRound(ctx, job)
+	r, err := s.newRound(ctx, job, c)
 	if err != nil {
 		return err
 	}
-	r.c, r.rec = c, rec.Value
+	r.rec = rec.Value
 	problems, err := r.problems(ctx)
 	if err != nil {
 		return err
 	}
 	var trouble []string
 	if !r.answers {
-		trouble = append(trouble, "the source site "+string(job.SourceSite)+" does not answer: what is known of its VMs is used")
+		trouble = append(trouble, fmt.Sprintf("the source site %s does not answer (%s): what is known of its VMs is used", job.SourceSite, r.why))
 	}
 	refused := map[string][]vms.Problem{}
 	whole := false
@@ -72,7 +67,9 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	}
 	c.mu.Lock()
 	c.trouble = strings.Join(trouble, "; ")
-	c.bad = map[string]badVM{}
+	if r.answers {
+		c.bad = map[string]badVM{}
+	}
 	c.mu.Unlock()
 	var errs []error
 	if r.answers {
@@ -92,8 +89,9 @@ func stops(p vms.Problem) bool {
 }
 
 // newRound reads what a job is looked at against.
-func (s *Service) newRound(ctx context.Context, job spec.VMJob) (*round, error) {
-	r := &round{s: s, job: job}
+// c is nil for a job that is only checked.
+func (s *Service) newRound(ctx context.Context, job spec.VMJob, c *control) (*round, error) {
+	r := &round{s: s, job: job, c: c}
 	var err error
 	if r.vc, err = s.deps.VCenter(ctx); err != nil {
 		return nil, err
@@ -105,75 +103,8 @@ func (s *Service) newRound(ctx context.Context, job spec.VMJob) (*round, error) 
 	if r.members, err = s.members(ctx, job.Name); err != nil {
 		return nil, err
 	}
-	r.reply, err = s.deps.Peer.Members(ctx, job.SourceSite, api.MembersRequest{VMs: job.Job.Source.VMs})
-	if err != nil && !cdp.Is(err, cdp.Transient) {
-		return nil, cdp.Wrap(err, "ask the source for its VMs", string(job.SourceSite))
-	}
-	r.answers = err == nil
-	if r.answers {
-		r.renamed(ctx)
-	}
-	if r.answers && job.Job.Source.Capture == "tap" {
-		r.filters = r.sourceFilters(ctx)
-	}
-	return r, nil
-}
-
-// renamed finds members that a selector meant by name or path before they were
-// renamed or moved: they are meant still.
-func (r *round) renamed(ctx context.Context) {
-	r.reply.Problems = slices.DeleteFunc(r.reply.Problems, func(p vms.Problem) bool {
-		n, err := strconv.Atoi(strings.TrimPrefix(p.Path, "/spec/source/vms/"))
-		if err != nil || p.Rule != "reference" || n >= len(r.job.Job.Source.VMs) {
-			return false
-		}
-		x := r.job.Job.Source.VMs[n]
-		name := x.Name
-		if x.Path != "" {
-			name = path.Base(x.Path)
-		}
-		i := slices.IndexFunc(r.members, func(m *member) bool { return name != "" && m.Value.Name == r.job.Job.Target.ReplicaName(name) })
-		if i < 0 {
-			return false
-		}
-		again, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []vms.Selector{{UUID: r.members[i].Value.VM.UUID}}})
-		if err != nil || len(again.VMs) != 1 {
-			return false
-		}
-		if !slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == again.VMs[0].UUID }) {
-			r.reply.VMs = append(r.reply.VMs, again.VMs...)
-			r.reply.Hosts = append(r.reply.Hosts, again.Hosts...)
-		}
-		return true
-	})
-}
-
-// sourceFilters are the I/O filters where the VMs run; nil when that cannot be
-// told.
-func (r *round) sourceFilters(ctx context.Context) []vms.Filter {
-	out := []vms.Filter{}
-	var asked []vms.Ref
-	for _, h := range r.reply.Hosts {
-		if slices.Contains(asked, h.Cluster) {
-			continue
-		}
-		asked = append(asked, h.Cluster)
-		reply, err := r.s.deps.Peer.Filters(ctx, r.job.SourceSite, api.FilterRequest{Cluster: string(h.Cluster)})
-		if err != nil {
-			return nil
-		}
-		for _, f := range reply.Filters {
-			if i := slices.IndexFunc(out, func(x vms.Filter) bool { return x.ID == f.ID }); i >= 0 {
-				out[i].Hosts = append(out[i].Hosts, f.Hosts...)
-			} else {
-				out = append(out, f)
-			}
-		}
-	}
-	if len(asked) == 0 {
-		return nil
-	}
-	return out
+	r.source = r.askSource(ctx, c)
+	return r, ctx.Err()
 }
 
 // problems is everything that stands in the way of the job.

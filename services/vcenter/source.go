@@ -1,0 +1,111 @@
+package vcenter
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/vms"
+)
+
+// source is what the source said of a job's VMs.
+type source struct {
+	answers bool
+	why     string // it did not
+	reply   api.MembersReply
+	filters []vms.Filter
+	asked   time.Time
+	of      string // the spec that it was asked for
+}
+
+// askSource asks the source, at most once in a beat: a busy vCenter here must
+// not make it work there.
+func (r *round) askSource(ctx context.Context, c *control) source {
+	of := hashOf(r.job)
+	if c != nil {
+		c.mu.Lock()
+		last := c.source
+		c.mu.Unlock()
+		if last.answers && last.of == of && time.Since(last.asked) < r.s.cfg.Beat {
+			return last
+		}
+	}
+	r.source = source{asked: time.Now(), of: of}
+	reply, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: r.job.Job.Source.VMs})
+	if err != nil {
+		r.why = err.Error()
+		return r.source
+	}
+	r.answers, r.reply = true, reply
+	r.renamed(ctx)
+	if r.job.Job.Source.Capture == "tap" {
+		r.filters = r.sourceFilters(ctx)
+	}
+	if c != nil {
+		c.mu.Lock()
+		c.source = r.source
+		c.mu.Unlock()
+	}
+	return r.source
+}
+
+// renamed finds members that a selector meant by name or path before they were
+// renamed or moved: they are meant still.
+func (r *round) renamed(ctx context.Context) {
+	r.reply.Problems = slices.DeleteFunc(r.reply.Problems, func(p vms.Problem) bool {
+		n, err := strconv.Atoi(strings.TrimPrefix(p.Path, "/spec/source/vms/"))
+		if err != nil || p.Rule != "reference" || n >= len(r.job.Job.Source.VMs) {
+			return false
+		}
+		x := r.job.Job.Source.VMs[n]
+		name := x.Name
+		if x.Path != "" {
+			name = path.Base(x.Path)
+		}
+		i := slices.IndexFunc(r.members, func(m *member) bool { return name != "" && m.Value.Name == r.job.Job.Target.ReplicaName(name) })
+		if i < 0 {
+			return false
+		}
+		again, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []vms.Selector{{UUID: r.members[i].Value.VM.UUID}}})
+		if err != nil || len(again.VMs) != 1 {
+			return false
+		}
+		if !slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == again.VMs[0].UUID }) {
+			r.reply.VMs = append(r.reply.VMs, again.VMs...)
+			r.reply.Hosts = append(r.reply.Hosts, again.Hosts...)
+		}
+		return true
+	})
+}
+
+// sourceFilters are the I/O filters where the VMs run; nil when that cannot be
+// told.
+func (r *round) sourceFilters(ctx context.Context) []vms.Filter {
+	out := []vms.Filter{}
+	var asked []vms.Ref
+	for _, h := range r.reply.Hosts {
+		if slices.Contains(asked, h.Cluster) {
+			continue
+		}
+		asked = append(asked, h.Cluster)
+		reply, err := r.s.deps.Peer.Filters(ctx, r.job.SourceSite, api.FilterRequest{Cluster: string(h.Cluster)})
+		if err != nil {
+			return nil
+		}
+		for _, f := range reply.Filters {
+			if i := slices.IndexFunc(out, func(x vms.Filter) bool { return x.ID == f.ID }); i >= 0 {
+				out[i].Hosts = append(out[i].Hosts, f.Hosts...)
+			} else {
+				out = append(out, f)
+			}
+		}
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	return out
+}
