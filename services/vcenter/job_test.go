@@ -28,7 +28,7 @@ func TestJob(t *testing.T) {
 	w.apply(job)
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	w.checkReplica("web01")
-	g := w.groups["shop-web01"]
+	g := w.group("shop-web01")
 	if g.Of != "shop" || len(g.Source.Disks) != 2 || g.Source.Disks[0].Name != "scsi0-0" || g.Source.Disks[0].Size != 4*mib || g.Source.VM == "" {
 		t.Errorf("%+v", g)
 	}
@@ -39,12 +39,12 @@ func TestJob(t *testing.T) {
 			t.Errorf("%s has %d bytes", d.Path, st.Size())
 		}
 	}
-	if w.running["shop-web01"] {
+	if w.runs("shop-web01") {
 		t.Error("it runs before it was told to")
 	}
 	_, err = ask[api.Empty](w.ctx, w.b, api.VMJobRun, api.VMJobName{Job: "shop"})
 	w.must(err)
-	w.until("it runs", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.running["shop-web01"] })
+	w.until("it runs", func() bool { return w.runs("shop-web01") })
 
 	_, err = w.a.sim.AddVM(web("web02"))
 	w.must(err)
@@ -89,8 +89,8 @@ func TestJob(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 	w.must(w.b.c.PowerOn(w.ctx, v.Ref))
-	if len(w.groups) > 0 || len(w.states()) > 0 {
-		t.Error(w.groups, w.states())
+	if g := w.group("shop-web01"); g.Name != "" || len(w.states()) > 0 {
+		t.Error(g, w.states())
 	}
 	w.unapply("shop")
 	w.until("nothing is recorded", func() bool { l, _ := w.b.recs.List(w.ctx); return len(l) == 0 })
@@ -159,7 +159,7 @@ func TestSeedsAndDelete(t *testing.T) {
 	job.Target.Seeds = []vms.Seed{{DiskRef: vms.DiskRef{VM: "web01", Disk: "scsi0:0"}, File: seed}}
 	w.apply(job)
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
-	if g := w.groups["shop-web01"]; !g.Target.Adopt {
+	if g := w.group("shop-web01"); !g.Target.Adopt {
 		t.Errorf("%+v", g)
 	}
 	v, _ := w.vm(w.b, "transporter")

@@ -187,6 +187,18 @@ func (w *world) until(what string, so func() bool) {
 	w.t.Fatalf("it never came to be: %s\n%+v", what, st)
 }
 
+func (w *world) group(name string) spec.ReplicationJob {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.groups[name]
+}
+
+func (w *world) runs(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.running[name]
+}
+
 func (w *world) apply(job spec.VMJob) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
