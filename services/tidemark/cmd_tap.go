@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -64,10 +66,16 @@ type tap struct {
 	endpoint          string
 }
 
-// node names what attach makes in QEMU.
+// node names what attach makes in QEMU. Names of jobs and disks may be longer
+// than QEMU's: then a hash tells them apart.
 func (t tap) node(job string) string {
+	const most = 31 // QEMU's limit
 	name := "tidemark-" + job + "-" + t.disk
-	return name[:min(len(name), 31)] // QEMU's limit
+	if len(name) <= most {
+		return name
+	}
+	sum := sha256.Sum256([]byte(job + "/" + t.disk))
+	return "tidemark-" + hex.EncodeToString(sum[:11])
 }
 
 func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
