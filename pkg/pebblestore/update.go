@@ -2,10 +2,12 @@ package pebblestore
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
 	"tidemark.dev/pkg/vault"
 )
 
@@ -70,6 +72,14 @@ func (u *update) DropFrames(no cdp.FrameNo) {
 	if no > 0 {
 		u.note(u.b.DeleteRange(u.g.frameKey(nil, 0, 0), u.g.frameKey(nil, no, 0), nil))
 	}
+}
+
+func (u *update) SkipTo(f frame.Frame) {
+	u.DropFrames(f.No)
+	u.k = u.g.frameKey(u.k, f.No, 0)
+	u.note(u.b.DeleteRange(u.k, u.g.frameKey(nil, f.No+1, 0), nil)) // with the payload it may have
+	u.note(u.b.Set(u.k, slices.Concat(f.HeaderBytes(), f.TableBytes()), nil))
+	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(f.No)), nil))
 }
 
 func (u *update) PutPoint(p cdp.Point) {

@@ -34,7 +34,7 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 		m := vaulttest.NewModel(disks)
 		var acked cdp.FrameNo
 		for range 4 {
-			if err := ingest(g, m, rng, &acked, false); err != nil {
+			if err := ingest(g, m, rng, &acked, 0, false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -79,7 +79,7 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 			switch rng.IntN(5) {
 			case 0, 1:
 				mu.Lock()
-				err = ingest(g, m, rng, &acked, false)
+				err = ingest(g, m, rng, &acked, 0, false)
 				mu.Unlock()
 			case 2:
 				err = g.Raise(ctx, b.Base+cdp.Seq(rng.Uint64N(uint64(b.Head-b.Base)+1)))

@@ -62,7 +62,7 @@ func TestGlancesAreRightAndInNobodysWay(t *testing.T) {
 	var acked cdp.FrameNo
 	for range 60 {
 		mu.Lock()
-		err := ingest(g, m, rng, &acked, false)
+		err := ingest(g, m, rng, &acked, 0, false)
 		mu.Unlock()
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestReleasedReplicaIsLeftAlone(t *testing.T) {
 	m := vaulttest.NewModel(disks)
 	var acked cdp.FrameNo
 	for range 4 {
-		if err := ingest(g, m, rng, &acked, false); err != nil {
+		if err := ingest(g, m, rng, &acked, 0, false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,6 +21,9 @@ type Config struct {
 	// ForgetRecords is how many index entries one step of a move of horizon
 	// drops. Default 8,192.
 	ForgetRecords int
+	// Straight: before the first recovery point frames are not kept, but go
+	// straight into the replica.
+	Straight bool
 }
 
 func (c Config) withDefaults() Config {
@@ -86,6 +89,10 @@ type Group struct {
 	// offered is what was admitted, and may not be durable yet; it belongs to
 	// the one goroutine that calls Offer.
 	offered admit.State
+	// straight: all that was prepared went straight into the replica; it belongs
+	// to the goroutine that calls Prepare. straights are those on their way.
+	straight  bool
+	straights sync.WaitGroup
 
 	indexer   sync.WaitGroup
 	indexKick chan struct{}
@@ -115,9 +122,12 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	g.indexer.Go(func() { g.runIndexer(ictx) })
 	g.move.Lock()
 	defer g.move.Unlock()
-	if err := g.settle(ctx, op); err != nil {
+	if err = g.settle(ctx, op); err == nil {
+		err = g.seeded(ctx)
+	}
+	if err != nil {
 		g.Close()
-		return nil, err
+		return nil, cdp.Wrap(err, op, "")
 	}
 	return g, nil
 }
@@ -129,6 +139,8 @@ func (g *Group) adopt(l Loaded) error {
 	if err := g.store.Points(func(p cdp.Point) error { g.points = append(g.points, p); return nil }); err != nil {
 		return err
 	}
+	empty := l.Newest == nil && l.State == (State{})
+	g.straight = g.cfg.Straight && len(g.points) == 0 && (empty || l.State.Straight && l.Newest != nil && l.State.Cursor == l.Newest.No)
 	if l.Newest != nil {
 		g.stored = admit.State{}.After(*l.Newest)
 		if err := g.reload(l.Indexed); err != nil {
@@ -162,10 +174,13 @@ func (g *Group) Recover(ctx context.Context) error {
 	}
 	g.gen.Add(1)
 	g.mu.Unlock()
-	if err != nil {
-		return cdp.Wrap(err, op, "")
+	if err == nil {
+		err = g.settle(ctx, op)
 	}
-	return g.settle(ctx, op)
+	if err == nil {
+		err = g.seeded(ctx)
+	}
+	return cdp.Wrap(err, op, "")
 }
 
 // reload reads the tail of the index, and the points that a crash kept from

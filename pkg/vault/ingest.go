@@ -44,9 +44,10 @@ func (g *Group) Forget() { g.offered = g.Stored() }
 
 // Batch is a run of accepted frames on its way to the disk.
 type Batch struct {
-	g       *Group
-	pending Pending
-	tables  []frame.Table
+	g        *Group
+	pending  Pending
+	tables   []frame.Table
+	straight []frame.Frame // into the replica, instead of pending
 }
 
 // Prepare begins to store frames that Offer accepted. Batches are committed in
@@ -59,6 +60,13 @@ func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
 	g.mu.RUnlock()
 	if halted {
 		return nil, cdp.Errorf(cdp.Conflict, "store frames", "", "the group has been failed over; its journal takes no writes")
+	}
+	if g.goesStraight(frames) {
+		g.straights.Add(1)
+		return &Batch{g: g, straight: frames}, nil
+	}
+	if err := g.keep(); err != nil {
+		return nil, err
 	}
 	p, err := g.store.Prepare(frames)
 	if err == nil {
@@ -79,6 +87,10 @@ func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
 func (b *Batch) Commit() ([]cdp.Point, error) {
 	const op = "store frames"
 	g := b.g
+	if b.straight != nil {
+		defer g.straights.Done()
+		return nil, cdp.Wrap(g.commitStraight(b.straight), op, "")
+	}
 	if err := b.pending.Commit(); err != nil {
 		return nil, g.breakOn(cdp.Wrap(err, op, ""))
 	}
@@ -99,6 +111,19 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 			return nil, g.breakOn(cdp.Wrap(err, op, "points"))
 		}
 	}
+	g.addToTail(b.tables, points)
+	if g.State().Straight {
+		g.move.Lock()
+		defer g.move.Unlock()
+		if err := g.seeded(context.Background()); err != nil {
+			return points, g.breakOn(cdp.Wrap(err, op, "end of the seed"))
+		}
+	}
+	return points, nil
+}
+
+// addToTail makes stored frames readable.
+func (g *Group) addToTail(tables []frame.Table, points []cdp.Point) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	// The tail may be full while the one before it is still being written: then
@@ -109,7 +134,7 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 	for _, p := range points {
 		g.notePoint(p)
 	}
-	for _, t := range b.tables {
+	for _, t := range tables {
 		g.active.addFrame(t)
 		g.stored = g.stored.After(t.Header)
 		if g.oldest == 0 {
@@ -122,7 +147,6 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 		default:
 		}
 	}
-	return points, nil
 }
 
 // pointOf is the point a frame makes, if it makes one.

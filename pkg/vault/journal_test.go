@@ -89,6 +89,10 @@ func life(rng *rand.Rand, makeWorld func([]cdp.Disk) (world, error), lossy bool)
 	fuse := &vaulttest.Fuse{}
 	w.replica().Before = fuse.Blow
 	cfg := vault.Config{TailEntries: 4 + rng.IntN(40), StepBytes: 1 << (12 + rng.IntN(8)), ForgetRecords: 1 + rng.IntN(30)}
+	seeds := 0 // frames before the first consistent one
+	if rng.IntN(2) == 0 {
+		cfg.Straight, seeds = true, rng.IntN(12)
+	}
 	var g *vault.Group
 	open := func() error {
 		fuse.Mend()
@@ -120,7 +124,7 @@ func life(rng *rand.Rand, makeWorld func([]cdp.Disk) (world, error), lossy bool)
 		switch rng.IntN(6) {
 		case 0, 1:
 			what = "ingest"
-			err = ingest(g, m, rng, &acked, lossy)
+			err = ingest(g, m, rng, &acked, seeds, lossy)
 		case 2:
 			what = "raise"
 			to := before.Base + cdp.Seq(rng.Uint64N(uint64(before.Head-before.Base)+1))
@@ -184,16 +188,19 @@ func life(rng *rand.Rand, makeWorld func([]cdp.Disk) (world, error), lossy bool)
 
 // ingest sends what the journal has not got: first what was lost, then new
 // frames.
-func ingest(g *vault.Group, m *vaulttest.Model, rng *rand.Rand, acked *cdp.FrameNo, lossy bool) error {
+func ingest(g *vault.Group, m *vaulttest.Model, rng *rand.Rand, acked *cdp.FrameNo, seeds int, lossy bool) error {
 	for range 1 + rng.IntN(4) {
 		if int(g.Stored().No) == len(m.Frames) {
 			var ws []vaulttest.ModelWrite
 			for range rng.IntN(6) {
 				ws = append(ws, m.RandomWrite(rng))
 			}
-			flags := frame.Consistent
-			if rng.IntN(2) == 0 {
-				flags |= frame.Marker
+			flags := frame.Flags(0)
+			if len(m.Frames) >= seeds {
+				flags |= frame.Consistent
+				if rng.IntN(2) == 0 {
+					flags |= frame.Marker
+				}
 			}
 			if len(m.Frames) == 0 {
 				flags |= frame.ExtentStart
@@ -228,6 +235,12 @@ func compare(g *vault.Group, m *vaulttest.Model, rng *rand.Rand) error {
 	b := g.Bounds()
 	if !b.Valid() {
 		return fmt.Errorf("invalid bounds %v", b)
+	}
+	if g.State().Straight {
+		if v, err := g.View(b.Head); !cdp.Is(err, cdp.NotFound) {
+			return fmt.Errorf("a view was opened before the seed's end: %v %w", v, err)
+		}
+		return nil
 	}
 	for _, at := range []cdp.Seq{b.Horizon, b.Base, b.Head, b.Horizon + cdp.Seq(rng.Uint64N(uint64(b.Head-b.Horizon)+1))} {
 		v, err := g.View(at)

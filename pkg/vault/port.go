@@ -20,6 +20,12 @@ type State struct {
 	// Released: the replica is another machine's for now. Only a halted group
 	// is, and Moving is Base then.
 	Released bool `json:"released,omitempty"`
+	// Straight: nothing was recoverable yet, and frames went straight into the
+	// replica, which may be ahead of Base. It ends with a frame that is
+	// consistent; until then nothing can be looked at.
+	Straight bool `json:"straight,omitempty"`
+	// Cursor is the frame that stands for all before it, while all went straight.
+	Cursor cdp.FrameNo `json:"cursor,omitempty"`
 	// Sealed is set by a commit of a failover: history beyond Base is void, the
 	// replica is the disk from now on.
 	Sealed bool `json:"sealed,omitempty"`
@@ -141,6 +147,9 @@ type Update interface {
 	DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq)
 	// DropFrames removes all frames below no.
 	DropFrames(no cdp.FrameNo)
+	// SkipTo makes f the newest frame, without its payload and without its place
+	// in the index, and drops all before it. The index is empty.
+	SkipTo(f frame.Frame)
 	PutPoint(cdp.Point)
 	DropPoint(cdp.FrameNo)
 	// Commit makes the changes at once; it returns once they are durable, also

@@ -33,6 +33,9 @@ func (g *Group) View(at cdp.Seq) (*View, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if err := g.notYet("open view"); err != nil {
+		return nil, err
+	}
 	if b := g.boundsLocked(); !b.Has(at) || at < g.leaving {
 		return nil, cdp.Errorf(cdp.NotFound, "open view", "", "write %d is outside the journal (%s)", at, b).
 			WithHint("list the points that can be recovered with: tidemark point list JOB")
@@ -44,6 +47,8 @@ func (g *Group) View(at cdp.Seq) (*View, error) {
 
 // Glance calls look with the disks as they stand at head. It is for looks that
 // soon end: a move of horizon, which gives way to other views, waits for it.
+// During a first copy, when frames go straight into the replica, it sees the
+// replica as it is, which may hold more than head.
 func (g *Group) Glance(look func(*View) error) error {
 	if err := g.check("look at head"); err != nil {
 		return err

@@ -73,6 +73,9 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 		if b := g.vault.Bounds(); err != nil || !b.Has(cdp.Seq(v)) {
 			return api.Resolved{}, cdp.Errorf(cdp.NotFound, op, r.Point, "not a write inside the journal (%s)", b)
 		}
+		if g.vault.State().Straight {
+			return api.Resolved{}, cdp.Errorf(cdp.NotFound, op, r.Point, "nothing can be recovered yet: the first copy is under way")
+		}
 		return api.Resolved{Seq: cdp.Seq(v), Bound: o.Bound}, nil
 	}
 	ps := g.points()

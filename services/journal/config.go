@@ -37,6 +37,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	c.Vault.Straight = true // a seed is not kept
 	def := func(p *time.Duration, d time.Duration) {
 		if *p == 0 {
 			*p = d

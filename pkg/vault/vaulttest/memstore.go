@@ -269,6 +269,13 @@ func (u *memUpdate) DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq) {
 func (u *memUpdate) DropFrames(no cdp.FrameNo) {
 	u.do(func(d *memData) { maps.DeleteFunc(d.frames, func(n cdp.FrameNo, _ []byte) bool { return n < no }) })
 }
+func (u *memUpdate) SkipTo(f frame.Frame) {
+	raw := slices.Clone(f.Bytes())
+	u.do(func(d *memData) {
+		maps.DeleteFunc(d.frames, func(n cdp.FrameNo, _ []byte) bool { return n < f.No })
+		d.frames[f.No], d.indexed = raw, f.No
+	})
+}
 func (u *memUpdate) PutPoint(p cdp.Point)     { u.do(func(d *memData) { d.points[p.Frame] = p }) }
 func (u *memUpdate) DropPoint(no cdp.FrameNo) { u.do(func(d *memData) { delete(d.points, no) }) }
 func (u *memUpdate) Discard()                 {}
