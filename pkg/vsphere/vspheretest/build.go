@@ -212,6 +212,7 @@ func (s *Site) extend(si *simulator.ServiceInstance, hosts []*simulator.HostSyst
 	g.redirect("VirtualMachine", &vmMethods{s.target("VirtualMachine")})
 	g.redirect("VirtualMachineSnapshot", &snapshotMethods{s.target("Snapshot")})
 	g.redirect("Folder", &folderMethods{s.target("Folder")})
+	g.redirect("ViewManager", &viewMethods{s.target("ViewManager")})
 	g.redirect("ResourcePool", &poolMethods{s.target("ResourcePool")})
 	g.redirect("Datacenter", &datacenterMethods{s.target("Datacenter")})
 	g.redirect("VirtualDiskManager", &diskMethods{s.target("VirtualDiskManager")})
@@ -232,5 +233,7 @@ func (s *Site) extend(si *simulator.ServiceInstance, hosts []*simulator.HostSyst
 		h.ConfigManager.DateTimeSystem = &ref
 		s.clocks[h.Name] = c
 	}
+	s.fresh = &newVMs{target: s.target("NewVMs")}
+	s.registry().AddHandler(s.fresh)
 	s.registry().Handler = g.handle
 }

@@ -36,9 +36,13 @@ func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) 
 	spec := req.Spec.(*types.VirtualMachineImportSpec)
 	rest, cards := withoutCards(spec.ConfigSpec.DeviceChange)
 	spec.ConfigSpec.DeviceChange = rest
-	buildMu.Lock()
-	defer buildMu.Unlock()
 	var body *methods.ImportVAppBody
+	m.s.making(ctx, func() { body = m.s.importVM(ctx, p, req, plan, cards) })
+	return body
+}
+
+func (s *Site) importVM(ctx *simulator.Context, p *simulator.ResourcePool, req *types.ImportVApp, plan *diskPlan,
+	cards []types.BaseVirtualDeviceConfigSpec) (body *methods.ImportVAppBody) {
 	ctx.WithLock(p, func() { body = p.ImportVApp(ctx, req).(*methods.ImportVAppBody) })
 	if body.Fault_ != nil {
 		return body
@@ -47,20 +51,21 @@ func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) 
 	if !ok {
 		return body
 	}
-	state, info := m.s.leaseState(lease)
+	state, info := s.leaseState(lease)
 	if state == types.HttpNfcLeaseStateReady {
 		if vm := vmOf(ctx, info.Entity); vm != nil {
 			ownDevices(ctx, vm)
-			if f = addCards(ctx, vm, cards); f == nil {
-				_, f = m.s.settle(ctx, vm, plan)
+			f := addCards(ctx, vm, cards)
+			if f == nil {
+				_, f = s.settle(ctx, vm, plan)
 			}
 			if f != nil {
 				return &methods.ImportVAppBody{Fault_: soapFault(f)}
 			}
 		}
-		m.s.mu.Lock()
-		m.s.leases[lease.Self.Value] = lease
-		m.s.mu.Unlock()
+		s.mu.Lock()
+		s.leases[lease.Self.Value] = lease
+		s.mu.Unlock()
 	}
 	return body
 }

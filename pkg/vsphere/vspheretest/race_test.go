@@ -60,24 +60,25 @@ func TestTogether(t *testing.T) {
 		wg.Go(func() { workers.Wait(); close(stop) })
 		wg.Go(func() { // reads all there is, all the time
 			m := view.NewManager(c.Client.Client)
-			v, err := m.CreateContainerView(c.ctx, c.ServiceContent.RootFolder, nil, true)
-			if err != nil {
-				t.Error(err)
-				return
-			}
 			for i := 0; ; i++ {
 				select {
 				case <-stop:
 					return
 				default:
 				}
+				v, err := m.CreateContainerView(c.ctx, c.ServiceContent.RootFolder, []string{"VirtualMachine", "HostSystem"}, true)
+				if err != nil {
+					t.Error(err)
+					return
+				}
 				var vms []mo.VirtualMachine
 				var hosts []mo.HostSystem
-				_ = v.Retrieve(c.ctx, []string{"VirtualMachine"}, []string{"config", "snapshot", "runtime", "guest", "summary"}, &vms)
+				_ = v.Retrieve(c.ctx, []string{"VirtualMachine"}, []string{"name", "config", "snapshot", "runtime", "guest", "summary", "datastore", "resourcePool"}, &vms)
 				_ = v.Retrieve(c.ctx, []string{"HostSystem"}, []string{"summary", "runtime", "vm", "config.product"}, &hosts)
 				_ = s.HostVersion(name+"-esx1", fmt.Sprintf("8.0.%d", i%4))
 				_ = s.Tools("appl", i%2 == 0, "10.0.0.1")
 				_ = s.VLCM("", i%2 == 0)
+				_ = v.Destroy(c.ctx)
 			}
 		})
 	}

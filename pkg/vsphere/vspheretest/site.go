@@ -35,7 +35,11 @@ type Site struct {
 	// storage is held by every task that touches a datastore, and by guest
 	// writes. It is taken before any lock of the simulator's.
 	storage sync.Mutex
-	tasks   sync.WaitGroup
+	// shape is held while VMs and folders come, go or move, and while they are
+	// walked, which the simulator does without their locks. It is taken after
+	// storage.
+	shape sync.Mutex
+	tasks sync.WaitGroup
 
 	// mu guards what follows. Images change only with storage held as well.
 	mu       sync.Mutex
@@ -47,6 +51,7 @@ type Site struct {
 	closed   bool
 
 	gate   *gate
+	fresh  *newVMs
 	iof    *filterManager // nil on ESX
 	clocks map[string]*hostClock
 }

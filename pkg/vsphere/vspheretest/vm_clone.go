@@ -13,24 +13,27 @@ func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task)
 	if vm == nil {
 		return &methods.CloneVM_TaskBody{Fault_: notFound(req.This)}
 	}
-	ref := m.s.run(ctx, req.This, "cloneVm", func() (result, fault) {
-		from := m.s.refresh(ctx, vm)
-		buildMu.Lock()
-		defer buildMu.Unlock()
-		var res *methods.CloneVM_TaskBody
-		ctx.WithLock(vm, func() { res = vm.CloneVMTask(ctx, req).(*methods.CloneVM_TaskBody) })
-		if res.Fault_ != nil {
-			return nil, res.Fault_.VimFault().(fault)
-		}
-		r, f := inner(ctx, res.Res.Returnval)
-		if f != nil {
-			return nil, f
-		}
-		clone := vmOf(ctx, r.(types.ManagedObjectReference))
-		ownDevices(ctx, clone)
-		return r, m.s.cloneDisks(ctx, from, clone)
+	ref := m.s.run(ctx, req.This, "cloneVm", func() (r result, f fault) {
+		m.s.making(ctx, func() { r, f = m.s.clone(ctx, vm, req) })
+		return r, f
 	})
 	return &methods.CloneVM_TaskBody{Res: &types.CloneVM_TaskResponse{Returnval: ref}}
+}
+
+func (s *Site) clone(ctx *simulator.Context, vm *simulator.VirtualMachine, req *types.CloneVM_Task) (result, fault) {
+	from := s.refresh(ctx, vm)
+	var res *methods.CloneVM_TaskBody
+	ctx.WithLock(vm, func() { res = vm.CloneVMTask(ctx, req).(*methods.CloneVM_TaskBody) })
+	if res.Fault_ != nil {
+		return nil, res.Fault_.VimFault().(fault)
+	}
+	r, f := inner(ctx, res.Res.Returnval)
+	if f != nil {
+		return nil, f
+	}
+	clone := vmOf(ctx, r.(types.ManagedObjectReference))
+	ownDevices(ctx, clone)
+	return r, s.cloneDisks(ctx, from, clone)
 }
 
 func (s *Site) cloneDisks(ctx *simulator.Context, from *vmState, clone *simulator.VirtualMachine) (failed fault) {

@@ -44,14 +44,14 @@ func (s *Site) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 }
 
 func (s *Site) stockCreate(ctx *simulator.Context, f *simulator.Folder, req *types.CreateVM_Task) (r result, fl fault) {
-	buildMu.Lock()
-	defer buildMu.Unlock()
-	ctx.WithLock(f, func() {
-		r, fl = inner(ctx, f.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody).Res.Returnval)
+	s.making(ctx, func() {
+		ctx.WithLock(f, func() {
+			r, fl = inner(ctx, f.CreateVMTask(ctx, req).(*methods.CreateVM_TaskBody).Res.Returnval)
+		})
+		if fl == nil {
+			ownDevices(ctx, vmOf(ctx, r.(types.ManagedObjectReference)))
+		}
 	})
-	if fl == nil {
-		ownDevices(ctx, vmOf(ctx, r.(types.ManagedObjectReference)))
-	}
 	return r, fl
 }
 
@@ -63,16 +63,16 @@ func (m *folderMethods) RegisterVMTask(ctx *simulator.Context, req *types.Regist
 		return &methods.RegisterVM_TaskBody{Fault_: notFound(req.This)}
 	}
 	ref := m.s.run(ctx, req.This, "registerVm", func() (r result, fl fault) {
-		buildMu.Lock()
-		defer buildMu.Unlock()
-		ctx.WithLock(f, func() {
-			r, fl = inner(ctx, f.RegisterVMTask(ctx, req).(*methods.RegisterVM_TaskBody).Res.Returnval)
+		m.s.making(ctx, func() {
+			ctx.WithLock(f, func() {
+				r, fl = inner(ctx, f.RegisterVMTask(ctx, req).(*methods.RegisterVM_TaskBody).Res.Returnval)
+			})
+			if fl == nil {
+				vm := vmOf(ctx, r.(types.ManagedObjectReference))
+				ownDevices(ctx, vm)
+				m.s.refresh(ctx, vm)
+			}
 		})
-		if fl == nil {
-			vm := vmOf(ctx, r.(types.ManagedObjectReference))
-			ownDevices(ctx, vm)
-			m.s.refresh(ctx, vm)
-		}
 		return r, fl
 	})
 	return &methods.RegisterVM_TaskBody{Res: &types.RegisterVM_TaskResponse{Returnval: ref}}

@@ -32,7 +32,7 @@ func (s *Site) destroy(ctx *simulator.Context, vm *simulator.VirtualMachine) fau
 		if vm.Snapshot != nil {
 			snaps = treeRefs(vm.Snapshot.RootSnapshotList)
 		}
-		body = vm.UnregisterVM(ctx, &types.UnregisterVM{This: vm.Self})
+		body = s.unregister(ctx, vm, &types.UnregisterVM{This: vm.Self})
 	})
 	if f := body.Fault(); f != nil {
 		return f.VimFault().(fault)
@@ -61,6 +61,12 @@ func (s *Site) destroy(ctx *simulator.Context, vm *simulator.VirtualMachine) fau
 	return nil
 }
 
+func (s *Site) unregister(ctx *simulator.Context, vm *simulator.VirtualMachine, req *types.UnregisterVM) soap.HasFault {
+	s.shape.Lock()
+	defer s.shape.Unlock()
+	return vm.UnregisterVM(ctx, req)
+}
+
 func dirEntries(dir string) []string {
 	l, _ := os.ReadDir(dir)
 	var names []string
@@ -79,7 +85,7 @@ func (m *vmMethods) UnregisterVM(ctx *simulator.Context, req *types.UnregisterVM
 	defer m.s.storage.Unlock()
 	v := m.s.refresh(ctx, vm)
 	var body soap.HasFault
-	ctx.WithLock(vm, func() { body = vm.UnregisterVM(ctx, req) })
+	ctx.WithLock(vm, func() { body = m.s.unregister(ctx, vm, req) })
 	if body.Fault() == nil {
 		m.s.forget(v)
 	}

@@ -66,6 +66,8 @@ func (s *Site) moveVM(ctx *simulator.Context, vm *simulator.VirtualMachine, to t
 	if from == to {
 		return
 	}
+	s.shape.Lock()
+	defer s.shape.Unlock()
 	old, _ := ctx.Map.Get(from).(*simulator.HostSystem)
 	h := ctx.Map.Get(to).(*simulator.HostSystem)
 	if old != nil {
