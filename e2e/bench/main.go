@@ -27,6 +27,7 @@ var benchmarks = []struct {
 	{"inline", benchInline},
 	{"tap", benchTap},
 	{"seed", benchSeed},
+	{"failover", benchFailover},
 	{"memory", benchMemory},
 }
 
