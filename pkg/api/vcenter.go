@@ -52,12 +52,14 @@ type InventoryRequest struct {
 	Fresh bool `json:"fresh,omitempty"`
 }
 
-// VMsPage is how many VMs one answer holds at most.
-const VMsPage = 200
+// VMsPage is how many VMs one answer holds at most: it must fit into a message.
+const VMsPage = 100
 
 // VMsRequest asks for the VMs behind Path After, by path.
 type VMsRequest struct {
 	After string `json:"after,omitempty"`
+	// Fresh asks the vCenter even if an answer is at hand: of the first page.
+	Fresh bool `json:"fresh,omitempty"`
 }
 
 // VMsReply is a page of them.
@@ -83,18 +85,21 @@ type ClocksReply struct {
 	Hosts []vms.Clock `json:"hosts"`
 }
 
-// MembersRequest asks which VMs selectors mean.
+// MembersRequest asks which VMs selectors mean: those behind the instance UUID
+// After, by UUID, for that stays when a VM is moved or renamed between two pages.
 type MembersRequest struct {
-	VMs []vms.Selector `json:"vms"`
+	VMs   []vms.Selector `json:"vms"`
+	After string         `json:"after,omitempty"`
 }
 
-// MembersReply has them as they are now; Problems are selectors that mean
-// nothing or too much.
+// MembersReply has a page of them as they are now; Problems, on the first page,
+// are selectors that mean nothing or too much.
 type MembersReply struct {
 	About    vms.About     `json:"about"`
 	VMs      []vms.VM      `json:"vms"`
 	Hosts    []vms.Host    `json:"hosts"` // of the VMs
 	Problems []vms.Problem `json:"problems,omitempty"`
+	More     bool          `json:"more,omitempty"`
 }
 
 // VMJobName names a job on VMs.

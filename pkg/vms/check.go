@@ -31,8 +31,10 @@ type Situation struct {
 	// JournalLimit is the most bytes a VM's journal may take, 0 for no limit;
 	// JournalFree is what is free for journals, below 0 when it is not known.
 	JournalLimit, JournalFree int64
-	// Filters are those installed at the source's cluster; nil: not known.
+	// Filters are those installed at the clusters of the source's Hosts, which are
+	// those of the members; nil: not known.
 	Filters []Filter
+	Hosts   []Host
 }
 
 // Check finds everything that stands in the way of a job, at once. A problem
@@ -158,9 +160,16 @@ func checkCapture(s Situation) []Problem {
 	if s.Filters == nil {
 		return nil
 	}
+	bad := func(rule, format string, args ...any) []Problem {
+		return []Problem{{Path: "/spec/source/filter", Rule: rule, Text: fmt.Sprintf(format, args...)}}
+	}
 	i := slices.IndexFunc(s.Filters, func(f Filter) bool { return f.ID == j.Filter || f.Name == j.Filter })
 	if i < 0 {
-		return []Problem{{Path: "/spec/source/filter", Rule: "reference", Text: fmt.Sprintf("the I/O filter %q is not installed where the VMs run", j.Filter)}}
+		var names []string
+		for _, h := range s.Hosts {
+			names = append(names, h.Name)
+		}
+		return bad("reference", "the I/O filter %q is not installed where the VMs run: %s", j.Filter, strings.Join(names, ", "))
 	}
 	var missing []string
 	for _, h := range s.Filters[i].Hosts {
@@ -168,9 +177,13 @@ func checkCapture(s Situation) []Problem {
 			missing = append(missing, h.Name+" ("+h.State+")")
 		}
 	}
+	for _, h := range s.Hosts { // of a cluster that does not have the filter at all
+		if !slices.ContainsFunc(s.Filters[i].Hosts, func(x FilterHost) bool { return x.Host == h.Ref }) {
+			missing = append(missing, h.Name+" (missing)")
+		}
+	}
 	if len(missing) > 0 {
-		return []Problem{{Path: "/spec/source/filter", Rule: "partial",
-			Text: fmt.Sprintf("the I/O filter %s is not installed on every host of the cluster: %s", j.Filter, strings.Join(missing, ", "))}}
+		return bad("partial", "the I/O filter %s is not installed on every host where the VMs may run: %s", j.Filter, strings.Join(missing, ", "))
 	}
 	return nil
 }

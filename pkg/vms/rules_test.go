@@ -108,6 +108,13 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	s := situation()
+	s.Job.Source.Capture, s.Job.Source.Filter = "tap", "f"
+	s.Hosts = []vms.Host{{Place: place("HostSystem", "/A/host/c1/esx1")}, {Place: place("HostSystem", "/A/host/c2/esx2")}}
+	s.Filters = []vms.Filter{{ID: "f", Hosts: []vms.FilterHost{{Host: s.Hosts[0].Ref, Name: "esx1", State: "installed"}}}}
+	if got := vms.Check(s); len(got) != 1 || got[0].Rule != "partial" || !strings.Contains(got[0].Text, "esx2") || strings.Contains(got[0].Text, "esx1") {
+		t.Errorf("a cluster without the filter: %+v", got)
+	}
+	s = situation()
 	s.Made = map[string]bool{"uuid-web01": true, "uuid-web02": true}
 	s.Target.Datastores[0].Free = 1
 	if got := vms.Check(s); len(got) > 0 {

@@ -113,20 +113,23 @@ func (a *app) inventory(ctx context.Context, c *client, out format, sites []cdp.
 	return nil
 }
 
-// inventory asks for what stands at a site, the VMs page by page.
+// inventory asks for what stands at a site. The VMs come first, page by page: the
+// vCenter is asked now for the first one, and the rest is of the same look.
 func (c *client) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (vms.Inventory, error) {
-	inv, err := askVCenter[vms.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{Fresh: fresh})
-	for after := ""; err == nil && withVMs; {
-		var page api.VMsReply
-		if page, err = askVCenter[api.VMsReply](ctx, c, site, api.VCenterVMs, api.VMsRequest{After: after}); err != nil {
-			break
+	var all []vms.VM
+	for after := ""; withVMs; {
+		page, err := askVCenter[api.VMsReply](ctx, c, site, api.VCenterVMs, api.VMsRequest{After: after, Fresh: after == ""})
+		if err != nil {
+			return vms.Inventory{}, err
 		}
-		inv.VMs = append(inv.VMs, page.VMs...)
+		all = append(all, page.VMs...)
 		if !page.More || len(page.VMs) == 0 {
 			break
 		}
 		after = page.VMs[len(page.VMs)-1].Path
 	}
+	inv, err := askVCenter[vms.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{Fresh: fresh && !withVMs})
+	inv.VMs = all
 	return inv, err
 }
 

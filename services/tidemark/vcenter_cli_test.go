@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,13 +85,15 @@ func TestInventory(t *testing.T) {
 					return nil, err
 				}
 			}
-			if r.After == "" {
-				return api.VMsReply{VMs: many[:api.VMsPage], More: true}, nil
+			from := 0
+			if r.After != "" {
+				from = 1 + slices.IndexFunc(many, func(v vms.VM) bool { return v.Path == r.After })
 			}
-			if r.After != many[api.VMsPage-1].Path {
-				return nil, cdp.Errorf(cdp.Invalid, "page", r.After, "nobody asks this")
+			if from%api.VMsPage != 0 || r.Fresh != (from == 0) {
+				return nil, cdp.Errorf(cdp.Invalid, "page", r.After, "nobody asks this: %+v", r)
 			}
-			return api.VMsReply{VMs: many[api.VMsPage:]}, nil
+			to := min(from+api.VMsPage, len(many))
+			return api.VMsReply{VMs: many[from:to], More: to < len(many)}, nil
 		},
 	})
 	out, errs := d.do(0, "inventory") // the source is dead

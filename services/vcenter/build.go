@@ -106,7 +106,6 @@ func (r *run) testVM(ctx context.Context, inv vms.Inventory) error {
 		}); err != nil {
 			return err
 		}
-		r.s.seen.changed()
 	}
 	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.VM = ref })
 }

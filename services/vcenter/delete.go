@@ -136,7 +136,7 @@ func (s *Service) untilFree(ctx context.Context, g cdp.GroupID) error {
 
 // releaseReplica makes a VM of its own of a replica, or destroys it.
 func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool) error {
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,6 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 	if err != nil && !gone {
 		return err
 	}
-	defer s.seen.changed()
 	if destroy {
 		return s.destroyReplica(ctx, vc, m, v, gone, files)
 	}
@@ -182,7 +181,7 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 }
 
 func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, v vms.VM, gone bool, files []string) error {
-	inv, err := s.inventory(ctx, false)
+	inv, err := s.lately(ctx)
 	if err != nil {
 		return err
 	}

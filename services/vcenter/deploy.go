@@ -50,12 +50,12 @@ func (s *Service) tellTransporter(ctx context.Context, name, state, text string)
 		s.deps.Notify(err)
 		return
 	}
-	s.emit(ctx, event.VCenterTransporterChanged{Site: site.Name, Name: name, State: state, Text: text})
+	s.emit(ctx, event.VCenterTransporterChanged{Site: site.Name, Name: name, State: state, Text: clip(text, longestText)})
 }
 
 func (s *Service) deploy(ctx context.Context, r api.DeployRequest, tell report) error {
 	const op = "deploy transporter"
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,6 @@ func (s *Service) importOVA(ctx context.Context, vc VCenter, inv vms.Inventory, 
 		Host: place.Host, Pool: place.Pool, Folder: place.Folder, Datastore: place.Home.Ref,
 		Networks: map[string]vms.Ref{"": net}, Guestinfo: maps.Clone(settings), Extra: extra,
 	}, func(percent int) { tell("imports the OVA", int64(percent), 100) })
-	s.seen.changed()
 	if err != nil {
 		return vms.VM{}, err
 	}
@@ -234,7 +233,6 @@ func (s *Service) upgrade(ctx context.Context, vc VCenter, r api.DeployRequest, 
 	if err := vc.Label(ctx, fresh.Ref, r.Name, "", map[string]string{vms.MarkTransporter: r.Name}); err != nil {
 		return err
 	}
-	s.seen.changed()
 	return rec.drop(ctx, s)
 }
 

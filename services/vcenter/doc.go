@@ -30,7 +30,8 @@
 //	                 the name of each disk's file, in the record; then the file, or the seed
 //	                 the disks at the transporter, found by UUID; where, in the record
 //	                 its own job, which capture and journal work by
-//	ready            the scheduler told to run it or not; the I/O filter told where to send
+//	ready            the scheduler told to run it or not; the I/O filter told where to
+//	                 send while it runs, and taken off while it does not
 //	gone             the source means it no more: its job is stopped, its replica stays
 //	failed-over      a failover has the replica: nobody else touches it
 //

@@ -15,11 +15,11 @@ import (
 
 // filterStatus handles api.FilterStatus.
 func (s *Service) filterStatus(ctx context.Context, r api.FilterRequest) (any, error) {
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inv, err := s.inventory(ctx, false)
+	inv, err := s.lately(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 		tell(done.Value, 0, 0)
 		return nil
 	}
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (s *Service) tellFilters(ctx context.Context, c vms.Cluster, r api.FilterRe
 		return
 	}
 	tell := func(id, state, text string) {
-		s.emit(ctx, event.VCenterFilterChanged{Site: site.Name, Cluster: c.Name, Filter: id, State: state, Text: text})
+		s.emit(ctx, event.VCenterFilterChanged{Site: site.Name, Cluster: c.Name, Filter: id, State: state, Text: clip(text, longestText)})
 	}
 	for _, f := range after {
 		if r.Filter != "" && f.ID != r.Filter || r.Filter == "" && hasFilter(before, f.ID) && failed == nil {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/vms"
 )
 
@@ -62,7 +61,7 @@ func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
 		}
 	}
 	if len(did) > 0 {
-		r.s.emit(ctx, event.VCenterMemberChanged{Job: m.Value.Job, Group: cdp.GroupID(m.Value.Group), VM: v.Name, State: state, Text: strings.Join(did, "; ")})
+		r.s.tellMember(ctx, m.Value, strings.Join(did, "; "))
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (s *Service) freeze(ctx context.Context, r api.FreezeRequest) (any, error) 
 
 func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell report) (api.FreezeReply, error) {
 	var none api.FreezeReply
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -142,7 +142,7 @@ const (
 
 // changed handles api.VMChanged. One answer of a vCenter covers a part only.
 func (s *Service) changed(ctx context.Context, r api.ChangedRequest) (any, error) {
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return nil, err
 	}

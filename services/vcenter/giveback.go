@@ -202,7 +202,7 @@ func (r *run) destroyTest(ctx context.Context, ref vms.Ref) error {
 		}
 	}
 	// Those that it does not have yet are deleted while their folder is there.
-	inv, err := r.s.inventory(ctx, false)
+	inv, err := r.s.lately(ctx)
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,6 @@ func (r *run) destroyTest(ctx context.Context, ref vms.Ref) error {
 			return err
 		}
 	}
-	defer r.s.seen.changed()
 	err = r.vc.Destroy(ctx, ref, true)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil

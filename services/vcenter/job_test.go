@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
@@ -172,7 +173,7 @@ func TestSeedsAndDelete(t *testing.T) {
 	}
 }
 
-// TestTap: the I/O filter sees the VM's disks while the job stands.
+// TestTap: the I/O filter sees the VM's disks while the job runs.
 func TestTap(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
@@ -207,7 +208,19 @@ func TestTap(t *testing.T) {
 		}
 		return n
 	}
+	asked := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.looks }
+	for n := asked(); asked() < n+3; { // so that it was looked at with those
+		time.Sleep(10 * time.Millisecond)
+	}
+	if n := seen(); n != 0 {
+		t.Error("the job was not run, and the filter sees", n)
+	}
+	w.must(w.b.tell(api.VMJobRun, api.VMJobName{Job: "shop"}))
 	w.until("the filter sees both disks", func() bool { return seen() == 2 })
+	w.must(w.b.tell(api.VMJobStop, api.VMJobName{Job: "shop"}))
+	w.until("the filter sees none while the job is stopped", func() bool { return seen() == 0 })
+	w.must(w.b.tell(api.VMJobRun, api.VMJobName{Job: "shop"}))
+	w.until("the filter sees both disks again", func() bool { return seen() == 2 })
 	refused := w.a.refused(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "uninstall", Filter: job.Job.Source.Filter})
 	if !cdp.Is(refused, cdp.Conflict) {
 		t.Error(refused)

@@ -1,6 +1,8 @@
 package vcenter_test
 
 import (
+	"flag"
+	"math/rand/v2"
 	"testing"
 
 	"tidemark.dev/pkg/api"
@@ -9,11 +11,18 @@ import (
 	"tidemark.dev/pkg/vms"
 )
 
-// killing kills the service of a site at each call that changes something at
-// the vCenter, before the call had its effect and after, and starts it again.
-// A round does everything once and gives a picture of what is there then: it
-// must be the one without a kill. retry runs do until it is not killed any more.
-// Calls before first are another test's.
+// Each place to kill at takes a round of its own, so there are only some of them
+// in a run; by the odd step both kinds of place come about.
+var (
+	every = flag.Int("every", 9, "kill at every n-th place: 1 for all")
+	from  = flag.Int("from", -1, "the first place to kill at, below -every; -1 for a random one")
+)
+
+// killing kills the service of a site at calls that change something at the
+// vCenter, before the call had its effect or after, and starts it again. A round
+// does everything once and gives a picture of what is there then: it must be the
+// one without a kill. retry runs do until it is not killed any more. Calls before
+// first are another test's.
 func (e *end) killing(round func(f *faulty, retry func(do func() error)) string, first func() int) {
 	t := e.w.t
 	t.Helper()
@@ -21,10 +30,9 @@ func (e *end) killing(round func(f *faulty, retry func(do func() error)) string,
 	e.stop()
 	e.vc = f
 	e.start()
-	var want string
-	for at, after := 0, false; ; {
+	once := func(at int, after bool) string {
 		f.set(at, after)
-		got := round(f, func(do func() error) {
+		return round(f, func(do func() error) {
 			t.Helper()
 			for {
 				err := do()
@@ -38,23 +46,18 @@ func (e *end) killing(round func(f *faulty, retry func(do func() error)) string,
 				e.start()
 			}
 		})
-		hit := f.was()
-		if at == 0 {
-			want = got
-		}
-		if got != want {
-			t.Fatalf("killed at %d (%s, after: %v):\n%s\nwithout:\n%s", at, hit, after, got, want)
-		}
-		switch {
-		case at > 0 && hit == "":
-			t.Logf("%d calls, each killed before and after", at-first())
-			return
-		case at == 0:
-			at = first()
-		case after:
-			at, after = at+1, false
-		default:
-			after = true
+	}
+	want := once(0, false)
+	places := 2 * (f.calls() + 1 - first()) // of each call, before and after
+	start := *from
+	if start < 0 {
+		start = rand.IntN(min(*every, places))
+	}
+	t.Logf("%d calls; killed at -every %d -from %d", places/2, *every, start)
+	for p := start; p < places; p += *every {
+		at, after := first()+p/2, p%2 == 1
+		if got := once(at, after); got != want {
+			t.Fatalf("killed at %d (%s, after: %v):\n%s\nwithout:\n%s", at, f.was(), after, got, want)
 		}
 	}
 }

@@ -93,7 +93,7 @@ func stops(p vms.Problem) bool {
 func (s *Service) newRound(ctx context.Context, job spec.VMJob, c *control) (*round, error) {
 	r := &round{s: s, job: job, c: c}
 	var err error
-	if r.vc, err = s.deps.VCenter(ctx); err != nil {
+	if r.vc, err = s.vcenter(ctx); err != nil {
 		return nil, err
 	}
 	if r.target, err = s.inventory(ctx, false); err != nil {
@@ -114,7 +114,7 @@ func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
 		return nil, err
 	}
 	x := vms.Situation{
-		Job: r.job.Job, Members: r.reply.VMs, Selectors: r.reply.Problems, Target: r.target, Filters: r.filters,
+		Job: r.job.Job, Members: r.reply.VMs, Selectors: r.reply.Problems, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
 		Taken:        map[string]string{},
 		Known:        map[string]string{},

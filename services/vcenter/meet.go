@@ -140,7 +140,7 @@ func (r *round) refuse(ctx context.Context, v vms.VM, problems []vms.Problem) {
 	r.c.mu.Unlock()
 	if first {
 		group := vms.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
-		r.s.emit(ctx, event.VCenterMemberChanged{Job: r.job.Name, Group: group, VM: v.Name, State: stateRefused, Text: text})
+		r.s.tellMember(ctx, vms.Member{Job: r.job.Name, Group: string(group), VM: v, State: stateRefused}, text)
 	}
 }
 
@@ -153,9 +153,38 @@ func (s *Service) become(ctx context.Context, m *member, state, trouble string) 
 		return err
 	}
 	if was != state || had != trouble {
-		s.emit(ctx, event.VCenterMemberChanged{Job: m.Value.Job, Group: cdp.GroupID(m.Value.Group), VM: m.Value.VM.Name, State: state, Text: trouble})
+		s.tellMember(ctx, m.Value, words(m.Value, had))
 	}
 	return nil
+}
+
+// words say how a member stands; had is the trouble that it had before.
+func words(m vms.Member, had string) string {
+	switch {
+	case m.Trouble != "":
+		return m.Trouble
+	case m.State == statePreparing:
+		return "its replica " + m.Name + " is being prepared"
+	case m.State == stateReady && had != "":
+		return "its replica " + m.Name + " stands, and its trouble is over: " + had
+	}
+	return "its replica " + m.Name + " stands"
+}
+
+func (s *Service) tellMember(ctx context.Context, m vms.Member, text string) {
+	s.emit(ctx, event.VCenterMemberChanged{Job: m.Job, Group: cdp.GroupID(m.Group), VM: clip(m.VM.Name, 256), State: m.State, Text: clip(text, longestText)})
+}
+
+// longestText is how much an event may say.
+const longestText = 2048
+
+// clip is as much of a text as there is room for, in characters.
+func clip(text string, room int) string {
+	r := []rune(text)
+	if len(r) <= room {
+		return text
+	}
+	return string(r[:room-3]) + "..."
 }
 
 // emit tells a fact; one that cannot be told is no reason to stop.

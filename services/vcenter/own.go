@@ -32,8 +32,11 @@ func (r *round) own(ctx context.Context, m *member) error {
 	if err := r.run(ctx, group, m.Value.State != stateGone && r.rec.Running); err != nil {
 		return err
 	}
-	if r.job.Job.Source.Capture != "tap" || !r.answers || m.Value.State == stateGone {
+	if r.job.Job.Source.Capture != "tap" || !r.answers {
 		return nil
+	}
+	if m.Value.State == stateGone || !r.rec.Running {
+		return r.untap(ctx, m)
 	}
 	return r.tap(ctx, m)
 }
@@ -78,28 +81,41 @@ func (r *round) run(ctx context.Context, group cdp.GroupID, running bool) error 
 
 // tap lets the I/O filter send the VM's writes to capture, once that listens.
 func (r *round) tap(ctx context.Context, m *member) error {
-	group := cdp.GroupID(m.Value.Group)
-	uris, err := r.s.deps.Capture.Exports(ctx, r.job.SourceSite, group)
+	uris, err := r.s.deps.Capture.Exports(ctx, r.job.SourceSite, cdp.GroupID(m.Value.Group))
 	if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Transient) || err == nil && len(uris) < len(m.Value.Disks) {
 		return nil // not yet: the next look
 	}
 	if err != nil {
 		return err
 	}
-	to := fmt.Sprint(uris)
-	if r.told(group).taps == to {
-		return nil
-	}
-	req := api.TapRequest{Group: group, VM: m.Value.VM.UUID, Attach: true, Disks: map[int32]string{}}
+	disks := map[int32]string{}
 	for i, d := range m.Value.Disks {
-		req.Disks[d.Disk.Key] = uris[i]
+		disks[d.Disk.Key] = uris[i]
+	}
+	return r.askTap(ctx, m, fmt.Sprint(uris), api.TapRequest{Attach: true, Disks: disks})
+}
+
+// untap ends that while the job does not run, or does not mean the VM any more.
+func (r *round) untap(ctx context.Context, m *member) error {
+	err := r.askTap(ctx, m, "nowhere", api.TapRequest{})
+	if cdp.Is(err, cdp.NotFound) {
+		return nil // with the VM or its job it is over
+	}
+	return err
+}
+
+// askTap asks the source unless it was told so already.
+func (r *round) askTap(ctx context.Context, m *member, to string, req api.TapRequest) error {
+	req.Group, req.VM = cdp.GroupID(m.Value.Group), m.Value.VM.UUID
+	if r.told(req.Group).taps == to {
+		return nil
 	}
 	p, err := r.s.deps.Peer.Tap(ctx, r.job.SourceSite, req)
 	if err != nil {
 		return err
 	}
 	if p.Done {
-		r.tell(group, func(t *told) { t.taps = to })
+		r.tell(req.Group, func(t *told) { t.taps = to })
 	} else {
 		r.c.wake()
 	}

@@ -2,10 +2,12 @@ package vcenter
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
 	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
 )
 
@@ -19,23 +21,38 @@ func (s *Service) answerInventory(ctx context.Context, r api.InventoryRequest) (
 }
 
 func (s *Service) answerVMs(ctx context.Context, r api.VMsRequest) (any, error) {
-	inv, err := s.inventory(ctx, false)
+	inv, err := s.inventory(ctx, r.Fresh)
 	if err != nil {
 		return nil, err
 	}
-	all := slices.SortedFunc(slices.Values(inv.VMs), func(a, b vms.VM) int { return strings.Compare(a.Path, b.Path) })
-	from, _ := slices.BinarySearchFunc(all, r.After, func(v vms.VM, after string) int {
-		if v.Path <= after {
-			return -1
+	page, more := pageOf(inv.VMs, r.After, func(v vms.VM) string { return v.Path })
+	return api.VMsReply{VMs: page, More: more}, nil
+}
+
+// pageBytes is how much a page of VMs may have, as JSON: it must fit into a
+// message, however many disks and settings they have.
+const pageBytes = 700 << 10
+
+// pageOf gives the VMs behind a key, by key, as many as an answer may hold.
+func pageOf(all []vms.VM, after string, key func(vms.VM) string) (page []vms.VM, more bool) {
+	page = []vms.VM{}
+	size := 0
+	for _, v := range slices.SortedFunc(slices.Values(all), func(a, b vms.VM) int { return strings.Compare(key(a), key(b)) }) {
+		if key(v) <= after {
+			continue
 		}
-		return 1
-	})
-	page := all[from:min(from+api.VMsPage, len(all))]
-	return api.VMsReply{VMs: append([]vms.VM{}, page...), More: from+len(page) < len(all)}, nil
+		raw, _ := json.Marshal(v) // it is plain values
+		size += len(raw)
+		if len(page) == api.VMsPage || len(page) > 0 && size > pageBytes {
+			return page, true
+		}
+		page = append(page, v)
+	}
+	return page, false
 }
 
 func (s *Service) answerClocks(ctx context.Context, _ api.Empty) (any, error) {
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +77,41 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 		}
 	}
 	found, problems := vms.Match(inv, r.VMs, own)
-	reply := api.MembersReply{About: inv.About, VMs: append([]vms.VM{}, found...), Problems: problems}
+	reply := api.MembersReply{About: inv.About}
+	reply.VMs, reply.More = pageOf(found, r.After, func(v vms.VM) string { return v.UUID })
+	if r.After == "" {
+		reply.Problems = problems
+	}
 	for _, h := range inv.Hosts {
-		if slices.ContainsFunc(found, func(v vms.VM) bool { return v.Host == h.Ref }) {
+		if slices.ContainsFunc(reply.VMs, func(v vms.VM) bool { return v.Host == h.Ref }) {
 			reply.Hosts = append(reply.Hosts, h)
 		}
 	}
 	return reply, nil
+}
+
+// sourceMembers asks the source for all pages; the VMs are by path.
+func (s *Service) sourceMembers(ctx context.Context, site cdp.Site, selectors []vms.Selector) (api.MembersReply, error) {
+	var all api.MembersReply
+	for after := ""; ; {
+		page, err := s.deps.Peer.Members(ctx, site, api.MembersRequest{VMs: selectors, After: after})
+		if err != nil {
+			return all, err
+		}
+		if after == "" {
+			all.About, all.Problems = page.About, page.Problems
+		}
+		all.VMs = append(all.VMs, page.VMs...)
+		for _, h := range page.Hosts {
+			if !slices.ContainsFunc(all.Hosts, func(x vms.Host) bool { return x.Ref == h.Ref }) {
+				all.Hosts = append(all.Hosts, h)
+			}
+		}
+		if !page.More || len(page.VMs) == 0 {
+			break
+		}
+		after = page.VMs[len(page.VMs)-1].UUID
+	}
+	slices.SortFunc(all.VMs, func(a, b vms.VM) int { return strings.Compare(a.Path, b.Path) })
+	return all, nil
 }

@@ -95,7 +95,7 @@ func (s *Service) inRun(ctx context.Context, req api.VMRunRequest, tell report, 
 	if r.rec.exists() && (r.rec.Value.Run != req.Run || r.rec.Value.Test != req.Test) {
 		return none, cdp.Errorf(cdp.Conflict, "failover", req.Job, "the run %s has its VM %s", r.rec.Value.Run, r.rec.Value.Name)
 	}
-	if r.vc, err = s.deps.VCenter(ctx); err != nil {
+	if r.vc, err = s.vcenter(ctx); err != nil {
 		return none, err
 	}
 	return do(ctx, r)
@@ -156,7 +156,7 @@ func (r *run) files() []string {
 // tellVM is a VM as a failover sees it.
 func (r *run) tellVM(ctx context.Context, v vms.VM) *api.VMRun {
 	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.m.Value.Identity)}
-	if inv, err := r.s.inventory(ctx, false); err == nil {
+	if inv, err := r.s.lately(ctx); err == nil {
 		for _, h := range inv.Hosts {
 			if h.Ref == v.Host {
 				out.Host = h.Name

@@ -14,7 +14,8 @@ import (
 type seen struct {
 	mu    sync.Mutex
 	inv   vms.Inventory
-	at    time.Time // zero: never, or something changed since
+	read  time.Time // when
+	at    time.Time // the same; zero: never, or something changed since
 	turns int       // how often something changed
 }
 
@@ -25,8 +26,20 @@ func (x *seen) changed() {
 	x.mu.Unlock()
 }
 
-// inventory gives what stands at the site, not older than CacheFor, or as it is
-// now when fresh.
+// lately is an inventory not older than CacheFor, whatever was changed since: it
+// is good for finding what is then asked for.
+func (s *Service) lately(ctx context.Context) (vms.Inventory, error) {
+	s.seen.mu.Lock()
+	inv, read := s.seen.inv, s.seen.read
+	s.seen.mu.Unlock()
+	if time.Since(read) < s.cfg.CacheFor {
+		return inv, nil
+	}
+	return s.inventory(ctx, false)
+}
+
+// inventory gives what stands at the site, not older than CacheFor and with all
+// that was changed from here, or as it is now when fresh.
 func (s *Service) inventory(ctx context.Context, fresh bool) (vms.Inventory, error) {
 	inv, before, err := s.look(ctx, fresh)
 	for _, h := range inv.Hosts {
@@ -57,7 +70,7 @@ func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before
 	if !fresh && time.Since(at) < s.cfg.CacheFor || fresh && at.After(begun) {
 		return inv, nil, nil
 	}
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return vms.Inventory{}, nil, err
 	}
@@ -76,7 +89,7 @@ func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before
 	for _, h := range s.seen.inv.Hosts {
 		before[h.Ref] = h.State
 	}
-	s.seen.inv = inv
+	s.seen.inv, s.seen.read = inv, start
 	if s.seen.turns == turns {
 		s.seen.at = start
 	}
@@ -87,7 +100,7 @@ func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before
 func (s *Service) watchVCenter(ctx context.Context) {
 	lost := false
 	for ctx.Err() == nil {
-		vc, err := s.deps.VCenter(ctx)
+		vc, err := s.vcenter(ctx)
 		if err == nil {
 			if lost {
 				lost = false
@@ -114,7 +127,7 @@ func (s *Service) watchVCenter(ctx context.Context) {
 func (s *Service) alarm(ctx context.Context, kind, subject, text string) {
 	site, err := s.deps.Site(ctx)
 	if err == nil {
-		err = s.deps.Events.Emit(ctx, event.VCenterAlarm{Site: site.Name, Kind: kind, Subject: subject, Text: text})
+		err = s.deps.Events.Emit(ctx, event.VCenterAlarm{Site: site.Name, Kind: kind, Subject: clip(subject, 256), Text: clip(text, longestText)})
 	}
 	if err != nil && ctx.Err() == nil {
 		s.deps.Notify(cdp.Wrap(err, "tell alarm", kind))
@@ -132,7 +145,7 @@ func (s *Service) transporter(ctx context.Context, vc VCenter) (vms.VM, error) {
 		return vms.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").
 			WithHint("set spec.vsphere.transporter of the Site to the VM that tidemark runs on")
 	}
-	inv, err := s.inventory(ctx, false)
+	inv, err := s.lately(ctx)
 	if err != nil {
 		return vms.VM{}, err
 	}
@@ -147,8 +160,9 @@ func (s *Service) transporter(ctx context.Context, vc VCenter) (vms.VM, error) {
 
 // vmAt is the VM behind a reference, as it is now; NotFound.
 func (s *Service) vmAt(ctx context.Context, vc VCenter, ref vms.Ref) (vms.VM, error) {
-	for _, fresh := range []bool{false, true} {
-		inv, err := s.inventory(ctx, fresh)
+	for _, look := range []func(context.Context) (vms.Inventory, error){s.lately,
+		func(ctx context.Context) (vms.Inventory, error) { return s.inventory(ctx, true) }} {
+		inv, err := look(ctx)
 		if err != nil {
 			return vms.VM{}, err
 		}

@@ -13,7 +13,7 @@ import (
 // answerCheck says whether this site can do what it must: as a source and as a
 // target.
 func (s *Service) answerCheck(ctx context.Context, _ api.Empty) (any, error) {
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return nil, err
 	}

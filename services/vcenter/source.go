@@ -35,16 +35,19 @@ func (r *round) askSource(ctx context.Context, c *control) source {
 		}
 	}
 	r.source = source{asked: time.Now(), of: of}
-	reply, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: r.job.Job.Source.VMs})
+	reply, err := r.s.sourceMembers(ctx, r.job.SourceSite, r.job.Job.Source.VMs)
+	if err == nil {
+		r.reply = reply
+		r.renamed(ctx)
+		if r.job.Job.Source.Capture == "tap" {
+			r.filters, err = r.sourceFilters(ctx)
+		}
+	}
 	if err != nil {
-		r.why = err.Error()
+		r.source = source{asked: r.asked, of: of, why: err.Error()}
 		return r.source
 	}
-	r.answers, r.reply = true, reply
-	r.renamed(ctx)
-	if r.job.Job.Source.Capture == "tap" {
-		r.filters = r.sourceFilters(ctx)
-	}
+	r.answers = true
 	if c != nil {
 		c.mu.Lock()
 		c.source = r.source
@@ -82,9 +85,11 @@ func (r *round) renamed(ctx context.Context) {
 	})
 }
 
-// sourceFilters are the I/O filters where the VMs run; nil when that cannot be
-// told.
-func (r *round) sourceFilters(ctx context.Context) []vms.Filter {
+// sourceFilters are the I/O filters where the VMs run; nil when there are none.
+func (r *round) sourceFilters(ctx context.Context) ([]vms.Filter, error) {
+	if len(r.reply.Hosts) == 0 {
+		return nil, nil
+	}
 	out := []vms.Filter{}
 	var asked []vms.Ref
 	for _, h := range r.reply.Hosts {
@@ -94,7 +99,7 @@ func (r *round) sourceFilters(ctx context.Context) []vms.Filter {
 		asked = append(asked, h.Cluster)
 		reply, err := r.s.deps.Peer.Filters(ctx, r.job.SourceSite, api.FilterRequest{Cluster: string(h.Cluster)})
 		if err != nil {
-			return nil
+			return nil, err
 		}
 		for _, f := range reply.Filters {
 			if i := slices.IndexFunc(out, func(x vms.Filter) bool { return x.ID == f.ID }); i >= 0 {
@@ -104,8 +109,5 @@ func (r *round) sourceFilters(ctx context.Context) []vms.Filter {
 			}
 		}
 	}
-	if len(asked) == 0 {
-		return nil
-	}
-	return out
+	return out, nil
 }

@@ -28,7 +28,7 @@ func (s *Service) tapNow(ctx context.Context, r api.TapRequest, tell report) err
 	if err != nil {
 		return err
 	}
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}

@@ -115,7 +115,6 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 			if ref, err = r.vc.MakeVM(ctx, r.made(m)); err != nil {
 				return err
 			}
-			r.s.seen.changed()
 		}
 		if ref != m.Value.Replica {
 			m.Value.Replica = ref

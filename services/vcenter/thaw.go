@@ -22,7 +22,7 @@ func (s *Service) thaw(ctx context.Context, r api.ThawRequest) (any, error) {
 // in this order: a snapshot whose disk is attached somewhere cannot be
 // consolidated. Snapshots that are not ours are never touched.
 func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) error {
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}

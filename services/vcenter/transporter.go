@@ -8,7 +8,6 @@ import (
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/vms"
 )
 
@@ -120,14 +119,14 @@ func (s *Service) removeTransporter(ctx context.Context, r api.RemoveRequest, te
 		}
 	}
 	tell("removes "+r.Name, 0, 0)
-	vc, err := s.deps.VCenter(ctx)
+	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}
 	if err := s.destroyTransporter(ctx, vc, v); err != nil {
 		return err
 	}
-	s.emit(ctx, event.VCenterTransporterChanged{Site: site.Name, Name: r.Name, State: "removed", Text: "it was removed"})
+	s.tellTransporter(ctx, r.Name, "removed", "it was removed")
 	tell(r.Name+" is removed", 0, 0)
 	return rec.drop(ctx, s)
 }
@@ -180,7 +179,6 @@ func (s *Service) destroyTransporter(ctx context.Context, vc VCenter, v vms.VM) 
 			return err
 		}
 	}
-	defer s.seen.changed()
 	if err := vc.Destroy(ctx, v.Ref, true); err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}

@@ -38,6 +38,7 @@ type world struct {
 
 	mu       sync.Mutex
 	cut      bool // the source does not answer
+	looks    int  // how often it was asked for a job's VMs
 	jobs     map[string]spec.VMJob
 	watchers []chan string
 	groups   map[string]spec.ReplicationJob
@@ -63,6 +64,7 @@ type end struct {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Parallel() // most of the time is spent waiting for tasks
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{}, running: map[string]bool{},
@@ -126,18 +128,24 @@ func (w *world) must(err error) {
 
 // ask asks an endpoint as the bus does: JSON in, JSON out.
 func ask[T any](ctx context.Context, e *end, name string, req any) (out T, err error) {
+	out, _, err = sized[T](ctx, e, name, req)
+	return out, err
+}
+
+// sized is ask, and how many bytes the answer had.
+func sized[T any](ctx context.Context, e *end, name string, req any) (out T, size int, err error) {
 	raw, err := json.Marshal(req)
 	if err != nil {
-		return out, err
+		return out, 0, err
 	}
 	x, err := e.svc.Endpoints()[name](ctx, raw)
 	if err != nil {
-		return out, err
+		return out, 0, err
 	}
 	if raw, err = json.Marshal(x); err == nil {
 		err = json.Unmarshal(raw, &out)
 	}
-	return out, err
+	return out, len(raw), err
 }
 
 // done asks until the answer is done.
@@ -152,6 +160,12 @@ func done[T any](t *testing.T, e *end, name string, req any, ready func(T) bool)
 			return out
 		}
 	}
+}
+
+// tell asks for what has no answer.
+func (e *end) tell(name string, req any) error {
+	_, err := ask[api.Empty](e.w.ctx, e, name, req)
+	return err
 }
 
 func (e *end) progress(name string, req any) api.Progress {
@@ -434,6 +448,9 @@ func (p peerOf) Members(ctx context.Context, _ cdp.Site, r api.MembersRequest) (
 	if err := p.gone(); err != nil {
 		return api.MembersReply{}, err
 	}
+	p.w.mu.Lock()
+	p.w.looks++
+	p.w.mu.Unlock()
 	return ask[api.MembersReply](ctx, p.w.a, api.VCenterMembers, r)
 }
 
@@ -499,14 +516,20 @@ func (c captureOf) Exports(context.Context, cdp.Site, cdp.GroupID) ([]string, er
 	return c.w.exports, nil
 }
 
+// checker refuses what the bus would.
+var checker = event.NewSchemas()
+
 type eventsOf struct{ w *world }
 
 func (e eventsOf) Emit(_ context.Context, p event.Payload) error {
 	x, err := event.New("01", time.Now(), "/b/vcenter", p)
+	if err == nil {
+		err = checker.Check(x)
+	}
 	if err != nil {
+		e.w.t.Errorf("%+v: %v", p, err)
 		return err
 	}
-	_ = x
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	e.w.events = append(e.w.events, p)
