@@ -38,8 +38,7 @@ func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vspheret
 			return err
 		}
 	}
-	if _, err := site.AddVM(vspheretest.VMSpec{Name: o.transporter(), Annotation: "Tidemark's transporter", Version: "vmx-19", NICs: []vspheretest.NICSpec{{}},
-		Extra: map[string]string{noBoot: "no", "disk.EnableUUID": "TRUE"}, On: true}); err != nil || o.vm == "" {
+	if err := o.addTransporter(ctx, c, site); err != nil || o.vm == "" {
 		return err
 	}
 	vm, err := site.AddVM(vspheretest.VMSpec{
@@ -63,6 +62,18 @@ func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vspheret
 		return err
 	}
 	return t.Wait(ctx)
+}
+
+// addTransporter makes the VM that disks are attached to while it runs.
+func (o vcenterFlags) addTransporter(ctx context.Context, c *govmomi.Client, site *vspheretest.Site) error {
+	tm, err := site.AddVM(vspheretest.VMSpec{Name: o.transporter(), Annotation: "Tidemark's transporter", Version: "vmx-19", NICs: []vspheretest.NICSpec{{}},
+		Extra: map[string]string{noBoot: "no", "disk.EnableUUID": "TRUE"}, On: true})
+	if err != nil {
+		return err
+	}
+	scsi := new(types.ParaVirtualSCSIController)
+	scsi.Key, scsi.SharedBus = -1, types.VirtualSCSISharingNoSharing
+	return object.NewVirtualMachine(c.Client, tm.Ref).AddDevice(ctx, scsi)
 }
 
 // installFilter installs the filter on all hosts. They take it in maintenance

@@ -147,10 +147,15 @@ func (s *Stage) Start(ctx context.Context) error {
 		return err
 	}
 	for _, w := range []struct {
-		p    *proc.Process
-		file string
-	}{{s.DRVCenter, s.SiteFile(DR)}, {s.ProdVCenter, s.SiteFile(Prod)}, {s.ProdTidemark, filepath.Join(s.State(), Prod, "credentials.json")}} {
-		if err := until(ctx, w.p, func() error { _, err := os.Stat(w.file); return err }); err != nil {
+		p  *proc.Process
+		ok func() error
+	}{
+		{s.DRVCenter, func() error { _, err := os.Stat(s.SiteFile(DR)); return err }},
+		{s.ProdVCenter, func() error { _, err := os.Stat(s.SiteFile(Prod)); return err }},
+		// Capture looks up in Tidemark's directory where prod's bus is.
+		{s.ProdTidemark, func() error { _, err := s.Tidemark(ctx, "site", "list", "--site", Prod); return err }},
+	} {
+		if err := until(ctx, w.p, w.ok); err != nil {
 			return err
 		}
 	}
