@@ -83,6 +83,8 @@ func plantRun(raw string) error {
 			err = src.ready(ctx)
 		case "attached":
 			err = src.attached(ctx)
+		case "go":
+			err = src.begin(ctx)
 		case "merged":
 			err = src.merged(ctx)
 		case "settled":

@@ -22,6 +22,7 @@ type sourceConfig struct {
 	Dir    string
 	Mode   capture.Mode
 	Listen bool // for clients in other processes
+	Later  bool // the groups begin with the order "go"
 	Groups []groupConfig
 	// reached is told the newest durable write of the first group.
 	reached func(cdp.Seq)
@@ -103,6 +104,15 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	go func() { s.done <- s.svc.Run(run) }()
+	if cfg.Later {
+		return s, nil
+	}
+	return s, s.begin(ctx)
+}
+
+// begin captures the groups.
+func (s *source) begin(ctx context.Context) error {
+	cfg := s.cfg
 	for _, g := range cfg.Groups {
 		j := capture.Job{Group: g.Group, Mode: cfg.Mode, Disks: []capture.JobDisk{{Disk: cdp.Disk{Name: "disk", Size: g.Size}, Path: g.Path}}}
 		if cfg.Mode == capture.CBT {
@@ -112,10 +122,10 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 			j.Listen = []capture.Listen{{Network: "unix", Address: g.Socket}}
 		}
 		if err := s.svc.Apply(ctx, j); err != nil {
-			return s, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // stopCapture drains and ends the groups; the bus stays.

@@ -62,6 +62,9 @@ func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
 		return nil, cdp.Errorf(cdp.Conflict, "store frames", "", "the group has been failed over; its journal takes no writes")
 	}
 	if g.goesStraight(frames) {
+		if err := g.applyStraight(frames); err != nil {
+			return nil, err
+		}
 		g.straights.Add(1)
 		return &Batch{g: g, straight: frames}, nil
 	}

@@ -66,22 +66,16 @@ func (g *Group) seeded(ctx context.Context) error {
 	return g.setState(g.store.Begin(), st)
 }
 
-// commitStraight returns once the frames are in the replica and the newest is
-// the cursor, durably.
-func (g *Group) commitStraight(frames []frame.Frame) error {
+// applyStraight writes frames into the replica. The next may be written while
+// these are made durable: nothing can be looked at anyway.
+func (g *Group) applyStraight(frames []frame.Frame) error {
 	const op = "seed replica"
 	if err := g.check(op); err != nil {
 		return err
 	}
-	g.move.Lock()
-	defer g.move.Unlock()
-	st := g.State()
-	if st.Released {
-		return g.breakOn(cdp.Errorf(cdp.Conflict, op, "", "the run %s has the replica's disks", st.Run))
-	}
-	if !st.Straight {
-		if err := g.beginStraight(frames[:1], st); err != nil {
-			return err
+	if !g.State().Straight {
+		if err := g.beginStraight(frames[:1]); err != nil {
+			return cdp.Wrap(err, op, "")
 		}
 	}
 	for _, f := range frames {
@@ -89,11 +83,45 @@ func (g *Group) commitStraight(frames []frame.Frame) error {
 			return g.breakOn(cdp.Wrap(err, op, ""))
 		}
 	}
+	return nil
+}
+
+// beginStraight stores the first frame as any other, and that the replica is
+// about to change.
+func (g *Group) beginStraight(first []frame.Frame) error {
+	g.move.Lock()
+	defer g.move.Unlock()
+	if g.Stored().No == 0 {
+		p, err := g.store.Prepare(first)
+		if err == nil {
+			err = p.Begin()
+		}
+		if err == nil {
+			err = p.Commit()
+		}
+		if err != nil {
+			return g.breakOn(err)
+		}
+	}
+	st := g.State()
+	st.Straight = true
+	return g.setState(g.store.Begin(), st)
+}
+
+// commitStraight returns once frames that were applied are durable there, and
+// the newest is the cursor.
+func (g *Group) commitStraight(frames []frame.Frame) error {
+	const op = "seed replica"
+	if err := g.check(op); err != nil {
+		return err
+	}
 	if err := g.replica.Sync(); err != nil {
 		return g.breakOn(cdp.Wrap(err, op, ""))
 	}
+	g.move.Lock()
+	defer g.move.Unlock()
 	newest := frames[len(frames)-1]
-	st = g.State()
+	st := g.State()
 	st.Horizon, st.Base, st.Moving = newest.Last(), newest.Last(), newest.Last()
 	st.Cursor = newest.No
 	u := g.store.Begin()
@@ -108,25 +136,6 @@ func (g *Group) commitStraight(frames []frame.Frame) error {
 	}
 	g.oldest = newest.No
 	return nil
-}
-
-// beginStraight stores the first frame as any other, and that the replica is
-// about to change.
-func (g *Group) beginStraight(first []frame.Frame, st State) error {
-	if g.Stored().No == 0 {
-		p, err := g.store.Prepare(first)
-		if err == nil {
-			err = p.Begin()
-		}
-		if err == nil {
-			err = p.Commit()
-		}
-		if err != nil {
-			return g.breakOn(err)
-		}
-	}
-	st.Straight = true
-	return g.setState(g.store.Begin(), st)
 }
 
 // write writes a frame into the replica, in its order.
