@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"bytes"
 	"math/bits"
 
 	"tidemark.dev/pkg/cdp"
@@ -29,18 +30,18 @@ func clearSectors(dst []byte, m cdp.Mask) {
 	}
 }
 
+// noBytes is what AllZero compares with: the machine's own comparison of memory
+// is several times as fast as a loop, and many times in a build that looks for races.
+var noBytes [cdp.BlockSize]byte
+
 // AllZero reports whether p holds nothing but zeros.
 func AllZero(p []byte) bool {
-	for len(p) >= 8 {
-		if p[0]|p[1]|p[2]|p[3]|p[4]|p[5]|p[6]|p[7] != 0 {
+	for len(p) > 0 {
+		n := min(len(p), len(noBytes))
+		if !bytes.Equal(p[:n], noBytes[:n]) {
 			return false
 		}
-		p = p[8:]
-	}
-	for _, x := range p {
-		if x != 0 {
-			return false
-		}
+		p = p[n:]
 	}
 	return true
 }
