@@ -102,14 +102,19 @@ func (s *site) must(err error) {
 
 func (s *site) eventually(what string, ok func() error) {
 	s.Helper()
+	eventually(s.ctx, s.T, what, ok)
+}
+
+func eventually(ctx context.Context, t *testing.T, what string, ok func() error) {
+	t.Helper()
 	for {
 		err := ok()
 		if err == nil {
 			return
 		}
 		select {
-		case <-s.ctx.Done():
-			s.Fatalf("%s: %v", what, err)
+		case <-ctx.Done():
+			t.Fatalf("%s: %v", what, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

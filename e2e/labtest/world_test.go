@@ -2,6 +2,8 @@ package labtest
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -164,6 +166,7 @@ func (w *world) failover(pt cdp.Point, test bool) {
 	for _, stage := range st.Stages {
 		w.Logf("  %-8s %s %s", stage.Room, stage.Status, stage.Text)
 	}
+	w.timing(st.Run)
 	// The other points are tried all the same: which are right is the best clue.
 	if err := l.Verify(acked); err != nil {
 		w.Errorf("%s: %v", pt.ID(), err)
@@ -172,6 +175,31 @@ func (w *world) failover(pt cdp.Point, test bool) {
 		w.Errorf("%s has row %d, which did not exist at its time: %d did", pt.ID(), l.Max, newest)
 	}
 	w.must(console.WaitAcks(soon, 5))
+}
+
+// timing logs when the steps of a run ended, after its first began.
+func (w *world) timing(run string) {
+	out, err := w.Tidemark(w.ctx, "events", "failover.step", "-o", "json")
+	w.must(err)
+	var began time.Time
+	var said []string
+	for dec := json.NewDecoder(strings.NewReader(out)); dec.More(); {
+		var e struct {
+			Time time.Time
+			Data struct{ Run, Step, State string }
+		}
+		w.must(dec.Decode(&e))
+		if e.Data.Run != run {
+			continue
+		}
+		if began.IsZero() {
+			began = e.Time
+		}
+		if e.Data.State == "done" {
+			said = append(said, fmt.Sprintf("%s %.1fs", e.Data.Step, e.Time.Sub(began).Seconds()))
+		}
+	}
+	w.Logf("  steps were done after %s", strings.Join(said, ", "))
 }
 
 // serials are the consoles of all boots at dr.
