@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/rpo"
+	"tidemark.dev/pkg/spec"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -136,15 +140,22 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 	case "seeding":
 		h.worse(stSeeding)
 		do := "wait until it is done"
-		if f.job.Source.Capture == "tap" {
+		if f.job.Source.Capture == spec.Tap && f.job.Source.VM == "" {
 			do = "attach the VM's disks: tidemark tap attach " + f.job.Name + " --disk NAME --qmp SOCKET --device NODE"
 		}
-		bad(do, "the first copy is not complete%s", because(c.Reason))
+		bad(do, "the first copy is not complete%s%s", progressText(*c, f.now), because(c.Reason))
 	case "resyncing":
+		if f.job.Source.Capture == spec.CBT && c.Reason == "" {
+			return // a cycle like any
+		}
 		h.worse(stResyncing)
-		bad("wait; older points stay recoverable", "changed blocks are being sent again%s", because(c.Reason))
+		bad("wait; older points stay recoverable", "changed blocks are being sent again%s%s", progressText(*c, f.now), because(c.Reason))
 	case "needs-resync":
 		h.worse(stResyncing)
+		if f.job.Source.VM != "" {
+			bad("is the filter on its host in order? tidemark iofilter status --site "+string(f.job.Source.Site), "the I/O filter does not tell the VM's writes%s", because(c.Reason))
+			return
+		}
 		bad("copy again: tidemark tap attach "+f.job.Name+" ...", "the tap missed writes%s", because(c.Reason))
 	case "overflow":
 		h.worse(stLate)
@@ -171,6 +182,25 @@ func failoverState(f facts, h *health) {
 		h.State = stFailingOver
 	}
 	h.Problems = append(h.Problems, problem{text, do})
+}
+
+// progressText is how far a copy is, at what rate, and when it will be done.
+func progressText(c api.CaptureGroup, now time.Time) string {
+	took := now.Sub(c.Since)
+	if c.Total <= 0 || c.Since.IsZero() || took < time.Second {
+		return ""
+	}
+	bytes := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+	text := fmt.Sprintf(": %s of %s", bytes(c.Done), bytes(c.Total))
+	if c.Verified > 0 {
+		text += ", " + bytes(c.Verified) + " of it were there already"
+	}
+	rate := float64(c.Done) / took.Seconds()
+	if rate < 1 {
+		return text
+	}
+	left := time.Duration(float64(c.Total-c.Done) / rate * float64(time.Second))
+	return text + fmt.Sprintf(", %s/s, %s left", bytes(int64(rate)), left.Round(time.Second))
 }
 
 // worse makes st the state of a job that seemed protected.

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/spec"
+)
+
+// The operator of a seed is told how far it is and how long it will take.
+func TestASeedTellsHowFarItIs(t *testing.T) {
+	now := time.Now()
+	c := api.CaptureGroup{State: "seeding", Done: 30 << 20, Total: 100 << 20, Verified: 5 << 20, Since: now.Add(-10 * time.Second)}
+	h := health{State: stProtected}
+	judgeCapture(facts{job: spec.ReplicationJob{Name: "shop-db01", Source: spec.Source{Site: "prod", Capture: spec.Tap, VM: "4f"}}, capture: &c, now: now}, &h)
+	if h.State != stSeeding || len(h.Problems) != 1 {
+		t.Fatalf("%+v", h)
+	}
+	for _, w := range []string{"30 MiB of 100 MiB", "5.0 MiB of it were there already", "3.0 MiB/s", "23s left"} {
+		if !strings.Contains(h.Problems[0].Text, w) {
+			t.Errorf("%q lacks %q", h.Problems[0].Text, w)
+		}
+	}
+	if strings.Contains(h.Problems[0].Do, "tap attach") {
+		t.Errorf("a VM's tap is not attached by hand: %s", h.Problems[0].Do)
+	}
+}
+
+// A cbt cycle is no trouble: it is how such a job replicates.
+func TestACycleIsNoTrouble(t *testing.T) {
+	c := api.CaptureGroup{State: "resyncing"}
+	h := health{State: stProtected}
+	judgeCapture(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: spec.CBT, VM: "4f"}}, capture: &c, now: time.Now()}, &h)
+	if h.State != stProtected || len(h.Problems) != 0 {
+		t.Errorf("%+v", h)
+	}
+}
+
+func judgeCapture(f facts, h *health) {
+	captureProblems(f, h, func(do, format string, args ...any) {
+		h.Problems = append(h.Problems, problem{fmt.Sprintf(format, args...), do})
+	})
+}
