@@ -3,6 +3,7 @@ package vsphere_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -373,7 +374,7 @@ func testCustomize(r *rig) {
 func testPlugTogether(r *rig) {
 	ref := r.make(r.spec("together"))
 	r.must(r.c.PowerOn(r.ctx, ref))
-	const each = 8
+	const each = 6 // more than a controller holds, and than are attached at once
 	var files [4][]vms.Plug
 	for w := range files {
 		for i := range each {
@@ -428,7 +429,7 @@ func testBrokenOff(r *rig) {
 	}
 	// until is fn broken off after longer and longer times, until it ends.
 	until := func(what string, fn func(context.Context) error) {
-		for wait := time.Millisecond; ; wait = wait * 3 / 2 {
+		for wait := time.Millisecond; ; wait = wait * time.Duration(120+rand.IntN(100)) / 100 {
 			ctx, cancel := context.WithTimeout(r.ctx, wait)
 			err := fn(ctx)
 			cancel()
@@ -440,7 +441,7 @@ func testBrokenOff(r *rig) {
 			}
 		}
 	}
-	for range 5 {
+	for range 2 {
 		until("Plug", func(ctx context.Context) error { _, err := r.c.Plug(ctx, ref, plugs); return err })
 		if d := r.see(ref).Hardware.Disks; len(d) != 3 {
 			r.Fatalf("attached: %+v", d)
@@ -500,7 +501,7 @@ func testExpiry(r *rig) {
 		}
 	})
 	defer func() { close(stop); wg.Wait() }()
-	for range 5 {
+	for range 3 {
 		// A session that ends twice within one call is told as Transient.
 		r.persist(func() error { _, err := r.c.Plug(r.ctx, ref, []vms.Plug{{File: file}}); return err })
 		r.persist(func() error { return r.c.PowerOn(r.ctx, ref) })

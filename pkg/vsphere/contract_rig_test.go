@@ -1,6 +1,7 @@
 package vsphere_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -17,10 +18,10 @@ type rig struct {
 	files []string
 }
 
-func newRig(t *testing.T, sim vspheretest.Config) *rig {
+func newRig(t *testing.T, url string, sim vspheretest.Config) *rig {
 	// Few extents in an answer, so that changed areas come in parts.
 	sim.CBTMaxExtents = 3
-	r := &rig{env: target(t, sim)}
+	r := &rig{env: at(t, url, sim)}
 	t.Cleanup(r.clean)
 	var others []vms.Network
 	for _, n := range r.inv.Networks {
@@ -54,9 +55,7 @@ var contractMachines = map[string]func(*rig){
 }
 
 func TestMachinesContract(t *testing.T) {
-	for name, test := range contractMachines {
-		t.Run(name, func(t *testing.T) { test(newRig(t, vspheretest.Config{})) })
-	}
+	machines(t, os.Getenv("TIDEMARK_VCENTER_URL"), vspheretest.Config{})
 }
 
 // These need a hand in the guest or in the vCenter's sessions.
@@ -65,14 +64,23 @@ func TestSessionsEndDuringTasks(t *testing.T)  { simulated(t, testExpiry) }
 
 // A host without a vCenter does the same, but for what it can forbid.
 func TestMachinesAtAHost(t *testing.T) {
-	t.Setenv("TIDEMARK_VCENTER_URL", "")
+	machines(t, "", vspheretest.Config{ESX: true})
+}
+
+// machines does the contract's tests, side by side where each has a simulator of
+// its own.
+func machines(t *testing.T, url string, sim vspheretest.Config) {
 	for name, test := range contractMachines {
-		t.Run(name, func(t *testing.T) { test(newRig(t, vspheretest.Config{ESX: true})) })
+		t.Run(name, func(t *testing.T) {
+			if url == "" {
+				t.Parallel()
+			}
+			test(newRig(t, url, sim))
+		})
 	}
 }
 
 // simulated runs a test at a simulator, whatever the environment says.
 func simulated(t *testing.T, test func(*rig)) {
-	t.Setenv("TIDEMARK_VCENTER_URL", "")
-	test(newRig(t, vspheretest.Config{}))
+	test(newRig(t, "", vspheretest.Config{}))
 }

@@ -42,11 +42,17 @@ type env struct {
 // the package's comment.
 func target(t *testing.T, sim vspheretest.Config) *env {
 	t.Helper()
+	return at(t, os.Getenv("TIDEMARK_VCENTER_URL"), sim)
+}
+
+// at is the vCenter at a URL, or a simulator.
+func at(t *testing.T, url string, sim vspheretest.Config) *env {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	e := &env{T: t, ctx: ctx, prefix: "tm-" + time.Now().UTC().Format("150405.000")}
 	get := func(name string) string { return os.Getenv("TIDEMARK_VCENTER_" + name) }
-	if url := get("URL"); url != "" {
+	if url != "" {
 		password, err := os.ReadFile(get("PASSWORD_FILE"))
 		e.must(err)
 		e.cfg = vsphere.Config{URL: url, Thumbprint: get("THUMBPRINT"), CAFile: get("CA"), User: get("USER"), Password: strings.TrimSpace(string(password))}

@@ -14,7 +14,7 @@ import (
 // Each place to kill at takes a round of its own, so there are only some of them
 // in a run; by the odd step both kinds of place come about.
 var (
-	every = flag.Int("every", 9, "kill at every n-th place: 1 for all")
+	every = flag.Int("every", 11, "kill at every n-th place: 1 for all")
 	from  = flag.Int("from", -1, "the first place to kill at, below -every; -1 for a random one")
 )
 

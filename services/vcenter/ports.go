@@ -22,7 +22,6 @@ type VCenter interface {
 
 // Inventories reads.
 type Inventories interface {
-	About(ctx context.Context) (vms.About, error)
 	Inventory(ctx context.Context) (vms.Inventory, error)
 	// VM is one VM by its instance UUID; NotFound.
 	VM(ctx context.Context, uuid string) (vms.VM, error)
@@ -88,8 +87,6 @@ type Machines interface {
 	Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms.Ref) error
 	// Customize tells the guest its addresses at its next start.
 	Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error
-	// Extra are a VM's advanced settings.
-	Extra(ctx context.Context, vm vms.Ref) (map[string]string, error)
 }
 
 // Filters is the life of I/O filters.

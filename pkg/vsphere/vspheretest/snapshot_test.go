@@ -109,7 +109,7 @@ func TestSnapshotChains(t *testing.T) {
 	live := [cells]string{}
 	model := map[types.ManagedObjectReference][cells]string{}
 	var order []types.ManagedObjectReference
-	for step := range 60 {
+	for step := range 40 {
 		switch op := rnd.IntN(10); {
 		case op < 4:
 			i := rnd.IntN(cells)

@@ -95,6 +95,7 @@ func (s *Site) moveVM(ctx *simulator.Context, vm *simulator.VirtualMachine, to t
 		Host: &types.HostEventArgument{Host: to, EntityEventArgument: types.EntityEventArgument{Name: h.Name}},
 		Vm:   &types.VmEventArgument{Vm: vm.Self, EntityEventArgument: types.EntityEventArgument{Name: s.entityName(vm.Self)}},
 	}}}
+	ev.SourceDatastore, ev.SourceDatacenter = &types.DatastoreEventArgument{}, &types.DatacenterEventArgument{}
 	if old != nil {
 		ev.SourceHost = types.HostEventArgument{Host: from, EntityEventArgument: types.EntityEventArgument{Name: old.Name}}
 	}
