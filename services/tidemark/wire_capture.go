@@ -140,7 +140,9 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 func (w *captureWiring) job(j spec.ReplicationJob) (capture.Job, error) {
 	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Frozen: j.Source.VM != "", Verify: j.Source.VM != "" && j.Target.Adopt}
 	if j.Source.Capture == spec.CBT {
-		c.Every = j.RPO.Std()
+		// A point is as old as its cycle when that is complete, and the next one's
+		// time goes on top: with two cycles to an RPO it is kept.
+		c.Every = j.RPO.Std() / 2
 	} else {
 		l := w.listen(j)
 		if l.Network == "tcp" {
