@@ -22,6 +22,8 @@
 // the fact that it is stored are one and the same write, and a frame that comes
 // again finds itself there.
 //
+// A frame that stands for others (vault.Update.SkipTo) has part 0 only.
+//
 // # How frames become durable
 //
 // Little at a time goes through the write-ahead log, one batch with one sync.

@@ -23,6 +23,22 @@ type Group struct {
 	// the database, or a frame would be missing. Load begins anew.
 	mu     sync.Mutex
 	failed error
+	// dropped is below which frames were dropped since the database was opened.
+	// They are not dropped again: deletions of ranges that lie in each other cost
+	// whoever opens a reader time and memory by the square of their number.
+	dropped cdp.FrameNo
+}
+
+func (g *Group) droppedBelow() cdp.FrameNo {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.dropped
+}
+
+func (g *Group) setDropped(no cdp.FrameNo) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dropped = max(g.dropped, no)
 }
 
 func (g *Group) failure() error {

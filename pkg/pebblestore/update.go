@@ -17,6 +17,8 @@ type update struct {
 	b   *pebble.Batch
 	k   []byte
 	err error
+
+	dropped cdp.FrameNo // below which this drops frames
 }
 
 var _ vault.Update = (*update)(nil)
@@ -69,15 +71,20 @@ func (u *update) DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq) {
 }
 
 func (u *update) DropFrames(no cdp.FrameNo) {
-	if no > 0 {
-		u.note(u.b.DeleteRange(u.g.frameKey(nil, 0, 0), u.g.frameKey(nil, no, 0), nil))
+	u.drop(no, no)
+}
+
+// drop removes the frames below end, those from no on to be stored anew.
+func (u *update) drop(no, end cdp.FrameNo) {
+	if from := max(u.dropped, u.g.droppedBelow()); from < end {
+		u.note(u.b.DeleteRange(u.g.frameKey(nil, from, 0), u.g.frameKey(nil, end, 0), nil))
 	}
+	u.dropped = max(u.dropped, no)
 }
 
 func (u *update) SkipTo(f frame.Frame) {
-	u.DropFrames(f.No)
+	u.drop(f.No, f.No+1) // with the payload it may have
 	u.k = u.g.frameKey(u.k, f.No, 0)
-	u.note(u.b.DeleteRange(u.k, u.g.frameKey(nil, f.No+1, 0), nil)) // with the payload it may have
 	u.note(u.b.Set(u.k, slices.Concat(f.HeaderBytes(), f.TableBytes()), nil))
 	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(f.No)), nil))
 }
@@ -95,7 +102,11 @@ func (u *update) Commit() error {
 	if u.err != nil {
 		return failed("change journal", u.err)
 	}
-	return failed("change journal", u.b.Commit(pebble.Sync))
+	if err := u.b.Commit(pebble.Sync); err != nil {
+		return failed("change journal", err)
+	}
+	u.g.setDropped(u.dropped)
+	return nil
 }
 
 func (u *update) Discard() { u.b.Close() }
