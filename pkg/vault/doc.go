@@ -19,6 +19,8 @@
 //	Retain   moves horizon up and gives the space back
 //	View     is a point as a disk, read in place
 //
+// Before the first recovery point there is nothing to keep: see straight.go.
+//
 // # Who may run at once
 //
 // Ingest, at most one move (Raise, Lower, Retain) and any number of views run
