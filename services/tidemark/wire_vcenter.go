@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"path"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -25,7 +26,6 @@ func runVCenter(ctx context.Context, e *env) error {
 		return err
 	}
 	defer conn.Close()
-	w := vcenterWiring{e: e, conn: conn}
 	sites, err := openSpecs[spec.Site](ctx, e, conn, keySite)
 	if err != nil {
 		return err
@@ -44,6 +44,7 @@ func runVCenter(ctx context.Context, e *env) error {
 	}
 	dial := &vcenterDial{e: e, sites: sites}
 	defer dial.close()
+	w := vcenterWiring{e, conn, dial.site}
 	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
 		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, e.site}, Records: vmRecords{records},
 		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Clock: clock{}, Notify: func(err error) { e.warn(err) },
@@ -155,6 +156,7 @@ func (r vmRecords) List(ctx context.Context) ([]string, error) { return r.b.Keys
 type vcenterWiring struct {
 	e    *env
 	conn *bus.Conn
+	site func(context.Context) (vcenter.Site, error)
 }
 
 func (w vcenterWiring) Members(ctx context.Context, site cdp.Site, r api.MembersRequest) (out api.MembersReply, err error) {
@@ -215,17 +217,30 @@ func (w vcenterWiring) Holds(ctx context.Context, g cdp.GroupID) (bool, error) {
 	return false, err
 }
 
+// mine: the transporter is the one that this site's services run on, which they
+// need not know by its name.
+func (w vcenterWiring) mine(ctx context.Context, transporter string) bool {
+	s, err := w.site(ctx)
+	return err == nil && s.Transporter != "" && path.Base(s.Transporter) == transporter
+}
+
+// Answers: at a source site there is no journal, and capture's word will do.
 func (w vcenterWiring) Answers(ctx context.Context, transporter string) (bool, error) {
 	r, err := w.journals(ctx)
-	if cdp.Is(err, cdp.Transient) {
+	switch {
+	case err == nil:
+		return r.Transporter == transporter || r.Transporter == "" && w.mine(ctx, transporter), nil
+	case !cdp.Is(err, cdp.Transient):
+		return false, err
+	case !w.mine(ctx, transporter):
 		return false, nil
 	}
-	return err == nil && r.Transporter == transporter, err
+	return w.ask(ctx, w.e.site, bus.Capture, api.CaptureStatus, api.GroupRequest{}, nil) == nil, nil
 }
 
 func (w vcenterWiring) Groups(ctx context.Context, transporter string) ([]string, error) {
 	r, err := w.journals(ctx)
-	if err != nil || r.Transporter != transporter {
+	if err != nil || r.Transporter != transporter && (r.Transporter != "" || !w.mine(ctx, transporter)) {
 		return nil, err
 	}
 	var out []string
