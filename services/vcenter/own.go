@@ -110,6 +110,9 @@ func (r *round) askTap(ctx context.Context, m *member, to string, req api.TapReq
 	if r.told(req.Group).taps == to {
 		return nil
 	}
+	// Until it is done nobody knows what the filter sees: it goes on at the source
+	// whatever is wanted by then.
+	r.tell(req.Group, func(t *told) { t.taps = "" })
 	p, err := r.s.deps.Peer.Tap(ctx, r.job.SourceSite, req)
 	if err != nil {
 		return err
