@@ -102,6 +102,9 @@ func (g *Group) beginStraight(first []frame.Frame) error {
 		if err != nil {
 			return g.breakOn(err)
 		}
+		g.mu.Lock()
+		g.stored, g.oldest = g.stored.After(first[0].Header), first[0].No
+		g.mu.Unlock()
 	}
 	st := g.State()
 	st.Straight = true
