@@ -93,6 +93,10 @@ type Group struct {
 	// to the goroutine that calls Prepare. straights are those on their way.
 	straight  bool
 	straights sync.WaitGroup
+	// seeding: held while frames go straight into the replica, for reading by a
+	// Glance; applied is the last write there.
+	seeding sync.RWMutex
+	applied cdp.Seq
 
 	indexer   sync.WaitGroup
 	indexKick chan struct{}
@@ -148,6 +152,7 @@ func (g *Group) adopt(l Loaded) error {
 		}
 	}
 	g.offered = g.stored
+	g.applied = g.stored.Head
 	return nil
 }
 

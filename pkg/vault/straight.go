@@ -78,10 +78,13 @@ func (g *Group) applyStraight(frames []frame.Frame) error {
 			return cdp.Wrap(err, op, "")
 		}
 	}
+	g.seeding.Lock()
+	defer g.seeding.Unlock()
 	for _, f := range frames {
 		if err := g.write(f); err != nil {
 			return g.breakOn(cdp.Wrap(err, op, ""))
 		}
+		g.applied = f.Last()
 	}
 	return nil
 }

@@ -47,14 +47,19 @@ func (g *Group) View(at cdp.Seq) (*View, error) {
 
 // Glance calls look with the disks as they stand at head. It is for looks that
 // soon end: a move of horizon, which gives way to other views, waits for it.
-// During a first copy, when frames go straight into the replica, it sees the
-// replica as it is, which may hold more than head.
+// During a first copy, when frames go straight into the replica, it shows what
+// went there, which may be more than is durable yet.
 func (g *Group) Glance(look func(*View) error) error {
 	if err := g.check("look at head"); err != nil {
 		return err
 	}
+	g.seeding.RLock()
+	defer g.seeding.RUnlock()
 	g.mu.Lock()
 	v := &View{g: g, at: g.boundsLocked().Head, brief: true} // leaving is never past head
+	if g.state.Straight {
+		v.at = max(v.at, g.applied)
+	}
 	g.views[v] = struct{}{}
 	g.mu.Unlock()
 	err := look(v)

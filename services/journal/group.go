@@ -49,6 +49,7 @@ const (
 	stateEmpty     = "empty"
 	stateReceiving = "receiving"
 	stateLinkDown  = "link-down"
+	stateWaiting   = "waiting"
 	stateHalted    = "halted"
 	stateSealed    = "sealed"
 	stateFailed    = "failed"

@@ -44,6 +44,7 @@ func (g *group) runIntake(ctx context.Context) {
 				continue
 			}
 		}
+		g.resumed(ctx)
 		ictx, cancel := context.WithCancel(ctx)
 		g.mu.Lock()
 		g.intake = cancel
@@ -59,6 +60,17 @@ func (g *group) runIntake(ctx context.Context) {
 			g.deps.Facts.Alarm(ctx, g.id, "intake", err.Error())
 			pause(ctx, 2*g.cfg.Beat)
 		}
+	}
+}
+
+// resumed says so when a failover was undone: until the source is heard nothing
+// else is known.
+func (g *group) resumed(ctx context.Context) {
+	g.mu.Lock()
+	was := g.state
+	g.mu.Unlock()
+	if was == stateHalted {
+		g.become(ctx, stateWaiting, "the failover was undone; the source is asked to go on")
 	}
 }
 

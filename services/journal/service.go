@@ -272,7 +272,7 @@ func (s *Service) status(_ context.Context, raw []byte) (any, error) {
 	}
 	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
 	for id, w := range s.wanted {
-		st := api.GroupStatus{Group: id, State: "waiting", Reason: w.reason().Error(), Mode: string(w.Mode)}
+		st := api.GroupStatus{Group: id, State: stateWaiting, Reason: w.reason().Error(), Mode: string(w.Mode)}
 		if w.why != nil && !cdp.Is(w.why, cdp.Transient) {
 			st.State = stateFailed
 		}

@@ -105,7 +105,8 @@ func journalProblems(f facts, h *health, bad func(do, format string, args ...any
 		h.worse(stFailed)
 		bad("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
 	}
-	if !j.Consistent && j.Frame > 0 && j.State != "halted" && j.State != "sealed" {
+	cycle := f.job.Source.Capture == spec.CBT && j.Newest != nil // between two of its points, as always
+	if !j.Consistent && j.Frame > 0 && !cycle && j.State != "halted" && j.State != "sealed" {
 		h.worse(stResyncing)
 		bad("wait; older points stay recoverable", "a seed or resync is under way: no new recovery points meanwhile")
 	}

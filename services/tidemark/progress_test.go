@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/spec"
 )
 
@@ -34,6 +35,8 @@ func TestACycleIsNoTrouble(t *testing.T) {
 	c := api.CaptureGroup{State: "resyncing"}
 	h := health{State: stProtected}
 	judgeCapture(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: spec.CBT, VM: "4f"}}, capture: &c, now: time.Now()}, &h)
+	journalProblems(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: spec.CBT, VM: "4f"}}, now: time.Now(),
+		journal: &api.GroupStatus{State: "receiving", Frame: 9, Newest: &cdp.Point{}}}, &h, func(_, format string, args ...any) { t.Errorf(format, args...) })
 	if h.State != stProtected || len(h.Problems) != 0 {
 		t.Errorf("%+v", h)
 	}
