@@ -105,9 +105,8 @@ func (g *Group) beginStraight(first []frame.Frame) error {
 		if err != nil {
 			return g.breakOn(err)
 		}
-		g.mu.Lock()
-		g.stored, g.oldest = g.stored.After(first[0].Header), first[0].No
-		g.mu.Unlock()
+		// It is not told yet: with base behind head policy would move base, and
+		// write the frame again over those that came after it.
 	}
 	st := g.State()
 	st.Straight = true
