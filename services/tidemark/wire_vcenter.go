@@ -235,11 +235,20 @@ func (w vcenterWiring) Answers(ctx context.Context, transporter string) (bool, e
 	case !w.mine(ctx, transporter):
 		return false, nil
 	}
-	return w.ask(ctx, w.e.site, bus.Capture, api.CaptureStatus, api.GroupRequest{}, nil) == nil, nil
+	return w.captures(ctx), nil
 }
 
+// captures: the site is a source, and its capture service answers.
+func (w vcenterWiring) captures(ctx context.Context) bool {
+	return w.ask(ctx, w.e.site, bus.Capture, api.CaptureStatus, api.GroupRequest{}, nil) == nil
+}
+
+// Groups: only at a source it is sure that there is no journal when none answers.
 func (w vcenterWiring) Groups(ctx context.Context, transporter string) ([]string, error) {
 	r, err := w.journals(ctx)
+	if cdp.Is(err, cdp.Transient) && w.captures(ctx) {
+		return nil, nil
+	}
 	if err != nil || r.Transporter != transporter && (r.Transporter != "" || !w.mine(ctx, transporter)) {
 		return nil, err
 	}
