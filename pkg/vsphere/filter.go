@@ -111,26 +111,34 @@ func (c *Client) filterDisks(ctx context.Context, op string, cl *filterCluster, 
 	return out, err
 }
 
+// bundled is what a cluster that can have filters has. What is there from the
+// bundle already is put right where it failed, and then it is done.
+func (c *Client) bundled(ctx context.Context, op string, cluster vms.Ref, bundleURL string) (cl *filterCluster, infos []types.ClusterIoFilterInfo, done bool, err error) {
+	if cl, err = c.cluster(ctx, op, cluster); err != nil {
+		return nil, nil, false, err
+	}
+	if err = cl.takes(op); err != nil {
+		return nil, nil, false, err
+	}
+	if infos, err = c.filterInfos(ctx, op, cl); err != nil {
+		return nil, nil, false, err
+	}
+	for _, i := range infos {
+		if i.VibUrl == bundleURL && i.OpType != string(types.IoFilterOperationUninstall) {
+			return cl, infos, true, c.putRight(ctx, op, cl, i.Id)
+		}
+	}
+	return cl, infos, false, nil
+}
+
 // InstallFilter lets the vCenter install a bundle on all hosts of a cluster,
 // and on those that join it. What is installed from the same URL already is
 // only put right where it failed. Conflict: the cluster cannot have filters now.
 func (c *Client) InstallFilter(ctx context.Context, cluster vms.Ref, bundleURL string) error {
 	const op = "install the I/O filter at"
-	cl, err := c.cluster(ctx, op, cluster)
-	if err != nil {
+	cl, _, done, err := c.bundled(ctx, op, cluster, bundleURL)
+	if err != nil || done {
 		return err
-	}
-	if err := cl.takes(op); err != nil {
-		return err
-	}
-	infos, err := c.filterInfos(ctx, op, cl)
-	if err != nil {
-		return err
-	}
-	for _, i := range infos {
-		if i.VibUrl == bundleURL && i.OpType != string(types.IoFilterOperationUninstall) {
-			return c.putRight(ctx, op, cl, i.Id)
-		}
 	}
 	_, err = c.task(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
 		res, err := methods.InstallIoFilter_Task(ctx, v, &types.InstallIoFilter_Task{This: cl.manager, VibUrl: bundleURL, CompRes: cl.Self})
@@ -146,21 +154,9 @@ func (c *Client) InstallFilter(ctx context.Context, cluster vms.Ref, bundleURL s
 // already is only put right where it failed.
 func (c *Client) UpgradeFilter(ctx context.Context, cluster vms.Ref, id, bundleURL string) error {
 	const op = "upgrade the I/O filter at"
-	cl, err := c.cluster(ctx, op, cluster)
-	if err != nil {
+	cl, infos, done, err := c.bundled(ctx, op, cluster, bundleURL)
+	if err != nil || done {
 		return err
-	}
-	if err := cl.takes(op); err != nil {
-		return err
-	}
-	infos, err := c.filterInfos(ctx, op, cl)
-	if err != nil {
-		return err
-	}
-	for _, i := range infos {
-		if i.VibUrl == bundleURL && i.OpType != string(types.IoFilterOperationUninstall) {
-			return c.putRight(ctx, op, cl, i.Id)
-		}
 	}
 	if !slices.ContainsFunc(infos, func(i types.ClusterIoFilterInfo) bool { return i.Id == id }) {
 		return cdp.Errorf(cdp.NotFound, op, cl.Name, "the filter %s is not installed there", id)

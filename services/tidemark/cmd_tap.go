@@ -288,6 +288,21 @@ func (c *client) startCopy(ctx context.Context, job spec.ReplicationJob, disk st
 // have come back without its mirror noticing, and has sent again what was in
 // flight.
 func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *qmp.Mirror) error {
+	return watchMirror(ctx, m, func() (bool, error) {
+		g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+		switch {
+		case err == nil && g.State == string(capture.Seeding):
+			return true, nil
+		case err == nil && g.State == string(capture.NeedsResync):
+			return true, errMissed
+		}
+		return false, nil
+	})
+}
+
+// watchMirror waits for trouble of the mirror, and asks every second whether
+// capture has any: then the watch is over, with that error.
+func watchMirror(ctx context.Context, m *qmp.Mirror, over func() (bool, error)) error {
 	for {
 		nctx, cancel := context.WithTimeout(ctx, time.Second)
 		e, err := m.Next(nctx)
@@ -295,12 +310,8 @@ func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *q
 		cancel()
 		switch {
 		case err != nil && late:
-			g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
-			if err == nil && g.State == string(capture.Seeding) {
-				return nil
-			}
-			if err == nil && g.State == string(capture.NeedsResync) {
-				return errMissed
+			if yes, err := over(); yes {
+				return err
 			}
 		case err != nil:
 			return err

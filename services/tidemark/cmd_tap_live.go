@@ -62,7 +62,7 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 		err := c.conn.Request(ctx, c.site, bus.Capture, apiLive, diskRequest{g, t.disk}, nil)
 		if err == nil {
 			fmt.Fprintf(a.out, "%s: every write to %s is told\n", clockText(time.Now()), t.disk)
-			err = t.watchLive(ctx, c, g, m)
+			err = watchLive(ctx, c, g, m)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -104,27 +104,9 @@ func (a *app) recoverLive(ctx context.Context, m *qmp.Mirror, err error) error {
 
 // watchLive waits for trouble: an error of the mirror, or nil when capture has to
 // be told again.
-func (t tap) watchLive(ctx context.Context, c *client, g cdp.GroupID, m *qmp.Mirror) error {
-	for {
-		nctx, cancel := context.WithTimeout(ctx, time.Second)
-		e, err := m.Next(nctx)
-		late := nctx.Err() != nil && ctx.Err() == nil
-		cancel()
-		switch {
-		case err != nil && late:
-			if st, err := captureStatus(ctx, c.conn, c.site, g); err == nil && st.State == string(capture.NeedsResync) {
-				return nil
-			}
-		case err != nil:
-			return err
-		case e.Name == qmp.EventError:
-			if st, err := m.Status(ctx); err != nil {
-				return err
-			} else if st.Stopped() {
-				return &qmp.JobStopped{Job: m.Job(), Operation: e.Operation, IOStatus: st.IOStatus}
-			}
-		case e.Name == qmp.EventCompleted, e.Name == qmp.EventCancelled:
-			return &qmp.JobEnded{Job: m.Job(), Event: e.Name, Reason: e.Error}
-		}
-	}
+func watchLive(ctx context.Context, c *client, g cdp.GroupID, m *qmp.Mirror) error {
+	return watchMirror(ctx, m, func() (bool, error) {
+		st, err := captureStatus(ctx, c.conn, c.site, g)
+		return err == nil && st.State == string(capture.NeedsResync), nil
+	})
 }
