@@ -21,7 +21,7 @@ type freezing struct {
 	// right already. unsure: everything is dirty because nothing is known.
 	bare, unsure bool
 	at           int64 // of a cbt group: the time of its frames, ns since 1970
-	verified     int64 // bytes of this pass, or the last, that the target had
+	verified     int64 // of the last pass with something to send: bytes that the target had
 
 	// Of a cbt group.
 	asked   bool // a cycle was asked for

@@ -124,7 +124,7 @@ func (g *Group) arm() (p *pass, waiters []chan<- cdp.Point, requested, seed bool
 	if open, n, _ := g.win.Open(); open && n == 0 {
 		p.behind--
 	}
-	f.pass, f.verified = p, 0
+	f.pass = p
 	if g.job.Mode == Tap {
 		p.touched, p.later = newTouched(g.cfg.Touched), dirty.NewRegions(g.book.Disks())
 		p.sending = true

@@ -63,7 +63,9 @@ func (g *Group) resolve(ctx context.Context, p *pass, snap Frozen) error {
 		p.at = time.Unix(0, f.at)
 		p.sending = g.book.Count() > 0
 	}
-	g.total = g.book.Bytes()
+	if g.total = g.book.Bytes(); g.total > 0 {
+		f.verified = 0
+	}
 	g.settle("a pass begins")
 	g.mu.Unlock()
 

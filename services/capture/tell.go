@@ -85,8 +85,9 @@ type Status struct {
 	DirtyBytes     int64 // that resync or seed still have to send
 	TotalBytes     int64 // of all disks
 	// Of a seed or resync: how much of it was sent, in bytes, and for a frozen
-	// group since when its pass runs (zero: none does) and how many of the bytes
-	// the target had already.
+	// group since when its pass runs (zero: none does). Verified is how many of
+	// the bytes the target had already; it stays until there is something to send
+	// again.
 	Done, Total int64
 	Since       time.Time
 	Verified    int64

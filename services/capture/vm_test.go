@@ -338,6 +338,7 @@ type frozenWorld struct {
 	told  bool // the machine's client tells its writes; guarded by v.mu
 	done  chan struct{}
 	asked int64 // bytes whose sums were asked for; guarded by bus.mu
+	paid  int64 // bytes of content sent up to the last cycle
 }
 
 func newFrozenWorld(w *world, mode Mode) *frozenWorld {
