@@ -1,13 +1,9 @@
 package vsphere_test
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,91 +15,17 @@ import (
 	"tidemark.dev/pkg/vsphere/vspheretest"
 )
 
-// descriptor is of a VM with one disk and one NIC, and a property.
-const descriptor = `<?xml version="1.0" encoding="UTF-8"?>
-<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
-  xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
-  xmlns:vssd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData">
-  <References><File ovf:href="disk1.vmdk" ovf:id="file1" ovf:size="%d"/></References>
-  <DiskSection><Info>Disks</Info>
-    <Disk ovf:capacity="4" ovf:capacityAllocationUnits="byte * 2^20" ovf:diskId="vmdisk1" ovf:fileRef="file1"
-      ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"/></DiskSection>
-  <NetworkSection><Info>Networks</Info><Network ovf:name="front"><Description>front</Description></Network></NetworkSection>
-  <VirtualSystem ovf:id="transporter"><Info>A VM</Info><Name>transporter</Name>
-    <OperatingSystemSection ovf:id="101"><Info>OS</Info></OperatingSystemSection>
-    <VirtualHardwareSection ovf:transport="com.vmware.guestInfo"><Info>Hardware</Info>
-      <System><vssd:ElementName>Virtual Hardware Family</vssd:ElementName><vssd:InstanceID>0</vssd:InstanceID>
-        <vssd:VirtualSystemType>vmx-15</vssd:VirtualSystemType></System>
-      <Item><rasd:AllocationUnits>hertz * 10^6</rasd:AllocationUnits><rasd:ElementName>2 CPU</rasd:ElementName><rasd:InstanceID>1</rasd:InstanceID>
-        <rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>2</rasd:VirtualQuantity></Item>
-      <Item><rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits><rasd:ElementName>128MB</rasd:ElementName><rasd:InstanceID>2</rasd:InstanceID>
-        <rasd:ResourceType>4</rasd:ResourceType><rasd:VirtualQuantity>128</rasd:VirtualQuantity></Item>
-      <Item><rasd:Address>0</rasd:Address><rasd:ElementName>SCSI 0</rasd:ElementName><rasd:InstanceID>3</rasd:InstanceID>
-        <rasd:ResourceSubType>VirtualSCSI</rasd:ResourceSubType><rasd:ResourceType>6</rasd:ResourceType></Item>
-      <Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:ElementName>Disk 1</rasd:ElementName>
-        <rasd:HostResource>ovf:/disk/vmdisk1</rasd:HostResource><rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent>
-        <rasd:ResourceType>17</rasd:ResourceType></Item>
-      <Item><rasd:AddressOnParent>7</rasd:AddressOnParent><rasd:AutomaticAllocation>true</rasd:AutomaticAllocation>
-        <rasd:Connection>front</rasd:Connection><rasd:ElementName>Ethernet 1</rasd:ElementName><rasd:InstanceID>5</rasd:InstanceID>
-        <rasd:ResourceSubType>VmxNet3</rasd:ResourceSubType><rasd:ResourceType>10</rasd:ResourceType></Item>
-    </VirtualHardwareSection>
-    <ProductSection><Info>Product</Info><Product>Tidemark</Product>
-      <Property ovf:key="guestinfo.site" ovf:type="string" ovf:userConfigurable="true"><Label>Site</Label></Property></ProductSection>
-  </VirtualSystem>
-</Envelope>`
-
-// member is a file of an OVA.
-type member struct {
-	name string
-	body []byte
+// diskContent is of the disk of an OVA; it does not shrink to nothing.
+func diskContent() []byte {
+	b := bytes.Repeat([]byte("what a transporter is made of. "), 4<<20/31+1)[:4<<20]
+	for i := range b {
+		b[i] ^= byte(i >> 8 * 7)
+	}
+	return b
 }
 
-// parts are the members of a good OVA: descriptor, manifest, disk.
-func parts(t *testing.T) []member {
-	t.Helper()
-	dir := t.TempDir()
-	raw, vmdk := filepath.Join(dir, "disk.raw"), filepath.Join(dir, "disk1.vmdk")
-	content := bytes.Repeat([]byte("what a transporter is made of. "), 4<<20/31+1)[:4<<20]
-	for i := range content {
-		content[i] ^= byte(i >> 8 * 7) // so that it does not shrink to nothing
-	}
-	if err := os.WriteFile(raw, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized", raw, vmdk).CombinedOutput()
-	if err != nil {
-		t.Fatalf("qemu-img: %v %s", err, out)
-	}
-	disk, err := os.ReadFile(vmdk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ovf := fmt.Appendf(nil, descriptor, len(disk))
-	mf := fmt.Appendf(nil, "SHA256(transporter.ovf)= %x\nSHA256(disk1.vmdk)= %x\n", sha256.Sum256(ovf), sha256.Sum256(disk))
-	return []member{{"transporter.ovf", ovf}, {"transporter.mf", mf}, {"disk1.vmdk", disk}}
-}
-
-func writeOVA(t *testing.T, ms []member) string {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, m := range ms {
-		if err := w.WriteHeader(&tar.Header{Name: m.name, Mode: 0o644, Size: int64(len(m.body)), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(m.body); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(t.TempDir(), "a.ova")
-	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
+// appliance are the files of a good OVA: descriptor, manifest, disk.
+func appliance(t *testing.T) []vspheretest.File { return vspheretest.Appliance(t, diskContent()) }
 
 func (e *env) importing(ova, name string) vms.Import {
 	return vms.Import{
@@ -127,7 +49,7 @@ func (e *env) named(name string) (vms.VM, bool) {
 }
 
 func contractImport(e *env) {
-	i := e.importing(writeOVA(e.T, parts(e.T)), "transporter")
+	i := e.importing(vspheretest.OVA(e.T, appliance(e.T)...), "transporter")
 	var seen []int
 	ref, err := e.c.Import(e.ctx, i, func(p int) { seen = append(seen, p) })
 	e.must(err)
@@ -163,61 +85,53 @@ func contractImport(e *env) {
 	e.is(err, cdp.Conflict, "taken")
 }
 
-// The content of the disk is what was in the OVA.
+// The content of the disk is what was in the OVA, which need not have a
+// manifest.
 func TestImportedContent(t *testing.T) {
 	e := target(t, vspheretest.Config{})
-	ms := parts(t)
-	_, err := e.c.Import(e.ctx, e.importing(writeOVA(t, ms), "a"), nil)
+	files := appliance(t)
+	_, err := e.c.Import(e.ctx, e.importing(vspheretest.OVA(t, files[0], files[2]), "a"), nil)
 	e.must(err)
 	made, err := e.sim.VM(e.prefix + "-a")
 	e.must(err)
-	dir := t.TempDir()
-	vmdk, raw := filepath.Join(dir, "d.vmdk"), filepath.Join(dir, "d.raw")
-	e.must(os.WriteFile(vmdk, ms[2].body, 0o600))
-	out, err := exec.Command("qemu-img", "convert", "-f", "vmdk", "-O", "raw", vmdk, raw).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
-	want, err := os.ReadFile(raw)
-	e.must(err)
 	got, err := os.ReadFile(made.Disks[0].Flat)
 	e.must(err)
-	if !bytes.Equal(got, want) {
+	if !bytes.Equal(got, diskContent()) {
 		t.Error("it differs")
 	}
 }
 
 func TestBadOVA(t *testing.T) {
 	e := target(t, vspheretest.Config{})
-	good := parts(t)
-	change := func(name string, f func([]byte) []byte) []member {
-		ms := slices.Clone(good)
-		for i := range ms {
-			if ms[i].name == name {
-				ms[i].body = f(bytes.Clone(ms[i].body))
+	good := appliance(t)
+	change := func(name string, f func([]byte) []byte) []vspheretest.File {
+		files := slices.Clone(good)
+		for i := range files {
+			if files[i].Name == name {
+				files[i].Body = f(bytes.Clone(files[i].Body))
 			}
 		}
-		return ms
+		return files
 	}
 	for name, c := range map[string]struct {
-		ms   []member
-		says string
+		files []vspheretest.File
+		says  string
 	}{
 		"damaged disk":  {change("disk1.vmdk", func(b []byte) []byte { b[len(b)/2] ^= 1; return b }), "checksum"},
 		"short disk":    {change("disk1.vmdk", func(b []byte) []byte { return b[:len(b)-512] }), "bytes"},
 		"not OVF":       {change("transporter.ovf", func([]byte) []byte { return []byte("<Envelope") }), "not OVF"},
 		"no descriptor": {good[1:], "no .ovf"},
 		"no disk":       {good[:2], "disk1.vmdk"},
-		"two":           {append(slices.Clone(good), member{"b.ovf", []byte("x")}), "two descriptors"},
+		"two":           {append(slices.Clone(good), vspheretest.File{Name: "b.ovf", Body: []byte("x")}), "two descriptors"},
 		"no sum":        {change("transporter.mf", func(b []byte) []byte { return bytes.SplitAfter(b, []byte("\n"))[0] }), "does not name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := e.c.Import(e.ctx, e.importing(writeOVA(t, c.ms), "bad"), nil)
+			_, err := e.c.Import(e.ctx, e.importing(vspheretest.OVA(t, c.files...), "bad"), nil)
 			wantError(t, err, cdp.Invalid, c.says)
 		})
 	}
 	t.Run("cut off", func(t *testing.T) {
-		ova := writeOVA(t, good)
+		ova := vspheretest.OVA(t, good...)
 		s, err := os.Stat(ova)
 		e.must(err)
 		e.must(os.Truncate(ova, s.Size()-40000))
@@ -231,7 +145,7 @@ func TestBadOVA(t *testing.T) {
 		wantError(t, err, cdp.Invalid, "tar")
 	})
 	t.Run("networks", func(t *testing.T) {
-		i := e.importing(writeOVA(t, good), "bad")
+		i := e.importing(vspheretest.OVA(t, good...), "bad")
 		i.Networks = map[string]vms.Ref{"back": e.network.Ref}
 		_, err := e.c.Import(e.ctx, i, nil)
 		wantError(t, err, cdp.Invalid, "back", "front")
@@ -246,7 +160,7 @@ func TestBadOVA(t *testing.T) {
 
 func TestImportGivenUp(t *testing.T) {
 	e := target(t, vspheretest.Config{})
-	i := e.importing(writeOVA(t, parts(t)), "given-up")
+	i := e.importing(vspheretest.OVA(t, appliance(t)...), "given-up")
 	ctx, cancel := context.WithCancel(e.ctx)
 	defer cancel()
 	_, err := e.c.Import(ctx, i, func(int) { cancel() })
