@@ -50,11 +50,7 @@ func startTarget(ctx context.Context, cfg targetConfig, srv *bus.Server) (_ *tar
 	run, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	go func() { t.done <- svc.Run(run) }()
-	endpoints := map[string]bus.Endpoint{}
-	for name, fn := range svc.Endpoints() {
-		endpoints[name] = fn
-	}
-	go func() { t.conn.Serve(run, bus.Journal, endpoints); t.done <- nil }()
+	go func() { t.conn.Serve(run, bus.Journal, svc.Endpoints()); t.done <- nil }()
 	for _, g := range cfg.Groups {
 		svc.Apply(journal.GroupSpec{Group: g.Group, Source: site, Mode: cfg.Mode, History: time.Hour,
 			Names: []string{"disk"}, Paths: []string{filepath.Join(cfg.Dir, string(g.Group)+".img")}})

@@ -1,6 +1,6 @@
 // Package api is what Tidemark's services ask each other: the requests and
-// answers of tidemark.api.v1.<site>.<service>.<endpoint>. It holds shapes and
-// nothing that does anything; package bus carries them as JSON.
+// answers of tidemark.api.v1.<site>.<service>.<endpoint>. It holds shapes, and
+// how a request is read into its shape (Answer); package bus carries them as JSON.
 package api
 
 import (

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/bus/bustest"
 	"tidemark.dev/pkg/cdp"
@@ -230,7 +231,7 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err, cdp.HintOf(err))
 	}
 	background(t, func(ctx context.Context) error {
-		return server.Serve(ctx, "journal", map[string]bus.Endpoint{
+		return server.Serve(ctx, "journal", map[string]api.Endpoint{
 			"points": func(_ context.Context, req []byte) (any, error) { return map[string]string{"got": string(req)}, nil },
 			"fail": func(context.Context, []byte) (any, error) {
 				e := cdp.Errorf(cdp.Fenced, "find point", "p1", "line one\nline two")

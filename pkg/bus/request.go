@@ -10,12 +10,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/telemetry"
 )
-
-// Endpoint answers one request: JSON in, a value to be sent as JSON out.
-type Endpoint = func(ctx context.Context, req []byte) (any, error)
 
 // serviceVersion is what `nats micro ls` shows: the version of the subjects.
 const serviceVersion = "1.0.0"
@@ -25,7 +23,7 @@ const maxRequests = 32
 
 // Serve answers requests to a service of the connection's site until ctx is
 // done, several at once, and returns when the last answer is out.
-func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]Endpoint) error {
+func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]api.Endpoint) error {
 	const op = "serve requests"
 	svc, err := micro.AddService(c.nc, micro.Config{
 		Name: "tidemark-" + service, Version: serviceVersion, QueueGroupDisabled: false,
@@ -76,7 +74,7 @@ type remoteError struct {
 	Hint    string   `json:"hint,omitempty"`
 }
 
-func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn Endpoint) {
+func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {
 	ctx, span := c.tel.Process(ctx, telemetry.Message{Template: template, Group: service}, r.Headers())
 	out, err := fn(ctx, r.Data())
 	span.End(err)

@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/bus/bustest"
 	"tidemark.dev/pkg/bus/spool"
@@ -39,7 +40,7 @@ func TestOneTrace(t *testing.T) {
 	}
 	capture, journal := conn(s.Prod, "capture"), conn(s.DR, "journal")
 	background(t, func(ctx context.Context) error {
-		return journal.Serve(ctx, "journal", map[string]bus.Endpoint{"head": func(context.Context, []byte) (any, error) { return 1, nil }})
+		return journal.Serve(ctx, "journal", map[string]api.Endpoint{"head": func(context.Context, []byte) (any, error) { return 1, nil }})
 	})
 	bustest.Eventually(t, "serving", func() bool {
 		return capture.Request(t.Context(), "dr", "journal", "head", nil, nil) == nil

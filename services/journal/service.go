@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -187,33 +186,27 @@ func (s *Service) group(id cdp.GroupID) (*group, error) {
 	return nil, cdp.Errorf(cdp.NotFound, "find journal", string(id), "there is no journal for this job")
 }
 
-// Endpoint answers one request.
-type Endpoint = func(ctx context.Context, req []byte) (any, error)
-
 // ask makes an endpoint of a function over a group.
-func ask[T any](s *Service, id func(T) cdp.GroupID, fn func(context.Context, *group, T) (any, error)) Endpoint {
-	return func(ctx context.Context, raw []byte) (any, error) {
-		var req T
-		dec := json.NewDecoder(strings.NewReader(string(raw)))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&req); err != nil {
-			return nil, &cdp.Error{Op: "read request", Kind: cdp.Invalid, Cause: err}
+func ask[T any](s *Service, id func(T) cdp.GroupID, fn func(context.Context, *group, T) (any, error)) api.Endpoint {
+	return api.Answer(func(ctx context.Context, req T) (any, error) {
+		if id(req) == "" {
+			return nil, cdp.Errorf(cdp.Invalid, "read request", "group", "it is needed")
 		}
 		g, err := s.group(id(req))
 		if err != nil {
 			return nil, err
 		}
 		return fn(ctx, g, req)
-	}
+	})
 }
 
 // Endpoints are what the service answers, by the names in package api.
-func (s *Service) Endpoints() map[string]Endpoint {
+func (s *Service) Endpoints() map[string]api.Endpoint {
 	byGroup := func(r api.GroupRequest) cdp.GroupID { return r.Group }
 	byRun := func(r api.RunRequest) cdp.GroupID { return r.Group }
 	byClose := func(r api.CloseRequest) cdp.GroupID { return r.Group }
-	return map[string]Endpoint{
-		api.JournalStatus: s.status,
+	return map[string]api.Endpoint{
+		api.JournalStatus: api.Answer(s.status),
 		api.JournalPoints: ask(s, func(r api.PointsRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
 		api.JournalResolve: ask(s, func(r api.ResolveRequest) cdp.GroupID { return r.Group },
@@ -250,13 +243,7 @@ func (s *Service) Endpoints() map[string]Endpoint {
 	}
 }
 
-func (s *Service) status(_ context.Context, raw []byte) (any, error) {
-	var req api.GroupRequest
-	if len(raw) > 0 {
-		if err := json.Unmarshal(raw, &req); err != nil {
-			return nil, &cdp.Error{Op: "read request", Kind: cdp.Invalid, Cause: err}
-		}
-	}
+func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	if req.Group != "" {
 		g, err := s.group(req.Group)
 		if err != nil {

@@ -100,7 +100,7 @@ func (d *desk) serve(site cdp.Site, service string, answers map[string]func([]by
 	d.t.Helper()
 	f := &fake{answers: answers}
 	conn := connectAs(d.t, d.url, site, service)
-	endpoints := map[string]bus.Endpoint{}
+	endpoints := map[string]api.Endpoint{}
 	for name := range answers {
 		endpoints[name] = func(_ context.Context, req []byte) (any, error) {
 			f.mu.Lock()

@@ -280,23 +280,23 @@ type diskRequest struct {
 }
 
 // endpoints answer for capture.
-func (w *captureWiring) endpoints() map[string]bus.Endpoint {
-	return map[string]bus.Endpoint{
+func (w *captureWiring) endpoints() map[string]api.Endpoint {
+	return map[string]api.Endpoint{
 		api.CaptureClock: func(_ context.Context, _ []byte) (any, error) {
 			received := time.Now().UnixNano()
 			return api.ClockReply{Received: received, Sent: time.Now().UnixNano()}, nil
 		},
-		apiCopyStarted: request(func(_ context.Context, r diskRequest) (any, error) {
+		apiCopyStarted: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).CopyStarted)
 		}),
-		apiLive: request(func(_ context.Context, r diskRequest) (any, error) {
+		apiLive: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Live)
 		}),
-		apiSynced: request(func(_ context.Context, r diskRequest) (any, error) {
+		apiSynced: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)
 		}),
-		api.CaptureStatus: request(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
-		api.CaptureDrain: request(func(ctx context.Context, r api.GroupRequest) (any, error) {
+		api.CaptureStatus: api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
+		api.CaptureDrain: api.Answer(func(ctx context.Context, r api.GroupRequest) (any, error) {
 			return w.drain(ctx, r.Group)
 		}),
 	}

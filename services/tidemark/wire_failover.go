@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 
 	"go.opentelemetry.io/otel/propagation"
 	"golang.org/x/sync/errgroup"
@@ -45,17 +44,13 @@ func runFailover(ctx context.Context, e *env) error {
 		})
 	})
 	g.Go(func() error {
-		return conn.Serve(ctx, bus.Failover, map[string]bus.Endpoint{apiStart: func(ctx context.Context, req []byte) (any, error) {
-			var r plan.Request
-			if err := json.Unmarshal(req, &r); err != nil {
-				return nil, &cdp.Error{Op: "start failover", Kind: cdp.Invalid, Cause: err}
-			}
+		return conn.Serve(ctx, bus.Failover, map[string]api.Endpoint{apiStart: api.Answer(func(ctx context.Context, r plan.Request) (any, error) {
 			err := s.Start(ctx, r)
 			if cdp.Is(err, cdp.Duplicate) {
 				err = nil
 			}
 			return api.Empty{}, err
-		}})
+		})})
 	})
 	return g.Wait()
 }

@@ -72,13 +72,9 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	endpoints := map[string]bus.Endpoint{}
-	for name, fn := range s.Endpoints() {
-		endpoints[name] = fn
-	}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error { return s.Run(ctx) })
-	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, bus.Journal, endpoints)) })
+	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, bus.Journal, s.Endpoints())) })
 	eg.Go(func() error { return ended(ctx, conn.HandleCommands(ctx, bus.Journal, w.commands(s))) })
 	eg.Go(func() error { return ended(ctx, w.follow(ctx, s, specs)) })
 	return eg.Wait()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/bus/spool"
@@ -100,17 +99,4 @@ func (s *gatedStream) Close() error {
 		return nil
 	}
 	return s.sink.Close()
-}
-
-// request makes an endpoint of a function.
-func request[T any](fn func(context.Context, T) (any, error)) bus.Endpoint {
-	return func(ctx context.Context, raw []byte) (any, error) {
-		var req T
-		if len(raw) > 0 {
-			if err := json.Unmarshal(raw, &req); err != nil {
-				return nil, &cdp.Error{Op: "read request", Kind: cdp.Invalid, Cause: err}
-			}
-		}
-		return fn(ctx, req)
-	}
 }

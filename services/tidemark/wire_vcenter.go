@@ -49,13 +49,9 @@ func runVCenter(ctx context.Context, e *env) error {
 		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, e.site}, Records: vmRecords{records},
 		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Clock: clock{}, Notify: func(err error) { e.warn(err) },
 	})
-	endpoints := map[string]bus.Endpoint{}
-	for name, fn := range s.Endpoints() {
-		endpoints[name] = fn
-	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
-	g.Go(func() error { return conn.Serve(ctx, bus.VCenter, endpoints) })
+	g.Go(func() error { return conn.Serve(ctx, bus.VCenter, s.Endpoints()) })
 	return g.Wait()
 }
 

@@ -2,12 +2,9 @@ package vcenter
 
 import (
 	"context"
-	"encoding/json"
-	"strings"
 	"sync"
 
 	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/cdp"
 )
 
 // Service holds a site's vCenter.
@@ -49,58 +46,40 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// Endpoint answers one request.
-type Endpoint = func(ctx context.Context, req []byte) (any, error)
-
-// ask makes an endpoint of a function. No request at all is an empty one.
-func ask[T any](fn func(context.Context, T) (any, error)) Endpoint {
-	return func(ctx context.Context, raw []byte) (any, error) {
-		var req T
-		if len(raw) > 0 {
-			dec := json.NewDecoder(strings.NewReader(string(raw)))
-			dec.DisallowUnknownFields()
-			if err := dec.Decode(&req); err != nil {
-				return nil, &cdp.Error{Op: "read request", Kind: cdp.Invalid, Cause: err}
-			}
-		}
-		return fn(ctx, req)
-	}
-}
-
 // Endpoints are what the service answers, by the names in package api.
-func (s *Service) Endpoints() map[string]Endpoint {
-	return map[string]Endpoint{
-		api.VCenterInventory: ask(s.answerInventory),
-		api.VCenterVMs:       ask(s.answerVMs),
-		api.VCenterCheck:     ask(s.answerCheck),
-		api.VCenterClocks:    ask(s.answerClocks),
-		api.VCenterMembers:   ask(s.answerMembers),
+func (s *Service) Endpoints() map[string]api.Endpoint {
+	return map[string]api.Endpoint{
+		api.VCenterInventory: api.Answer(s.answerInventory),
+		api.VCenterVMs:       api.Answer(s.answerVMs),
+		api.VCenterCheck:     api.Answer(s.answerCheck),
+		api.VCenterClocks:    api.Answer(s.answerClocks),
+		api.VCenterMembers:   api.Answer(s.answerMembers),
 
-		api.VMFreeze:  ask(s.freeze),
-		api.VMChanged: ask(s.changed),
-		api.VMThaw:    ask(s.thaw),
-		api.VMTap:     ask(s.tap),
+		api.VMFreeze:  api.Answer(s.freeze),
+		api.VMChanged: api.Answer(s.changed),
+		api.VMThaw:    api.Answer(s.thaw),
+		api.VMTap:     api.Answer(s.tap),
 
-		api.VMJobCheck:  ask(s.jobCheck),
-		api.VMJobRun:    ask(s.jobRun),
-		api.VMJobStop:   ask(s.jobStop),
-		api.VMJobDelete: ask(s.jobDelete),
-		api.VMJobStatus: ask(s.jobStatus),
+		api.VMJobCheck:  api.Answer(s.jobCheck),
+		api.VMJobRun:    api.Answer(s.jobRun),
+		api.VMJobStop:   api.Answer(s.jobStop),
+		api.VMJobDelete: api.Answer(s.jobDelete),
+		api.VMJobStatus: api.Answer(s.jobStatus),
 
-		api.VMBuild:  ask(s.step(api.VMBuild, s.build)),
-		api.VMAttach: ask(s.step(api.VMAttach, s.attach)),
-		api.VMBoot:   ask(s.step(api.VMBoot, s.boot)),
-		api.VMCheck:  ask(s.step(api.VMCheck, s.check)),
-		api.VMStop:   ask(s.step(api.VMStop, s.powerOff)),
-		api.VMReturn: ask(s.step(api.VMReturn, s.giveBack)),
-		api.VMKeep:   ask(s.step(api.VMKeep, s.keep)),
-		api.VMRemove: ask(s.step(api.VMRemove, s.remove)),
+		api.VMBuild:  api.Answer(s.step(api.VMBuild, s.build)),
+		api.VMAttach: api.Answer(s.step(api.VMAttach, s.attach)),
+		api.VMBoot:   api.Answer(s.step(api.VMBoot, s.boot)),
+		api.VMCheck:  api.Answer(s.step(api.VMCheck, s.check)),
+		api.VMStop:   api.Answer(s.step(api.VMStop, s.powerOff)),
+		api.VMReturn: api.Answer(s.step(api.VMReturn, s.giveBack)),
+		api.VMKeep:   api.Answer(s.step(api.VMKeep, s.keep)),
+		api.VMRemove: api.Answer(s.step(api.VMRemove, s.remove)),
 
-		api.FilterStatus: ask(s.filterStatus),
-		api.FilterChange: ask(s.filterChange),
+		api.FilterStatus: api.Answer(s.filterStatus),
+		api.FilterChange: api.Answer(s.filterChange),
 
-		api.TransporterList:   ask(s.transporterList),
-		api.TransporterDeploy: ask(s.transporterDeploy),
-		api.TransporterRemove: ask(s.transporterRemove),
+		api.TransporterList:   api.Answer(s.transporterList),
+		api.TransporterDeploy: api.Answer(s.transporterDeploy),
+		api.TransporterRemove: api.Answer(s.transporterRemove),
 	}
 }
