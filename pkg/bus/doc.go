@@ -3,7 +3,7 @@
 //
 // One site is one NATS domain. Two sites are joined by a leaf node; either side
 // may listen. Everything a site needs when the other is gone stands in its own
-// domain, or is mirrored into it.
+// domain, or is copied into it.
 //
 //	subject                                        kept in
 //	tidemark.cmd.v1.<site>.<service>.<verb>.<id>   CMD, work queue, one per subject
@@ -14,7 +14,7 @@
 //	tidemark.ack.v1.<site>.<group>                 nothing: plain NATS
 //
 // Buckets: tidemark-spec, tidemark-state and tidemark-epoch in every domain;
-// the peer holds read-only mirrors of the first two under <bucket>-<site>.
+// the peer holds read-only copies of the first two under <bucket>-<site>.
 //
 // What it never does: it does not decide. Go-back-N, fencing, when to purge and
 // what a gap means are the caller's, over the ports of package spool. It does

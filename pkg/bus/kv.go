@@ -32,7 +32,7 @@ func OpenBucket[T any](ctx context.Context, conn *Conn, site cdp.Site, bucket, p
 	return openBucket[T](ctx, conn, site, bucket, prefix)
 }
 
-// OpenPeerBucket opens the local mirror of a peer's bucket: it can be read and
+// OpenPeerBucket opens the local copy of a peer's bucket: it can be read and
 // watched while the link is down. Nothing may be written through it.
 func OpenPeerBucket[T any](ctx context.Context, conn *Conn, peer cdp.Site, bucket, prefix string) (*Bucket[T], error) {
 	return openBucket[T](ctx, conn, conn.site, PeerBucket(bucket, peer), prefix)

@@ -48,9 +48,9 @@ func TestBucketAcrossSites(t *testing.T) {
 	if _, err := own.Update(ctx, "vm1", thing{3}, rev-1); !cdp.Is(err, cdp.Conflict) {
 		t.Fatalf("got %v", err)
 	}
-	bustest.Eventually(t, "mirrored", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 2 })
+	bustest.Eventually(t, "copied", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 2 })
 
-	// With the link down the mirror still answers, and what is far does not.
+	// With the link down the copy still answers, and what is far does not.
 	s.Link.Cut()
 	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
 	if e, err := near.Get(ctx, "vm1"); err != nil || e.Value.N != 2 {

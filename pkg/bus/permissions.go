@@ -140,20 +140,21 @@ func (b *permissions) buckets(r role) {
 }
 
 func (b *permissions) readBucket(bucket, keys string, far bool) {
-	read := func(domain cdp.Site, stream string) {
+	read := func(domain cdp.Site, bucket string) {
+		stream := "KV_" + bucket
 		b.api(domain, "STREAM.INFO."+stream)
 		b.api(domain, "DIRECT.GET."+stream+".$KV."+bucket+"."+keys)
 		b.api(domain, "CONSUMER.CREATE."+stream+".*.$KV."+bucket+"."+keys)
 		b.api(domain, "CONSUMER.DELETE."+stream+".*")
 		b.pub("$JS.FC."+stream+".>", "$JS.FC.*.*."+stream+".>")
 	}
-	read(b.site, "KV_"+bucket)
+	read(b.site, bucket)
 	for _, p := range b.peers {
 		if bucket != BucketEpoch {
-			read(b.site, "KV_"+PeerBucket(bucket, p))
+			read(b.site, PeerBucket(bucket, p))
 		}
 		if far {
-			read(p, "KV_"+bucket)
+			read(p, bucket)
 		}
 	}
 }

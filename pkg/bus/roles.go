@@ -32,7 +32,7 @@ type role struct {
 	watches  bool     // reads all events
 	buried   bool     // reads dead letters
 
-	// Key prefixes, by bucket. Reading includes the peers' mirrors. What a
+	// Key prefixes, by bucket. Reading includes the peers' copies. What a
 	// service writes it also reads. To write at peers too needs far.
 	reads, writes map[string][]string
 	far           bool

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"tidemark.dev/pkg/cdp"
 )
 
 // How much is kept, and how long.
@@ -49,45 +47,12 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 	})
 }
 
-// EnsurePeer makes the local mirrors of a peer's events and buckets. The peer
-// need not be reachable: the mirrors fill when it is.
-func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
-	if err := cdp.CheckName("peer", string(peer)); err != nil {
-		return err
-	}
-	if peer == conn.site {
-		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "is this site itself")
-	}
-	events := mirror(PeerEvents(peer), StreamEvents, peer)
-	events.MaxAge, events.MaxBytes, events.Discard = eventAge, eventBytes, jetstream.DiscardOld
-	return conn.ensure(ctx, []jetstream.StreamConfig{
-		events,
-		mirrorBucket(BucketSpec, specHistory, peer),
-		mirrorBucket(BucketState, stateHistory, peer),
-	})
-}
-
 // bucket is the stream behind a key-value bucket, as nats.go would make it.
 func bucket(name string, history int64, description string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"}, Description: description,
 		MaxMsgsPerSubject: history, MaxBytes: bucketBytes, Discard: jetstream.DiscardNew,
 		AllowRollup: true, DenyDelete: true, AllowDirect: true,
-	}
-}
-
-func mirrorBucket(name string, history int64, peer cdp.Site) jetstream.StreamConfig {
-	m := mirror("KV_"+PeerBucket(name, peer), "KV_"+name, peer)
-	m.MaxMsgsPerSubject, m.DenyDelete = history, true
-	return m
-}
-
-// mirror is a local copy of a peer's stream. MirrorDirect stays off: it would
-// answer for the stream of the same name in this domain.
-func mirror(name, of string, peer cdp.Site) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: name, Description: "mirror of " + of + " of " + string(peer), AllowDirect: true,
-		Mirror: &jetstream.StreamSource{Name: of, External: &jetstream.ExternalStream{APIPrefix: apiPrefix(peer)}},
 	}
 }
 
@@ -113,8 +78,8 @@ func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.Stream
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
 	_, err := js.UpdateStream(ctx, cfg)
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, jetstream.ErrStreamSourceNotSupported) {
+		return nil // the latter: another process begins the copy anew just now
 	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return wrap(err, "update stream", cfg.Name)

@@ -47,10 +47,10 @@ func AckSubject(site cdp.Site, group cdp.GroupID) string {
 // FrameStream is the name of the group's stream in the source site's domain.
 func FrameStream(group cdp.GroupID) string { return "WRITE_" + string(group) }
 
-// PeerEvents is the name of the local mirror of a peer's events.
+// PeerEvents is the name of the local copy of a peer's events.
 func PeerEvents(peer cdp.Site) string { return StreamEvents + "_" + string(peer) }
 
-// PeerBucket is the name of the local mirror of a peer's bucket.
+// PeerBucket is the name of the local copy of a peer's bucket.
 func PeerBucket(bucket string, peer cdp.Site) string { return bucket + "-" + string(peer) }
 
 // apiPrefix is how JetStream of a domain is addressed from anywhere.

@@ -15,7 +15,7 @@ import (
 // EventFilter says which events to watch.
 type EventFilter struct {
 	// Site whose events: the connection's own, or a peer's, which are read
-	// from the local mirror, so that a cut link delays but loses nothing.
+	// from the local copy, so that a cut link delays but loses nothing.
 	Site cdp.Site
 	// Area, Fact and ID narrow it down; empty means any.
 	Area, Fact, ID string

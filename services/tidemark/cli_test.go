@@ -179,6 +179,6 @@ func TestUpLeavesNothing(t *testing.T) {
 			t.Error("exit code", code)
 		}
 	}
-	// The server's own wait for a mirror's answer ends by itself, by its time limit.
-	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).setupMirrorConsumer.func3"))
+	// The server's own wait for an answer to a copy ends by itself, by its time limit.
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -67,6 +68,9 @@ func (a *app) serve(ctx context.Context, services []string, creds, otlp string, 
 		return cdp.Wrap(err, "set up site", string(site))
 	}
 	fmt.Fprintf(a.out, "serving %s at site %s\n", strings.Join(services, ", "), site)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { followPeer(ctx, e) })
 	supervise(ctx, e, services)
 	return nil
 }

@@ -125,6 +125,7 @@ func (a *app) up(ctx context.Context, cfg upConfig, only string, log *slog.Logge
 		}
 		refs[e.site] = ref
 		wg.Go(func() { supervise(ctx, e, s.cfg.Services) })
+		wg.Go(func() { followPeer(ctx, e) })
 	}
 	file, err := mergeContext(dir, cfg, refs)
 	if err != nil {
@@ -183,7 +184,7 @@ func free(addr string) error {
 	return l.Close()
 }
 
-// setUp makes the site's streams and buckets and the mirrors of its peer. It
+// setUp makes the site's streams and buckets and the copies of its peer's. It
 // tries until ctx ends: the server may be killed and started again meanwhile.
 func setUp(ctx context.Context, e *env) error {
 	for {
@@ -210,6 +211,18 @@ func setUpOnce(ctx context.Context, e *env) error {
 		return err
 	}
 	return bus.EnsurePeer(ctx, conn, e.peer)
+}
+
+// followPeer keeps the copies of the peer following until ctx ends.
+func followPeer(ctx context.Context, e *env) {
+	conn, err := e.connect(ctx, bus.Setup)
+	if err == nil {
+		defer conn.Close()
+		err = bus.FollowPeer(ctx, conn, e.peer)
+	}
+	if err != nil && ctx.Err() == nil {
+		e.warn(err)
+	}
 }
 
 func closeTelemetry(e *env) {

@@ -68,7 +68,7 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	// What the target's people said, as far as it has come over the link: the
-	// mirrors are here, so that a restart needs no link.
+	// copies are here, so that a restart needs no link.
 	specs, err := bus.OpenPeerBucket[spec.ReplicationJob](ctx, conn, e.peer, bus.BucketSpec, keyJob)
 	if err != nil {
 		return err

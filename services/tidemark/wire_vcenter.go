@@ -56,7 +56,7 @@ func runVCenter(ctx context.Context, e *env) error {
 }
 
 // specs are the values of a kind in the spec buckets: what was applied here, and
-// the mirror of what was applied at the peer, which needs no link.
+// the copy of what was applied at the peer, which needs no link.
 type specs[T any] struct {
 	e         *env
 	own, peer *bus.Bucket[T]

@@ -133,18 +133,10 @@ func (s *Stage) All() []*proc.Process {
 // Start starts both sites, and returns when the vCenters serve and Tidemark
 // answers. Whatever happens, Stop ends them.
 func (s *Stage) Start(ctx context.Context) error {
-	for _, p := range []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark} {
+	for _, p := range []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark, s.ProdTidemark} {
 		if err := p.Start(); err != nil {
 			return err
 		}
-	}
-	// A mirror of what is not there yet is tried again after a while only: prod
-	// joins a site that stands.
-	if err := until(ctx, s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err }); err != nil {
-		return err
-	}
-	if err := s.ProdTidemark.Start(); err != nil {
-		return err
 	}
 	for _, w := range []struct {
 		p  *proc.Process
@@ -152,6 +144,7 @@ func (s *Stage) Start(ctx context.Context) error {
 	}{
 		{s.DRVCenter, func() error { _, err := os.Stat(s.SiteFile(DR)); return err }},
 		{s.ProdVCenter, func() error { _, err := os.Stat(s.SiteFile(Prod)); return err }},
+		{s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err }},
 		// Capture looks up in Tidemark's directory where prod's bus is.
 		{s.ProdTidemark, func() error { _, err := s.Tidemark(ctx, "site", "list", "--site", Prod); return err }},
 	} {

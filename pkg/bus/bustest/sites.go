@@ -23,9 +23,20 @@ type Sites struct {
 // Option changes how the servers are started.
 type Option func(prod, dr *bus.ServerConfig)
 
-// Start starts both servers, joins them, and makes their streams and buckets.
-// All of it ends with the test.
+// Start starts both servers, joins them, makes their streams and buckets, and
+// lets each follow the other. All of it ends with the test.
 func Start(t testing.TB, opts ...Option) *Sites {
+	t.Helper()
+	return start(t, true, opts)
+}
+
+// Apart is Start with a link that is cut until Heal.
+func Apart(t testing.TB, opts ...Option) *Sites {
+	t.Helper()
+	return start(t, false, opts)
+}
+
+func start(t testing.TB, joined bool, opts []Option) *Sites {
 	t.Helper()
 	s := &Sites{t: t}
 	s.dr = bus.ServerConfig{Site: "dr", StoreDir: t.TempDir(), Listen: freePort(t), LeafListen: freePort(t), Peers: []cdp.Site{"prod"}}
@@ -42,9 +53,14 @@ func Start(t testing.TB, opts ...Option) *Sites {
 			}
 		}
 	})
+	if !joined {
+		s.Link.Cut()
+	}
 	s.StartDR()
 	s.StartProd()
-	s.Joined()
+	if joined {
+		s.Joined()
+	}
 	for _, x := range []struct{ srv, peer *bus.Server }{{s.Prod, s.DR}, {s.DR, s.Prod}} {
 		c := s.connect(x.srv, bus.Setup)
 		if err := bus.EnsureSite(t.Context(), c); err != nil {
@@ -53,7 +69,10 @@ func Start(t testing.TB, opts ...Option) *Sites {
 		if err := bus.EnsurePeer(t.Context(), c, x.peer.Site()); err != nil {
 			t.Fatal(err)
 		}
-		c.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- bus.FollowPeer(ctx, c, x.peer.Site()) }()
+		t.Cleanup(func() { cancel(); <-done })
 	}
 	return s
 }
