@@ -12,7 +12,6 @@ import (
 type press struct {
 	slot []byte
 	last frame.Header
-	seq  cdp.Seq
 	b    frame.Builder
 }
 

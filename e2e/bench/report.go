@@ -67,14 +67,6 @@ func ratios(a, b []float64) []float64 {
 	return out
 }
 
-func times(a []float64, k float64) []float64 {
-	out := make([]float64, len(a))
-	for i := range a {
-		out[i] = a[i] * k
-	}
-	return out
-}
-
 // latencies are samples of one run.
 type latencies []time.Duration
 

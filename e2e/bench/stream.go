@@ -69,7 +69,7 @@ func (x *stream) pumpResults() {
 			select {
 			case <-x.stop:
 				return
-			case x.results <- capture.Result{No: r.No, Err: r.Err}:
+			case x.results <- capture.Result(r):
 			}
 		}
 	}
@@ -86,7 +86,7 @@ func (x *stream) pumpDurable() {
 			case <-x.durable:
 			default:
 			}
-			x.durable <- capture.Durable{Epoch: d.Epoch, No: d.No}
+			x.durable <- capture.Durable(d)
 		}
 	}
 }

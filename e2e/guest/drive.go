@@ -55,7 +55,7 @@ func (d Drive) validate() error {
 	case (d.Raw == "") == (d.NBD == ""):
 		return errors.New("set exactly one of Raw and NBD")
 	case d.Overlay && (d.Raw == "" || d.Log != ""):
-		return errors.New("Overlay needs Raw and excludes Log")
+		return errors.New("an overlay needs Raw and excludes Log")
 	}
 	return nil
 }

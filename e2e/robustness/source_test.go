@@ -89,6 +89,7 @@ func sourceGone(t *testing.T, mode string) {
 	w.soon("failover", "undo", w.job)
 	w.nothingLeft()
 	w.validate(0)
+	w.same("the newest point after the undo", w.read(newest), atNewest)
 
 	// The source comes back, and nothing is lost.
 	for _, x := range []*sites.Process{w.ProdNATS, w.Capture} {

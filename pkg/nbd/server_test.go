@@ -108,16 +108,13 @@ func TestNoAllocation(t *testing.T) {
 	c := r.raw()
 	c.enter("")
 	large := make([]byte, 128<<10)
-	var out [][]byte
-	for _, q := range [][]byte{
+	out := [][]byte{
 		join(req(cmdWrite, 0, 1, 0, 4096), make([]byte, 4096)),
 		join(req(cmdWrite, cmdFlagFUA, 1, 0, 512), make([]byte, 512)),
 		join(req(cmdWrite, 0, 1, 0, uint32(len(large))), large),
 		req(cmdRead, 0, 1, 0, 4096), req(cmdRead, 0, 1, 0, 64<<10),
 		req(cmdFlush, 0, 1, 0, 0), req(cmdTrim, 0, 1, 1<<20, 4096), req(cmdWriteZeroes, 0, 1, 1<<20, 4096),
 		req(cmdRead, 0, 1, 1<<40, 512), // an error
-	} {
-		out = append(out, q)
 	}
 	replies := make([]byte, 9*16+4096+64<<10)
 	session := func() {

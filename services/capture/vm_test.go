@@ -144,7 +144,7 @@ func (v *vm) faults(f func()) {
 	f()
 }
 
-var killed = errors.New("the process is dead")
+var errKilled = errors.New("the process is dead")
 
 func (h *host) Freeze(ctx context.Context, _ cdp.GroupID, pass string) (Frozen, error) {
 	for !h.mu.TryLock() { // writes on their way are drained
@@ -161,7 +161,7 @@ func (h *host) Freeze(ctx context.Context, _ cdp.GroupID, pass string) (Frozen, 
 	}
 	switch {
 	case h.gone:
-		return Frozen{}, killed
+		return Frozen{}, errKilled
 	case h.noFreeze != nil:
 		return Frozen{}, h.noFreeze
 	}
@@ -187,7 +187,7 @@ func (h *host) Changed(_ context.Context, _ cdp.GroupID, pass string, d cdp.Disk
 	h.smu.Lock()
 	defer h.smu.Unlock()
 	if h.gone {
-		return killed
+		return errKilled
 	}
 	if h.noChanges != nil {
 		return h.noChanges
@@ -212,7 +212,7 @@ func (h *host) Thaw(_ context.Context, _ cdp.GroupID, keep string) error {
 	h.smu.Lock()
 	defer h.smu.Unlock()
 	if h.gone {
-		return killed
+		return errKilled
 	}
 	if h.noThaw != nil {
 		return h.noThaw
@@ -335,8 +335,7 @@ type frozenWorld struct {
 	v     *vm
 	h     *host
 	r     *replay
-	told  bool // the machine's client tells its writes; guarded by v.mu
-	done  chan struct{}
+	told  bool  // the machine's client tells its writes; guarded by v.mu
 	asked int64 // bytes whose sums were asked for; guarded by bus.mu
 	paid  int64 // bytes of content sent up to the last cycle
 }

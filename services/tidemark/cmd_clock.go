@@ -111,7 +111,7 @@ func (c *client) clocks(ctx context.Context) (all []reading, silent []string, er
 		sent := time.Now()
 		x.reply, x.err = askVCenter[api.ClocksReply](ctx, c, site, api.VCenterClocks, api.Empty{})
 		if x.err == nil {
-			x.offset, x.service = span{x.reply.At.Sub(time.Now()), x.reply.At.Sub(sent)}, true
+			x.offset, x.service = span{time.Until(x.reply.At), x.reply.At.Sub(sent)}, true
 		}
 		return x
 	}

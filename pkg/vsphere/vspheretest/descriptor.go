@@ -118,10 +118,6 @@ func parseUUID(ddb string) string {
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
-func sameUUID(a, b string) bool {
-	return strings.EqualFold(strings.ReplaceAll(a, "-", ""), strings.ReplaceAll(b, "-", ""))
-}
-
 // deviceName is what udev calls the block device of a disk.
 func deviceName(id string) string {
 	return "wwn-0x" + strings.ToLower(strings.ReplaceAll(id, "-", ""))
