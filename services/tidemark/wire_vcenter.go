@@ -220,39 +220,25 @@ func (w vcenterWiring) mine(ctx context.Context, transporter string) bool {
 	return err == nil && s.Transporter != "" && path.Base(s.Transporter) == transporter
 }
 
-// Answers: at a source site there is no journal, and capture's word will do.
-func (w vcenterWiring) Answers(ctx context.Context, transporter string) (bool, error) {
+// Heard: at a source site there is no journal, and capture's word will do. Only
+// there it is sure that there is none when none answers.
+func (w vcenterWiring) Heard(ctx context.Context, transporter string) (answers bool, groups []string, err error) {
 	r, err := w.journals(ctx)
-	switch {
-	case err == nil:
-		return r.Transporter == transporter || r.Transporter == "" && w.mine(ctx, transporter), nil
-	case !cdp.Is(err, cdp.Transient):
-		return false, err
-	case !w.mine(ctx, transporter):
-		return false, nil
+	if cdp.Is(err, cdp.Transient) && w.captures(ctx) {
+		return w.mine(ctx, transporter), nil, nil
 	}
-	return w.captures(ctx), nil
+	if err != nil || r.Transporter != transporter && (r.Transporter != "" || !w.mine(ctx, transporter)) {
+		return false, nil, err
+	}
+	for _, x := range r.Groups {
+		groups = append(groups, string(x.Group))
+	}
+	return true, groups, nil
 }
 
 // captures: the site is a source, and its capture service answers.
 func (w vcenterWiring) captures(ctx context.Context) bool {
 	return w.ask(ctx, w.e.site, bus.Capture, api.CaptureStatus, api.GroupRequest{}, nil) == nil
-}
-
-// Groups: only at a source it is sure that there is no journal when none answers.
-func (w vcenterWiring) Groups(ctx context.Context, transporter string) ([]string, error) {
-	r, err := w.journals(ctx)
-	if cdp.Is(err, cdp.Transient) && w.captures(ctx) {
-		return nil, nil
-	}
-	if err != nil || r.Transporter != transporter && (r.Transporter != "" || !w.mine(ctx, transporter)) {
-		return nil, err
-	}
-	var out []string
-	for _, x := range r.Groups {
-		out = append(out, string(x.Group))
-	}
-	return out, nil
 }
 
 var (

@@ -163,7 +163,7 @@ func (s *Service) bringUp(ctx context.Context, vc VCenter, v vms.VM, name string
 	tell("waits until its journal service answers", 0, 0)
 	over := s.deps.Clock.After(s.cfg.AnswerWait)
 	for {
-		heard, err := s.deps.Journal.Answers(ctx, name)
+		heard, _, err := s.deps.Journal.Heard(ctx, name)
 		if err == nil && heard {
 			break
 		}

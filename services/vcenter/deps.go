@@ -97,10 +97,10 @@ type Journal interface {
 	Free(ctx context.Context) (int64, error)
 	// Holds says whether a group's images are in the journal's hands.
 	Holds(ctx context.Context, group cdp.GroupID) (bool, error)
-	// Answers: the journal service of a transporter, by name, was heard; Groups
-	// are those whose journals it keeps.
-	Answers(ctx context.Context, transporter string) (bool, error)
-	Groups(ctx context.Context, transporter string) ([]string, error)
+	// Heard says whether the journal service of a transporter, by name, was heard,
+	// and the groups whose journals it keeps. Transient: none was, so whether it
+	// keeps any is not known.
+	Heard(ctx context.Context, transporter string) (answers bool, groups []string, err error)
 }
 
 // Capture is asked of the capture service at a job's source.

@@ -49,13 +49,8 @@ func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error)
 		if a.Name == "" {
 			a.Name = v.Name
 		}
-		if a.Answers, err = s.deps.Journal.Answers(ctx, a.Name); err != nil {
+		if a.Answers, a.Holds, err = s.deps.Journal.Heard(ctx, a.Name); err != nil && !cdp.Is(err, cdp.Transient) {
 			return nil, err
-		}
-		if a.Answers {
-			if a.Holds, err = s.deps.Journal.Groups(ctx, a.Name); err != nil {
-				return nil, err
-			}
 		}
 		reply.Transporters = append(reply.Transporters, a)
 	}
@@ -136,7 +131,7 @@ func (s *Service) holdsNothing(ctx context.Context, op, name string, v vms.VM, f
 	if force {
 		return nil
 	}
-	holds, err := s.deps.Journal.Groups(ctx, name)
+	_, holds, err := s.deps.Journal.Heard(ctx, name)
 	if err != nil && !cdp.Is(err, cdp.NotFound) && !cdp.Is(err, cdp.Transient) {
 		return err
 	}

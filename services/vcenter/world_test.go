@@ -496,16 +496,13 @@ func (j journalOf) Holds(_ context.Context, g cdp.GroupID) (bool, error) {
 	return j.w.journals[g], nil
 }
 
-func (j journalOf) Answers(_ context.Context, name string) (bool, error) {
+func (j journalOf) Heard(_ context.Context, name string) (bool, []string, error) {
 	j.w.mu.Lock()
 	defer j.w.mu.Unlock()
-	return j.w.answers[name], nil
-}
-
-func (j journalOf) Groups(_ context.Context, name string) ([]string, error) {
-	j.w.mu.Lock()
-	defer j.w.mu.Unlock()
-	return j.w.holds[name], nil
+	if !j.w.answers[name] {
+		return false, nil, cdp.Errorf(cdp.Transient, "ask journal", name, "nobody answers")
+	}
+	return true, j.w.holds[name], nil
 }
 
 type captureOf struct{ w *world }
