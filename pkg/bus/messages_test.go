@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -230,6 +231,10 @@ func TestRequests(t *testing.T) {
 	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) || !strings.Contains(cdp.HintOf(err), "journal is not running at site dr") {
 		t.Fatal(err, cdp.HintOf(err))
 	}
+	var long []int // some 5 MiB
+	for i := range 700_000 {
+		long = append(long, i)
+	}
 	background(t, func(ctx context.Context) error {
 		return server.Serve(ctx, "journal", map[string]api.Endpoint{
 			"points": func(_ context.Context, req []byte) (any, error) { return map[string]string{"got": string(req)}, nil },
@@ -237,7 +242,8 @@ func TestRequests(t *testing.T) {
 				e := cdp.Errorf(cdp.Fenced, "find point", "p1", "line one\nline two")
 				return nil, fmt.Errorf("outer: %w", e.WithHint("try p2"))
 			},
-			"long": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 2<<20), nil },
+			"long":    func(context.Context, []byte) (any, error) { return long, nil },
+			"endless": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 80<<20), nil },
 		})
 	})
 	var out map[string]string
@@ -250,12 +256,54 @@ func TestRequests(t *testing.T) {
 	if !errors.As(err, &e) || e.Op != "find point" || e.Kind != cdp.Fenced || e.Subject != "p1" || e.Hint != "try p2" || e.Cause.Error() != "line one\nline two" {
 		t.Fatalf("%+v", err)
 	}
-	if err := ask("long", nil, nil); !cdp.Is(err, cdp.Full) {
+	// An answer that is longer than a message comes in parts; somebody who asks
+	// with other tools is told so.
+	var got []int
+	if err := ask("long", nil, &got); err != nil || !slices.Equal(got, long) {
+		t.Fatal(len(got), err)
+	}
+	if err := ask("endless", nil, nil); !cdp.Is(err, cdp.Full) {
 		t.Fatal(err)
+	}
+	cred := s.Credential("dr", "console")
+	nc, err := nats.Connect(s.DR.ClientURL(), nats.UserInfo(cred.User, cred.Password), nats.CustomInboxPrefix("_INBOX_console"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	m, err := nc.Request(bus.RequestSubject("dr", "journal", "long"), nil, 5*time.Second)
+	if err != nil || m.Header.Get("Nats-Service-Error-Code") != string(cdp.Full) {
+		t.Fatal(m, err)
 	}
 	s.Link.Cut()
 	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
 	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) {
 		t.Fatal(err)
+	}
+}
+
+// A vCenter may take long, and its answer must be heard all the same.
+func TestASlowAnswerIsHeard(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, bustest.Secured)
+	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "capture")
+	slow := false
+	background(t, func(ctx context.Context) error {
+		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{"freeze": func(context.Context, []byte) (any, error) {
+			if slow {
+				time.Sleep(7 * time.Second)
+			}
+			return "frozen", nil
+		}})
+	})
+	ask := func() (out string, err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		return out, client.Request(ctx, "dr", "vcenter", "freeze", nil, &out)
+	}
+	bustest.Eventually(t, "it serves", func() bool { _, err := ask(); return err == nil })
+	slow = true
+	if out, err := ask(); err != nil || out != "frozen" {
+		t.Fatal(out, err)
 	}
 }

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -13,6 +14,8 @@ import (
 type Permission struct {
 	Publish, PublishDeny []string
 	Subscribe            []string
+	// Answer is how long after a request it may be answered.
+	Answer time.Duration
 }
 
 // Permissions gives the permission of a service's user on the server of site,
@@ -26,6 +29,10 @@ func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
 		return Permission{}
 	}
 	b := &permissions{service: service, site: site, peers: peers}
+	b.Answer = answerTime
+	if r.framesIn {
+		b.Answer = answerTimeFrames
+	}
 	b.sub(inboxPrefix(service) + ".>")
 	b.messages(r)
 	b.events(r)
@@ -233,6 +240,6 @@ func (p Permission) server() *server.Permissions {
 	}
 	return &server.Permissions{
 		Publish: publish, Subscribe: subscribe,
-		Response: &server.ResponsePermission{MaxMsgs: 1, Expires: handleTime},
+		Response: &server.ResponsePermission{MaxMsgs: partsMax, Expires: p.Answer},
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -20,6 +22,14 @@ const serviceVersion = "1.0.0"
 
 // maxRequests is how many requests one service answers at once.
 const maxRequests = 32
+
+// An answer is not let out by the server later than this after its request. A
+// vCenter is slow; but every message that has a reply subject is remembered for
+// so long, and who pulls frames gets thousands a second.
+const (
+	answerTime       = 40 * time.Second
+	answerTimeFrames = 10 * time.Second
+)
 
 // Serve answers requests to a service of the connection's site until ctx is
 // done, several at once, and returns when the last answer is out.
@@ -81,11 +91,13 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(out); err == nil {
-			if int64(len(data)) <= c.nc.MaxPayload() {
-				c.sent(c.nc.Publish(r.Reply(), data), template)
+			var parts []*nats.Msg
+			if parts, err = c.parts(r, data); err == nil {
+				for _, m := range parts {
+					c.sent(c.nc.PublishMsg(m), template)
+				}
 				return
 			}
-			err = cdp.Errorf(cdp.Full, "answer", template, "the answer of %d bytes is longer than a message can be", len(data))
 		}
 	}
 	re := remoteError{Op: "answer", Kind: cdp.KindOf(err), Cause: err.Error(), Hint: cdp.HintOf(err)}
@@ -104,6 +116,71 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 	m.Header.Set(micro.ErrorCodeHeader, string(re.Kind))
 	m.Data = data
 	c.sent(c.nc.PublishMsg(m), template)
+}
+
+// An answer that is longer than a message goes out in parts, in order, to those
+// that say in their request that they put them together.
+const (
+	partsHeader = "Tidemark-Takes-Parts" // of a request: "yes"
+	partHeader  = "Tidemark-Part"        // of an answer: "3/5"
+	partsMax    = 32
+	// partRoom is what a part leaves to its header.
+	partRoom = 1 << 10
+)
+
+func (c *Conn) parts(r micro.Request, data []byte) ([]*nats.Msg, error) {
+	if int64(len(data)) <= c.nc.MaxPayload() {
+		m := nats.NewMsg(r.Reply())
+		m.Data = data
+		return []*nats.Msg{m}, nil
+	}
+	size := int(c.nc.MaxPayload()) - partRoom
+	n := (len(data) + size - 1) / size
+	if r.Headers().Get(partsHeader) == "" || n > partsMax {
+		return nil, cdp.Errorf(cdp.Full, "answer", r.Subject(), "the answer of %d bytes is longer than %d messages can be", len(data), partsMax).
+			WithHint("ask for less; in more than one message it is given to those only who ask with the header " + partsHeader + ": yes")
+	}
+	var out []*nats.Msg
+	for part := range slices.Chunk(data, size) {
+		m := nats.NewMsg(r.Reply())
+		m.Header.Set(partHeader, fmt.Sprintf("%d/%d", len(out)+1, n))
+		m.Data = part
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// exchange sends a request and gives the whole answer.
+func (c *Conn) exchange(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	m.Header.Set(partsHeader, "yes")
+	m.Reply = c.nc.NewInbox()
+	sub, err := c.nc.SubscribeSync(m.Reply)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }() // the connection may be gone
+	if err := c.nc.PublishMsg(m); err != nil {
+		return nil, err
+	}
+	var whole *nats.Msg
+	for n, of := 1, 1; n <= of; n++ {
+		part, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if h := part.Header.Get(partHeader); h != "" {
+			var is int
+			if _, err := fmt.Sscanf(h, "%d/%d", &is, &of); err != nil || is != n {
+				return nil, cdp.Errorf(cdp.Transient, "receive answer", m.Subject, "part %s came as number %d", h, n)
+			}
+		}
+		if whole == nil {
+			whole = part
+		} else {
+			whole.Data = append(whole.Data, part.Data...)
+		}
+	}
+	return whole, nil
 }
 
 func (c *Conn) sent(err error, template string) {
@@ -138,7 +215,7 @@ func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint str
 }
 
 func (c *Conn) request(ctx context.Context, m *nats.Msg, op string, site cdp.Site, service, endpoint string, out any) error {
-	reply, err := c.nc.RequestMsgWithContext(ctx, m)
+	reply, err := c.exchange(ctx, m)
 	if errors.Is(err, nats.ErrNoResponders) {
 		e := cdp.Errorf(cdp.Transient, op, endpoint, "nobody answers at site %s", site)
 		return e.WithHint(fmt.Sprintf("the service %s is not running at site %s, or the link to it is down", service, site))
