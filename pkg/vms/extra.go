@@ -35,19 +35,36 @@ func (v VM) Ours() bool {
 
 // ExtraThatMatters says whether a replica needs an advanced setting of its
 // source: a guest may depend on it. PCI slots are among them: Linux names its
-// network cards after them.
+// network cards after them. Of guestinfo only the metadata is, by whose
+// instance-id a guest knows that it is still the same machine.
 func ExtraThatMatters(key string) bool {
 	k := strings.ToLower(key)
 	for _, p := range []string{
 		"disk.enableuuid", "cpuid.", "hypervisor.cpuid", "vhv.", "monitor_control.", "monitor.",
 		"smbios.", "smc.", "board-id", "hw.model", "serialnumber", "uefi.", "bios.", "mce.", "numa.", "isolation.",
-		"guestinfo.metadata", "guestinfo.userdata", "guestinfo.vendordata", "devices.hotplug", "sched.cpu.latencysensitivity",
+		"devices.hotplug", "sched.cpu.latencysensitivity",
 	} {
 		if strings.HasPrefix(k, p) {
 			return true
 		}
 	}
-	return strings.HasSuffix(k, ".pcislotnumber")
+	return k == "guestinfo.metadata" || strings.HasSuffix(k, ".pcislotnumber")
+}
+
+// What a transporter was handed that may be told: the rest are its credentials.
+const (
+	guestName    = "guestinfo.tidemark.name"
+	GuestVersion = "guestinfo.tidemark.version"
+)
+
+// ExtraTold says whether an advanced setting may leave the vCenter: a replica
+// needs it, or Tidemark itself does. Others may hold secrets.
+func ExtraTold(key string) bool {
+	switch key {
+	case MarkGroup, MarkJob, MarkRun, MarkTransporter, MarkDisks, guestName, GuestVersion:
+		return true
+	}
+	return ExtraThatMatters(key)
 }
 
 // ForReplica is the hardware that a replica VM is made of: without disks, which

@@ -74,10 +74,12 @@ func contractImport(e *env) {
 	if len(h.NICs) != 1 || h.NICs[0].Network != e.network.Ref {
 		e.Errorf("its NICs are %+v, not on %s", h.NICs, e.network.Ref)
 	}
+	extra, err := e.c.Extra(e.ctx, ref)
+	e.must(err)
 	for _, m := range []map[string]string{i.Guestinfo, i.Extra} {
 		for k, want := range m {
-			if h.Extra[k] != want {
-				e.Errorf("%s is %q, not %q", k, h.Extra[k], want)
+			if extra[k] != want {
+				e.Errorf("%s is %q, not %q", k, extra[k], want)
 			}
 		}
 	}

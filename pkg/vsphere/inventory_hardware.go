@@ -1,8 +1,6 @@
 package vsphere
 
 import (
-	"fmt"
-
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/vms"
@@ -40,13 +38,7 @@ func hardwareOf(c *types.VirtualMachineConfigInfo) vms.Hardware {
 			}
 		}
 	}
-	for _, o := range c.ExtraConfig {
-		v := o.GetOptionValue()
-		if h.Extra == nil {
-			h.Extra = map[string]string{}
-		}
-		h.Extra[v.Key] = fmt.Sprint(v.Value)
-	}
+	h.Extra = extraOf(c.ExtraConfig)
 	return h
 }
 

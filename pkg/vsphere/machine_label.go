@@ -38,7 +38,8 @@ func (c *Client) Label(ctx context.Context, vm vms.Ref, name, note string, extra
 	return c.reconfigure(ctx, op, ref, spec)
 }
 
-// Extra are a VM's advanced settings.
+// Extra are a VM's advanced settings, its secrets among them: they are for whoever
+// set them, and go nowhere else.
 func (c *Client) Extra(ctx context.Context, vm vms.Ref) (map[string]string, error) {
 	ref, err := vmRef(vm)
 	if err != nil {

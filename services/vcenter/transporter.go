@@ -16,7 +16,7 @@ const guestinfo = "guestinfo.tidemark."
 
 // appliance is a VM as a transporter.
 func appliance(v vms.VM, inv vms.Inventory) vms.Appliance {
-	a := vms.Appliance{Name: v.Mark(vms.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[guestinfo+"version"]}
+	a := vms.Appliance{Name: v.Mark(vms.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[vms.GuestVersion]}
 	for _, h := range inv.Hosts {
 		if h.Ref == v.Host {
 			a.Host = h.Name
