@@ -22,8 +22,8 @@ const (
 	askings      = 4
 )
 
-// Clocks measures every connected host against the wall clock of this process.
-// A host that does not tell has an Error; the others are measured.
+// Clocks measures every host against the wall clock of this process. One that is
+// not connected or does not tell has an Error; the others are measured.
 func (c *Client) Clocks(ctx context.Context) ([]vms.Clock, error) {
 	const op = "read the hosts' clocks"
 	var objs []types.ObjectContent
@@ -43,15 +43,19 @@ func (c *Client) Clocks(ctx context.Context) ([]vms.Clock, error) {
 	out := []vms.Clock{}
 	var systems []*types.ManagedObjectReference
 	for _, h := range g.hosts {
-		if h.Runtime.ConnectionState != types.HostSystemConnectionStateConnected {
-			continue
+		k := vms.Clock{Host: refOf(&h.Self), Name: unescape(h.Name), NTP: ntpOf(h)}
+		if s := h.Runtime.ConnectionState; s != types.HostSystemConnectionStateConnected {
+			k.Error = "the host is " + string(s)
 		}
-		out = append(out, vms.Clock{Host: refOf(&h.Self), Name: unescape(h.Name), NTP: ntpOf(h)})
+		out = append(out, k)
 		systems = append(systems, h.ConfigManager.DateTimeSystem)
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, clocksAtOnce)
 	for i := range out {
+		if out[i].Error != "" {
+			continue
+		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			c.measure(ctx, &out[i], systems[i])

@@ -25,8 +25,8 @@ func (a *app) cmdClock() *cobra.Command {
 they run on), against the clock of the target's services, by which recovery points
 are dated. An offset is an interval: the clock is ahead by at least the first and at
 most the second. Recovery points are right whatever the clocks say; their times are
-corrected, and carry the error. What is beyond 1 s, or has no NTP server, is marked.
-A site that does not answer is named.`),
+corrected, and carry the error. What is beyond 1 s, has no NTP server, or could not
+be measured, is marked. A site that does not answer is named.`),
 		Example: "  tidemark clock\n  tidemark clock -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
@@ -153,7 +153,10 @@ func (c *client) clocks(ctx context.Context) (all []reading, silent []string, er
 			row.Notes = append(row.Notes, "as the journal measured it last")
 		}
 	} else {
-		row.Error = "not measured"
+		row.Error = "its services do not answer"
+		if peer.service {
+			row.Error = "the services of " + string(c.site) + " do not answer"
+		}
 	}
 	all = append(all, judgeClock(row))
 	for _, h := range peer.reply.Hosts {
@@ -274,7 +277,7 @@ func (a *app) showClocks(c *client, all []reading, silent []string) error {
 			offset := span{r.Min, r.Max}.String()
 			switch {
 			case r.Error != "":
-				offset = "not known: " + r.Error
+				offset = "not measured: " + r.Error
 			case r.Kind == "services" && r.Site == c.site:
 				offset = "0, by definition"
 			case r.OfSite:

@@ -251,7 +251,7 @@ func TestClock(t *testing.T) {
 	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(0,
 		vms.Clock{Name: "esx11", Min: -ms, Max: 2 * ms, NTP: []string{"pool.ntp.org"}}, vms.Clock{Name: "esx12", Error: "the host does not respond"})})
 	out, _ := d.do(0, "clock") // the source is dead
-	wants(t, out, "services on tm-dr", "0, by definition", "-1.00 ms … +2.00 ms", "pool.ntp.org", "not known: the host does not respond", "services on tm-prod", "not measured", "site prod:", "nobody answers")
+	wants(t, out, "services on tm-dr", "0, by definition", "-1.00 ms … +2.00 ms", "pool.ntp.org", "not measured: the host does not respond", "services on tm-prod", "not measured: its services", "site prod:", "nobody answers")
 
 	// Its clock is 3 s behind, and esx1's 2 s ahead of that.
 	d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(-3*time.Second, vms.Clock{Name: "esx1", Min: 2 * time.Second, Max: 2*time.Second + ms})})

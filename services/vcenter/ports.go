@@ -30,7 +30,7 @@ type Inventories interface {
 	Watch(ctx context.Context, changed func()) error
 	// Lacks are the privileges of these that the user does not have.
 	Lacks(ctx context.Context, needs []vms.Privilege) ([]vms.Missing, error)
-	// Clocks measures every connected host.
+	// Clocks measures every host; one that cannot be has an Error.
 	Clocks(ctx context.Context) ([]vms.Clock, error)
 }
 
