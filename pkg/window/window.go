@@ -113,6 +113,15 @@ func (w *Window) End(flags frame.Flags, now int64) {
 	w.opened = false
 }
 
+// Ended is the time that the newest closed frame was closed at, 0 if none was.
+// It may have been released.
+func (w *Window) Ended() int64 {
+	if w.Closed() == 0 {
+		return 0
+	}
+	return w.at(w.index(w.Closed())).closed
+}
+
 // Release frees every slot up to and including frame ord. It must not free the
 // open frame.
 func (w *Window) Release(ord uint64) {

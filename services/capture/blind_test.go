@@ -2,10 +2,12 @@ package capture
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
 )
 
 func tapWorld(t *testing.T) *frozenWorld {
@@ -21,6 +23,7 @@ func tapWorld(t *testing.T) *frozenWorld {
 // knows. What was missed until then is found all the same.
 func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	f := tapWorld(t)
+	f.bus.with(func() { f.r.late = true })
 	f.still(func() { f.told = false })
 	f.put(0, 256<<10, 4096) // nobody tells
 	f.g.mu.Lock()
@@ -42,6 +45,46 @@ func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	if n := f.sentBytes() - before; n != 64<<10 {
 		t.Fatalf("%d bytes were sent for one block that was missed", n)
 	}
+	f.end()
+}
+
+// A client says goodbye, and the machine writes on, as it does when its filter is
+// detached, or when it is started again without. What came until then is a point
+// of that time; there is none of a later one before everything is told again, and
+// what was missed is found.
+func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
+	f := tapWorld(t)
+	f.one(8)
+	var last, newest int64
+	f.bus.with(func() {
+		see := f.bus.watch
+		f.bus.watch = func(x frame.Frame) error {
+			if x.Has(frame.Marker) {
+				newest = x.Sealed
+			}
+			return see(x)
+		}
+	})
+	f.still(func() {
+		f.leave(0, true)
+		last = time.Now().UnixNano()
+	})
+	f.eventually("a point of what came before", func() bool { made := false; f.bus.with(func() { made = newest > 0 }); return made })
+	if s := f.g.Status(); s.State != NeedsResync || s.Trouble == nil || !strings.Contains(s.Trouble.Error(), "disk0") {
+		t.Errorf("%+v", s)
+	}
+	for range 20 {
+		f.one(8)
+		if p, err := f.g.Mark(false); !cdp.Is(err, cdp.Conflict) {
+			t.Fatalf("a point while nobody tells writes: %v, %v", p, err)
+		}
+	}
+	f.bus.with(func() {
+		if newest > last {
+			t.Errorf("a point of %v, and the client had gone by %v", time.Unix(0, newest), time.Unix(0, last))
+		}
+	})
+	f.settle()
 	f.end()
 }
 

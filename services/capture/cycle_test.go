@@ -63,6 +63,7 @@ func (f *frozenWorld) put(d cdp.DiskID, off, n int64) {
 	for b := off / cdp.BlockSize; b*cdp.BlockSize < off+n; b++ {
 		f.v.block[d][b] = f.v.gen
 	}
+	f.v.done = append(f.v.done, time.Now().UnixNano())
 }
 
 // The first cycle sends what is allocated, each further one what changed, also

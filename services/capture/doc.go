@@ -10,8 +10,8 @@
 //	jobs                              the binary           Service.Apply, Remove
 //	recovery-point requests           scheduler            Service.Mark
 //	"the tap's copy is complete"      who runs the tap     Group.Synced
-//	"every write is told from now"    a frozen tap's       Group.Live
-//	                                  client
+//	"every write is told from now",   a frozen tap's       Group.Live, Unlive
+//	"and now no more"                 client
 //	"a cycle now", "and its point"    whoever wants one    Group.Cycle, Point
 //	frozen disks, what changed        the site's vCenter   Snapshots
 //	checksums of what is there        journal              Sums
@@ -69,9 +69,14 @@
 //     cbt one of the snapshot's time, which all frames of a cycle carry. The
 //     disks are closed, and the snapshot is removed.
 //
-// A tap that missed writes, nobody knows where (its client vanished, capture
+// A tap that missed writes, nobody knows where (its client went, capture
 // started), is blind, and not consistent, until a pass that was armed after Live
-// has found out what changed.
+// has found out what changed. A goodbye is no better here than silence: it comes
+// when the filter is detached from a machine that writes on, and one that was
+// powered off may be started without it. What came until then is made a last
+// point, of the time of the last write; there is none of a later time before that
+// pass. So points are made only while it is known that every write is told, and
+// the RPO grows while a machine is off.
 //
 // # What is kept where
 //
@@ -99,6 +104,10 @@
 //	a comparison waited for ever for frames that the        go test -run CyclesBecome -seed 100
 //	stream had lost: it had nothing to send, and so did
 //	not notice
+//	points were made behind the goodbye of a tap whose      go test -run Goodbye
+//	machine wrote on: its filter had been detached
+//	the last point of a client that vanished was one of     go test -run FrozenTap
+//	the time that this was noticed
 //	an epoch taken for a place that was gone by then was    go test -race -run Whatever -count 5
 //	not remembered, and the capturer fenced itself          (on a busy machine)
 //

@@ -67,7 +67,7 @@ func (g *Group) endPass(ctx context.Context, p *pass) error {
 	done := g.book.Count() == 0
 	g.complete(p, "everything dirty was sent")
 	if g.flags() != 0 && g.fits() {
-		g.point(false)
+		g.point(false, g.now())
 	}
 	g.mu.Unlock()
 	return g.compared(done)
@@ -88,7 +88,7 @@ func (g *Group) endCycle(ctx context.Context, p *pass, requested bool) (point cd
 		defer g.mu.Unlock()
 		return point, false, cdp.Errorf(cdp.Transient, "end cycle", string(g.job.Group), "the group is %s", g.state)
 	}
-	point = g.point(requested)
+	point = g.point(requested, g.now())
 	ord, losses := g.win.Last(), g.frozen.losses
 	since, acked := g.deps.Clock.Now(), g.acked
 	for g.acked < ord {

@@ -90,6 +90,7 @@ func (g *Group) serve() (_ *servers, err error) {
 		for _, d := range g.disks {
 			err := srv.AddExport(nbd.Export{
 				Name: d.Name, Backend: export{g, d.ID}, MultiConn: g.job.Mode == Inline,
+				OnConnect:    func(nbd.Peer) error { g.clientCame(d.ID); return nil },
 				OnDisconnect: func(_ nbd.Peer, clean bool) { g.clientGone(d.ID, clean) },
 			})
 			if err != nil {

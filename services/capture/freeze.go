@@ -2,6 +2,8 @@ package capture
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -100,6 +102,9 @@ func (g *Group) openFrozen(found dirty.Found) {
 		return
 	}
 	f.blind, g.why.tapLost = true, true
+	for _, d := range g.disks {
+		d.away = "it was not told to be live yet"
+	}
 }
 
 // bare notes, before a place is taken, that the journal is empty.
@@ -124,9 +129,8 @@ func (g *Group) lose(l loss) {
 // Live says that from now on the client of a frozen tap tells every write to the
 // disk. What was written before may have been missed, also if the disk was live:
 // it is found out by a pass, which begins once every disk is live. A client says
-// it when it has connected, and again whenever the group NeedsResync. It says
-// goodbye only when nothing is written to the disk any more; a client that goes
-// without one ends it.
+// it when it has connected, and again whenever the group NeedsResync. When it
+// goes, however it goes, that ends. Transient while no client is connected.
 func (g *Group) Live(id cdp.DiskID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -134,20 +138,52 @@ func (g *Group) Live(id cdp.DiskID) error {
 	if g.job.Mode != Tap || !g.job.Frozen || int(id) >= len(g.disks) || g.state == Stopped {
 		return cdp.Errorf(cdp.Invalid, op, string(g.job.Group), "no frozen tap with disk %d is running", id)
 	}
-	g.disks[id].live = true
-	g.blinded(op + " " + g.disks[id].Name)
+	d := g.disks[id]
+	if d.clients == 0 {
+		return cdp.Errorf(cdp.Transient, op, d.Name, "its client is not connected")
+	}
+	d.live = true
+	g.blinded(op + " " + d.Name)
 	return nil
 }
 
-// unlive: the client of a frozen tap's disk is gone, and writes are missed.
-func (g *Group) unlive(id cdp.DiskID) {
+// Unlive says that the client of a frozen tap's disk tells no more writes, from
+// a moment on that is yet to come: whoever can say so before does, for there is
+// always some time between the last write that is told and the end of its
+// connection.
+func (g *Group) Unlive(id cdp.DiskID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.state == Stopped || !g.disks[id].live {
+	if g.job.Frozen && int(id) < len(g.disks) {
+		g.unlive(g.disks[id], "its client is about to go")
+	}
+}
+
+// unlive: writes to the disk are missed from about now on. Nobody knows whether
+// the machine writes on: so there are no more points until Live. Call with mu
+// held.
+func (g *Group) unlive(d *disk, why string) {
+	if g.state == Stopped || !d.live {
 		return
 	}
-	g.disks[id].live = false
-	g.blinded("the client of " + g.disks[id].Name + " is gone")
+	g.lastPoint()
+	d.live, d.away = false, fmt.Sprintf("%s, at %s", why, g.deps.Clock.Now().UTC().Format(time.TimeOnly))
+	g.blinded(d.Name + ": " + why)
+}
+
+// absent is why points cannot be made of a frozen tap, while that is so: the
+// disks whose writes nobody tells. Call with mu held.
+func (g *Group) absent() error {
+	if !g.job.Frozen || !g.why.tapLost {
+		return nil
+	}
+	var all []string
+	for _, d := range g.disks {
+		if !d.live {
+			all = append(all, d.Name+" ("+d.away+")")
+		}
+	}
+	return cdp.Errorf(cdp.Transient, "see writes", string(g.job.Group), "no client tells the writes to %s", strings.Join(all, ", "))
 }
 
 // blinded: writes may have been missed. Call with mu held.

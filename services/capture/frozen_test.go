@@ -42,7 +42,7 @@ func frozenStories(t *testing.T, mode Mode) {
 			f.run(time.Duration(rng.IntN(400))*time.Microsecond, int64(1+rng.IntN(300)))
 			b := f.bus
 			for range 60 {
-				what := rng.IntN(19)
+				what := rng.IntN(20)
 				switch what {
 				case 0:
 					b.with(func() { b.down = !b.down })
@@ -103,6 +103,8 @@ func frozenStories(t *testing.T, mode Mode) {
 					if err := f.g.Reseed(); err != nil {
 						t.Fatal(err)
 					}
+				case 19: // a filter is detached, or its host ends it
+					f.still(func() { f.leave(cdp.DiskID(rng.IntN(disks)), true) })
 				}
 				if err := b.err(); err != nil {
 					t.Fatalf("after step %d: %v", what, err)

@@ -47,6 +47,7 @@ type Group struct {
 	base ref
 	// seq is the last write's in the window, were it all sealed now.
 	seq        cdp.Seq
+	wrote      int64     // the time of the last write in the window, ns since 1970
 	overflowed time.Time // when overflow began
 	idle       bool      // the sender waits for wake
 	parted     time.Time // when a frame that was not full was last closed
@@ -74,7 +75,10 @@ type disk struct {
 	// Of a tap, guarded by Group.mu.
 	lost   bool // it missed a write since CopyStarted
 	synced bool
-	live   bool // frozen: its client tells every write
+	// ... that is frozen.
+	clients int    // that are connected
+	live    bool   // its client tells every write
+	away    string // if not, since when and why
 }
 
 // OpenGroup opens disks, map and window. What an earlier process left there is

@@ -22,22 +22,34 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 			WithHint("ask for a cycle")
 	}
 	if g.flags()&frame.Consistent == 0 {
-		return cdp.Point{}, cdp.Errorf(cdp.Conflict, op, name, "the group is %s", g.state).
-			WithHint("a recovery point needs a group that is replicating")
+		err := cdp.Errorf(cdp.Conflict, op, name, "the group is %s", g.state)
+		if why := g.absent(); why != nil {
+			err.Cause = why
+		}
+		return cdp.Point{}, err.WithHint("a recovery point needs a group that is replicating")
 	}
 	if !g.fits() {
 		return cdp.Point{}, cdp.Errorf(cdp.Full, op, name, "the window is full")
 	}
-	return g.point(requested), nil
+	return g.point(requested, g.now()), nil
 }
 
-// point ends the open frame as a point. Call with mu held.
-func (g *Group) point(requested bool) cdp.Point {
+// lastPoint makes a point of what came until now, where that is of one moment:
+// it is the last such for a while, perhaps for ever if the client's host died.
+// It is one of the last write's time, for of what came later nothing is known.
+// Call with mu held.
+func (g *Group) lastPoint() {
+	if g.flags() != 0 && g.fits() {
+		g.point(false, max(g.wrote, g.win.Ended()))
+	}
+}
+
+// point ends the open frame as a point of that time. Call with mu held.
+func (g *Group) point(requested bool, now int64) cdp.Point {
 	flags := g.flags() | frame.Marker
 	if requested {
 		flags |= frame.Requested
 	}
-	now := g.now()
 	g.win.End(flags, now)
 	nudge(g.wake)
 	return cdp.Point{Frame: g.number(g.win.Last()), Seq: g.seq, Time: time.Unix(0, now), Requested: requested}
@@ -80,19 +92,33 @@ func (g *Group) Synced(id cdp.DiskID) error {
 	})
 }
 
+// clientCame: a client of the disk has connected.
+func (g *Group) clientCame(id cdp.DiskID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.disks[id].clients++
+}
+
 // clientGone: a client of the disk went away. Without a goodbye a tap may have
-// missed writes, which its client sends again before it tells Synced. What came
-// until now is of one moment, and the last such for a while, perhaps for ever if
-// the client's host died: it is made a point.
+// missed writes, which its client sends again before it tells Synced. A frozen
+// tap may miss writes from now on whether it said goodbye or not: its filter may
+// have been detached, and its VM may be started again without.
 func (g *Group) clientGone(id cdp.DiskID, clean bool) {
-	if clean || g.job.Mode != Tap {
+	g.mu.Lock()
+	d := g.disks[id]
+	d.clients--
+	frozen := g.job.Mode == Tap && g.job.Frozen
+	switch {
+	case frozen && clean:
+		g.unlive(d, "its client said goodbye")
+	case frozen:
+		g.unlive(d, "its client vanished")
+	}
+	g.mu.Unlock()
+	if clean || frozen || g.job.Mode != Tap {
 		return
 	}
 	_, _ = g.Mark(false) // refused where history is not complete: then there is nothing to keep
-	if g.job.Frozen {
-		g.unlive(id)
-		return
-	}
 	g.tap(id, "lose client", func(d *disk) error {
 		d.synced = false
 		return nil

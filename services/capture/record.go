@@ -138,7 +138,8 @@ func (g *Group) append(d cdp.DiskID, off, n int64, data []byte, flags uint8) {
 		data = data[:n]
 	}
 	g.book.Touch(d, off, n) // before it counts
-	g.win.Append(r, data, g.now())
+	g.wrote = g.now()
+	g.win.Append(r, data, g.wrote)
 	g.seq++
 	g.poke()
 }

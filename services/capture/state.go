@@ -21,7 +21,8 @@ const (
 	Resyncing State = "resyncing"
 	// NeedsResync: a tap missed writes and has no disk to read them from. Its
 	// client must copy again: CopyStarted, then Synced. A frozen tap is so
-	// whenever it waits for its client to tell Live, at the start too.
+	// whenever it waits for its clients to tell Live: at the start too, and
+	// behind their goodbye.
 	NeedsResync State = "needs-resync"
 	// Fenced: another capturer took over. Writes only dirty, for good.
 	Fenced State = "fenced"

@@ -106,6 +106,11 @@ func (g *Group) Status() Status {
 	s := Status{State: g.state, Epoch: m.Epoch, Seq: g.seq, Acked: m.No, Durable: g.durable,
 		Pending: g.pending(), DirtyBytes: g.book.Bytes(), TotalBytes: g.book.Total(), Trouble: g.err,
 		Verified: g.frozen.verified}
+	if g.state == NeedsResync {
+		if why := g.absent(); why != nil {
+			s.Trouble = why
+		}
+	}
 	if g.state.copies() {
 		s.Total = max(g.total, s.DirtyBytes)
 		s.Done = s.Total - s.DirtyBytes

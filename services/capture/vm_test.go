@@ -25,6 +25,7 @@ type vm struct {
 	k     uint64           // the last write
 	sum   uint64           // of the state of the disks
 	was   map[uint64][]int // after how many writes they had that sum
+	done  []int64          // when each write was complete; guarded by smu
 
 	// Snapshots and changes, with faults.
 	smu       sync.Mutex
@@ -49,7 +50,7 @@ type snapshot struct {
 }
 
 func newVM(seed uint64, sizes ...int64) *vm {
-	v := &vm{rng: rand.New(rand.NewPCG(seed, 11)), was: map[uint64][]int{0: {0}}, gen: 1,
+	v := &vm{rng: rand.New(rand.NewPCG(seed, 11)), was: map[uint64][]int{0: {0}}, done: []int64{0}, gen: 1,
 		snaps: map[string]*snapshot{}, at: map[int64]uint64{}}
 	for _, n := range sizes {
 		v.disks = append(v.disks, make([]byte, n))
@@ -123,6 +124,9 @@ func (v *vm) write(most int64, tell func(guestWrite) error) error {
 	if !early {
 		apply()
 	}
+	v.smu.Lock()
+	v.done = append(v.done, time.Now().UnixNano())
+	v.smu.Unlock()
 	return err
 }
 
@@ -269,6 +273,7 @@ func (m *memDisk) Close() error {
 type replay struct {
 	v     *vm
 	cbt   bool
+	late  bool // points may lack what nobody can know of yet
 	img   [][]byte
 	sum   uint64
 	last  int  // the newest state seen
@@ -293,7 +298,7 @@ func (r *replay) see(f frame.Frame) error {
 			r.sum ^= put(r.img[x.Disk], int(x.Disk), at, cdp.SectorSize, word)
 		}
 		if inside && !r.cbt {
-			if err := r.check(); err != nil {
+			if err := r.check(0); err != nil {
 				return fmt.Errorf("behind write %d: %w", i, err)
 			}
 		}
@@ -314,17 +319,30 @@ func (r *replay) see(f frame.Frame) error {
 			return fmt.Errorf("a point at %v, snapshot %t, is not what its snapshot was", f.Time(), ok)
 		}
 	}
-	return r.check()
+	if !r.cbt && !r.late && f.Has(frame.Marker) {
+		return r.check(f.Sealed)
+	}
+	return r.check(0)
 }
 
-func (r *replay) check() error {
+// check holds the state against those that the disks were in. One that is
+// offered as that of a time has every write that was complete by then.
+func (r *replay) check(at int64) error {
 	r.v.smu.Lock()
 	defer r.v.smu.Unlock()
+	lacks := 0
 	for _, k := range r.v.was[r.sum] {
-		if k >= r.last {
+		switch {
+		case k < r.last:
+		case k+1 < len(r.v.done) && r.v.done[k+1] <= at:
+			lacks = k + 1
+		default:
 			r.last = k
 			return nil
 		}
+	}
+	if lacks > 0 {
+		return fmt.Errorf("it is offered as of %v, and lacks write %d of %v", time.Unix(0, at), lacks, time.Unix(0, r.v.done[lacks]))
 	}
 	return fmt.Errorf("the disks were never so, or before write %d only: %v", r.last, r.v.was[r.sum])
 }
@@ -335,9 +353,10 @@ type frozenWorld struct {
 	v     *vm
 	h     *host
 	r     *replay
-	told  bool  // the machine's client tells its writes; guarded by v.mu
-	asked int64 // bytes whose sums were asked for; guarded by bus.mu
-	paid  int64 // bytes of content sent up to the last cycle
+	told  bool                // the machine's clients tell its writes; guarded by v.mu
+	mute  map[cdp.DiskID]bool // disks whose client does not; guarded by v.mu
+	asked int64               // bytes whose sums were asked for; guarded by bus.mu
+	paid  int64               // bytes of content sent up to the last cycle
 }
 
 func newFrozenWorld(w *world, mode Mode) *frozenWorld {
@@ -401,7 +420,7 @@ func (f *frozenWorld) close(d time.Duration) {
 // connect: the machine's client comes back and tells so.
 func (f *frozenWorld) connect() {
 	f.v.mu.Lock()
-	f.told = true
+	f.told, f.mute = true, map[cdp.DiskID]bool{}
 	f.v.mu.Unlock()
 	f.live()
 }
@@ -409,6 +428,9 @@ func (f *frozenWorld) connect() {
 func (f *frozenWorld) live() {
 	f.t.Helper()
 	for d := range f.job.Disks {
+		f.g.mu.Lock()
+		f.g.disks[d].clients = 1
+		f.g.mu.Unlock()
 		if err := f.g.Live(cdp.DiskID(d)); err != nil {
 			f.t.Fatal(err)
 		}
@@ -421,16 +443,21 @@ func (f *frozenWorld) still(do func()) {
 	do()
 }
 
-// gone: the client goes without a goodbye.
+// gone: the clients go without a goodbye.
 func (f *frozenWorld) gone() {
-	f.v.mu.Lock()
-	was := f.told
-	f.told = false
-	f.v.mu.Unlock()
-	if was {
+	f.still(func() {
 		for d := range f.job.Disks {
-			f.g.clientGone(cdp.DiskID(d), false)
+			f.leave(cdp.DiskID(d), false)
 		}
+	})
+}
+
+// leave: the client of a disk goes, with a goodbye or without, and the machine
+// may write on. Call it while the machine is still.
+func (f *frozenWorld) leave(d cdp.DiskID, clean bool) {
+	if f.told && !f.mute[d] {
+		f.mute[d] = true
+		f.g.clientGone(d, clean)
 	}
 }
 
@@ -463,7 +490,7 @@ func (f *frozenWorld) one(most int64) {
 	var tell func(guestWrite) error
 	if f.job.Mode == Tap {
 		tell = func(w guestWrite) error {
-			if !f.told {
+			if !f.told || f.mute[w.disk] {
 				return nil
 			}
 			return f.tell(w)
