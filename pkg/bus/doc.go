@@ -13,6 +13,9 @@
 //	tidemark.write.v1.<site>.<group>               WRITE_<group>, limits, discard new
 //	tidemark.ack.v1.<site>.<group>                 nothing: plain NATS
 //
+// An answer to a request may be longer than a message: it comes in parts to who
+// can put them together, as Request does.
+//
 // Buckets: tidemark-spec, tidemark-state and tidemark-epoch in every domain;
 // the peer holds read-only copies of the first two under <bucket>-<site>.
 //

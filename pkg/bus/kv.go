@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -91,6 +93,37 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, revision uint64) err
 		opts = append(opts, jetstream.LastRevision(revision))
 	}
 	return b.fail("delete", key, b.kv.Delete(ctx, b.prefix+key, opts...))
+}
+
+// All gives every value there is, by key, in one go.
+func (b *Bucket[T]) All(ctx context.Context) ([]Entry[T], error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := b.kv.Watch(ctx, b.prefix+">", jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, b.fail("list", "", err)
+	}
+	defer func() { _ = w.Stop() }()
+	var out []Entry[T]
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, b.fail("list", "", ctx.Err())
+		case e, ok := <-w.Updates():
+			if !ok {
+				return nil, cdp.Errorf(cdp.Transient, "list", b.name, "the connection was lost")
+			}
+			if e == nil {
+				slices.SortFunc(out, func(x, y Entry[T]) int { return strings.Compare(x.Key, y.Key) })
+				return out, nil
+			}
+			entry, err := b.entry(e)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, entry)
+		}
+	}
 }
 
 // Keys lists the keys that have a value.

@@ -72,7 +72,7 @@ func TestBucketAcrossSites(t *testing.T) {
 	go func() {
 		done <- near.Watch(wctx, func() { synced <- seen }, func(e bus.Entry[thing]) error {
 			seen++
-			if e.Deleted {
+			if e.Deleted && e.Key == "vm1" {
 				cancel()
 			}
 			return nil
@@ -84,13 +84,26 @@ func TestBucketAcrossSites(t *testing.T) {
 	if keys, err := near.Keys(ctx); err != nil || len(keys) != 1 || keys[0] != "vm1" {
 		t.Fatal(keys, err)
 	}
+	if _, err := own.Put(ctx, "vm0", thing{7}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := own.All(ctx)
+	if err != nil || len(all) != 2 || all[0].Key != "vm0" || all[0].Value.N != 7 || all[1].Key != "vm1" || all[1].Revision != rev {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if err := own.Delete(ctx, "vm0", 0); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = own.All(ctx); err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
 	if err := own.Delete(ctx, "vm1", rev-1); !cdp.Is(err, cdp.Conflict) {
 		t.Fatalf("got %v", err)
 	}
 	if err := own.Delete(ctx, "vm1", rev); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-done; err != context.Canceled || seen != 2 {
+	if err := <-done; err != context.Canceled || seen != 4 {
 		t.Fatal(seen, err)
 	}
 }

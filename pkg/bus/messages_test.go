@@ -200,7 +200,7 @@ func TestCommands(t *testing.T) {
 	if handled.has("bad") {
 		t.Fatal(&handled)
 	}
-	letter, err := nc.Request("$JS.API.DIRECT.GET.DLQ.tidemark.dlq.v1.prod.capture.mark.bad", nil, time.Second)
+	letter, err := nc.Request("$JS.API.DIRECT.GET.DLQ.tidemark.dlq.v1.prod.capture.mark.bad", nil, time.Minute)
 	if err != nil || !strings.Contains(string(letter.Data), "zzz") || !strings.Contains(letter.Header.Get("Tidemark-Reason"), "zzz") ||
 		letter.Header.Get("Tidemark-Subject") != "tidemark.cmd.v1.prod.capture.mark.bad" {
 		t.Fatal(letter, err)

@@ -25,12 +25,13 @@ import (
 type authority struct {
 	t    *testing.T
 	dir  string
+	at   []net.IP // where the servers are
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
 func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t, dir: t.TempDir()}
+	a := &authority{t: t, dir: t.TempDir(), at: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	a.cert, a.key = a.sign("ca", true)
 	return a
 }
@@ -43,7 +44,7 @@ func (a *authority) sign(name string, ca bool) (*x509.Certificate, *ecdsa.Privat
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: ca, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: ca, BasicConstraintsValid: true, IPAddresses: a.at,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -79,14 +80,18 @@ func (a *authority) files(name string) bus.TLSFiles {
 func TestTLS(t *testing.T) {
 	a := newAuthority(t)
 	s := bustest.Start(t, bustest.Secured, func(prod, dr *bus.ServerConfig) {
+		for _, listen := range []string{prod.Listen, dr.Listen} {
+			host, _, _ := net.SplitHostPort(listen)
+			a.at = append(a.at, net.ParseIP(host))
+		}
 		prod.TLS, dr.TLS = a.files("prod"), a.files("dr")
 	})
-	connect := func(tls bus.TLSFiles) (*bus.Conn, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	connect := func(tls bus.TLSFiles, within time.Duration) (*bus.Conn, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
 		return bus.Connect(ctx, bus.Config{Site: "dr", Name: "scheduler", URL: s.DR.ClientURL(), Credential: s.Credential("dr", "scheduler"), TLS: tls})
 	}
-	c, err := connect(a.files("scheduler"))
+	c, err := connect(a.files("scheduler"), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,15 +100,15 @@ func TestTLS(t *testing.T) {
 	if _, err := c.Command(t.Context(), "prod", event.CaptureMark{Group: "vm1"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := connect(bus.TLSFiles{}); err == nil {
+	if _, err := connect(bus.TLSFiles{}, time.Second); err == nil {
 		t.Error("connected without a certificate")
 	}
 	stranger := newAuthority(t).files("scheduler")
 	stranger.CA = a.files("x").CA
-	if _, err := connect(stranger); err == nil {
+	if _, err := connect(stranger, time.Second); err == nil {
 		t.Error("connected with a stranger's certificate")
 	}
-	if _, err := connect(bus.TLSFiles{CA: "x"}); !cdp.Is(err, cdp.Invalid) {
+	if _, err := connect(bus.TLSFiles{CA: "x"}, time.Second); !cdp.Is(err, cdp.Invalid) {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -46,13 +47,17 @@ func TestOneTrace(t *testing.T) {
 		return capture.Request(t.Context(), "dr", "journal", "head", nil, nil) == nil
 	})
 	done := make(chan struct{})
-	background(t, func(ctx context.Context) error {
+	handled := sync.OnceFunc(func() { close(done) })
+	stop := background(t, func(ctx context.Context) error {
 		return capture.HandleCommands(ctx, "capture", map[string]bus.Handler{"mark": func(ctx context.Context, e event.Event) error {
-			defer close(done)
 			if err := capture.Request(ctx, "dr", "journal", "head", nil, nil); err != nil {
 				return err
 			}
-			return capture.Emit(ctx, event.CaptureProgress{Group: "vm1"})
+			if err := capture.Emit(ctx, event.CaptureProgress{Group: "vm1"}); err != nil {
+				return err
+			}
+			handled()
+			return nil
 		}})
 	})
 	ctx, root := tel.Start(t.Context(), "root")
@@ -60,6 +65,7 @@ func TestOneTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
+	stop() // the process span ends after its handler
 	root.End(nil)
 
 	sink, err := bus.OpenFrames(t.Context(), capture, "prod", "vm1", 1<<20)
@@ -100,10 +106,9 @@ func TestOneTrace(t *testing.T) {
 		t.Error(err)
 	}
 
-	bustest.Eventually(t, "the process span", func() bool { // it ends after its handler
-		_ = tel.Close(t.Context())
-		return len(exp.GetSpans()) > 0
-	})
+	if err := tel.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
 	var names []string
 	spans := exp.GetSpans()
 	i := slices.IndexFunc(spans, func(x tracetest.SpanStub) bool { return x.Name == "root" })

@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -122,7 +123,7 @@ func (s *Sites) connect(srv *bus.Server, service string) *bus.Conn {
 	if srv.Site() == s.dr.Site {
 		cfg.TLS = s.dr.TLS
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	c, err := bus.Connect(ctx, cfg)
 	if err != nil {
@@ -144,19 +145,23 @@ func (s *Sites) Credential(site cdp.Site, service string) bus.Credential {
 	return creds.Users[service]
 }
 
-// Eventually waits up to 20 seconds for ok.
+// Eventually waits up to a minute for ok.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("not within 20s: %s", what)
+	t.Fatalf("not within a minute: %s", what)
 }
 
+// freePort is an address that stays free while nobody listens there, before a
+// server is started and while it is down: everybody else on this machine who
+// lets the system choose a port does so at 127.0.0.1.
 func freePort(t testing.TB) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := net.IPv4(127, byte(1+rand.IntN(254)), byte(rand.IntN(256)), byte(1+rand.IntN(254)))
+	l, err := net.Listen("tcp", net.JoinHostPort(host.String(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func result(t testing.TB, s spool.Sink) spool.Result {
 	select {
 	case r := <-s.Results():
 		return r
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no result")
 	}
 	panic("unreachable")
@@ -47,7 +47,7 @@ func result(t testing.TB, s spool.Sink) spool.Result {
 func drive(t testing.TB, s spool.Sink, from, last cdp.FrameNo) {
 	t.Helper()
 	const window = 32
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	next, acked := from, from-1
 	for acked < last {
 		if time.Now().After(deadline) {
@@ -133,7 +133,7 @@ func (c *collector) take(m spool.Message) error {
 
 func (c *collector) until(what string, ok func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		c.mu.Lock()
 		good, bad := ok(), c.bad
 		c.mu.Unlock()
@@ -144,7 +144,7 @@ func (c *collector) until(what string, ok func() bool) {
 			return
 		}
 	}
-	c.t.Fatalf("not within 20s: %s; at frame %d, %s", what, c.last, c.st)
+	c.t.Fatalf("not within a minute: %s; at frame %d, %s", what, c.last, c.st)
 }
 
 func (c *collector) wait(last cdp.FrameNo) {
