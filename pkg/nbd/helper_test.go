@@ -169,7 +169,7 @@ func shortDir(t testing.TB) string {
 }
 
 func checkGoroutines(t testing.TB, before int) {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(deadline) {
 			b := make([]byte, 1<<16)
@@ -187,7 +187,7 @@ func (r *rig) dial(export string) *Client {
 
 func (r *rig) dialWith(d Dialer, export string) *Client {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := d.Dial(ctx, "unix", r.sock, export)
 	if err != nil {
@@ -223,7 +223,7 @@ func toolErr(t testing.TB, name string, args ...string) (string, error) {
 	if err != nil {
 		t.Fatalf("%s is missing: apt-get install %s", name, packages[name])
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, args...)

@@ -67,7 +67,7 @@ func (r *rig) raw() *rawClient {
 	r.t.Helper()
 	nc, err := net.Dial("unix", r.sock)
 	must(r.t, err)
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	r.t.Cleanup(func() { nc.Close() })
 	c := &rawClient{r.t, nc}
 	c.read(18)

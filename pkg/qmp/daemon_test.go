@@ -40,7 +40,7 @@ func start(t *testing.T, socket, program string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { kill(cmd) })
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
 			conn.Close()
@@ -69,7 +69,8 @@ func storageDaemon(t *testing.T, dir, image string) (c *Client, nbd string) {
 		"--nbd-server", "addr.type=unix,addr.path="+nbd,
 		"--export", "type=nbd,id=e,node-name=src,name=src,writable=on")
 	var err error
-	for range 100 { // the monitor serves one client at a time, and listens before it is ready
+	// The monitor serves one client at a time, and listens before it is ready.
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if c, err = Dial(t.Context(), monitor); err == nil {
 			t.Cleanup(func() { c.Close() })
 			return c, nbd
@@ -95,7 +96,7 @@ func raw(t *testing.T, path string, size int64) {
 // guestWrite fills 1 MiB at the offset, in MiB, through the export.
 func guestWrite(t *testing.T, nbd string, mib int, pattern byte) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "qemu-io", "-f", "raw", "-c", fmt.Sprintf("write -P %d %dM 1M", pattern, mib),
 		"nbd+unix:///src?socket="+nbd).CombinedOutput()

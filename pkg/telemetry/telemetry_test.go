@@ -128,7 +128,7 @@ func TestExport(t *testing.T) {
 	_, s := tel.Start(t.Context(), "x")
 	s.Set("a", "b")
 	s.End(nil)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := tel.Close(ctx); err != nil || got.Load() != 1 {
 		t.Fatal(got.Load(), err)

@@ -124,7 +124,7 @@ func TestKillLeavesEveryAppendedWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := p.acked.Load()
-		for end := time.Now().Add(10 * time.Second); p.acked.Load() == before && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); p.acked.Load() == before && time.Now().Before(end); {
 			time.Sleep(100 * time.Microsecond)
 		}
 		time.Sleep(time.Duration(rng.IntN(15_000)) * time.Microsecond)
