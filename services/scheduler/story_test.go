@@ -153,7 +153,7 @@ func TestRunAndStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	until := func(what string, ok func() bool) {
-		for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("never:", what)
 			}

@@ -54,7 +54,7 @@ func newLab(t *testing.T, dir, source string, more ...string) *lab {
 		select {
 		case c := <-code:
 			return c
-		case <-time.After(30 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("it does not stop:\n" + log.String())
 			return -1
 		}
@@ -65,7 +65,7 @@ func newLab(t *testing.T, dir, source string, more ...string) *lab {
 			t.Log("up said:\n" + log.String())
 		}
 	})
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(dir, contextName)); err == nil {
 			return l
 		}
@@ -90,7 +90,7 @@ func (l *lab) do(code int, args ...string) (out, errs string) {
 func do(t *testing.T, code int, in string, args ...string) (out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if got := run(ctx, args, strings.NewReader(in), &o, &e); got != code {
 		t.Fatalf("tidemark %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, &o, &e)
@@ -102,7 +102,7 @@ func do(t *testing.T, code int, in string, args ...string) (out, errs string) {
 // up is up before its services are.
 func (l *lab) until(want string, args ...string) string {
 	l.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		var out, errs bytes.Buffer
 		code := run(l.t.Context(), append(args, "--dir", l.dir), nil, &out, &errs)
 		if code == 0 && strings.Contains(out.String(), want) {

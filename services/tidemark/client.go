@@ -10,7 +10,6 @@ import (
 	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/spec"
-	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -67,12 +66,23 @@ func maybe[T any](ctx context.Context, c *client, prefix, key string) (*T, error
 	return &v, err
 }
 
-func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
-	return maybe[scheduler.RunState](ctx, c, keyJob, job)
+// states are the values of the state bucket under a prefix: all, or that of
+// one key.
+func states[T any](ctx context.Context, c *client, prefix, only string) (map[string]*T, error) {
+	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, bus.BucketState, prefix)
+	if err != nil {
+		return nil, err
+	}
+	all, err := entries(ctx, b, only)
+	out := map[string]*T{}
+	for _, x := range all {
+		out[x.Key] = &x.Value
+	}
+	return out, err
 }
 
-func (c *client) rpo(ctx context.Context, job string) (*rpomonitor.Record, error) {
-	return maybe[rpomonitor.Record](ctx, c, keyRPO, job)
+func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
+	return maybe[scheduler.RunState](ctx, c, keyJob, job)
 }
 
 func (c *client) run(ctx context.Context, job string) (*plan.State, error) {

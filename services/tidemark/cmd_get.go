@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -113,25 +112,24 @@ func (c *client) objects(ctx context.Context, kind, name string) ([]spec.Object,
 
 // collect calls add with every value of a bucket, or with that of one key.
 func collect[T any](ctx context.Context, b *bus.Bucket[T], only string, add func(T)) error {
-	keys := []string{only}
-	if only == "" {
-		var err error
-		if keys, err = b.Keys(ctx); err != nil {
-			return err
-		}
-		slices.Sort(keys)
-	}
-	for _, k := range keys {
-		x, err := b.Get(ctx, k)
-		if cdp.Is(err, cdp.NotFound) || only != "" && cdp.Is(err, cdp.Invalid) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	all, err := entries(ctx, b, only)
+	for _, x := range all {
 		add(x.Value)
 	}
-	return nil
+	return err
+}
+
+// entries are the values of a bucket, by key, or that of one key, if there is
+// one.
+func entries[T any](ctx context.Context, b *bus.Bucket[T], only string) ([]bus.Entry[T], error) {
+	if only == "" {
+		return b.All(ctx)
+	}
+	x, err := b.Get(ctx, only)
+	if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Invalid) {
+		return nil, nil
+	}
+	return []bus.Entry[T]{x}, err
 }
 
 // write writes objects as documents that can be applied again.

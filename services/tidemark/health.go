@@ -62,33 +62,37 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 	if err != nil {
 		return nil, err
 	}
-	jctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	// A long answer takes its time; of who is away it is known at once.
+	jctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	journals, jerr := ask[api.StatusReply](jctx, c.journal(), api.JournalStatus, api.GroupRequest{})
+	journal := map[cdp.GroupID]*api.GroupStatus{}
+	for _, g := range journals.Groups {
+		journal[g.Group] = &g
+	}
+	runs, err := states[scheduler.RunState](ctx, c, keyJob, name)
+	if err != nil {
+		return nil, err
+	}
+	rpos, err := states[rpomonitor.Record](ctx, c, keyRPO, name)
+	if err != nil {
+		return nil, err
+	}
+	failovers, err := states[plan.State](ctx, c, keyFailover, name)
+	if err != nil {
+		return nil, err
+	}
 	captures := map[cdp.Site]captured{}
 	var out []health
 	for _, o := range objects {
-		f := facts{job: *o.Job, journalErr: jerr, now: time.Now()}
-		for _, g := range journals.Groups {
-			if g.Group == o.Job.Group() {
-				f.journal = &g
-			}
-		}
+		job := o.Job.Name
+		f := facts{job: *o.Job, journal: journal[o.Job.Group()], journalErr: jerr, run: runs[job], rpo: rpos[job], failover: failovers[job], now: time.Now()}
 		src := o.Job.Source.Site
 		if _, asked := captures[src]; !asked {
-			captures[src] = c.captured(ctx, src)
+			captures[src] = c.captured(ctx, src, cdp.GroupID(name), time.Second+time.Duration(len(objects))*2*time.Millisecond)
 		}
 		f.captureErr = captures[src].err
 		f.capture = captures[src].groups[o.Job.Group()]
-		if f.run, err = c.runState(ctx, o.Job.Name); err == nil {
-			f.rpo, err = c.rpo(ctx, o.Job.Name)
-		}
-		if err == nil {
-			f.failover, err = c.run(ctx, o.Job.Name)
-		}
-		if err != nil {
-			return nil, err
-		}
 		out = append(out, judge(f))
 	}
 	return out, nil
@@ -100,12 +104,14 @@ type captured struct {
 	err    error
 }
 
-func (c *client) captured(ctx context.Context, site cdp.Site) captured {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+// captured asks about one group, or with an empty name about all, for so long at
+// most.
+func (c *client) captured(ctx context.Context, site cdp.Site, only cdp.GroupID, most time.Duration) captured {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	x := captured{groups: map[cdp.GroupID]*api.CaptureGroup{}}
 	var r api.CaptureStatusReply
-	x.err = c.conn.Request(ctx, site, "capture", api.CaptureStatus, api.GroupRequest{}, &r)
+	x.err = c.conn.Request(ctx, site, "capture", api.CaptureStatus, api.GroupRequest{Group: only}, &r)
 	for _, g := range r.Groups {
 		x.groups[g.Group] = &g
 	}

@@ -25,7 +25,7 @@ func TestSetUpOutlivesALostAnswer(t *testing.T) {
 	t.Cleanup(srv.Close)
 	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "STREAM.UPDATE.")
 	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: "nats://" + addr}}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := setUp(ctx, e); err != nil {
 		t.Fatal(err)

@@ -63,7 +63,7 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 	dir := short(t)
 	f := authority(t, t.TempDir())
 	l := newLab(t, dir, "", fmt.Sprintf("tls: {ca: %q, cert: %q, key: %q}\n", f.CA, f.Cert, f.Key))
-	port, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := net.Listen("tcp", "127.77.66.55:0") // where nobody else takes it before capture does
 	if err != nil {
 		t.Fatal(err)
 	}

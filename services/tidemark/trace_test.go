@@ -90,7 +90,7 @@ func TestACycleAndAFailoverAreOneTraceEach(t *testing.T) {
 			"send tidemark.write.v1", "process tidemark.write.v1", "send tidemark.evt.v1.{site}.journal.point-created"},
 		"failover": {"failover.start", "journal.resolve", "journal.open", "send tidemark.evt.v1.{site}.failover.step"},
 	} {
-		end := time.Now().Add(30 * time.Second)
+		end := time.Now().Add(time.Minute)
 		for s.with(parts...) == nil {
 			if time.Now().After(end) {
 				s.mu.Lock()

@@ -115,7 +115,7 @@ func (d *desk) serve(site cdp.Site, service string, answers map[string]func([]by
 	d.t.Cleanup(func() { cancel(); <-done })
 	// It answers once its subscriptions are known; until then nobody does.
 	for name := range answers {
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			err := d.conn.Request(d.t.Context(), site, service, name, nil, nil)
 			if err == nil || !strings.Contains(err.Error(), "nobody answers") {
 				break

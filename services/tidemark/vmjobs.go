@@ -84,7 +84,7 @@ func (c *client) group(ctx context.Context, name string) (cdp.GroupID, error) {
 // vmJobStates are what the vcenter service of the target says of the jobs on
 // VMs, by name. An error is why it says nothing.
 func (c *client) vmJobStates(ctx context.Context, name string) (map[string]*api.VMJobState, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	r, err := askVCenter[api.VMJobsReply](ctx, c, c.site, api.VMJobStatus, api.VMJobName{Job: name})
 	if cdp.Is(err, cdp.NotFound) { // it has not taken it up yet

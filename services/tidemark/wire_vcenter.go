@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"path"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -112,24 +113,14 @@ func (g vmGroups) Put(ctx context.Context, job spec.ReplicationJob) error {
 func (g vmGroups) Delete(ctx context.Context, name string) error { return g.own.Delete(ctx, name, 0) }
 
 func (g vmGroups) List(ctx context.Context) ([]spec.ReplicationJob, error) {
-	keys, err := g.own.Keys(ctx)
-	if err != nil {
-		return nil, err
-	}
+	all, err := g.own.All(ctx)
 	var out []spec.ReplicationJob
-	for _, k := range keys {
-		x, err := g.own.Get(ctx, k)
-		if cdp.Is(err, cdp.NotFound) {
-			continue // deleted meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
+	for _, x := range all {
 		if x.Value.Target.Site == g.site {
 			out = append(out, x.Value)
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // vmRecords is vcenter.Records.
@@ -146,7 +137,15 @@ func (r vmRecords) Put(ctx context.Context, key string, v json.RawMessage, revis
 
 func (r vmRecords) Delete(ctx context.Context, key string) error { return r.b.Delete(ctx, key, 0) }
 
-func (r vmRecords) List(ctx context.Context) ([]string, error) { return r.b.Keys(ctx) }
+func (r vmRecords) List(ctx context.Context, prefix string) (out []vcenter.Record, err error) {
+	all, err := r.b.All(ctx)
+	for _, x := range all {
+		if strings.HasPrefix(x.Key, prefix) {
+			out = append(out, vcenter.Record{Key: x.Key, Value: x.Value, Revision: x.Revision})
+		}
+	}
+	return out, err
+}
 
 // vcenterWiring asks the other services: it is Peer, Runs, Journal and Capture.
 type vcenterWiring struct {

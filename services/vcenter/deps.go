@@ -71,8 +71,15 @@ type Records interface {
 	// the new one; Conflict.
 	Put(ctx context.Context, key string, v json.RawMessage, revision uint64) (uint64, error)
 	Delete(ctx context.Context, key string) error // no error if there is none
-	// List gives the keys.
-	List(ctx context.Context) ([]string, error)
+	// List gives all whose key begins with a prefix, by key.
+	List(ctx context.Context, prefix string) ([]Record, error)
+}
+
+// Record is a value with its revision.
+type Record struct {
+	Key      string
+	Value    json.RawMessage
+	Revision uint64
 }
 
 // Peer asks the vcenter service of another site. Transient when it does not

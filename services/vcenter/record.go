@@ -3,7 +3,6 @@ package vcenter
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
@@ -38,10 +37,17 @@ func load[T any](ctx context.Context, s *Service, key string) (*kept[T], error) 
 		return nil, cdp.Wrap(err, "read record", key)
 	}
 	k.rev = rev
-	if err := json.Unmarshal(raw, &k.Value); err != nil {
-		return nil, &cdp.Error{Op: "read record", Kind: cdp.Corrupt, Subject: key, Cause: err}
+	if err := k.decode(raw); err != nil {
+		return nil, err
 	}
 	return k, nil
+}
+
+func (k *kept[T]) decode(raw json.RawMessage) error {
+	if err := json.Unmarshal(raw, &k.Value); err != nil {
+		return &cdp.Error{Op: "read record", Kind: cdp.Corrupt, Subject: k.key, Cause: err}
+	}
+	return nil
 }
 
 // exists says whether it is in the records.
@@ -82,20 +88,17 @@ type member = kept[vms.Member]
 
 // members are those of a job, or of all; by key, which is by group.
 func (s *Service) members(ctx context.Context, job string) ([]*member, error) {
-	keys, err := s.deps.Records.List(ctx)
+	all, err := s.deps.Records.List(ctx, keyMember)
 	if err != nil {
-		return nil, cdp.Wrap(err, "list records", "")
+		return nil, cdp.Wrap(err, "list records", keyMember)
 	}
 	var out []*member
-	for _, k := range keys {
-		if !strings.HasPrefix(k, keyMember) {
-			continue
-		}
-		m, err := load[vms.Member](ctx, s, k)
-		if err != nil {
+	for _, r := range all {
+		m := &member{key: r.Key, rev: r.Revision}
+		if err := m.decode(r.Value); err != nil {
 			return nil, err
 		}
-		if m.exists() && (job == "" || m.Value.Job == job) {
+		if job == "" || m.Value.Job == job {
 			out = append(out, m)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,7 +66,7 @@ type end struct {
 
 func newWorld(t *testing.T) *world {
 	t.Parallel() // most of the time is spent waiting for tasks
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{}, running: map[string]bool{},
 		journals: map[cdp.GroupID]bool{}, answers: map[string]bool{}, holds: map[string][]string{}, free: -1}
@@ -98,7 +99,7 @@ func (w *world) newEnd(name cdp.Site) *end {
 func (e *end) start() {
 	w := e.w
 	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond,
-		CacheFor: time.Second, DeviceWait: 5 * time.Second, CheckEvery: 10 * time.Millisecond, AnswerWait: 5 * time.Second}
+		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: time.Minute}
 	e.svc = vcenter.New(cfg, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return e.vc, nil },
 		Site: func(context.Context) (vcenter.Site, error) {
@@ -187,7 +188,7 @@ func (e *end) refused(name string, req any) error {
 // until waits until something is so.
 func (w *world) until(what string, so func() bool) {
 	w.t.Helper()
-	for range 3000 {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
 		if so() {
 			return
 		}
@@ -344,14 +345,15 @@ func (r *records) Delete(_ context.Context, key string) error {
 	return nil
 }
 
-func (r *records) List(context.Context) ([]string, error) {
+func (r *records) List(_ context.Context, prefix string) ([]vcenter.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []string
-	for k := range r.m {
-		out = append(out, k)
+	var out []vcenter.Record
+	for _, k := range slices.Sorted(maps.Keys(r.m)) {
+		if strings.HasPrefix(k, prefix) {
+			out = append(out, vcenter.Record{Key: k, Value: slices.Clone(r.m[k].v), Revision: r.m[k].rev})
+		}
 	}
-	slices.Sort(out)
 	return out, nil
 }
 
