@@ -36,14 +36,9 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 	if err != nil {
 		return err
 	}
-	for _, m := range members {
-		run, err := load[runRecord](ctx, s, keyRun+m.Value.Group)
-		if err != nil {
+	for _, m := range members { // nothing is ended if one cannot be
+		if _, err := s.runOver(ctx, m.Value); err != nil {
 			return err
-		}
-		if run.exists() && run.Value.Stage != stageKept {
-			return cdp.Errorf(cdp.Conflict, "delete job", r.Job, "%s is in the failover %s", m.Value.VM.Name, run.Value.Run).
-				WithHint("end it first: tidemark failover undo, commit or cleanup " + m.Value.Group)
 		}
 	}
 	rec, err := load[jobRecord](ctx, s, keyJob+r.Job)
@@ -84,6 +79,20 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 	return nil
 }
 
+// runOver gives the record of the run that had a member's VM; Conflict while
+// one has it.
+func (s *Service) runOver(ctx context.Context, m vms.Member) (*kept[runRecord], error) {
+	run, err := load[runRecord](ctx, s, keyRun+m.Group)
+	if err != nil {
+		return nil, err
+	}
+	if run.exists() && run.Value.Stage != stageKept {
+		return nil, cdp.Errorf(cdp.Conflict, "delete job", m.Job, "%s is in the failover %s", m.VM.Name, run.Value.Run).
+			WithHint("end it first: tidemark failover undo, commit or cleanup " + m.Group)
+	}
+	return run, nil
+}
+
 // dismiss ends a member: what it was made of is a VM of its own then, or gone.
 func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *member, replicas bool) (note string, err error) {
 	unlock, err := s.locks.lock(ctx, "group/"+m.Value.Group)
@@ -91,6 +100,16 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 		return "", err
 	}
 	defer unlock()
+	// A failover may have taken it since it was read.
+	now, err := load[vms.Member](ctx, s, m.key)
+	if err != nil || !now.exists() {
+		return "", err
+	}
+	*m = *now
+	run, err := s.runOver(ctx, m.Value)
+	if err != nil {
+		return "", err
+	}
 	if err := s.deps.Runs.Stop(ctx, m.Value.Group); err != nil && !cdp.Is(err, cdp.Duplicate) && !cdp.Is(err, cdp.NotFound) {
 		return "", err
 	}
@@ -98,10 +117,6 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 		note = s.untap(ctx, job, m.Value)
 	}
 	if err := s.deps.Groups.Delete(ctx, m.Value.Group); err != nil {
-		return "", err
-	}
-	run, err := load[runRecord](ctx, s, keyRun+m.Value.Group)
-	if err != nil {
 		return "", err
 	}
 	if m.Value.State != stateFailedOver { // else it is the VM now, and nobody's replica
