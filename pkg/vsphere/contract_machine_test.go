@@ -529,3 +529,34 @@ func (r *rig) persist(fn func() error) {
 	}
 	r.Fatal("does not come to an end")
 }
+
+// A call to detach a disk reaches the vCenter late, its process is dead, and
+// another disk has come to the same place meanwhile.
+func testLateUnplug(r *rig) {
+	ref := r.make(r.spec("late"))
+	old, next := r.disk("old", 1<<20), r.disk("next", 1<<20)
+	_, err := r.c.Plug(r.ctx, ref, []vms.Plug{{File: old}})
+	r.must(err)
+	dead := r.dial()
+	r.sim.Delay("ReconfigVM_Task", 2*time.Second, 1)
+	called, answered := r.calls("ReconfigVM_Task"), make(chan error, 1)
+	ctx, kill := context.WithCancel(r.ctx)
+	go func() { answered <- dead.Unplug(ctx, ref, []string{old}) }()
+	for r.calls("ReconfigVM_Task") == called {
+		time.Sleep(time.Millisecond)
+	}
+	kill()
+	<-answered
+	r.must(r.c.Unplug(r.ctx, ref, []string{old}))
+	_, err = r.c.Plug(r.ctx, ref, []vms.Plug{{File: next}})
+	r.must(err)
+	for r.sim.Late() > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	for range 20 { // its task begins only now
+		if d := r.see(ref).Hardware.Disks; len(d) != 1 || d[0].File != next {
+			r.Fatalf("the late call detached what it did not mean: %+v", d)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -61,6 +61,7 @@ func TestMachinesContract(t *testing.T) {
 // These need a hand in the guest or in the vCenter's sessions.
 func TestChangedIsAllThatChanged(t *testing.T) { simulated(t, testChanged) }
 func TestSessionsEndDuringTasks(t *testing.T)  { simulated(t, testExpiry) }
+func TestALateCallFindsNothing(t *testing.T)   { simulated(t, testLateUnplug) }
 
 // A host without a vCenter does the same, but for what it can forbid.
 func TestMachinesAtAHost(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
@@ -91,32 +92,30 @@ func (c *Client) refilter(ctx context.Context, op string, ref types.ManagedObjec
 		return err
 	}
 	defer unlock()
-	m, err := c.config(ctx, op, ref)
-	if err != nil {
-		return err
-	}
-	has := disksOf(m.Config.Hardware.Device)
-	var spec types.VirtualMachineConfigSpec
-	for _, key := range keys {
-		i := slices.IndexFunc(has, func(d *types.VirtualDisk) bool { return d.Key == key })
-		var d *types.VirtualDisk
-		if i >= 0 {
-			d = has[i]
-		} else if strings.HasPrefix(op, "attach") {
-			return cdp.Errorf(cdp.NotFound, op, ref.String(), "it has no disk %d", key)
+	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {
+		has := disksOf(m.Config.Hardware.Device)
+		var spec types.VirtualMachineConfigSpec
+		for _, key := range keys {
+			i := slices.IndexFunc(has, func(d *types.VirtualDisk) bool { return d.Key == key })
+			var d *types.VirtualDisk
+			if i >= 0 {
+				d = has[i]
+			} else if strings.HasPrefix(op, "attach") {
+				return nil, cdp.Errorf(cdp.NotFound, op, ref.String(), "it has no disk %d", key)
+			}
+			s, err := how(d)
+			if err != nil {
+				return nil, err
+			}
+			if s != nil {
+				spec.DeviceChange = append(spec.DeviceChange, s)
+			}
 		}
-		s, err := how(d)
-		if err != nil {
-			return err
+		if len(spec.DeviceChange) == 0 {
+			return nil, nil
 		}
-		if s != nil {
-			spec.DeviceChange = append(spec.DeviceChange, s)
-		}
-	}
-	if len(spec.DeviceChange) == 0 {
-		return nil
-	}
-	return c.reconfigure(ctx, op, ref, spec)
+		return &spec, nil
+	})
 }
 
 func (c *Client) filterable(op, subject string) error {

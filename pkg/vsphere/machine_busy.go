@@ -121,6 +121,34 @@ func (c *Client) reconfigure(ctx context.Context, op string, vm types.ManagedObj
 	return err
 }
 
+// rework changes a VM by what think makes of it as it stands; nil is nothing.
+// The vCenter takes the change only of the VM that was read: so a call that
+// arrives late, from a process that is dead, finds no other device under a key
+// that it names. What was changed meanwhile is read and thought of again.
+func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectReference, think func(mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error)) error {
+	for try := 1; ; try++ {
+		m, err := c.config(ctx, op, vm)
+		if err != nil {
+			return err
+		}
+		spec, err := think(m)
+		if err != nil || spec == nil {
+			return err
+		}
+		spec.ChangeVersion = m.Config.ChangeVersion
+		err = c.reconfigure(ctx, op, vm, *spec)
+		if err == nil || try == 5 || ctx.Err() != nil || !cdp.Is(err, cdp.Transient) {
+			return err
+		}
+		if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
+			return c.fail(ctx, op, vm.String(), err)
+		}
+		if err := c.settled(ctx, op, vm); err != nil {
+			return err
+		}
+	}
+}
+
 // settings are a VM's advanced settings.
 func settings(m mo.VirtualMachine) map[string]string {
 	out := map[string]string{}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
@@ -97,38 +98,36 @@ func (c *Client) Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms
 		return err
 	}
 	defer unlock()
-	m, err := c.config(ctx, op, ref)
-	if err != nil {
-		return err
-	}
-	var changes []types.BaseVirtualDeviceConfigSpec
-	found := map[int32]bool{}
-	for _, d := range cardsOf(m.Config.Hardware.Device) {
-		card := d.GetVirtualEthernetCard()
-		net, ok := networks[card.Key]
-		if !ok {
-			continue
+	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {
+		var spec types.VirtualMachineConfigSpec
+		found := map[int32]bool{}
+		for _, d := range cardsOf(m.Config.Hardware.Device) {
+			card := d.GetVirtualEthernetCard()
+			net, ok := networks[card.Key]
+			if !ok {
+				continue
+			}
+			found[card.Key] = true
+			backing, err := c.backing(ctx, op, net)
+			if err != nil {
+				return nil, err
+			}
+			if sameBacking(card.Backing, backing) {
+				continue
+			}
+			card.Backing, card.SubnetId = backing, ""
+			spec.DeviceChange = append(spec.DeviceChange, change(types.VirtualDeviceConfigSpecOperationEdit, d.(types.BaseVirtualDevice)))
 		}
-		found[card.Key] = true
-		backing, err := c.backing(ctx, op, net)
-		if err != nil {
-			return err
+		for key := range networks {
+			if !found[key] {
+				return nil, cdp.Errorf(cdp.NotFound, op, ref.String(), "it has no NIC %d", key)
+			}
 		}
-		if sameBacking(card.Backing, backing) {
-			continue
+		if len(spec.DeviceChange) == 0 {
+			return nil, nil
 		}
-		card.Backing, card.SubnetId = backing, ""
-		changes = append(changes, change(types.VirtualDeviceConfigSpecOperationEdit, d.(types.BaseVirtualDevice)))
-	}
-	for key := range networks {
-		if !found[key] {
-			return cdp.Errorf(cdp.NotFound, op, ref.String(), "it has no NIC %d", key)
-		}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return c.reconfigure(ctx, op, ref, types.VirtualMachineConfigSpec{DeviceChange: changes})
+		return &spec, nil
+	})
 }
 
 func nicName(n vms.NIC) string {

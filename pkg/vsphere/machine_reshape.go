@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,28 +45,28 @@ func (c *Client) Reshape(ctx context.Context, vm vms.Ref, h vms.Hardware, networ
 			return err
 		}
 	}
-	spec, differs := shape(hardwareOf(m.Config), h)
-	buses, err := newBuses(m.Config.Hardware.Device, h.Controllers)
-	if err != nil {
-		return cdp.Wrap(err, op, ref.String())
-	}
-	cards, err := c.recards(ctx, op, m, h.NICs, networks)
-	if err != nil {
-		return err
-	}
-	spec.DeviceChange = append(buses, cards...)
-	want := h.Extra
-	if settings(m)[settingKeepMAC] != "" {
-		want = anyMAC(h.NICs)
-		for k, v := range h.Extra {
-			want[k] = v
+	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {
+		spec, differs := shape(hardwareOf(m.Config), h)
+		buses, err := newBuses(m.Config.Hardware.Device, h.Controllers)
+		if err != nil {
+			return nil, cdp.Wrap(err, op, ref.String())
 		}
-	}
-	spec.ExtraConfig = changedSettings(settings(m), want)
-	if !differs && len(spec.DeviceChange) == 0 && len(spec.ExtraConfig) == 0 {
-		return nil
-	}
-	return c.reconfigure(ctx, op, ref, spec)
+		cards, err := c.recards(ctx, op, m, h.NICs, networks)
+		if err != nil {
+			return nil, err
+		}
+		spec.DeviceChange = append(buses, cards...)
+		want := h.Extra
+		if settings(m)[settingKeepMAC] != "" {
+			want = anyMAC(h.NICs)
+			maps.Copy(want, h.Extra)
+		}
+		spec.ExtraConfig = changedSettings(settings(m), want)
+		if !differs && len(spec.DeviceChange) == 0 && len(spec.ExtraConfig) == 0 {
+			return nil, nil
+		}
+		return &spec, nil
+	})
 }
 
 // shape is what differs besides devices and settings.

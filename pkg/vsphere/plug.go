@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
@@ -83,25 +84,28 @@ func (c *Client) Unplug(ctx context.Context, vm vms.Ref, files []string) error {
 		return err
 	}
 	defer unlock()
-	m, err := c.config(ctx, op, ref)
-	if err != nil {
-		return err
-	}
-	var changes []types.BaseVirtualDeviceConfigSpec
-	for _, file := range files {
-		d, _, err := attached(m.Config.Hardware.Device, file)
-		if err != nil {
-			return cdp.Wrap(err, op, ref.String())
+	return c.takeOut(ctx, op, ref, files)
+}
+
+// takeOut removes disks from a VM's devices; their files stay.
+func (c *Client) takeOut(ctx context.Context, op string, ref types.ManagedObjectReference, files []string) error {
+	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {
+		var spec types.VirtualMachineConfigSpec
+		for _, file := range files {
+			d, _, err := attached(m.Config.Hardware.Device, file)
+			if err != nil {
+				return nil, cdp.Wrap(err, op, ref.String())
+			}
+			if d != nil {
+				// No file operation: the files stay.
+				spec.DeviceChange = append(spec.DeviceChange, change(types.VirtualDeviceConfigSpecOperationRemove, d))
+			}
 		}
-		if d != nil {
-			// No file operation: the files stay.
-			changes = append(changes, change(types.VirtualDeviceConfigSpecOperationRemove, d))
+		if len(spec.DeviceChange) == 0 {
+			return nil, nil
 		}
-	}
-	if len(changes) == 0 {
-		return nil
-	}
-	return c.reconfigure(ctx, op, ref, types.VirtualMachineConfigSpec{DeviceChange: changes})
+		return &spec, nil
+	})
 }
 
 // plugging is the change that attaches those of disks that are not attached.

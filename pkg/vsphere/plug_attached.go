@@ -60,17 +60,15 @@ func (c *Client) tellApart(ctx context.Context, op string, ref types.ManagedObje
 	if one == "" {
 		return uuids, nil
 	}
-	var undo []types.BaseVirtualDeviceConfigSpec
+	var undo []string
 	for _, p := range disks {
 		was, _, _ := attached(before, p.File)
 		if is, _, _ := attached(now, p.File); was == nil && is != nil {
-			undo = append(undo, change(types.VirtualDeviceConfigSpecOperationRemove, is))
+			undo = append(undo, p.File)
 		}
 	}
-	if len(undo) > 0 {
-		if err := c.reconfigure(ctx, op, ref, types.VirtualMachineConfigSpec{DeviceChange: undo}); err != nil {
-			return nil, err
-		}
+	if err := c.takeOut(ctx, op, ref, undo); err != nil {
+		return nil, err
 	}
 	return nil, cdp.Errorf(cdp.Conflict, op, ref.String(), "%s and %s have the same UUID, so the guest could not tell them apart", one, other).
 		WithHint("detach the one that is left over")

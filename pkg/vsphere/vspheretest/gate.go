@@ -22,6 +22,7 @@ type gate struct {
 	faults   map[string]*injected // by method
 	tasks    map[string]*injected // by task name, e.g. createSnapshot
 	delays   map[string]*delayed
+	late     int // calls that wait for their delay
 	calls    map[string]int
 	denied   map[string]bool
 	disabled map[types.ManagedObjectReference]map[string]string // entity, method: source
@@ -110,6 +111,7 @@ func (g *gate) check(ctx *simulator.Context, m *simulator.Method) fault {
 	if d := g.delays[m.Name]; d != nil && d.times > 0 {
 		d.times--
 		wait = d.d
+		g.late++
 	}
 	var f fault
 	if i := g.faults[m.Name]; i != nil && i.times > 0 {
@@ -122,6 +124,9 @@ func (g *gate) check(ctx *simulator.Context, m *simulator.Method) fault {
 	g.mu.Unlock()
 	if wait > 0 {
 		g.s.sleep(wait)
+		g.mu.Lock()
+		g.late--
+		g.mu.Unlock()
 	}
 	if f == nil && ctx.Session != nil {
 		f = g.s.hostGone(m)
@@ -212,6 +217,14 @@ func (s *Site) Delay(method string, d time.Duration, times int) {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
 	s.gate.delays[method] = &delayed{d, times}
+}
+
+// Late is how many calls wait for the end of their Delay, whether or not their
+// clients still live.
+func (s *Site) Late() int {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	return s.gate.late
 }
 
 // Calls is how often clients called a SOAP method.

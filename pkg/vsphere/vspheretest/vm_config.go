@@ -162,6 +162,9 @@ func (m *vmMethods) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM
 }
 
 func (s *Site) reconfigure(ctx *simulator.Context, vm *simulator.VirtualMachine, req *types.ReconfigVM_Task) fault {
+	if v := req.Spec.ChangeVersion; v != "" && v != vm.Config.ChangeVersion {
+		return new(types.ConcurrentAccess)
+	}
 	plan, f := s.planDisks(ctx, vm, *vm.Runtime.Host, req.Spec.DeviceChange)
 	if f != nil {
 		return f
