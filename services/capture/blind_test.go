@@ -16,6 +16,8 @@ func tapWorld(t *testing.T) *frozenWorld {
 	f.up()
 	f.connect()
 	f.settle()
+	// The state is told before the pass has removed its snapshot and rests.
+	f.eventually("no snapshot", func() bool { return f.left() == 0 })
 	return f
 }
 
@@ -26,16 +28,12 @@ func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	f.bus.with(func() { f.r.late = true })
 	f.still(func() { f.told = false })
 	f.put(0, 256<<10, 4096) // nobody tells
+	taken := f.taken()
 	f.g.mu.Lock()
 	f.g.miss(1, 0, 512)
 	f.g.settle("a write found no room")
 	f.g.mu.Unlock()
-	taken := f.v.taken
-	f.eventually("a pass for that", func() bool {
-		f.v.smu.Lock()
-		defer f.v.smu.Unlock()
-		return f.v.taken > taken && len(f.v.snaps) == 0
-	})
+	f.eventually("a pass for that", func() bool { return f.taken() > taken && f.left() == 0 })
 	for d := range f.job.Disks {
 		f.g.clientGone(cdp.DiskID(d), false)
 	}
@@ -143,8 +141,8 @@ func TestOlderContentNeverGoesBehindNewer(t *testing.T) {
 	f.eventually("replicating", f.state(Replicating))
 	f.eventually("a point", func() bool { n := 0; f.bus.with(func() { n = f.bus.markers }); return n > 0 })
 	f.settle()
-	if f.v.taken != 1 {
-		t.Fatalf("%d passes", f.v.taken)
+	if n := f.taken(); n != 1 {
+		t.Fatalf("%d passes", n)
 	}
 	f.end()
 }
@@ -169,15 +167,11 @@ func (f *frozenWorld) held() (open func()) {
 	f.t.Helper()
 	g := gate{f.h, make(chan struct{})}
 	f.g.deps.Snapshots = g
-	taken := f.v.taken
+	taken := f.taken()
 	if err := f.g.Reseed(); err != nil {
 		f.t.Fatal(err)
 	}
-	f.eventually("a snapshot", func() bool {
-		f.v.smu.Lock()
-		defer f.v.smu.Unlock()
-		return f.v.taken > taken
-	})
+	f.eventually("a snapshot", func() bool { return f.taken() > taken })
 	return func() { close(g.open) }
 }
 

@@ -95,7 +95,7 @@ func child(dir string, seed uint64) error {
 }
 
 func finish(g *Group) error {
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if g.Status().State != Replicating {
 			continue
 		}
@@ -148,7 +148,7 @@ func TestKillNineLosesNothing(t *testing.T) {
 		})
 		c := start()
 		before := sh.acked[0].Load()
-		for end := time.Now().Add(20 * time.Second); sh.acked[0].Load() == before && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); sh.acked[0].Load() == before && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Duration(rng.IntN(150_000)) * time.Microsecond)
@@ -168,7 +168,7 @@ func TestKillNineLosesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(90 * time.Second):
 		c.Process.Kill()
 		t.Fatal("the last process did not finish")
 	}

@@ -27,17 +27,13 @@ func TestGuestsNeverWaitForTheBus(t *testing.T) {
 		t.Fatalf("it is %s", s)
 	}
 	w.settle()
-	if !w.log.saw(Seeding) {
-		t.Fatal("it never seeded")
-	}
+	w.eventually("that it seeded is told", func() bool { return w.log.saw(Seeding) })
 	w.bus.with(func() { w.bus.down = true })
 	w.eventually("overflow", w.state(Overflow))
 	k := at()
 	w.eventually("operations in overflow", func() bool { return at() > k+100 })
 	w.settle()
-	if !w.log.saw(Resyncing) {
-		t.Fatal("it never resynced")
-	}
+	w.eventually("that it resynced is told", func() bool { return w.log.saw(Resyncing) })
 	w.end()
 }
 

@@ -171,8 +171,12 @@ func benchGroup(b testing.TB) *Group {
 	w := newWorld(b, 1)
 	w.job.Mode = Tap
 	w.cfg.Slots = 32
-	w.cfg.WindowDir = "/dev/shm/tidemark-bench"
-	b.Cleanup(func() { os.RemoveAll(w.cfg.WindowDir); close(w.stop) })
+	shm, err := os.MkdirTemp("/dev/shm", "tidemark-bench-") // not another run's
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.cfg.WindowDir = shm
+	b.Cleanup(func() { os.RemoveAll(shm); close(w.stop) })
 	w.bus.with(func() { w.bus.oracles = nil })
 	g, err := OpenGroup(w.job, w.cfg, w.deps)
 	if err != nil {

@@ -551,7 +551,7 @@ func (f *frozenWorld) settle() {
 		})
 		f.point()
 	} else {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		p, err := f.g.Point(ctx)
 		if err != nil {
