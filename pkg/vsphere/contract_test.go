@@ -48,7 +48,7 @@ func target(t *testing.T, sim vspheretest.Config) *env {
 // at is the vCenter at a URL, or a simulator.
 func at(t *testing.T, url string, sim vspheretest.Config) *env {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	e := &env{T: t, ctx: ctx, prefix: "tm-" + time.Now().UTC().Format("150405.000")}
 	get := func(name string) string { return os.Getenv("TIDEMARK_VCENTER_" + name) }
@@ -97,7 +97,7 @@ func (e *env) dial() *vsphere.Client {
 	c, err := vsphere.Dial(e.ctx, e.cfg)
 	e.must(err)
 	e.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := c.Close(ctx); err != nil {
 			e.Errorf("close: %v", err)

@@ -30,7 +30,7 @@ func (e *env) watching() <-chan struct{} {
 			if !errors.Is(err, context.Canceled) {
 				e.Errorf("the watch ended with %v", err)
 			}
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			e.Error("the watch does not end")
 		}
 	})
@@ -41,7 +41,7 @@ func (e *env) tells(told <-chan struct{}, what string) {
 	e.Helper()
 	select {
 	case <-told:
-	case <-time.After(40 * time.Second):
+	case <-time.After(2 * time.Minute):
 		e.Fatalf("the watch does not tell of %s", what)
 	}
 }
@@ -91,7 +91,7 @@ func TestWatchIsOftenEnough(t *testing.T) {
 	e.tells(told, "the beginning")
 	e.quiet(told)
 	began, n := time.Now(), 0
-	for i := 0; time.Since(began) < 2500*time.Millisecond; i++ {
+	for n == 0 || time.Since(began) < 2500*time.Millisecond {
 		e.must(e.c.Label(e.ctx, vm, "", "note "+time.Now().String(), nil))
 		select {
 		case <-told:
@@ -99,7 +99,7 @@ func TestWatchIsOftenEnough(t *testing.T) {
 		default:
 		}
 	}
-	if n == 0 || n > 4 {
-		t.Errorf("it told %d times in 2.5 s", n)
+	if took := time.Since(began); n > 2+int(took/time.Second) {
+		t.Errorf("it told %d times in %v", n, took)
 	}
 }

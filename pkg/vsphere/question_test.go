@@ -102,7 +102,7 @@ func newAsking(t *testing.T, q *types.VirtualMachineQuestionInfo) (*Client, *ask
 	t.Cleanup(func() { close(g.closed) })
 	sum := sha256.Sum256(server.Certificate().Raw)
 	u := url.URL{Scheme: "https", Host: server.URL.Host, Path: server.URL.Path}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	c, err := Dial(ctx, Config{URL: u.String(), Thumbprint: hex.EncodeToString(sum[:]), User: "user", Password: "pass"})
 	if err != nil {
@@ -123,7 +123,7 @@ func question(text string, labels ...string) *types.VirtualMachineQuestionInfo {
 
 func TestPowerOnAnswersThatItWasMoved(t *testing.T) {
 	c, g, ref := newAsking(t, question("This virtual machine might have been moved or copied.", "Cancel", "I Moved It", "I Copied It"))
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	// The first is broken off at the question, as by a crash; the second finds it.
 	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
@@ -142,7 +142,7 @@ func TestPowerOnAnswersThatItWasMoved(t *testing.T) {
 
 func TestPowerOnTellsWhatItIsAsked(t *testing.T) {
 	c, _, ref := newAsking(t, question("The redo log is corrupt. Discard it, or keep what was removed?", "Yes", "No"))
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for range 2 {
 		err := c.PowerOn(ctx, ref)

@@ -57,7 +57,7 @@ func TestTaskOutlivesARestart(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(time.Minute):
+			case <-time.After(3 * time.Minute):
 				t.Error("it hangs")
 			}
 			if n := e.sim.Calls("CreateSnapshot_Task") + e.sim.Calls("CreateSnapshotEx_Task"); n != 1 {
