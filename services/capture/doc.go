@@ -115,6 +115,7 @@
 // capturer did not live to see, and that the stream then loses, is made anew
 // under its number and breaks the chain (the journal says so, and refuses what
 // follows). It takes a crash of both at once; an attach that always asked the
-// journal would find it, but would need the link. The stories of frozen groups
-// (frozen_test.go) lose only what the journal lacks.
+// journal would find it, but would need the link. The stories (story_test.go)
+// lose no such frame, those of frozen groups (frozen_test.go) only what the
+// journal lacks.
 package capture

@@ -180,7 +180,7 @@ func (w *world) still(f func()) {
 
 func (w *world) eventually(what string, f func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if err := w.bus.err(); err != nil {
 			w.t.Fatalf("after %d and %d operations: %v", w.ops[0].Load(), w.ops[1].Load(), err)
 		}
@@ -310,7 +310,16 @@ func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
 				case 4:
 					b.with(func() { b.limit = 1 + rng.IntN(20) })
 				case 5:
-					b.lose(1 + rng.IntN(12))
+					// Not what the journal has and the capturer does not know of: see
+					// doc.go for that.
+					n, known := 1+rng.IntN(12), w.g.Status().Acked
+					b.with(func() {
+						tail := b.last - min(b.last, cdp.FrameNo(n))
+						if known <= tail && tail < b.journal.No {
+							n = max(0, int(b.last)-int(b.journal.No))
+						}
+					})
+					b.lose(n)
 				case 6, 7:
 					w.still(func() { w.crash(); w.up() })
 				case 8:
