@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vsphere/vspheretest"
 )
 
@@ -102,4 +103,16 @@ func TestWatchIsOftenEnough(t *testing.T) {
 	if took := time.Since(began); n > 2+int(took/time.Second) {
 		t.Errorf("it told %d times in %v", n, took)
 	}
+}
+
+// A vCenter that does not come back is not waited for silently.
+func TestWatchEndsWhenItIsLost(t *testing.T) {
+	e := target(t, vspheretest.Config{})
+	told := make(chan struct{}, 100)
+	done := make(chan error, 1)
+	go func() { done <- e.c.Watch(e.ctx, func() { told <- struct{}{} }) }()
+	<-told
+	e.sim.Stop()
+	e.is(<-done, cdp.Transient)
+	e.must(e.sim.Resume())
 }

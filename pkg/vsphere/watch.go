@@ -26,33 +26,33 @@ var watched = []types.PropertySpec{
 
 const (
 	often    = time.Second      // changes of less than this are one
-	holdBack = 30               // seconds that the vCenter holds back an answer without news
-	calmDown = 30 * time.Second // between tries while it cannot be reached, at most
+	holdBack = 10               // seconds that the vCenter holds back an answer without news
+	answers  = 20 * time.Second // how long it may take beyond that
+	bearable = 3 * time.Second  // the vCenter is lost when nothing comes of it for longer
 )
 
 // Watch calls changed once at the beginning, then after changes, not more often
-// than every second. It outlives lost sessions and restarts of the vCenter:
-// after one it calls changed, for something may have been missed. It returns
-// ctx's error, or an Invalid one that no retry can mend.
+// than every second. It outlives sessions that end and short silences: after one
+// it calls changed, for something may have been missed. It returns ctx's error,
+// or why the vCenter is lost.
 func (c *Client) Watch(ctx context.Context, changed func()) error {
 	w := watcher{c: c, changed: changed}
-	pause := often
+	failing := time.Now()
 	for {
-		began := time.Now()
+		w.told = false
 		err := w.run(ctx)
+		if w.told {
+			failing = time.Now()
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case cdp.Is(err, cdp.Invalid):
+		case time.Since(failing) > bearable || cdp.Is(err, cdp.Invalid):
 			return err
 		}
-		if time.Since(began) > calmDown {
-			pause = often
-		}
-		if sleep(ctx, pause) != nil {
+		if sleep(ctx, often) != nil {
 			return ctx.Err()
 		}
-		pause = min(2*pause, calmDown)
 	}
 }
 
@@ -60,12 +60,16 @@ type watcher struct {
 	c       *Client
 	changed func()
 	last    time.Time // that changed was called
+	told    bool      // it was, since the collector was made
 }
 
 // run watches with one collector until that is lost.
 func (w *watcher) run(ctx context.Context) error {
 	const op = "watch the inventory"
 	c := w.c
+	whole := ctx
+	ctx, cancel := context.WithTimeout(ctx, answers)
+	defer cancel()
 	var pc types.ManagedObjectReference
 	err := c.do(ctx, op, c.host(), func(ctx context.Context, v *vim25.Client) error {
 		res, err := methods.CreatePropertyCollector(ctx, v, &types.CreatePropertyCollector{This: v.ServiceContent.PropertyCollector})
@@ -102,13 +106,19 @@ func (w *watcher) run(ctx context.Context) error {
 	if err != nil {
 		return c.fail(ctx, op, c.host(), err)
 	}
-	return w.follow(ctx, op, pc)
+	return w.follow(whole, op, pc)
 }
 
 func (w *watcher) follow(ctx context.Context, op string, pc types.ManagedObjectReference) error {
 	req := &types.WaitForUpdatesEx{This: pc, Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(holdBack)}}
 	for {
-		res, err := methods.WaitForUpdatesEx(ctx, w.c.v, req)
+		// At first everything comes, which may take as long as any call.
+		one, cancel := ctx, context.CancelFunc(func() {})
+		if w.told {
+			one, cancel = context.WithTimeout(ctx, holdBack*time.Second+answers)
+		}
+		res, err := methods.WaitForUpdatesEx(one, w.c.v, req)
+		cancel()
 		if err != nil {
 			return w.c.fail(ctx, op, w.c.host(), err)
 		}
@@ -123,7 +133,7 @@ func (w *watcher) follow(ctx context.Context, op string, pc types.ManagedObjectR
 		if sleep(ctx, often-time.Since(w.last)) != nil {
 			return ctx.Err()
 		}
-		w.last = time.Now()
+		w.last, w.told = time.Now(), true
 		w.changed()
 	}
 }

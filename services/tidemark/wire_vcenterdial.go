@@ -22,11 +22,23 @@ type vcenterDial struct {
 	e     *env
 	sites specs[spec.Site]
 
-	mu   sync.Mutex
-	to   spec.VSphere // that c is connected to
-	seen time.Time    // when the credentials' file was last changed, then
-	c    *vsphere.Client
+	mu      sync.Mutex
+	to      dialled // that c is connected to
+	c       *vsphere.Client
+	bad     dialled   // what was refused last,
+	refused error     // with this,
+	until   time.Time // and is not tried again before this
 }
+
+// dialled is what a connection is made of.
+type dialled struct {
+	spec.VSphere
+	seen int64 // when the credentials' file was last changed
+}
+
+// refusedFor is for how long a log-in that was refused is not tried again with the
+// same name and password: a vCenter locks an account after five in three minutes.
+const refusedFor = time.Minute
 
 func (d *vcenterDial) spec(ctx context.Context) (spec.VSphere, error) {
 	s, err := d.sites.get(ctx, string(d.e.site))
@@ -58,15 +70,22 @@ func (d *vcenterDial) vcenter(ctx context.Context) (vcenter.VCenter, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.c != nil && d.to == v && d.seen.Equal(changed) {
+	to := dialled{v, changed.UnixNano()}
+	switch {
+	case d.c != nil && d.to == to:
 		return d.c, nil
+	case d.bad == to && time.Now().Before(d.until):
+		return nil, d.refused
 	}
 	c, err := vsphere.Dial(ctx, vsphere.Config{URL: v.URL, Thumbprint: v.Thumbprint, CAFile: v.CA, User: who.Username, Password: who.Password, Agent: "tidemark"})
+	if cdp.Is(err, cdp.Invalid) {
+		d.bad, d.refused, d.until = to, err, time.Now().Add(refusedFor)
+	}
 	if err != nil {
 		return nil, err
 	}
 	d.drop()
-	d.c, d.to, d.seen = c, v, changed
+	d.c, d.to = c, to
 	return c, nil
 }
 

@@ -10,7 +10,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere/vspheretest"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -130,5 +129,3 @@ func TestPasswordIsRefused(t *testing.T) {
 	d.set(vc, nil)
 	w.until("its return is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2 })
 }
-
-var _ = vspheretest.Config{}

@@ -26,7 +26,8 @@ type Inventories interface {
 	// VM is one VM by its instance UUID; NotFound.
 	VM(ctx context.Context, uuid string) (vms.VM, error)
 	// Watch calls changed after something of a VM, host or datastore may have
-	// changed, not more often than every second, until ctx ends.
+	// changed, not more often than every second, and once at the beginning, until
+	// ctx ends or the vCenter is lost.
 	Watch(ctx context.Context, changed func()) error
 	// Lacks are the privileges of these that the user does not have.
 	Lacks(ctx context.Context, needs []vms.Privilege) ([]vms.Missing, error)

@@ -96,33 +96,6 @@ func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before
 	return inv, before, nil
 }
 
-// watchVCenter notes changes at the vCenter, and tells once when it is lost.
-func (s *Service) watchVCenter(ctx context.Context) {
-	lost := false
-	for ctx.Err() == nil {
-		vc, err := s.vcenter(ctx)
-		if err == nil {
-			if lost {
-				lost = false
-				s.alarm(ctx, event.AlarmSessionLost, "vCenter", "the vCenter answers again")
-			}
-			err = vc.Watch(ctx, func() { s.seen.changed(); s.kickAll() })
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		s.seen.changed()
-		if err != nil && !lost && !cdp.Is(err, cdp.NotFound) {
-			lost = true
-			s.alarm(ctx, event.AlarmSessionLost, "vCenter", err.Error())
-		}
-		select {
-		case <-ctx.Done():
-		case <-s.deps.Clock.After(s.cfg.Beat):
-		}
-	}
-}
-
 // alarm tells that something at the vCenter needs attention.
 func (s *Service) alarm(ctx context.Context, kind, subject, text string) {
 	site, err := s.deps.Site(ctx)
