@@ -50,6 +50,8 @@ type Conn struct {
 	notify func(Notice)
 	checks *event.Schemas
 
+	answers answers
+
 	mu sync.Mutex
 	js map[cdp.Site]jetstream.JetStream
 }
@@ -77,7 +79,10 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		c.nc, err = nats.Connect(cfg.URL, opts...)
 		if err == nil {
-			return c, nil
+			if err = c.answers.listen(c.nc); err == nil {
+				return c, nil
+			}
+			c.nc.Close() // it was lost at once
 		}
 		if ctx.Err() == nil {
 			c.notify(Notice{"not connected yet", wrap(err, op, cfg.URL)})
@@ -99,6 +104,7 @@ func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(3),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.answers.drop()
 			if err != nil {
 				c.notify(Notice{"disconnected", wrap(err, "stay connected", string(cfg.Site))})
 			}

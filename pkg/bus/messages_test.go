@@ -243,7 +243,7 @@ func TestRequests(t *testing.T) {
 				return nil, fmt.Errorf("outer: %w", e.WithHint("try p2"))
 			},
 			"long":    func(context.Context, []byte) (any, error) { return long, nil },
-			"endless": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 80<<20), nil },
+			"endless": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 33<<20), nil },
 		})
 	})
 	var out map[string]string

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -116,71 +115,6 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 	m.Header.Set(micro.ErrorCodeHeader, string(re.Kind))
 	m.Data = data
 	c.sent(c.nc.PublishMsg(m), template)
-}
-
-// An answer that is longer than a message goes out in parts, in order, to those
-// that say in their request that they put them together.
-const (
-	partsHeader = "Tidemark-Takes-Parts" // of a request: "yes"
-	partHeader  = "Tidemark-Part"        // of an answer: "3/5"
-	partsMax    = 32
-	// partRoom is what a part leaves to its header.
-	partRoom = 1 << 10
-)
-
-func (c *Conn) parts(r micro.Request, data []byte) ([]*nats.Msg, error) {
-	if int64(len(data)) <= c.nc.MaxPayload() {
-		m := nats.NewMsg(r.Reply())
-		m.Data = data
-		return []*nats.Msg{m}, nil
-	}
-	size := int(c.nc.MaxPayload()) - partRoom
-	n := (len(data) + size - 1) / size
-	if r.Headers().Get(partsHeader) == "" || n > partsMax {
-		return nil, cdp.Errorf(cdp.Full, "answer", r.Subject(), "the answer of %d bytes is longer than %d messages can be", len(data), partsMax).
-			WithHint("ask for less; in more than one message it is given to those only who ask with the header " + partsHeader + ": yes")
-	}
-	var out []*nats.Msg
-	for part := range slices.Chunk(data, size) {
-		m := nats.NewMsg(r.Reply())
-		m.Header.Set(partHeader, fmt.Sprintf("%d/%d", len(out)+1, n))
-		m.Data = part
-		out = append(out, m)
-	}
-	return out, nil
-}
-
-// exchange sends a request and gives the whole answer.
-func (c *Conn) exchange(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	m.Header.Set(partsHeader, "yes")
-	m.Reply = c.nc.NewInbox()
-	sub, err := c.nc.SubscribeSync(m.Reply)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = sub.Unsubscribe() }() // the connection may be gone
-	if err := c.nc.PublishMsg(m); err != nil {
-		return nil, err
-	}
-	var whole *nats.Msg
-	for n, of := 1, 1; n <= of; n++ {
-		part, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if h := part.Header.Get(partHeader); h != "" {
-			var is int
-			if _, err := fmt.Sscanf(h, "%d/%d", &is, &of); err != nil || is != n {
-				return nil, cdp.Errorf(cdp.Transient, "receive answer", m.Subject, "part %s came as number %d", h, n)
-			}
-		}
-		if whole == nil {
-			whole = part
-		} else {
-			whole.Data = append(whole.Data, part.Data...)
-		}
-	}
-	return whole, nil
 }
 
 func (c *Conn) sent(err error, template string) {
