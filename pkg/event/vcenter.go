@@ -21,8 +21,12 @@ const (
 const (
 	// AlarmSessionLost: the vCenter cannot be reached, or does not know us.
 	AlarmSessionLost = "session-lost"
+	// AlarmOtherVCenter: another vCenter answers at the site's address.
+	AlarmOtherVCenter = "other-vcenter"
 	// AlarmHostDown: a host that runs what we protect does not respond.
 	AlarmHostDown = "host-down"
+	// AlarmReplicaRuns: somebody powered a replica VM on while it replicates.
+	AlarmReplicaRuns = "replica-runs"
 )
 
 // CaptureAlarm tells that a group's capture needs somebody's attention.

@@ -2,9 +2,11 @@ package vcenter
 
 import (
 	"context"
+	"slices"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
 )
 
 // attach handles api.VMAttach: the disks leave the transporter and come to the
@@ -40,12 +42,31 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 		return none, err
 	}
 	r.tell("attaches the disks to "+v.Name, 0, 0)
-	// After boot, writes go to files above these: the disks are attached then.
-	if v.Power != "on" {
-		if _, err := r.vc.Plug(ctx, v.Ref, r.plugs()); err != nil && !r.guarded(ctx, v) {
+	// After boot, writes go to files above these: the disks are attached then,
+	// and a snapshot shows it.
+	ours, _, err := r.guards(ctx, v.Ref)
+	if err != nil {
+		return none, err
+	}
+	if len(ours) == 0 {
+		if v.Power == "on" && !r.hasDisks(v) {
+			// Started by hand, without a disk: there is nothing to lose.
+			r.tell("powers "+v.Name+" off, which somebody started without its disks", 0, 0)
+			if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
+				return none, err
+			}
+		}
+		if _, err := r.vc.Plug(ctx, v.Ref, r.plugs()); err != nil {
 			return none, err
 		}
 	}
 	r.tell(v.Name+" has its disks", 0, 0)
 	return api.VMRunReply{VM: r.tellVM(ctx, v)}, nil
+}
+
+// hasDisks says whether the VM has all the run's disks, as they are.
+func (r *run) hasDisks(v vms.VM) bool {
+	return !slices.ContainsFunc(r.files(), func(file string) bool {
+		return !slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.File == file })
+	})
 }

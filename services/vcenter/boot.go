@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
@@ -12,23 +13,29 @@ import (
 // guardName is the snapshot that what the VM writes can be thrown away with.
 func guardName(run string) string { return "tidemark-failover-" + run }
 
-// guard finds the run's snapshot; later are those that were made after it.
-func (r *run) guard(ctx context.Context, vm vms.Ref) (snap vms.Snapshot, found bool, later []vms.Snapshot, err error) {
+// guards are the run's snapshots, the first first: one, unless an answer was
+// lost once. later are those that somebody else made after it.
+func (r *run) guards(ctx context.Context, vm vms.Ref) (ours, later []vms.Snapshot, err error) {
 	all, err := r.vc.Snapshots(ctx, vm)
 	for _, x := range all {
 		switch {
 		case x.Name == guardName(r.req.Run):
-			snap, found = x, true
-		case found:
+			ours = append(ours, x)
+		case len(ours) > 0:
 			later = append(later, x)
 		}
 	}
-	return snap, found, later, err
+	return ours, later, err
 }
 
-func (r *run) guarded(ctx context.Context, v vms.VM) bool {
-	_, found, _, err := r.guard(ctx, v.Ref)
-	return err == nil && found
+// unguard removes the run's snapshots; what the VM wrote stays as it is now.
+func (r *run) unguard(ctx context.Context, vm vms.Ref, ours []vms.Snapshot) error {
+	for _, x := range slices.Backward(ours) {
+		if err := r.vc.RemoveSnapshot(ctx, vm, x.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // boot handles api.VMBoot. In production a snapshot comes first: it holds
@@ -43,7 +50,11 @@ func (s *Service) boot(ctx context.Context, r *run) (api.VMRunReply, error) {
 		return none, err
 	}
 	if v.Power != "on" {
-		if !r.req.Test && !r.guarded(ctx, v) {
+		ours, _, err := r.guards(ctx, v.Ref)
+		if err != nil {
+			return none, err
+		}
+		if !r.req.Test && len(ours) == 0 {
 			r.tell("takes a snapshot of "+v.Name, 0, 0)
 			note := fmt.Sprintf("Made by Tidemark before the failover %s started the VM: undo goes back to it, commit removes it.", r.req.Run)
 			if _, err := r.vc.Snapshot(ctx, v.Ref, guardName(r.req.Run), note, false); err != nil {

@@ -3,6 +3,8 @@ package vcenter
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"tidemark.dev/pkg/api"
@@ -70,12 +72,14 @@ func (r *run) look(ctx context.Context, v vms.VM, c vms.Checks, end time.Time) [
 		}
 		out = append(out, x)
 	}
-	ips := addresses(v, r.m.Value.Identity)
+	// What was to get an address is looked at there and nowhere else: another
+	// address of its may be production's, and answer.
+	has, told := addresses(v, r.m.Value.Identity), toldAddresses(r.m.Value.Identity)
 	ip := ""
-	if len(ips) > 0 {
-		ip = ips[0]
-	} else if id := r.m.Value.Identity; id != nil && len(id.NICs) > 0 {
-		ip = id.NICs[0].IP
+	if len(told) > 0 {
+		ip = told[0]
+	} else if len(has) > 0 {
+		ip = has[0]
 	}
 	atIP := func(f func() error) error {
 		if ip == "" {
@@ -87,6 +91,13 @@ func (r *run) look(ctx context.Context, v vms.VM, c vms.Checks, end time.Time) [
 		note("power", "", fmt.Errorf("it is %s", v.Power))
 	} else {
 		note("power", "it is on", nil)
+	}
+	if len(told) > 0 {
+		var err error
+		if slices.ContainsFunc(told, func(ip string) bool { return !slices.Contains(has, ip) }) {
+			err = fmt.Errorf("it was told %s, and VMware Tools tell %s", strings.Join(told, ", "), orNone(has))
+		}
+		note("addresses", "it has "+strings.Join(told, ", "), err)
 	}
 	if c.Tools {
 		var err error
@@ -107,4 +118,11 @@ func (r *run) look(ctx context.Context, v vms.VM, c vms.Checks, end time.Time) [
 		note("script", text, err)
 	}
 	return out
+}
+
+func orNone(ips []string) string {
+	if len(ips) == 0 {
+		return "none"
+	}
+	return strings.Join(ips, ", ")
 }

@@ -31,6 +31,7 @@ type control struct {
 // harm, but costs.
 type told struct {
 	blocked bool
+	runs    bool   // its replica VM runs, which it must not
 	run     string // the desired state that the scheduler was told
 	taps    string // where the I/O filter sends
 }

@@ -7,13 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
+	"tidemark.dev/services/vcenter"
 )
 
 // failover is a world with a replica that is ready; the source is dead.
@@ -84,7 +87,7 @@ func TestProduction(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if len(check.VM.Checks) != 4 || fmt.Sprint(check.VM.IPs) != "[192.0.2.5]" {
+	if len(check.VM.Checks) != 5 || fmt.Sprint(check.VM.IPs) != "[192.0.2.5]" {
 		t.Errorf("%+v", check.VM)
 	}
 	w.step(api.VMStop, false)
@@ -245,4 +248,116 @@ func get(t *testing.T, path string, off int64, n int) string {
 		t.Fatal(err)
 	}
 	return string(bytes.Clone(p))
+}
+
+// TestUndoDoesNotWaitForChecks: what a check waits for is not waited for by what
+// comes after it.
+func TestUndoDoesNotWaitForChecks(t *testing.T) {
+	w := failover(t, func(j *spec.VMJob) {
+		j.Checks = vms.Checks{Ports: []int{1}, Timeout: 24 * time.Hour}
+	})
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	r, err := ask[api.VMRunReply](w.ctx, w.b, api.VMCheck, api.VMRunRequest{Job: "shop-web01", Run: "01jrun0000test42"})
+	w.must(err)
+	if r.Done {
+		t.Fatalf("%+v", r)
+	}
+	w.step(api.VMStop, false)
+	w.step(api.VMReturn, false)
+}
+
+// TestStartedWithoutItsDisks: somebody powers the replica on by hand, which not
+// every host can forbid, and then it is needed.
+func TestStartedWithoutItsDisks(t *testing.T) {
+	w := failover(t, nil)
+	v, _ := w.vm(w.b, "web01-replica")
+	w.must(w.b.c.Unblock(w.ctx, v.Ref))
+	w.must(w.b.c.PowerOn(w.ctx, v.Ref))
+	w.until("it is told", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 1 })
+	st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{})
+	w.must(err)
+	if st.Jobs[0].Members[0].Trouble == "" {
+		t.Errorf("%+v", st.Jobs[0])
+	}
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	v, _ = w.vm(w.b, "web01-replica")
+	if len(v.Hardware.Disks) != 2 || v.Power != "on" {
+		t.Errorf("failed over to a VM with %d disks that is %s", len(v.Hardware.Disks), v.Power)
+	}
+	w.step(api.VMReturn, false)
+	w.until("it is told that it is over", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 2 })
+}
+
+// TestNoAnswerAboutSnapshots: a question that has no answer is not taken for
+// "none"; and what an earlier one left so is cleared away.
+func TestNoAnswerAboutSnapshots(t *testing.T) {
+	w := failover(t, nil)
+	w.b.stop()
+	deaf := &deafOnce{VCenter: w.b.c}
+	w.b.vc = deaf
+	w.b.start()
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	v, _ := w.vm(w.b, "web01-replica")
+	w.must(w.b.c.PowerOff(w.ctx, v.Ref)) // the guest went down before boot's end was known
+	deaf.set()
+	if _, err := w.tryStep(api.VMBoot, false); !cdp.Is(err, cdp.Transient) {
+		t.Errorf("%v", err)
+	}
+	w.step(api.VMBoot, false)
+	v, _ = w.vm(w.b, "web01-replica")
+	if len(v.Snapshots) != 1 {
+		t.Fatalf("%+v", v.Snapshots)
+	}
+	_, err := w.b.c.Snapshot(w.ctx, v.Ref, v.Snapshots[0].Name, "", false)
+	w.must(err)
+	w.step(api.VMReturn, false)
+	if v, _ = w.vm(w.b, "web01-replica"); len(v.Snapshots) != 0 {
+		t.Errorf("%+v", v.Snapshots)
+	}
+}
+
+// deafOnce does not answer one question about snapshots.
+type deafOnce struct {
+	vcenter.VCenter
+	deaf atomic.Bool
+}
+
+func (d *deafOnce) set() { d.deaf.Store(true) }
+
+func (d *deafOnce) Snapshots(ctx context.Context, vm vms.Ref) ([]vms.Snapshot, error) {
+	if d.deaf.Swap(false) {
+		return nil, cdp.Errorf(cdp.Transient, "list snapshots", "", "no answer")
+	}
+	return d.VCenter.Snapshots(ctx, vm)
+}
+
+// TestChecksLookWhereTheGuestWasSent: production's address answers, and is not
+// what is asked for.
+func TestChecksLookWhereTheGuestWasSent(t *testing.T) {
+	w := failover(t, func(j *spec.VMJob) {
+		j.Target.ReIP = []vms.ReIP{{From: "10.0.0.0/24", To: "198.51.100.0/24"}}
+		j.Checks = vms.Checks{Ping: true, Timeout: 300 * time.Millisecond}
+	})
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	for _, x := range []struct {
+		ip   string
+		good bool
+	}{{"10.0.0.5", false}, {"198.51.100.5", true}} {
+		w.must(w.b.sim.Tools("web01-replica", true, x.ip))
+		w.until("it is at "+x.ip, func() bool {
+			v, _ := w.vm(w.b, "web01-replica")
+			return len(v.Guest.NICs) > 0 && strings.Contains(fmt.Sprint(v.Guest.NICs[0].IPs), x.ip)
+		})
+		w.until("the check says so", func() bool {
+			c := w.step(api.VMCheck, false).VM.Checks
+			if strings.Contains(c[2].Text, "10.0.0.5") {
+				t.Fatalf("production's address was asked: %+v", c)
+			}
+			return len(c) == 3 && c[1].Name == "addresses" && c[1].OK == x.good
+		})
+	}
 }

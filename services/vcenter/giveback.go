@@ -80,20 +80,20 @@ func (r *run) strip(ctx context.Context, v vms.VM) error {
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return err
 	}
-	snap, found, later, err := r.guard(ctx, v.Ref)
+	ours, later, err := r.guards(ctx, v.Ref)
 	if err != nil {
 		return err
 	}
 	if len(later) > 0 {
 		return cdp.Errorf(cdp.Conflict, "undo", v.Name, "somebody made the snapshot %q since the VM was started", later[0].Name).
-			WithHint("remove the snapshots that were made after " + snap.Name + ", then undo again")
+			WithHint("remove the snapshots that were made after " + ours[0].Name + ", then undo again")
 	}
-	if found {
+	if len(ours) > 0 {
 		r.tell("throws away what "+v.Name+" wrote", 0, 0)
-		if err := r.vc.Revert(ctx, v.Ref, snap.Ref); err != nil {
+		if err := r.vc.Revert(ctx, v.Ref, ours[0].Ref); err != nil {
 			return err
 		}
-		if err := r.vc.RemoveSnapshot(ctx, v.Ref, snap.Ref); err != nil {
+		if err := r.unguard(ctx, v.Ref, ours); err != nil {
 			return err
 		}
 	}
@@ -116,11 +116,13 @@ func (s *Service) keep(ctx context.Context, r *run) (api.VMRunReply, error) {
 	if err != nil {
 		return none, err
 	}
-	if snap, found, _, err := r.guard(ctx, v.Ref); err != nil {
+	ours, _, err := r.guards(ctx, v.Ref)
+	if err != nil {
 		return none, err
-	} else if found {
+	}
+	if len(ours) > 0 {
 		r.tell("merges what "+v.Name+" wrote into its disks", 0, 0)
-		if err := r.vc.RemoveSnapshot(ctx, v.Ref, snap.Ref); err != nil {
+		if err := r.unguard(ctx, v.Ref, ours); err != nil {
 			return none, err
 		}
 	}

@@ -113,6 +113,11 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 		if c != nil {
 			c.mu.Lock()
 			st.Trouble = c.trouble
+			for i, x := range st.Members {
+				if c.told[x.Group].runs && x.Trouble == "" {
+					st.Members[i].Trouble = replicaRuns
+				}
+			}
 			for _, b := range c.bad {
 				x := api.VMMember{VM: b.vm.Name, Path: b.vm.Path, UUID: b.vm.UUID, State: stateRefused, Problems: b.problems, Trouble: c.trouble}
 				if len(b.problems) > 0 {

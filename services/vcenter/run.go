@@ -53,6 +53,10 @@ type run struct {
 func (s *Service) step(name string, do func(context.Context, *run) (api.VMRunReply, error)) func(context.Context, api.VMRunRequest) (any, error) {
 	return func(ctx context.Context, req api.VMRunRequest) (any, error) {
 		id := fmt.Sprintf("%s %s %v", name, req.Run, req.Test)
+		// A check only waits: an undo does not wait with it.
+		s.lanes.stop(lane("run", cdp.GroupID(req.Job)), func(at string) bool {
+			return at != id && strings.HasPrefix(at, api.VMCheck+" ")
+		})
 		reply, p, err := inLane(ctx, s.lanes, lane("run", cdp.GroupID(req.Job)), id, func(ctx context.Context, tell report) (api.VMRunReply, error) {
 			reply, err := s.inRun(ctx, req, tell, do)
 			return reply, cdp.Wrap(err, strings.ReplaceAll(name, "-", " "), req.Job)
@@ -168,12 +172,8 @@ func (r *run) tellVM(ctx context.Context, v vms.VM) *api.VMRun {
 
 // addresses are a VM's as its tools tell them, first those it was told.
 func addresses(v vms.VM, id *vms.Identity) []string {
-	var told, out []string
-	if id != nil {
-		for _, n := range id.NICs {
-			told = append(told, n.IP)
-		}
-	}
+	told := toldAddresses(id)
+	var out []string
 	for _, n := range v.Guest.NICs {
 		for _, ip := range n.IPs {
 			a, _, _ := strings.Cut(ip, "/")
@@ -194,5 +194,18 @@ func addresses(v vms.VM, id *vms.Identity) []string {
 		}
 		return rank(a) - rank(b)
 	})
+	return out
+}
+
+// toldAddresses are those that a VM's guest is told to take.
+func toldAddresses(id *vms.Identity) (out []string) {
+	if id == nil {
+		return nil
+	}
+	for _, n := range id.NICs {
+		if n.IP != "" {
+			out = append(out, n.IP)
+		}
+	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/vms"
 )
 
@@ -124,6 +125,7 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 		}
 		r.tell(group, func(t *told) { t.blocked = false })
 	}
+	r.lookIfItRuns(ctx, m)
 	if r.told(group).blocked {
 		return nil
 	}
@@ -133,6 +135,25 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 	r.tell(group, func(t *told) { t.blocked = true })
 	return nil
 }
+
+// lookIfItRuns tells of a replica that somebody powered on, and has it blocked
+// again. It has no disks, so nothing of it comes to harm.
+func (r *round) lookIfItRuns(ctx context.Context, m *member) {
+	group := cdp.GroupID(m.Value.Group)
+	i := slices.IndexFunc(r.target.VMs, func(v vms.VM) bool { return v.Ref == m.Value.Replica })
+	runs := i >= 0 && r.target.VMs[i].Power == "on"
+	if runs == r.told(group).runs {
+		return
+	}
+	r.tell(group, func(t *told) { t.runs, t.blocked = runs, t.blocked && !runs })
+	text := "it is off again"
+	if runs {
+		text = replicaRuns
+	}
+	r.s.alarm(ctx, event.AlarmReplicaRuns, m.Value.Name, text)
+}
+
+const replicaRuns = "its replica VM was powered on by hand while it replicates; it has no disks there, and replication goes on: power it off"
 
 // made is the replica VM as it is made.
 func (r *round) made(m *member) vms.Make {

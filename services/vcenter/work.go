@@ -23,9 +23,10 @@ type lanes struct {
 
 // work is one thing under way, or done and not told yet.
 type work struct {
-	id    string
-	done  chan struct{}
-	ended time.Time
+	id     string
+	done   chan struct{}
+	cancel context.CancelFunc
+	ended  time.Time
 
 	mu     sync.Mutex
 	so     api.Progress
@@ -59,11 +60,11 @@ func (l *lanes) begin(lane, id string, fn func(context.Context, report) (any, er
 			return nil, w
 		}
 	}
-	w := &work{id: id, done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(l.base, l.longest)
+	w := &work{id: id, done: make(chan struct{}), cancel: cancel}
 	l.at[lane] = w
 	l.wg.Go(func() {
 		defer close(w.done)
-		ctx, cancel := context.WithTimeout(l.base, l.longest)
 		defer cancel()
 		result, err := fn(ctx, func(text string, moved, total int64) {
 			w.mu.Lock()
@@ -75,6 +76,15 @@ func (l *lanes) begin(lane, id string, fn func(context.Context, report) (any, er
 		w.mu.Unlock()
 	})
 	return w, nil
+}
+
+// stop ends what the lane does, if idle says of its id that nobody loses by it.
+func (l *lanes) stop(lane string, idle func(id string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.at[lane]; w != nil && idle(w.id) {
+		w.cancel()
+	}
 }
 
 // forget takes a result that was told.

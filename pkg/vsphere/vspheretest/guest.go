@@ -111,7 +111,7 @@ func toolsChanges(vm *simulator.VirtualMachine, running bool, ips []string) []ty
 	copy(nics, vm.Guest.Net)
 	first := ""
 	for i := range nics {
-		nics[i].IpAddress = nil
+		nics[i].IpAddress, nics[i].IpConfig = nil, nil
 		if i < len(ips) && ips[i] != "" {
 			nics[i].IpAddress = []string{ips[i]}
 		}
