@@ -155,7 +155,7 @@ func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, rep
 			return cdp.Wrap(err, op, m.Name)
 		}
 	}
-	_, err = a.finish(ctx, j.Name, func(ctx context.Context) (api.Progress, error) {
+	_, err = a.finish(ctx, j.Name, "tidemark job status "+j.Name, func(ctx context.Context) (api.Progress, error) {
 		return askVCenter[api.Progress](ctx, c, c.site, api.VMJobDelete, api.VMJobDeleteRequest{Job: j.Name, Replicas: replicas})
 	})
 	if err != nil {

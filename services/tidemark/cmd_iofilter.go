@@ -90,7 +90,7 @@ func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.
 	if before.Cannot != "" {
 		return cdp.Errorf(cdp.Conflict, "check cluster", before.Cluster, "its I/O filters cannot be managed here: %s", before.Cannot)
 	}
-	p, err := a.finish(ctx, r.Cluster, func(ctx context.Context) (api.Progress, error) {
+	p, err := a.finish(ctx, r.Cluster, "tidemark iofilter status", func(ctx context.Context) (api.Progress, error) {
 		return askVCenter[api.Progress](ctx, c, site, api.FilterChange, r)
 	})
 	if err != nil {

@@ -125,6 +125,8 @@ func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployR
 	p.DurationVar(wait, "timeout", 30*time.Minute, "how long to wait until it is done")
 }
 
+const lookAtTransporters = "tidemark transporter list"
+
 // deploy asks for a transporter until it is there.
 func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.DeployRequest, wait time.Duration) error {
 	for _, f := range []struct{ flag, value string }{{"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
@@ -146,14 +148,17 @@ func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.Dep
 		}
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		p, err := a.finish(ctx, r.Name, func(ctx context.Context) (api.Progress, error) {
+		p, err := a.finish(ctx, r.Name, lookAtTransporters, func(ctx context.Context) (api.Progress, error) {
 			return askVCenter[api.Progress](ctx, cl, s, api.TransporterDeploy, r)
 		})
-		what := map[bool]string{true: "upgraded", false: "deployed"}[r.Upgrade]
-		if err != nil {
-			return cdp.Wrap(err, strings.TrimSuffix(what, "ed")+" transporter", r.Name)
+		do, done := "deploy", "deployed"
+		if r.Upgrade {
+			do, done = "upgrade", "upgraded"
 		}
-		fmt.Fprintf(a.out, "%s %s at site %s%s\n", r.Name, what, s, because(p.Text))
+		if err != nil {
+			return cdp.Wrap(err, do+" transporter", r.Name)
+		}
+		fmt.Fprintf(a.out, "%s %s at site %s%s\n", r.Name, done, s, because(p.Text))
 		return nil
 	})
 }
@@ -166,8 +171,9 @@ func (a *app) cmdTransporterUpgrade() *cobra.Command {
 	c := &cobra.Command{
 		Use: "upgrade NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Replace a transporter by one of a newer OVA", Args: cobra.ExactArgs(1),
 		Long: long(`Make a new transporter in the place of an old one, which is kept, powered off, until
-the new one answers. Its place and settings are given as for deploy. It is refused
-while the old one holds a journal, which stays on its disks.
+the new one answers; if that never does, the old one is started again. Its place and
+settings are given as for deploy. It is refused while the old one holds a journal,
+which stays on its disks, or does not answer, so that this is not known.
 ` + ovaHelp),
 		Example: "  tidemark transporter upgrade tidemark-dr --site dr --ova /srv/tidemark-2.ova --host esx11 --datastore ds1 --network Management",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -186,7 +192,10 @@ func (a *app) cmdTransporterRemove() *cobra.Command {
 	c := &cobra.Command{
 		Use: "remove NAME", Short: "Remove a transporter that holds no journal", Args: cobra.ExactArgs(1),
 		Long: long(`Power a transporter off and delete its VM. One that holds a journal is refused: its
-recovery points would be gone. With --force they are.`),
+recovery points would be gone. So is one that does not answer, be it on or off, for
+what it holds is not known, unless it never answered since it was deployed. With
+--force it is removed whatever it holds; a deployment or an upgrade of it that is
+under way is ended.`),
 		Example: "  tidemark transporter remove tidemark-old --site dr",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
@@ -196,7 +205,7 @@ recovery points would be gone. With --force they are.`),
 				}
 				ctx, cancel := context.WithTimeout(ctx, wait)
 				defer cancel()
-				_, err = a.finish(ctx, args[0], func(ctx context.Context) (api.Progress, error) {
+				_, err = a.finish(ctx, args[0], lookAtTransporters, func(ctx context.Context) (api.Progress, error) {
 					return askVCenter[api.Progress](ctx, cl, s, api.TransporterRemove, api.RemoveRequest{Name: args[0], Force: force})
 				})
 				if err != nil {
@@ -208,7 +217,7 @@ recovery points would be gone. With --force they are.`),
 		},
 	}
 	site.register(c)
-	c.Flags().BoolVar(&force, "force", false, "even if it holds journals, whose recovery points are lost then")
+	c.Flags().BoolVar(&force, "force", false, "even if it holds journals, whose recovery points are lost then, or is being deployed")
 	c.Flags().DurationVar(&wait, "timeout", 10*time.Minute, "how long to wait until it is done")
 	return c
 }

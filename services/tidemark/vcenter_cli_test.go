@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
+	"tidemark.dev/services/vcenter"
 )
 
 const twoSites = `apiVersion: tidemark.dev/v1
@@ -150,10 +152,48 @@ func TestTransporters(t *testing.T) {
 	}
 	_, errs = d.do(exitNotFound, append(args, "--site", "moon")...)
 	wants(t, errs, "dr and prod")
-	// What never ends is given up, and says that it may go on.
+	// What never ends is given up, and says where to look.
 	f.set(api.TransporterDeploy, working(api.Progress{Text: "uploading"}))
-	_, errs = d.do(exitUnreachable, append(args, "--timeout", "300ms")...)
-	wants(t, errs, "--timeout")
+	f.set(api.TransporterRemove, working(api.Progress{Text: "waits for what is being done: uploading"}))
+	for _, args := range [][]string{args, {"transporter", "remove", "tm-dr"}} {
+		_, errs = d.do(exitUnreachable, append(args, "--timeout", "300ms")...)
+		wants(t, errs, "--timeout", "what waits for something else has not begun", "tidemark transporter list")
+		lacks(t, errs, "by itself", "tidemark status")
+	}
+	// What the service says is said once.
+	f.set(api.TransporterDeploy, fails(cdp.Errorf(cdp.Conflict, "upgrade transporter", "tm-dr", "it keeps the journals of web")))
+	_, errs = d.do(exitConflict, append([]string{"transporter", "upgrade", "tm-dr"}, args[6:14]...)...)
+	wants(t, errs, "tidemark: upgrade transporter tm-dr: it keeps the journals of web\n")
+	f.set(api.TransporterDeploy, fails(cdp.Errorf(cdp.Transient, "power on", "tm-dr", "the host does not respond")))
+	_, errs = d.do(exitUnreachable, append([]string{"transporter", "upgrade", "tm-dr"}, args[6:14]...)...)
+	wants(t, errs, "tidemark: upgrade transporter tm-dr: power on tm-dr: the host")
+}
+
+// TestWhoseJournalAnswers: what one transporter's journal says is not taken for
+// another's word.
+func TestWhoseJournalAnswers(t *testing.T) {
+	d := newDesk(t)
+	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-dr", Groups: []api.GroupStatus{{Group: "web"}}})})
+	w := vcenterWiring{e: &env{site: "dr", peer: "prod"}, conn: connectAs(t, d.url, "dr", bus.VCenter),
+		site: func(context.Context) (vcenter.Site, error) {
+			return vcenter.Site{Name: "dr", Transporter: "tm-dr"}, nil
+		}}
+	heard := func(name string) string {
+		answers, groups, err := w.Heard(t.Context(), name)
+		return fmt.Sprint(answers, groups, err != nil && cdp.Is(err, cdp.Transient))
+	}
+	for name, want := range map[string]string{"tm-dr": "true [web] false", "tm-x": "false [] true"} {
+		if got := heard(name); got != want {
+			t.Errorf("%s: %s, not %s", name, got, want)
+		}
+	}
+	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-x"})})
+	for range 20 { // either answers
+		if answers, _, err := w.Heard(t.Context(), "tm-x"); answers && err == nil {
+			return
+		}
+	}
+	t.Error("tm-x was never heard")
 }
 
 // TestFinishOutlivesAService: a service that is started again is waited for.

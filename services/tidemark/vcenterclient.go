@@ -72,16 +72,20 @@ func silence(site cdp.Site, err error) string {
 
 // finish asks for what takes long until it is done, and shows how far it is. A
 // service that is started again goes on: once it has answered, its silence is
-// waited for, as long as ctx lasts.
-func (a *app) finish(ctx context.Context, what string, ask func(context.Context) (api.Progress, error)) (api.Progress, error) {
+// waited for, as long as ctx lasts. look is the command that shows what has come
+// of it if that was not long enough.
+func (a *app) finish(ctx context.Context, what, look string, ask func(context.Context) (api.Progress, error)) (api.Progress, error) {
 	m := newMeter(a, what)
 	defer m.close()
 	answered := false
 	for {
 		p, err := ask(ctx)
 		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			return p, ctx.Err()
 		case ctx.Err() != nil:
-			return p, timeout(ctx)
+			return p, cdp.Errorf(cdp.Transient, "wait", "", "not done within the --timeout").
+				WithHint("the same command waits on: what has begun goes on meanwhile, what waits for something else has not begun; look with: " + look)
 		case err != nil && answered && isSilent(err):
 			m.say("the service does not answer; asking again")
 		case err != nil:

@@ -220,20 +220,30 @@ func (w vcenterWiring) mine(ctx context.Context, transporter string) bool {
 }
 
 // Heard: at a source site there is no journal, and capture's word will do. Only
-// there it is sure that there is none when none answers.
+// there it is sure that there is none when none answers. What another journal
+// keeps says nothing of this one's.
 func (w vcenterWiring) Heard(ctx context.Context, transporter string) (answers bool, groups []string, err error) {
-	r, err := w.journals(ctx)
-	if cdp.Is(err, cdp.Transient) && w.captures(ctx) {
-		return w.mine(ctx, transporter), nil, nil
+	for range asksOfJournals {
+		r, err := w.journals(ctx)
+		switch {
+		case cdp.Is(err, cdp.Transient) && w.captures(ctx):
+			return w.mine(ctx, transporter), nil, nil
+		case err != nil:
+			return false, nil, err
+		case r.Transporter != transporter && (r.Transporter != "" || !w.mine(ctx, transporter)):
+			continue
+		}
+		for _, x := range r.Groups {
+			groups = append(groups, string(x.Group))
+		}
+		return true, groups, nil
 	}
-	if err != nil || r.Transporter != transporter && (r.Transporter != "" || !w.mine(ctx, transporter)) {
-		return false, nil, err
-	}
-	for _, x := range r.Groups {
-		groups = append(groups, string(x.Group))
-	}
-	return true, groups, nil
+	return false, nil, cdp.Errorf(cdp.Transient, "ask journal", transporter, "another transporter's answers")
 }
+
+// asksOfJournals: if there are several at a site, any of them answers, so that
+// one is asked for a few times.
+const asksOfJournals = 6
 
 // captures: the site is a source, and its capture service answers.
 func (w vcenterWiring) captures(ctx context.Context) bool {
