@@ -251,7 +251,7 @@ func TestSnapshotIsOneMoment(t *testing.T) {
 	s.must(s.c.PowerOff(s.ctx, v.Ref))
 	s.must(console.Close())
 	now := s.vm("db01")
-	if len(now.Snapshots) > 0 || now.Hardware.Disks[0].Depth > 0 {
+	if len(now.Snapshots) > 0 || len(now.Hardware.Disks[0].Below) > 0 {
 		t.Fatalf("the snapshot left something: %+v", now)
 	}
 }

@@ -28,6 +28,9 @@ type Situation struct {
 	// need no more space.
 	Known map[string]string
 	Made  map[string]bool
+	// Replicas are the disk files of all replicas, as CleanFile writes them: the
+	// group that each is of.
+	Replicas map[string]string
 	// JournalLimit is the most bytes a VM's journal may take, 0 for no limit;
 	// JournalFree is what is free for journals, below 0 when it is not known.
 	JournalLimit, JournalFree int64
@@ -58,6 +61,7 @@ func Check(s Situation) []Problem {
 		job("/spec/target/reIP", "esx", "a single ESXi host cannot tell guests their addresses: it needs a vCenter")
 	}
 	problems = append(problems, checkRefs(s.Job, s.Members)...)
+	problems = append(problems, checkSeeds(s)...)
 	problems = append(problems, checkSpace(s, place)...)
 	problems = append(problems, checkCapture(s)...)
 	names := map[string]string{}

@@ -29,12 +29,14 @@ func (t JobTarget) DatastoreOf(v VM, d Disk) string {
 
 // SeedOf is the file that holds a copy of a disk already; empty: none.
 func (t JobTarget) SeedOf(v VM, d Disk) string {
-	for _, s := range t.Seeds {
-		if s.is(v, d) {
-			return s.File
-		}
+	if i := t.seedOf(v, d); i >= 0 {
+		return t.Seeds[i].File
 	}
 	return ""
+}
+
+func (t JobTarget) seedOf(v VM, d Disk) int {
+	return slices.IndexFunc(t.Seeds, func(s Seed) bool { return s.is(v, d) })
 }
 
 // ReplicaName is the name of a VM's replica.
@@ -79,8 +81,8 @@ func checkDisks(j Job, v VM) []Problem {
 		if d.Size <= 0 || d.Size%512 != 0 {
 			bad(at, "size", "%s has a size of %d bytes", what, d.Size)
 		}
-		if d.Depth > maxDepth {
-			bad(at, "chain", "%s has a chain of %d snapshots, more than %d: remove some, or consolidate", what, d.Depth, maxDepth)
+		if len(d.Below) > maxDepth {
+			bad(at, "chain", "%s has a chain of %d snapshots, more than %d: remove some, or consolidate", what, len(d.Below), maxDepth)
 		}
 	}
 	return problems

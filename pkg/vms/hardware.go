@@ -38,11 +38,11 @@ type Disk struct {
 	Unit       int32  `json:"unit"`
 	Size       int64  `json:"size"` // bytes
 	UUID       string `json:"uuid"` // 6000C29x-...
-	// File is its newest link, as "[ds1] web/web-000001.vmdk"; Depth is how many
-	// links are below it.
-	File  string `json:"file"`
-	Depth int    `json:"depth,omitempty"`
-	Thin  bool   `json:"thin,omitempty"`
+	// File is its newest link, as "[ds1] web/web-000001.vmdk"; Below are the
+	// files of those that it lies over, newest first.
+	File  string   `json:"file"`
+	Below []string `json:"below,omitempty"`
+	Thin  bool     `json:"thin,omitempty"`
 	// Mode is persistent, independent_persistent, independent_nonpersistent, ...
 	Mode string `json:"mode"`
 	// RDM is physical or virtual for a raw device mapping.

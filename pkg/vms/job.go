@@ -135,6 +135,8 @@ type MemberDisk struct {
 	File string `json:"file"`
 	UUID string `json:"uuid,omitempty"`
 	Path string `json:"path,omitempty"`
-	// Seeded: File was there before, with content.
-	Seeded bool `json:"seeded,omitempty"`
+	// Seeded: File was there before, with content. It is the replica's once it has
+	// a UUID here; SeedUUID is what it was found to have before.
+	Seeded   bool   `json:"seeded,omitempty"`
+	SeedUUID string `json:"seedUuid,omitempty"`
 }

@@ -69,13 +69,19 @@ func TestCheck(t *testing.T) {
 		"independent": func(s *vms.Situation) {
 			s.Members[0].Hardware.Disks[0].Mode = "independent_persistent"
 		},
-		"chain":     func(s *vms.Situation) { s.Members[0].Hardware.Disks[0].Depth = 31 },
+		"chain":     func(s *vms.Situation) { s.Members[0].Hardware.Disks[0].Below = make([]string, 31) },
 		"hardware":  func(s *vms.Situation) { s.Target.Hosts[0].Newest = "vmx-14" },
 		"vtpm":      func(s *vms.Situation) { s.Members[1].Hardware.TPM = true },
 		"encrypted": func(s *vms.Situation) { s.Members[1].Hardware.Encrypted = true },
 		"duplicate": func(s *vms.Situation) { s.Taken = map[string]string{"uuid-web01": "other"} },
 		"name": func(s *vms.Situation) {
-			s.Target.VMs = []vms.VM{{Place: place("VirtualMachine", "/B/vm/web01-replica")}}
+			s.Target.VMs = append(s.Target.VMs, vms.VM{Place: place("VirtualMachine", "/B/vm/web01-replica")})
+		},
+		"in-use": func(s *vms.Situation) {
+			s.Job.Target.Seeds = []vms.Seed{{DiskRef: vms.DiskRef{VM: "web01", Disk: "scsi0:0"}, File: "[ds1] /erp/./erp.vmdk"}}
+			erp := vms.VM{Place: place("VirtualMachine", "/B/vm/erp")}
+			erp.Hardware.Disks = []vms.Disk{{File: "[ds1] erp/erp-000001.vmdk", Below: []string{"[ds1] erp/erp.vmdk"}}}
+			s.Target.VMs = append(s.Target.VMs, erp)
 		},
 		"reference": func(s *vms.Situation) { s.Job.Target.Folder = "nowhere" },
 		"state":     func(s *vms.Situation) { s.Target.Hosts[0].Maintenance = true },
@@ -127,6 +133,21 @@ func TestCheck(t *testing.T) {
 	s.Target.VMs = []vms.VM{mine}
 	if got := vms.Check(s); len(got) > 0 {
 		t.Errorf("a replica that was made before a crash: %+v", got)
+	}
+	s = situation()
+	one := func(vm, file string) vms.Seed {
+		return vms.Seed{DiskRef: vms.DiskRef{VM: vm, Disk: "scsi0:0"}, File: file}
+	}
+	s.Job.Target.Seeds = []vms.Seed{one("web01", "[ds1] old/web01.vmdk"), one("web02", "[ds1] old/web02.vmdk")}
+	s.Known = map[string]string{"uuid-web01": "shop-web01", "uuid-web02": "shop-web02"}
+	s.Replicas = map[string]string{"[ds1] old/web01.vmdk": "shop-web01"}
+	if got := vms.Check(s); len(got) > 0 {
+		t.Errorf("seeds that are free, or the replica's own by now: %+v", got)
+	}
+	s.Replicas = map[string]string{"[ds1] old/web01.vmdk": "other-web01"}
+	s.Job.Target.Seeds[1].File = "[ds1]  old/web01.vmdk"
+	if got := vms.Check(s); len(got) != 2 || got[0].VM != "web01" || got[1].VM != "web02" || got[0].Rule != "in-use" || !strings.Contains(got[1].Text, "scsi0:0 of web01, too") {
+		t.Errorf("seeds of another replica and twice: %+v", got)
 	}
 	s = situation()
 	s.JournalFree, s.JournalLimit = 10<<30, 6<<30

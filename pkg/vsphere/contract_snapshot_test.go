@@ -78,7 +78,7 @@ func testSnapshots(r *rig) {
 	r.must(r.c.RemoveSnapshot(r.ctx, ref, made[2].Ref))
 	r.must(r.c.Consolidate(r.ctx, ref))
 	same(nil)
-	if d := r.see(ref).Hardware.Disks; len(d) != 1 || d[0].Depth != 0 || d[0].File != file {
+	if d := r.see(ref).Hardware.Disks; len(d) != 1 || len(d[0].Below) != 0 || d[0].File != file {
 		r.Errorf("after all were removed: %+v", d)
 	}
 	_, err = r.c.Snapshot(r.ctx, "VirtualMachine:vm-999999", "x", "", false)

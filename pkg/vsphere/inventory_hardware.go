@@ -95,21 +95,12 @@ func diskOf(d *types.VirtualDisk) vms.Disk {
 		out.File, out.UUID, out.Mode, out.ChangeID = b.FileName, b.Uuid, b.DiskMode, b.ChangeId
 		out.Thin = isTrue(b.ThinProvisioned)
 		out.Sharing = shares(b.Sharing)
-		for p := b.Parent; p != nil; p = p.Parent {
-			out.Depth++
-		}
 	case *types.VirtualDiskSeSparseBackingInfo:
 		out.File, out.UUID, out.Mode, out.ChangeID = b.FileName, b.Uuid, b.DiskMode, b.ChangeId
 		out.Thin = true
-		for p := b.Parent; p != nil; p = p.Parent {
-			out.Depth++
-		}
 	case *types.VirtualDiskSparseVer2BackingInfo:
 		out.File, out.UUID, out.Mode, out.ChangeID = b.FileName, b.Uuid, b.DiskMode, b.ChangeId
 		out.Thin = true
-		for p := b.Parent; p != nil; p = p.Parent {
-			out.Depth++
-		}
 	case *types.VirtualDiskRawDiskMappingVer1BackingInfo:
 		out.File, out.UUID, out.Mode, out.ChangeID = b.FileName, b.Uuid, b.DiskMode, b.ChangeId
 		out.RDM = "physical"
@@ -117,14 +108,16 @@ func diskOf(d *types.VirtualDisk) vms.Disk {
 			out.RDM = "virtual"
 		}
 		out.Sharing = shares(b.Sharing)
-		for p := b.Parent; p != nil; p = p.Parent {
-			out.Depth++
-		}
 	case *types.VirtualDiskRawDiskVer2BackingInfo:
 		out.File, out.UUID, out.ChangeID, out.RDM = b.DescriptorFileName, b.Uuid, b.ChangeId, "physical"
 		out.Sharing = shares(b.Sharing)
 	case *types.VirtualDiskLocalPMemBackingInfo:
 		out.File, out.UUID, out.Mode = b.FileName, b.Uuid, b.DiskMode
+	}
+	for i, l := range linksOf(d) {
+		if i > 0 {
+			out.Below = append(out.Below, l.file)
+		}
 	}
 	if out.Mode == "" {
 		out.Mode = string(types.VirtualDiskModePersistent)

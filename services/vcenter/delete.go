@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tidemark.dev/pkg/api"
@@ -172,7 +173,7 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 		return err
 	}
 	if destroy {
-		return s.destroyReplica(ctx, vc, m, v, gone, files)
+		return s.destroyReplica(ctx, vc, m, v, gone)
 	}
 	if gone {
 		return nil
@@ -195,18 +196,31 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 	return vc.Label(ctx, v.Ref, "", note, unmarked())
 }
 
-func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, v vms.VM, gone bool, files []string) error {
-	inv, err := s.lately(ctx)
+// destroyReplica deletes a replica VM and its disks, but for a seed that was
+// named and never became the replica's, and what another VM has.
+func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, v vms.VM, gone bool) error {
+	inv, err := s.inventory(ctx, true)
 	if err != nil {
 		return err
 	}
-	for i, f := range files {
-		if !gone && m.Disks[i].UUID != "" {
-			if err := vc.Unplug(ctx, v.Ref, []string{f}); err != nil {
+	disks := slices.DeleteFunc(slices.Clone(m.Disks), func(d vms.MemberDisk) bool {
+		return d.File == "" || d.Seeded && d.UUID == ""
+	})
+	for _, d := range disks { // a vCenter deletes it under a VM that is off
+		for _, u := range inv.UsersOf(d.File) {
+			if u.Ref != v.Ref {
+				return cdp.Errorf(cdp.Conflict, "delete disk", d.File, "it is a disk of the VM %s, too", u.Path).
+					WithHint("detach it there first, or keep the replica")
+			}
+		}
+	}
+	for _, d := range disks {
+		if !gone && d.UUID != "" {
+			if err := vc.Unplug(ctx, v.Ref, []string{d.File}); err != nil {
 				return err
 			}
 		}
-		if err := vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
+		if err := vc.DeleteDisk(ctx, inv.DatacenterOf(d.File), d.File); err != nil && !cdp.Is(err, cdp.NotFound) {
 			return err
 		}
 	}

@@ -141,3 +141,16 @@ func (f *faulty) Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms
 func (f *faulty) Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error {
 	return f.call("Customize", func() error { return f.VCenter.Customize(ctx, vm, id) })
 }
+
+// hook lets a test do something just before a call.
+type hook struct {
+	*faulty
+	makeVM func()
+}
+
+func (h *hook) MakeVM(ctx context.Context, m vms.Make) (vms.Ref, error) {
+	if h.makeVM != nil {
+		h.makeVM()
+	}
+	return h.faulty.MakeVM(ctx, m)
+}

@@ -119,11 +119,17 @@ func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
 		Taken:        map[string]string{},
 		Known:        map[string]string{},
 		Made:         map[string]bool{},
+		Replicas:     map[string]string{},
 		JournalLimit: int64(r.job.Journal.Size),
 		JournalFree:  -1,
 	}
 	x.Job.Name = r.job.Name
 	for _, m := range all {
+		for _, d := range m.Value.Disks {
+			if d.File != "" {
+				x.Replicas[vms.CleanFile(d.File)] = m.Value.Group
+			}
+		}
 		switch {
 		case m.Value.Job == r.job.Name:
 			x.Known[m.Value.VM.UUID] = m.Value.Group

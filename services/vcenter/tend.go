@@ -67,6 +67,9 @@ func (r *round) stand(ctx context.Context, m *member) error {
 	if err != nil {
 		return err
 	}
+	if err := r.seedsAlone(ctx, m, uuids); err != nil {
+		return err
+	}
 	changed := false
 	for i := range m.Value.Disks {
 		d := &m.Value.Disks[i]
@@ -173,36 +176,48 @@ func replicaNote(m vms.Member) string {
 // is recorded before it is made: so after a crash a file of that name is ours.
 func (r *round) disk(ctx context.Context, m *member, i int) error {
 	d := &m.Value.Disks[i]
-	const op = "make replica disk"
-	if d.File == "" {
-		if seed := r.job.Job.Target.SeedOf(m.Value.VM, d.Disk); seed != "" {
-			d.File, d.Seeded = seed, true
-		} else {
-			file, err := r.freeFile(ctx, m, d)
-			if err != nil {
-				return err
-			}
-			d.File = file
+	if d.UUID != "" { // it was attached before
+		return nil
+	}
+	seed := vms.CleanFile(r.job.Job.Target.SeedOf(m.Value.VM, d.Disk))
+	if d.Seeded && d.File != seed { // the job names another by now
+		if err := r.leaveSeed(ctx, m, d); err != nil {
+			return err
 		}
+	}
+	if d.File == "" {
+		if seed != "" {
+			return r.takeSeed(ctx, m, d, seed)
+		}
+		file, err := r.freeFile(ctx, m, d)
+		if err != nil {
+			return err
+		}
+		d.File = file
 		if err := m.save(ctx, r.s); err != nil {
 			return err
 		}
 	}
-	if d.UUID != "" { // it was attached before
-		return nil
-	}
-	if !d.Seeded {
-		err := r.vc.MakeDisk(ctx, r.place.Datacenter, d.File, d.Disk.Size)
-		if err == nil || !cdp.Is(err, cdp.Conflict) {
-			return cdp.Wrap(err, op, d.File)
+	if d.Seeded {
+		if err := r.s.seedFree(ctx, m.Value, d, d.File); err != nil {
+			return err
 		}
+	} else if err := r.vc.MakeDisk(ctx, r.place.Datacenter, d.File, d.Disk.Size); !cdp.Is(err, cdp.Conflict) {
+		return cdp.Wrap(err, opDisk, d.File)
 	}
-	size, err := r.vc.DiskSize(ctx, r.place.Datacenter, d.File)
+	return r.fits(ctx, d.File, d.Disk.Size)
+}
+
+const opDisk = "make replica disk"
+
+// fits is Conflict if a file is no disk of that size.
+func (r *round) fits(ctx context.Context, file string, size int64) error {
+	has, err := r.vc.DiskSize(ctx, r.place.Datacenter, file)
 	if err != nil {
-		return cdp.Wrap(err, op, d.File)
+		return cdp.Wrap(err, opDisk, file)
 	}
-	if size != d.Disk.Size {
-		return cdp.Errorf(cdp.Conflict, op, d.File, "it has %d bytes, and the disk it should be a copy of has %d", size, d.Disk.Size)
+	if has != size {
+		return cdp.Errorf(cdp.Conflict, opDisk, file, "it has %d bytes, and the disk it should be a copy of has %d", has, size)
 	}
 	return nil
 }
@@ -217,7 +232,7 @@ func (r *round) freeFile(ctx context.Context, m *member, d *vms.MemberDisk) (str
 		}
 	}
 	if name == "" {
-		return "", cdp.Errorf(cdp.NotFound, "make replica disk", d.Address, "there is no datastore %q", ds)
+		return "", cdp.Errorf(cdp.NotFound, opDisk, d.Address, "there is no datastore %q", ds)
 	}
 	for n := 1; n < 100; n++ {
 		file := fmt.Sprintf("[%s] %s/%s-%s.vmdk", name, m.Value.Name, m.Value.Name, d.Name)
@@ -232,7 +247,7 @@ func (r *round) freeFile(ctx context.Context, m *member, d *vms.MemberDisk) (str
 			return "", err
 		}
 	}
-	return "", cdp.Errorf(cdp.Conflict, "make replica disk", m.Value.Name, "its directory is full of old disks")
+	return "", cdp.Errorf(cdp.Conflict, opDisk, m.Value.Name, "its directory is full of old disks")
 }
 
 func (r *round) told(g cdp.GroupID) told {
