@@ -63,10 +63,13 @@ func Errorf(kind Kind, op, subject, format string, args ...any) *Error {
 }
 
 // Wrap adds op and subject to cause and keeps its kind; an error that has none
-// becomes Internal. Wrap of nil is nil.
+// becomes Internal. Wrap of nil is nil, and of what says the same already, that.
 func Wrap(cause error, op, subject string) error {
 	if cause == nil {
 		return nil
+	}
+	if e, ok := cause.(*Error); ok && e.Op == op && e.Subject == subject && e.Kind != "" {
+		return e
 	}
 	return &Error{Op: op, Kind: KindOf(cause), Subject: subject, Cause: cause}
 }
