@@ -82,6 +82,10 @@ func (c *checker) vsphere(in *rawVSphere) *VSphere {
 	if host, port, err := net.SplitHostPort(v.Taps); v.Taps != "" && (err != nil || host == "" || port == "0" || CheckListen(v.Taps) != nil) {
 		c.bad(at+"/taps", "address", "%q: write host:port, the address that the hosts' I/O filters reach and the first port to use", v.Taps)
 	}
+	v.Instance = strings.ToLower(v.Instance)
+	if v.Instance != "" && !uuidRE.MatchString(v.Instance) {
+		c.bad(at+"/instance", "uuid", "%q is no UUID: write the one that is told where another vCenter answers", v.Instance)
+	}
 	return &v
 }
 

@@ -104,6 +104,9 @@ type VSphere struct {
 	// that the source's hosts reach, and the first port; every VM has one of its
 	// own. Empty: a unix socket, for filters on the same machine.
 	Taps string `json:"taps,omitempty"`
+	// Instance is the UUID of the vCenter, or of the ESXi host, that the site has:
+	// another one is refused. Empty: the first that answered.
+	Instance string `json:"instance,omitempty"`
 }
 
 // CaptureMode says where guest writes are seen.

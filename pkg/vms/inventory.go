@@ -14,7 +14,8 @@ type About struct {
 	Name    string `json:"name"`    // VMware vCenter Server
 	Version string `json:"version"` // 8.0.3
 	Build   string `json:"build"`
-	// UUID is the instance's own; empty for an ESXi host.
+	// UUID is the instance's own, of an ESXi host the host's; empty if it does not
+	// tell.
 	UUID string `json:"uuid,omitempty"`
 	// ESX is a single host without vCenter: no clusters, tags, I/O filters or
 	// storage policies.

@@ -10,6 +10,7 @@ import (
 	"github.com/vmware/govmomi/fault"
 	"github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 
@@ -90,15 +91,41 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	v.Client = sc
 	c.v = v
 	a := v.ServiceContent.About
-	c.about = vms.About{Name: a.Name, Version: a.Version, Build: a.Build, UUID: a.InstanceUuid, ESX: !v.IsVC()}
-	if c.about.ESX {
-		c.about.UUID = ""
-	}
+	c.about = vms.About{Name: a.Name, Version: a.Version, Build: a.Build, UUID: strings.ToLower(a.InstanceUuid), ESX: !v.IsVC()}
 	if err := c.login(ctx, 0); err != nil {
 		transport.CloseIdleConnections()
 		return nil, err
 	}
+	if c.about.ESX {
+		if c.about.UUID, err = c.hostUUID(ctx); err != nil {
+			_ = c.Close(ctx)
+			return nil, err
+		}
+	}
 	return c, nil
+}
+
+// hostUUID is that of an ESXi host, whose API's instance has none; empty if it
+// does not tell.
+func (c *Client) hostUUID(ctx context.Context) (string, error) {
+	var out string
+	err := c.do(ctx, "read the host's UUID", c.host(), func(ctx context.Context, v *vim25.Client) error {
+		objs, err := c.throughView(ctx, v, v.ServiceContent.RootFolder, []types.PropertySpec{{Type: "HostSystem", PathSet: []string{"name", "hardware.systemInfo.uuid"}}})
+		if err != nil {
+			return err
+		}
+		g, err := gatherAll(objs)
+		if err != nil {
+			return err
+		}
+		for _, h := range g.hosts {
+			if h.Hardware != nil {
+				out = strings.ToLower(h.Hardware.SystemInfo.Uuid)
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Close logs out. A session that is gone already is no error. No call may be
@@ -158,7 +185,27 @@ func (c *Client) login(ctx context.Context, seen uint64) error {
 		return err
 	}
 	c.refused = nil
+	if err := c.same(ctx); err != nil {
+		return err
+	}
 	c.logins++
+	return nil
+}
+
+// same refuses a server that has another instance UUID than the one that was
+// dialled: another vCenter has its address by now. What it was asked would be
+// asked of the wrong one.
+func (c *Client) same(ctx context.Context) error {
+	if c.logins == 0 || c.about.ESX {
+		return nil
+	}
+	now, err := methods.GetServiceContent(ctx, c.v)
+	if err != nil {
+		return c.fail(ctx, "log in to vCenter", c.host(), err)
+	}
+	if is := strings.ToLower(now.About.InstanceUuid); is != c.about.UUID {
+		return cdp.Errorf(cdp.Invalid, "log in to vCenter", c.host(), "it is another vCenter (%s) than before (%s)", is, c.about.UUID)
+	}
 	return nil
 }
 

@@ -17,7 +17,7 @@ func contractInventory(e *env) {
 	e.must(err)
 	about, err := e.c.About(e.ctx)
 	e.must(err)
-	if inv.About != about || about.Version == "" || (about.UUID == "") != about.ESX {
+	if inv.About != about || about.Version == "" || about.UUID == "" {
 		e.Errorf("about: %+v", about)
 	}
 	i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool { return v.Name == e.prefix+"-inv" })
@@ -104,6 +104,10 @@ func TestInventoryOfASite(t *testing.T) {
 
 func TestInventoryOfAHost(t *testing.T) {
 	e := target(t, vspheretest.Config{ESX: true})
+	other := target(t, vspheretest.Config{ESX: true, Name: "other"})
+	if e.inv.About.UUID == "" || e.inv.About.UUID == other.inv.About.UUID {
+		t.Errorf("two hosts: %+v, %+v", e.inv.About, other.inv.About)
+	}
 	if !e.inv.About.ESX || len(e.inv.Hosts) != 1 || len(e.inv.Clusters) != 1 || e.inv.Clusters[0].Pool == "" {
 		e.Errorf("%+v", e.inv)
 	}

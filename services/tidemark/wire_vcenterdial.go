@@ -54,7 +54,7 @@ func (d *vcenterDial) spec(ctx context.Context) (spec.VSphere, error) {
 
 func (d *vcenterDial) site(ctx context.Context) (vcenter.Site, error) {
 	v, err := d.spec(ctx)
-	return vcenter.Site{Name: d.e.site, Transporter: v.Transporter, Devices: v.Devices}, err
+	return vcenter.Site{Name: d.e.site, Transporter: v.Transporter, Devices: v.Devices, Instance: v.Instance}, err
 }
 
 // vcenter is the connection; it is made anew when the spec or the credentials

@@ -42,6 +42,9 @@ type Site struct {
 	Transporter string
 	// Devices is where its disks show up; empty: /dev/disk/by-id.
 	Devices string
+	// Instance is the UUID that the vCenter is to have; empty: that of the first
+	// that answered.
+	Instance string
 }
 
 // Jobs are jobs on VMs. At the source Get finds those that have it as their

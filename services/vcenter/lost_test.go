@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/vms"
@@ -38,7 +39,7 @@ func TestVCenterIsLost(t *testing.T) {
 		w.until("its return is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2*i+2 })
 	}
 	for i, text := range w.alarms(event.AlarmSessionLost) {
-		if again := strings.Contains(text, "answers again"); again != (i%2 == 1) {
+		if again := strings.Contains(text, "own vCenter answers again"); again != (i%2 == 1) {
 			t.Errorf("alarm %d: %s", i, text)
 		}
 	}
@@ -76,11 +77,11 @@ func (d *door) get(context.Context) (vcenter.VCenter, error) {
 }
 
 // behind is a service whose vCenter is behind a door; it notes what it warned of.
-func (w *world) behind(d *door, recs *records) (stop func(), warned func() []string) {
+func (w *world) behind(d *door, recs *records, instance string) (stop func(), warned func() []string) {
 	var mu sync.Mutex
 	var warnings []string
 	svc := vcenter.New(vcenter.Config{Beat: 20 * time.Millisecond}, vcenter.Deps{
-		VCenter: d.get, Site: func(context.Context) (vcenter.Site, error) { return vcenter.Site{Name: "b"}, nil },
+		VCenter: d.get, Site: func(context.Context) (vcenter.Site, error) { return vcenter.Site{Name: "b", Instance: instance}, nil },
 		Jobs: jobsOf{w, "none"}, Groups: groupsOf{w}, Records: recs, Events: eventsOf{w}, Clock: realClock{},
 		Notify: func(err error) {
 			mu.Lock()
@@ -114,7 +115,7 @@ func TestPasswordIsRefused(t *testing.T) {
 	w := bare(t)
 	vc := &watched{about: vms.About{UUID: "1"}}
 	d := &door{vc: vc}
-	stop, warned := w.behind(d, w.empty())
+	stop, warned := w.behind(d, w.empty(), "")
 	defer stop()
 	time.Sleep(100 * time.Millisecond) // it is watched
 	d.set(nil, cdp.Errorf(cdp.Invalid, "log in to vCenter", "vc.b", "the user name or the password is wrong"))
@@ -128,4 +129,114 @@ func TestPasswordIsRefused(t *testing.T) {
 	}
 	d.set(vc, nil)
 	w.until("its return is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2 })
+}
+
+func (v *watched) About(context.Context) (vms.About, error) { return v.about, nil }
+
+// posing is a site's vCenter, until another one answers at its address: an empty
+// one.
+type posing struct {
+	vcenter.VCenter
+	mu   sync.Mutex
+	uuid string
+}
+
+func (p *posing) as(uuid string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.uuid = uuid
+}
+
+func (p *posing) is() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.uuid
+}
+
+func (p *posing) About(ctx context.Context) (vms.About, error) {
+	about, err := p.VCenter.About(ctx)
+	if uuid := p.is(); uuid != "" {
+		about.UUID = uuid
+	}
+	return about, err
+}
+
+func (p *posing) Inventory(ctx context.Context) (vms.Inventory, error) {
+	inv, err := p.VCenter.Inventory(ctx)
+	if p.is() != "" {
+		inv.VMs = nil
+	}
+	return inv, err
+}
+
+// Where another vCenter answers at the source's or the target's address, nothing
+// is done with it, and nothing that runs is stopped.
+func TestAnotherVCenterAnswers(t *testing.T) {
+	w := newWorld(t)
+	ends := map[*end]*posing{w.a: {VCenter: w.a.c}, w.b: {VCenter: w.b.c}}
+	for e, p := range ends {
+		e.stop()
+		e.vc = p
+		e.start()
+	}
+	_, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	w.apply(shop(w.b))
+	w.must(w.b.tell(api.VMJobRun, api.VMJobName{Job: "shop"}))
+	w.until("it runs", func() bool { return w.states()["web01"] == "ready" && w.runs("shop-web01") })
+	for e, p := range ends {
+		p.as("11111111-2222-3333-4444-555555555555")
+		check := func() error {
+			_, err := ask[api.SiteCheck](w.ctx, e, api.VCenterCheck, api.Empty{})
+			return err
+		}
+		w.until("it is refused", func() bool { return check() != nil })
+		if err := check(); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), "11111111-2222") || !strings.Contains(cdp.HintOf(err), "spec.vsphere.instance") {
+			t.Errorf("at %s: %v; %s", e.name, err, cdp.HintOf(err))
+		}
+		w.until("it is told", func() bool { return w.told("Site:" + string(e.name) + " Kind:" + event.AlarmOtherVCenter) })
+		time.Sleep(2 * time.Second) // some looks
+		if w.states()["web01"] != "ready" || !w.runs("shop-web01") {
+			t.Errorf("another vCenter at %s: the VM is %s, its job runs: %v", e.name, w.states()["web01"], w.runs("shop-web01"))
+		}
+		p.as("")
+		w.until("it is the old one", func() bool { return check() == nil })
+		w.until("that is told", func() bool {
+			return w.told("Site:" + string(e.name) + " Kind:" + event.AlarmOtherVCenter + " Subject:vCenter Text:the site's own")
+		})
+	}
+}
+
+// The site's vCenter is known after a restart, and another one is taken if the
+// site says so.
+func TestAnotherVCenterIsAccepted(t *testing.T) {
+	w := bare(t)
+	recs := w.empty()
+	one, two := &watched{about: vms.About{UUID: "uuid-1"}}, &watched{about: vms.About{UUID: "uuid-2"}}
+	told := func(n int) func() bool {
+		return func() bool { return len(w.alarms(event.AlarmOtherVCenter)) == n }
+	}
+	pinned := func(uuid string) func() bool {
+		return func() bool {
+			raw, _, err := recs.Get(w.ctx, "instance")
+			return err == nil && strings.Contains(string(raw), uuid)
+		}
+	}
+	d := &door{vc: one}
+	stop, _ := w.behind(d, recs, "")
+	w.until("it is known", pinned("uuid-1"))
+	stop()
+	d = &door{vc: two}
+	stop, _ = w.behind(d, recs, "")
+	w.until("it is refused", told(1))
+	stop()
+	stop, _ = w.behind(d, recs, "uuid-3")
+	w.until("it is refused, for a third is meant", told(2))
+	stop()
+	stop, _ = w.behind(d, recs, "uuid-2")
+	w.until("it is taken", pinned("uuid-2"))
+	stop()
+	stop, _ = w.behind(&door{vc: one}, recs, "")
+	w.until("the old one is another one now", told(3))
+	stop()
 }

@@ -6,11 +6,14 @@ import (
 	"tidemark.dev/pkg/vms"
 )
 
-// vcenter is the connection to the site's vCenter. What is changed over it is
-// not answered for from an inventory of before.
+// vcenter is the connection to the site's vCenter, and to no other. What is
+// changed over it is not answered for from an inventory of before.
 func (s *Service) vcenter(ctx context.Context) (VCenter, error) {
 	vc, err := s.deps.VCenter(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.recognise(ctx, vc); err != nil {
 		return nil, err
 	}
 	return noting{vc, s.seen.changed}, nil

@@ -22,6 +22,8 @@ type VCenter interface {
 
 // Inventories reads.
 type Inventories interface {
+	// About tells which vCenter it is, as it was when the connection was made.
+	About(ctx context.Context) (vms.About, error)
 	Inventory(ctx context.Context) (vms.Inventory, error)
 	// VM is one VM by its instance UUID; NotFound.
 	VM(ctx context.Context, uuid string) (vms.VM, error)

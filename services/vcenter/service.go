@@ -14,6 +14,7 @@ type Service struct {
 	lanes *lanes
 	locks locks
 	seen  seen
+	known known
 	stop  context.CancelFunc
 
 	mu   sync.Mutex

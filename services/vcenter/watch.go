@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -12,12 +13,12 @@ import (
 // watchVCenter notes changes at the vCenter, and tells once when it is lost, and
 // when it is back.
 func (s *Service) watchVCenter(ctx context.Context) {
-	lost := false
+	var lost []string // the alarms that were told
 	back := func() {
-		if lost {
-			lost = false
-			s.alarm(ctx, event.AlarmSessionLost, "vCenter", "the vCenter answers again")
+		for _, kind := range lost {
+			s.alarm(ctx, kind, "vCenter", "the site's own vCenter answers again")
 		}
+		lost = nil
 	}
 	for {
 		err := s.watch(ctx, back)
@@ -25,10 +26,14 @@ func (s *Service) watchVCenter(ctx context.Context) {
 			return
 		}
 		s.seen.changed()
-		if err != nil && !lost && !cdp.Is(err, cdp.NotFound) {
-			lost = true
+		kind := event.AlarmSessionLost
+		if isOther(err) {
+			kind = event.AlarmOtherVCenter
+		}
+		if err != nil && !slices.Contains(lost, kind) && !cdp.Is(err, cdp.NotFound) {
+			lost = append(lost, kind)
 			s.deps.Notify(cdp.Wrap(err, "watch vCenter", ""))
-			s.alarm(ctx, event.AlarmSessionLost, "vCenter", err.Error())
+			s.alarm(ctx, kind, "vCenter", err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -56,7 +61,7 @@ func (s *Service) watch(ctx context.Context, back func()) error {
 				return
 			case <-s.deps.Clock.After(s.cfg.Beat):
 			}
-			if now, err := s.deps.VCenter(ctx); err != nil || now != vc.(noting).VCenter {
+			if now, err := s.vcenter(ctx); err != nil || now.(noting).VCenter != vc.(noting).VCenter {
 				cancel()
 				return
 			}
