@@ -226,7 +226,9 @@ func TestRequests(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
 	server, client := s.Connect("dr", "journal"), s.Connect("prod", "capture")
 	ask := func(endpoint string, in, out any) error {
-		return client.Request(t.Context(), "dr", "journal", endpoint, in, out)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		return client.Request(ctx, "dr", "journal", endpoint, in, out)
 	}
 	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) || !strings.Contains(cdp.HintOf(err), "journal is not running at site dr") {
 		t.Fatal(err, cdp.HintOf(err))
@@ -271,7 +273,7 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	m, err := nc.Request(bus.RequestSubject("dr", "journal", "long"), nil, 5*time.Second)
+	m, err := nc.Request(bus.RequestSubject("dr", "journal", "long"), nil, time.Minute)
 	if err != nil || m.Header.Get("Nats-Service-Error-Code") != string(cdp.Full) {
 		t.Fatal(m, err)
 	}
@@ -297,7 +299,7 @@ func TestASlowAnswerIsHeard(t *testing.T) {
 		}})
 	})
 	ask := func() (out string, err error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		return out, client.Request(ctx, "dr", "vcenter", "freeze", nil, &out)
 	}
