@@ -11,9 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/vsphere/vspheretest"
@@ -32,13 +32,13 @@ func benchFailover(b *Bench) error {
 	took := map[string][]float64{}
 	for name, size := range sizes {
 		if err := f.protect(name, size); err != nil {
-			return fmt.Errorf("protect %s: %w\n%s", name, err, f.log())
+			return fmt.Errorf("protect %s: %w\n%s", name, err, f.up.Tail(4000))
 		}
 	}
 	point := map[string]string{}
 	for name := range sizes {
 		if point[name], err = f.live(name); err != nil {
-			return fmt.Errorf("%s: %w\n%s", name, err, f.log())
+			return fmt.Errorf("%s: %w\n%s", name, err, f.up.Tail(4000))
 		}
 	}
 	err = b.eachRound(func() error {
@@ -46,7 +46,7 @@ func benchFailover(b *Bench) error {
 			b.calm()
 			d, err := f.failover(name, point[name])
 			if err != nil {
-				return fmt.Errorf("failover of %s: %w\n%s", name, err, f.log())
+				return fmt.Errorf("failover of %s: %w\n%s", name, err, f.up.Tail(4000))
 			}
 			took[name] = append(took[name], d.Seconds())
 		}
@@ -63,7 +63,7 @@ type failoverBench struct {
 	*Bench
 	prod, dr *vspheretest.Site
 	bin, dir string
-	up       *exec.Cmd
+	up       *proc.Process
 	rng      *rand.Rand
 }
 
@@ -127,14 +127,7 @@ func (f *failoverBench) start() error {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
-	log, err := os.Create(f.dir + ".log")
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	f.up = exec.Command(f.bin, "up", "--dir", f.dir, "--config", config)
-	f.up.Stdout, f.up.Stderr = log, log
-	f.up.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	f.up = &proc.Process{Name: "up", Args: []string{f.bin, "up", "--dir", f.dir, "--config", config}, Log: f.dir + ".log"}
 	if err := f.up.Start(); err != nil {
 		return err
 	}
@@ -256,17 +249,9 @@ func (f *failoverBench) failover(name, point string) (time.Duration, error) {
 	return st.UsableAt.Sub(st.StartedAt), nil
 }
 
-func (f *failoverBench) log() string {
-	data, _ := os.ReadFile(f.dir + ".log")
-	return string(data[max(0, len(data)-4000):])
-}
-
 func (f *failoverBench) close() {
-	if f.up != nil && f.up.Process != nil {
-		_ = f.up.Process.Signal(os.Interrupt)
-		stuck := time.AfterFunc(20*time.Second, func() { _ = f.up.Process.Kill() })
-		_ = f.up.Wait()
-		stuck.Stop()
+	if f.up != nil {
+		_ = proc.Stop(20*time.Second, f.up) // killed if it does not
 	}
 	for _, s := range []*vspheretest.Site{f.prod, f.dr} {
 		if s != nil {

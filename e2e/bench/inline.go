@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/services/capture"
 )
@@ -51,7 +52,7 @@ func benchInline(b *Bench) error {
 	if err != nil {
 		return err
 	}
-	defer kit.stop()
+	defer proc.Kill(kit)
 	s, err := startSites(b, "inline", capture.Inline, groups)
 	if err != nil {
 		return err
@@ -90,8 +91,8 @@ type compared struct {
 	settle                      []float64 // s
 }
 
-func (c *compared) theirs(d *daemon, uri string, size int64, long time.Duration, w workload) error {
-	c0, err := cpu(d.pid())
+func (c *compared) theirs(d *proc.Process, uri string, size int64, long time.Duration, w workload) error {
+	c0, err := cpu(d.Pid())
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (c *compared) theirs(d *daemon, uri string, size int64, long time.Duration,
 	if err != nil {
 		return err
 	}
-	c1, err := cpu(d.pid())
+	c1, err := cpu(d.Pid())
 	c.them = append(c.them, r)
 	c.cpuIt = append(c.cpuIt, float64((c1-c0).Microseconds())/r.n)
 	return err

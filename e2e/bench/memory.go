@@ -1,15 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"tidemark.dev/e2e/proc"
 )
 
 // benchMemory: the whole of `tidemark up`, both sites in one process, with ten
@@ -29,25 +29,17 @@ func benchMemory(b *Bench) error {
 	if err := os.WriteFile(config, []byte("source: {listen: \"127.0.0.1:0\"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n"), 0o600); err != nil {
 		return err
 	}
-	var log bytes.Buffer
-	up := exec.Command(binary, "up", "--dir", state, "--config", config)
-	up.Stderr = &log
-	up.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	up := &proc.Process{Name: "up", Args: []string{binary, "up", "--dir", state, "--config", config}, Log: filepath.Join(b.dir, "up.log")}
 	if err := up.Start(); err != nil {
 		return err
 	}
-	defer func() {
-		up.Process.Signal(syscall.SIGTERM)
-		stuck := time.AfterFunc(30*time.Second, func() { up.Process.Kill() })
-		up.Wait()
-		stuck.Stop()
-	}()
+	defer func() { _ = proc.Stop(30*time.Second, up) }() // killed if it does not
 	tidemark := func(in string, args ...string) (string, error) {
 		c := exec.Command(binary, append(args, "--dir", state)...)
 		c.Stdin = strings.NewReader(in)
 		out, err := c.CombinedOutput()
 		if err != nil {
-			err = fmt.Errorf("tidemark %v: %w: %s%s", args, err, out, log.String())
+			err = fmt.Errorf("tidemark %v: %w: %s%s", args, err, out, up.Tail(4000))
 		}
 		return string(out), err
 	}
@@ -80,16 +72,16 @@ func benchMemory(b *Bench) error {
 	}
 	protected := time.Since(began)
 	time.Sleep(10 * time.Second)
-	c0, err := cpu(up.Process.Pid)
+	c0, err := cpu(up.Pid())
 	if err != nil {
 		return err
 	}
 	time.Sleep(10 * time.Second)
-	c1, err := cpu(up.Process.Pid)
+	c1, err := cpu(up.Pid())
 	if err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", up.Process.Pid))
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", up.Pid()))
 	if err != nil {
 		return err
 	}

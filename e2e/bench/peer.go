@@ -8,20 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
+
+	"tidemark.dev/e2e/proc"
 )
 
-// daemon is a process that serves on a unix socket.
-type daemon struct{ cmd *exec.Cmd }
-
-// startDaemon starts a program and waits until its socket answers.
-func startDaemon(socket, program string, args ...string) (*daemon, error) {
-	d := &daemon{exec.Command(program, args...)}
-	var out strings.Builder
-	d.cmd.Stdout, d.cmd.Stderr = &out, &out
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := d.cmd.Start(); err != nil {
+// startDaemon starts a program and waits until its unix socket answers.
+func startDaemon(socket, program string, args ...string) (*proc.Process, error) {
+	d := &proc.Process{Name: program, Args: append([]string{program}, args...), Log: socket + ".log"}
+	if err := d.Start(); err != nil {
 		return nil, fmt.Errorf("%w: apt-get install nbdkit qemu-utils qemu-system-common", err)
 	}
 	for range 1000 {
@@ -30,15 +25,8 @@ func startDaemon(socket, program string, args ...string) (*daemon, error) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	d.stop()
-	return nil, fmt.Errorf("%s does not listen: %s", program, out.String())
-}
-
-func (d *daemon) pid() int { return d.cmd.Process.Pid }
-
-func (d *daemon) stop() {
-	d.cmd.Process.Kill()
-	d.cmd.Wait()
+	proc.Kill(d)
+	return nil, fmt.Errorf("%s does not listen: %s", program, d.Tail(2000))
 }
 
 // workload is one way to write to a disk.

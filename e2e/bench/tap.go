@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/qmp"
 	"tidemark.dev/services/capture"
 )
@@ -50,7 +51,7 @@ func benchTap(b *Bench) error {
 	if err != nil {
 		return err
 	}
-	defer kit.stop()
+	defer proc.Kill(kit)
 	if err := s.source.do("attached"); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func benchTap(b *Bench) error {
 		if err != nil {
 			return err
 		}
-		defer d.stop()
+		defer proc.Kill(d)
 		guests[m.name] = uri
 	}
 	if err := s.source.do("ready"); err != nil {
@@ -93,7 +94,7 @@ func benchTap(b *Bench) error {
 
 // mirrored starts a QEMU storage daemon over an image, mirrors the image into
 // an NBD export, and gives where the image itself can be written.
-func mirrored(ctx context.Context, dir, name, image, socket, export string) (_ *daemon, uri string, err error) {
+func mirrored(ctx context.Context, dir, name, image, socket, export string) (_ *proc.Process, uri string, err error) {
 	monitor, own := filepath.Join(dir, name+"m"), filepath.Join(dir, name+"s")
 	d, err := startDaemon(own, "qemu-storage-daemon",
 		"--chardev", "socket,id=mon,server=on,wait=off,path="+monitor,
@@ -106,7 +107,7 @@ func mirrored(ctx context.Context, dir, name, image, socket, export string) (_ *
 	}
 	defer func() {
 		if err != nil {
-			d.stop()
+			proc.Kill(d)
 		}
 	}()
 	var c *qmp.Client

@@ -11,16 +11,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"tidemark.dev/e2e/proc"
 )
 
 // tidemark is a running `tidemark up` and its command line.
 type tidemark struct {
 	bin, dir string
 	out      io.Writer
-	cmd      *exec.Cmd
-	done     chan error
+	up       *proc.Process
 }
 
 // start runs `tidemark up` on free ports over dir, and waits until it answers.
@@ -47,34 +47,20 @@ func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, erro
 	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "up.log"))
-	if err != nil {
+	t := &tidemark{bin: bin, dir: dir, out: out, up: &proc.Process{Name: "tidemark up", Log: filepath.Join(dir, "up.log"),
+		Args: []string{bin, "up", "--dir", filepath.Join(dir, "data"), "--config", file}}}
+	if err := t.up.Start(); err != nil {
 		return nil, err
 	}
-	defer log.Close()
-	t := &tidemark{bin: bin, dir: dir, out: out, done: make(chan error, 1)}
-	t.cmd = exec.Command(bin, "up", "--dir", filepath.Join(dir, "data"), "--config", file)
-	t.cmd.Stdout, t.cmd.Stderr = log, log
-	t.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	if err := t.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() { t.done <- t.cmd.Wait() }()
-	return t, until(ctx, "tidemark up to answer (see "+log.Name()+")", func() bool { _, err := t.quiet(ctx, "status"); return err == nil })
+	return t, until(ctx, "tidemark up to answer (see "+t.up.Log+")", func() bool { _, err := t.quiet(ctx, "status"); return err == nil })
 }
 
 // stop ends it and waits.
 func (t *tidemark) stop() error {
-	if err := t.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := t.up.Running(); err != nil {
 		return err
 	}
-	select {
-	case err := <-t.done:
-		return err
-	case <-time.After(20 * time.Second):
-		t.cmd.Process.Kill()
-		return fmt.Errorf("tidemark up did not stop within 20 s: %w", <-t.done)
-	}
+	return proc.Stop(20*time.Second, t.up)
 }
 
 // run runs a command as a person would, and shows both command and output.

@@ -16,7 +16,6 @@
 // `tap attach`, `point list`, `failover`. Nothing here speaks the bus.
 //
 //	product.go  the running product, and its command line
-//	child.go    processes that die with the test
 //	answers.go  what the command line says in JSON
 //	source.go   the protected guest: inline, or tapped
 //	tap.go      how QEMU is made to tell the product what a tapped guest writes

@@ -73,7 +73,8 @@ func live(t *testing.T, v Variant, apart bool) *life {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("the product said:\n%s", tail(l.p.Log(), 8000))
+			said := l.p.Log()
+			t.Logf("the product said:\n%s", said[max(0, len(said)-8000):])
 		}
 	})
 	l.s, err = Protect(ctx, l.p, SourceConfig{Variant: v, Job: job, Dir: l.dir, Oracle: true})

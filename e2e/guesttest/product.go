@@ -9,8 +9,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"tidemark.dev/e2e/proc"
 )
 
 // Product is a running Tidemark of two sites, in a directory of its own and on
@@ -25,7 +28,7 @@ type Product struct {
 	// Show, if not nil, gets what Run runs and what that printed.
 	Show io.Writer
 
-	up, capture *child
+	up, capture *proc.Process
 }
 
 // Start starts it. It may have run in the directory before.
@@ -43,11 +46,11 @@ func (p *Product) Start(ctx context.Context) error {
 	}
 	_ = os.Remove(filepath.Join(p.state(), "context.json")) // of an earlier run, with other ports
 	var err error
-	if p.up, err = startChild(filepath.Join(p.Dir, "up.log"), p.Bin, "up", "--dir", p.state(), "--config", config); err != nil {
+	if p.up, err = p.start("up", "up", "--config", config); err != nil {
 		return err
 	}
 	for {
-		if err := p.up.running(); err != nil {
+		if err := p.up.Running(); err != nil {
 			return err
 		}
 		if _, err = p.CLI(ctx, "status"); err == nil {
@@ -62,8 +65,7 @@ func (p *Product) Start(ctx context.Context) error {
 	if !p.Apart {
 		return nil
 	}
-	p.capture, err = startChild(filepath.Join(p.Dir, "capture.log"), p.Bin, "serve", "capture", "--dir", p.state(),
-		"--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
+	p.capture, err = p.start("capture", "serve", "capture", "--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
 	return err
 }
 
@@ -71,24 +73,21 @@ func (p *Product) Start(ctx context.Context) error {
 func (p *Product) state() string { return filepath.Join(p.Dir, "d") }
 
 // KillCapture kills -9 the source's capture, which must run Apart.
-func (p *Product) KillCapture() { p.capture.kill() }
+func (p *Product) KillCapture() { proc.Kill(p.capture) }
 
 // Kill9 kills everything.
-func (p *Product) Kill9() {
-	for _, c := range []*child{p.capture, p.up} {
-		if c != nil {
-			c.kill()
-		}
-	}
+func (p *Product) Kill9() { proc.Kill(p.all()...) }
+
+// all are the processes that were started, in the order of their end.
+func (p *Product) all() []*proc.Process {
+	return slices.DeleteFunc([]*proc.Process{p.capture, p.up}, func(x *proc.Process) bool { return x == nil })
 }
 
 // Stop ends everything as an operator does; what does not end is killed and told.
 func (p *Product) Stop() error {
 	var errs []error
-	for _, c := range []*child{p.capture, p.up} {
-		if c != nil {
-			errs = append(errs, c.stop(30*time.Second))
-		}
+	for _, x := range p.all() {
+		errs = append(errs, proc.Stop(30*time.Second, x))
 	}
 	return errors.Join(errs...)
 }
@@ -126,9 +125,10 @@ func (p *Product) Run(ctx context.Context, args ...string) (string, error) {
 	return out, err
 }
 
-// background runs a command that stays.
-func (p *Product) background(name string, args ...string) (*child, error) {
-	return startChild(filepath.Join(p.Dir, name+".log"), p.Bin, append(args, "--dir", p.state())...)
+// start runs a command that stays.
+func (p *Product) start(name string, args ...string) (*proc.Process, error) {
+	x := &proc.Process{Name: name, Args: slices.Concat([]string{p.Bin}, args, []string{"--dir", p.state()}), Log: filepath.Join(p.Dir, name+".log")}
+	return x, x.Start()
 }
 
 // Forget removes what a killed capture leaves of a job in memory; in production

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tidemark.dev/e2e/guest"
+	"tidemark.dev/e2e/proc"
 )
 
 // DiskNames are the guest's two disks in the job: the root disk, and the disk of
@@ -41,7 +42,7 @@ type Source struct {
 	Logs   [2]string // QEMU's record of the writes; empty without Oracle
 	Target [2]string // the replica's disks
 
-	taps []*child
+	taps []*proc.Process
 }
 
 // SourceConfig says what to protect.
@@ -163,7 +164,5 @@ func (s *Source) Kill() {
 		s.VM.Kill9()
 		s.Acks.End()
 	}
-	for _, c := range s.taps {
-		c.kill()
-	}
+	proc.Kill(s.taps...)
 }

@@ -20,7 +20,7 @@ func (s *Source) Attach(ctx context.Context, p *Product) error {
 		if !s.Tap {
 			return nil
 		}
-		c, err := p.background("tap-"+name, "tap", "attach", s.Job, "--disk", name, "--qmp", monitor(p, i), "--device", fmt.Sprintf("disk%d", i))
+		c, err := p.start("tap-"+name, "tap", "attach", s.Job, "--disk", name, "--qmp", monitor(p, i), "--device", fmt.Sprintf("disk%d", i))
 		if err != nil {
 			return err
 		}
@@ -28,11 +28,11 @@ func (s *Source) Attach(ctx context.Context, p *Product) error {
 	}
 	for _, c := range s.taps {
 		for {
-			said, err := os.ReadFile(c.log)
+			said, err := os.ReadFile(c.Log)
 			if strings.Contains(string(said), "is complete") {
 				break
 			}
-			if err = errors.Join(err, c.running()); err != nil {
+			if err = errors.Join(err, c.Running()); err != nil {
 				return err
 			}
 			select {

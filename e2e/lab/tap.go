@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/e2e/lab/proc"
+	"tidemark.dev/e2e/proc"
 )
 
 // tap is what a host's I/O filter daemon does for one disk: `tidemark tap

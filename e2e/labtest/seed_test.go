@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/e2e/lab/proc"
 	"tidemark.dev/e2e/lab/stage"
+	"tidemark.dev/e2e/proc"
 )
 
 // Capture is killed in the middle of the seed. Started again it sends what was

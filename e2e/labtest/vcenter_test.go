@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/e2e/lab/proc"
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
 	"tidemark.dev/pkg/vsphere"

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/e2e/robustness/sites"
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/bus/bustest"
 )
 
@@ -65,7 +65,7 @@ func (w *world) crash(round int) {
 		w.restart(all)
 	default:
 		n := 1 + w.rng.IntN(2)
-		var some []*sites.Process
+		var some []*proc.Process
 		for _, i := range w.rng.Perm(len(all))[:min(n, len(all))] {
 			some = append(some, all[i])
 		}
@@ -77,9 +77,9 @@ func (w *world) crash(round int) {
 }
 
 // restart kills processes at once, and starts them again.
-func (w *world) restart(some []*sites.Process) {
+func (w *world) restart(some []*proc.Process) {
 	w.t.Helper()
-	sites.Kill(some...)
+	proc.Kill(some...)
 	for _, x := range some {
 		time.Sleep(w.some(400))
 		if err := x.Start(); err != nil {

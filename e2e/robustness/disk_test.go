@@ -57,7 +57,7 @@ func TestFullDisk(t *testing.T) {
 			return err
 		})
 		t.Logf("it goes on %v after there was space", took.Round(10*time.Millisecond))
-		if !w.Journal.Runs() {
+		if w.Journal.Running() != nil {
 			t.Fatal("the journal's process has ended")
 		}
 	}

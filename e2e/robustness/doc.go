@@ -2,7 +2,7 @@
 // binary, real NATS servers, real processes.
 //
 //	traffic    writers over NBD that keep an independent record of each write
-//	sites      processes that are killed, stopped and started; links that are cut
+//	sites      the product as processes (package proc); links that are cut
 //	validate   what the record allows a point to be
 //
 // Points that are offered are read through read-only exports, and each has to be

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tidemark.dev/e2e/robustness/sites"
+	"tidemark.dev/e2e/proc"
 )
 
 // envBind makes this test binary run its arguments as on another machine: with
@@ -18,7 +18,7 @@ import (
 const envBind = "TIDEMARK_ROBUSTNESS_BIND"
 
 // onMachine makes a process find what is at these paths at others.
-func onMachine(p *sites.Process, at map[string]string) {
+func onMachine(p *proc.Process, at map[string]string) {
 	var binds []string
 	for here, there := range at {
 		binds = append(binds, here+":"+there)

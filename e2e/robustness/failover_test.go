@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/e2e/robustness/sites"
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/plan"
 )
@@ -48,10 +48,10 @@ func TestFailoverInterrupted(t *testing.T) {
 // killTargets kills some processes of the target site, now and again.
 func (w *world) killTargets() {
 	w.t.Helper()
-	all := []*sites.Process{w.Journal, w.Rest, w.DRNATS}
+	all := []*proc.Process{w.Journal, w.Rest, w.DRNATS}
 	for range 1 + w.rng.IntN(2) {
 		time.Sleep(w.some(400))
-		var some []*sites.Process
+		var some []*proc.Process
 		for _, i := range w.rng.Perm(3)[:1+w.rng.IntN(2)] {
 			some = append(some, all[i])
 			w.t.Logf("%s is killed", all[i].Name)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/e2e/robustness/sites"
 )
 
@@ -52,10 +53,10 @@ func TestPowerLoss(t *testing.T) {
 			w.Capture.Thaw()
 			if c.restart {
 				time.Sleep(w.some(500))
-				w.restart([]*sites.Process{w.Capture})
+				w.restart([]*proc.Process{w.Capture})
 			}
 			time.Sleep(time.Second + w.some(1500))
-			sites.Kill(w.Capture, w.ProdNATS)
+			proc.Kill(w.Capture, w.ProdNATS)
 			for name, at := range onDisk {
 				if err := os.RemoveAll(at); err != nil {
 					t.Fatal(err)
@@ -65,7 +66,7 @@ func TestPowerLoss(t *testing.T) {
 				}
 			}
 			w.newBoot(boot, memory)
-			for _, x := range []*sites.Process{w.ProdNATS, w.Capture} {
+			for _, x := range []*proc.Process{w.ProdNATS, w.Capture} {
 				if err := x.Start(); err != nil {
 					t.Fatal(err)
 				}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/e2e/robustness/sites"
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/e2e/robustness/traffic"
 	"tidemark.dev/e2e/robustness/validate"
 	"tidemark.dev/pkg/api"
@@ -92,7 +92,7 @@ func sourceGone(t *testing.T, mode string) {
 	w.same("the newest point after the undo", w.read(newest), atNewest)
 
 	// The source comes back, and nothing is lost.
-	for _, x := range []*sites.Process{w.ProdNATS, w.Capture} {
+	for _, x := range []*proc.Process{w.ProdNATS, w.Capture} {
 		if err := x.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func sourceGone(t *testing.T, mode string) {
 // loseSource kills everything of the source site at once, and its link.
 func (w *world) loseSource() {
 	w.Link.Cut()
-	sites.Kill(w.Capture, w.ProdNATS)
+	proc.Kill(w.Capture, w.ProdNATS)
 	w.guests.Abandon()
 	w.Link.Heal()
 	time.Sleep(time.Second) // what was on the wire is in, or lost

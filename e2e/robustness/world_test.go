@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/e2e/robustness/sites"
 	"tidemark.dev/e2e/robustness/traffic"
 	"tidemark.dev/e2e/robustness/validate"
@@ -75,7 +76,7 @@ func newWorld(t *testing.T, mode string, opts ...option) *world {
 	}
 	w.record = w.guests.Record
 	if w.machine != nil {
-		cfg.Capture = func(p *sites.Process) { onMachine(p, w.machine) }
+		cfg.Capture = func(p *proc.Process) { onMachine(p, w.machine) }
 	}
 	w.Pair = sites.Start(t, cfg)
 	if w.conn, err = w.Connect(t.Context(), "dr"); err != nil {

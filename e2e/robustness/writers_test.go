@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"tidemark.dev/e2e/proc"
 )
 
 // A capturer stands still, another one takes over from a copy of its state on
@@ -51,9 +53,9 @@ func TestTwoWriters(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		second.Kill()
+		proc.Kill(second)
 		if t.Failed() {
-			t.Logf("--- the end of the log of the second capturer\n%s", second.Log(2500))
+			t.Logf("--- the end of the log of the second capturer\n%s", second.Tail(2500))
 		}
 	})
 	w.guests.Move(filepath.Join(there, "sock", "guest.sock"), filepath.Join(there, "disks", "data.img"), filepath.Join(there, "disks", "log.img"))

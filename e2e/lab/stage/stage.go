@@ -20,7 +20,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"tidemark.dev/e2e/lab/proc"
+	"tidemark.dev/e2e/proc"
 )
 
 // Names that the two sites have. A site's cluster, hosts and datastores begin

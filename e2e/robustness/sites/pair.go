@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/bus/bustest"
 	"tidemark.dev/pkg/cdp"
@@ -28,7 +29,7 @@ type Config struct {
 	// Up runs everything as one process, `tidemark up`, without a link to cut.
 	Up bool
 	// Capture, when set, changes how the capture process is started.
-	Capture func(*Process)
+	Capture func(*proc.Process)
 }
 
 // Pair is the source site prod and the target site dr.
@@ -37,9 +38,9 @@ type Pair struct {
 	t   testing.TB
 
 	// With Up there is One, else the others.
-	One                    *Process
-	ProdNATS, DRNATS       *Process
-	Capture, Journal, Rest *Process
+	One                    *proc.Process
+	ProdNATS, DRNATS       *proc.Process
+	Capture, Journal, Rest *proc.Process
 	// Link joins the sites; ProdBus and DRBus are how the services of a site
 	// reach its NATS server.
 	Link, ProdBus, DRBus    *bustest.Proxy
@@ -52,7 +53,7 @@ func Start(t testing.TB, cfg Config) *Pair {
 	t.Helper()
 	p := &Pair{cfg: cfg, t: t}
 	for _, a := range []*string{&p.prodAddr, &p.drAddr, &p.leafs} {
-		addr, err := FreeAddr()
+		addr, err := proc.FreeAddr()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +82,7 @@ func (p *Pair) up() {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	p.One = newProcess(p.cfg.Dir, "up", p.cfg.Bin.Tidemark, "up", "--dir", p.cfg.Dir, "--config", path)
+	p.One = p.process("up", p.cfg.Bin.Tidemark, "up", "--dir", p.cfg.Dir, "--config", path)
 }
 
 func (p *Pair) apart() {
@@ -99,32 +100,36 @@ func (p *Pair) apart() {
 }
 
 // nats is a stock NATS server for a site.
-func (p *Pair) nats(site, more string) *Process {
+func (p *Pair) nats(site, more string) *proc.Process {
 	path := filepath.Join(p.cfg.Dir, site+".conf")
 	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: \"5s\"\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	return newProcess(p.cfg.Dir, "nats-"+site, p.cfg.Bin.NATS, "-c", path)
+	return p.process("nats-"+site, p.cfg.Bin.NATS, "-c", path)
 }
 
 // Service is a process of some services at a site. It does not run yet.
-func (p *Pair) Service(name, site string, services ...string) *Process {
+func (p *Pair) Service(name, site string, services ...string) *proc.Process {
 	url, peer := "nats://"+p.ProdBus.Addr(), "dr"
 	if site == "dr" {
 		url, peer = "nats://"+p.DRBus.Addr(), "prod"
 	}
 	args := append([]string{p.cfg.Bin.Tidemark, "serve"}, services...)
 	args = append(args, "--nats", url, "--site", site, "--peer", peer, "--dir", p.cfg.Dir, "--connect-timeout", "60s")
-	return newProcess(p.cfg.Dir, name, args...)
+	return p.process(name, args...)
+}
+
+func (p *Pair) process(name string, args ...string) *proc.Process {
+	return &proc.Process{Name: name, Args: args, Log: filepath.Join(p.cfg.Dir, name+".log")}
 }
 
 // All are the processes, in the order of their start.
-func (p *Pair) All() []*Process {
+func (p *Pair) All() []*proc.Process {
 	if p.One != nil {
-		return []*Process{p.One}
+		return []*proc.Process{p.One}
 	}
-	return []*Process{p.DRNATS, p.ProdNATS, p.Journal, p.Rest, p.Capture}
+	return []*proc.Process{p.DRNATS, p.ProdNATS, p.Journal, p.Rest, p.Capture}
 }
 
 // ProdURL is the NATS server of the source site.
@@ -134,14 +139,12 @@ func (p *Pair) ProdURL() string { return "nats://" + p.prodAddr }
 func (p *Pair) Window() string { return "/dev/shm/tidemark/" + p.cfg.Job + ".window" }
 
 func (p *Pair) end() {
-	for _, x := range p.All() {
-		x.Kill()
-	}
+	proc.Kill(p.All()...)
 	os.Remove(p.Window())
 	for _, x := range p.All() {
 		// One that broke by itself may have been started again since.
 		for _, word := range []string{"DATA RACE", "panic: ", "fatal error: "} {
-			if log := x.Log(64 << 20); strings.Contains(log, word) {
+			if log := x.Tail(64 << 20); strings.Contains(log, word) {
 				at := strings.Index(log, word)
 				p.t.Errorf("%s: %s", x.Name, log[at:min(len(log), at+3000)])
 			}
@@ -151,7 +154,7 @@ func (p *Pair) end() {
 		return
 	}
 	for _, x := range p.All() {
-		p.t.Logf("--- the end of the log of %s\n%s", x.Name, x.Log(1500))
+		p.t.Logf("--- the end of the log of %s\n%s", x.Name, x.Tail(1500))
 	}
 }
 

@@ -101,33 +101,42 @@ func Kill(ps ...*Process) {
 	}
 }
 
+// Freeze and Thaw are SIGSTOP and SIGCONT.
+func (p *Process) Freeze() { p.signal(syscall.SIGSTOP) }
+func (p *Process) Thaw()   { p.signal(syscall.SIGCONT) }
+
 // Stop asks processes to end, all at once, and kills those that have not within
-// the time; the error names the first of them.
+// the time. The error names the first that had to be killed or ended badly; one
+// that had ended before is no matter of Stop's.
 func Stop(within time.Duration, ps ...*Process) (err error) {
+	var asked []*Process
 	for _, p := range ps {
-		p.signal(syscall.SIGTERM)
+		if p.Running() == nil {
+			p.signal(syscall.SIGTERM)
+			asked = append(asked, p)
+		}
 	}
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	late := false
-	for _, p := range ps {
+	for _, p := range asked {
 		l := p.current()
-		if l == nil {
-			continue
-		}
 		if !late {
 			select {
 			case <-l.done:
-				continue
 			case <-timer.C:
 				late = true
 			}
 		}
+		var bad error
 		if !l.ended() {
-			if err == nil {
-				err = fmt.Errorf("%s did not stop within %s and was killed; see %s", p.Name, within, p.Log)
-			}
 			Kill(p)
+			bad = fmt.Errorf("%s did not stop within %s and was killed; see %s", p.Name, within, p.Log)
+		} else if l.exit != nil {
+			bad = fmt.Errorf("%s was asked to stop and ended with %w; see %s", p.Name, l.exit, p.Log)
+		}
+		if err == nil {
+			err = bad
 		}
 	}
 	return err
