@@ -6,11 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/durable"
 )
 
 // Credential is one user's name and password.
@@ -41,24 +41,14 @@ func NewCredentials(site cdp.Site, leaf Credential) *Credentials {
 	return c
 }
 
-// Save writes the file, readable by its owner only, in one step.
+// Save writes the file, readable by its owner only, whole or not at all.
 func (c *Credentials) Save(path string) error {
 	const op = "save credentials"
 	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".credentials-*") // made with mode 0600
-	if err != nil {
-		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
-	}
-	_, err = f.Write(append(data, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = durable.WriteFile(path, append(data, '\n'))
 	}
 	if err != nil {
-		_ = os.Remove(f.Name()) // it holds passwords, and nobody needs it
 		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
 	}
 	return nil

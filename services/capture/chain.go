@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/durable"
 )
 
 // chain is what joins one pass over frozen disks to the next, a small file in
@@ -58,38 +59,13 @@ func (c chain) changeID(d cdp.DiskID) string {
 }
 
 // save replaces the file, whole or not at all.
-func (c chain) save(path string) (err error) {
-	defer func() {
-		if err != nil {
-			err = &cdp.Error{Op: "keep change ids", Kind: cdp.Transient, Subject: path, Cause: err}
-		}
-	}()
+func (c chain) save(path string) error {
 	b, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(b, '\n'))
 	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
+		err = durable.WriteFile(path, append(b, '\n'))
 	}
 	if err != nil {
-		return err
+		return &cdp.Error{Op: "keep change ids", Kind: cdp.Transient, Subject: path, Cause: err}
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/durable"
 	"tidemark.dev/pkg/nbd"
 	"tidemark.dev/pkg/overlay"
 	"tidemark.dev/pkg/vault"
@@ -98,7 +99,7 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 	}
 	raw, err := json.Marshal(req)
 	if err == nil {
-		err = writeDurably(filepath.Join(dir, recordName), raw)
+		err = durable.WriteFile(filepath.Join(dir, recordName), raw)
 	}
 	if err != nil {
 		e := x.open[req.ID]
@@ -266,24 +267,4 @@ func (e *export) closeDisks() error {
 		}
 	}
 	return errors.Join(append(errs, e.view.Close())...)
-}
-
-// writeDurably replaces a small file at once.
-func writeDurably(path string, p []byte) error {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(p)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/durable"
 	"tidemark.dev/pkg/vault"
 )
 
@@ -184,7 +185,7 @@ func (f *filler) note(r fillRecord) error {
 		err = os.MkdirAll(filepath.Dir(f.path), 0o700)
 	}
 	if err == nil {
-		err = writeDurably(f.path, raw)
+		err = durable.WriteFile(f.path, raw)
 	}
 	if err != nil {
 		return &cdp.Error{Op: "note fill", Kind: cdp.Transient, Subject: f.path, Cause: err}

@@ -16,6 +16,7 @@ import (
 
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/durable"
 )
 
 const (
@@ -46,13 +47,7 @@ func (c contextFile) save(dir string) error {
 	path := filepath.Join(dir, contextName)
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err == nil {
-		err = os.WriteFile(path+".new", append(data, '\n'), 0o600)
-	}
-	if err == nil {
-		err = os.Chmod(path+".new", 0o600) // it may have stood there
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = durable.WriteFile(path, append(data, '\n'))
 	}
 	if err != nil {
 		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}

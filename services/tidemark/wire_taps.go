@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/durable"
 	"tidemark.dev/pkg/spec"
 )
 
@@ -82,10 +83,7 @@ func (t *tapPorts) save() error {
 		err = os.MkdirAll(filepath.Dir(t.path), 0o700)
 	}
 	if err == nil {
-		err = os.WriteFile(t.path+".new", data, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(t.path+".new", t.path)
+		err = durable.WriteFile(t.path, data)
 	}
 	if err != nil {
 		return &cdp.Error{Op: "keep taps' ports", Kind: cdp.Transient, Subject: t.path, Cause: err}
