@@ -12,7 +12,7 @@ import (
 const (
 	VCenterInventory = "inventory" // InventoryRequest -> vms.Inventory: without VMs
 	VCenterVMs       = "vms"       // VMsRequest -> VMsReply: a page of VMs
-	VCenterCheck     = "check"     // Empty -> SiteCheck
+	VCenterCheck     = "check"     // CheckRequest -> SiteCheck
 	VCenterClocks    = "clocks"    // Empty -> ClocksReply
 	VCenterMembers   = "members"   // MembersRequest -> MembersReply: which VMs a job means, as they are now
 
@@ -68,11 +68,20 @@ type VMsReply struct {
 	More bool     `json:"more,omitempty"`
 }
 
+// CheckRequest asks whether a site can do what it is used for.
+type CheckRequest struct {
+	// For are the roles that it has; none: all there are. What both sides need is
+	// always asked for, and a transporter's where one was deployed.
+	For []vms.Role `json:"for,omitempty"`
+}
+
 // SiteCheck says whether a site can do what it must.
 type SiteCheck struct {
 	About vms.About `json:"about"`
-	// Lacks are missing privileges; the table is vms.Privileges.
+	// Lacks are missing privileges; the table is vms.Privileges. Later are those
+	// that only other roles need.
 	Lacks []vms.Missing `json:"lacks"`
+	Later []vms.Missing `json:"later,omitempty"`
 	// Transporter is the VM that this site's tidemark runs on; nil and a reason
 	// when it was not found.
 	Transporter *vms.Appliance `json:"transporter,omitempty"`

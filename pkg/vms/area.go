@@ -72,4 +72,6 @@ type Missing struct {
 	Privilege string `json:"privilege"`
 	Purpose   string `json:"purpose"`
 	Entity    string `json:"entity"`
+	// Roles are those that need it, of what was asked for.
+	Roles []Role `json:"roles,omitempty"`
 }

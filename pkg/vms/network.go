@@ -69,11 +69,11 @@ func (inv Inventory) network(name string) (ref Ref, bad string) {
 	}
 	switch len(found) {
 	case 0:
-		return "", fmt.Sprintf("there is no network %q at the target", name)
+		return "", fmt.Sprintf("there is no network %q %s", name, inv.there())
 	case 1:
 		return found[0].Ref, ""
 	}
-	return "", fmt.Sprintf("%d networks at the target are called %q: give the path", len(found), name)
+	return "", fmt.Sprintf("%d networks %s are called %q: give the path", len(found), inv.there(), name)
 }
 
 // FindNetwork finds a network by name or path; bad says why not.

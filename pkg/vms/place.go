@@ -25,7 +25,7 @@ func (inv Inventory) Resolve(t JobTarget) (Placement, []Problem) {
 	}
 	var cluster *Cluster
 	if t.Host != "" {
-		h, why := one(inv.Hosts, func(h Host) Place { return h.Place }, "host", t.Host)
+		h, why := one(inv, inv.Hosts, func(h Host) Place { return h.Place }, "host", t.Host)
 		if why != "" {
 			bad("host", "reference", "%s", why)
 		} else {
@@ -35,7 +35,7 @@ func (inv Inventory) Resolve(t JobTarget) (Placement, []Problem) {
 			}
 		}
 	} else {
-		c, why := one(inv.Clusters, func(c Cluster) Place { return c.Place }, "cluster", t.Cluster)
+		c, why := one(inv, inv.Clusters, func(c Cluster) Place { return c.Place }, "cluster", t.Cluster)
 		if why != "" {
 			bad("cluster", "reference", "%s", why)
 		} else {
@@ -55,7 +55,7 @@ func (inv Inventory) Resolve(t JobTarget) (Placement, []Problem) {
 		p.Pool = cluster.Pool
 	}
 	if t.Pool != "" {
-		pool, why := one(inv.Pools, func(x Place) Place { return x }, "resource pool", t.Pool)
+		pool, why := one(inv, inv.Pools, func(x Place) Place { return x }, "resource pool", t.Pool)
 		if why != "" {
 			bad("pool", "reference", "%s", why)
 		} else if cluster != nil && !strings.HasPrefix(pool.Path, cluster.Path+"/") {
@@ -93,7 +93,7 @@ func (inv Inventory) folder(name string, dc Ref, bad func(field, rule, format st
 		}
 		return ""
 	}
-	f, why := one(inv.Folders, func(x Place) Place { return x }, "folder", name)
+	f, why := one(inv, inv.Folders, func(x Place) Place { return x }, "folder", name)
 	if why != "" {
 		bad("folder", "reference", "%s", why)
 	} else if dcPath != "" && !strings.HasPrefix(f.Path, dcPath+"/") {
@@ -104,7 +104,7 @@ func (inv Inventory) folder(name string, dc Ref, bad func(field, rule, format st
 
 // datastore finds one by name or path that some of the hosts has mounted.
 func (inv Inventory) datastore(name string, hosts []Host) (Datastore, string) {
-	ds, why := one(inv.Datastores, func(d Datastore) Place { return d.Place }, "datastore", name)
+	ds, why := one(inv, inv.Datastores, func(d Datastore) Place { return d.Place }, "datastore", name)
 	if why != "" {
 		return ds, why
 	}
@@ -133,8 +133,16 @@ func (inv Inventory) datacenter(path string) Ref {
 	return ref
 }
 
+// there names the site in words.
+func (inv Inventory) there() string {
+	if inv.Site == "" {
+		return "at the target"
+	}
+	return "at the site " + string(inv.Site)
+}
+
 // one finds the thing that a name or a path means.
-func one[T any](all []T, place func(T) Place, kind, name string) (T, string) {
+func one[T any](inv Inventory, all []T, place func(T) Place, kind, name string) (T, string) {
 	var found []T
 	for _, x := range all {
 		if place(x).Path == name {
@@ -149,14 +157,14 @@ func one[T any](all []T, place func(T) Place, kind, name string) (T, string) {
 	case 1:
 		return found[0], ""
 	case 0:
-		return zero, fmt.Sprintf("there is no %s %q at the target", kind, name)
+		return zero, fmt.Sprintf("there is no %s %q %s", kind, name, inv.there())
 	}
-	return zero, fmt.Sprintf("%d %ss at the target are called %q: give the path", len(found), kind, name)
+	return zero, fmt.Sprintf("%d %ss %s are called %q: give the path", len(found), kind, inv.there(), name)
 }
 
 // FindCluster finds a cluster by name or path.
 func (inv Inventory) FindCluster(name string) (Cluster, string) {
-	return one(inv.Clusters, func(c Cluster) Place { return c.Place }, "cluster", name)
+	return one(inv, inv.Clusters, func(c Cluster) Place { return c.Place }, "cluster", name)
 }
 
 // FindVM finds a VM by path, UUID or name, as a site's spec names its
@@ -167,7 +175,7 @@ func (inv Inventory) FindVM(name string) (VM, string) {
 			return v, ""
 		}
 	}
-	return one(inv.VMs, func(v VM) Place { return v.Place }, "VM", name)
+	return one(inv, inv.VMs, func(v VM) Place { return v.Place }, "VM", name)
 }
 
 // DatacenterOf is the datacenter of a disk file, "[ds] dir/name.vmdk".

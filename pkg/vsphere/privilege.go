@@ -16,7 +16,8 @@ import (
 )
 
 // Lacks asks the vCenter, for this session, which of these privileges it has:
-// through roles, groups and what is inherited. A privilege that the vCenter's
+// through roles, groups and what is inherited. One that is needed for several
+// things is told once. A privilege that the vCenter's
 // version does not know is not needed there.
 func (c *Client) Lacks(ctx context.Context, needs []vms.Privilege) ([]vms.Missing, error) {
 	const op = "check the privileges of"
@@ -117,9 +118,15 @@ func lackingAt(ctx context.Context, v *vim25.Client, am types.ManagedObjectRefer
 	}
 	var out []vms.Missing
 	for _, n := range needs {
-		if slices.Contains(denied, n.ID) {
-			out = append(out, vms.Missing{Privilege: n.ID, Purpose: n.Purpose, Entity: name})
+		if !slices.Contains(denied, n.ID) {
+			continue
 		}
+		if i := slices.IndexFunc(out, func(m vms.Missing) bool { return m.Privilege == n.ID }); i >= 0 {
+			out[i].Purpose += "; " + n.Purpose
+			out[i].Roles = append(out[i].Roles, n.Role)
+			continue
+		}
+		out = append(out, vms.Missing{Privilege: n.ID, Purpose: n.Purpose, Entity: name, Roles: []vms.Role{n.Role}})
 	}
 	return out, nil
 }

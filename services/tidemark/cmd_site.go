@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
@@ -26,6 +27,8 @@ type siteState struct {
 	Site    cdp.Site      `json:"site"`
 	Kind    string        `json:"kind"`
 	VSphere *spec.VSphere `json:"vsphere,omitempty"`
+	// For is what the site was checked for.
+	For []vms.Role `json:"for,omitempty"`
 	// Check is nil for a site without vCenter, or one that is silent.
 	Check *api.SiteCheck `json:"check,omitempty"`
 	Error string         `json:"error,omitempty"`
@@ -44,15 +47,72 @@ func (s siteState) verdict() string {
 	return "good"
 }
 
-// check asks a site's vcenter service; its error goes into the state.
+// check asks a site's vcenter service whether the site can do what it is for; its
+// error goes into the state.
 func (c *client) check(ctx context.Context, s *siteState) error {
-	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.Empty{})
+	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.CheckRequest{For: append([]vms.Role{vms.Every}, s.For...)})
 	if err != nil {
 		s.Error, s.Hint = err.Error(), cdp.HintOf(err)
 		return cdp.Wrap(err, "check site", string(s.Site))
 	}
 	s.Check = &r
 	return nil
+}
+
+// uses are what the sites are to the jobs that are described.
+func (c *client) uses(ctx context.Context) (map[cdp.Site][]vms.Role, error) {
+	out := map[cdp.Site][]vms.Role{}
+	add := func(s cdp.Site, r vms.Role) {
+		if !slices.Contains(out[s], r) {
+			out[s] = append(out[s], r)
+		}
+	}
+	use := func(j spec.VMJob) {
+		add(j.SourceSite, vms.AsSource)
+		add(j.TargetSite, vms.AsTarget)
+		if j.Source.Capture == string(spec.Tap) {
+			add(j.SourceSite, vms.ForFilter)
+		}
+	}
+	b, err := c.vmJobs(ctx)
+	if err == nil {
+		err = collect(ctx, b, "", use)
+	}
+	if err != nil {
+		return nil, err
+	}
+	// At a source its jobs stand in the copy of what was applied at the target.
+	b, err = bus.OpenPeerBucket[spec.VMJob](ctx, c.conn, c.peer, bus.BucketSpec, keyVMJob)
+	if err == nil {
+		err = collect(ctx, b, "", use)
+	}
+	if cdp.Is(err, cdp.NotFound) {
+		err = nil
+	}
+	return out, err
+}
+
+// siteRoles are those that a site may have.
+var siteRoles = []vms.Role{vms.AsSource, vms.AsTarget, vms.ForFilter, vms.ForAppliance}
+
+// rolesOf reads roles from flags.
+func rolesOf(names []string) ([]vms.Role, error) {
+	var out []vms.Role
+	for _, n := range names {
+		if !slices.Contains(siteRoles, vms.Role(n)) {
+			return nil, usage("no role %q: there are %s", n, roleText(siteRoles))
+		}
+		out = append(out, vms.Role(n))
+	}
+	return out, nil
+}
+
+func roleText(roles []vms.Role) string {
+	var out []string
+	for _, r := range roles {
+		out = append(out, string(r))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (a *app) cmdSiteList() *cobra.Command {
@@ -73,7 +133,12 @@ func (a *app) cmdSiteList() *cobra.Command {
 				}); err != nil {
 					return err
 				}
+				uses, err := cl.uses(ctx)
+				if err != nil {
+					return err
+				}
 				for i := range all {
+					all[i].For = uses[all[i].Site]
 					if all[i].VSphere != nil {
 						_ = cl.check(ctx, &all[i]) // it stands in the list
 					}
@@ -104,14 +169,23 @@ func aboutText(x vms.About) string { return strings.TrimSpace(x.Name + " " + x.V
 
 func (a *app) cmdSiteCheck() *cobra.Command {
 	var out format
+	var names []string
 	c := &cobra.Command{
 		Use: "check [SITE]", Short: "Test whether a site's vCenter can be reached and allows what is needed", Args: cobra.MaximumNArgs(1),
 		Long: long(`Log in at the vCenter of a site, or of all sites of kind vsphere, look for the VM
-that the site's services run on, and test every privilege that is needed. All
-that is missing is told. The exit code is 4 when something is missing, and 5 when
-a site does not answer.`),
-		Example: "  tidemark site check\n  tidemark site check prod -o json",
+that the site's services run on, and test the privileges. What is needed is judged
+by what the site is used for: source or target of a job on VMs, I/O filters where
+one taps, transporters where one was deployed; or by what you say with --for. What
+only other uses need is listed as not needed yet, and is no fault. All that is
+missing is told. The exit code is 4 when something is missing, 5 when a site or its
+vCenter does not answer, and 2 when the password, the certificate or the credentials
+file is wrong, or another vCenter answers than the site's.`),
+		Example: "  tidemark site check\n  tidemark site check prod --for source,transporter\n  tidemark site check prod -o json",
 		RunE: func(c *cobra.Command, args []string) error {
+			roles, err := rolesOf(names)
+			if err != nil {
+				return err
+			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
 				named := ""
 				if len(args) > 0 {
@@ -121,10 +195,17 @@ a site does not answer.`),
 				if err != nil {
 					return err
 				}
+				uses, err := cl.uses(ctx)
+				if err != nil {
+					return err
+				}
 				var all []siteState
 				var bad []error
 				for _, s := range sites {
-					x := siteState{Site: s, Kind: spec.SiteVSphere}
+					x := siteState{Site: s, Kind: spec.SiteVSphere, For: uses[s]}
+					if len(roles) > 0 {
+						x.For = roles
+					}
 					if err := cl.check(ctx, &x); err != nil {
 						bad = append(bad, err)
 					} else if n := len(x.Check.Lacks) + len(x.Check.Problems); n > 0 {
@@ -145,6 +226,7 @@ a site does not answer.`),
 			})
 		},
 	}
+	c.Flags().StringSliceVar(&names, "for", nil, "what the site is to be used for: "+roleText(siteRoles)+" (default: what it is used for)")
 	out.register(c)
 	return c
 }
@@ -187,22 +269,37 @@ func (a *app) showChecks(all []siteState) error {
 		for _, p := range s.Check.Problems {
 			say("problem", "%s", p)
 		}
-		if len(s.Check.Lacks) == 0 {
-			say("privileges", "all are there")
-			continue
+		use := "used by no job yet"
+		if len(s.For) > 0 {
+			use = "for " + roleText(s.For)
 		}
-		say("privileges", "%s missing", count(len(s.Check.Lacks), "privilege"))
-		fmt.Fprintln(a.out)
-		err := format("table").print(a.out, nil, []string{"missing privilege", "where", "what for"}, func(add func(...any)) {
-			for _, m := range s.Check.Lacks {
-				add(m.Privilege, where(m.Entity), m.Purpose)
+		if len(s.Check.Lacks) == 0 {
+			say("privileges", "all are there (%s)", use)
+		} else {
+			say("privileges", "%s missing (%s)", count(len(s.Check.Lacks), "privilege"), use)
+			if err := a.showMissing("missing privilege", s.Check.Lacks); err != nil {
+				return err
 			}
-		})
-		if err != nil {
-			return err
+		}
+		if n := len(s.Check.Later); n > 0 {
+			say("not needed yet", "%s missing that only other uses need", count(n, "privilege"))
+			if err := a.showMissing("not needed yet", s.Check.Later); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (a *app) showMissing(head string, all []vms.Missing) error {
+	fmt.Fprintln(a.out)
+	err := format("table").print(a.out, nil, []string{head, "where", "needed by", "what for"}, func(add func(...any)) {
+		for _, m := range all {
+			add(m.Privilege, where(m.Entity), roleText(m.Roles), m.Purpose)
+		}
+	})
+	fmt.Fprintln(a.out)
+	return err
 }
 
 func where(entity string) string {
@@ -215,7 +312,6 @@ func where(entity string) string {
 func (a *app) cmdSitePrivileges() *cobra.Command {
 	var out format
 	var roles []string
-	known := []string{string(vms.AsSource), string(vms.AsTarget), string(vms.ForFilter), string(vms.ForAppliance)}
 	c := &cobra.Command{
 		Use: "privileges", Short: "Show the privileges that Tidemark's user needs at a vCenter, and what for", Args: cobra.NoArgs,
 		Long: long(`Show what a role at a vCenter must allow: what both sites need, what a source or a
@@ -223,12 +319,9 @@ target needs, and what only the life of I/O filters and of transporters needs. A
 are given on the root folder, and passed on to what is below.`),
 		Example: "  tidemark site privileges\n  tidemark site privileges --role source --role iofilter",
 		RunE: func(c *cobra.Command, _ []string) error {
-			var want []vms.Role
-			for _, r := range roles {
-				if !slices.Contains(known, r) {
-					return usage("no role %q: there are %s", r, strings.Join(known, ", "))
-				}
-				want = append(want, vms.Role(r))
+			want, err := rolesOf(roles)
+			if err != nil {
+				return err
 			}
 			table := vms.Privileges(want...)
 			return out.print(a.out, table, []string{"privilege", "where", "needed by", "what for"}, func(add func(...any)) {
@@ -238,7 +331,7 @@ are given on the root folder, and passed on to what is below.`),
 			})
 		},
 	}
-	c.Flags().StringSliceVar(&roles, "role", nil, "only what these need: "+strings.Join(known, ", ")+" (default: all)")
+	c.Flags().StringSliceVar(&roles, "role", nil, "only what these need: "+roleText(siteRoles)+" (default: all)")
 	out.register(c)
 	return c
 }

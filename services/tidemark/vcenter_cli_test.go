@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
 	"tidemark.dev/services/vcenter"
 )
@@ -51,6 +52,30 @@ func TestSites(t *testing.T) {
 	if got := decode[[]siteState](t, out); len(got) != 1 || got[0].Check.Lacks[0].Privilege != "Datastore.Browse" {
 		t.Error(out)
 	}
+	// What the site is used for is needed; the rest is not, yet.
+	later := []vms.Missing{{Privilege: "VApp.Import", Purpose: "upload", Roles: []vms.Role{vms.ForAppliance}}}
+	f.set(api.VCenterCheck, says(api.SiteCheck{About: aboutVC(), Later: later}))
+	f.saw()
+	out, _ = d.do(0, "site", "check", "dr")
+	wants(t, out, "all are there (used by no job yet)", "1 privilege missing that only other uses need", "VApp.Import", "transporter")
+	wants(t, f.saw(), `{"for":["every"]}`)
+	d.do(0, "site", "check", "dr", "--for", "target,transporter")
+	wants(t, f.saw(), `{"for":["every","target","transporter"]}`)
+	d.do(exitUsage, "site", "check", "dr", "--for", "king")
+	b, err := bus.OpenBucket[spec.VMJob](t.Context(), d.conn, "dr", bus.BucketSpec, keyVMJob)
+	if err == nil {
+		_, err = b.Put(t.Context(), "shop", spec.VMJob{Job: vms.Job{Name: "shop", Source: vms.JobSource{Capture: "tap"}}, SourceSite: "prod", TargetSite: "dr"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ = d.do(0, "site", "check", "dr")
+	wants(t, out, "all are there (for target)")
+	wants(t, f.saw(), `{"for":["every","target"]}`)
+	p := d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterCheck: says(api.SiteCheck{About: aboutVC()})})
+	d.do(0, "site", "check", "prod")
+	wants(t, p.saw(), `{"for":["every","source","iofilter"]}`)
+
 	f.set(api.VCenterCheck, fails(cdp.Errorf(cdp.Invalid, "log in", "https://vc.dr", "the user name or the password is wrong").WithHint("look at /etc/vc.yaml")))
 	_, errs = d.do(exitUsage, "site", "check", "dr")
 	wants(t, errs, "password is wrong", "hint: look at /etc/vc.yaml")

@@ -115,7 +115,7 @@ func (s *Service) importOVA(ctx context.Context, vc VCenter, inv vms.Inventory, 
 	if len(bad) > 0 {
 		var texts []string
 		for _, p := range bad {
-			texts = append(texts, strings.TrimSuffix(p.Text, " at the target"))
+			texts = append(texts, p.Text)
 		}
 		return vms.VM{}, cdp.Errorf(cdp.Invalid, "deploy transporter", r.Name, "%s", strings.Join(texts, "; "))
 	}

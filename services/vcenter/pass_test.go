@@ -104,7 +104,7 @@ func TestReads(t *testing.T) {
 	if len(m.VMs) != 2 || len(m.Hosts) == 0 || len(m.Problems) > 0 {
 		t.Errorf("%+v", m)
 	}
-	check, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.Empty{})
+	check, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{})
 	w.must(err)
 	if check.Transporter == nil || check.Transporter.Name != "transporter" || len(check.Problems) > 0 || len(check.Lacks) > 0 {
 		t.Errorf("%+v", check)
@@ -120,7 +120,7 @@ func TestReads(t *testing.T) {
 	_, err = w.a.sim.AddVM(vspheretest.VMSpec{Name: "transporter", Folder: "twin"})
 	w.must(err)
 	w.until("two VMs of its name are told", func() bool {
-		check, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.Empty{})
+		check, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{})
 		return err == nil && check.Transporter == nil && strings.Contains(strings.Join(check.Problems, ""), "give the path")
 	})
 }

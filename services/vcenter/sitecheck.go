@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
 )
 
-// answerCheck says whether this site can do what it must: as a source and as a
-// target.
-func (s *Service) answerCheck(ctx context.Context, _ api.Empty) (any, error) {
+// answerCheck says whether this site can do what it is used for, and what it
+// lacks for more.
+func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, error) {
 	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return nil, err
@@ -21,19 +22,33 @@ func (s *Service) answerCheck(ctx context.Context, _ api.Empty) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	reply := api.SiteCheck{About: inv.About}
+	reply := api.SiteCheck{About: inv.About, Lacks: []vms.Missing{}}
 	roles := []vms.Role{vms.AsSource, vms.AsTarget, vms.ForAppliance}
 	if !inv.About.ESX {
 		roles = append(roles, vms.ForFilter)
+	}
+	used := append([]vms.Role{vms.Every}, r.For...)
+	if slices.ContainsFunc(inv.VMs, func(v vms.VM) bool { return v.Mark(vms.MarkTransporter) != "" }) {
+		used = append(used, vms.ForAppliance)
 	}
 	lacks, err := vc.Lacks(ctx, vms.Privileges(roles...))
 	if err != nil {
 		return nil, err
 	}
-	reply.Lacks = append([]vms.Missing{}, lacks...)
+	for _, m := range lacks {
+		if len(r.For) == 0 || slices.ContainsFunc(m.Roles, func(x vms.Role) bool { return slices.Contains(used, x) }) {
+			reply.Lacks = append(reply.Lacks, m)
+		} else {
+			reply.Later = append(reply.Later, m)
+		}
+	}
 	v, err := s.transporter(ctx, vc)
 	if err != nil {
-		reply.Problems = append(reply.Problems, err.Error())
+		text := err.Error()
+		if hint := cdp.HintOf(err); hint != "" {
+			text += ": " + hint
+		}
+		reply.Problems = append(reply.Problems, text)
 		return reply, nil
 	}
 	a := appliance(v, inv)

@@ -1,0 +1,70 @@
+package vcenter_test
+
+import (
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/vms"
+)
+
+// A site that is a source only is not asked for what a target needs; that is told
+// apart, and each privilege once.
+func TestSiteCheckOfWhatIsUsed(t *testing.T) {
+	w := newWorld(t)
+	w.a.sim.Deny("Host.Config.Patch", "VApp.Import", "Network.Assign", "VirtualMachine.Config.ChangeTracking")
+	check := func(roles ...vms.Role) (lacks, later string) {
+		r, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{For: roles})
+		w.must(err)
+		text := func(all []vms.Missing) string {
+			var out []string
+			for _, m := range all {
+				x := m.Privilege
+				for _, r := range m.Roles {
+					x += " " + string(r)
+				}
+				out = append(out, x)
+			}
+			return strings.Join(out, "; ")
+		}
+		return text(r.Lacks), text(r.Later)
+	}
+	const tracking, network = "VirtualMachine.Config.ChangeTracking source", "Network.Assign target transporter"
+	for _, c := range []struct {
+		roles        []vms.Role
+		lacks, later string
+	}{
+		{nil, tracking + "; " + network + "; Host.Config.Patch iofilter; VApp.Import transporter", ""},
+		{[]vms.Role{vms.Every}, "", tracking + "; " + network + "; Host.Config.Patch iofilter; VApp.Import transporter"},
+		{[]vms.Role{vms.AsSource}, tracking, network + "; Host.Config.Patch iofilter; VApp.Import transporter"},
+		{[]vms.Role{vms.AsTarget, vms.ForFilter}, network + "; Host.Config.Patch iofilter", tracking + "; VApp.Import transporter"},
+	} {
+		if lacks, later := check(c.roles...); lacks != c.lacks || later != c.later {
+			t.Errorf("for %v: lacks %q, later %q", c.roles, lacks, later)
+		}
+	}
+}
+
+// A transporter that is not found is told with what can be done, and of this site.
+func TestSiteCheckNamesTheSite(t *testing.T) {
+	w := newWorld(t)
+	v, ok := w.vm(w.a, "transporter")
+	if !ok {
+		t.Fatal("there is no transporter")
+	}
+	w.must(w.a.c.Label(w.ctx, v.Ref, "elsewhere", v.Note, nil))
+	w.until("it is missed", func() bool {
+		r, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{})
+		w.must(err)
+		if r.Transporter != nil {
+			return false
+		}
+		text := strings.Join(r.Problems, "\n")
+		for _, want := range []string{`there is no VM "transporter" at the site a`, "set spec.vsphere.transporter"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in: %s", want, text)
+			}
+		}
+		return true
+	})
+}
