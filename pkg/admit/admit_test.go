@@ -1,25 +1,23 @@
 package admit
 
 import (
-	"flag"
 	"math/rand/v2"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seed = flag.Uint64("seed", 20261122, "seed of the random histories")
 
 // Capturers come and go, each sending its frames through a bus that loses,
 // doubles, delays and reorders them. Whatever arrives, what was admitted is one
 // unbroken chain, and a frame a capturer sent after a newer one was heard is
 // never in it.
 func TestWhateverArrivesTheJournalIsOneChain(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	histories := 100_000
 	for i := range histories {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		var s State
 		var journal []frame.Header
 		type capturer struct{ at State }

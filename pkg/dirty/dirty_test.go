@@ -1,29 +1,13 @@
 package dirty
 
 import (
-	"flag"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0: from TIDEMARK_SEED, else a fixed one")
-
-func seed(t testing.TB) uint64 {
-	s := *seedFlag
-	if s == 0 {
-		s, _ = strconv.ParseUint(os.Getenv("TIDEMARK_SEED"), 10, 64)
-	}
-	if s == 0 {
-		s = 20261122
-	}
-	t.Logf("seed %d (replay with -seed %d or TIDEMARK_SEED)", s, s)
-	return s
-}
 
 const mib = 1 << 20
 
@@ -49,7 +33,7 @@ func mustOpen(t testing.TB, path, boot string, want Found) *Map {
 // Whatever is set and cleared, through any number of kills, the map says what a
 // plain table says.
 func TestTheMapIsAPlainTable(t *testing.T) {
-	rng := rand.New(rand.NewPCG(seed(t), 1))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 1))
 	path := filepath.Join(t.TempDir(), "m")
 	m := mustOpen(t, path, "b", Fresh)
 	model := map[cdp.DiskID][]bool{0: make([]bool, 301), 1: make([]bool, 48)}
@@ -174,7 +158,7 @@ func TestHowItEndedDecidesWhatIsDirty(t *testing.T) {
 // A region touched by a frame that is not durable is never forgotten, however
 // the generations turn.
 func TestActivityCoversWhatIsNotDurable(t *testing.T) {
-	rng := rand.New(rand.NewPCG(seed(t), 2))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 2))
 	m := mustOpen(t, filepath.Join(t.TempDir(), "m"), "b", Fresh)
 	m.Clear(0, 0, m.Disks()[0].Size)
 	m.Clear(1, 0, m.Disks()[1].Size)

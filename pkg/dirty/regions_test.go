@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // The runs that NextBut gives are the table's dirty regions without those of
 // the set, each once and in order; ClearBut clears these and no others.
 func TestASetOfRegionsIsLeftOut(t *testing.T) {
-	rng := rand.New(rand.NewPCG(seed(t), 2))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 2))
 	m := mustOpen(t, filepath.Join(t.TempDir(), "m"), "b", Fresh)
 	for range 200 {
 		m.Clear(0, 0, m.Disks()[0].Size)

@@ -2,15 +2,13 @@ package frame_test
 
 import (
 	"bytes"
-	"flag"
 	"math/rand/v2"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seed = flag.Uint64("seed", 20261122, "seed of the random frames")
 
 type write struct {
 	frame.Record
@@ -52,10 +50,10 @@ func random(rng *rand.Rand, slot []byte) (frame.Frame, []write) {
 // What was put into a frame comes out of it, also when it is sealed again with
 // another header, or restored from the memory of a process that died.
 func TestAFrameGivesBackWhatWasPutIn(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	slot := make([]byte, frame.SlotSize)
 	for i := range 300 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		f, ws := random(rng, slot)
 		check := func(f frame.Frame) {
 			t.Helper()
@@ -90,10 +88,10 @@ func TestAFrameGivesBackWhatWasPutIn(t *testing.T) {
 
 // No single damaged bit goes unnoticed.
 func TestADamagedBitIsNoticed(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	slot := make([]byte, frame.SlotSize)
 	for i := range 20 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		f, _ := random(rng, slot)
 		p := bytes.Clone(f.Bytes())
 		for range 100 {
@@ -110,8 +108,9 @@ func TestADamagedBitIsNoticed(t *testing.T) {
 // FuzzParse: no bytes make the decoder panic or give a record outside the frame.
 func FuzzParse(f *testing.F) {
 	slot := make([]byte, frame.SlotSize)
+	seed := seedtest.Seed(f)
 	for i := range 5 {
-		fr, _ := random(rand.New(rand.NewPCG(*seed, uint64(i))), slot)
+		fr, _ := random(rand.New(rand.NewPCG(seed, uint64(i))), slot)
 		f.Add(bytes.Clone(fr.Bytes()))
 	}
 	f.Add([]byte{})

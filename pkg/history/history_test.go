@@ -1,7 +1,6 @@
 package history_test
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -9,9 +8,8 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/history"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seed = flag.Uint64("seed", 20261122, "seed of the random histories")
 
 // content is a block: per sector the seq of the write it came from.
 type content [cdp.SectorsPerBlock]cdp.Seq
@@ -111,9 +109,9 @@ func (b *block) retain(to cdp.Seq) {
 // of horizon, and crashes in the middle of a move up. At any time every point
 // reads as the plain list of all its writes says.
 func TestTheAlgebraAgreesWithThePlainListOfWrites(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	for i := range 100_000 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		if err := life(rng); err != nil {
 			t.Fatalf("history %d: %v", i, err)
 		}
@@ -188,8 +186,9 @@ func check(b *block, truth []content) error {
 // Every sector of a write is in exactly one piece, and zeros over whole regions
 // come as one piece each.
 func TestPiecesCoverAWriteOnce(t *testing.T) {
+	seed := seedtest.Seed(t)
 	for i := range 100_000 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		off := rng.Int64N(3*cdp.RegionSize/cdp.SectorSize) * cdp.SectorSize
 		n := (1 + rng.Int64N(40)) * cdp.SectorSize
 		zero := rng.IntN(4) == 0

@@ -2,12 +2,11 @@ package overlay
 
 import (
 	"bytes"
-	"flag"
 	"math/rand/v2"
 	"testing"
-)
 
-var seed = flag.Uint64("seed", 20261122, "seed of the random writes")
+	"tidemark.dev/pkg/seedtest"
+)
 
 type fixed []byte
 
@@ -21,8 +20,8 @@ func (f fixed) ReadAt(p []byte, off int64) error {
 // Whatever is written to the scratch, also over reopenings, reads back; what is
 // below never changes; and Each finds all of it.
 func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
-	t.Logf("seed %d", *seed)
-	rng := rand.New(rand.NewPCG(*seed, 0))
+	seed := seedtest.Seed(t)
+	rng := rand.New(rand.NewPCG(seed, 0))
 	for range 30 {
 		dir := t.TempDir()
 		size := 64<<10 + rng.Int64N(8)*512

@@ -2,19 +2,18 @@ package pebblestore
 
 import (
 	"bytes"
-	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
-)
 
-var seed = flag.Uint64("seed", 20261122, "seed of the random files")
+	"tidemark.dev/pkg/seedtest"
+)
 
 // Whatever is written past the page cache, in pieces of any size, stands in the
 // file.
 func TestADirectFileHoldsWhatWasWritten(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	dir := t.TempDir()
 	if !probeDirect(dir) {
 		t.Logf("%s cannot be written past the page cache: only the fallback is in use here", dir)
@@ -22,7 +21,7 @@ func TestADirectFileHoldsWhatWasWritten(t *testing.T) {
 	}
 	chunks := newChunks()
 	for i := range 40 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		path := filepath.Join(dir, "f")
 		f, err := createDirect(path, chunks)
 		if err != nil {

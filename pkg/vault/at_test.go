@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
@@ -16,10 +17,10 @@ import (
 // A moment is asked for; what is found is the newest write at or before it
 // where history is complete, as the plain list of all writes says.
 func TestAMomentFindsTheNewestCompleteWrite(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	disks := []cdp.Disk{{Size: cdp.RegionSize}}
 	for i := range 300 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		g, err := vault.Open(context.Background(), disks, vaulttest.NewMemStore(), vaulttest.NewMemReplica(disks), vault.Config{TailEntries: 10})
 		if err != nil {
 			t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
@@ -17,9 +18,9 @@ import (
 // Readers look at views all the time while frames come in, base goes up and
 // down, and horizon follows: every read is of its own seq.
 func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	for i := range 6 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		disks := []cdp.Disk{{ID: 0, Name: "a", Size: 2*cdp.RegionSize + 3*cdp.SectorSize}, {ID: 1, Name: "b", Size: cdp.RegionSize}}
 		w := &pebbleWorld{fs: vfs.NewMem(), r: vaulttest.NewMemReplica(disks), disks: disks, bulk: 64 << 10}
 		s, err := w.store()
@@ -44,7 +45,7 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 		fail := make(chan error, 16)
 		for k := range 3 {
 			wg.Go(func() {
-				rng := rand.New(rand.NewPCG(*seed, uint64(100*i+k)))
+				rng := rand.New(rand.NewPCG(seed, uint64(100*i+k)))
 				for {
 					select {
 					case <-stop:
@@ -98,7 +99,7 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 		wg.Wait()
 		select {
 		case err := <-fail:
-			t.Fatalf("round %d (-seed %d): %v", i, *seed, err)
+			t.Fatalf("round %d (-seed %d): %v", i, seed, err)
 		default:
 		}
 		if err := g.Close(); err != nil {

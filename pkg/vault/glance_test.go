@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
@@ -17,8 +18,8 @@ import (
 // Somebody looks at head all the time, without a pause, while a seed goes
 // straight through to the replica: every look is right, and no merge gives way.
 func TestGlancesAreRightAndInNobodysWay(t *testing.T) {
-	t.Logf("seed %d", *seed)
-	rng := rand.New(rand.NewPCG(*seed, 4))
+	seed := seedtest.Seed(t)
+	rng := rand.New(rand.NewPCG(seed, 4))
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: 2*cdp.RegionSize + 3*cdp.SectorSize}}
 	w := &pebbleWorld{fs: vfs.NewMem(), r: vaulttest.NewMemReplica(disks), disks: disks, bulk: 64 << 10}
 	s, err := w.store()
@@ -91,7 +92,7 @@ func TestGlancesAreRightAndInNobodysWay(t *testing.T) {
 // for; then nothing moves, and after a restart it is still so, until it is
 // resumed.
 func TestReleasedReplicaIsLeftAlone(t *testing.T) {
-	rng := rand.New(rand.NewPCG(*seed, 5))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 5))
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: cdp.RegionSize}}
 	w := &pebbleWorld{fs: vfs.NewMem(), r: vaulttest.NewMemReplica(disks), disks: disks, bulk: 64 << 10}
 	s, err := w.store()

@@ -11,12 +11,12 @@ import (
 	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
 
 var (
-	seed      = flag.Uint64("seed", 20261122, "seed of the random histories")
 	histories = flag.Int("histories", 300, "how many random histories of a whole journal to try")
 	only      = flag.Int("only", -1, "try only this history")
 )
@@ -25,23 +25,24 @@ var (
 // horizon follows, the index is written, the power fails at random moments. At
 // any time every point between horizon and head reads as the model says.
 func TestEveryPointReadsBackWhateverHappens(t *testing.T) {
-	t.Logf("seed %d: go test ./vault -run %s -seed %d", *seed, t.Name(), *seed)
+	seed := seedtest.Seed(t)
 	for i := range *histories {
 		if *only >= 0 && i != *only {
 			continue
 		}
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		if err := life(rng, inMemory, false); err != nil {
-			t.Fatalf("history %d (-seed %d -only %d): %v", i, *seed, i, err)
+			t.Fatalf("history %d (-seed %d -only %d): %v", i, seed, i, err)
 		}
 	}
 }
 
 // The test above can fail: a replica that loses a write is found out.
 func TestALostWriteIsFoundOut(t *testing.T) {
+	seed := seedtest.Seed(t)
 	found := 0
 	for i := range 60 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		if life(rng, inMemory, true) != nil {
 			found++
 		}

@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/pebblestore"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
@@ -48,17 +49,17 @@ func (w *pebbleWorld) close() error { return w.db.Close() }
 // The same lives over the real store, with power failures that keep what was
 // synced and a random part of the rest.
 func TestEveryPointReadsBackFromPebble(t *testing.T) {
-	t.Logf("seed %d: go test ./vault -run %s -seed %d", *seed, t.Name(), *seed)
+	seed := seedtest.Seed(t)
 	for i := range max(1, *histories/15) {
 		if *only >= 0 && i != *only {
 			continue
 		}
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		err := life(rng, func(disks []cdp.Disk) (world, error) {
 			return &pebbleWorld{fs: vfs.NewCrashableMem(), r: vaulttest.NewMemReplica(disks), disks: disks, bulk: 1 << (10 + rng.IntN(8))}, nil
 		}, false)
 		if err != nil {
-			t.Fatalf("history %d (-seed %d -only %d): %v", i, *seed, i, err)
+			t.Fatalf("history %d (-seed %d -only %d): %v", i, seed, i, err)
 		}
 	}
 }

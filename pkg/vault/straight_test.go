@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
@@ -14,10 +15,10 @@ import (
 // Base and horizon are moved as far as they may while a seed goes straight into
 // the replica, before each batch is durable: no older write comes back.
 func TestMovesDuringASeedBringNothingBack(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: cdp.RegionSize}}
 	for i := range 40 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		m := vaulttest.NewModel(disks)
 		g, err := vault.Open(t.Context(), disks, vaulttest.NewMemStore(), vaulttest.NewMemReplica(disks), vault.Config{Straight: true})
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 )
 
 const killSlots = 6
@@ -108,7 +109,7 @@ func count(w *Window, released uint64) (first, last uint64) {
 // A process that is killed at any instruction leaves every write it had
 // appended in the window, whole, once and in order.
 func TestKillLeavesEveryAppendedWrite(t *testing.T) {
-	rng := rand.New(rand.NewPCG(seed(t), 2))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 2))
 	dir := filepath.Join("/dev/shm", fmt.Sprintf("tidemark-window-test-%d", os.Getpid()))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -2,30 +2,15 @@ package window
 
 import (
 	"bytes"
-	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0: from TIDEMARK_SEED, else a fixed one")
-
-func seed(t testing.TB) uint64 {
-	s := *seedFlag
-	if s == 0 {
-		s, _ = strconv.ParseUint(os.Getenv("TIDEMARK_SEED"), 10, 64)
-	}
-	if s == 0 {
-		s = 20261122
-	}
-	t.Logf("seed %d (replay with -seed %d or TIDEMARK_SEED)", s, s)
-	return s
-}
 
 var id = Identity{Group: "shop", Boot: "boot-1"}
 
@@ -51,7 +36,7 @@ func TestAWindowIsWhatWasPutIntoIt(t *testing.T) {
 		closed bool
 		hash   frame.Hash
 	}
-	rng := rand.New(rand.NewPCG(seed(t), 1))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 1))
 	path := filepath.Join(t.TempDir(), "w")
 	const slots = 4
 	w := mustOpen(t, path, id, slots, false)

@@ -8,10 +8,11 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 )
 
 func tapWorld(t *testing.T) *frozenWorld {
-	f := newFrozenWorld(newWorld(t, seedOf(t)), Tap)
+	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), Tap)
 	f.put(0, 0, 512<<10)
 	f.up()
 	f.connect()
@@ -129,7 +130,7 @@ func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 // Writes to what a pass has yet to send are in the order, and what is frozen
 // goes around them; the pass ends in a point.
 func TestOlderContentNeverGoesBehindNewer(t *testing.T) {
-	f := newFrozenWorld(newWorld(t, seedOf(t)), Tap)
+	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), Tap)
 	f.cfg.Slots = 32
 	f.put(0, 0, 1<<20)
 	f.v.faults(func() { f.v.noFreeze = transient })

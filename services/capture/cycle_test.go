@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // alarms is a recorder that hears alarms too.
@@ -38,7 +39,7 @@ func (a *alarms) all() map[AlarmKind]int {
 }
 
 func cycleWorld(t *testing.T) (*frozenWorld, *alarms) {
-	f := newFrozenWorld(newWorld(t, seedOf(t)), CBT)
+	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), CBT)
 	a := &alarms{recorder: &f.log, told: map[AlarmKind]int{}}
 	f.deps.Events = a
 	return f, a

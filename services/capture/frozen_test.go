@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // Everything that can go wrong, in any order, under a machine that writes all
@@ -22,7 +23,7 @@ func TestWhateverFailsCyclesBecomeTheDisks(t *testing.T) {
 }
 
 func frozenStories(t *testing.T, mode Mode) {
-	seed := seedOf(t)
+	seed := seedtest.Seed(t)
 	stories := 4
 	if testing.Short() {
 		stories = 2

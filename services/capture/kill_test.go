@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 func TestMain(m *testing.M) {
@@ -116,7 +117,7 @@ func finish(g *Group) error {
 // disks were in; in the end the journal is the disks, and every write that was
 // acknowledged is in it.
 func TestKillNineLosesNothing(t *testing.T) {
-	seed := seedOf(t)
+	seed := seedtest.Seed(t)
 	rng := rand.New(rand.NewPCG(seed, 9))
 	w := newWorld(t, seed)
 	ln, err := w.bus.listen(filepath.Join(w.dir, "bus"))

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // The stream stops in the middle of a tap's copy: the copy waits for it, misses
 // nothing, and is complete. A tap that replicates does not wait: see
 // TestATapIsConsistentWhenItsClientSaysSo.
 func TestATapsCopyWaitsForTheStream(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.job.Mode = Tap
 	for i := range w.job.Disks {

@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // Guests write to disks that are served before the bus was ever reached, and
 // go on while it dies; what they wrote arrives by itself.
 func TestGuestsNeverWaitForTheBus(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.down = true })
 	w.up()
 	w.write(100 * time.Microsecond)
@@ -41,7 +42,7 @@ func TestGuestsNeverWaitForTheBus(t *testing.T) {
 // and a stream that then turns out to have lost the frames costs a resync of
 // the regions they touched, not of the disks.
 func TestTheStreamIsTheSpoolAndActivityKnowsWhatIsInIt(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.up()
 	w.settle()
@@ -91,7 +92,7 @@ func TestTheStreamIsTheSpoolAndActivityKnowsWhatIsInIt(t *testing.T) {
 
 // A capturer that was replaced stops for good; its guests do not notice.
 func TestAReplacedCapturerIsFenced(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.up()
 	w.settle()
@@ -141,7 +142,7 @@ func (d badDisk) WriteAt(p []byte, off int64) error {
 // The disk's own error is the guest's to see, and replication finds out what
 // the disk holds now.
 func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	var bad atomic.Bool
 	w.deps.Disk = func(path string, ro bool) (Disk, error) {
@@ -170,7 +171,7 @@ func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
 // A tap has no disk to read: it is consistent once its client says so, and asks
 // for a new copy when writes were missed.
 func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.job.Mode = Tap
 	for i := range w.job.Disks {
@@ -228,7 +229,7 @@ func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 
 // A first seed sends what is allocated, a seed over something everything.
 func TestAFirstSeedSkipsHolesAndALaterOneSendsThemAsZeros(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	one := make([]byte, 4096)
 	fill(one, 1<<8|1)
@@ -256,7 +257,7 @@ func TestAFirstSeedSkipsHolesAndALaterOneSendsThemAsZeros(t *testing.T) {
 
 // While a region is copied a guest writes to it all the time.
 func TestACopyUnderWritesIsTheNewestContent(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.cfg.Slots = 32
 	w.up()
 	w.write(300 * time.Microsecond)
@@ -274,7 +275,7 @@ func TestACopyUnderWritesIsTheNewestContent(t *testing.T) {
 // Many clients write the same few blocks at once: whatever order the disk saw,
 // the journal saw the same.
 func TestOverlappingWritesReachDiskAndJournalInOneOrder(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.up()
 	w.eventually("replicating", w.state(Replicating))

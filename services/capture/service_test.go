@@ -10,13 +10,14 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // A job is applied; a client writes, zeroes, flushes and reads through NBD; what
 // it wrote is at the journal; the service stops, starts again and goes on without
 // a new seed.
 func TestAClientOverNBDIsReplicated(t *testing.T) {
-	w := newWorld(t, seedOf(t))
+	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.job.Listen = []Listen{{Network: "unix", Address: filepath.Join(w.dir, "nbd.sock")}}
 	buf := make([]byte, 4<<20)

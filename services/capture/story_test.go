@@ -3,7 +3,6 @@ package capture
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -15,21 +14,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seedFlag = flag.Uint64("seed", 0, "seed of the random stories; 0: from TIDEMARK_SEED, else a fixed one")
-
-func seedOf(t testing.TB) uint64 {
-	s := *seedFlag
-	if s == 0 {
-		s, _ = strconv.ParseUint(os.Getenv("TIDEMARK_SEED"), 10, 64)
-	}
-	if s == 0 {
-		s = 20261122
-	}
-	t.Logf("seed %d (replay with -seed %d or TIDEMARK_SEED)", s, s)
-	return s
-}
 
 // world is one group on one machine, and its bus.
 type world struct {
@@ -283,7 +269,7 @@ func (w *world) end() {
 // the time. No write fails; every consistent frame is a state the disks were
 // in; in the end the journal is the disks.
 func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
-	seed := seedOf(t)
+	seed := seedtest.Seed(t)
 	stories := 4
 	if testing.Short() {
 		stories = 2

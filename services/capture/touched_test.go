@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 // What was not touched is what a plain table of sectors says, in order and in
 // one piece each, and the memory stays within its bound.
 func TestWhatWasNotTouchedIsSent(t *testing.T) {
 	const sectors = 5*sectorsPerMib + 100
-	rng := rand.New(rand.NewPCG(seedOf(t), 17))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 17))
 	for range 300 {
 		tt := newTouched(1 + rng.IntN(7))
 		var model [2][sectors]bool

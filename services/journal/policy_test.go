@@ -1,23 +1,21 @@
 package journal
 
 import (
-	"flag"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
-
-var seed = flag.Uint64("seed", 20261122, "seed of the random outlooks")
 
 // Whatever the outlook, policy keeps its promises: it asks for nothing
 // impossible, keeps what the job wants kept, and never gives up the newest
 // point or a pinned one for age.
 func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	for i := range 100_000 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		now := time.Unix(1_800_000_000, 0)
 		h := cdp.Seq(rng.IntN(50))
 		b := h + cdp.Seq(rng.IntN(50))
@@ -59,8 +57,9 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 // Two clocks an hour apart, and a network that takes its time: the true offset
 // is always inside the measured interval.
 func TestTheTrueOffsetIsInsideTheBound(t *testing.T) {
+	seed := seedtest.Seed(t)
 	for i := range 10_000 {
-		rng := rand.New(rand.NewPCG(*seed, uint64(i)))
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		truth := time.Duration(rng.Int64N(int64(2*time.Hour))) - time.Hour // target minus source
 		now := time.Unix(1_800_000_000, 0)
 		var ms []offset

@@ -19,6 +19,7 @@ import (
 	"tidemark.dev/pkg/nbd"
 	"tidemark.dev/pkg/pebblestore"
 	"tidemark.dev/pkg/replica"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
@@ -180,10 +181,10 @@ func (s *site) checkExport(m *vaulttest.Model, at cdp.Seq, e api.Export) {
 // failover in production is undone, another is committed, and the images on
 // disk are exactly the point, with what was written since.
 func TestAPointIsServedTestedUndoneAndMadePermanent(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	for _, mode := range []Mode{Rollback, RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(*seed, 7))
+			rng := rand.New(rand.NewPCG(seed, 7))
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 			s.start(mode)
 			sink := s.mem.Sink(t)

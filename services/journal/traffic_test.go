@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
 
@@ -30,7 +31,7 @@ type traffic struct {
 }
 
 func newTraffic(s *site, stream uint64) *traffic {
-	return &traffic{s: s, sink: s.mem.Sink(s.t), rng: rand.New(rand.NewPCG(*seed, stream)), m: vaulttest.NewModel(testDisks)}
+	return &traffic{s: s, sink: s.mem.Sink(s.t), rng: rand.New(rand.NewPCG(seedtest.Seed(s.t), stream)), m: vaulttest.NewModel(testDisks)}
 }
 
 // send sends n frames, each a point unless it is seeding.

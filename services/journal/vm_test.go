@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus/spool/spooltest"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/seedtest"
 )
 
 var (
@@ -58,7 +59,6 @@ func (s *site) take(away bool) {
 // the journal has no hold of them meanwhile, answers what it can, refuses what
 // it cannot, and goes on as if nothing had been. The second time they stay away.
 func TestTheReplicaGoesToAVMAndComesBack(t *testing.T) {
-	t.Logf("seed %d", *seed)
 	for _, mode := range []Mode{Rollback, RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
@@ -138,7 +138,6 @@ func TestTheReplicaGoesToAVMAndComesBack(t *testing.T) {
 // A point is written onto other disks, while replication goes on and the
 // journal is restarted: they hold the point, and nothing where it holds nothing.
 func TestAPointIsWrittenOntoOtherDisks(t *testing.T) {
-	t.Logf("seed %d", *seed)
 	for _, mode := range []Mode{Rollback, RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
@@ -239,10 +238,10 @@ func TestAPointIsWrittenOntoOtherDisks(t *testing.T) {
 // Checksums are of what a disk holds at the seq they name: while a seed goes
 // through to the replica, and afterwards, in both modes.
 func TestSumsAreOfHead(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	for _, mode := range []Mode{Rollback, RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(*seed, 14))
+			rng := rand.New(rand.NewPCG(seed, 14))
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 			s.start(mode)
 			w := newTraffic(s, 13)
@@ -304,10 +303,10 @@ func TestSumsAreOfHead(t *testing.T) {
 // Images that hold a seed already are taken as they are: what comes are only
 // the differences, and the replica ends with both.
 func TestAnOldReplicaIsAdopted(t *testing.T) {
-	t.Logf("seed %d", *seed)
+	seed := seedtest.Seed(t)
 	for _, mode := range []Mode{Rollback, RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
-			rng := rand.New(rand.NewPCG(*seed, 15))
+			rng := rand.New(rand.NewPCG(seed, 15))
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30), adopt: true}
 			w := newTraffic(s, 16)
 			s.start(mode) // without its images the group waits for them
