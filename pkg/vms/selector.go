@@ -20,3 +20,7 @@ type Problem struct {
 	Rule string `json:"rule"`
 	Text string `json:"text"`
 }
+
+// RuleUnreachable is the rule of a Problem that may be none when it is looked at
+// again: what would have to be asked does not answer.
+const RuleUnreachable = "unreachable"

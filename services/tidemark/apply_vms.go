@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tidemark.dev/pkg/api"
@@ -58,13 +59,18 @@ func (c *client) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change,
 	return x, bad, nil
 }
 
-// unfit writes what stands in the way of a job on VMs, one below the other.
+// unfit writes what stands in the way of a job on VMs, one below the other. While a
+// site is silent not all is known of the job.
 func unfit(job string, ps []vms.Problem) error {
 	lines := []string{count(len(ps), "problem") + ", nothing was changed"}
 	for _, p := range ps {
 		lines = append(lines, problemText(p))
 	}
-	return &cdp.Error{Op: "apply job", Kind: cdp.Invalid, Subject: job, Cause: errors.New(strings.Join(lines, "\n"))}
+	kind := cdp.Invalid
+	if slices.ContainsFunc(ps, func(p vms.Problem) bool { return p.Rule == vms.RuleUnreachable }) {
+		kind = cdp.Transient
+	}
+	return &cdp.Error{Op: "apply job", Kind: kind, Subject: job, Cause: errors.New(strings.Join(lines, "\n"))}
 }
 
 // problemText is a problem of a job on VMs in one line.

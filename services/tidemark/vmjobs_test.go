@@ -54,6 +54,13 @@ func TestApplyVMs(t *testing.T) {
 	if asked := f.saw(); !strings.Contains(asked, `job-check {"job":{"name":"shop"`) || !strings.Contains(asked, `"sourceSite":"prod"`) {
 		t.Error(asked)
 	}
+	// The same at either site: what does not answer is worth another try.
+	f.set(api.VMJobCheck, says(api.JobCheckReply{Problems: []vms.Problem{{Path: "/spec/source/site", Rule: vms.RuleUnreachable, Text: "cannot reach the vCenter vc.prod"}}}))
+	_, errs := d.apply(exitUnreachable, shopJob)
+	wants(t, errs, "1 problem, nothing was changed", "cannot reach the vCenter vc.prod")
+	f.set(api.VMJobCheck, fails(cdp.Errorf(cdp.Transient, "read the inventory", "vc.dr", "cannot reach the vCenter")))
+	_, errs = d.apply(exitUnreachable, shopJob)
+	wants(t, errs, "vc.dr", "cannot reach the vCenter")
 	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01", "db01"}}))
 	out, _ := d.apply(0, shopJob, "--dry-run")
 	wants(t, out, "replicationjob shop created (2 VMs) (dry run)")
@@ -70,7 +77,7 @@ func TestApplyVMs(t *testing.T) {
 	out, _ = d.apply(0, strings.Replace(shopJob, "rpo: 1m", "rpo: 2m", 1))
 	wants(t, out, "changed")
 	// What stands in the way besides.
-	_, errs := d.apply(exitConflict, strings.Replace(shopJob, "site: prod", "site: dr", 1))
+	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "site: prod", "site: dr", 1))
 	wants(t, errs, "sites of a job on VMs cannot be changed")
 	_, errs = d.apply(exitUsage, strings.NewReplacer("site: prod", "site: moon", "name: shop", "name: x").Replace(shopJob))
 	wants(t, errs, `"moon"`, "prod and dr")

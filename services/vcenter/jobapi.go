@@ -29,8 +29,12 @@ func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
 		return nil, err
 	}
 	if !x.answers {
-		problems = append(problems, vms.Problem{Path: "/spec/source/site", Rule: "unreachable",
-			Text: "the vcenter service of the source site " + string(r.Job.SourceSite) + " does not answer: " + x.why})
+		rule := "source"
+		if x.silent {
+			rule = vms.RuleUnreachable
+		}
+		problems = append(problems, vms.Problem{Path: "/spec/source/site", Rule: rule,
+			Text: "the source site " + string(r.Job.SourceSite) + " does not tell its VMs: " + x.why})
 	}
 	reply := api.JobCheckReply{Problems: append([]vms.Problem{}, problems...), VMs: []string{}}
 	for _, v := range x.reply.VMs {

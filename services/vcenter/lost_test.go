@@ -240,3 +240,25 @@ func TestAnotherVCenterIsAccepted(t *testing.T) {
 	w.until("the old one is another one now", told(3))
 	stop()
 }
+
+// A job whose source's vCenter is down says that, and not that the service is.
+func TestJobCheckWithoutTheSourcesVCenter(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	job := shop(w.b)
+	w.a.sim.Stop()
+	defer func() { w.must(w.a.sim.Resume()) }()
+	w.until("it is told", func() bool {
+		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+		w.must(err)
+		if len(r.Problems) == 0 {
+			return false // what was read before will do for a moment
+		}
+		p := r.Problems[len(r.Problems)-1]
+		if p.Path != "/spec/source/site" || p.Rule != vms.RuleUnreachable || strings.Contains(p.Text, "vcenter service") || !strings.Contains(p.Text, "127.0.0.1") {
+			t.Errorf("%+v", p)
+		}
+		return true
+	})
+}

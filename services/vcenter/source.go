@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
 )
 
@@ -16,6 +17,7 @@ import (
 type source struct {
 	answers bool
 	why     string // it did not
+	silent  bool   // it will, perhaps, when it is asked again
 	reply   api.MembersReply
 	filters []vms.Filter
 	asked   time.Time
@@ -44,7 +46,7 @@ func (r *round) askSource(ctx context.Context, c *control) source {
 		}
 	}
 	if err != nil {
-		r.source = source{asked: r.asked, of: of, why: err.Error()}
+		r.source = source{asked: r.asked, of: of, why: err.Error(), silent: cdp.Is(err, cdp.Transient)}
 		return r.source
 	}
 	r.answers = true
