@@ -112,8 +112,11 @@ type Member struct {
 	VM VM `json:"vm"`
 	// Disks are those that are replicated, in the order of the group's.
 	Disks   []MemberDisk `json:"disks"`
-	Replica Ref          `json:"replica,omitempty"`
-	Name    string       `json:"name"` // the replica's
+	Replica Ref          `json:"replica,omitempty"` // where it was seen last
+	Name    string       `json:"name"`              // the replica's
+	// ReplicaUUID is its instance UUID: a vCenter that was made anew gives its
+	// references to other VMs.
+	ReplicaUUID string `json:"replicaUuid,omitempty"`
 	// Networks are the replica's NICs', by the source's device key: in
 	// production and in a test ("": disconnected).
 	Networks map[int32]Ref `json:"networks,omitempty"`

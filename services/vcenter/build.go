@@ -76,48 +76,43 @@ func testName(replica, run string) string {
 	return replica + "-test-" + strings.ToLower(short)
 }
 
-// testVM makes the VM, or finds it by its mark after a crash.
+// testVM makes the VM, or finds it by its marks after a crash.
 func (r *run) testVM(ctx context.Context, inv vms.Inventory) error {
-	if ref := r.rec.Value.VM; ref != "" && slices.ContainsFunc(inv.VMs, func(v vms.VM) bool { return v.Ref == ref }) {
-		return nil
-	}
-	ref := r.findTest(inv)
-	if ref == "" {
-		place, err := r.place(ctx, inv)
-		if err != nil {
-			return err
-		}
-		m := r.m.Value
-		hw := m.VM.Hardware.ForReplica()
-		hw.NICs = slices.Clone(hw.NICs)
-		nets := map[int32]vms.Ref{}
-		for i, n := range hw.NICs {
-			if to := m.Isolated[n.Key]; to != "" {
-				nets[n.Key] = to
-			} else { // it must be somewhere, but is not plugged in
-				nets[n.Key] = m.Networks[n.Key]
-				hw.NICs[i].Connected = false
-			}
-		}
-		if ref, err = r.vc.MakeVM(ctx, vms.Make{
-			Name: r.rec.Value.Name, Note: fmt.Sprintf("Test of the replica of %s, made by Tidemark, run %s. It is removed with: tidemark failover cleanup %s", m.VM.Name, r.req.Run, m.Group),
-			Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref, Hardware: hw, Networks: nets,
-			Extra: map[string]string{vms.MarkGroup: m.Group, vms.MarkJob: m.Job, vms.MarkRun: r.req.Run},
-		}); err != nil {
-			return err
+	v, err := r.vm(ctx)
+	if cdp.Is(err, cdp.NotFound) {
+		var ref vms.Ref
+		if ref, err = r.makeTestVM(ctx, inv); err == nil {
+			v, err = r.s.vmAt(ctx, r.vc, ref)
 		}
 	}
-	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.VM = ref })
+	if err != nil {
+		return err
+	}
+	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.VM, x.UUID = v.Ref, v.UUID })
 }
 
-// findTest finds the run's VM by its mark.
-func (r *run) findTest(inv vms.Inventory) vms.Ref {
-	for _, v := range inv.VMs {
-		if v.Mark(vms.MarkRun) == r.req.Run && v.Mark(vms.MarkGroup) == r.m.Value.Group {
-			return v.Ref
+func (r *run) makeTestVM(ctx context.Context, inv vms.Inventory) (vms.Ref, error) {
+	place, err := r.place(ctx, inv)
+	if err != nil {
+		return "", err
+	}
+	m := r.m.Value
+	hw := m.VM.Hardware.ForReplica()
+	hw.NICs = slices.Clone(hw.NICs)
+	nets := map[int32]vms.Ref{}
+	for i, n := range hw.NICs {
+		if to := m.Isolated[n.Key]; to != "" {
+			nets[n.Key] = to
+		} else { // it must be somewhere, but is not plugged in
+			nets[n.Key] = m.Networks[n.Key]
+			hw.NICs[i].Connected = false
 		}
 	}
-	return ""
+	return r.vc.MakeVM(ctx, vms.Make{
+		Name: r.rec.Value.Name, Note: fmt.Sprintf("Test of the replica of %s, made by Tidemark, run %s. It is removed with: tidemark failover cleanup %s", m.VM.Name, r.req.Run, m.Group),
+		Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref, Hardware: hw, Networks: nets,
+		Extra: map[string]string{vms.MarkGroup: m.Group, vms.MarkJob: m.Job, vms.MarkRun: r.req.Run},
+	})
 }
 
 // place is where the job's VMs stand; of a job that is gone, where the replica

@@ -120,7 +120,11 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 	if err := s.deps.Groups.Delete(ctx, m.Value.Group); err != nil {
 		return "", err
 	}
-	if m.Value.State != stateFailedOver { // else it is the VM now, and nobody's replica
+	if run.Value.Stage == stageKept { // it is the VM now, and nobody's replica
+		if err := s.unmark(ctx, m.Value); err != nil {
+			return "", err
+		}
+	} else {
 		if err := s.untilFree(ctx, cdp.GroupID(m.Value.Group)); err != nil {
 			return "", err
 		}
@@ -132,6 +136,22 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 		return "", err
 	}
 	return note, m.drop(ctx, s)
+}
+
+// unmark takes the marks from a VM that was committed, if that was cut short.
+func (s *Service) unmark(ctx context.Context, m vms.Member) error {
+	vc, err := s.vcenter(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := s.keptVM(ctx, vc, m)
+	if cdp.Is(err, cdp.NotFound) || err == nil && !replicaOf(m).is(v) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return vc.Label(ctx, v.Ref, "", "", unmarked())
 }
 
 // untilFree waits until the journal lets go of a group's images: a disk that is
@@ -239,12 +259,4 @@ func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, 
 // unmarked are marks that say that a VM is nobody's replica any more.
 func unmarked() map[string]string {
 	return map[string]string{vms.MarkGroup: vms.NoMark, vms.MarkJob: vms.NoMark}
-}
-
-// replica is a member's replica VM as it is now; NotFound.
-func (s *Service) replica(ctx context.Context, vc VCenter, m vms.Member) (vms.VM, error) {
-	if m.Replica == "" {
-		return vms.VM{}, cdp.Errorf(cdp.NotFound, "find replica VM", m.Name, "it was not made yet")
-	}
-	return s.vmAt(ctx, vc, m.Replica)
 }

@@ -207,9 +207,9 @@ func (w *world) uncommit() string {
 	for _, d := range v.Hardware.Disks {
 		w.must(w.b.c.Unplug(w.ctx, v.Ref, []string{d.File}))
 	}
-	w.step(api.VMReturn, false)
 	w.must(w.b.c.Label(w.ctx, v.Ref, "", "a replica again", map[string]string{vms.MarkGroup: "shop-web01", vms.MarkJob: "shop"}))
 	w.must(w.b.c.Block(context.WithoutCancel(w.ctx), v.Ref, "test"))
+	w.step(api.VMReturn, false)
 	return got
 }
 

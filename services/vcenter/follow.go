@@ -45,7 +45,7 @@ func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
 	r.wire(m, keep)
 	if reshape && m.Value.Replica != "" {
 		h := keep.Hardware.ForReplica()
-		if err := r.vc.Reshape(ctx, m.Value.Replica, h, m.Value.Networks); err != nil {
+		if err := r.reshape(ctx, m.Value, h); err != nil {
 			m.Value = before
 			return cdp.Wrap(err, "reshape replica", m.Value.Name)
 		}
@@ -64,6 +64,19 @@ func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
 		r.s.tellMember(ctx, m.Value, strings.Join(did, "; "))
 	}
 	return nil
+}
+
+// reshape makes the replica VM like the source's; one that is not there will be
+// made like it.
+func (r *round) reshape(ctx context.Context, m vms.Member, h vms.Hardware) error {
+	v, err := r.s.replica(ctx, r.vc, m)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return r.vc.Reshape(ctx, v.Ref, h, m.Networks)
 }
 
 // withoutNoise leaves out what changes all the time and means nothing here.

@@ -129,11 +129,17 @@ func (s *Service) keep(ctx context.Context, r *run) (api.VMRunReply, error) {
 	if err := r.vc.Unblock(ctx, v.Ref); err != nil {
 		return none, err
 	}
-	note := fmt.Sprintf("Failed over from %s by Tidemark, run %s.", r.m.Value.VM.Name, r.req.Run)
-	if err := r.vc.Label(ctx, v.Ref, "", note, unmarked()); err != nil {
-		return none, err
+	if r.m.Value.ReplicaUUID != v.UUID { // without marks it is known by that only
+		r.m.Value.ReplicaUUID = v.UUID
+		if err := r.m.save(ctx, s); err != nil {
+			return none, err
+		}
 	}
 	if err := r.enter(ctx, stageKept, nil); err != nil {
+		return none, err
+	}
+	note := fmt.Sprintf("Failed over from %s by Tidemark, run %s.", r.m.Value.VM.Name, r.req.Run)
+	if err := r.vc.Label(ctx, v.Ref, "", note, unmarked()); err != nil {
 		return none, err
 	}
 	r.tell(v.Name+" is the VM from now on", 0, 0)
@@ -164,10 +170,12 @@ func (s *Service) remove(ctx context.Context, r *run) (api.VMRunReply, error) {
 	if err := s.pullOut(ctx, r.vc, withFile(files)); err != nil {
 		return none, err
 	}
-	if ref := r.findTest(inv); ref != "" {
-		if err := r.destroyTest(ctx, ref); err != nil {
+	if v, err := r.vm(ctx); err == nil {
+		if err := r.destroyTest(ctx, v); err != nil {
 			return none, err
 		}
+	} else if !cdp.Is(err, cdp.NotFound) {
+		return none, err
 	}
 	for _, f := range files {
 		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
@@ -180,15 +188,8 @@ func (s *Service) remove(ctx context.Context, r *run) (api.VMRunReply, error) {
 
 // destroyTest deletes the VM with its disks. One that somebody else attached to
 // it is taken off first: it would be deleted, too.
-func (r *run) destroyTest(ctx context.Context, ref vms.Ref) error {
-	v, err := r.s.vmAt(ctx, r.vc, ref)
-	if cdp.Is(err, cdp.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := r.vc.PowerOff(ctx, ref); err != nil {
+func (r *run) destroyTest(ctx context.Context, v vms.VM) error {
+	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return err
 	}
 	var foreign []string
@@ -199,7 +200,7 @@ func (r *run) destroyTest(ctx context.Context, ref vms.Ref) error {
 		}
 	}
 	if len(foreign) > 0 {
-		if err := r.vc.Unplug(ctx, ref, foreign); err != nil {
+		if err := r.vc.Unplug(ctx, v.Ref, foreign); err != nil {
 			return err
 		}
 	}
@@ -216,7 +217,7 @@ func (r *run) destroyTest(ctx context.Context, ref vms.Ref) error {
 			return err
 		}
 	}
-	err = r.vc.Destroy(ctx, ref, true)
+	err = r.vc.Destroy(ctx, v.Ref, true)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil
 	}

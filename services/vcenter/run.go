@@ -19,6 +19,7 @@ type runRecord struct {
 	Stage string `json:"stage"`
 	// VM is the one that runs: the replica, or the test's own.
 	VM   vms.Ref `json:"vm,omitempty"`
+	UUID string  `json:"uuid,omitempty"` // of a test's
 	Name string  `json:"name"`
 	// Disks are the test's own, by disk of the group.
 	Disks []runDisk `json:"disks,omitempty"`
@@ -121,19 +122,20 @@ func (r *run) enter(ctx context.Context, stage string, change func(*runRecord)) 
 }
 
 func sameRun(a, b runRecord) bool {
-	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
+	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
 }
 
 // vm is the VM that the run starts; NotFound when it does not exist.
 func (r *run) vm(ctx context.Context) (vms.VM, error) {
-	ref := r.rec.Value.VM
-	if !r.req.Test {
-		ref = r.m.Value.Replica
+	switch {
+	case r.req.Test && !r.rec.exists():
+		return vms.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.req.Job, "the run has made none")
+	case r.req.Test:
+		return r.s.find(ctx, r.vc, ours{group: r.m.Value.Group, run: r.req.Run, ref: r.rec.Value.VM, uuid: r.rec.Value.UUID})
+	case r.rec.Value.Stage == stageKept:
+		return r.s.keptVM(ctx, r.vc, r.m.Value)
 	}
-	if ref == "" {
-		return vms.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.rec.Value.Name, "the run has made none")
-	}
-	return r.s.vmAt(ctx, r.vc, ref)
+	return r.s.replica(ctx, r.vc, r.m.Value)
 }
 
 // plugs are the run's disks at their addresses.

@@ -99,34 +99,32 @@ func (r *round) attached(ctx context.Context, m *member) bool {
 // blocks its power-on.
 func (r *round) replicaVM(ctx context.Context, m *member) error {
 	group := cdp.GroupID(m.Value.Group)
-	stands := func(v vms.VM) bool { return v.Ref == m.Value.Replica }
-	if m.Value.Replica == "" || !slices.ContainsFunc(r.target.VMs, stands) {
-		inv, err := r.s.inventory(ctx, true)
-		if err != nil {
+	v, err := replicaOf(m.Value).among(r.target.VMs)
+	inv := r.target
+	if err != nil {
+		if inv, err = r.s.inventory(ctx, true); err != nil {
 			return err
 		}
-		r.target = inv
-		i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool {
-			return v.Mark(vms.MarkGroup) == m.Value.Group && v.Mark(vms.MarkRun) == ""
-		})
-		var ref vms.Ref
-		if i >= 0 {
-			ref = inv.VMs[i].Ref
-		} else {
-			if _, bad := inv.Resolve(r.job.Job.Target); len(bad) > 0 {
-				return cdp.Errorf(cdp.Conflict, "make replica VM", m.Value.Name, "%s", bad[0].Text)
-			}
-			if ref, err = r.vc.MakeVM(ctx, r.made(m)); err != nil {
-				return err
-			}
+		v, err = replicaOf(m.Value).among(inv.VMs)
+	}
+	if cdp.Is(err, cdp.NotFound) {
+		if _, bad := inv.Resolve(r.job.Job.Target); len(bad) > 0 {
+			return cdp.Errorf(cdp.Conflict, "make replica VM", m.Value.Name, "%s", bad[0].Text)
 		}
-		if ref != m.Value.Replica {
-			m.Value.Replica = ref
-			if err := m.save(ctx, r.s); err != nil {
-				return err
-			}
+		v = vms.VM{} // its UUID is seen at the next look
+		v.Ref, err = r.vc.MakeVM(ctx, r.made(m))
+	}
+	if err != nil {
+		return err
+	}
+	if v.Ref != m.Value.Replica || v.UUID != m.Value.ReplicaUUID {
+		if v.Ref != m.Value.Replica {
+			r.tell(group, func(t *told) { t.blocked = false })
 		}
-		r.tell(group, func(t *told) { t.blocked = false })
+		m.Value.Replica, m.Value.ReplicaUUID = v.Ref, v.UUID
+		if err := m.save(ctx, r.s); err != nil {
+			return err
+		}
 	}
 	r.lookIfItRuns(ctx, m)
 	if r.told(group).blocked {

@@ -1,0 +1,174 @@
+package vcenter_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// setMember changes what is recorded of web01, while the service is down.
+func (w *world) setMember(change func(*vms.Member)) {
+	w.t.Helper()
+	const key = "member.shop-web01"
+	w.b.stop()
+	raw, rev, err := w.b.recs.Get(w.ctx, key)
+	w.must(err)
+	var m vms.Member
+	w.must(json.Unmarshal(raw, &m))
+	change(&m)
+	raw, err = json.Marshal(m)
+	w.must(err)
+	_, err = w.b.recs.Put(w.ctx, key, raw, rev)
+	w.must(err)
+	w.b.start()
+}
+
+// clone is what an operator makes of a VM of ours: it has all its settings.
+func (w *world) clone(v vms.VM, name string) vms.VM {
+	w.t.Helper()
+	gc, err := w.b.sim.Client(w.ctx)
+	w.must(err)
+	defer func() { w.must(gc.Logout(context.WithoutCancel(w.ctx))) }()
+	ref := func(kind string, r vms.Ref) types.ManagedObjectReference {
+		return types.ManagedObjectReference{Type: kind, Value: strings.TrimPrefix(string(r), kind+":")}
+	}
+	var folder vms.Ref
+	for _, f := range w.inventory(w.b).Folders {
+		if strings.HasSuffix(f.Path, "/vm") {
+			folder = f.Ref
+		}
+	}
+	task, err := object.NewVirtualMachine(gc.Client, ref("VirtualMachine", v.Ref)).
+		Clone(w.ctx, object.NewFolder(gc.Client, ref("Folder", folder)), name, types.VirtualMachineCloneSpec{})
+	w.must(err)
+	w.must(task.Wait(w.ctx))
+	made, _ := w.vm(w.b, name)
+	marks := map[string]string{} // the simulator's clone has none
+	for _, k := range []string{vms.MarkRun, vms.MarkGroup, vms.MarkJob} {
+		if m := v.Mark(k); m != "" {
+			marks[k] = m
+		}
+	}
+	w.must(w.b.c.Label(w.ctx, made.Ref, "", "", marks))
+	made, _ = w.vm(w.b, name)
+	return made
+}
+
+// TestReferenceOfAnother: what is recorded as the replica is somebody's VM by
+// now, for references are given anew: nothing is done to it, and the replica is
+// found by its marks.
+func TestReferenceOfAnother(t *testing.T) {
+	w := failover(t, nil)
+	x := web("erp")
+	x.Folder = ""
+	_, err := w.b.sim.AddVM(x)
+	w.must(err)
+	erp, _ := w.vm(w.b, "erp")
+	untouched := func(when string) {
+		t.Helper()
+		v, there := w.vm(w.b, "erp")
+		extra, err := w.b.c.Extra(w.ctx, erp.Ref)
+		w.must(err)
+		if !there || v.Power != "on" || len(v.Hardware.Disks) != 2 || len(v.Snapshots) != 0 || v.Note != erp.Note || extra["tidemark.blocked"] != "" {
+			t.Fatalf("%s: another's VM was touched: %+v", when, v)
+		}
+	}
+	for _, known := range []bool{true, false} {
+		w.setMember(func(m *vms.Member) {
+			m.Replica = erp.Ref
+			if !known { // as a crash leaves it, before the replica was looked at
+				m.ReplicaUUID = ""
+			}
+		})
+		w.step(api.VMAttach, false)
+		untouched("attached")
+		w.step(api.VMBoot, false)
+		if v, _ := w.vm(w.b, "web01-replica"); v.Power != "on" || len(v.Hardware.Disks) != 2 {
+			t.Errorf("%+v", v)
+		}
+		w.step(api.VMStop, false)
+		w.step(api.VMReturn, false)
+		w.until("it is looked after again", func() bool { return w.states()["web01"] == "ready" })
+		untouched("undone")
+	}
+	w.setMember(func(m *vms.Member) { m.Replica = erp.Ref })
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
+	untouched("deleted")
+	if _, there := w.vm(w.b, "web01-replica"); there {
+		t.Error("the replica was left")
+	}
+}
+
+// TestReferenceOfAnotherAfterCommit: what was committed is known by its UUID.
+func TestReferenceOfAnotherAfterCommit(t *testing.T) {
+	w := failover(t, nil)
+	x := web("erp")
+	x.Folder = ""
+	_, err := w.b.sim.AddVM(x)
+	w.must(err)
+	erp, _ := w.vm(w.b, "erp")
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	w.step(api.VMKeep, false)
+	w.setMember(func(m *vms.Member) { m.Replica = erp.Ref })
+	if k := w.step(api.VMKeep, false); k.VM == nil || k.VM.Name != "web01-replica" {
+		t.Errorf("%+v", k.VM)
+	}
+	if v, _ := w.vm(w.b, "erp"); v.Note != erp.Note {
+		t.Error(v.Note)
+	}
+}
+
+// TestCloneOfATest: an operator keeps a clone of a test's VM. It has all its
+// marks, and is not the one that cleanup removes.
+func TestCloneOfATest(t *testing.T) {
+	w := failover(t, nil)
+	w.step(api.VMBuild, true)
+	w.step(api.VMAttach, true)
+	w.step(api.VMBoot, true)
+	v, _ := w.vm(w.b, "web01-replica-test-00test42")
+	if c := w.clone(v, "kept-by-operator"); c.Mark(vms.MarkRun) == "" || len(c.Hardware.Disks) != 2 {
+		t.Fatalf("%+v", c)
+	}
+	w.step(api.VMStop, true)
+	w.step(api.VMRemove, true)
+	w.step(api.VMRemove, true)
+	if c, there := w.vm(w.b, "kept-by-operator"); !there || len(c.Hardware.Disks) != 2 {
+		t.Errorf("the operator's clone: there %v, %+v", there, c.Hardware.Disks)
+	}
+	if _, there := w.vm(w.b, v.Name); there {
+		t.Error("the test's VM was left")
+	}
+}
+
+// TestCloneOfAReplica: the same with a replica, and when it was never written
+// down which of the two it is: then a person has to say.
+func TestCloneOfAReplica(t *testing.T) {
+	w := failover(t, nil)
+	v, _ := w.vm(w.b, "web01-replica")
+	w.clone(v, "kept-by-operator")
+	w.setMember(func(m *vms.Member) { m.Replica, m.ReplicaUUID = "", "" })
+	w.until("it is told", func() bool {
+		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
+		return err == nil && strings.Contains(st.Jobs[0].Trouble, "kept-by-operator")
+	})
+	if err := w.b.refused(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true}); !cdp.Is(err, cdp.Conflict) {
+		t.Error("deleted without knowing which:", err)
+	}
+	w.setMember(func(m *vms.Member) { m.ReplicaUUID = v.UUID })
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
+	if _, there := w.vm(w.b, "kept-by-operator"); !there {
+		t.Error("the operator's clone was deleted")
+	}
+	if _, there := w.vm(w.b, v.Name); there {
+		t.Error("the replica was left")
+	}
+}
