@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"strconv"
@@ -246,12 +245,9 @@ func (s *FrameSink) Close() error {
 }
 
 func (s *FrameSink) onDurable(m *nats.Msg) {
-	if len(m.Data) != 16 {
+	d, ok := unpackDurable(m.Data)
+	if !ok {
 		return
-	}
-	d := spool.Durable{
-		No:    cdp.FrameNo(binary.LittleEndian.Uint64(m.Data)),
-		Epoch: cdp.Epoch(binary.LittleEndian.Uint64(m.Data[8:])),
 	}
 	for {
 		select {

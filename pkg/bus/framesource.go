@@ -34,12 +34,33 @@ func OpenSource(conn *Conn, site cdp.Site, group cdp.GroupID) (*FrameSource, err
 }
 
 // PublishDurable implements spool.Source. The bytes are the frame number and
-// the epoch, both u64 little endian.
+// the epoch, and if a frame is refused also that one's; all u64 little endian.
 func (s *FrameSource) PublishDurable(d spool.Durable) error {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(d.No))
-	binary.LittleEndian.PutUint64(b[8:], uint64(d.Epoch))
-	return wrap(s.conn.nc.Publish(AckSubject(s.site, s.grp), b[:]), "publish durable frame", string(s.grp))
+	return wrap(s.conn.nc.Publish(AckSubject(s.site, s.grp), packDurable(d)), "publish durable frame", string(s.grp))
+}
+
+func packDurable(d spool.Durable) []byte {
+	b := make([]byte, 0, 32)
+	b = binary.LittleEndian.AppendUint64(b, uint64(d.No))
+	b = binary.LittleEndian.AppendUint64(b, uint64(d.Epoch))
+	if d.Refused != 0 {
+		b = binary.LittleEndian.AppendUint64(b, uint64(d.Refused))
+		b = binary.LittleEndian.AppendUint64(b, uint64(d.By))
+	}
+	return b
+}
+
+func unpackDurable(b []byte) (d spool.Durable, ok bool) {
+	if len(b) != 16 && len(b) != 32 {
+		return d, false
+	}
+	d.No = cdp.FrameNo(binary.LittleEndian.Uint64(b))
+	d.Epoch = cdp.Epoch(binary.LittleEndian.Uint64(b[8:]))
+	if len(b) == 32 {
+		d.Refused = cdp.FrameNo(binary.LittleEndian.Uint64(b[16:]))
+		d.By = cdp.Epoch(binary.LittleEndian.Uint64(b[24:]))
+	}
+	return d, true
 }
 
 // PurgeBehind implements spool.Source.

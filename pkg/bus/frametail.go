@@ -72,8 +72,8 @@ func (s *FrameSink) Recreate(ctx context.Context, first cdp.FrameNo) error {
 	s.Reset()
 	str, err := js.Stream(ctx, s.stream)
 	switch {
-	case err == nil && str.CachedInfo().State.LastSeq+1 == uint64(first):
-		s.setBlind(str.CachedInfo().State.Msgs == 0)
+	case err == nil && str.CachedInfo().State.LastSeq+1 == uint64(first) && str.CachedInfo().State.Msgs == 0:
+		s.setBlind(true)
 		return nil
 	case err == nil:
 		if err := js.DeleteStream(ctx, s.stream); err != nil {

@@ -169,7 +169,7 @@ func (p *puller) look(ctx context.Context) error {
 
 func (p *puller) lost(first, last cdp.FrameNo) error {
 	e := cdp.Errorf(cdp.Corrupt, "pull frames", string(p.src.grp), "wanted frame %d, the stream holds %d to %d", p.next, first, last)
-	return e.WithHint("frames were lost at the source before they were durable: the group must be resynchronised")
+	return e.WithHint("frames were lost at the source before they were durable: the capturer is told, and sends again what they held")
 }
 
 // join makes the consumer. Its filter names the group's subject, so that the

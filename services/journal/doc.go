@@ -15,7 +15,7 @@
 //	api journal edit-point                tags, pins, deletes points
 //
 //	emits
-//	tidemark.ack.v1.<source>.<group>      the newest durable frame
+//	tidemark.ack.v1.<source>.<group>      the newest durable frame, and one it refuses
 //	evt journal.point-created, point-changed, horizon-moved, state-changed, alarm
 //
 // It never waits for the source site: whatever a recovery needs is here. It

@@ -56,6 +56,7 @@ func (g *group) runIntake(ctx context.Context) {
 			continue
 		}
 		if err != nil && !cdp.Is(err, cdp.Full) {
+			g.refuse(err)
 			g.become(ctx, stateFailed, err.Error())
 			g.deps.Facts.Alarm(ctx, g.id, "intake", err.Error())
 			pause(ctx, 2*g.cfg.Beat)
@@ -114,8 +115,11 @@ func (g *group) takeIn(ctx context.Context) error {
 				return ctx.Err()
 			}
 		})
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil
+		case cdp.Is(err, cdp.Corrupt): // what comes next is not there any more
+			return &refusal{cause: err}
 		}
 		return err
 	})
@@ -216,8 +220,8 @@ func (g *group) offer(ctx context.Context, m spool.Message) (frame.Frame, bool, 
 	case admit.Fenced:
 		g.deps.Facts.Alarm(ctx, g.id, "fenced", why)
 	}
-	return f, false, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "%s: %s", v, why).
-		WithHint("the capturer starts a new extent behind the journal's newest frame once it is restarted")
+	return f, false, &refusal{m.No, f.Epoch, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "%s: %s", v, why).
+		WithHint("the capturer is told, and starts a new extent behind the journal's newest frame")}
 }
 
 // store makes batches durable in order, and tells of each.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 
 	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
@@ -18,6 +19,32 @@ func (g *group) tell() error {
 		return nil // the link is away; repeat says it again
 	}
 	return err
+}
+
+// refusal is why the stream does not go on where the journal does.
+type refusal struct {
+	frame cdp.FrameNo // 0: the stream does not have the next one any more
+	by    cdp.Epoch   // its epoch
+	cause error
+}
+
+func (r *refusal) Error() string { return r.cause.Error() }
+func (r *refusal) Unwrap() error { return r.cause }
+
+// refuse says to capture that it has to start again behind what is stored, if
+// that is what ended the intake. The intake goes on trying, and so it is said
+// again.
+func (g *group) refuse(err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return
+	}
+	s := g.vault.Stored()
+	d := spool.Durable{No: s.No, Epoch: s.Epoch, Refused: r.frame, By: r.by}
+	if d.Refused == 0 {
+		d.Refused = s.No + 1
+	}
+	_ = g.source.PublishDurable(d) // it may be lost, as every word
 }
 
 // repeat tells it again, for it may have been lost; it purges the stream when

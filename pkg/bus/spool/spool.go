@@ -21,6 +21,11 @@ type Result struct {
 type Durable struct {
 	No    cdp.FrameNo
 	Epoch cdp.Epoch // of the newest frame stored
+	// Refused is the frame that the journal cannot take from the stream, 0 for
+	// none: the stream does not go on where the journal does. By is that frame's
+	// epoch, 0 if the stream does not have it any more.
+	Refused cdp.FrameNo
+	By      cdp.Epoch
 }
 
 // Sink is the stream as capture sees it. One goroutine publishes and reads the
@@ -45,8 +50,8 @@ type Sink interface {
 	// Durable gives the newest word of the journal; older ones are skipped. It
 	// may repeat, and after a journal's restart go back.
 	Durable() <-chan Durable
-	// Recreate makes a lost stream anew, the next frame to be first. A stream
-	// that stands there already is kept if it goes on at first, else replaced:
+	// Recreate makes the stream anew, the next frame to be first. One that stands
+	// there already is kept if it is empty and goes on at first, else replaced:
 	// what it held is gone.
 	Recreate(ctx context.Context, first cdp.FrameNo) error
 	Close() error

@@ -137,10 +137,28 @@ func durable(t *testing.T, r Rig) {
 				t.Fatal(d)
 			}
 			if d.No == 100 {
+				word(t, s, src, spool.Durable{No: 100, Epoch: 7, Refused: 101, By: 6})
 				return
 			}
 		case <-time.After(100 * time.Millisecond):
 			ok(t, src.PublishDurable(spool.Durable{No: 100, Epoch: 7})) // as callers do
+		case <-t.Context().Done():
+			t.Fatal("no word")
+		}
+	}
+}
+
+// word is said until it is heard.
+func word(t *testing.T, s spool.Sink, src spool.Source, want spool.Durable) {
+	t.Helper()
+	for {
+		select {
+		case d := <-s.Durable():
+			if d == want {
+				return
+			}
+		case <-time.After(100 * time.Millisecond):
+			ok(t, src.PublishDurable(want))
 		case <-t.Context().Done():
 			t.Fatal("no word")
 		}
@@ -199,6 +217,14 @@ func recreate(t *testing.T, r Rig) {
 	}
 	drive(t, s, 11, 15)
 	c.wait(15)
+	// One that goes on at the right place, but from the wrong frame.
+	ok(t, s.Recreate(t.Context(), 16))
+	if no, h, err := s.Tail(t.Context()); err != nil || no != 15 || h != nil {
+		t.Fatal(no, h, err)
+	}
+	ok(t, s.Publish(after(Make(15, 9, 512), 16, 10)))
+	ok(t, result(t, s).Err)
+	c.wait(16)
 }
 
 func receiverFails(t *testing.T, r Rig) {

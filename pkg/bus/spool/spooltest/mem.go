@@ -168,7 +168,7 @@ func (s *memSink) Durable() <-chan spool.Durable { return s.durable }
 func (s *memSink) Recreate(_ context.Context, first cdp.FrameNo) error {
 	s.Reset()
 	s.m.change(func() {
-		if s.m.exists && s.m.last()+1 == first {
+		if s.m.exists && len(s.m.frames) == 0 && s.m.first == first {
 			return
 		}
 		s.m.exists, s.m.first, s.m.frames, s.m.bytes = true, first, nil, 0
