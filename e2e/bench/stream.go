@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/bus/spool"
@@ -69,7 +70,7 @@ func (x *stream) pumpResults() {
 			select {
 			case <-x.stop:
 				return
-			case x.results <- capture.Result(r):
+			case x.results <- capture.Result{No: r.No, Err: r.Err}:
 			}
 		}
 	}
@@ -122,11 +123,11 @@ type cursor struct {
 	mute bool
 }
 
-func (c cursor) Cursor(ctx context.Context, g cdp.GroupID) (cdp.FrameNo, frame.Hash, cdp.Seq, error) {
+func (c cursor) Cursor(ctx context.Context, g cdp.GroupID) (admit.State, error) {
 	var out api.Cursor
 	if c.mute {
-		return 0, frame.Hash{}, 0, nil
+		return admit.State{}, nil
 	}
 	err := c.conn.Request(ctx, site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &out)
-	return out.Frame, frame.Hash(append(out.Hash, make([]byte, 32)...)[:32]), out.Head, err
+	return admit.State{Epoch: out.Epoch, No: out.Frame, Hash: frame.Hash(append(out.Hash, make([]byte, 32)...)[:32]), Head: out.Head}, err
 }

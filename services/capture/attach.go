@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 
+	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
 )
@@ -41,16 +42,26 @@ func (g *Group) attach(ctx context.Context) error {
 	}
 	k := g.known()
 	p, last, err := g.look(ctx, k, epoch)
+	for err == nil && p.newer {
+		if err = take(); err == nil {
+			p, last, err = g.look(ctx, k, epoch)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if p.fenced {
-		return cdp.Errorf(cdp.Fenced, op, name, "frame %d is of epoch %d, ours is %d", last.No, last.Epoch, epoch)
-	}
-	if !fresh && !g.continues(k, p, last) {
+	// A new place needs a new epoch, and one above all that stand in stream and
+	// journal, which may have lost less than who gives epochs out.
+	for anew := !fresh && !g.continues(k, p, last); anew || epoch < p.epoch || fresh && epoch == p.epoch; anew = false {
 		if err := take(); err != nil {
 			return err
 		}
+	}
+	switch {
+	case g.job.frozen() && (p.apart || g.strayed != nil):
+		p.found, p.lost = false, lostEverything // what was compared may have been compared with another history
+	case !p.found && (cdp.Is(g.strayed, cdp.Corrupt) || p.base.No < g.proven):
+		p.lost = lostEverything // the journal went back, or may have: of that the activity is forgotten
 	}
 	if p.recreate {
 		if err := g.recreate(ctx, p.base.No+1); err != nil {
@@ -63,6 +74,7 @@ func (g *Group) attach(ctx context.Context) error {
 	g.bare(p.base.No == 0)
 	err = g.join(p, epoch, fresh)
 	if err == nil {
+		g.strayed = nil
 		g.trouble(nil) // what kept it from attaching is over
 	}
 	return err
@@ -78,15 +90,18 @@ func (g *Group) look(ctx context.Context, k knowledge, epoch cdp.Epoch) (p place
 	if err != nil {
 		return p, nil, cdp.Wrap(err, op, name)
 	}
-	if p = findPlace(k, epoch, tail, last, nil); p.ask {
-		var c ref
-		if c.No, c.Hash, c.Last, err = g.deps.Journal.Cursor(ctx, g.job.Group); err != nil {
+	if last != nil && last.Epoch > epoch {
+		return place{newer: true}, last, nil
+	}
+	var cursor admit.State
+	if p = findPlace(k, tail, last, nil); p.ask {
+		if cursor, err = g.deps.Journal.Cursor(ctx, g.job.Group); err != nil {
 			return p, nil, cdp.Wrap(err, op+" (ask the journal)", name)
 		}
 		if tail, last, err = g.stream.Tail(ctx); err != nil {
 			return p, nil, cdp.Wrap(err, op, name)
 		}
-		p = findPlace(k, epoch, tail, last, &c)
+		p = findPlace(k, tail, last, &cursor)
 	}
 	if !p.again {
 		g.puzzled = 0
@@ -95,12 +110,9 @@ func (g *Group) look(ctx context.Context, k knowledge, epoch cdp.Epoch) (p place
 	if g.puzzled++; g.puzzled < patience || last != nil {
 		return p, nil, cdp.Errorf(cdp.Transient, op, name, "the stream's frame %d is gone and the journal has %d", tail, p.base.No)
 	}
-	// Somebody purged what the journal never got. It is among the activity, or
-	// nobody's.
-	last = &frame.Header{Epoch: 0, No: p.base.No, First: p.base.Last + 1, Hash: p.base.Hash}
-	p = findPlace(k, epoch, p.base.No, last, &p.base)
-	p.recreate = true
-	return p, last, nil
+	// Somebody purged what the journal never got.
+	k.strayed = true
+	return findPlace(k, tail, nil, &cursor), nil, nil
 }
 
 // continues reports whether the frames behind the place were sealed for it in
@@ -120,7 +132,14 @@ func (g *Group) continues(k knowledge, p place, last *frame.Header) bool {
 func (g *Group) recreate(ctx context.Context, first cdp.FrameNo) error {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.AskTimeout)
 	defer cancel()
-	return cdp.Wrap(g.stream.Recreate(ctx, first), "recreate stream", string(g.job.Group))
+	if err := g.stream.Recreate(ctx, first); err != nil {
+		return cdp.Wrap(err, "recreate stream", string(g.job.Group))
+	}
+	select {
+	case <-g.stream.Durable(): // of the stream before
+	default:
+	}
+	return nil
 }
 
 // join takes the place. It is done whole, or not at all and has to be repeated.
@@ -146,6 +165,10 @@ func (g *Group) join(p place, epoch cdp.Epoch, fresh bool) error {
 		case p.lost == lostActivity:
 			g.book.Lose()
 			reason = "frames were lost before the journal had them"
+		case g.strayed != nil:
+			g.book.Lose()
+			g.book.SetAll()
+			reason = "frames were lost, and what the journal has instead is not known"
 		default:
 			g.book.Lose()
 			g.book.SetAll()
@@ -159,6 +182,7 @@ func (g *Group) join(p place, epoch cdp.Epoch, fresh bool) error {
 	g.from, g.base = p.from, p.base
 	g.acked, g.sent = p.from-1, p.from-1
 	if fresh {
+		g.proven = 0
 		g.sealed = p.from - 1
 		g.tail, g.extent = p.base, true
 	} else if g.sealed < p.from {
@@ -193,7 +217,7 @@ func (g *Group) join(p place, epoch cdp.Epoch, fresh bool) error {
 func (g *Group) known() knowledge {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	k := knowledge{mark: g.book.Mark(), next: g.win.Closed() + 1}
+	k := knowledge{mark: g.book.Mark(), next: g.win.Closed() + 1, strayed: g.strayed != nil}
 	for ord := g.win.First(); ord <= g.win.Closed(); ord++ {
 		h := held{ord: ord, before: g.win.Before(ord)}
 		var f frame.Frame

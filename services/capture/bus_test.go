@@ -20,6 +20,7 @@ type bus struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
 	epoch cdp.Epoch
+	dense bool // none is given to others in between
 
 	last     cdp.FrameNo
 	lastHash frame.Hash // lost with the messages, as a server forgets ids
@@ -36,10 +37,11 @@ type bus struct {
 	linkDown bool    // the journal cannot be reached and pulls nothing
 	lossy    float64 // chance that an answer, or a frame, is lost
 	slow     time.Duration
+	mute     bool // no answer and no word reaches a capturer
 
-	checked, consistent, markers, recreated int
-	broken                                  error
-	ports                                   map[*port]bool
+	checked, consistent, markers, recreated, refused int
+	broken                                           error
+	ports                                            map[*port]bool
 }
 
 func newBus(seed uint64) *bus {
@@ -95,14 +97,13 @@ func (b *bus) pull(n int) {
 		if err == nil {
 			err = f.Verify()
 		}
-		if err == nil {
-			if v, why := admit.Decide(b.journal, f.Header); v != admit.Accept {
-				err = fmt.Errorf("the journal says %v: %s", v, why)
-			}
-		}
 		if err != nil {
 			b.fail(err)
 			return
+		}
+		if v, _ := admit.Decide(b.journal, f.Header); v != admit.Accept {
+			b.refused++
+			break
 		}
 		b.apply(f)
 		b.journal = b.journal.After(f.Header)
@@ -112,7 +113,13 @@ func (b *bus) pull(n int) {
 			delete(b.frames, no)
 		}
 	}
-	d := Durable{Epoch: b.journal.Epoch, No: b.journal.No}
+	if b.last < b.journal.No && b.rng.IntN(4) == 0 { // and so it moves one that ends before
+		b.last, b.lastHash = b.journal.No-1, frame.Hash{}
+	}
+	if b.mute {
+		return
+	}
+	d := b.word()
 	for p := range b.ports {
 		select {
 		case <-p.durable:
@@ -120,6 +127,22 @@ func (b *bus) pull(n int) {
 		}
 		p.durable <- d
 	}
+}
+
+// word is what the journal says. Call with mu held.
+func (b *bus) word() Durable {
+	d := Durable{Epoch: b.journal.Epoch, No: b.journal.No}
+	next := b.journal.No + 1
+	if raw := b.frames[next]; raw != nil {
+		if h, err := frame.ParseHeader(raw); err == nil {
+			if v, _ := admit.Decide(b.journal, h); v != admit.Accept {
+				d.Refused, d.By = next, h.Epoch
+			}
+		}
+	} else if next <= b.last {
+		d.Refused = next
+	}
+	return d
 }
 
 func (b *bus) apply(f frame.Frame) {
@@ -165,6 +188,11 @@ func (b *bus) err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.broken
+}
+
+// heal ends all faults.
+func (b *bus) heal() {
+	b.with(func() { b.down, b.linkDown, b.mute, b.lossy, b.slow, b.limit = false, false, false, 0, 0, 1<<30 })
 }
 
 func (b *bus) with(f func()) {
@@ -213,26 +241,36 @@ func (b *bus) lose(n int) {
 	}
 }
 
+// forget is who gives out epochs coming back without the newest n.
+func (b *bus) forget(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.epoch -= min(b.epoch, cdp.Epoch(n))
+}
+
 func (b *bus) next(held cdp.Epoch) (cdp.Epoch, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.down {
 		return 0, transient
 	}
-	if held != 0 && held != b.epoch {
+	if held != 0 && held < b.epoch {
 		return 0, cdp.Errorf(cdp.Fenced, "take epoch", "", "epoch %d was given out after %d", b.epoch, held)
 	}
-	b.epoch += 1 + cdp.Epoch(b.rng.IntN(2))
+	b.epoch = max(b.epoch, held) + 1
+	if !b.dense {
+		b.epoch += cdp.Epoch(b.rng.IntN(2))
+	}
 	return b.epoch, nil
 }
 
-func (b *bus) cursor() (ref, error) {
+func (b *bus) cursor() (admit.State, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.linkDown || b.down {
-		return ref{}, transient
+		return admit.State{}, transient
 	}
-	return ref{b.journal.No, b.journal.Hash, b.journal.Head}, nil
+	return b.journal, nil
 }
 
 // The ports of one process.
@@ -245,10 +283,7 @@ func (e epochs) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (cdp.Epoc
 
 type journal struct{ *bus }
 
-func (j journal) Cursor(context.Context, cdp.GroupID) (cdp.FrameNo, frame.Hash, cdp.Seq, error) {
-	c, err := j.cursor()
-	return c.No, c.Hash, c.Last, err
-}
+func (j journal) Cursor(context.Context, cdp.GroupID) (admit.State, error) { return j.cursor() }
 
 // port is a Stream: one connection to the bus. Frames on their way when it is
 // reset or closed still arrive.
@@ -283,8 +318,11 @@ func (b *bus) open() *port {
 				time.Sleep(slow)
 			}
 			err := b.store(s.raw, s.first)
+			b.mu.Lock()
+			mute := b.mute
+			b.mu.Unlock()
 			p.mu.Lock()
-			if s.gen == p.gen {
+			if s.gen == p.gen && !mute {
 				p.results <- Result{No: s.no, Err: err}
 			}
 			p.mu.Unlock()

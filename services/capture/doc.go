@@ -16,7 +16,7 @@
 //	frozen disks, what changed        the site's vCenter   Snapshots
 //	checksums of what is there        journal              Sums
 //	last frame, acknowledgements      the group's stream   Stream.Tail, Results
-//	durable frame number              journal              Stream.Durable
+//	durable frame number, refusals    journal              Stream.Durable
 //	durable position, when asked      journal              Journal.Cursor
 //	fencing epoch                     KV                   Epochs.Next
 //
@@ -78,6 +78,23 @@
 // pass. So points are made only while it is known that every write is told, and
 // the RPO grows while a machine is off.
 //
+// # Two histories
+//
+// A place is taken without the journal, for the link may be down; it is asked
+// only where the stream lacks what this side knows it had. So a stream that lost
+// its newest frames may go on from another one than the journal, which refuses
+// what does not continue its own chain. Its word tells (Group.strays): it has
+// frames of another epoch behind our base, or it names the frame it refuses. Then
+// the journal is asked, the stream begins anew behind its newest frame, in a new
+// extent, and what is not in frames that follow is dirty: the activity, if that
+// frame is one of ours (place.go); else, and where content was compared with the
+// journal's, everything. No recovery point is lost or made by it. While the link
+// is down writes only become dirty, as in any other outage.
+//
+// An epoch is of one life of one capturer: it is above all that stand in mark,
+// stream and journal. So a frame of the newest epoch proves what is before it, and
+// only such a one lets activity be forgotten.
+//
 // # What is kept where
 //
 //	window (pkg/window)    frames; usually tmpfs; outlives kill -9
@@ -110,12 +127,12 @@
 //	the time that this was noticed
 //	an epoch taken for a place that was gone by then was    go test -race -run Whatever -count 5
 //	not remembered, and the capturer fenced itself          (on a busy machine)
-//
-// Open: a frame that reached the stream and the journal, whose answer the
-// capturer did not live to see, and that the stream then loses, is made anew
-// under its number and breaks the chain (the journal says so, and refuses what
-// follows). It takes a crash of both at once; an attach that always asked the
-// journal would find it, but would need the link. The stories (story_test.go)
-// lose no such frame, those of frozen groups (frozen_test.go) only what the
-// journal lacks.
+//	a frame that stream and journal had, whose answer a     go test -run 'Whatever|StreamLost'
+//	killed capturer did not live to see, and that the
+//	stream then lost, was made anew under its number: the
+//	journal refused all that followed, for ever
+//	what is dirty was forgotten by the journal's word on    go test -run Whatever
+//	a frame of an earlier life: of another history, maybe
+//	epochs that a server forgot with its power were given   go test -run StreamLost, and
+//	out again: the journal refused them, for ever           go test ../../e2e/robustness -run TestPowerLoss
 package capture

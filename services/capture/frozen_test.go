@@ -43,7 +43,7 @@ func frozenStories(t *testing.T, mode Mode) {
 			f.run(time.Duration(rng.IntN(400))*time.Microsecond, int64(1+rng.IntN(300)))
 			b := f.bus
 			for range 60 {
-				what := rng.IntN(20)
+				what := rng.IntN(22)
 				switch what {
 				case 0:
 					b.with(func() { b.down = !b.down })
@@ -56,9 +56,7 @@ func frozenStories(t *testing.T, mode Mode) {
 				case 4:
 					b.with(func() { b.limit = 1 + rng.IntN(20) })
 				case 5:
-					// Of what the journal lacks: see doc.go for the rest.
-					b.with(func() { what = min(1+rng.IntN(12), int(b.last-b.journal.No)) })
-					b.lose(what)
+					b.lose(1 + rng.IntN(12))
 				case 6, 7:
 					f.still(func() {
 						f.crash()
@@ -106,6 +104,10 @@ func frozenStories(t *testing.T, mode Mode) {
 					}
 				case 19: // a filter is detached, or its host ends it
 					f.still(func() { f.leave(cdp.DiskID(rng.IntN(disks)), true) })
+				case 20:
+					b.with(func() { b.mute = !b.mute })
+				case 21:
+					powerLoss(rng, b, f.still, f.crash, f.up)
 				}
 				if err := b.err(); err != nil {
 					t.Fatalf("after step %d: %v", what, err)

@@ -64,8 +64,12 @@ type Group struct {
 	tail      ref         // the last frame sealed, or base
 	olderLast cdp.FrameNo // newest frame the older activity can be of
 	swapped   time.Time
-	durable   cdp.FrameNo
-	puzzled   int // see patience
+	durable   cdp.FrameNo // newest that the journal has
+	proven    cdp.FrameNo // the same, of this epoch
+	puzzled   int         // see patience
+	// strayed is how the journal's history and the stream's turned out to be two;
+	// nil as far as is known. A place behind the journal's newest frame ends it.
+	strayed error
 }
 
 // disk is one disk of a group.

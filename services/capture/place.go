@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/dirty"
 	"tidemark.dev/pkg/frame"
@@ -24,9 +25,10 @@ type held struct {
 // knowledge is what this side remembers: the mark, and the window's frames in
 // order.
 type knowledge struct {
-	mark   dirty.Mark
-	frames []held
-	next   uint64 // the ordinal behind frames
+	mark    dirty.Mark
+	frames  []held
+	next    uint64 // the ordinal behind frames
+	strayed bool   // the stream does not go on where the journal does
 }
 
 // loss is what of the acknowledged writes is neither in the stream or journal
@@ -41,11 +43,13 @@ const (
 
 // place is the outcome of attaching.
 type place struct {
-	fenced   bool // a newer capturer's frame is the last
+	newer    bool // a frame of a newer epoch is the last: of another capturer, or who gives them out forgot it
 	ask      bool // the journal must be asked for its cursor first
 	again    bool // what was told does not fit together; look again
 	recreate bool // the stream must start again behind base
 	base     ref
+	apart    bool      // base is the journal's, of another epoch than the mark's: its history may have been another
+	epoch    cdp.Epoch // the highest that was seen
 	// from is the first frame of the window that belongs behind base; found is
 	// false when none of the window can be joined to it: then all of it is lost.
 	from  uint64
@@ -53,44 +57,57 @@ type place struct {
 	lost  loss
 }
 
-// findPlace decides where in the stream a capturer of this epoch goes on. tail
-// and last are the stream's last sequence and header (nil: the message is gone).
-// cursor, nil if not asked, was read before them, so that a cursor beyond the
-// tail means that the stream lost frames and not that it moved meanwhile. It is
-// pure.
+// findPlace decides where in the stream a capturer goes on. tail and last are
+// the stream's last sequence and header (nil: the message is gone). cursor, nil
+// if not asked, was read before them, so that a cursor beyond the tail means
+// that the stream lost frames and not that it moved meanwhile. It is pure.
 //
-// It keeps: base is never behind what the journal has; a frame is in the
-// stream, or from..., or covered by lost.
-func findPlace(k knowledge, epoch cdp.Epoch, tail cdp.FrameNo, last *frame.Header, cursor *ref) place {
+// It keeps: base is never behind what the journal has, as far as that is known;
+// a frame is in the stream, or from..., or covered by lost.
+//
+// What the journal has and the stream does not was on the disks before, or is
+// older than what is there now, in a region that the activity knows if it is a
+// frame of our own. Whose it is its epoch tells: its number does not, for the
+// stream may have had other frames there since.
+func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admit.State) place {
 	mark := k.mark
 	known := mark.Valid && tail == mark.No
 	switch {
 	case last != nil && last.No != tail:
 		return place{again: true}
-	case last != nil && last.Epoch > epoch:
-		return place{fenced: true}
-	case cursor == nil && (!mark.Valid || tail < mark.No || last == nil && !known):
+	case cursor == nil && (k.strayed || !mark.Valid || tail < mark.No || last == nil && !known):
 		return place{ask: true}
 	}
-	var p place
+	p := place{epoch: mark.Epoch}
+	if last != nil {
+		p.epoch = max(p.epoch, last.Epoch)
+	}
+	var at ref
+	if cursor != nil {
+		p.epoch = max(p.epoch, cursor.Epoch)
+		at = ref{cursor.No, cursor.Hash, cursor.Head}
+	}
+	ours := func(e cdp.Epoch) bool { return mark.FirstEpoch <= e && e <= mark.Epoch }
+	apart := cursor != nil && mark.Valid && cursor.Epoch != mark.Epoch
+	var own bool // what stands before base
 	switch {
-	case cursor != nil && cursor.No > tail:
-		p.base, p.recreate = *cursor, true
+	case cursor != nil && (k.strayed || cursor.No > tail):
+		p.base, p.recreate, p.apart, own = at, true, apart, ours(cursor.Epoch)
 	case last != nil:
 		p.base = ref{last.No, last.Hash, last.Last()}
+		own = ours(last.Epoch) || last.Epoch <= mark.Epoch && mark.Origin <= last.No && last.No <= mark.No
 	case known:
-		p.base = ref{mark.No, mark.Hash, mark.Last}
+		p.base, own = ref{mark.No, mark.Hash, mark.Last}, true
 	case cursor.No == tail:
-		p.base = *cursor
+		p.base, p.apart, own = at, apart, ours(cursor.Epoch)
 	default: // the message is gone, and the journal does not have it (yet)
-		return place{again: true, base: *cursor}
+		return place{again: true, base: at}
 	}
 	if p.from, p.found = k.behind(p.base); p.found || !mark.Valid {
 		return p // without a mark everything is dirty already
 	}
 	p.lost = lostEverything
-	ownEpoch := last != nil && !p.recreate && mark.FirstEpoch <= last.Epoch && last.Epoch <= mark.Epoch
-	if ownEpoch || mark.Origin <= p.base.No && p.base.No <= mark.No {
+	if own {
 		p.lost = lostActivity
 	}
 	return p

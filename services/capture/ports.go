@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
@@ -52,8 +53,10 @@ type Durable = spool.Durable
 
 // Epochs gives out fencing numbers.
 type Epochs interface {
-	// Next is higher than every epoch given out for the group before, by this
-	// or any other capturer. Transient when it cannot be asked.
+	// Next is higher than every epoch given out for the group before that is
+	// known, by this or any other capturer, and than held. Those that were given
+	// out just before a loss of power may be forgotten. Transient when it cannot
+	// be asked.
 	// held is the one this capturer has, 0 if it has none yet: if a higher one
 	// was given to another since, the answer is Fenced. Only so does the newer of
 	// two win, whichever publishes first.
@@ -62,9 +65,9 @@ type Epochs interface {
 
 // Journal answers for the group's journal at the target.
 type Journal interface {
-	// Cursor is the newest frame that is durable: its number, hash, and last
-	// write; zeros for an empty journal. Transient when it cannot be reached.
-	Cursor(ctx context.Context, group cdp.GroupID) (no cdp.FrameNo, hash frame.Hash, head cdp.Seq, err error)
+	// Cursor is the newest frame that is durable; zeros for an empty journal.
+	// Transient when it cannot be reached.
+	Cursor(ctx context.Context, group cdp.GroupID) (admit.State, error)
 }
 
 // Events hears of facts. Calls come from one goroutine per group, in order; a

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
 )
@@ -33,9 +34,9 @@ type RPCTail struct {
 	Err RPCError
 }
 
-type RPCRef struct {
-	Ref ref
-	Err RPCError
+type RPCState struct {
+	State admit.State
+	Err   RPCError
 }
 
 func packErr(err error) (e RPCError) {
@@ -66,9 +67,9 @@ func (s *Bus) Tail(_ int, out *RPCTail) error {
 	return nil
 }
 
-func (s *Bus) Cursor(_ int, out *RPCRef) error {
+func (s *Bus) Cursor(_ int, out *RPCState) error {
 	c, err := s.b.cursor()
-	out.Ref, out.Err = c, packErr(err)
+	out.State, out.Err = c, packErr(err)
 	return nil
 }
 
@@ -83,7 +84,7 @@ func (s *Bus) Recreate(first cdp.FrameNo, out *RPCError) error {
 }
 
 func (s *Bus) Durable(_ int, out *Durable) error {
-	s.b.with(func() { *out = Durable{Epoch: s.b.journal.Epoch, No: s.b.journal.No} })
+	s.b.with(func() { *out = s.b.word() })
 	return nil
 }
 
@@ -198,10 +199,10 @@ func (r *remote) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (e cdp.E
 	return e, err
 }
 
-func (r *remote) Cursor(context.Context, cdp.GroupID) (cdp.FrameNo, frame.Hash, cdp.Seq, error) {
-	var c RPCRef
+func (r *remote) Cursor(context.Context, cdp.GroupID) (admit.State, error) {
+	var c RPCState
 	if r.c.Call("Bus.Cursor", 0, &c) != nil {
-		return 0, frame.Hash{}, 0, transient
+		return admit.State{}, transient
 	}
-	return c.Ref.No, c.Ref.Hash, c.Ref.Last, c.Err.err()
+	return c.State, c.Err.err()
 }

@@ -61,6 +61,9 @@ func (g *Group) send(ctx context.Context) error {
 	tick := g.deps.Clock.After(g.cfg.ProgressEvery)
 	asked := g.deps.Clock.Now() // the last answer, or the first question behind it
 	for ctx.Err() == nil {
+		if g.strayed != nil {
+			return g.strayed
+		}
 		f, ok, waiting, later := g.nextFrame()
 		var err error
 		var due <-chan time.Time
@@ -224,7 +227,16 @@ func (g *Group) ack(no cdp.FrameNo) {
 // hear: the journal has what d says on disk.
 func (g *Group) hear(d Durable) {
 	g.mu.Lock()
-	if !g.why.attached || d.Epoch != g.epoch && d.No > g.base.No || d.No > g.number(g.sealed) {
+	if !g.why.attached {
+		g.mu.Unlock()
+		return
+	}
+	if err := g.strays(d); err != nil {
+		g.strayed = err
+		g.mu.Unlock()
+		return
+	}
+	if d.No > g.number(g.sealed) {
 		g.mu.Unlock()
 		return
 	}
@@ -234,14 +246,39 @@ func (g *Group) hear(d Durable) {
 	}
 	g.durable = max(g.durable, d.No)
 	g.mu.Unlock()
+	if d.Epoch == g.epoch {
+		g.proven = max(g.proven, d.No)
+	}
 	g.turn()
 }
 
+// strays is how the journal's word shows that its history is not the one that
+// the stream goes on with. Conflict: the stream lost what the journal has, and
+// what was published since stands under its numbers. A word that was said before
+// the journal was asked for the place shows no such thing, however late it comes:
+// it had nothing behind base then, and no frame had this epoch. Corrupt: what
+// the journal lacks is gone. Call with mu held.
+func (g *Group) strays(d Durable) error {
+	const op = "follow journal"
+	name := string(g.job.Group)
+	switch {
+	case d.No > g.base.No && d.Epoch != g.epoch:
+		return cdp.Errorf(cdp.Conflict, op, name, "the journal has frame %d of epoch %d; behind frame %d those of epoch %d should come", d.No, d.Epoch, g.base.No, g.epoch)
+	case d.Refused == 0:
+	case d.By == 0 && d.Refused <= g.number(g.acked):
+		return cdp.Errorf(cdp.Corrupt, op, name, "the journal has no frames behind %d, and the stream has them no more", d.No)
+	case d.By == g.epoch || d.By != 0 && d.Refused <= g.base.No:
+		return cdp.Errorf(cdp.Conflict, op, name, "the journal refuses frame %d of epoch %d: it does not follow frame %d of epoch %d", d.Refused, d.By, d.No, d.Epoch)
+	}
+	return nil
+}
+
 // turn forgets the older activity if all of it is durable, at most once in
-// ActivityEvery.
+// ActivityEvery. Only a frame of this epoch proves that what stands before it
+// here is what stands before it there: see strays.
 func (g *Group) turn() {
 	now := g.deps.Clock.Now()
-	if g.durable < g.olderLast || now.Sub(g.swapped) < g.cfg.ActivityEvery {
+	if g.proven < g.olderLast || now.Sub(g.swapped) < g.cfg.ActivityEvery {
 		return
 	}
 	g.swapped = now
@@ -266,7 +303,7 @@ func (g *Group) fence(err error) {
 	g.stream.Reset()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.why.fenced = true
+	g.why.fenced, g.err = true, err
 	g.settle(err.Error())
 }
 

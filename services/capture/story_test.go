@@ -185,7 +185,7 @@ func (w *world) state(s State) func() bool { return func() bool { return w.g.Sta
 // against what the guests were told.
 func (w *world) settle() {
 	w.t.Helper()
-	w.bus.with(func() { w.bus.down, w.bus.linkDown, w.bus.lossy, w.bus.slow, w.bus.limit = false, false, 0, 0, 1<<30 })
+	w.bus.heal()
 	w.still(func() {
 		w.point()
 		w.compare()
@@ -261,8 +261,8 @@ func (w *world) end() {
 	b := w.bus
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w.t.Logf("%d + %d operations, %d frames, %d of them consistent, %d checked, %d markers, stream recreated %d times, epoch %d",
-		w.ops[0].Load(), w.ops[1].Load(), b.journal.No, b.consistent, b.checked, b.markers, b.recreated, b.epoch)
+	w.t.Logf("%d + %d operations, %d frames, %d of them consistent, %d checked, %d markers, frames refused %d times, stream recreated %d times, epoch %d",
+		w.ops[0].Load(), w.ops[1].Load(), b.journal.No, b.consistent, b.checked, b.markers, b.refused, b.recreated, b.epoch)
 }
 
 // Everything that can go wrong, in any order, under two guests that write all
@@ -283,7 +283,7 @@ func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
 			w.write(time.Duration(rng.IntN(300)) * time.Microsecond)
 			b := w.bus
 			for range 60 {
-				what := rng.IntN(12)
+				what := rng.IntN(14)
 				switch what {
 				case 0:
 					b.with(func() { b.down = !b.down })
@@ -296,16 +296,7 @@ func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
 				case 4:
 					b.with(func() { b.limit = 1 + rng.IntN(20) })
 				case 5:
-					// Not what the journal has and the capturer does not know of: see
-					// doc.go for that.
-					n, known := 1+rng.IntN(12), w.g.Status().Acked
-					b.with(func() {
-						tail := b.last - min(b.last, cdp.FrameNo(n))
-						if known <= tail && tail < b.journal.No {
-							n = max(0, int(b.last)-int(b.journal.No))
-						}
-					})
-					b.lose(n)
+					b.lose(1 + rng.IntN(12))
 				case 6, 7:
 					w.still(func() { w.crash(); w.up() })
 				case 8:
@@ -323,9 +314,13 @@ func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
 				case 9:
 					w.g.Mark(rng.IntN(2) == 0)
 				case 10:
-					b.with(func() { b.down, b.linkDown, b.lossy, b.slow, b.limit = false, false, 0, 0, 1<<30 })
+					b.heal()
 				case 11:
 					w.settle()
+				case 12:
+					b.with(func() { b.mute = !b.mute })
+				case 13:
+					powerLoss(rng, b, w.still, w.crash, w.up)
 				}
 				if err := b.err(); err != nil {
 					t.Fatalf("after step %d: %v", what, err)
@@ -336,6 +331,29 @@ func TestWhateverFailsTheJournalBecomesTheDisks(t *testing.T) {
 			w.end()
 		})
 	}
+}
+
+// powerLoss: the stream and who gives out epochs lose what was newest, and
+// perhaps the capturer dies with them, which had not heard for a while what they
+// had.
+func powerLoss(rng *rand.Rand, b *bus, still func(func()), crash, up func()) {
+	if rng.IntN(3) == 0 {
+		b.lose(1 + rng.IntN(12))
+		b.forget(rng.IntN(4))
+		return
+	}
+	if rng.IntN(2) == 0 {
+		b.heal()
+	}
+	b.with(func() { b.mute = true })
+	time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+	still(func() {
+		crash()
+		b.lose(1 + rng.IntN(6))
+		b.forget(rng.IntN(4))
+		b.with(func() { b.mute = false })
+		up()
+	})
 }
 
 func (w *world) total() int64 {

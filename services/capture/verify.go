@@ -108,15 +108,17 @@ func (v *verifier) wait() error {
 	since := g.deps.Clock.Now()
 	for asked := since; !v.ready; {
 		g.mu.Lock()
-		want := g.base.No // of what came before it, lost frames aside
+		base, epoch := g.base, g.book.Mark().Epoch
+		want := base.No // of what came before it, lost frames aside
 		if v.p.behind >= g.from {
 			want = g.number(v.p.behind)
 		}
 		g.mu.Unlock()
 		ctx, cancel := context.WithTimeout(v.ctx, g.cfg.AskTimeout)
-		have, _, _, err := g.deps.Journal.Cursor(ctx, g.job.Group)
+		have, err := g.deps.Journal.Cursor(ctx, g.job.Group)
 		cancel()
-		if v.ready = err == nil && have >= want; v.ready {
+		here := have.Epoch == epoch || have.No == base.No && have.Hash == base.Hash // see strays
+		if v.ready = err == nil && have.No >= want && here; v.ready {
 			break
 		}
 		if err := g.patience(v.ctx, since); err != nil {

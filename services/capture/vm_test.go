@@ -72,10 +72,16 @@ func mix(d int, sector int64, v uint64) uint64 {
 
 // put changes a range of img and returns by how much its sum changed.
 func put(img []byte, d int, off, n int64, v uint64) (sum uint64) {
+	sum = change(img, d, off, n, v)
+	fill(img[off:off+n], v)
+	return sum
+}
+
+// change is by how much put would change the sum.
+func change(img []byte, d int, off, n int64, v uint64) (sum uint64) {
 	for at := off; at < off+n; at += cdp.SectorSize {
-		s := img[at : at+cdp.SectorSize]
-		sum ^= mix(d, at/cdp.SectorSize, binary.LittleEndian.Uint64(s)) ^ mix(d, at/cdp.SectorSize, v)
-		fill(s, v)
+		s := at / cdp.SectorSize
+		sum ^= mix(d, s, binary.LittleEndian.Uint64(img[at:])) ^ mix(d, s, v)
 	}
 	return sum
 }
@@ -104,11 +110,15 @@ func (v *vm) write(most int64, tell func(guestWrite) error) error {
 		w.data = make([]byte, w.n)
 		fill(w.data, word)
 	}
+	// Once it is told it may be at the journal before it is on the disk.
+	v.smu.Lock()
+	next := v.sum ^ change(v.disks[d], d, w.off, w.n, word)
+	v.was[next] = append(v.was[next], int(v.k))
+	v.smu.Unlock()
 	apply := func() {
 		v.smu.Lock()
 		defer v.smu.Unlock()
 		v.sum ^= put(v.disks[d], d, w.off, w.n, word)
-		v.was[v.sum] = append(v.was[v.sum], int(v.k))
 		for b := w.off / cdp.BlockSize; b*cdp.BlockSize < w.off+w.n; b++ {
 			v.block[d][b] = v.gen
 		}
@@ -529,7 +539,7 @@ func (f *frozenWorld) same() {
 }
 
 func (f *frozenWorld) heal() {
-	f.bus.with(func() { f.bus.down, f.bus.linkDown, f.bus.lossy, f.bus.slow, f.bus.limit = false, false, 0, 0, 1<<30 })
+	f.bus.heal()
 	f.v.faults(func() { f.v.noFreeze, f.v.noThaw, f.v.noChanges, f.v.slow = nil, nil, nil, 0 })
 }
 

@@ -11,11 +11,11 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
+	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/frame"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/services/capture"
 	"tidemark.dev/services/scheduler"
@@ -196,7 +196,8 @@ type holder struct {
 }
 
 // Next implements capture.Epochs: the bucket's revision of the group's key is
-// the fencing number, so it only ever grows, and only its holder can raise it.
+// the fencing number, so it grows, and only its holder can raise it. A server
+// that lost power may have forgotten the newest; then it is raised above held.
 func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
 	b, err := bus.OpenBucket[holder](ctx, w.conn, w.e.site, bus.BucketEpoch, "group")
 	if err != nil {
@@ -207,37 +208,49 @@ func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch)
 		rev, err := b.Put(ctx, string(g), me)
 		return cdp.Epoch(rev), err
 	}
-	rev, err := b.Update(ctx, string(g), me, uint64(held))
-	if !cdp.Is(err, cdp.Conflict) {
-		return cdp.Epoch(rev), err
+	for at := uint64(held); ; {
+		var rev uint64
+		if at == 0 {
+			rev, err = b.Create(ctx, string(g), me)
+		} else {
+			rev, err = b.Update(ctx, string(g), me, at)
+		}
+		if err == nil && cdp.Epoch(rev) > held || err != nil && !cdp.Is(err, cdp.Conflict) {
+			return cdp.Epoch(rev), err
+		}
+		now, err := b.Get(ctx, string(g))
+		switch {
+		case cdp.Is(err, cdp.NotFound):
+			at = 0
+		case err != nil:
+			return 0, err
+		case cdp.Epoch(now.Revision) <= held:
+			at = now.Revision
+		case now.Value.Capturer == w.id:
+			return cdp.Epoch(now.Revision), nil // given to us before; the answer was lost
+		default:
+			return 0, cdp.Errorf(cdp.Fenced, "take epoch", string(g), "another capturer has taken the group").
+				WithHint("only one capture service may serve a group: stop this one, or the other")
+		}
 	}
-	now, err := b.Get(ctx, string(g))
-	if err != nil {
-		return 0, err
-	}
-	if now.Value.Capturer == w.id {
-		return cdp.Epoch(now.Revision), nil // given to us before; the answer was lost
-	}
-	return 0, cdp.Errorf(cdp.Fenced, "take epoch", string(g), "another capturer has taken the group").
-		WithHint("only one capture service may serve a group: stop this one, or the other")
 }
 
 // Cursor implements capture.Journal.
-func (w *captureWiring) Cursor(ctx context.Context, g cdp.GroupID) (cdp.FrameNo, frame.Hash, cdp.Seq, error) {
+func (w *captureWiring) Cursor(ctx context.Context, g cdp.GroupID) (admit.State, error) {
 	w.mu.Lock()
 	j, ok := w.jobs[g]
 	w.mu.Unlock()
 	var c api.Cursor
-	var h frame.Hash
 	if !ok {
-		return 0, h, 0, cdp.Errorf(cdp.Transient, "ask journal", string(g), "the job is not known")
+		return admit.State{}, cdp.Errorf(cdp.Transient, "ask journal", string(g), "the job is not known")
 	}
 	if err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &c); err != nil {
 		// Whatever the reason, the journal cannot be asked now.
-		return 0, h, 0, &cdp.Error{Op: "ask journal", Kind: cdp.Transient, Subject: string(g), Cause: err}
+		return admit.State{}, &cdp.Error{Op: "ask journal", Kind: cdp.Transient, Subject: string(g), Cause: err}
 	}
-	copy(h[:], c.Hash)
-	return c.Frame, h, c.Head, nil
+	s := admit.State{Epoch: c.Epoch, No: c.Frame, Head: c.Head}
+	copy(s.Hash[:], c.Hash)
+	return s, nil
 }
 
 func (w *captureWiring) emit(p event.Payload) {
