@@ -49,4 +49,9 @@
 //	serve waits for an answer that was lost with the server,  go test ./e2e/robustness -run TestFailoverInterrupted -seed 62151601
 //	as long as it may take to connect, and ends
 //	the journal is told as halted after it was sealed        go test ./e2e/robustness -run TestSourceGone/roll-forward -seed 3625610310
+//	a server that lost its power gives epochs out again:     go test ./e2e/robustness -run TestPowerLoss/epochs
+//	what follows is refused, and nothing is replicated any
+//	more
+//	a stream goes on from another frame than the journal,    go test ./e2e/robustness -run TestPowerLoss/answer
+//	which has one that it lost: refused likewise
 package robustness

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Proxy is a TCP link that can be cut and delayed.
+// Proxy is a TCP link that can be cut, delayed, and deaf to the target.
 type Proxy struct {
 	ln     net.Listener
 	target string
@@ -18,6 +18,7 @@ type Proxy struct {
 	cut    bool
 	closed bool
 	delay  time.Duration
+	deaf   bool
 	conns  map[net.Conn]bool
 }
 
@@ -58,6 +59,27 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
+// Deafen keeps what the target says from whoever connected, until it is undone;
+// what they say to the target gets through.
+func (p *Proxy) Deafen(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = on
+}
+
+// hear waits until what the target said may be passed on.
+func (p *Proxy) hear() {
+	for {
+		p.mu.Lock()
+		deaf := p.deaf && !p.closed
+		p.mu.Unlock()
+		if !deaf {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func (p *Proxy) drop() {
 	for c := range p.conns {
 		c.Close()
@@ -91,8 +113,8 @@ func (p *Proxy) accept() {
 			b.Close()
 		} else {
 			p.conns[a], p.conns[b] = true, true
-			p.wg.Go(func() { p.pipe(a, b) })
-			p.wg.Go(func() { p.pipe(b, a) })
+			p.wg.Go(func() { p.pipe(a, b, func() {}) })
+			p.wg.Go(func() { p.pipe(b, a, p.hear) })
 		}
 		p.mu.Unlock()
 	}
@@ -103,11 +125,12 @@ type piece struct {
 	due  time.Time
 }
 
-func (p *Proxy) pipe(from, to net.Conn) {
+func (p *Proxy) pipe(from, to net.Conn, wait func()) {
 	pieces := make(chan piece, 256)
 	p.wg.Go(func() {
 		for c := range pieces {
 			time.Sleep(time.Until(c.due))
+			wait()
 			if _, err := to.Write(c.data); err != nil {
 				from.Close()
 			}
