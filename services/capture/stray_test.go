@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"tidemark.dev/pkg/seedtest"
 )
 
 // The journal has frames that the stream then loses, of a capturer that died
@@ -32,7 +34,7 @@ func TestTheJournalHasWhatTheStreamLostBeforeTheCapturerKnew(t *testing.T) {
 	} {
 		for _, n := range []int{1, 4} {
 			t.Run(fmt.Sprintf("%s/%d", c.name, n), func(t *testing.T) {
-				w := newWorld(t, seedOf(t))
+				w := newWorld(t, seedtest.Seed(t))
 				b := w.bus
 				b.with(func() { b.oracles, b.dense = nil, c.forgot == 0 })
 				w.cfg.AckTimeout = time.Minute

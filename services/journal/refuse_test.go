@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/bus/spool/spooltest"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
 	"tidemark.dev/pkg/vault/vaulttest"
 )
 
@@ -16,7 +17,7 @@ import (
 // has lost what comes next, is refused: capture is told of it again and again,
 // and what it then sends behind the journal's newest frame is taken.
 func TestARefusedStreamIsToldAndBeginsAnew(t *testing.T) {
-	rng := rand.New(rand.NewPCG(*seed, 9))
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 9))
 	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 	s.start(Rollback)
 	defer s.shut()
