@@ -43,7 +43,7 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr.command."):
 		return handles
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr."):
-		return emits[service] == p[4]
+		return emits[service] == p[4] || people && p[4] == "site"
 	case strings.HasPrefix(subject, "tidemark.cmd.v1."):
 		return slices.Contains(commands[service], p[4])
 	case strings.HasPrefix(subject, "tidemark.dlq.v1.dr."):

@@ -85,12 +85,12 @@ func roleOf(service string) (role, bool) {
 			writes: map[string][]string{BucketSpec: {"job"}, BucketState: {"vcenter"}},
 		},
 		Console: {
-			emits: []string{"job"}, serves: true, watches: true, commands: worker, asks: worker,
+			emits: []string{"job", "site"}, serves: true, watches: true, commands: worker, asks: worker,
 			reads:  map[string][]string{BucketState: states},
 			writes: map[string][]string{BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
 		},
 		Operator: {
-			emits: []string{"job"}, watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), Console),
+			emits: []string{"job", "site"}, watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), Console),
 			reads:  map[string][]string{BucketState: states},
 			writes: map[string][]string{BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
 		},

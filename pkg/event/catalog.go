@@ -5,6 +5,7 @@ func Catalog() []Payload {
 	return []Payload{
 		&CaptureMark{}, &CaptureSynced{}, &CaptureStateChanged{}, &CaptureProgress{}, &CaptureAlarm{},
 		&JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{},
+		&SiteApplied{}, &SiteDeleted{},
 		&PointTag{}, &PointPin{}, &PointDelete{}, &PointCreated{}, &PointChanged{},
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
 		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},

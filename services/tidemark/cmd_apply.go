@@ -226,7 +226,10 @@ func (c *client) fitSites(source, target cdp.Site, refuse func(kind cdp.Kind, fi
 // store writes an object and tells it.
 func (c *client) store(ctx context.Context, k kept, o spec.Object) error {
 	if o.Site != nil {
-		_, err := k.sites.Put(ctx, string(o.Site.Name), *o.Site)
+		rev, err := k.sites.Put(ctx, string(o.Site.Name), *o.Site)
+		if err == nil {
+			err = c.conn.Emit(ctx, event.SiteApplied{Site: o.Site.Name, Revision: rev})
+		}
 		return cdp.Wrap(err, "apply site", o.Name())
 	}
 	var rev uint64

@@ -79,10 +79,13 @@ func (c *client) deleteSite(ctx context.Context, name string) error {
 		}
 	}
 	b, err := c.sites(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = b.Delete(ctx, name, 0)
 	}
-	return b.Delete(ctx, name, 0)
+	if err == nil {
+		err = c.conn.Emit(ctx, event.SiteDeleted{Site: cdp.Site(name)})
+	}
+	return cdp.Wrap(err, "delete site", name)
 }
 
 func (c *client) deleteJob(ctx context.Context, name string, yes bool) error {

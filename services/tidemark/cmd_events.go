@@ -27,8 +27,9 @@ func (a *app) cmdEvents() *cobra.Command {
 		Use:   "events [FILTER]",
 		Short: "Show what happened, at both sites",
 		Long: long(`Show the events that are kept (a week), of this site and, as far as they arrived,
-of its peer. FILTER is AREA, AREA.FACT or AREA.FACT.JOB; * stands for any.
-Areas: capture, journal, job, rpo, failover, command.`),
+of its peer. FILTER is AREA, AREA.FACT or AREA.FACT.JOB; * stands for any. What is of a
+vCenter or a site has its site in the place of the job.
+Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 		Example: `  tidemark events --since 10m
   tidemark events failover --follow
   tidemark events '*.*.web' -o json`,
@@ -152,6 +153,16 @@ func gist(e event.Event) string {
 		return p.Text
 	case *event.HorizonMoved:
 		return p.Reason
+	case *event.CaptureAlarm:
+		return p.Kind + because(p.Text)
+	case *event.VCenterAlarm:
+		return p.Kind + " " + p.Subject + because(p.Text)
+	case *event.VCenterMemberChanged:
+		return p.VM + " " + p.State + because(p.Text)
+	case *event.VCenterTransporterChanged:
+		return p.Name + " " + p.State + because(p.Text)
+	case *event.VCenterFilterChanged:
+		return p.Filter + " at " + p.Cluster + " " + p.State + because(p.Text)
 	case *event.RPOMeasured:
 		return rpoGist(*p)
 	case *event.RPOBreached:

@@ -37,7 +37,9 @@ func TestSites(t *testing.T) {
 	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
 		api.VCenterCheck: says(api.SiteCheck{About: aboutVC(), Transporter: &vms.Appliance{Name: "tm-dr", Host: "esx11", Power: "on"}}),
 	})
-	out, _ := d.do(0, "site", "list") // works with the source dead
+	out, _ := d.do(0, "events", "site")
+	wants(t, out, "site.applied", "dr", "prod")
+	out, _ = d.do(0, "site", "list") // works with the source dead
 	wants(t, out, "https://vc.prod", "nobody answers at site prod", "VMware vCenter Server 8.0.3", "good")
 	out, _ = d.do(0, "site", "check", "dr")
 	wants(t, out, "all are there", "tm-dr on esx11, power on")
