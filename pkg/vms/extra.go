@@ -9,6 +9,7 @@ const (
 	MarkRun         = "tidemark.run"         // a test VM's: the failover run
 	MarkTransporter = "tidemark.transporter" // a transporter's: its name
 	MarkDisks       = "tidemark.disks"       // a transporter's: the UUIDs of its own disks, with commas
+	MarkRecipe      = "tidemark.recipe"      // a transporter's: what it was made of, as JSON; no secret
 )
 
 // NoMark is a mark's value that says that it was taken away: a setting cannot
@@ -61,7 +62,7 @@ const (
 // needs it, or Tidemark itself does. Others may hold secrets.
 func ExtraTold(key string) bool {
 	switch key {
-	case MarkGroup, MarkJob, MarkRun, MarkTransporter, MarkDisks, guestName, GuestVersion:
+	case MarkGroup, MarkJob, MarkRun, MarkTransporter, MarkDisks, MarkRecipe, guestName, GuestVersion:
 		return true
 	}
 	return ExtraThatMatters(key)

@@ -22,11 +22,12 @@ func (a *app) cmdClock() *cobra.Command {
 	c := &cobra.Command{
 		Use: "clock", Short: "Show how far the clocks of hosts and services are off", Args: cobra.NoArgs,
 		Long: long(`Measure the clocks of all hosts and of both sites' services (those of the transporter
-they run on), against the clock of the target's services, by which recovery points
-are dated. An offset is an interval: the clock is ahead by at least the first and at
-most the second. Recovery points are right whatever the clocks say; their times are
-corrected, and carry the error. What is beyond 1 s, has no NTP server, or could not
-be measured, is marked. A site that does not answer is named.`),
+they run on, not of others that were deployed), against the clock of the target's
+services, by which recovery points are dated. An offset is an interval: the clock is
+ahead by at least the first and at most the second. Recovery points are right
+whatever the clocks say; their times are corrected, and carry the error. What is
+beyond 1 s, has no NTP server, or could not be measured, is marked. A site that does
+not answer is named.`),
 		Example: "  tidemark clock\n  tidemark clock -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client) error {

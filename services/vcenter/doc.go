@@ -57,6 +57,22 @@
 //
 // None of it needs the source site.
 //
+// # The way of a transporter
+//
+//	importing  the record; the VM, marked with its name and what it is made of
+//	made       on, and waited for; whatever answers later is heard, too
+//	(nothing)  it answered: the record is gone
+//
+// An upgrade makes the new one beside the old one, which the record names:
+//
+//	importing, made
+//	switched   the old one kept no journal, asked right before it was powered off
+//	heard      the new one answers: the old one is destroyed, the new one named
+//	back       refused, or never heard: the new one goes, the old one is on again
+//
+// What answers and keeps no journal may be taken away, and what never answered;
+// what is silent may keep one.
+//
 // What it never does: it removes no snapshot, VM or disk that is not known to be
 // Tidemark's, and detaches no disk whose device the system still has.
 package vcenter

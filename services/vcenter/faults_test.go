@@ -138,6 +138,11 @@ func (f *faulty) Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms
 	return f.call("Connect", func() error { return f.VCenter.Connect(ctx, vm, networks) })
 }
 
+func (f *faulty) Import(ctx context.Context, i vms.Import, progress func(int)) (r vms.Ref, err error) {
+	err = f.call("Import", func() error { r, err = f.VCenter.Import(ctx, i, progress); return err })
+	return r, err
+}
+
 func (f *faulty) Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error {
 	return f.call("Customize", func() error { return f.VCenter.Customize(ctx, vm, id) })
 }

@@ -10,13 +10,15 @@ import (
 
 // Keys of records: member.<group> is a vms.Member, job.<job> a jobRecord,
 // run.<group> a runRecord, change.<id> a done change of an I/O filter,
-// deploy.<name> a deployRecord.
+// deploy.<name> a deployRecord; recipes is the key of the hashes in recipes.
 const (
 	keyMember = "member."
 	keyJob    = "job."
 	keyRun    = "run."
 	keyChange = "change."
 	keyDeploy = "deploy."
+
+	keyRecipes = "recipes"
 )
 
 // kept is a value of the records with its revision, 0 when it is not there yet.

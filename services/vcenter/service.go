@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"tidemark.dev/pkg/api"
 )
@@ -16,6 +17,9 @@ type Service struct {
 	seen  seen
 	known known
 	stop  context.CancelFunc
+	// unheard: there may be transporters that did not answer while they were
+	// waited for.
+	unheard atomic.Bool
 
 	mu   sync.Mutex
 	jobs map[string]*control // jobs on VMs whose target is here
@@ -31,19 +35,24 @@ func New(cfg Config, deps Deps) *Service {
 		deps.Notify = func(error) {}
 	}
 	base, stop := context.WithCancel(context.Background())
-	return &Service{cfg: cfg, deps: deps, stop: stop, jobs: map[string]*control{},
-		lanes: &lanes{base: base, patience: cfg.Patience, longest: cfg.Longest, at: map[string]*work{}}}
+	s := &Service{cfg: cfg, deps: deps, stop: stop, jobs: map[string]*control{},
+		lanes: newLanes(base, cfg.Patience, cfg.Longest)}
+	s.unheard.Store(true) // as the last process may have left it
+	return s
 }
 
 // Run keeps the jobs on VMs until ctx ends; then it waits for all work that is
 // under way to stop. What was interrupted goes on when it is asked for again.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(ctx)
 	wg.Go(func() { s.watchVCenter(ctx) })
+	wg.Go(func() { s.hearLate(ctx) })
 	err := s.watchJobs(ctx)
+	cancel()
 	s.stop()
-	s.lanes.wg.Wait()
 	wg.Wait()
+	s.lanes.wg.Wait()
 	return err
 }
 

@@ -46,7 +46,7 @@ func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error)
 			continue
 		}
 		a := appliance(v, inv)
-		if a.Name == "" {
+		if a.Name == "" || strings.HasSuffix(a.Name, beside) {
 			a.Name = v.Name
 		}
 		if a.Answers, a.Holds, err = s.deps.Journal.Heard(ctx, a.Name); err != nil && !cdp.Is(err, cdp.Transient) {
@@ -67,17 +67,48 @@ func findTransporter(inv vms.Inventory, name string) (vms.VM, bool) {
 	return inv.VMs[i], true
 }
 
-// transporterRemove handles api.TransporterRemove.
+// hintStranger is what to do with a VM that is not one's to change.
+const hintStranger = "it is upgraded, and removed, where it was installed; here only what was made by: tidemark transporter deploy"
+
+// stranger refuses a name by which another VM goes.
+func stranger(op, name string, inv vms.Inventory, hint string) error {
+	if !slices.ContainsFunc(inv.VMs, func(v vms.VM) bool { return v.Name == name && v.Mark(vms.MarkTransporter) != name }) {
+		return nil
+	}
+	return cdp.Errorf(cdp.Conflict, op, name, "the VM of that name was not deployed by Tidemark").WithHint(hint)
+}
+
+func nobody(op, name string) error {
+	return cdp.Errorf(cdp.NotFound, op, name, "there is no transporter of that name").WithHint("look which there are: tidemark transporter list")
+}
+
+// home refuses to take away what this service runs on.
+func (s *Service) home(ctx context.Context, op, name string, inv vms.Inventory, v vms.VM, hint string) error {
+	site, err := s.deps.Site(ctx)
+	if err != nil {
+		return err
+	}
+	if own, why := inv.FindVM(site.Transporter); site.Transporter == "" || why != "" || own.UUID != v.UUID {
+		return nil
+	}
+	return cdp.Errorf(cdp.Conflict, op, name, "this site's services run on it").WithHint(hint)
+}
+
+// transporterRemove handles api.TransporterRemove. By force it waits for nothing
+// that is done with the transporter: it ends that.
 func (s *Service) transporterRemove(ctx context.Context, r api.RemoveRequest) (any, error) {
-	id := fmt.Sprintf("remove %v", r.Force)
-	_, p, err := inLane(ctx, s.lanes, "transporter/"+r.Name, id, func(ctx context.Context, tell report) (api.Empty, error) {
-		return api.Empty{}, cdp.Wrap(s.removeTransporter(ctx, r, tell), "remove transporter", r.Name)
+	const op = "remove transporter"
+	lane, id := laneTransporter+r.Name, fmt.Sprintf("remove %v", r.Force)
+	if r.Force {
+		s.lanes.cut(lane, id, cdp.Errorf(cdp.Conflict, "wait for transporter", r.Name, "it was removed meanwhile, by force"))
+	}
+	_, p, err := inLane(ctx, s.lanes, lane, id, func(ctx context.Context, tell report) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(s.removeTransporter(ctx, op, r, tell), op, r.Name)
 	})
 	return p, err
 }
 
-func (s *Service) removeTransporter(ctx context.Context, r api.RemoveRequest, tell report) error {
-	const op = "remove transporter"
+func (s *Service) removeTransporter(ctx context.Context, op string, r api.RemoveRequest, tell report) error {
 	inv, err := s.inventory(ctx, true)
 	if err != nil {
 		return err
@@ -86,64 +117,74 @@ func (s *Service) removeTransporter(ctx context.Context, r api.RemoveRequest, te
 	if err != nil {
 		return err
 	}
-	v, found := findTransporter(inv, r.Name)
-	if !found {
-		if i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool { return v.Name == r.Name }); i >= 0 {
-			return cdp.Errorf(cdp.Conflict, op, r.Name, "the VM of that name was not deployed by Tidemark")
-		}
-		if !rec.exists() {
-			return cdp.Errorf(cdp.NotFound, op, r.Name, "there is no such transporter")
-		}
-		return rec.drop(ctx, s)
-	}
-	site, err := s.deps.Site(ctx)
-	if err != nil {
-		return err
-	}
-	if own, why := inv.FindVM(site.Transporter); site.Transporter != "" && why == "" && own.UUID == v.UUID && !r.Force {
-		return cdp.Errorf(cdp.Conflict, op, r.Name, "this site's services run on it").WithHint("remove it anyway with --force")
-	}
-	if err := s.holdsNothing(ctx, op, r.Name, v, r.Force); err != nil {
-		return err
-	}
-	// So that a removal that was interrupted is known to have begun.
-	if !rec.exists() {
-		rec.Value.Stage = deployRemoving
-		if err := rec.save(ctx, s); err != nil {
-			return err
-		}
-	}
-	tell("removes "+r.Name, 0, 0)
 	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.destroyTransporter(ctx, vc, v); err != nil {
+	var its []vms.VM // what an upgrade has made for it among them
+	off := true
+	for _, v := range inv.VMs {
+		if m := v.Mark(vms.MarkTransporter); m == r.Name || m == r.Name+beside {
+			its = append(its, v)
+			off = off && v.Power == "off"
+		}
+	}
+	if len(its) == 0 && !rec.exists() {
+		if err := stranger(op, r.Name, inv, hintStranger); err != nil {
+			return err
+		}
+		return nobody(op, r.Name)
+	}
+	if !r.Force {
+		for _, v := range its {
+			if err := s.home(ctx, op, r.Name, inv, v, "remove it anyway with --force"); err != nil {
+				return err
+			}
+		}
+		known := len(its) == 0 || rec.Value.Stage == deployRemoving && off
+		if err := s.keepsNothing(ctx, op, r.Name, rec.Value.unheard()); !known && err != nil {
+			return err
+		}
+	}
+	tell("removes "+r.Name, 0, 0)
+	for _, v := range its {
+		if err := vc.PowerOff(ctx, v.Ref); err != nil && !cdp.Is(err, cdp.NotFound) {
+			return err
+		}
+	}
+	// It is off: a removal that goes on must not ask it again what it keeps.
+	rec.Value = deployRecord{Stage: deployRemoving}
+	if err := rec.save(ctx, s); err != nil {
 		return err
+	}
+	for _, v := range its {
+		if err := s.destroyTransporter(ctx, vc, v); err != nil {
+			return err
+		}
 	}
 	s.tellTransporter(ctx, r.Name, "removed", "it was removed")
 	tell(r.Name+" is removed", 0, 0)
 	return rec.drop(ctx, s)
 }
 
-// holdsNothing refuses to take away a transporter that keeps journals, or may.
-func (s *Service) holdsNothing(ctx context.Context, op, name string, v vms.VM, force bool) error {
-	if force {
-		return nil
-	}
+// keepsNothing refuses to take away a transporter that keeps journals, or may: of
+// one that does not answer it is not known, be it on or off, unless it is unheard,
+// and never answered.
+func (s *Service) keepsNothing(ctx context.Context, op, name string, unheard bool) error {
 	_, holds, err := s.deps.Journal.Heard(ctx, name)
-	if err != nil && !cdp.Is(err, cdp.NotFound) && !cdp.Is(err, cdp.Transient) {
+	silent := cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Transient)
+	switch {
+	case len(holds) > 0:
+		return cdp.Errorf(cdp.Conflict, op, name, "it keeps the journals of %s", strings.Join(holds, ", ")).
+			WithHint("delete those jobs first, or lose their history: tidemark transporter remove " + name + " --force")
+	case err == nil || silent && unheard:
+		return nil
+	case !silent:
 		return err
 	}
-	if len(holds) > 0 {
-		return cdp.Errorf(cdp.Conflict, op, name, "it keeps the journals of %s", strings.Join(holds, ", ")).
-			WithHint("delete those jobs first, or lose their history with --force")
-	}
-	if err != nil && v.Power == "on" {
-		return cdp.Errorf(cdp.Conflict, op, name, "its journal service does not answer, so whether it keeps journals is not known").
-			WithHint("start it, or remove it anyway with --force")
-	}
-	return nil
+	return cdp.Errorf(cdp.Conflict, op, name, "its journal service does not answer, so whether it keeps journals is not known").
+		WithHint("power it on, if it is off (govc vm.power -on " + name + "), and wait until it answers in: tidemark transporter list; " +
+			"or lose what it keeps: tidemark transporter remove " + name + " --force")
 }
 
 // destroyTransporter deletes the VM and its own disks. Replicas' disks that are

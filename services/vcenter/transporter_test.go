@@ -2,56 +2,88 @@ package vcenter_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/vms"
 	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/services/vcenter"
 )
+
+// transporters is a world, and what a transporter is deployed of.
+func transporters(t *testing.T) (*world, api.DeployRequest) {
+	w := newWorld(t)
+	inv := w.inventory(w.b)
+	ova := vspheretest.OVA(t, vspheretest.Appliance(t, bytes.Repeat([]byte("tidemark"), 4*mib/8))...)
+	return w, api.DeployRequest{Name: "tp2", OVA: ova, Host: inv.Hosts[0].Name, Datastore: inv.Datastores[0].Name,
+		Network: inv.Networks[0].Path, Settings: map[string]string{"nats": "nats://10.0.0.1", "password": "hush"}}
+}
+
+// journal says what is heard of the transporter tp2.
+func (w *world) journal(answers bool, holds ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answers["tp2"], w.holds["tp2"] = answers, holds
+}
+
+func (w *world) transporters() []vms.Appliance {
+	w.t.Helper()
+	l, err := ask[api.TransportersReply](w.ctx, w.b, api.TransporterList, api.Empty{})
+	w.must(err)
+	return l.Transporters
+}
+
+// deploying asks for a transporter until it is on and waited for.
+func (w *world) deploying(r api.DeployRequest) {
+	w.t.Helper()
+	w.until("it is powered on", func() bool {
+		p, err := ask[api.Progress](w.ctx, w.b, api.TransporterDeploy, r)
+		w.must(err)
+		return strings.Contains(p.Text, "waits until its journal")
+	})
+}
+
+// says: an error is of a kind, and its text and hint have these in them.
+func (w *world) says(err error, kind cdp.Kind, texts ...string) {
+	w.t.Helper()
+	if !cdp.Is(err, kind) {
+		w.t.Errorf("not %s: %v", kind, err)
+		return
+	}
+	for _, x := range texts {
+		if all := err.Error() + " hint: " + cdp.HintOf(err); !strings.Contains(all, x) {
+			w.t.Errorf("%q is not in: %s", x, all)
+		}
+	}
+}
 
 // TestTransporter is the life of a transporter.
 func TestTransporter(t *testing.T) {
-	w := newWorld(t)
-	inv := w.inventory(w.b)
+	w, r := transporters(t)
 	before := w.picture(w.b)
-	ova := vspheretest.OVA(t, vspheretest.Appliance(t, bytes.Repeat([]byte("tidemark"), 4*mib/8))...)
-	r := api.DeployRequest{Name: "tp2", OVA: ova, Host: inv.Hosts[0].Name, Datastore: inv.Datastores[0].Name,
-		Network: inv.Networks[0].Path, Settings: map[string]string{"nats": "nats://10.0.0.1"}}
-	set := func(answers bool, holds ...string) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.answers["tp2"], w.holds["tp2"] = answers, holds
-	}
 	bad := r
 	bad.Host, bad.Network = "nowhere", "nothing"
-	if err := w.b.refused(api.TransporterDeploy, bad); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), "nowhere") || !strings.Contains(err.Error(), "nothing") {
+	err := w.b.refused(api.TransporterDeploy, bad)
+	w.says(err, cdp.Invalid, "nowhere", "nothing")
+	if strings.Count(err.Error(), "deploy transporter tp2") != 1 {
 		t.Error(err)
 	}
 	foreign := r
 	foreign.Name = "transporter"
-	if err := w.b.refused(api.TransporterDeploy, foreign); !cdp.Is(err, cdp.Conflict) {
-		t.Error("a VM that is not ours:", err)
-	}
-	p, err := ask[api.Progress](w.ctx, w.b, api.TransporterDeploy, r)
-	w.must(err)
-	w.until("it is powered on", func() bool {
-		p, err = ask[api.Progress](w.ctx, w.b, api.TransporterDeploy, r)
-		v, _ := w.vm(w.b, "tp2")
-		return err == nil && v.Power == "on" && !p.Done
-	})
+	w.says(w.b.refused(api.TransporterDeploy, foreign), cdp.Conflict, "not deployed by Tidemark", "choose another name")
+	w.deploying(r)
 	w.b.stop() // killed while it waits
 	w.b.start()
-	set(true)
+	w.journal(true)
 	w.b.progress(api.TransporterDeploy, r)
-	w.b.progress(api.TransporterDeploy, r)
-	list := func() []vms.Appliance {
-		l, err := ask[api.TransportersReply](w.ctx, w.b, api.TransporterList, api.Empty{})
-		w.must(err)
-		return l.Transporters
-	}
-	l := list()
+	l := w.transporters()
 	if len(l) != 2 || l[0].Name != "tp2" || !l[0].Answers || l[0].Power != "on" || l[1].Name != "transporter" {
 		t.Fatalf("%+v", l)
 	}
@@ -60,29 +92,20 @@ func TestTransporter(t *testing.T) {
 	if extra["guestinfo.tidemark.nats"] != "nats://10.0.0.1" || extra["disk.EnableUUID"] != "TRUE" {
 		t.Error(extra)
 	}
-	set(true, "shop-web01")
+	w.journal(true, "shop-web01")
 	r.Upgrade = true
-	for what, err := range map[string]error{
-		"upgrade": w.b.refused(api.TransporterDeploy, r),
-		"remove":  w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp2"}),
-	} {
-		if !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), "shop-web01") {
-			t.Error(what, err)
-		}
-	}
-	set(true)
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "shop-web01")
+	w.says(w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp2"}), cdp.Conflict, "shop-web01")
+	w.journal(true)
 	w.b.progress(api.TransporterDeploy, r)
-	if now := list(); len(now) != 2 || now[0].Name != "tp2" || now[0].VM == l[0].VM {
+	if now := w.transporters(); len(now) != 2 || now[0].Name != "tp2" || now[0].VM == l[0].VM {
 		t.Errorf("after the upgrade: %+v", now)
 	}
 	if _, there := w.vm(w.b, "tp2-new"); there {
 		t.Error("the new one kept its other name")
 	}
-	set(true, "shop-web01")
+	w.journal(true, "shop-web01")
 	w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2", Force: true})
-	if err := w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp2"}); !cdp.Is(err, cdp.NotFound) {
-		t.Error("removed twice:", err)
-	}
 	if after := w.picture(w.b); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
@@ -91,4 +114,314 @@ func TestTransporter(t *testing.T) {
 			t.Error("not told:", s)
 		}
 	}
+}
+
+// TestTransporterNames: what is listed but was not deployed, and what is not
+// there, are told apart, and what to do is said.
+func TestTransporterNames(t *testing.T) {
+	w, r := transporters(t)
+	r.Upgrade = true
+	r.Name = "transporter"
+	for _, err := range []error{w.b.refused(api.TransporterDeploy, r), w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "transporter"})} {
+		w.says(err, cdp.Conflict, "the VM of that name was not deployed by Tidemark", "where it was installed")
+	}
+	own, _ := w.vm(w.b, "transporter")
+	w.must(w.b.c.Label(w.ctx, own.Ref, "", "", map[string]string{vms.MarkTransporter: "transporter"}))
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "this site's services run on it", "cannot replace itself")
+	w.says(w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "transporter"}), cdp.Conflict, "this site's services run on it", "--force")
+	r.Name = "tp9"
+	for _, err := range []error{w.b.refused(api.TransporterDeploy, r), w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp9"})} {
+		w.says(err, cdp.NotFound, "there is no transporter of that name", "tidemark transporter list")
+	}
+	if w.told("failed") {
+		t.Error("an event tells of what never was")
+	}
+}
+
+// hooked does something else at an import, and tells what is powered on or off.
+type hooked struct {
+	vcenter.VCenter
+	importing func(do func() (vms.Ref, error)) (vms.Ref, error)
+	power     func(vm vms.Ref, on bool)
+}
+
+func (h *hooked) PowerOn(ctx context.Context, vm vms.Ref) error {
+	h.power(vm, true)
+	return h.VCenter.PowerOn(ctx, vm)
+}
+
+func (h *hooked) PowerOff(ctx context.Context, vm vms.Ref) error {
+	h.power(vm, false)
+	return h.VCenter.PowerOff(ctx, vm)
+}
+
+func (h *hooked) Import(ctx context.Context, i vms.Import, progress func(int)) (vms.Ref, error) {
+	return h.importing(func() (vms.Ref, error) { return h.VCenter.Import(ctx, i, progress) })
+}
+
+// hook lets the site's vCenter do something else at the next import.
+func (e *end) hook(f func(do func() (vms.Ref, error)) (vms.Ref, error)) *hooked {
+	e.stop()
+	h := &hooked{VCenter: e.c, power: func(vms.Ref, bool) {}}
+	h.importing = func(do func() (vms.Ref, error)) (vms.Ref, error) {
+		h.importing = func(do func() (vms.Ref, error)) (vms.Ref, error) { return do() }
+		return f(do)
+	}
+	e.vc = h
+	e.start()
+	return h
+}
+
+// TestTransporterUpgradeKeepsJournals: whatever became of an upgrade before, none
+// takes a transporter away that keeps a journal.
+func TestTransporterUpgradeKeepsJournals(t *testing.T) {
+	w, r := transporters(t)
+	w.journal(true)
+	w.b.progress(api.TransporterDeploy, r)
+	before := w.picture(w.b)
+	up := r
+	up.Upgrade = true
+	kept := func(what string) {
+		t.Helper()
+		if after := w.picture(w.b); after != before {
+			t.Fatalf("%s\nbefore:\n%s\nafter:\n%s", what, before, after)
+		}
+	}
+	damaged := filepath.Join(t.TempDir(), "damaged.ova")
+	whole, err := os.ReadFile(r.OVA)
+	w.must(err)
+	w.must(os.WriteFile(damaged, whole[:len(whole)/2], 0o600))
+	for what, spoil := range map[string]func(*api.DeployRequest){
+		"host":      func(r *api.DeployRequest) { r.Host = "typohost" },
+		"datastore": func(r *api.DeployRequest) { r.Datastore = "typostore" },
+		"no OVA":    func(r *api.DeployRequest) { r.OVA = "/nowhere.ova" },
+		"OVA":       func(r *api.DeployRequest) { r.OVA = damaged },
+	} {
+		bad := up
+		spoil(&bad)
+		w.journal(true)
+		w.says(w.b.refused(api.TransporterDeploy, bad), cdp.Invalid)
+		kept(what)
+		w.journal(true, "shop-web01")
+		w.says(w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp2"}), cdp.Conflict, "shop-web01")
+		w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "upgrade transporter tp2", "shop-web01")
+		w.b.progress(api.TransporterDeploy, r) // it is there
+		kept(what)
+	}
+	// It gets a journal while the new one is imported.
+	w.journal(true)
+	w.b.hook(func(do func() (vms.Ref, error)) (vms.Ref, error) {
+		w.journal(true, "shop-web01")
+		return do()
+	})
+	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "shop-web01")
+	kept("a journal meanwhile")
+	// An upgrade that was interrupted is no deployment's, and looks again.
+	w.journal(true)
+	w.b.hook(func(do func() (vms.Ref, error)) (vms.Ref, error) {
+		_, err := do()
+		w.must(err)
+		return "", cdp.Errorf(cdp.Transient, "import", "tp2", "the vCenter restarts")
+	})
+	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Transient)
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "an upgrade of it was begun", "tidemark transporter upgrade tp2")
+	w.journal(true, "shop-web01")
+	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "shop-web01")
+	kept("an interrupted upgrade")
+	w.journal(true)
+	w.b.progress(api.TransporterDeploy, up)
+	if _, there := w.vm(w.b, "tp2-new"); there {
+		t.Error("the new one kept its other name")
+	}
+}
+
+// TestTransporterOfALikeName: what an upgrade makes for the time being is not
+// taken for a transporter that somebody called so.
+func TestTransporterOfALikeName(t *testing.T) {
+	w, r := transporters(t)
+	w.journal(true)
+	w.mu.Lock()
+	w.answers["tp2-new"], w.holds["tp2-new"] = true, []string{"shop-web01"}
+	w.mu.Unlock()
+	w.b.progress(api.TransporterDeploy, r)
+	other := r
+	other.Name = "tp2-new"
+	w.b.progress(api.TransporterDeploy, other)
+	before := w.transporters()
+	r.Upgrade = true
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "tp2-new")
+	if after := w.transporters(); len(after) != 3 || after[0].VM != before[0].VM || after[1].VM != before[1].VM || after[1].Power != "on" {
+		t.Errorf("before: %+v\nafter: %+v", before, after)
+	}
+}
+
+// TestTransporterIsNotTakenAwayUnknown: one that does not answer may keep
+// journals, be it on or off; but not one that never answered.
+func TestTransporterIsNotTakenAwayUnknown(t *testing.T) {
+	w, r := transporters(t)
+	remove := api.RemoveRequest{Name: "tp2"}
+	w.deploying(r)
+	w.b.stop()
+	w.b.start()
+	w.b.progress(api.TransporterRemove, remove) // it never answered
+	if _, there := w.vm(w.b, "tp2"); there {
+		t.Fatal("it is still there")
+	}
+	w.deploying(r)
+	w.b.stop()
+	w.b.start()
+	w.journal(true, "shop-web01") // it answers after all, and nobody waits for it
+	w.until("it is heard", func() bool { return w.told("ready") })
+	up := r
+	up.Upgrade = true
+	w.journal(false)
+	for _, power := range []string{"on", "off"} {
+		v, _ := w.vm(w.b, "tp2")
+		if power == "off" {
+			w.must(w.b.c.PowerOff(w.ctx, v.Ref))
+		}
+		w.says(w.b.refused(api.TransporterRemove, remove), cdp.Conflict, "not known", "--force", "govc vm.power -on tp2")
+		w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "not known", "govc vm.power -on tp2")
+		if now, _ := w.vm(w.b, "tp2"); now.Ref != v.Ref || now.Power != power {
+			t.Fatalf("%+v", now)
+		}
+	}
+	v, _ := w.vm(w.b, "tp2")
+	w.must(w.b.c.PowerOn(w.ctx, v.Ref))
+	w.journal(true)
+	w.b.progress(api.TransporterRemove, remove)
+}
+
+// TestTransporterTwice: the same settings are the same one; others are not.
+func TestTransporterTwice(t *testing.T) {
+	w, r := transporters(t)
+	w.journal(true)
+	w.b.progress(api.TransporterDeploy, r)
+	before := w.picture(w.b)
+	data, err := os.ReadFile(r.OVA)
+	w.must(err)
+	moved, other := filepath.Join(t.TempDir(), "moved.ova"), filepath.Join(t.TempDir(), "other.ova")
+	w.must(os.WriteFile(moved, data, 0o600))
+	w.must(os.WriteFile(other, append(data, make([]byte, 1024)...), 0o600))
+	again := r
+	again.OVA = moved
+	w.b.progress(api.TransporterDeploy, r)
+	w.b.progress(api.TransporterDeploy, again)
+	inv := w.inventory(w.b)
+	with := func(settings ...string) func(*api.DeployRequest) {
+		return func(r *api.DeployRequest) {
+			r.Settings = map[string]string{}
+			for _, kv := range settings {
+				k, v, _ := strings.Cut(kv, "=")
+				r.Settings[k] = v
+			}
+		}
+	}
+	for what, change := range map[string]func(*api.DeployRequest){
+		"the OVA":                              func(r *api.DeployRequest) { r.OVA = other },
+		"the host (" + r.Host + ")":            func(r *api.DeployRequest) { r.Host = inv.Hosts[1].Name },
+		"the datastore (" + r.Datastore + ")":  func(r *api.DeployRequest) { r.Datastore = "nonsense" },
+		"the network (" + r.Network + ")":      func(r *api.DeployRequest) { r.Network = inv.Networks[1].Path },
+		"the folder (none was given)":          func(r *api.DeployRequest) { r.Folder = "prod" },
+		"the setting password":                 with("nats=nats://10.0.0.1", "password=hash"),
+		"the setting nats":                     with("password=hush"),
+		"the setting another":                  with("nats=nats://10.0.0.1", "password=hush", "another=1"),
+		"the setting nats, the setting passwd": with("password=hush", "nats=x", "passwd=y"),
+	} {
+		x := r
+		change(&x)
+		err := w.b.refused(api.TransporterDeploy, x)
+		w.says(err, cdp.Conflict, "which differs in "+what+" hint: replace it: tidemark transporter upgrade tp2")
+	}
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	v, _ := w.vm(w.b, "tp2")
+	told, err := json.Marshal(v)
+	w.must(err)
+	if strings.Contains(string(told), "hush") || !strings.Contains(string(told), vms.MarkRecipe) {
+		t.Error("what is told of it:", string(told))
+	}
+	// What never was heard is made anew with other settings by an upgrade.
+	w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2"})
+	w.journal(false)
+	w.deploying(r)
+	w.b.stop()
+	w.b.start()
+	x := r
+	x.Settings = nil
+	w.says(w.b.refused(api.TransporterDeploy, x), cdp.Conflict, "the setting nats, the setting password")
+	x.Upgrade = true
+	w.deploying(x)
+	w.journal(true)
+	w.b.progress(api.TransporterDeploy, x)
+	x.Upgrade = false
+	w.b.progress(api.TransporterDeploy, x)
+}
+
+// TestTransporterNeverHeard: a deployment that never answers is told as failed,
+// an upgrade is taken back, and a removal by force waits for neither.
+func TestTransporterNeverHeard(t *testing.T) {
+	w, r := transporters(t)
+	before := w.picture(w.b)
+	// In another terminal somebody waits for the deployment.
+	w.deploying(r)
+	asked := make(chan error)
+	go func() { asked <- w.b.refused(api.TransporterDeploy, r) }()
+	w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2", Force: true})
+	w.says(<-asked, cdp.Conflict, "removed meanwhile")
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	w.b.stop()
+	w.b.answerWait = 100 * time.Millisecond
+	w.b.start()
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Transient, "was not heard", "look at its console")
+	if !w.told("was not heard") || !w.told("State:failed") {
+		t.Error("nobody was told that it failed")
+	}
+	w.journal(true)
+	w.b.progress(api.TransporterDeploy, r)
+	old := w.transporters()
+	w.mu.Lock()
+	w.events = nil
+	w.mu.Unlock()
+	up := r
+	up.Upgrade = true
+	w.b.hook(func(do func() (vms.Ref, error)) (vms.Ref, error) { return do() }).power = func(vm vms.Ref, on bool) {
+		if vm == old[0].VM {
+			w.journal(on)
+		}
+	}
+	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Transient, "was not heard", "the old one runs again")
+	if !w.told("State:failed") {
+		t.Error("nobody was told that it failed")
+	}
+	if now := w.transporters(); len(now) != 2 || now[0].VM != old[0].VM || now[0].Power != "on" || !now[0].Answers {
+		t.Errorf("%+v", now)
+	}
+	w.journal(true, "shop-web01")
+	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "shop-web01")
+}
+
+// TestTransporterKilled: what was killed anywhere goes on.
+func TestTransporterKilled(t *testing.T) {
+	w, r := transporters(t)
+	w.journal(true)
+	up := r
+	up.Upgrade = true
+	w.b.killing(func(f *faulty, retry func(func() error)) string {
+		for _, x := range []api.DeployRequest{r, up} {
+			retry(func() error { return w.b.refused(api.TransporterDeploy, x) })
+		}
+		f.calm()
+		got := w.picture(w.b)
+		w.b.recs.mu.Lock()
+		for k := range w.b.recs.m {
+			got += k + "\n"
+		}
+		w.b.recs.mu.Unlock()
+		w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2"})
+		return got
+	}, func() int { return 1 })
 }

@@ -2,6 +2,9 @@ package vcenter
 
 import (
 	"context"
+	"errors"
+	"hash/maphash"
+	"strconv"
 	"sync"
 	"time"
 
@@ -17,15 +20,29 @@ type lanes struct {
 	longest  time.Duration
 	wg       sync.WaitGroup
 
+	seed maphash.Seed
+
 	mu sync.Mutex
 	at map[string]*work
+	// cutOff is the work that was cut off in a lane last, for its askers.
+	cutOff map[string]*work
+}
+
+func newLanes(base context.Context, patience, longest time.Duration) *lanes {
+	return &lanes{base: base, patience: patience, longest: longest, seed: maphash.MakeSeed(), at: map[string]*work{}, cutOff: map[string]*work{}}
+}
+
+// sign is a request as an id of work, which may be told: there may be secrets in
+// the request.
+func (l *lanes) sign(request []byte) string {
+	return strconv.FormatUint(maphash.Bytes(l.seed, request), 16)
 }
 
 // work is one thing under way, or done and not told yet.
 type work struct {
 	id     string
 	done   chan struct{}
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	ended  time.Time
 
 	mu     sync.Mutex
@@ -38,6 +55,10 @@ type work struct {
 // everything here does nothing the second time.
 const keepFor = time.Minute
 
+// tellFor is how long who asks for work that was cut off is told so. They ask
+// again within a second; later it is somebody who wants it anew.
+const tellFor = 10 * time.Second
+
 // report tells how far work is.
 type report func(text string, moved, total int64)
 
@@ -46,13 +67,14 @@ type report func(text string, moved, total int64)
 func (l *lanes) begin(lane, id string, fn func(context.Context, report) (any, error)) (mine, other *work) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.at[lane]; w != nil {
-		ended := false
-		select {
-		case <-w.done:
-			ended = true
-		default:
+	if w := l.cutOff[lane]; w != nil && w.id == id {
+		if !w.over() || time.Since(w.ended) < tellFor {
+			return w, nil
 		}
+		delete(l.cutOff, lane)
+	}
+	if w := l.at[lane]; w != nil {
+		ended := w.over()
 		switch {
 		case w.id == id && (!ended || time.Since(w.ended) < keepFor):
 			return w, nil
@@ -60,17 +82,23 @@ func (l *lanes) begin(lane, id string, fn func(context.Context, report) (any, er
 			return nil, w
 		}
 	}
-	ctx, cancel := context.WithTimeout(l.base, l.longest)
+	base, cancel := context.WithCancelCause(l.base)
 	w := &work{id: id, done: make(chan struct{}), cancel: cancel}
 	l.at[lane] = w
 	l.wg.Go(func() {
 		defer close(w.done)
-		defer cancel()
+		defer cancel(nil)
+		ctx, stop := context.WithTimeout(base, l.longest)
+		defer stop()
 		result, err := fn(ctx, func(text string, moved, total int64) {
 			w.mu.Lock()
 			w.so = api.Progress{Text: text, Moved: moved, Total: total}
 			w.mu.Unlock()
 		})
+		var why *cdp.Error
+		if err != nil && errors.As(context.Cause(base), &why) {
+			err = why
+		}
 		w.mu.Lock()
 		w.result, w.err, w.ended = result, err, time.Now()
 		w.mu.Unlock()
@@ -78,12 +106,32 @@ func (l *lanes) begin(lane, id string, fn func(context.Context, report) (any, er
 	return w, nil
 }
 
+func (w *work) over() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// cut ends what is under way in a lane, unless that is keep. Who asks for it is
+// told why, and does not begin it anew.
+func (l *lanes) cut(lane, keep string, why *cdp.Error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.at[lane]; w != nil && w.id != keep && !w.over() {
+		w.cancel(why)
+		l.cutOff[lane] = w
+	}
+}
+
 // stop ends what the lane does, if idle says of its id that nobody loses by it.
 func (l *lanes) stop(lane string, idle func(id string) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w := l.at[lane]; w != nil && idle(w.id) {
-		w.cancel()
+		w.cancel(nil)
 	}
 }
 
@@ -93,6 +141,9 @@ func (l *lanes) forget(lane string, w *work) {
 	defer l.mu.Unlock()
 	if l.at[lane] == w {
 		delete(l.at, lane)
+	}
+	if l.cutOff[lane] == w {
+		delete(l.cutOff, lane)
 	}
 }
 

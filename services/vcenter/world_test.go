@@ -1,6 +1,7 @@
 package vcenter_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -62,6 +63,9 @@ type end struct {
 	svc  *vcenter.Service
 	recs *records
 	stop func()
+	// answerWait is how long a transporter is waited for from the next start on; 0:
+	// long enough for any.
+	answerWait time.Duration
 }
 
 func newWorld(t *testing.T) *world {
@@ -99,7 +103,7 @@ func (w *world) newEnd(name cdp.Site) *end {
 func (e *end) start() {
 	w := e.w
 	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond,
-		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: time.Minute}
+		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: cmp.Or(e.answerWait, time.Minute)}
 	e.svc = vcenter.New(cfg, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return e.vc, nil },
 		Site: func(context.Context) (vcenter.Site, error) {

@@ -1,0 +1,110 @@
+package vcenter
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+)
+
+// recipe is what a transporter was made of. It is kept with its VM, so that it is
+// known whether what is asked for is what stands there; of settings, which may be
+// secrets, only hashes with a salt.
+type recipe struct {
+	OVA       string            `json:"ova"` // its SHA-256
+	Host      string            `json:"host"`
+	Datastore string            `json:"datastore"`
+	Network   string            `json:"network"`
+	Folder    string            `json:"folder,omitempty"`
+	Settings  map[string]string `json:"settings,omitempty"` // hashes
+}
+
+// recipeOf reads the OVA, which is Invalid if it cannot be read.
+func (s *Service) recipeOf(ctx context.Context, r api.DeployRequest) (recipe, error) {
+	sum, err := sumOf(ctx, r.OVA)
+	if err != nil {
+		return recipe{}, err
+	}
+	key, err := load[string](ctx, s, keyRecipes)
+	if err == nil && !key.exists() {
+		key.Value = rand.Text()
+		err = key.save(ctx, s)
+	}
+	c := recipe{OVA: sum, Host: r.Host, Datastore: r.Datastore, Network: r.Network, Folder: r.Folder, Settings: map[string]string{}}
+	for k, v := range r.Settings {
+		h := hmac.New(sha256.New, []byte(key.Value))
+		_, _ = fmt.Fprintf(h, "%q %q %q", r.Name, k, v) // a hash takes everything
+		c.Settings[k] = hex.EncodeToString(h.Sum(nil)[:12])
+	}
+	return c, err
+}
+
+func sumOf(ctx context.Context, ova string) (string, error) {
+	const op = "read the OVA"
+	f, err := os.Open(ova)
+	if err != nil {
+		return "", cdp.Errorf(cdp.Invalid, op, ova, "%w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	h := sha256.New()
+	for {
+		if _, err = io.CopyN(h, f, 16<<20); err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return "", cdp.Errorf(cdp.Transient, op, ova, "%w", ctx.Err())
+	case err != io.EOF:
+		return "", cdp.Errorf(cdp.Invalid, op, ova, "%w", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// mark is the recipe as its VM has it.
+func (c recipe) mark() string {
+	raw, _ := json.Marshal(c) // it is plain values
+	return string(raw)
+}
+
+// differs names what of a recipe is not as the VM was made.
+func differs(v vms.VM, now recipe) []string {
+	var was recipe
+	if err := json.Unmarshal([]byte(v.Mark(vms.MarkRecipe)), &was); err != nil {
+		return []string{"what it was made of, which is not known any more"}
+	}
+	var out []string
+	if was.OVA != now.OVA {
+		out = append(out, "the OVA")
+	}
+	for _, x := range []struct{ what, was, now string }{
+		{"host", was.Host, now.Host}, {"datastore", was.Datastore, now.Datastore}, {"network", was.Network, now.Network}, {"folder", was.Folder, now.Folder},
+	} {
+		switch {
+		case x.was == x.now:
+		case x.was == "":
+			out = append(out, fmt.Sprintf("the %s (none was given)", x.what))
+		default:
+			out = append(out, fmt.Sprintf("the %s (%s)", x.what, x.was))
+		}
+	}
+	both := maps.Clone(now.Settings)
+	maps.Copy(both, was.Settings)
+	for _, k := range slices.Sorted(maps.Keys(both)) {
+		if was.Settings[k] != now.Settings[k] { // a hash is never empty
+			out = append(out, "the setting "+k)
+		}
+	}
+	return out
+}
