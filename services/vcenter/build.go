@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
@@ -81,7 +82,8 @@ func (r *run) testVM(ctx context.Context, inv vms.Inventory) error {
 	v, err := r.vm(ctx)
 	if cdp.Is(err, cdp.NotFound) {
 		var ref vms.Ref
-		if ref, err = r.makeTestVM(ctx, inv); err == nil {
+		err = r.making(ctx, func() (err error) { ref, err = r.makeTestVM(ctx, inv); return err })
+		if err == nil {
 			v, err = r.s.vmAt(ctx, r.vc, ref)
 		}
 	}
@@ -89,6 +91,25 @@ func (r *run) testVM(ctx context.Context, inv vms.Inventory) error {
 		return err
 	}
 	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.VM, x.UUID = v.Ref, v.UUID })
+}
+
+// making notes that something is being made before it is asked for: if that has
+// no answer, cleanup looks again once it must have come to be or not.
+func (r *run) making(ctx context.Context, do func() error) error {
+	note := func(at time.Time) error {
+		return r.enter(ctx, stageBuilt, func(x *runRecord) { x.Making = at })
+	}
+	if err := note(r.s.deps.Clock.Now()); err != nil {
+		return err
+	}
+	err := do()
+	refused := slices.Contains([]cdp.Kind{cdp.Conflict, cdp.Full, cdp.Invalid, cdp.NotFound}, cdp.KindOf(err))
+	if err == nil || refused {
+		if err := note(time.Time{}); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (r *run) makeTestVM(ctx context.Context, inv vms.Inventory) (vms.Ref, error) {
@@ -135,7 +156,7 @@ func (r *run) place(ctx context.Context, inv vms.Inventory) (vms.Placement, erro
 // from before a crash.
 func (r *run) testDisk(ctx context.Context, inv vms.Inventory, file string, size int64) error {
 	dc := inv.DatacenterOf(file)
-	err := r.vc.MakeDisk(ctx, dc, file, size)
+	err := r.making(ctx, func() error { return r.vc.MakeDisk(ctx, dc, file, size) })
 	if !cdp.Is(err, cdp.Conflict) {
 		return err
 	}

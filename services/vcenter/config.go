@@ -21,6 +21,9 @@ type Config struct {
 	CheckEvery time.Duration
 	// CheckTimeout of a job that does not say. Default 5 min.
 	CheckTimeout time.Duration
+	// LateFor is how long after it was made a call whose caller died may still have
+	// its effect. Default 2 min.
+	LateFor time.Duration
 	// AnswerWait is how long a new transporter may take to be heard. Default 15 min.
 	AnswerWait time.Duration
 }
@@ -39,6 +42,7 @@ func (c Config) withDefaults() Config {
 	def(&c.DeviceWait, time.Minute)
 	def(&c.CheckEvery, 2*time.Second)
 	def(&c.CheckTimeout, 5*time.Minute)
+	def(&c.LateFor, 2*time.Minute)
 	def(&c.AnswerWait, 15*time.Minute)
 	return c
 }

@@ -152,38 +152,59 @@ func (s *Service) remove(ctx context.Context, r *run) (api.VMRunReply, error) {
 	if !r.req.Test {
 		return none, cdp.Errorf(cdp.Invalid, "remove", r.req.Job, "only a test's VM is removed")
 	}
-	inv, err := s.inventory(ctx, true)
-	if err != nil {
-		return none, err
-	}
 	if !r.rec.exists() {
 		return api.VMRunReply{Text: "nothing is left of the test"}, nil
 	}
 	if err := r.enter(ctx, stageGone, nil); err != nil {
 		return none, err
 	}
-	var files []string
-	for _, d := range r.rec.Value.Disks {
-		files = append(files, d.File)
-	}
 	r.tell("removes the test VM "+r.rec.Value.Name, 0, 0)
-	if err := s.pullOut(ctx, r.vc, withFile(files)); err != nil {
+	if err := r.clear(ctx); err != nil {
 		return none, err
 	}
-	if v, err := r.vm(ctx); err == nil {
-		if err := r.destroyTest(ctx, v); err != nil {
-			return none, err
-		}
-	} else if !cdp.Is(err, cdp.NotFound) {
-		return none, err
-	}
-	for _, f := range files {
-		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
-			return none, err
+	if made := r.rec.Value.Making; !made.IsZero() {
+		if left := made.Add(s.cfg.LateFor).Sub(s.deps.Clock.Now()); left > 0 {
+			r.tell("waits whether the vCenter still makes what it was asked for before", 0, 0)
+			select {
+			case <-s.deps.Clock.After(left):
+			case <-ctx.Done():
+				return none, cdp.Wrap(ctx.Err(), "remove", r.req.Job)
+			}
+			if err := r.clear(ctx); err != nil {
+				return none, err
+			}
 		}
 	}
 	r.tell("nothing is left of the test", 0, 0)
 	return none, r.rec.drop(ctx, s)
+}
+
+// clear deletes what there is of a test's VM and disks now.
+func (r *run) clear(ctx context.Context) error {
+	inv, err := r.s.inventory(ctx, true)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, d := range r.rec.Value.Disks {
+		files = append(files, d.File)
+	}
+	if err := r.s.pullOut(ctx, r.vc, withFile(files)); err != nil {
+		return err
+	}
+	if v, err := r.vm(ctx); err == nil {
+		if err := r.destroyTest(ctx, v); err != nil {
+			return err
+		}
+	} else if !cdp.Is(err, cdp.NotFound) {
+		return err
+	}
+	for _, f := range files {
+		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // destroyTest deletes the VM with its disks. One that somebody else attached to

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/types"
@@ -170,5 +171,31 @@ func TestCloneOfAReplica(t *testing.T) {
 	}
 	if _, there := w.vm(w.b, v.Name); there {
 		t.Error("the replica was left")
+	}
+}
+
+// TestCleanupWhileMade: the process that made the test's VM died, and the
+// vCenter makes it after cleanup was asked for.
+func TestCleanupWhileMade(t *testing.T) {
+	for _, call := range []string{"CreateVM_Task", "CreateVirtualDisk_Task"} {
+		t.Run(call, func(t *testing.T) {
+			w := failover(t, nil)
+			before := w.picture(w.b)
+			w.b.sim.Delay(call, 2*time.Second, 1)
+			calls := w.b.sim.Calls(call)
+			build := api.VMRunRequest{Job: "shop-web01", Run: "01jrun0000test42", Test: true}
+			w.until("the call is under way", func() bool {
+				_, err := ask[api.VMRunReply](w.ctx, w.b, api.VMBuild, build)
+				w.must(err)
+				return w.b.sim.Calls(call) > calls
+			})
+			w.b.stop()
+			w.b.start()
+			w.step(api.VMRemove, true)
+			time.Sleep(3 * time.Second) // the call has had its effect
+			if after := w.picture(w.b); after != before {
+				t.Errorf("before:\n%s\nleft:\n%s", before, after)
+			}
+		})
 	}
 }

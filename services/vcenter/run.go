@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
@@ -23,6 +24,9 @@ type runRecord struct {
 	Name string  `json:"name"`
 	// Disks are the test's own, by disk of the group.
 	Disks []runDisk `json:"disks,omitempty"`
+	// Making is when the vCenter was last asked to make something of the test's
+	// whose outcome is not known: it may come to be later.
+	Making time.Time `json:"making,omitzero"`
 }
 
 type runDisk struct {
@@ -122,7 +126,7 @@ func (r *run) enter(ctx context.Context, stage string, change func(*runRecord)) 
 }
 
 func sameRun(a, b runRecord) bool {
-	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
+	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
 }
 
 // vm is the VM that the run starts; NotFound when it does not exist.

@@ -104,6 +104,7 @@ func (e *end) start() {
 	w := e.w
 	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond,
 		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: cmp.Or(e.answerWait, time.Minute)}
+	cfg.LateFor = 3 * time.Second // longer than the calls that tests delay
 	e.svc = vcenter.New(cfg, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return e.vc, nil },
 		Site: func(context.Context) (vcenter.Site, error) {
