@@ -1,0 +1,52 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/vsphere/vspheretest"
+)
+
+// A password that is refused is not tried so often that the account is locked; one
+// that was corrected is, at once.
+func TestRefusedLoginIsNotRepeated(t *testing.T) {
+	d := newDesk(t)
+	sim := vspheretest.NewSite(t, vspheretest.Config{Name: "dr"})
+	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), "username: "+sim.User()+"\npassword: wrong\n")
+	conn := connectAs(t, d.url, "dr", bus.VCenter)
+	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	sites, err := openSpecs[spec.Site](t.Context(), e, conn, keySite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bus.OpenBucket[spec.Site](t.Context(), d.conn, "dr", bus.BucketSpec, keySite)
+	if err == nil {
+		_, err = b.Put(t.Context(), "dr", spec.Site{Name: "dr", Kind: spec.SiteVSphere, VSphere: &spec.VSphere{URL: sim.URL(), Thumbprint: sim.Thumbprint(), Credentials: file}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := &vcenterDial{e: e, sites: sites}
+	defer dial.close()
+	for range 5 {
+		if _, err := dial.vcenter(t.Context()); !cdp.Is(err, cdp.Invalid) {
+			t.Fatal(err)
+		}
+	}
+	if n := sim.Calls("Login"); n != 1 {
+		t.Errorf("%d tries", n)
+	}
+	write(t, file, "username: "+sim.User()+"\npassword: "+sim.Password()+"\n")
+	vc, err := dial.vcenter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := dial.vcenter(t.Context()); err != nil || again != vc {
+		t.Error(again, err)
+	}
+}
