@@ -154,6 +154,11 @@ type VMMember struct {
 	State    string        `json:"state"`
 	Trouble  string        `json:"trouble,omitempty"`
 	Problems []vms.Problem `json:"problems,omitempty"`
+	// Power is on, off or suspended, as it was seen last; empty: not yet.
+	Power string `json:"power,omitempty"`
+	// Unseen is why nobody tells its writes though the job runs; empty: they are
+	// told, or need not be.
+	Unseen string `json:"unseen,omitempty"`
 }
 
 // FreezeRequest freezes the disks of a group's VM for a pass.
@@ -208,6 +213,8 @@ type TapRequest struct {
 	Attach bool        `json:"attach"`
 	// Disks by device key: where the filter sends their writes, as an NBD URI.
 	Disks map[int32]string `json:"disks,omitempty"`
+	// Again: it is detached first, for it is attached and yet tells nothing.
+	Again bool `json:"again,omitempty"`
 }
 
 // FilterRequest is about the I/O filters of a cluster, by name or path.

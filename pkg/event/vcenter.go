@@ -27,6 +27,8 @@ const (
 	AlarmHostDown = "host-down"
 	// AlarmReplicaRuns: somebody powered a replica VM on while it replicates.
 	AlarmReplicaRuns = "replica-runs"
+	// AlarmUnseen: the I/O filter does not tell the writes of a VM that is on.
+	AlarmUnseen = "vm-unseen"
 )
 
 // CaptureAlarm tells that a group's capture needs somebody's attention.

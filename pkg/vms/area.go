@@ -2,6 +2,7 @@ package vms
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,6 +36,12 @@ type Filter struct {
 	Hosts   []FilterHost `json:"hosts"`
 	// Disks that use it.
 	Disks []FilterDisk `json:"disks,omitempty"`
+}
+
+// SameFilter compares what a disk says with a filter's id or name: an id is
+// made of vendor, bulletin, name and version.
+func SameFilter(id, filter string) bool {
+	return id == filter || strings.Contains(id, "_"+filter+"_") || strings.HasSuffix(id, "_"+filter)
 }
 
 // FilterHost is a filter on one host.

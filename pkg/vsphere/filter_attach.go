@@ -32,7 +32,7 @@ func (c *Client) AttachFilter(ctx context.Context, vm vms.Ref, filter, policy st
 		}
 	}
 	return c.refilter(ctx, op, ref, slices.Sorted(maps.Keys(disks)), func(d *types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error) {
-		if slices.ContainsFunc(d.Iofilter, func(id string) bool { return sameFilter(id, filter) }) {
+		if slices.ContainsFunc(d.Iofilter, func(id string) bool { return vms.SameFilter(id, filter) }) {
 			return nil, nil
 		}
 		spec := edit(d)
@@ -61,11 +61,11 @@ func (c *Client) DetachFilter(ctx context.Context, vm vms.Ref, filter string, di
 		return err
 	}
 	return c.refilter(ctx, op, ref, disks, func(d *types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error) {
-		if d == nil || !slices.ContainsFunc(d.Iofilter, func(id string) bool { return sameFilter(id, filter) }) {
+		if d == nil || !slices.ContainsFunc(d.Iofilter, func(id string) bool { return vms.SameFilter(id, filter) }) {
 			return nil, nil
 		}
 		for _, id := range d.Iofilter {
-			if !sameFilter(id, filter) {
+			if !vms.SameFilter(id, filter) {
 				return nil, cdp.Errorf(cdp.Conflict, op, labelOf(d), "the filter %s is on the disk too, and would be detached with it", id).
 					WithHint("give the disk a storage policy that has only the filter that is to stay")
 			}
@@ -127,12 +127,6 @@ func (c *Client) filterable(op, subject string) error {
 
 func edit(d *types.VirtualDisk) *types.VirtualDeviceConfigSpec {
 	return &types.VirtualDeviceConfigSpec{Operation: types.VirtualDeviceConfigSpecOperationEdit, Device: d}
-}
-
-// sameFilter compares what a disk says with a filter's id or name: an id is
-// made of vendor, bulletin, name and version.
-func sameFilter(id, filter string) bool {
-	return id == filter || strings.Contains(id, "_"+filter+"_") || strings.HasSuffix(id, "_"+filter)
 }
 
 func keyValues(m map[string]string) []types.KeyValue {

@@ -11,6 +11,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
 )
 
 // policies runs fn with the API of storage policies.
@@ -74,7 +75,7 @@ func (c *Client) byPolicy(ctx context.Context, op string, vm types.ManagedObject
 			}
 			for _, b := range brings {
 				found = found || slices.ContainsFunc(b.Iofilters, func(f pbmtypes.PbmIofilterInfo) bool {
-					return sameFilter(f.VibId, filter)
+					return vms.SameFilter(f.VibId, filter)
 				})
 			}
 		}

@@ -50,6 +50,11 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 		// The guest must not hang on a mirror that nobody looks after.
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
+		// Capture notices when the connection ends, which is a little later than
+		// the last write that is told. It may be away: then it knows already.
+		say, stop := context.WithTimeout(end, time.Second)
+		_ = c.conn.Request(say, c.site, bus.Capture, apiUnlive, diskRequest{g, t.disk}, nil)
+		stop()
 		_ = m.Abort(end)
 		_ = q.RemoveNode(end, node)
 	}()

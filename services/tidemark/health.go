@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/rpo"
 	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/capture"
 	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
@@ -47,6 +48,7 @@ type facts struct {
 	capture    *api.CaptureGroup
 	captureErr error
 	failover   *plan.State
+	member     *api.VMMember // of a VM whose writes nobody tells
 	now        time.Time
 }
 
@@ -83,6 +85,7 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 		return nil, err
 	}
 	captures := map[cdp.Site]captured{}
+	var vms map[cdp.GroupID]*api.VMMember // asked for when one is needed
 	var out []health
 	for _, o := range objects {
 		job := o.Job.Name
@@ -93,6 +96,12 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 		}
 		f.captureErr = captures[src].err
 		f.capture = captures[src].groups[o.Job.Group()]
+		if f.capture != nil && o.Job.Source.VM != "" && f.capture.State == string(capture.NeedsResync) {
+			if vms == nil {
+				vms = c.vmMembers(ctx)
+			}
+			f.member = vms[o.Job.Group()]
+		}
 		out = append(out, judge(f))
 	}
 	return out, nil

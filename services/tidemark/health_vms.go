@@ -110,6 +110,12 @@ func judgeVM(m api.VMMember, own *jobHealth) vmHealth {
 			v.State = own.State
 		}
 	}
+	if m.Unseen != "" && !slices.ContainsFunc(v.Problems, func(p problem) bool { return strings.Contains(p.Text, m.Unseen) }) {
+		v.Problems = append([]problem{{Text: "its writes are not told: " + m.Unseen}}, v.Problems...)
+		if v.State == stProtected {
+			v.State = stUnseen
+		}
+	}
 	if m.Trouble != "" {
 		v.Problems = append([]problem{{Text: m.Trouble}}, v.Problems...)
 	}

@@ -25,6 +25,8 @@ const (
 	stResyncing   = "resyncing"
 	stFailedOver  = "failed over"
 	stFailingOver = "failing over"
+	stUnseen      = "not captured"
+	stOff         = "powered off"
 	stUnknown     = "unknown"
 )
 
@@ -152,11 +154,11 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 		h.worse(stResyncing)
 		bad("wait; older points stay recoverable", "changed blocks are being sent again%s%s", progressText(*c, f.now), because(c.Reason))
 	case "needs-resync":
-		h.worse(stResyncing)
 		if f.job.Source.VM != "" {
-			bad("is the filter on its host in order? tidemark iofilter status --site "+string(f.job.Source.Site), "the I/O filter does not tell the VM's writes%s", because(c.Reason))
+			unseenVM(f, h, bad)
 			return
 		}
+		h.worse(stResyncing)
 		bad("copy again: tidemark tap attach "+f.job.Name+" ...", "the tap missed writes%s", because(c.Reason))
 	case "overflow":
 		h.worse(stLate)
@@ -165,6 +167,26 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 		h.worse(stFailed)
 		bad("see the log of capture at site "+src, "capture is %s%s", c.State, because(c.Reason))
 	}
+}
+
+// unseenVM: nobody tells the writes of a VM. While it is off there are none, and
+// what its RPO grows by is no loss.
+func unseenVM(f facts, h *health, bad func(do, format string, args ...any)) {
+	why := f.capture.Reason
+	if m := f.member; m != nil && m.Power == "off" {
+		if h.State == stProtected || h.State == stLate || h.State == stFailed {
+			h.State = stOff
+		}
+		bad("", "the VM is powered off and writes nothing: the next recovery point is made once it is on; the newest has what its I/O filter told until then%s", because(why))
+		return
+	} else if m != nil && m.Unseen != "" {
+		why = m.Unseen
+	}
+	if h.State == stProtected || h.State == stResyncing {
+		h.State = stUnseen
+	}
+	bad("it is attached again by itself; is it in order on the VM's host? tidemark iofilter status --site "+string(f.job.Source.Site),
+		"the I/O filter does not tell the VM's writes, so there are no new recovery points%s", because(why))
 }
 
 func failoverState(f facts, h *health) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,5 +77,40 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 	})
 	if good == 0 {
 		t.Fatal("nothing was ever fine")
+	}
+}
+
+// What nobody tells of a VM that runs is lost, and said so with the reason; of
+// one that is off there is nothing to lose.
+func TestAVMThatNobodySeesIsNotProtected(t *testing.T) {
+	now := time.Unix(9000, 0)
+	for _, x := range []struct {
+		rpo         rpo.Status
+		member      *api.VMMember
+		state, text string
+	}{
+		{rpo.Met, nil, stUnseen, "no client tells"},
+		{rpo.Met, &api.VMMember{Power: "on", Unseen: "its I/O filter was found detached"}, stUnseen, "found detached"},
+		{rpo.Breached, &api.VMMember{Power: "on"}, stLate, "no client tells"},
+		{rpo.Met, &api.VMMember{Power: "off"}, stOff, "powered off"},
+		{rpo.Breached, &api.VMMember{Power: "off"}, stOff, "powered off"},
+	} {
+		h := judge(facts{now: now, member: x.member,
+			job:     spec.ReplicationJob{Name: "shop-web", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: spec.Tap, VM: "uuid"}},
+			run:     &scheduler.RunState{Desired: scheduler.Running},
+			rpo:     &rpomonitor.Record{State: rpo.State{Status: x.rpo, At: now}},
+			journal: &api.GroupStatus{State: "receiving", Consistent: true, Frame: 5, Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}},
+			capture: &api.CaptureGroup{State: "needs-resync", Reason: "no client tells the writes to system"}})
+		last := problem{}
+		if n := len(h.Problems); n > 0 {
+			last = h.Problems[n-1]
+		}
+		if h.State != x.state || !strings.Contains(last.Text, x.text) {
+			t.Errorf("%v %+v: %q, %+v", x.rpo, x.member, h.State, h.Problems)
+		}
+	}
+	v := judgeVM(api.VMMember{VM: "web", State: "ready", Unseen: "it cannot be attached"}, &jobHealth{health: health{State: stProtected}})
+	if v.State != stUnseen || len(v.Problems) != 1 {
+		t.Errorf("%+v", v)
 	}
 }

@@ -97,6 +97,19 @@ func (c *client) vmJobStates(ctx context.Context, name string) (map[string]*api.
 	return out, err
 }
 
+// vmMembers is what the vcenter service of the target says of each VM, by its
+// group; of none if it is silent.
+func (c *client) vmMembers(ctx context.Context) map[cdp.GroupID]*api.VMMember {
+	jobs, _ := c.vmJobStates(ctx, "")
+	out := map[cdp.GroupID]*api.VMMember{}
+	for _, j := range jobs {
+		for i, m := range j.Members {
+			out[m.Group] = &j.Members[i]
+		}
+	}
+	return out
+}
+
 // notByHand refuses to change the job of a VM.
 func notByHand(op string, j spec.ReplicationJob) error {
 	e := cdp.Errorf(cdp.Conflict, op, j.Name, "it was made for a VM of the job %s, and is changed with that one only", j.Of)

@@ -285,6 +285,7 @@ const (
 	apiCopyStarted = "copy-started" // a full copy begins; it covers what was missed before
 	apiSynced      = "synced"       // it is complete; Conflict: writes were missed meanwhile
 	apiLive        = "live"         // from now on every write is told (a VM's disks)
+	apiUnlive      = "unlive"       // soon none is
 )
 
 type diskRequest struct {
@@ -304,6 +305,9 @@ func (w *captureWiring) endpoints() map[string]api.Endpoint {
 		}),
 		apiLive: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Live)
+		}),
+		apiUnlive: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
+			return api.Empty{}, w.ofDisk(r, func(g *capture.Group, d cdp.DiskID) error { g.Unlive(d); return nil })
 		}),
 		apiSynced: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)

@@ -183,9 +183,8 @@ func (w vcenterWiring) Stop(ctx context.Context, job string) error {
 	return err
 }
 
-func (w vcenterWiring) Exports(ctx context.Context, site cdp.Site, g cdp.GroupID) ([]string, error) {
-	c, err := captureStatus(ctx, w.conn, site, g)
-	return c.Exports, err
+func (w vcenterWiring) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
+	return captureStatus(ctx, w.conn, site, g)
 }
 
 func (w vcenterWiring) journals(ctx context.Context) (out api.StatusReply, err error) {

@@ -24,6 +24,9 @@ type Config struct {
 	// LateFor is how long after it was made a call whose caller died may still have
 	// its effect. Default 2 min.
 	LateFor time.Duration
+	// TapWait is how long an I/O filter that was attached may take until it tells
+	// writes. Default 30 s.
+	TapWait time.Duration
 	// AnswerWait is how long a new transporter may take to be heard. Default 15 min.
 	AnswerWait time.Duration
 }
@@ -43,6 +46,7 @@ func (c Config) withDefaults() Config {
 	def(&c.CheckEvery, 2*time.Second)
 	def(&c.CheckTimeout, 5*time.Minute)
 	def(&c.LateFor, 2*time.Minute)
+	def(&c.TapWait, 30*time.Second)
 	def(&c.AnswerWait, 15*time.Minute)
 	return c
 }

@@ -33,7 +33,7 @@ type told struct {
 	blocked bool
 	runs    bool   // its replica VM runs, which it must not
 	run     string // the desired state that the scheduler was told
-	taps    string // where the I/O filter sends
+	taps    tapped
 }
 
 // badVM is a VM that a job means but cannot protect.

@@ -115,9 +115,8 @@ type Journal interface {
 
 // Capture is asked of the capture service at a job's source.
 type Capture interface {
-	// Exports are where writes to the group's disks are sent, as NBD URIs, by
-	// disk; NotFound or none before it has opened the group.
-	Exports(ctx context.Context, site cdp.Site, group cdp.GroupID) ([]string, error)
+	// Status is how a group stands; NotFound before it has opened the group.
+	Status(ctx context.Context, site cdp.Site, group cdp.GroupID) (api.CaptureGroup, error)
 }
 
 // Events takes facts; it returns when they are kept.

@@ -31,7 +31,9 @@
 //	                 the disks at the transporter, found by UUID; where, in the record
 //	                 its own job, which capture and journal work by
 //	ready            the scheduler told to run it or not; the I/O filter told where to
-//	                 send while it runs, and taken off while it does not
+//	                 send while it runs, and taken off while it does not; found
+//	                 detached, or attached and silent while the VM is on, it is
+//	                 attached again, and somebody is told
 //	gone             the source means it no more: its job is stopped, its replica stays
 //	failed-over      a failover has the replica: nobody else touches it
 //

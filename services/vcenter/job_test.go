@@ -185,29 +185,13 @@ func TestTap(t *testing.T) {
 	if len(reply.Problems) != 1 || reply.Problems[0].Path != "/spec/source/filter" {
 		t.Fatalf("%+v", reply)
 	}
-	url := bundles(t)
-	cl := w.inventory(w.a).Clusters[0].Name
-	w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "install", Bundle: url + "/tap-1.zip"})
-	st, err := ask[api.FiltersReply](w.ctx, w.a, api.FilterStatus, api.FilterRequest{Cluster: cl})
-	w.must(err)
-	w.a.inTurn(func() {
-		w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "resolve", Filter: st.Filters[0].ID})
-	})
-	job.Job.Source.Filter = st.Filters[0].ID
+	job.Job.Source.Filter = w.installFilter()
 	w.apply(job)
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	w.mu.Lock()
 	w.exports = []string{"nbd://10.0.0.1:1/0", "nbd://10.0.0.1:1/1"}
 	w.mu.Unlock()
-	seen := func() int {
-		v, err := w.a.c.VM(w.ctx, src.UUID)
-		w.must(err)
-		n := 0
-		for _, d := range v.Hardware.Disks {
-			n += len(d.Filters)
-		}
-		return n
-	}
+	seen := func() int { return w.seenDisks(src.UUID) }
 	asked := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.looks }
 	for n := asked(); asked() < n+3; { // so that it was looked at with those
 		time.Sleep(10 * time.Millisecond)
@@ -221,7 +205,7 @@ func TestTap(t *testing.T) {
 	w.until("the filter sees none while the job is stopped", func() bool { return seen() == 0 })
 	w.must(w.b.tell(api.VMJobRun, api.VMJobName{Job: "shop"}))
 	w.until("the filter sees both disks again", func() bool { return seen() == 2 })
-	refused := w.a.refused(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "uninstall", Filter: job.Job.Source.Filter})
+	refused := w.a.refused(api.FilterChange, api.FilterRequest{Cluster: w.inventory(w.a).Clusters[0].Name, Do: "uninstall", Filter: job.Job.Source.Filter})
 	if !cdp.Is(refused, cdp.Conflict) {
 		t.Error(refused)
 	}

@@ -111,7 +111,13 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 		st := api.VMJobState{Job: name, Running: rec.Value.Running, Members: []api.VMMember{}}
 		for _, m := range members {
 			if m.Value.Job == name {
-				st.Members = append(st.Members, tellMember(m.Value))
+				x := tellMember(m.Value)
+				if c != nil {
+					c.mu.Lock()
+					x.Power, x.Unseen = c.told[x.Group].taps.power, c.told[x.Group].taps.unseen
+					c.mu.Unlock()
+				}
+				st.Members = append(st.Members, x)
 			}
 		}
 		if c != nil {

@@ -12,7 +12,7 @@ import (
 
 // tap handles api.VMTap, at the source.
 func (s *Service) tap(ctx context.Context, r api.TapRequest) (any, error) {
-	id := fmt.Sprintf("tap %v %v", r.Attach, r.Disks)
+	id := fmt.Sprintf("tap %v %v %v", r.Attach, r.Again, r.Disks)
 	_, p, err := inLane(ctx, s.lanes, lane("source", r.Group), id, func(ctx context.Context, tell report) (api.Empty, error) {
 		return api.Empty{}, cdp.Wrap(s.tapNow(ctx, r, tell), "tap", string(r.Group))
 	})
@@ -58,6 +58,12 @@ func (s *Service) tapNow(ctx context.Context, r api.TapRequest, tell report) err
 	}
 	if len(params) == 0 {
 		return cdp.Errorf(cdp.Invalid, "tap", string(r.Group), "no disk of the group is named")
+	}
+	if r.Again {
+		tell("detaches the I/O filter", 0, 0)
+		if err := vc.DetachFilter(ctx, v.Ref, filter, slices.Sorted(maps.Keys(params))); err != nil {
+			return err
+		}
 	}
 	tell("attaches the I/O filter", 0, 0)
 	return vc.AttachFilter(ctx, v.Ref, filter, j.Job.Source.Policy, params)

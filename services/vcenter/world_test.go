@@ -47,6 +47,8 @@ type world struct {
 	running  map[string]bool
 	journals map[cdp.GroupID]bool // groups whose images the journal has open
 	exports  []string
+	captures string // the state of every group at capture
+	again    int    // how often a filter was asked to be attached once more
 	events   []event.Payload
 	answers  map[string]bool
 	holds    map[string][]string
@@ -105,6 +107,7 @@ func (e *end) start() {
 	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond,
 		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: cmp.Or(e.answerWait, time.Minute)}
 	cfg.LateFor = 3 * time.Second // longer than the calls that tests delay
+	cfg.TapWait = time.Second
 	e.svc = vcenter.New(cfg, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return e.vc, nil },
 		Site: func(context.Context) (vcenter.Site, error) {
@@ -465,6 +468,11 @@ func (p peerOf) Tap(ctx context.Context, _ cdp.Site, r api.TapRequest) (api.Prog
 	if err := p.gone(); err != nil {
 		return api.Progress{}, err
 	}
+	p.w.mu.Lock()
+	if r.Again {
+		p.w.again++
+	}
+	p.w.mu.Unlock()
 	return ask[api.Progress](ctx, p.w.a, api.VMTap, r)
 }
 
@@ -514,10 +522,10 @@ func (j journalOf) Heard(_ context.Context, name string) (bool, []string, error)
 
 type captureOf struct{ w *world }
 
-func (c captureOf) Exports(context.Context, cdp.Site, cdp.GroupID) ([]string, error) {
+func (c captureOf) Status(context.Context, cdp.Site, cdp.GroupID) (api.CaptureGroup, error) {
 	c.w.mu.Lock()
 	defer c.w.mu.Unlock()
-	return c.w.exports, nil
+	return api.CaptureGroup{State: c.w.captures, Exports: c.w.exports}, nil
 }
 
 // checker refuses what the bus would.
