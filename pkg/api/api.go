@@ -263,7 +263,8 @@ type CaptureGroup struct {
 
 // DrainReply answers CaptureDrain: once Frame is durable nothing is missing.
 type DrainReply struct {
-	// Pending: the last cycle of a cbt group is under way; ask again.
+	// Pending: the last cycle of a cbt group, or the last pass over the disks of a
+	// VM that is off, is under way; ask again.
 	Pending bool        `json:"pending,omitempty"`
 	Frame   cdp.FrameNo `json:"frame"`
 	Seq     cdp.Seq     `json:"seq"`

@@ -27,6 +27,7 @@ const (
 	VMFreeze  = "freeze"  // FreezeRequest -> FreezeReply
 	VMChanged = "changed" // ChangedRequest -> ChangedReply
 	VMThaw    = "thaw"    // ThawRequest -> Progress
+	VMPower   = "power"   // VMPowerRequest -> VMPowerReply: as it is at this moment
 	VMTap     = "tap"     // TapRequest -> Progress: the I/O filter sees the VM's disks, or no more
 
 	FilterStatus = "filter-status" // FilterRequest -> FiltersReply
@@ -204,6 +205,16 @@ type ThawRequest struct {
 	Group cdp.GroupID `json:"group"`
 	VM    string      `json:"vm"`
 	Keep  string      `json:"keep,omitempty"`
+}
+
+// VMPowerRequest asks whether a VM is on.
+type VMPowerRequest struct {
+	VM string `json:"vm"`
+}
+
+// VMPowerReply answers VMPower: on, off or suspended.
+type VMPowerReply struct {
+	Power string `json:"power"`
 }
 
 // TapRequest lets the I/O filter see the disks of a VM, or ends that.

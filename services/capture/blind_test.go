@@ -87,6 +87,46 @@ func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
 	f.end()
 }
 
+// The last point of a machine that is off holds what it wrote, also what nobody
+// told; of one that is on there is none, and behind it neither.
+func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
+	f := tapWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	f.still(func() { f.leave(0, true); f.leave(1, true) })
+	f.one(8) // nobody tells
+	on := cdp.Errorf(cdp.Conflict, "look at machine", "", "it is on")
+	var asked int
+	for _, says := range [][]error{{on}, {nil, on}} {
+		asked = 0
+		p, err := f.g.Settle(ctx, func(context.Context) error { asked++; return says[asked-1] })
+		if !cdp.Is(err, cdp.Conflict) || asked != len(says) {
+			t.Fatalf("a machine that is on: %v, %v, asked %d times", p, err, asked)
+		}
+		f.eventually("it asks for its clients", f.state(NeedsResync))
+	}
+	p, err := f.g.Settle(ctx, func(context.Context) error {
+		if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) {
+			t.Errorf("a point beside the last one: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("the point at the journal", func() bool { return f.g.Status().Durable >= p.Frame })
+	f.same()
+	f.one(8) // it is on again
+	if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) || f.g.Status().State != NeedsResync {
+		t.Fatalf("a point behind the last one: %v, %+v", err, f.g.Status())
+	}
+	f.settle()
+	if p, err = f.g.Settle(ctx, func(context.Context) error { t.Error("asked of a live tap"); return nil }); err != nil {
+		t.Fatal(p, err)
+	}
+	f.end()
+}
+
 // A write is on its way to the journal, and one that undid it was missed: the
 // journal still has what the snapshot has, and must not be asked yet.
 func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {

@@ -66,7 +66,7 @@ func (g *Group) endPass(ctx context.Context, p *pass) error {
 	g.frozen.pass = nil
 	done := g.book.Count() == 0
 	g.complete(p, "everything dirty was sent")
-	if g.flags() != 0 && g.fits() {
+	if g.flags() != 0 && !g.frozen.off && g.fits() {
 		g.point(false, g.now())
 	}
 	g.mu.Unlock()

@@ -19,6 +19,7 @@ type freezing struct {
 	blind  bool
 	blinds uint64
 	losses uint64 // how often frames were lost
+	off    bool   // the machine is: see Settle
 	// bare: the map is fresh and the journal empty, so what is not allocated is
 	// right already. unsure: everything is dirty because nothing is known.
 	bare, unsure bool
@@ -155,7 +156,7 @@ func (g *Group) Unlive(id cdp.DiskID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.job.Frozen && int(id) < len(g.disks) {
-		g.unlive(g.disks[id], "its client is about to go")
+		g.unlive(g.disks[id], "its client said that it goes")
 	}
 }
 
@@ -183,7 +184,7 @@ func (g *Group) absent() error {
 			all = append(all, d.Name+" ("+d.away+")")
 		}
 	}
-	return cdp.Errorf(cdp.Transient, "see writes", string(g.job.Group), "no client tells the writes to %s", strings.Join(all, ", "))
+	return fmt.Errorf("no client tells the writes to %s", strings.Join(all, ", "))
 }
 
 // blinded: writes may have been missed. Call with mu held.
@@ -192,7 +193,7 @@ func (g *Group) blinded(reason string) {
 	g.frozen.blinds++
 	g.why.tapLost = false
 	for _, d := range g.disks {
-		g.why.tapLost = g.why.tapLost || !d.live
+		g.why.tapLost = g.why.tapLost || !d.live && !g.frozen.off
 	}
 	g.settle(reason)
 	nudge(g.room)

@@ -28,6 +28,9 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 		}
 		return cdp.Point{}, err.WithHint("a recovery point needs a group that is replicating")
 	}
+	if g.frozen.off {
+		return cdp.Point{}, cdp.Errorf(cdp.Conflict, op, name, "its machine is off, and its last point is being made")
+	}
 	if !g.fits() {
 		return cdp.Point{}, cdp.Errorf(cdp.Full, op, name, "the window is full")
 	}

@@ -13,7 +13,6 @@ import (
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/rpo"
 	"tidemark.dev/pkg/spec"
-	"tidemark.dev/services/capture"
 	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
@@ -96,7 +95,7 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 		}
 		f.captureErr = captures[src].err
 		f.capture = captures[src].groups[o.Job.Group()]
-		if f.capture != nil && o.Job.Source.VM != "" && f.capture.State == string(capture.NeedsResync) {
+		if f.unseen() {
 			if vms == nil {
 				vms = c.vmMembers(ctx)
 			}

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/rpo"
 	"tidemark.dev/pkg/spec"
+	"tidemark.dev/services/capture"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -108,7 +109,7 @@ func journalProblems(f facts, h *health, bad func(do, format string, args ...any
 		bad("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
 	}
 	cycle := f.job.Source.Capture == spec.CBT && j.Newest != nil // between two of its points, as always
-	if !j.Consistent && j.Frame > 0 && !cycle && j.State != "halted" && j.State != "sealed" {
+	if !j.Consistent && j.Frame > 0 && !cycle && !f.unseen() && j.State != "halted" && j.State != "sealed" {
 		h.worse(stResyncing)
 		bad("wait; older points stay recoverable", "a seed or resync is under way: no new recovery points meanwhile")
 	}
@@ -154,7 +155,7 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 		h.worse(stResyncing)
 		bad("wait; older points stay recoverable", "changed blocks are being sent again%s%s", progressText(*c, f.now), because(c.Reason))
 	case "needs-resync":
-		if f.job.Source.VM != "" {
+		if f.unseen() {
 			unseenVM(f, h, bad)
 			return
 		}
@@ -167,6 +168,11 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 		h.worse(stFailed)
 		bad("see the log of capture at site "+src, "capture is %s%s", c.State, because(c.Reason))
 	}
+}
+
+// unseen: nobody tells the writes of the job's VM.
+func (f facts) unseen() bool {
+	return f.job.Source.VM != "" && f.capture != nil && f.capture.State == string(capture.NeedsResync)
 }
 
 // unseenVM: nobody tells the writes of a VM. While it is off there are none, and

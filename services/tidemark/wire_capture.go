@@ -39,7 +39,7 @@ type captureWiring struct {
 	runs map[cdp.GroupID]bool // wanted to replicate
 	// asked holds, by group, the trace of a mark whose frame has not left yet.
 	asked map[cdp.GroupID]context.Context
-	// drains are the last points that cbt groups are making.
+	// drains are the last points that groups of VMs are making.
 	drains   map[cdp.GroupID]chan drained
 	draining sync.WaitGroup
 	ctx      context.Context // of the service's run, which drains belong to
@@ -348,25 +348,28 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 	return reply
 }
 
-// drain makes the last point. That of a cbt group is a cycle of its own, which
-// takes longer than a request: it is asked for again.
+// drain makes the last point. That of a cbt group is a cycle of its own, and that
+// of a VM that is off a pass: they take longer than a request, and are asked for
+// again.
 func (w *captureWiring) drain(ctx context.Context, id cdp.GroupID) (any, error) {
 	g, err := w.svc.Group(id)
 	if err != nil {
 		return nil, err
 	}
-	if !w.cbt(id) {
+	w.mu.Lock()
+	j := w.jobs[id]
+	made, asked := w.drains[id]
+	if j.Source.VM == "" {
+		w.mu.Unlock()
 		p, err := g.Mark(true)
 		return api.DrainReply{Frame: p.Frame, Seq: p.Seq}, err
 	}
-	w.mu.Lock()
-	made, asked := w.drains[id]
 	if !asked {
 		made = make(chan drained, 1)
 		w.drains[id] = made
 		w.draining.Go(func() {
-			p, err := g.Point(w.ctx)
-			made <- drained{p, err}
+			p, err := w.lastPoint(w.ctx, g, j)
+			made <- drained{p, err, time.Now()}
 		})
 	}
 	w.mu.Unlock()
@@ -375,6 +378,9 @@ func (w *captureWiring) drain(ctx context.Context, id cdp.GroupID) (any, error) 
 		w.mu.Lock()
 		delete(w.drains, id)
 		w.mu.Unlock()
+		if time.Since(d.at) > drainFor { // whoever asked for it did not come back
+			return api.DrainReply{Pending: true}, nil
+		}
 		return api.DrainReply{Frame: d.Frame, Seq: d.Seq}, d.err
 	case <-time.After(time.Second):
 	case <-ctx.Done():
@@ -382,9 +388,32 @@ func (w *captureWiring) drain(ctx context.Context, id cdp.GroupID) (any, error) 
 	return api.DrainReply{Pending: true}, nil
 }
 
+// drainFor is how long a last point may wait for its asker.
+const drainFor = 10 * time.Second
+
+func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.ReplicationJob) (cdp.Point, error) {
+	if j.Source.Capture == spec.CBT {
+		return g.Point(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
+	defer cancel()
+	return g.Settle(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		var r api.VMPowerReply
+		err := w.conn.Request(ctx, w.e.site, bus.VCenter, api.VMPower, api.VMPowerRequest{VM: j.Source.VM}, &r)
+		if err == nil && r.Power != "off" {
+			e := cdp.Errorf(cdp.Conflict, "see writes", j.Name, "the VM is %s, and its I/O filter does not tell its writes", r.Power)
+			return e.WithHint("power the VM off, or wait until the filter is attached again: tidemark status " + j.Name)
+		}
+		return err
+	})
+}
+
 type drained struct {
 	cdp.Point
 	err error
+	at  time.Time // when it was made
 }
 
 func (w *captureWiring) cbt(id cdp.GroupID) bool {

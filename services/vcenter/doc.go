@@ -6,6 +6,7 @@
 //	spec bucket vmjob (Jobs)                keeps jobs on VMs whose target is here
 //	api inventory vms check clocks members  answers
 //	api freeze changed thaw                 a pass: the VM's disks as of a moment, at the transporter
+//	api power                               answers, for a tap's last point
 //	api tap                                 the I/O filter sees a VM's disks, or no more
 //	api job-check job-run job-stop          jobs on VMs
 //	    job-delete job-status

@@ -68,6 +68,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.VMFreeze:  api.Answer(s.freeze),
 		api.VMChanged: api.Answer(s.changed),
 		api.VMThaw:    api.Answer(s.thaw),
+		api.VMPower:   api.Answer(s.power),
 		api.VMTap:     api.Answer(s.tap),
 
 		api.VMJobCheck:  api.Answer(s.jobCheck),

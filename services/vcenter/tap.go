@@ -19,6 +19,16 @@ func (s *Service) tap(ctx context.Context, r api.TapRequest) (any, error) {
 	return p, err
 }
 
+// power handles api.VMPower, at the source.
+func (s *Service) power(ctx context.Context, r api.VMPowerRequest) (any, error) {
+	vc, err := s.vcenter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := vc.VM(ctx, r.VM)
+	return api.VMPowerReply{Power: v.Power}, err
+}
+
 func (s *Service) tapNow(ctx context.Context, r api.TapRequest, tell report) error {
 	g, err := s.deps.Groups.Get(ctx, string(r.Group))
 	if err != nil {
