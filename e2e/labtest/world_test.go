@@ -146,16 +146,7 @@ func (w *world) failover(pt cdp.Point, test bool) {
 	if st.Phase != plan.Ready && st.Phase != plan.Usable {
 		w.Fatalf("a failover that was told to be done is %s: %+v", st.Phase, st)
 	}
-	var fresh []string
-	for _, f := range w.serials() {
-		if !slices.Contains(before, f) {
-			fresh = append(fresh, f)
-		}
-	}
-	if len(fresh) != 1 {
-		w.Fatalf("one machine should have booted at dr, did: %v", fresh)
-	}
-	console := guest.ReadConsole(w.ctx, fresh[0])
+	console := w.booted(before)
 	defer console.Close()
 	soon, cancel := context.WithTimeout(w.ctx, 3*time.Minute)
 	defer cancel()
@@ -175,6 +166,21 @@ func (w *world) failover(pt cdp.Point, test bool) {
 		w.Errorf("%s has row %d, which did not exist at its time: %d did", pt.ID(), l.Max, newest)
 	}
 	w.must(console.WaitAcks(soon, 5))
+}
+
+// booted is the console of the one machine that has booted at dr since.
+func (w *world) booted(before []string) *guest.Console {
+	w.Helper()
+	var fresh []string
+	for _, f := range w.serials() {
+		if !slices.Contains(before, f) {
+			fresh = append(fresh, f)
+		}
+	}
+	if len(fresh) != 1 {
+		w.Fatalf("one machine should have booted at dr, did: %v", fresh)
+	}
+	return guest.ReadConsole(w.ctx, fresh[0])
 }
 
 // timing logs when the steps of a run ended, after its first began.
