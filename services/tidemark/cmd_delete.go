@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/plan"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/services/scheduler"
 )
@@ -147,7 +148,9 @@ func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, rep
 		if err != nil {
 			return err
 		}
-		if run != nil && !run.Over() {
+		// Whether one that failed can be left as it is the vcenter service knows: its
+		// VM may have been deleted.
+		if run != nil && !run.Over() && run.Phase != plan.Failed {
 			return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s of %s is %s", run.Run, m.Name, run.Phase).
 				WithHint("end it first: see tidemark failover status " + m.Name)
 		}

@@ -81,17 +81,46 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 }
 
 // runOver gives the record of the run that had a member's VM; Conflict while
-// one has it.
+// one has it, unless that was lost.
 func (s *Service) runOver(ctx context.Context, m vms.Member) (*kept[runRecord], error) {
 	run, err := load[runRecord](ctx, s, keyRun+m.Group)
 	if err != nil {
 		return nil, err
 	}
-	if run.exists() && run.Value.Stage != stageKept {
+	if !run.exists() || run.Value.Stage == stageKept {
+		return run, nil
+	}
+	if lost, err := s.lost(ctx, m); err != nil || run.Value.Test || !lost {
 		return nil, cdp.Errorf(cdp.Conflict, "delete job", m.Job, "%s is in the failover %s", m.VM.Name, run.Value.Run).
 			WithHint("end it first: tidemark failover undo, commit or cleanup " + m.Group)
 	}
 	return run, nil
+}
+
+// lost says whether a replica VM was deleted, and disks with it, so that a
+// failover that had it can go neither on nor back.
+func (s *Service) lost(ctx context.Context, m vms.Member) (bool, error) {
+	vc, err := s.vcenter(ctx)
+	if err != nil {
+		return false, err
+	}
+	if _, err := s.replica(ctx, vc, m); !cdp.Is(err, cdp.NotFound) {
+		return false, err
+	}
+	inv, err := s.lately(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range m.Disks {
+		_, err := vc.DiskSize(ctx, inv.DatacenterOf(d.File), d.File)
+		if cdp.Is(err, cdp.NotFound) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // dismiss ends a member: what it was made of is a VM of its own then, or gone.

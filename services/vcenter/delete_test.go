@@ -1,6 +1,7 @@
 package vcenter_test
 
 import (
+	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/api"
@@ -44,5 +45,44 @@ func TestDeleteMeetsAFailover(t *testing.T) {
 	w.b.progress(api.VMJobDelete, del)
 	if _, there := w.vm(w.b, "web01-replica"); there {
 		t.Error("undone, it was not deleted")
+	}
+}
+
+// TestFailoverWhoseVMIsGone: somebody deleted the VM that was failed over, with
+// its disks. Undo says that it cannot, and the run can be ended all the same.
+func TestFailoverWhoseVMIsGone(t *testing.T) {
+	del := api.VMJobDeleteRequest{Job: "shop", Replicas: true}
+	for name, end := range map[string]func(w *world){
+		"commit": func(w *world) {
+			if k := w.step(api.VMKeep, false); k.VM != nil || !strings.Contains(k.Text, "deleted") {
+				w.t.Errorf("%+v", k)
+			}
+		},
+		"delete": func(w *world) {
+			if _, err := w.tryStep(api.VMReturn, false); !cdp.Is(err, cdp.Conflict) || !strings.Contains(cdp.HintOf(err), "delete job shop") {
+				w.t.Error("undo:", err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := failover(t, nil)
+			w.step(api.VMAttach, false)
+			w.step(api.VMBoot, false)
+			v, _ := w.vm(w.b, "web01-replica")
+			if err := w.b.refused(api.VMJobDelete, del); !cdp.Is(err, cdp.Conflict) {
+				t.Error("deleted in a failover:", err)
+			}
+			w.must(w.b.c.PowerOff(w.ctx, v.Ref))
+			w.must(w.b.c.Destroy(w.ctx, v.Ref, true))
+			w.step(api.VMStop, false)
+			end(w)
+			w.b.progress(api.VMJobDelete, del)
+			w.unapply("shop")
+			w.until("nothing is recorded", func() bool {
+				l, _ := w.b.recs.List(w.ctx, "member.")
+				runs, _ := w.b.recs.List(w.ctx, "run.")
+				return len(l)+len(runs) == 0
+			})
+		})
 	}
 }

@@ -47,6 +47,14 @@ func (s *Service) giveBack(ctx context.Context, r *run) (api.VMRunReply, error) 
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return none, err
 	}
+	if err != nil && r.rec.exists() {
+		if lost, err := s.lost(ctx, r.m.Value); err != nil {
+			return none, err
+		} else if lost {
+			return none, cdp.Errorf(cdp.Conflict, "return", r.req.Job, "its VM and disks were deleted at the vCenter: there is nothing to go back to").
+				WithHint("delete the job: tidemark delete job " + r.m.Value.Job + " --yes")
+		}
+	}
 	if err == nil && r.rec.exists() {
 		if err := r.strip(ctx, v); err != nil {
 			return none, err
@@ -113,6 +121,15 @@ func (s *Service) keep(ctx context.Context, r *run) (api.VMRunReply, error) {
 		return none, cdp.Errorf(cdp.Conflict, "keep", r.req.Job, "no failover has its VM")
 	}
 	v, err := r.vm(ctx)
+	if cdp.Is(err, cdp.NotFound) {
+		lost, err := s.lost(ctx, r.m.Value)
+		if err != nil {
+			return none, err
+		}
+		if lost { // the run is ended all the same
+			return api.VMRunReply{Text: "its VM and disks were deleted at the vCenter: nothing is kept"}, r.enter(ctx, stageKept, nil)
+		}
+	}
 	if err != nil {
 		return none, err
 	}
