@@ -178,9 +178,30 @@ func (inv Inventory) FindVM(name string) (VM, string) {
 	return one(inv, inv.VMs, func(v VM) Place { return v.Place }, "VM", name)
 }
 
+// storeOf is the name of a disk file's datastore: "[ds] dir/name.vmdk".
+func storeOf(file string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(file, "["), "]")
+	return name
+}
+
+// Room says which datastore has no room for disk files of these sizes; empty:
+// all have.
+func (inv Inventory) Room(disks map[string]int64) string {
+	need := map[string]int64{}
+	for file, size := range disks {
+		need[storeOf(file)] += size
+	}
+	for _, d := range inv.Datastores {
+		if n := need[d.Name]; n > d.Free {
+			return fmt.Sprintf("the disks may grow to %s, and the datastore %s has %s free", bytes(n), d.Name, bytes(d.Free))
+		}
+	}
+	return ""
+}
+
 // DatacenterOf is the datacenter of a disk file, "[ds] dir/name.vmdk".
 func (inv Inventory) DatacenterOf(file string) Ref {
-	name, _, _ := strings.Cut(strings.TrimPrefix(file, "["), "]")
+	name := storeOf(file)
 	for _, d := range inv.Datastores {
 		if d.Name == name {
 			return inv.datacenter(d.Path)

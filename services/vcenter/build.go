@@ -26,18 +26,10 @@ func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
 	if err != nil {
 		return none, err
 	}
-	err = r.enter(ctx, stageBuilt, func(x *runRecord) {
-		if len(x.Disks) > 0 {
-			return
+	if len(r.rec.Value.Disks) == 0 {
+		if err := r.begin(ctx, inv); err != nil {
+			return none, err
 		}
-		x.Name = testName(r.m.Value.Name, r.req.Run)
-		for _, d := range r.m.Value.Disks {
-			ds, _, _ := strings.Cut(d.File, "]")
-			x.Disks = append(x.Disks, runDisk{File: fmt.Sprintf("%s] %s/%s-%s.vmdk", ds, x.Name, x.Name, d.Name)})
-		}
-	})
-	if err != nil {
-		return none, err
 	}
 	r.tell("makes the test VM "+r.rec.Value.Name, 0, 0)
 	if err := r.testVM(ctx, inv); err != nil {
@@ -66,6 +58,25 @@ func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
 	})
 	r.tell("the test VM "+r.rec.Value.Name+" stands", 0, 0)
 	return api.VMRunReply{Paths: paths}, err
+}
+
+// begin writes down what will be made, if there is room for it: a datastore that
+// gets full stops all VMs on it, this one, too.
+func (r *run) begin(ctx context.Context, inv vms.Inventory) error {
+	name := testName(r.m.Value.Name, r.req.Run)
+	var disks []runDisk
+	sizes := map[string]int64{}
+	for _, d := range r.m.Value.Disks {
+		ds, _, _ := strings.Cut(d.File, "]")
+		file := fmt.Sprintf("%s] %s/%s-%s.vmdk", ds, name, name, d.Name)
+		disks = append(disks, runDisk{File: file})
+		sizes[file] = d.Disk.Size
+	}
+	if why := inv.Room(sizes); why != "" {
+		return cdp.Errorf(cdp.Conflict, "build", r.req.Job, "%s", why).
+			WithHint("a test has a full copy of the replica's disks: free space there, or have the disks with --to nbd, which needs little")
+	}
+	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.Name, x.Disks = name, disks })
 }
 
 // testName is a name that tells what the VM is, and is the run's own.
@@ -136,10 +147,13 @@ func (r *run) makeTestVM(ctx context.Context, inv vms.Inventory) (vms.Ref, error
 	})
 }
 
-// place is where the job's VMs stand; of a job that is gone, where the replica
-// does.
+// place is where the job's VMs stand.
 func (r *run) place(ctx context.Context, inv vms.Inventory) (vms.Placement, error) {
 	job, err := r.s.deps.Jobs.Get(ctx, r.m.Value.Job)
+	if cdp.Is(err, cdp.NotFound) {
+		return vms.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s is gone, which says where", r.m.Value.Job).
+			WithHint("apply its file again: tidemark apply -f FILE")
+	}
 	if err != nil {
 		return vms.Placement{}, err
 	}

@@ -1,0 +1,65 @@
+package vcenter_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/vms"
+	"tidemark.dev/services/vcenter"
+)
+
+// narrow is a vCenter whose datastores have little room.
+type narrow struct {
+	vcenter.VCenter
+	free int64
+}
+
+func (n *narrow) Inventory(ctx context.Context) (vms.Inventory, error) {
+	inv, err := n.VCenter.Inventory(ctx)
+	for i := range inv.Datastores {
+		inv.Datastores[i].Free = n.free
+	}
+	return inv, err
+}
+
+// TestTestWithoutRoom: a full datastore stops every VM on it: a test whose disks
+// may not fit is refused before anything is made.
+func TestTestWithoutRoom(t *testing.T) {
+	w := failover(t, nil)
+	before := w.picture(w.b)
+	w.b.stop()
+	w.b.vc = &narrow{VCenter: w.b.c, free: 6*mib - 1}
+	w.b.start()
+	if _, err := w.tryStep(api.VMBuild, true); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), "6.0 MiB") {
+		t.Error(err)
+	}
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+	w.b.stop()
+	w.b.vc = &narrow{VCenter: w.b.c, free: 6 * mib}
+	w.b.start()
+	w.step(api.VMBuild, true)
+	w.b.stop()
+	w.b.vc = &narrow{VCenter: w.b.c}
+	w.b.start()
+	w.step(api.VMBuild, true) // asked again, it is there
+	w.step(api.VMRemove, true)
+}
+
+// TestTestOfAJobThatIsGone: where its VM would stand is not known any more.
+func TestTestOfAJobThatIsGone(t *testing.T) {
+	w := failover(t, nil)
+	before := w.picture(w.b)
+	w.unapply("shop")
+	if _, err := w.tryStep(api.VMBuild, true); !cdp.Is(err, cdp.Conflict) || !strings.Contains(cdp.HintOf(err), "apply") {
+		t.Errorf("%v, hint %q", err, cdp.HintOf(err))
+	}
+	w.step(api.VMRemove, true)
+	if after := w.picture(w.b); after != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, after)
+	}
+}
