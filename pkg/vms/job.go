@@ -110,6 +110,8 @@ type Member struct {
 	Job   string `json:"job"`
 	// VM is the source's, as it was last seen.
 	VM VM `json:"vm"`
+	// Met is the name it had when it joined, by which rules for it go on to hold.
+	Met string `json:"met,omitempty"`
 	// Disks are those that are replicated, in the order of the group's.
 	Disks   []MemberDisk `json:"disks"`
 	Replica Ref          `json:"replica,omitempty"` // where it was seen last

@@ -63,6 +63,38 @@ func Identify(v VM, rules []ReIP) (id *Identity, used []int) {
 	return &out, used
 }
 
+// Remember is what a guest tells now, with what it told of a NIC before where
+// it tells no address of that any more, or none that the rules move while the
+// earlier one was moved: a network that is lost is no reason to forget where a
+// VM goes. kept says of which addresses the latter is so.
+func Remember(was Guest, v VM, rules []ReIP) (g Guest, kept []string) {
+	g = v.Guest
+	g.NICs = slices.Clone(g.NICs)
+	moved := func(a NICIdentity) bool {
+		return slices.ContainsFunc(rules, func(x ReIP) bool { _, ok := x.move(a.IP); return ok })
+	}
+	for i, n := range v.Hardware.NICs {
+		had, has := guestAddress(was, n), guestAddress(g, n)
+		byName := slices.ContainsFunc(rules, func(x ReIP) bool { return x.VM == v.Name && x.NIC == i })
+		if had.IP == "" || has.IP != "" && (byName || moved(has) || !moved(had)) {
+			continue
+		}
+		if has.IP != "" {
+			kept = append(kept, fmt.Sprintf("its address %s is in no subnet of the job's reIP rules: %s, which it had, counts still", has.IP, had.IP))
+		}
+		g.NICs = slices.DeleteFunc(g.NICs, func(x GuestNIC) bool { return x.is(n) })
+		g.NICs = append(g.NICs, was.NICs[slices.IndexFunc(was.NICs, func(x GuestNIC) bool {
+			return x.is(n) && guestAddress(Guest{NICs: []GuestNIC{x}}, n).IP != ""
+		})])
+	}
+	return g, kept
+}
+
+// is says whether a guest's NIC is the VM's.
+func (x GuestNIC) is(n NIC) bool {
+	return x.Key == n.Key || x.MAC != "" && strings.EqualFold(x.MAC, n.MAC)
+}
+
 // Windows says whether the guest is a Windows.
 func (v VM) Windows() bool {
 	return v.Guest.Family == "windowsGuest" || v.Guest.Family == "" && strings.HasPrefix(strings.ToLower(v.Hardware.GuestID), "win")
@@ -95,7 +127,7 @@ func (r ReIP) move(ip string) (string, bool) {
 // guestAddress is a NIC's first IPv4 address as the guest has it.
 func guestAddress(g Guest, n NIC) NICIdentity {
 	for _, x := range g.NICs {
-		if x.Key != n.Key && !(x.MAC != "" && strings.EqualFold(x.MAC, n.MAC)) {
+		if !x.is(n) {
 			continue
 		}
 		for _, s := range x.IPs {

@@ -11,6 +11,11 @@ type Config struct {
 	Longest time.Duration
 	// Beat is how often a job on VMs is looked at. Default 5 s.
 	Beat time.Duration
+	// RoundFor is how long a job waits for all its VMs before it looks again at
+	// those that are done. Default 30 s.
+	RoundFor time.Duration
+	// LookFor is how long one look at one VM may take. Default 15 min.
+	LookFor time.Duration
 	// Retry is the longest wait between looks while they fail. Default 1 min.
 	Retry time.Duration
 	// CacheFor is how old an inventory may be. Default 5 s.
@@ -40,6 +45,8 @@ func (c Config) withDefaults() Config {
 	def(&c.Patience, 2*time.Second)
 	def(&c.Longest, 2*time.Hour)
 	def(&c.Beat, 5*time.Second)
+	def(&c.RoundFor, 30*time.Second)
+	def(&c.LookFor, 15*time.Minute)
 	def(&c.Retry, time.Minute)
 	def(&c.CacheFor, 5*time.Second)
 	def(&c.DeviceWait, time.Minute)

@@ -18,6 +18,8 @@ type control struct {
 	kick   chan struct{} // one slot
 	cancel context.CancelFunc
 	done   chan struct{}
+	// tending are looks at VMs that may outlive their round.
+	tending sync.WaitGroup
 
 	mu      sync.Mutex
 	job     spec.VMJob
@@ -31,8 +33,9 @@ type control struct {
 // harm, but costs.
 type told struct {
 	blocked bool
-	runs    bool   // its replica VM runs, which it must not
-	run     string // the desired state that the scheduler was told
+	runs    bool      // its replica VM runs, which it must not
+	run     string    // the desired state that the scheduler was told
+	since   time.Time // of the look at it that has not ended
 	taps    tapped
 }
 
@@ -128,6 +131,7 @@ func (s *Service) kickAll() {
 // it waits longer.
 func (s *Service) keepJob(ctx context.Context, name string, c *control) {
 	defer close(c.done)
+	defer c.tending.Wait()
 	wait, had := s.cfg.Beat, ""
 	for ctx.Err() == nil {
 		err := s.lookAfter(ctx, name, c)

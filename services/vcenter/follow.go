@@ -37,12 +37,12 @@ func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
 	keep.Hardware.TPM, keep.Hardware.Encrypted = was.Hardware.TPM, was.Hardware.Encrypted
 	keep.Hardware.Disks = was.Hardware.Disks
 	keep.Hardware.Extra = v.Hardware.ForReplica().Extra
-	if len(v.Guest.NICs) == 0 {
-		keep.Guest = was.Guest
-	}
 	before := m.Value
 	m.Value.VM = keep
-	r.wire(m, keep)
+	if m.Value.Met == "" {
+		m.Value.Met = was.Name
+	}
+	cannot = append(cannot, r.wire(m, was.Guest)...)
 	if reshape && m.Value.Replica != "" {
 		h := keep.Hardware.ForReplica()
 		if err := r.reshape(ctx, m.Value, h); err != nil {

@@ -94,7 +94,7 @@ func TestJob(t *testing.T) {
 		t.Error(g, w.states())
 	}
 	w.unapply("shop")
-	w.until("nothing is recorded", func() bool { l, _ := w.b.recs.List(w.ctx, ""); return len(l) == 0 })
+	w.until("nothing is recorded", w.nothingRecorded)
 }
 
 // checkReplica: it has no disks, its power-on is blocked, and it says what it is.

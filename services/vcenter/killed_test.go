@@ -125,7 +125,7 @@ func TestKilledInAJob(t *testing.T) {
 			}
 		})
 		w.unapply("shop")
-		w.until("nothing is recorded", func() bool { l, _ := w.b.recs.List(w.ctx, ""); return len(l) == 0 })
+		w.until("nothing is recorded", w.nothingRecorded)
 		f.calm()
 		return got + w.picture(w.b)
 	}, func() int { return 1 })

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
 )
@@ -32,6 +34,9 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 		return err
 	}
 	defer unlock()
+	always := ctx
+	ctx, done := s.locks.yielding(ctx, "job/"+name)
+	defer done()
 	c.mu.Lock()
 	job := c.job
 	c.mu.Unlock()
@@ -75,8 +80,48 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	if r.answers {
 		errs = append(errs, r.meet(ctx, refused, whole))
 	}
-	for _, m := range r.members {
-		errs = append(errs, r.tend(ctx, m))
+	return errors.Join(append(errs, r.tendAll(ctx, always))...)
+}
+
+// sideBySide is how many VMs of a job are looked after at a time.
+const sideBySide = 8
+
+// tendAll looks after every VM of the job. One whose task takes long is left to
+// go on by itself, and told; until it ends, the rounds go on without it. ctx is
+// of this round, always of the job.
+func (r *round) tendAll(ctx, always context.Context) error {
+	free, ended := make(chan struct{}, sideBySide), make(chan int, len(r.members))
+	results := make([]error, len(r.members))
+	for i, m := range r.members {
+		r.c.tending.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free; ended <- i }()
+			if always.Err() == nil {
+				results[i] = r.tend(always, m)
+			}
+		})
+	}
+	patience := time.NewTimer(r.s.cfg.RoundFor)
+	defer patience.Stop()
+	done := make([]bool, len(r.members))
+	for n, over := 0, false; n < len(done) && !over; {
+		select {
+		case i := <-ended:
+			done[i] = true
+			n++
+		case <-ctx.Done():
+			return nil
+		case <-patience.C:
+			over = true
+		}
+	}
+	var errs []error
+	for i, m := range r.members {
+		if done[i] {
+			errs = append(errs, results[i])
+		} else {
+			errs = append(errs, r.stillAt(cdp.GroupID(m.Value.Group)))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
@@ -36,12 +37,11 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 	for _, m := range all {
 		taken[m.Value.Group] = true
 	}
+	var errs []error // of one VM each: the others go on
 	for _, v := range r.reply.VMs {
 		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
 		if i >= 0 {
-			if err := r.again(ctx, r.members[i], v, refused[v.Name]); err != nil {
-				return err
-			}
+			errs = append(errs, r.again(ctx, r.members[i], v, refused[v.Name]))
 			continue
 		}
 		if whole || len(refused[v.Name]) > 0 {
@@ -51,15 +51,16 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 		group := vms.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
 		taken[string(group)] = true
 		m := &member{key: keyMember + string(group)}
-		m.Value = vms.Member{Group: string(group), Job: r.job.Name, VM: v, Name: r.job.Job.Target.ReplicaName(v.Name)}
+		m.Value = vms.Member{Group: string(group), Job: r.job.Name, VM: v, Met: v.Name, Name: r.job.Job.Target.ReplicaName(v.Name)}
 		for _, d := range r.job.Job.Source.Chosen(v) {
 			at := v.Hardware.Address(d)
 			m.Value.Disks = append(m.Value.Disks, vms.MemberDisk{Name: vms.DiskName(at), Disk: d, Address: at})
 		}
 		m.Value.VM.Hardware.Extra = v.Hardware.ForReplica().Extra
-		r.wire(m, v)
+		r.wire(m, vms.Guest{})
 		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		r.members = append(r.members, m)
 	}
@@ -68,17 +69,17 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 		// A selector that fails may say nothing of the VMs it would mean.
 		unsure := slices.ContainsFunc(r.reply.Problems, func(p vms.Problem) bool { return p.Rule != "reference" })
 		if !meant && !unsure && m.Value.State != stateGone && m.Value.State != stateFailedOver {
-			if err := r.s.become(ctx, m, stateGone, "the job does not mean it any more, or the source deleted it; its replica stays"); err != nil {
-				return err
-			}
+			errs = append(errs, r.s.become(ctx, m, stateGone, "the job does not mean it any more, or the source deleted it; its replica stays"))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// again is a member that the source still has.
+// again is a member that the source still has. What cannot be taken over of it
+// is its trouble until it can.
 func (r *round) again(ctx context.Context, m *member, v vms.VM, problems []vms.Problem) error {
-	unlock, ok, err := r.hold(ctx, m)
+	whole := ctx
+	ctx, unlock, ok, err := r.hold(ctx, m)
 	if err != nil || !ok {
 		return err
 	}
@@ -99,28 +100,39 @@ func (r *round) again(ctx context.Context, m *member, v vms.VM, problems []vms.P
 			return err
 		}
 	}
-	return r.follow(ctx, m, v)
+	err = r.follow(ctx, m, v)
+	if err == nil || brokenOff(ctx) {
+		return nil
+	}
+	if m.Value.Trouble != err.Error() {
+		if berr := r.s.become(whole, m, m.Value.State, err.Error()); berr != nil {
+			return errors.Join(err, berr)
+		}
+	}
+	return cdp.Wrap(err, "follow", v.Name)
 }
 
 // hold takes a member's lock and reads it again; false while a failover has it.
-func (r *round) hold(ctx context.Context, m *member) (unlock func(), ok bool, err error) {
-	unlock, ok = r.s.locks.try("group/" + m.Value.Group)
+// With the ctx that it gives it is looked after, until somebody else wants it,
+// and never for ever.
+func (r *round) hold(ctx context.Context, m *member) (held context.Context, unlock func(), ok bool, err error) {
+	held, unlock, ok = r.s.locks.borrow(ctx, "group/"+m.Value.Group, r.s.cfg.LookFor)
 	if !ok {
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
 	if m.exists() {
 		now, err := load[vms.Member](ctx, r.s, m.key)
 		if err != nil || !now.exists() {
 			unlock()
-			return nil, false, err
+			return nil, nil, false, err
 		}
 		*m = *now
 	}
 	if m.Value.State == stateFailedOver {
 		unlock()
-		return nil, false, nil
+		return nil, nil, false, nil
 	}
-	return unlock, true, nil
+	return held, unlock, true, nil
 }
 
 // refuse notes a VM that cannot be protected, and tells it once.
@@ -194,13 +206,19 @@ func (s *Service) emit(ctx context.Context, p event.Payload) {
 	}
 }
 
-// wire works out a member's networks and addresses at the target. What the
-// guest told last counts while it tells nothing.
-func (r *round) wire(m *member, v vms.VM) {
-	if len(v.Guest.NICs) == 0 {
-		v.Guest = m.Value.VM.Guest
+// wire works out a member's networks and addresses at the target. was is what
+// the guest told before; kept tells of addresses that are not what it tells now.
+func (r *round) wire(m *member, was vms.Guest) (kept []string) {
+	v := &m.Value.VM
+	rules := slices.Clone(r.job.Job.Target.ReIP)
+	for i := range rules {
+		if rules[i].VM != "" && rules[i].VM == m.Value.Met {
+			rules[i].VM = v.Name
+		}
 	}
-	w, _ := vms.Wire(v, r.job.Job.Target.Networks, r.target)
+	v.Guest, kept = vms.Remember(was, *v, rules)
+	w, _ := vms.Wire(*v, r.job.Job.Target.Networks, r.target)
 	m.Value.Networks, m.Value.Isolated = w.Production, w.Test
-	m.Value.Identity, _ = vms.Identify(v, r.job.Job.Target.ReIP)
+	m.Value.Identity, _ = vms.Identify(*v, rules)
+	return kept
 }

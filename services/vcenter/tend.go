@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
@@ -16,11 +17,18 @@ func (r *round) tend(ctx context.Context, m *member) error {
 	if m.Value.State == stateRefused || m.Value.State == stateGone && m.Value.Replica == "" {
 		return nil
 	}
-	unlock, ok, err := r.hold(ctx, m)
+	whole := ctx
+	group := cdp.GroupID(m.Value.Group)
+	ctx, unlock, ok, err := r.hold(ctx, m)
+	if err == nil && !ok {
+		err = r.stillAt(group)
+	}
 	if err != nil || !ok {
 		return err
 	}
 	defer unlock()
+	r.tell(group, func(t *told) { t.since = r.s.deps.Clock.Now() })
+	defer r.tell(group, func(t *told) { t.since = time.Time{} })
 	if m.Value.State == stateRefused {
 		return nil
 	}
@@ -34,15 +42,24 @@ func (r *round) tend(ctx context.Context, m *member) error {
 		}
 		return nil
 	}
-	if ctx.Err() != nil {
+	if brokenOff(ctx) {
 		return nil
 	}
 	if m.Value.State == statePreparing && m.Value.Trouble != err.Error() {
-		if berr := r.s.become(ctx, m, statePreparing, err.Error()); berr != nil {
+		if berr := r.s.become(whole, m, statePreparing, err.Error()); berr != nil {
 			r.s.deps.Notify(berr)
 		}
 	}
 	return cdp.Wrap(err, "prepare replica", m.Value.VM.Name)
+}
+
+// stillAt is Transient while an earlier round's look at a VM has not ended.
+func (r *round) stillAt(group cdp.GroupID) error {
+	since := r.told(group).since
+	if since.IsZero() {
+		return nil
+	}
+	return cdp.Errorf(cdp.Transient, "prepare replica", string(group), "it is still under way, since %s", since.UTC().Format(time.TimeOnly))
 }
 
 // stand makes the replica VM and its disks, and attaches those to the

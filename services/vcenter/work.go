@@ -188,39 +188,89 @@ func inLane[T any](ctx context.Context, l *lanes, lane, id string, fn func(conte
 // locks are by name, and their waiters give up with their ctx.
 type locks struct {
 	mu sync.Mutex
-	at map[string]chan struct{}
+	at map[string]*slot
 }
 
-func (l *locks) slot(name string) chan struct{} {
+// slot is one lock. Its holder may have said how it is asked to give way.
+type slot struct {
+	taken   chan struct{}
+	waiting int
+	yield   context.CancelCauseFunc
+}
+
+func (l *locks) slot(name string) *slot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.at == nil {
-		l.at = map[string]chan struct{}{}
+		l.at = map[string]*slot{}
 	}
 	if l.at[name] == nil {
-		l.at[name] = make(chan struct{}, 1)
+		l.at[name] = &slot{taken: make(chan struct{}, 1)}
 	}
 	return l.at[name]
 }
 
-// lock waits for the lock; unlock gives it back.
+// lock waits for the lock, whose holder is asked to give way; unlock gives it
+// back.
 func (l *locks) lock(ctx context.Context, name string) (unlock func(), err error) {
 	s := l.slot(name)
+	l.mu.Lock()
+	s.waiting++
+	if s.yield != nil {
+		s.yield(errWanted)
+	}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		s.waiting--
+		l.mu.Unlock()
+	}()
 	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
+	case s.taken <- struct{}{}:
+		return func() { <-s.taken }, nil
 	case <-ctx.Done():
 		return nil, cdp.Errorf(cdp.Transient, "wait for", name, "%w", ctx.Err())
 	}
 }
 
-// try takes the lock if it is free.
-func (l *locks) try(name string) (unlock func(), ok bool) {
+// errWanted is why something was broken off that can be done later as well.
+var errWanted = errors.New("somebody else wants it")
+
+// yielding is for who has the lock: a ctx that ends when somebody else waits for
+// it. done comes before the lock is given back.
+func (l *locks) yielding(ctx context.Context, name string) (_ context.Context, done func()) {
+	s := l.slot(name)
+	ctx, cancel := context.WithCancelCause(ctx)
+	l.mu.Lock()
+	s.yield = cancel
+	if s.waiting > 0 {
+		cancel(errWanted)
+	}
+	l.mu.Unlock()
+	return ctx, func() {
+		l.mu.Lock()
+		s.yield = nil
+		l.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// borrow takes the lock if it is free, until somebody else wants it or the time
+// is over.
+func (l *locks) borrow(ctx context.Context, name string, longest time.Duration) (_ context.Context, unlock func(), ok bool) {
 	s := l.slot(name)
 	select {
-	case s <- struct{}{}:
-		return func() { <-s }, true
+	case s.taken <- struct{}{}:
 	default:
-		return nil, false
+		return nil, nil, false
 	}
+	ctx, cancel := context.WithTimeout(ctx, longest)
+	ctx, done := l.yielding(ctx, name)
+	return ctx, func() { done(); cancel(); <-s.taken }, true
+}
+
+// brokenOff says whether what failed with err had to stop: then it is no
+// trouble, and is done later.
+func brokenOff(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
 }

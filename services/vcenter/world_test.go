@@ -104,7 +104,7 @@ func (w *world) newEnd(name cdp.Site) *end {
 // start begins the service, anew if it was stopped: what it keeps is in records.
 func (e *end) start() {
 	w := e.w
-	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond,
+	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond, RoundFor: 5 * time.Second,
 		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: cmp.Or(e.answerWait, time.Minute)}
 	cfg.LateFor = 3 * time.Second // longer than the calls that tests delay
 	cfg.TapWait = time.Second
@@ -575,4 +575,11 @@ func write(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// nothingRecorded: but for which vCenter the site has.
+func (w *world) nothingRecorded() bool {
+	l, err := w.b.recs.List(w.ctx, "")
+	w.must(err)
+	return !slices.ContainsFunc(l, func(r vcenter.Record) bool { return r.Key != "instance" })
 }
