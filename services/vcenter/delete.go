@@ -255,12 +255,9 @@ func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, 
 	disks := slices.DeleteFunc(slices.Clone(m.Disks), func(d vms.MemberDisk) bool {
 		return d.File == "" || d.Seeded && d.UUID == ""
 	})
-	for _, d := range disks { // a vCenter deletes it under a VM that is off
-		for _, u := range inv.UsersOf(d.File) {
-			if u.Ref != v.Ref {
-				return cdp.Errorf(cdp.Conflict, "delete disk", d.File, "it is a disk of the VM %s, too", u.Path).
-					WithHint("detach it there first, or keep the replica")
-			}
+	for _, d := range disks {
+		if err := onlyOf(inv, d.File, v.Ref); err != nil {
+			return err
 		}
 	}
 	for _, d := range disks {
@@ -281,6 +278,18 @@ func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, 
 	}
 	if err := vc.Destroy(ctx, v.Ref, false); err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
+	}
+	return nil
+}
+
+// onlyOf is Conflict if another VM has a file that is to be deleted as a disk, or
+// below one: a vCenter deletes it under a VM that is off.
+func onlyOf(inv vms.Inventory, file string, vm vms.Ref) error {
+	for _, u := range inv.UsersOf(file) {
+		if u.Ref != vm {
+			return cdp.Errorf(cdp.Conflict, "delete disk", file, "it is a disk of the VM %s, too", u.Path).
+				WithHint("detach it there first")
+		}
 	}
 	return nil
 }

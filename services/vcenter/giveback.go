@@ -198,10 +198,6 @@ func (s *Service) remove(ctx context.Context, r *run) (api.VMRunReply, error) {
 
 // clear deletes what there is of a test's VM and disks now.
 func (r *run) clear(ctx context.Context) error {
-	inv, err := r.s.inventory(ctx, true)
-	if err != nil {
-		return err
-	}
 	var files []string
 	for _, d := range r.rec.Value.Disks {
 		files = append(files, d.File)
@@ -209,12 +205,23 @@ func (r *run) clear(ctx context.Context) error {
 	if err := r.s.pullOut(ctx, r.vc, withFile(files)); err != nil {
 		return err
 	}
-	if v, err := r.vm(ctx); err == nil {
+	inv, err := r.s.inventory(ctx, true)
+	if err != nil {
+		return err
+	}
+	v, err := r.vm(ctx)
+	if err != nil && !cdp.Is(err, cdp.NotFound) {
+		return err
+	}
+	for _, f := range files {
+		if err := onlyOf(inv, f, v.Ref); err != nil {
+			return err
+		}
+	}
+	if err == nil {
 		if err := r.destroyTest(ctx, v); err != nil {
 			return err
 		}
-	} else if !cdp.Is(err, cdp.NotFound) {
-		return err
 	}
 	for _, f := range files {
 		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {

@@ -150,6 +150,27 @@ func TestCloneOfATest(t *testing.T) {
 	}
 }
 
+// TestDiskOfATestOfAnother: somebody gave a disk of the test to a VM of theirs:
+// it is not deleted under it.
+func TestDiskOfATestOfAnother(t *testing.T) {
+	w := failover(t, nil)
+	w.step(api.VMBuild, true)
+	w.step(api.VMAttach, true)
+	test, _ := w.vm(w.b, "web01-replica-test-00test42")
+	file := test.Hardware.Disks[0].File
+	v := w.precious(nil)
+	_, err := w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: file, Address: "scsi0:5"}})
+	w.must(err)
+	if _, err := w.tryStep(api.VMRemove, true); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), v.Path) {
+		t.Error("removed:", err)
+	}
+	if _, err := w.b.c.DiskSize(w.ctx, w.inventory(w.b).Datacenters[0].Ref, file); err != nil {
+		t.Errorf("the disk was deleted: %v", err)
+	}
+	w.must(w.b.c.Unplug(w.ctx, v.Ref, []string{file}))
+	w.step(api.VMRemove, true)
+}
+
 // TestCloneOfAReplica: the same with a replica, and when it was never written
 // down which of the two it is: then a person has to say.
 func TestCloneOfAReplica(t *testing.T) {
