@@ -126,6 +126,13 @@ func TestReferenceOfAnotherAfterCommit(t *testing.T) {
 	if v, _ := w.vm(w.b, "erp"); v.Note != erp.Note {
 		t.Error(v.Note)
 	}
+	// As if the commit had been cut short before it took the marks.
+	v, _ := w.vm(w.b, "web01-replica")
+	w.must(w.b.c.Label(w.ctx, v.Ref, "", "", map[string]string{vms.MarkGroup: "shop-web01", vms.MarkJob: "shop"}))
+	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
+	if v, there := w.vm(w.b, "web01-replica"); !there || v.Ours() || v.Power != "on" || len(v.Hardware.Disks) != 2 {
+		t.Errorf("%+v", v)
+	}
 }
 
 // TestCloneOfATest: an operator keeps a clone of a test's VM. It has all its
