@@ -119,7 +119,10 @@ type VMJobName struct {
 
 // JobCheckReply answers VMJobCheck.
 type JobCheckReply struct {
+	// Problems refuse the job; Warnings do not: they may pass by themselves, or
+	// the job stands in spite of them.
 	Problems []vms.Problem `json:"problems"`
+	Warnings []vms.Problem `json:"warnings,omitempty"`
 	// VMs are those that it would protect.
 	VMs []string `json:"vms"`
 }

@@ -56,7 +56,11 @@ func Check(s Situation) []Problem {
 	place, bad := s.Target.Resolve(s.Job.Target)
 	problems = append(problems, bad...)
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target)...)
-	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
+	for _, p := range checkReIP(s.Job.Target.ReIP, s.Members) {
+		// A guest that is off, or has no VMware Tools yet, tells no address.
+		p.Warning = p.Rule == "unused" && strings.HasSuffix(p.Path, "/from")
+		problems = append(problems, p)
+	}
 	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 {
 		job("/spec/target/reIP", "esx", "a single ESXi host cannot tell guests their addresses: it needs a vCenter")
 	}

@@ -19,6 +19,8 @@ type Problem struct {
 	Path string `json:"path,omitempty"` // of the job's field: /spec/target/networks/0
 	Rule string `json:"rule"`
 	Text string `json:"text"`
+	// Warning: nothing is refused for it, only told.
+	Warning bool `json:"warning,omitempty"`
 }
 
 // RuleUnreachable is the rule of a Problem that may be none when it is looked at

@@ -55,6 +55,9 @@ func (c *client) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change,
 	if len(r.Problems) > 0 {
 		bad = append(bad, unfit(j.Name, r.Problems))
 	}
+	for _, p := range r.Warnings {
+		x.warnings = append(x.warnings, problemText(p))
+	}
 	x.note = fmt.Sprintf(" (%s)", count(len(r.VMs), "VM"))
 	return x, bad, nil
 }

@@ -27,7 +27,8 @@ func (a *app) cmdApply() *cobra.Command {
 		Short: "Describe sites and jobs, from YAML files",
 		Long: long(`Read files of apiVersion, kind, metadata and spec, and make them what is wanted.
 All that is wrong is told at once, and then nothing is changed. A job on VMs is
-checked against both sites' vCenters, too. A job that is new does not run until:
+checked against both sites' vCenters, too; what does not stop it, as a new member
+of its folder that is refused, is a warning on standard error. A job that is new does not run until:
 tidemark job run NAME.`),
 		Example: `  tidemark apply -f web.yaml
   tidemark apply -f sites.yaml -f jobs.yaml --dry-run
@@ -109,6 +110,8 @@ type change struct {
 	object spec.Object
 	what   string // created, changed, unchanged
 	note   string
+	// warnings do not refuse it, and stay to be seen in its status.
+	warnings []string
 }
 
 func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry bool) error {
@@ -153,6 +156,9 @@ func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry b
 			}
 		}
 		fmt.Fprintf(a.out, "%s %s %s%s\n", strings.ToLower(x.object.Kind()), x.object.Name(), x.what, note)
+		for _, text := range x.warnings {
+			fmt.Fprintf(a.err, "warning: %s: %s\n", x.object.Name(), text)
+		}
 	}
 	return nil
 }

@@ -74,8 +74,13 @@ func TestApplyVMs(t *testing.T) {
 	if again, _ := d.apply(0, out); !strings.Contains(again, "unchanged") {
 		t.Error("what get gives is another job:", again)
 	}
-	out, _ = d.apply(0, strings.Replace(shopJob, "rpo: 1m", "rpo: 2m", 1))
-	wants(t, out, "changed")
+	// What does not stop it is told, too.
+	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01"}, Warnings: []vms.Problem{{VM: "db01", Path: "/spec/source/vms", Rule: "vtpm", Text: "it has a virtual TPM", Warning: true}}}))
+	for _, more := range [][]string{{"--dry-run"}, nil} {
+		out, errs = d.apply(0, strings.Replace(shopJob, "rpo: 1m", "rpo: 2m", 1), more...)
+		wants(t, out, "changed (1 VM)")
+		wants(t, errs, "warning: shop: db01: /spec/source/vms: it has a virtual TPM")
+	}
 	// What stands in the way besides.
 	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "site: prod", "site: dr", 1))
 	wants(t, errs, "sites of a job on VMs cannot be changed")

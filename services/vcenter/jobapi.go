@@ -7,41 +7,8 @@ import (
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
 )
-
-// JobRequest is what api.VMJobCheck takes: a job on VMs that may not have been
-// applied.
-type JobRequest struct {
-	Job spec.VMJob `json:"job"`
-}
-
-// jobCheck handles api.VMJobCheck: everything that stands in the way of a job,
-// before anything is made.
-func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
-	x, err := s.newRound(ctx, r.Job, nil)
-	if err != nil {
-		return nil, err
-	}
-	problems, err := x.problems(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !x.answers {
-		rule := "source"
-		if x.silent {
-			rule = vms.RuleUnreachable
-		}
-		problems = append(problems, vms.Problem{Path: "/spec/source/site", Rule: rule,
-			Text: "the source site " + string(r.Job.SourceSite) + " does not tell its VMs: " + x.why})
-	}
-	reply := api.JobCheckReply{Problems: append([]vms.Problem{}, problems...), VMs: []string{}}
-	for _, v := range x.reply.VMs {
-		reply.VMs = append(reply.VMs, v.Name)
-	}
-	return reply, nil
-}
 
 // jobRun handles api.VMJobRun.
 func (s *Service) jobRun(ctx context.Context, r api.VMJobName) (any, error) {
