@@ -95,7 +95,7 @@ type VCenterFilterChanged struct {
 	Site    cdp.Site `json:"site"`
 	Cluster string   `json:"cluster"`
 	Filter  string   `json:"filter"` // its id
-	State   string   `json:"state"`  // a name: installed, partly-installed, removed, failed, ...
+	State   string   `json:"state"`  // a name: installed, partly-installed, partly-removed, removed, failed, ...
 	Text    string   `json:"text"`
 }
 

@@ -1,6 +1,7 @@
 package vms
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,11 @@ type Filter struct {
 	Name    string       `json:"name"`
 	Vendor  string       `json:"vendor,omitempty"`
 	Version string       `json:"version,omitempty"`
-	Hosts   []FilterHost `json:"hosts"`
+	// Bundle is where it came from, without user or password.
+	Bundle string `json:"bundle,omitempty"`
+	// Doing is what the cluster was last told of it: install, upgrade, uninstall.
+	Doing string       `json:"doing,omitempty"`
+	Hosts []FilterHost `json:"hosts"`
 	// Disks that use it.
 	Disks []FilterDisk `json:"disks,omitempty"`
 }
@@ -42,6 +47,27 @@ type Filter struct {
 // made of vendor, bulletin, name and version.
 func SameFilter(id, filter string) bool {
 	return id == filter || strings.Contains(id, "_"+filter+"_") || strings.HasSuffix(id, "_"+filter)
+}
+
+// Pending are the hosts on which what the cluster was last told is not done. A
+// filter that is uninstalled from all hosts is not listed any more.
+func (f Filter) Pending() []FilterHost {
+	var out []FilterHost
+	for _, h := range f.Hosts {
+		done := h.State == "installed"
+		if f.Doing == "uninstall" {
+			done = h.State == "missing" && len(h.Issues) == 0
+		}
+		if !done {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// Waits says whether a host only has to enter maintenance mode.
+func (h FilterHost) Waits() bool {
+	return h.State == "pending" && slices.ContainsFunc(h.Issues, func(s string) bool { return strings.Contains(strings.ToLower(s), "maintenance mode") })
 }
 
 // FilterHost is a filter on one host.
@@ -57,7 +83,8 @@ type FilterHost struct {
 // FilterDisk is a disk that a filter sees.
 type FilterDisk struct {
 	VM   string `json:"vm"`
-	Disk string `json:"disk"`
+	Disk string `json:"disk"` // its label
+	Path string `json:"path,omitempty"`
 }
 
 // Appliance is a transporter: the VM that tidemark of a site runs on.

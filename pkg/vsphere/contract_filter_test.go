@@ -121,7 +121,13 @@ func TestFilterLife(t *testing.T) {
 		t.Fatalf("upgraded: %+v", f)
 	}
 	e.is(e.c.UpgradeFilter(e.ctx, e.cluster.Ref, "other", url+"three.zip"), cdp.NotFound)
-	e.is(e.c.InstallFilter(e.ctx, e.cluster.Ref, url+"three.zip"), cdp.Invalid)
+	e.is(e.c.UpgradeFilter(e.ctx, e.cluster.Ref, f.ID, url+"three.zip"), cdp.Invalid, "the bundle "+url+"three.zip")
+	user := strings.Replace(url, "http://", "http://me:secret@", 1)
+	err := e.c.InstallFilter(e.ctx, e.cluster.Ref, user+"three.zip")
+	e.is(err, cdp.Invalid, "the bundle "+url+"three.zip", "reachable from them", "offline bundle")
+	if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "*types.") {
+		t.Error(err)
+	}
 	e.must(e.c.UninstallFilter(e.ctx, e.cluster.Ref, f.ID))
 	e.must(e.c.UninstallFilter(e.ctx, e.cluster.Ref, f.ID))
 	if all, err := e.c.Filters(e.ctx, e.cluster.Ref); err != nil || len(all) != 0 {
@@ -144,6 +150,7 @@ func TestFilterOnDisks(t *testing.T) {
 	e.must(err)
 	vm := vms.Ref(made.Ref.String())
 	a, b := made.Disks[0].Key, made.Disks[1].Key
+	e.is(e.c.AttachFilter(e.ctx, vm, "tidemark", "", map[int32]map[string]string{a: nil}), cdp.Conflict, "VM web01: the filter tidemark is not on its host", "tidemark iofilter status")
 	e.maintain(true, e.cluster.Hosts...)
 	e.must(e.c.InstallFilter(e.ctx, e.cluster.Ref, url+"one.zip"))
 	e.maintain(false, e.cluster.Hosts...)
@@ -168,7 +175,7 @@ func TestFilterOnDisks(t *testing.T) {
 	if f = e.filter(); len(f.Disks) != 2 || f.Disks[0].VM != "web01" || f.Disks[0].Disk == "" {
 		t.Errorf("the disks are %+v", f.Disks)
 	}
-	e.is(e.c.UninstallFilter(e.ctx, e.cluster.Ref, f.ID), cdp.Conflict, "web01", "2 disks")
+	e.is(e.c.UninstallFilter(e.ctx, e.cluster.Ref, f.ID), cdp.Conflict, "web01 ([", ".vmdk)", "2 disks")
 
 	e.must(e.c.DetachFilter(e.ctx, vm, "tidemark", []int32{a, b, 999}))
 	e.must(e.c.DetachFilter(e.ctx, vm, "tidemark", []int32{a, b}))

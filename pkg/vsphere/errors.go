@@ -101,6 +101,12 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 		return say(cdp.Conflict, "the name %q is taken by %s", f.Name, f.Object)
 	case *types.FileAlreadyExists:
 		return say(cdp.Conflict, "the file %s exists already", f.File)
+	case *types.AlreadyExists:
+		return say(cdp.Conflict, "%w", existsError{f.Name})
+	case *types.InvalidArgument:
+		return say(cdp.Invalid, "%w", argumentError{f.InvalidProperty, said})
+	case *types.InvalidDeviceSpec:
+		return say(cdp.Conflict, "%w", deviceError{f.Property, said})
 	case *types.FileNotFound:
 		return say(cdp.NotFound, "there is no file %s", f.File)
 	case *types.RequestCanceled:
@@ -121,6 +127,33 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 		said = f.GetFileFault().File + ": " + said
 	}
 	return say(kindOf(f, name), "%s", said)
+}
+
+// existsError is that something of a name is there already.
+type existsError struct{ name string }
+
+func (e existsError) Error() string {
+	if e.name == "" {
+		return "it is there already"
+	}
+	return e.name + " is there already"
+}
+
+// argumentError is an argument that the vCenter does not take.
+type argumentError struct{ field, said string }
+
+func (e argumentError) Error() string { return inField(e.field, e.said) }
+
+// deviceError is a change of a VM's device that the vCenter does not take.
+type deviceError struct{ field, said string }
+
+func (e deviceError) Error() string { return inField(e.field, e.said) }
+
+func inField(field, said string) string {
+	if field == "" {
+		return said
+	}
+	return field + ": " + said
 }
 
 const hintLock = "another VM or host has the disk open: look for a VM, snapshot or backup that uses it"
@@ -208,7 +241,7 @@ func faultName(f types.BaseMethodFault) string {
 
 // sentence is the vCenter's own text, with the fault's name if that says more.
 func sentence(name, text string) string {
-	text = strings.TrimSpace(text)
+	text = strings.TrimPrefix(strings.TrimSpace(text), "*types.") // a fault without a text of its own
 	if text == "" || text == name {
 		return "the vCenter says " + name
 	}

@@ -36,7 +36,7 @@ func TestFaults(t *testing.T) {
 		{&types.HostNotConnected{}, cdp.Transient, nil},
 		{&types.TaskInProgress{Task: obj}, cdp.Transient, []string{"another task"}},
 		{&types.RestrictedVersion{}, cdp.Conflict, []string{"licence"}},
-		{&types.InvalidArgument{InvalidProperty: "x"}, cdp.Invalid, nil},
+		{&types.InvalidArgument{InvalidProperty: "bootOrder"}, cdp.Invalid, []string{"bootOrder: the vCenter says InvalidArgument"}},
 		{&types.RequestCanceled{}, cdp.Transient, []string{"cancelled", "administrator@vsphere.local"}},
 		{&types.GenericVmConfigFault{VmConfigFault: types.VmConfigFault{VimFault: types.VimFault{MethodFault: types.MethodFault{
 			FaultCause: &types.LocalizedMethodFault{Fault: &types.FileLocked{FileFault: types.FileFault{File: "[ds] b.vmdk"}}, LocalizedMessage: "locked"},

@@ -3,7 +3,10 @@ package vsphere
 import (
 	"cmp"
 	"context"
+	"errors"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25"
@@ -28,7 +31,7 @@ func (c *Client) Filters(ctx context.Context, cluster vms.Ref) ([]vms.Filter, er
 	}
 	out := make([]vms.Filter, 0, len(infos))
 	for _, info := range infos {
-		f := vms.Filter{ID: info.Id, Name: info.Name, Vendor: info.Vendor, Version: info.Version}
+		f := vms.Filter{ID: info.Id, Name: info.Name, Vendor: info.Vendor, Version: info.Version, Bundle: withoutUser(info.VibUrl), Doing: info.OpType}
 		var issues types.IoFilterQueryIssueResult
 		err := c.do(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) error {
 			res, err := methods.QueryIoFilterIssues(ctx, v, &types.QueryIoFilterIssues{This: cl.manager, FilterId: info.Id, CompRes: cl.Self})
@@ -40,6 +43,7 @@ func (c *Client) Filters(ctx context.Context, cluster vms.Ref) ([]vms.Filter, er
 		if err != nil {
 			return nil, err
 		}
+		f.Doing = cmp.Or(issues.OpType, f.Doing)
 		f.Hosts = cl.states(info, issues)
 		if f.Disks, err = c.filterDisks(ctx, op, cl, info.Id); err != nil {
 			return nil, err
@@ -48,6 +52,16 @@ func (c *Client) Filters(ctx context.Context, cluster vms.Ref) ([]vms.Filter, er
 	}
 	slices.SortFunc(out, func(a, b vms.Filter) int { return cmp.Compare(a.ID, b.ID) })
 	return out, nil
+}
+
+// withoutUser is a URL without its user and password.
+func withoutUser(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
 }
 
 func (c *Client) filterInfos(ctx context.Context, op string, cl *filterCluster) ([]types.ClusterIoFilterInfo, error) {
@@ -101,6 +115,9 @@ func (c *Client) filterDisks(ctx context.Context, op string, cl *filterCluster, 
 				for _, has := range disksOf(m.Config.Hardware.Device) {
 					if has.Key == d.DiskId {
 						fd.Disk = labelOf(has)
+						if b, ok := has.Backing.(types.BaseVirtualDeviceFileBackingInfo); ok {
+							fd.Path = b.GetVirtualDeviceFileBackingInfo().FileName
+						}
 					}
 				}
 			}
@@ -136,7 +153,7 @@ func (c *Client) bundled(ctx context.Context, op string, cluster vms.Ref, bundle
 // only put right where it failed. Conflict: the cluster cannot have filters now.
 func (c *Client) InstallFilter(ctx context.Context, cluster vms.Ref, bundleURL string) error {
 	const op = "install the I/O filter at"
-	cl, _, done, err := c.bundled(ctx, op, cluster, bundleURL)
+	cl, infos, done, err := c.bundled(ctx, op, cluster, bundleURL)
 	if err != nil || done {
 		return err
 	}
@@ -147,7 +164,25 @@ func (c *Client) InstallFilter(ctx context.Context, cluster vms.Ref, bundleURL s
 		}
 		return object.NewTask(v, res.Returnval), nil
 	})
-	return err
+	if exists, ok := errors.AsType[existsError](err); ok {
+		for _, i := range infos {
+			if (exists.name == i.Id || exists.name == i.Name || exists.name == "") && i.OpType == string(types.IoFilterOperationUninstall) {
+				return cdp.Errorf(cdp.Conflict, op, cl.Name, "the filter %s is still being uninstalled there", i.Id).
+					WithHint("see which hosts it waits for: tidemark iofilter issues; then: tidemark iofilter resolve; then install it")
+			}
+		}
+	}
+	return badBundle(err, op, cl.Name, bundleURL)
+}
+
+// badBundle is err, in words where the vCenter does not take the bundle.
+func badBundle(err error, op, cluster, bundleURL string) error {
+	arg, ok := errors.AsType[argumentError](err)
+	if !ok || arg.field != "" && !strings.EqualFold(arg.field, "vibUrl") {
+		return err
+	}
+	return cdp.Errorf(cdp.Invalid, op, cluster, "the bundle %s cannot be fetched, or is none: %w", withoutUser(bundleURL), arg).
+		WithHint("the vCenter and the hosts fetch it themselves: the URL must be reachable from them, and lead to a zip of a VIB (an offline bundle)")
 }
 
 // UpgradeFilter installs another version of a filter; one that is of that URL
@@ -168,7 +203,7 @@ func (c *Client) UpgradeFilter(ctx context.Context, cluster vms.Ref, id, bundleU
 		}
 		return object.NewTask(v, res.Returnval), nil
 	})
-	return err
+	return badBundle(err, op, cl.Name, bundleURL)
 }
 
 // UninstallFilter removes a filter from all hosts; one that is not there is no
@@ -259,7 +294,7 @@ func diskList(disks []vms.FilterDisk) string {
 		if i > 0 {
 			s += ", "
 		}
-		s += d.VM + " (" + d.Disk + ")"
+		s += d.VM + " (" + cmp.Or(d.Path, d.Disk) + ")"
 	}
 	return s
 }

@@ -2,10 +2,13 @@ package vsphere
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/vmware/govmomi/property"
+	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 
@@ -31,7 +34,7 @@ func (c *Client) AttachFilter(ctx context.Context, vm vms.Ref, filter, policy st
 			return err
 		}
 	}
-	return c.refilter(ctx, op, ref, slices.Sorted(maps.Keys(disks)), func(d *types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error) {
+	err = c.refilter(ctx, op, ref, slices.Sorted(maps.Keys(disks)), func(d *types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error) {
 		if slices.ContainsFunc(d.Iofilter, func(id string) bool { return vms.SameFilter(id, filter) }) {
 			return nil, nil
 		}
@@ -46,6 +49,31 @@ func (c *Client) AttachFilter(ctx context.Context, vm vms.Ref, filter, policy st
 		}
 		return spec, nil
 	})
+	if _, ok := errors.AsType[deviceError](err); ok {
+		return c.lacksFilter(ctx, op, ref, filter, err)
+	}
+	return err
+}
+
+// lacksFilter is err, or that the VM's host does not have the filter.
+func (c *Client) lacksFilter(ctx context.Context, op string, vm types.ManagedObjectReference, filter string, err error) error {
+	m, lerr := c.load(ctx, op, vm, "name", "runtime.host")
+	if lerr != nil || m.Runtime.Host == nil {
+		return err
+	}
+	var h mo.HostSystem
+	lerr = c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+		h = mo.HostSystem{}
+		return property.DefaultCollector(v).RetrieveOne(ctx, *m.Runtime.Host, []string{"name", "config.ioFilterInfo"}, &h)
+	})
+	name := unescape(m.Name)
+	if lerr != nil || h.Config != nil && slices.ContainsFunc(h.Config.IoFilterInfo, func(i types.HostIoFilterInfo) bool {
+		return i.Available && (i.Name == filter || vms.SameFilter(i.Id, filter))
+	}) {
+		return cdp.Wrap(err, op, "VM "+name)
+	}
+	return cdp.Errorf(cdp.Conflict, op, "VM "+name, "the filter %s is not on its host %s, or does not work there", filter, unescape(h.Name)).
+		WithHint("see where it is: tidemark iofilter status")
 }
 
 // DetachFilter ends that a filter sees disks; a disk that it does not see, or

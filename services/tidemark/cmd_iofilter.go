@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -90,40 +91,112 @@ func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.
 	if before.Cannot != "" {
 		return cdp.Errorf(cdp.Conflict, "check cluster", before.Cluster, "its I/O filters cannot be managed here: %s", before.Cannot)
 	}
+	if r.Filter != "" && !slices.ContainsFunc(before.Filters, func(f vms.Filter) bool { return f.ID == r.Filter }) {
+		return noFilter(r, before)
+	}
 	p, err := a.finish(ctx, r.Cluster, "tidemark iofilter status", func(ctx context.Context) (api.Progress, error) {
 		return askVCenter[api.Progress](ctx, c, site, api.FilterChange, r)
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "%s of %s at site %s done%s\n", r.Do, r.Cluster, site, because(p.Text))
 	after, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: r.Cluster})
 	if err != nil {
 		return err
 	}
-	for _, f := range after.Filters {
-		if r.Filter == "" || f.ID == r.Filter {
-			fmt.Fprintf(a.out, "  %s: %s\n", f.ID, filterText(f))
+	about := slices.DeleteFunc(after.Filters, func(f vms.Filter) bool {
+		if r.Filter != "" {
+			return f.ID != r.Filter
 		}
+		return f.Bundle != bareURL(r.Bundle)
+	})
+	for _, f := range about {
+		if err := incomplete(site, r, f); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(a.out, "%s of %s at site %s done%s\n", r.Do, r.Cluster, site, because(p.Text))
+	for _, f := range about {
+		fmt.Fprintf(a.out, "  %s: %s\n", f.ID, filterText(f))
 	}
 	return nil
 }
 
-// filterText says on how many hosts a filter is.
-func filterText(f vms.Filter) string {
-	on := 0
-	for _, h := range f.Hosts {
-		if h.State == "installed" {
-			on++
+// noFilter names the filters there are, for one that is not.
+func noFilter(r api.FilterRequest, has api.FiltersReply) error {
+	var ids []string
+	for _, f := range has.Filters {
+		ids = append(ids, f.ID)
+	}
+	if len(ids) == 0 {
+		return cdp.Errorf(cdp.NotFound, "find I/O filter", r.Filter, "the cluster has no I/O filter")
+	}
+	return cdp.Errorf(cdp.NotFound, "find I/O filter", r.Filter, "the cluster has %s", strings.Join(ids, ", "))
+}
+
+// bareURL is a URL without user and password.
+func bareURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	u.User = nil
+	return u.String()
+}
+
+// incomplete is the error of a change that some hosts have not done, with the
+// way on; nil: all have.
+func incomplete(site cdp.Site, r api.FilterRequest, f vms.Filter) error {
+	var waits, others []string
+	for _, h := range f.Pending() {
+		if h.Waits() && !h.Maintenance {
+			waits = append(waits, h.Name)
+		} else {
+			others = append(others, h.Name+" ("+cmp.Or(strings.Join(h.Issues, "; "), h.State)+")")
 		}
 	}
-	switch on {
-	case len(f.Hosts):
-		return fmt.Sprintf("installed on %s", count(on, "host"))
-	case 0:
-		return fmt.Sprintf("on none of %s", count(len(f.Hosts), "host"))
+	if len(waits)+len(others) == 0 {
+		return nil
 	}
-	return fmt.Sprintf("partly installed: on %d of %s", on, count(len(f.Hosts), "host"))
+	var parts []string
+	resolve := fmt.Sprintf("tidemark iofilter resolve --site %s --cluster %s --filter %s", site, quoted(r.Cluster), f.ID)
+	hint := "when what is named is done: " + resolve
+	if len(waits) > 0 {
+		verb := "wait"
+		if len(waits) == 1 {
+			verb = "waits"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s for maintenance mode: %s", count(len(waits), "host"), verb, strings.Join(waits, ", ")))
+		hint = "bring one host after the other into maintenance mode, and each time: " + resolve
+	}
+	if len(others) > 0 {
+		parts = append(parts, fmt.Sprintf("not done on %s: %s", count(len(others), "host"), strings.Join(others, ", ")))
+	}
+	doing := ""
+	if f.Doing != "" && f.Doing != r.Do {
+		doing = " (its " + f.Doing + ")"
+	}
+	return cdp.Errorf(cdp.Conflict, r.Do+" I/O filter", f.ID, "not complete%s: %s", doing, strings.Join(parts, "; ")).WithHint(hint)
+}
+
+// quoted is a name as a shell takes it.
+func quoted(name string) string {
+	if strings.ContainsAny(name, " '\"$&;()") {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
+}
+
+// filterText says on how many hosts a filter is, and what is still to be done.
+func filterText(f vms.Filter) string {
+	pending, all := len(f.Pending()), count(len(f.Hosts), "host")
+	switch {
+	case pending == 0:
+		return "installed on " + all
+	case f.Doing == "uninstall":
+		return fmt.Sprintf("uninstall pending on %d of %s", pending, all)
+	}
+	return fmt.Sprintf("installed on %d of %s, %s pending on %d", len(f.Hosts)-pending, all, cmp.Or(f.Doing, "install"), pending)
 }
 
 // siteFilters are the filters of a site's clusters.
@@ -240,6 +313,9 @@ func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
 				for _, h := range f.Hosts {
 					found = found || len(h.Issues) > 0
 					state := h.State
+					if f.Doing != "" && (state == "pending" || state == "failed") {
+						state = f.Doing + " " + state
+					}
 					if h.Maintenance {
 						state += ", in maintenance"
 					}

@@ -261,18 +261,20 @@ func TestFinishTakesAnAnswer(t *testing.T) {
 func TestIOFilters(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
-	filter := vms.Filter{ID: "TMK_1.0", Name: "tidemark", Version: "1.0", Hosts: []vms.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "failed", Issues: []string{"must be in maintenance mode"}}},
+	filter := vms.Filter{ID: "TMK_1.0", Name: "tidemark", Version: "1.0", Bundle: "https://files/x.zip", Doing: "install",
+		Hosts: []vms.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "pending", Issues: []string{"must be in maintenance mode"}}},
 		Disks: []vms.FilterDisk{{VM: "web01", Disk: "scsi0:0"}}}
 	f := d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){
 		api.VCenterInventory: says(vms.Inventory{Clusters: []vms.Cluster{{Place: vms.Place{Name: "C1", Path: "/DC0/host/C1"}}}}),
 		api.FilterStatus:     says(api.FiltersReply{Cluster: "C1", Filters: []vms.Filter{filter}}),
 		api.FilterChange:     working(api.Progress{Text: "installing on esx1", Moved: 1, Total: 2}, api.Progress{Done: true}),
 	})
-	out, errs := d.do(0, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "https://files/x.zip")
-	wants(t, out, "install of C1 at site prod done", "TMK_1.0: partly installed: on 1 of 2 hosts")
+	out, errs := d.do(exitConflict, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "https://me:secret@files/x.zip")
+	wants(t, errs, "not complete: 1 host waits for maintenance mode: esx2", "tidemark iofilter resolve --site prod --cluster C1 --filter TMK_1.0")
+	lacks(t, out, "done")
 	wants(t, errs, "installing on esx1", "50%")
 	asked := f.saw()
-	wants(t, asked, `"do":"install","bundle":"https://files/x.zip","id":"f-`)
+	wants(t, asked, `"do":"install","bundle":"https://me:secret@files/x.zip","id":"f-`)
 	ids := map[string]bool{}
 	for line := range strings.Lines(asked) {
 		if strings.HasPrefix(line, api.FilterChange) {
@@ -283,7 +285,7 @@ func TestIOFilters(t *testing.T) {
 		t.Error("asked again with another request:", asked)
 	}
 	out, errs = d.do(0, "iofilter", "status")
-	wants(t, out, "esx1", "esx2", "failed", "must be in maintenance mode", "used by 1 disk", "tidemark iofilter resolve")
+	wants(t, out, "esx1", "esx2", "installed on 1 of 2 hosts, install pending on 1", "install pending", "must be in maintenance mode", "used by 1 disk", "tidemark iofilter resolve")
 	wants(t, errs, "site dr:")
 	out, _ = d.do(0, "iofilter", "issues", "--site", "prod", "--cluster", "C1")
 	wants(t, out, "esx2")
@@ -294,8 +296,28 @@ func TestIOFilters(t *testing.T) {
 	}
 	for _, do := range []string{"uninstall", "resolve"} {
 		d.do(exitUsage, "iofilter", do, "--site", "prod", "--cluster", "C1")
-		d.do(0, "iofilter", do, "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
+		_, errs = d.do(exitConflict, "iofilter", do, "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
+		wants(t, errs, "not complete")
+		f.saw()
+		_, errs = d.do(exitNotFound, "iofilter", do, "--site", "prod", "--cluster", "C1", "--filter", "nosuch")
+		wants(t, errs, "nosuch", "the cluster has TMK_1.0")
+		lacks(t, f.saw(), api.FilterChange)
 	}
+	// Told to go, it waits on both; another host has a trouble of its own.
+	filter.Doing = "uninstall"
+	filter.Hosts = []vms.FilterHost{{Name: "esx1", State: "pending", Issues: []string{"must be in maintenance mode"}}, {Name: "esx2", State: "missing"},
+		{Name: "esx3", State: "failed", Issues: []string{"the host is not connected"}}}
+	status := api.FiltersReply{Cluster: "C1", Filters: []vms.Filter{filter}}
+	f.set(api.FilterStatus, says(status))
+	_, errs = d.do(exitConflict, "iofilter", "uninstall", "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
+	wants(t, errs, "1 host waits for maintenance mode: esx1; not done on 1 host: esx3 (the host is not connected)")
+	out, _ = d.do(0, "iofilter", "status", "--site", "prod")
+	wants(t, out, "uninstall pending on 2 of 3 hosts", "uninstall failed")
+	status.Filters[0].Doing = "install"
+	status.Filters[0].Hosts = []vms.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "installed"}}
+	f.set(api.FilterStatus, says(status))
+	out, _ = d.do(0, "iofilter", "resolve", "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
+	wants(t, out, "resolve of C1 at site prod done", "TMK_1.0: installed on 2 hosts")
 	d.do(exitUsage, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "/tmp/x.zip")
 	d.do(exitUsage, "iofilter", "install", "--site", "prod", "--bundle", "https://x/y")
 	f.set(api.FilterChange, fails(cdp.Errorf(cdp.Conflict, "uninstall", "TMK_1.0", "1 disk uses it: web01 scsi0:0")))

@@ -1,6 +1,7 @@
 package vcenter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -162,9 +163,11 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 	if ferr != nil {
 		return cdp.Wrap(ferr, op, c.Path)
 	}
-	tell(r.Do+" at "+c.Name+" is done", 0, 0)
+	// That the vCenter took it says nothing of the hosts: see filterStatus.
+	text := "the vCenter has taken the " + r.Do + " at " + c.Name
+	tell(text, 0, 0)
 	if r.ID != "" {
-		done.Value = r.Do + " at " + c.Name + " is done"
+		done.Value = text
 		return done.save(ctx, s)
 	}
 	return nil
@@ -179,7 +182,7 @@ func inUse(in []vms.Filter, id string) error {
 	for _, f := range in {
 		if f.ID == id && len(f.Disks) > 0 {
 			d := f.Disks[0]
-			return cdp.Errorf(cdp.Conflict, "uninstall I/O filter", id, "%d disks use it, among them %s of %s", len(f.Disks), d.Disk, d.VM).
+			return cdp.Errorf(cdp.Conflict, "uninstall I/O filter", id, "%d disks use it, among them %s of %s", len(f.Disks), cmp.Or(d.Path, d.Disk), d.VM).
 				WithHint("delete the jobs that tap them first")
 		}
 	}
@@ -201,14 +204,14 @@ func (s *Service) tellFilters(ctx context.Context, c vms.Cluster, r api.FilterRe
 			continue
 		}
 		var not []string
-		for _, h := range f.Hosts {
-			if h.State != "installed" {
-				not = append(not, fmt.Sprintf("%s: %s %s", h.Name, h.State, strings.Join(h.Issues, ", ")))
-			}
+		for _, h := range f.Pending() {
+			not = append(not, fmt.Sprintf("%s: %s %s", h.Name, h.State, strings.Join(h.Issues, ", ")))
 		}
 		switch {
 		case failed != nil:
 			tell(f.ID, "failed", failed.Error())
+		case f.Doing == "uninstall":
+			tell(f.ID, "partly-removed", "it waits for hosts: "+strings.Join(not, "; "))
 		case len(not) > 0:
 			tell(f.ID, "partly-installed", strings.Join(not, "; "))
 		default:

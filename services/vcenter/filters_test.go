@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/vmware/govmomi"
@@ -85,6 +86,12 @@ func TestFilters(t *testing.T) {
 		}
 	}
 	w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "uninstall", Filter: id})
+	if f := status().Filters[0]; f.Doing != "uninstall" || len(f.Pending()) != len(f.Hosts) || !w.told("partly-removed") {
+		t.Errorf("it is to go, and waits: %+v", f)
+	}
+	if err := w.a.refused(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "install", Bundle: url + "/tap-1.zip", ID: "two"}); err == nil || !strings.Contains(err.Error(), "still being uninstalled") {
+		t.Error(err)
+	}
 	w.a.inTurn(func() {
 		if len(status().Filters) > 0 {
 			w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "resolve", Filter: id})
