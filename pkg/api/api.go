@@ -35,7 +35,7 @@ const (
 const (
 	CaptureStatus = "status" // GroupRequest (empty group: all) -> CaptureStatusReply
 	CaptureClock  = "clock"  // ClockRequest -> ClockReply
-	CaptureDrain  = "drain"  // GroupRequest -> DrainReply: seals what is open; last frame for a planned failover
+	CaptureDrain  = "drain"  // DrainRequest -> DrainReply: seals what is open; last frame for a planned failover
 )
 
 // Empty is no answer but that it is done.
@@ -259,6 +259,13 @@ type CaptureGroup struct {
 	Verified int64      `json:"verifiedBytes,omitempty"`
 	Exports  []string   `json:"exports"` // NBD URIs to write to
 	Disks    []cdp.Disk `json:"disks"`
+}
+
+// DrainRequest asks for the last point that a run goes to. Asked again for the
+// same run, it is the one that is being made.
+type DrainRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"`
 }
 
 // DrainReply answers CaptureDrain: once Frame is durable nothing is missing.

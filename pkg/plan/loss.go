@@ -11,6 +11,12 @@ func (s State) Loss() string {
 	if s.Resolved == nil || s.Mode == "test" {
 		return ""
 	}
+	switch {
+	case s.Snapshots && s.Planned:
+		return "what the VM wrote after its last snapshot: nothing, if it was off by then" + s.gap()
+	case s.Snapshots:
+		return "what the VM wrote after the snapshot that the point is of" + s.gap()
+	}
 	at := s.Resolved.Seq
 	if s.Captured != nil {
 		switch n := *s.Captured; {

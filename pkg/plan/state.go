@@ -145,9 +145,12 @@ type State struct {
 	Drained  *api.DrainReply `json:"drained,omitempty"`
 	Bounds   *cdp.Bounds     `json:"bounds,omitempty"`   // when halted
 	Captured *cdp.Seq        `json:"captured,omitempty"` // newest write the source knew then, if it answered
-	Resolved *api.Resolved   `json:"resolved,omitempty"` // written once
-	Export   *api.Export     `json:"export,omitempty"`
-	Paths    []string        `json:"paths,omitempty"`
+	// Snapshots: the source's writes are not seen, its disks are read from one
+	// snapshot after the other.
+	Snapshots bool          `json:"snapshots,omitempty"`
+	Resolved  *api.Resolved `json:"resolved,omitempty"` // written once
+	Export    *api.Export   `json:"export,omitempty"`
+	Paths     []string      `json:"paths,omitempty"`
 	// Scratch is where the disks of the test's VM are filled.
 	Scratch []string `json:"scratch,omitempty"`
 	// VM is the VM as it was seen last, until it is given back.

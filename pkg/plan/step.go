@@ -40,16 +40,17 @@ const (
 
 // Result is what a step found out; only what belongs to the step is set.
 type Result struct {
-	Text     string
-	Drained  *api.DrainReply
-	Bounds   *cdp.Bounds
-	Captured *cdp.Seq
-	Resolved *api.Resolved
-	Export   *api.Export
-	Paths    []string
-	VM       *api.VMRun
-	Moved    int64
-	Total    int64
+	Text      string
+	Drained   *api.DrainReply
+	Bounds    *cdp.Bounds
+	Captured  *cdp.Seq
+	Snapshots bool
+	Resolved  *api.Resolved
+	Export    *api.Export
+	Paths     []string
+	VM        *api.VMRun
+	Moved     int64
+	Total     int64
 }
 
 // Command is what the driver does, after it wrote the state down. Exactly one
@@ -163,7 +164,7 @@ func (s *State) learn(e Event) {
 	case Drain:
 		s.Drained = r.Drained
 	case Halt:
-		s.Bounds, s.Captured, s.HaltedAt = r.Bounds, r.Captured, e.Now
+		s.Bounds, s.Captured, s.Snapshots, s.HaltedAt = r.Bounds, r.Captured, r.Snapshots, e.Now
 	case Resolve:
 		s.Resolved = r.Resolved
 	case Open:

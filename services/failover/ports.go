@@ -69,7 +69,7 @@ type VMs interface {
 // Transient, within the ctx that it is given.
 type Source interface {
 	Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error)
-	Drain(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.DrainReply, error)
+	Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (api.DrainReply, error)
 }
 
 // Events takes facts; it returns when they are kept.

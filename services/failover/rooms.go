@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/spec"
 )
 
 // do does one step, and says what happened.
@@ -103,7 +104,7 @@ func (s *Service) drain(ctx context.Context, st plan.State) (plan.Result, bool, 
 	if err != nil {
 		return plan.Result{}, false, err
 	}
-	d, err := s.deps.Source.Drain(ctx, job.Source.Site, job.Group())
+	d, err := s.deps.Source.Drain(ctx, job.Source.Site, api.DrainRequest{Group: job.Group(), Run: st.Run})
 	if cdp.Is(err, cdp.Transient) {
 		return plan.Result{}, false, cdp.Errorf(cdp.Conflict, "drain", st.Job, "the source does not answer: %v", err).
 			WithHint("without --planned the failover does not need the source, and says what may be lost")
@@ -140,7 +141,7 @@ func (s *Service) arrive(ctx context.Context, st plan.State) (plan.Result, bool,
 	if g.Frame < st.Drained.Frame || g.Bounds.Head < st.Drained.Seq {
 		return r, false, nil
 	}
-	r.Text = fmt.Sprintf("the journal has frame %d: no write is lost", st.Drained.Frame)
+	r.Text = fmt.Sprintf("the journal has frame %d, the source's last", st.Drained.Frame)
 	return r, true, nil
 }
 
@@ -156,6 +157,7 @@ func (s *Service) halt(ctx context.Context, st plan.State) (plan.Result, bool, e
 	if err != nil {
 		return r, false, err
 	}
+	r.Snapshots = job.Source.Capture == spec.CBT
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SourceTimeout)
 	defer cancel()
 	if c, err := s.deps.Source.Status(ctx, job.Source.Site, g); err == nil {

@@ -182,7 +182,7 @@ func (w *world) Seal(ctx context.Context, _ api.RunRequest) (api.SealReply, erro
 // source is the world's source site.
 type source struct{ w *world }
 
-func (s source) Drain(context.Context, cdp.Site, cdp.GroupID) (api.DrainReply, error) {
+func (s source) Drain(context.Context, cdp.Site, api.DrainRequest) (api.DrainReply, error) {
 	if s.w.dead {
 		return api.DrainReply{}, cdp.Errorf(cdp.Transient, "drain", "", "nobody answers")
 	}

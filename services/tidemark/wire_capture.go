@@ -40,7 +40,7 @@ type captureWiring struct {
 	// asked holds, by group, the trace of a mark whose frame has not left yet.
 	asked map[cdp.GroupID]context.Context
 	// drains are the last points that groups of VMs are making.
-	drains   map[cdp.GroupID]chan drained
+	drains   map[cdp.GroupID]*drain
 	draining sync.WaitGroup
 	ctx      context.Context // of the service's run, which drains belong to
 }
@@ -54,7 +54,7 @@ func runCapture(ctx context.Context, e *env) error {
 	}
 	defer conn.Close()
 	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{},
-		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]chan drained{}}
+		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
 	if err != nil {
@@ -313,8 +313,8 @@ func (w *captureWiring) endpoints() map[string]api.Endpoint {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)
 		}),
 		api.CaptureStatus: api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
-		api.CaptureDrain: api.Answer(func(ctx context.Context, r api.GroupRequest) (any, error) {
-			return w.drain(ctx, r.Group)
+		api.CaptureDrain: api.Answer(func(ctx context.Context, r api.DrainRequest) (any, error) {
+			return w.drain(ctx, r)
 		}),
 	}
 }
@@ -351,45 +351,42 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 // drain makes the last point. That of a cbt group is a cycle of its own, and that
 // of a VM that is off a pass: they take longer than a request, and are asked for
 // again.
-func (w *captureWiring) drain(ctx context.Context, id cdp.GroupID) (any, error) {
+func (w *captureWiring) drain(ctx context.Context, r api.DrainRequest) (any, error) {
+	id := r.Group
 	g, err := w.svc.Group(id)
 	if err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	j := w.jobs[id]
-	made, asked := w.drains[id]
+	last, asked := w.drains[id]
 	if j.Source.VM == "" {
 		w.mu.Unlock()
 		p, err := g.Mark(true)
 		return api.DrainReply{Frame: p.Frame, Seq: p.Seq}, err
 	}
-	if !asked {
-		made = make(chan drained, 1)
-		w.drains[id] = made
+	if !asked || last.run != r.Run {
+		last = &drain{run: r.Run, made: make(chan drained, 1)}
+		w.drains[id] = last
 		w.draining.Go(func() {
 			p, err := w.lastPoint(w.ctx, g, j)
-			made <- drained{p, err, time.Now()}
+			last.made <- drained{p, err}
 		})
 	}
 	w.mu.Unlock()
 	select {
-	case d := <-made:
+	case d := <-last.made:
 		w.mu.Lock()
-		delete(w.drains, id)
-		w.mu.Unlock()
-		if time.Since(d.at) > drainFor { // whoever asked for it did not come back
-			return api.DrainReply{Pending: true}, nil
+		if w.drains[id] == last {
+			delete(w.drains, id)
 		}
+		w.mu.Unlock()
 		return api.DrainReply{Frame: d.Frame, Seq: d.Seq}, d.err
 	case <-time.After(time.Second):
 	case <-ctx.Done():
 	}
 	return api.DrainReply{Pending: true}, nil
 }
-
-// drainFor is how long a last point may wait for its asker.
-const drainFor = 10 * time.Second
 
 func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.ReplicationJob) (cdp.Point, error) {
 	if j.Source.Capture == spec.CBT {
@@ -410,10 +407,16 @@ func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.
 	})
 }
 
+// drain is the last point that is being made for a run: that of another run is
+// older than this one's beginning.
+type drain struct {
+	run  string
+	made chan drained // room for one
+}
+
 type drained struct {
 	cdp.Point
 	err error
-	at  time.Time // when it was made
 }
 
 func (w *captureWiring) cbt(id cdp.GroupID) bool {

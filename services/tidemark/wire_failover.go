@@ -78,8 +78,8 @@ func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (ap
 	return captureStatus(ctx, s.conn, site, g)
 }
 
-func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, g cdp.GroupID) (r api.DrainReply, err error) {
-	return r, s.conn.Request(ctx, site, bus.Capture, api.CaptureDrain, api.GroupRequest{Group: g}, &r)
+func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (out api.DrainReply, err error) {
+	return out, s.conn.Request(ctx, site, bus.Capture, api.CaptureDrain, r, &out)
 }
 
 // vmsAPI is failover.VMs: the vcenter service of this site.
