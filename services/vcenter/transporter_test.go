@@ -416,11 +416,11 @@ func TestTransporterKilled(t *testing.T) {
 		}
 		f.calm()
 		got := w.picture(w.b)
-		w.b.recs.mu.Lock()
-		for k := range w.b.recs.m {
-			got += k + "\n"
+		recs, err := w.b.recs.List(w.ctx, "")
+		w.must(err)
+		for _, x := range recs { // by key
+			got += x.Key + "\n"
 		}
-		w.b.recs.mu.Unlock()
 		w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2"})
 		return got
 	}, func() int { return 1 })
