@@ -7,7 +7,8 @@ import (
 )
 
 // Match gives the VMs of an inventory that selectors mean, by path, each once,
-// and what is wrong with the selectors. Templates, what Tidemark made itself
+// and what is wrong with the selectors. Which tags exist it does not know: one
+// that no VM has is a warning. Templates, what Tidemark made itself
 // and the VM with UUID own (the transporter) are never meant by a folder or a
 // tag, and are a problem when they are named.
 func Match(inv Inventory, selectors []Selector, own string) ([]VM, []Problem) {
@@ -21,9 +22,17 @@ func Match(inv Inventory, selectors []Selector, own string) ([]VM, []Problem) {
 		}
 		found, what := s.find(inv)
 		single := s.Folder == "" && s.Tag == ""
+		later := func(field, name string) {
+			problems = append(problems, Problem{Path: at + "/" + field, Rule: "reference", Text: fmt.Sprintf("the %s %q matches no VM yet", field, name), Warning: true})
+		}
 		switch {
 		case len(found) == 0 && s.Folder != "" && !slices.ContainsFunc(inv.Folders, func(p Place) bool { return p.is(s.Folder) }):
+			at += "/folder"
 			bad("folder", "there is no folder %q", s.Folder)
+		case len(found) == 0 && s.Folder != "":
+			later("folder", s.Folder)
+		case len(found) == 0 && s.Tag != "":
+			later("tag", s.Tag)
 		case len(found) == 0 && single:
 			bad("reference", "there is no VM with %s", what)
 		case len(found) > 1 && single:
@@ -40,6 +49,11 @@ func Match(inv Inventory, selectors []Selector, own string) ([]VM, []Problem) {
 			}
 			seen[v.UUID] = true
 			out = append(out, v)
+		}
+		for k, name := range s.Exclude {
+			if !slices.ContainsFunc(inv.VMs, func(v VM) bool { return v.Name == name }) {
+				problems = append(problems, Problem{Path: fmt.Sprintf("/spec/source/vms/%d/exclude/%d", i, k), Rule: "reference", Text: fmt.Sprintf("there is no VM %q", name)})
+			}
 		}
 	}
 	slices.SortFunc(out, func(a, b VM) int { return strings.Compare(a.Path, b.Path) })

@@ -127,6 +127,13 @@ func TestTagsMustBeRead(t *testing.T) {
 		if !slices.Equal(v.Tags, []string{"tier/gold"}) {
 			t.Fatalf("tags %q", v.Tags)
 		}
+		names, err := e.c.Tags(e.ctx, "tier")
+		e.must(err)
+		if !slices.Equal(names, []string{"gold"}) {
+			t.Fatalf("tags of tier: %q", names)
+		}
+		_, err = e.c.Tags(e.ctx, "teir")
+		e.is(err, cdp.NotFound, `no tag category "teir"`)
 		e.sim.ExpireSessions()
 	}
 }

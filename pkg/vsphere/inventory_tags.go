@@ -59,14 +59,57 @@ func (c *Client) addTags(ctx context.Context, of []vms.VM) error {
 		}
 		return nil
 	})
-	switch {
-	case rest.IsStatusError(err, http.StatusNotFound):
+	if rest.IsStatusError(err, http.StatusNotFound) {
 		return nil
+	}
+	return c.failTags(ctx, op, err)
+}
+
+func (c *Client) failTags(ctx context.Context, op string, err error) error {
+	switch {
 	case rest.IsStatusError(err, http.StatusUnauthorized), rest.IsStatusError(err, http.StatusForbidden):
 		return cdp.Errorf(cdp.Conflict, op, c.host(), "the vCenter's REST API refuses the user %s", c.cfg.User).
 			WithHint("tags are read through it: give the user the privilege System.Read on the vCenter's root")
 	}
 	return c.fail(ctx, op, c.host(), err)
+}
+
+// Tags are the names of a category's tags, in order; NotFound. That a VM has
+// one of them is not asked.
+func (c *Client) Tags(ctx context.Context, category string) ([]string, error) {
+	const op = "read the tags of"
+	if c.about.ESX {
+		return nil, cdp.Errorf(cdp.NotFound, op, c.host(), "a single ESXi host has no tags")
+	}
+	var names []string
+	id := ""
+	err := c.rest.with(ctx, c, func(ctx context.Context, rc *rest.Client) error {
+		names, id = nil, ""
+		m := tags.NewManager(rc)
+		ids, err := m.ListCategories(ctx)
+		for _, x := range ids {
+			if err != nil || id != "" {
+				break
+			}
+			var k *tags.Category
+			if k, err = m.GetCategory(ctx, x); err == nil && k.Name == category {
+				id = k.ID
+			}
+		}
+		if err != nil || id == "" {
+			return err
+		}
+		found, err := m.GetTagsForCategory(ctx, id)
+		for _, t := range found {
+			names = append(names, t.Name)
+		}
+		return err
+	})
+	if err == nil && id == "" {
+		return nil, cdp.Errorf(cdp.NotFound, op, c.host(), "there is no tag category %q, or the user %s may not see it", category, c.cfg.User)
+	}
+	slices.Sort(names)
+	return names, c.failTags(ctx, op, err)
 }
 
 // tagsFor is how long the names of tags are believed.

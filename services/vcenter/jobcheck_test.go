@@ -67,3 +67,45 @@ func TestJobChange(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestWordsOfSelectors: a folder, tag or excluded VM that is not there is a
+// mistake; one that means nobody yet is not.
+func TestWordsOfSelectors(t *testing.T) {
+	w := newWorld(t)
+	gold, silver := web("web01"), web("web02")
+	gold.Tags, silver.Tags = []string{"tier/gold"}, []string{"tier/silver"}
+	_, err := w.a.sim.AddVM(gold)
+	w.must(err)
+	made, err := w.a.sim.AddVM(silver)
+	w.must(err)
+	v, err := w.a.c.VM(w.ctx, made.UUID)
+	w.must(err)
+	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
+	w.must(w.a.c.Destroy(w.ctx, v.Ref, true))
+	w.until("web02 is gone", func() bool {
+		return !strings.Contains(fmt.Sprint(w.checked(shop(w.b)).VMs), "web02")
+	})
+	job := shop(w.b)
+	for _, x := range []struct {
+		s             vms.Selector
+		path, problem string
+		warning       string
+	}{
+		{vms.Selector{Tag: "tier/gold"}, "", "", ""},
+		{vms.Selector{Tag: "tier/silver"}, "", "", `"tier/silver" matches no VM yet`},
+		{vms.Selector{Tag: "tier/glod"}, "/tag", `the category tier has no tag "glod", but gold, silver`, ""},
+		{vms.Selector{Tag: "teir/gold"}, "/tag", `there is no tag category "teir"`, ""},
+		{vms.Selector{Folder: "nowhere"}, "/folder", `no folder "nowhere"`, ""},
+		{vms.Selector{Tag: "tier/gold", Exclude: []string{"web01", "wbe02"}}, "/exclude/1", `no VM "wbe02"`, ""},
+	} {
+		job.Job.Source.VMs = []vms.Selector{x.s}
+		r := w.checked(job)
+		if n := len(r.Problems); x.problem == "" && n > 0 ||
+			x.problem != "" && (n != 1 || r.Problems[0].Path != "/spec/source/vms/0"+x.path || !strings.Contains(r.Problems[0].Text, x.problem)) {
+			t.Errorf("%+v: %+v", x.s, r.Problems)
+		}
+		if n := len(r.Warnings); x.warning == "" && n > 0 || x.warning != "" && (n != 1 || !strings.Contains(r.Warnings[0].Text, x.warning)) {
+			t.Errorf("%+v: %+v", x.s, r.Warnings)
+		}
+	}
+}

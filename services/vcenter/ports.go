@@ -27,6 +27,8 @@ type Inventories interface {
 	Inventory(ctx context.Context) (vms.Inventory, error)
 	// VM is one VM by its instance UUID; NotFound.
 	VM(ctx context.Context, uuid string) (vms.VM, error)
+	// Tags are the names of a category's tags, in order; NotFound.
+	Tags(ctx context.Context, category string) ([]string, error)
 	// Watch calls changed after something of a VM, host or datastore may have
 	// changed, not more often than every second, and once at the beginning, until
 	// ctx ends or the vCenter is lost.

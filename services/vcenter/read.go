@@ -1,8 +1,10 @@
 package vcenter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -80,7 +82,9 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 	reply := api.MembersReply{About: inv.About}
 	reply.VMs, reply.More = pageOf(found, r.After, func(v vms.VM) string { return v.UUID })
 	if r.After == "" {
-		reply.Problems = problems
+		if reply.Problems, err = s.namedTags(ctx, r.VMs, problems); err != nil {
+			return nil, err
+		}
 	}
 	for _, h := range inv.Hosts {
 		if slices.ContainsFunc(reply.VMs, func(v vms.VM) bool { return v.Host == h.Ref }) {
@@ -88,6 +92,34 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 		}
 	}
 	return reply, nil
+}
+
+// namedTags finds out whether a tag that no VM has exists: one that does not was
+// written wrong, or is no more.
+func (s *Service) namedTags(ctx context.Context, selectors []vms.Selector, problems []vms.Problem) ([]vms.Problem, error) {
+	for i, x := range selectors {
+		k := slices.IndexFunc(problems, func(p vms.Problem) bool { return p.Path == fmt.Sprintf("/spec/source/vms/%d/tag", i) })
+		if k < 0 {
+			continue
+		}
+		vc, err := s.vcenter(ctx)
+		if err != nil {
+			return nil, err
+		}
+		category, name, _ := strings.Cut(x.Tag, "/")
+		names, err := vc.Tags(ctx, category)
+		switch {
+		case cdp.Is(err, cdp.NotFound):
+			problems[k].Rule, problems[k].Warning = "tag", false
+			problems[k].Text = fmt.Sprintf("there is no tag category %q, or the site's user may not see it", category)
+		case err != nil:
+			return nil, err
+		case !slices.Contains(names, name):
+			problems[k].Rule, problems[k].Warning = "tag", false
+			problems[k].Text = fmt.Sprintf("the category %s has no tag %q, but %s", category, name, cmp.Or(strings.Join(names[:min(len(names), 20)], ", "), "none"))
+		}
+	}
+	return problems, nil
 }
 
 // sourceMembers asks the source for all pages; the VMs are by path.
