@@ -240,13 +240,25 @@ type EditPointRequest struct {
 // CaptureStatusReply answers CaptureStatus.
 type CaptureStatusReply struct {
 	Groups []CaptureGroup `json:"groups"`
+	// Refused are those that are to be captured, and cannot be.
+	Refused []CaptureRefused `json:"refused,omitempty"`
+}
+
+// CaptureRefused is why a group is not captured.
+type CaptureRefused struct {
+	Group  cdp.GroupID `json:"group"`
+	Reason string      `json:"reason"`
+	Hint   string      `json:"hint,omitempty"` // what to do
 }
 
 // CaptureGroup is what capture knows of a group.
 type CaptureGroup struct {
-	Group    cdp.GroupID `json:"group"`
-	State    string      `json:"state"`
+	Group cdp.GroupID `json:"group"`
+	State string      `json:"state"`
+	// Reason is why it is in State, or why no points are made though it
+	// replicates; Hint is what to do.
 	Reason   string      `json:"reason,omitempty"`
+	Hint     string      `json:"hint,omitempty"`
 	Seq      cdp.Seq     `json:"seq"`
 	Durable  cdp.FrameNo `json:"durable"`
 	InFlight int         `json:"inFlight"` // frames not durable yet

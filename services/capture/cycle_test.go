@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -236,9 +237,15 @@ func TestTheCadenceAndItsAlarms(t *testing.T) {
 	f.eventually("an overrun", func() bool { return a.count(AlarmOverrun) > 0 })
 	f.v.faults(func() { f.v.slow, f.v.noFreeze = 0, transient })
 	f.eventually("a failed freeze", func() bool { return a.count(AlarmFreeze) > 0 })
+	// Whoever asks is told why there are no points, as long as there are none.
+	f.eventually("the reason", func() bool {
+		err := f.g.Status().Failed
+		return err != nil && strings.Contains(err.Error(), transient.Error())
+	})
 	before := markers()
 	f.v.faults(func() { f.v.noFreeze = nil })
 	f.eventually("points again", func() bool { return markers() > before+1 })
+	f.eventually("no reason any more", func() bool { return f.g.Status().Failed == nil })
 	f.v.faults(func() { f.v.noThaw = transient })
 	f.eventually("a snapshot that stays", func() bool { return a.count(AlarmLeft) > 0 })
 	time.Sleep(2 * f.job.Every)

@@ -32,6 +32,8 @@ type freezing struct {
 	next    time.Time
 	waiters []chan<- cdp.Point
 
+	failed error // why the last pass did not go well; nil: it did, or none ended yet
+
 	// Of the goroutine of passes alone.
 	chain   chain
 	passes  int

@@ -41,9 +41,11 @@ func (g *Group) passes(ctx context.Context) {
 			case err == nil && thawed:
 				pause, g.frozen.alarmed = g.cfg.PassRetryMin, ""
 				g.trouble(nil)
+				g.passEnded(nil)
 			default:
 				if err != nil {
 					g.trouble(err)
+					g.passEnded(err)
 				}
 				failed()
 			}
@@ -100,8 +102,17 @@ func (g *Group) thaw(ctx context.Context) bool {
 		return false // the group is being stopped, and tries once more
 	}
 	g.alarm(AlarmLeft, "a snapshot made for replication could not be removed: "+err.Error())
-	g.trouble(cdp.Wrap(err, "thaw", string(g.job.Group)))
+	err = cdp.Wrap(err, "thaw", string(g.job.Group))
+	g.trouble(err)
+	g.passEnded(err)
 	return false
+}
+
+// passEnded keeps how the last pass ended, for Status.
+func (g *Group) passEnded(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.frozen.failed = err
 }
 
 // alarm tells what is new since the last pass that went well.

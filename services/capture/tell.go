@@ -93,6 +93,9 @@ type Status struct {
 	Verified    int64
 	// Trouble is the last failure of stream, journal or disk; it may be over.
 	Trouble error
+	// Failed is why a frozen group's last pass failed, until one goes well: as
+	// long as it is not nil no point is made.
+	Failed error
 }
 
 // Status tells how the group stands now.
@@ -104,7 +107,7 @@ func (g *Group) Status() Status {
 	}
 	m := g.book.Mark()
 	s := Status{State: g.state, Epoch: m.Epoch, Seq: g.seq, Acked: m.No, Durable: g.durable,
-		Pending: g.pending(), DirtyBytes: g.book.Bytes(), TotalBytes: g.book.Total(), Trouble: g.err,
+		Pending: g.pending(), DirtyBytes: g.book.Bytes(), TotalBytes: g.book.Total(), Trouble: g.err, Failed: g.frozen.failed,
 		Verified: g.frozen.verified}
 	if g.state == NeedsResync {
 		if why := g.absent(); why != nil {

@@ -46,6 +46,7 @@ type facts struct {
 	journalErr error
 	capture    *api.CaptureGroup
 	captureErr error
+	refused    *api.CaptureRefused // why it is not captured
 	failover   *plan.State
 	member     *api.VMMember // of a VM whose writes nobody tells
 	now        time.Time
@@ -94,7 +95,7 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 			captures[src] = c.captured(ctx, src, cdp.GroupID(name), time.Second+time.Duration(len(objects))*2*time.Millisecond)
 		}
 		f.captureErr = captures[src].err
-		f.capture = captures[src].groups[o.Job.Group()]
+		f.capture, f.refused = captures[src].groups[o.Job.Group()], captures[src].refused[o.Job.Group()]
 		if f.unseen() {
 			if vms == nil {
 				vms = c.vmMembers(ctx)
@@ -108,8 +109,9 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 
 // captured is what the capture service of a site says.
 type captured struct {
-	groups map[cdp.GroupID]*api.CaptureGroup
-	err    error
+	groups  map[cdp.GroupID]*api.CaptureGroup
+	refused map[cdp.GroupID]*api.CaptureRefused
+	err     error
 }
 
 // captured asks about one group, or with an empty name about all, for so long at
@@ -117,11 +119,14 @@ type captured struct {
 func (c *client) captured(ctx context.Context, site cdp.Site, only cdp.GroupID, most time.Duration) captured {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
-	x := captured{groups: map[cdp.GroupID]*api.CaptureGroup{}}
+	x := captured{groups: map[cdp.GroupID]*api.CaptureGroup{}, refused: map[cdp.GroupID]*api.CaptureRefused{}}
 	var r api.CaptureStatusReply
 	x.err = c.conn.Request(ctx, site, "capture", api.CaptureStatus, api.GroupRequest{Group: only}, &r)
 	for _, g := range r.Groups {
 		x.groups[g.Group] = &g
+	}
+	for _, g := range r.Refused {
+		x.refused[g.Group] = &g
 	}
 	return x
 }
@@ -148,7 +153,7 @@ func (h health) write(w io.Writer) {
 		say("clocks", "%s", clock)
 	}
 	if c := h.Capture; c != nil {
-		say("capture", "%s; %d frames on the way, %s to be sent again", c.State, c.InFlight, humanize.IBytes(uint64(max(c.Dirty, 0))))
+		say("capture", "%s; %d frames on the way, %s to be sent again%s", c.State, c.InFlight, humanize.IBytes(uint64(max(c.Dirty, 0))), because(c.Reason))
 		for _, x := range c.Exports {
 			say("write to", "%s", x)
 		}

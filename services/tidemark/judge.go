@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	stProtected   = "protected"
 	stNotRunning  = "stopped"
 	stNoData      = "no data"
+	stNoPoints    = "no new points"
 	stLate        = "RPO breached"
 	stFailed      = "failed"
 	stSeeding     = "seeding"
@@ -134,22 +136,35 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 			bad("", "site %s: %v", src, f.captureErr)
 		}
 		return
+	case c == nil && f.refused != nil:
+		h.worse(stNoData)
+		bad(cmp.Or(f.refused.Hint, "see the log of capture at site "+src), "the job is not captured at site %s%s", src, because(f.refused.Reason))
+		return
 	case c == nil:
 		h.worse(stNoData)
 		bad("see the log of capture at site "+src, "the job is not captured at site %s", src)
 		return
 	}
+	if f.job.Source.Capture == spec.CBT && c.Reason != "" && (c.State == "replicating" || c.State == "resyncing") {
+		h.worse(stNoPoints)
+		bad(cmp.Or(c.Hint, "it is tried again by itself; see the log of capture at site "+src), "the last cycle failed, and no new recovery point is made until one goes well%s", because(c.Reason))
+		return
+	}
 	switch c.State {
 	case "replicating":
+		if c.Reason != "" { // what its job says now could not be done
+			h.worse(stFailed)
+			bad(cmp.Or(c.Hint, "see the log of capture at site "+src), "the job's last change was not taken over%s", because(c.Reason))
+		}
 	case "seeding":
 		h.worse(stSeeding)
-		do := "wait until it is done"
+		do := cmp.Or(c.Hint, "wait until it is done")
 		if f.job.Source.Capture == spec.Tap && f.job.Source.VM == "" {
 			do = "attach the VM's disks: tidemark tap attach " + f.job.Name + " --disk NAME --qmp SOCKET --device NODE"
 		}
 		bad(do, "the first copy is not complete%s%s", progressText(*c, f.now), because(c.Reason))
 	case "resyncing":
-		if f.job.Source.Capture == spec.CBT && c.Reason == "" {
+		if f.job.Source.Capture == spec.CBT {
 			return // a cycle like any
 		}
 		h.worse(stResyncing)

@@ -114,3 +114,32 @@ func TestAVMThatNobodySeesIsNotProtected(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// Why a job makes no points, or is not captured at all, is said with what to do.
+func TestAJobThatMakesNoPointsSaysWhy(t *testing.T) {
+	now := time.Unix(9000, 0)
+	why, grant := "freeze shop: the user lacks VirtualMachine.State.CreateSnapshot", "grant it"
+	for _, x := range []struct {
+		rpo     rpo.Status
+		capture *api.CaptureGroup
+		refused *api.CaptureRefused
+		state   string
+	}{
+		{rpo.Met, &api.CaptureGroup{State: "replicating", Reason: why, Hint: grant}, nil, stNoPoints},
+		{rpo.Breached, &api.CaptureGroup{State: "replicating", Reason: why, Hint: grant}, nil, stLate},
+		{rpo.Breached, &api.CaptureGroup{State: "resyncing", Reason: why, Hint: grant}, nil, stLate},
+		{rpo.Breached, &api.CaptureGroup{State: "seeding", Reason: why, Hint: grant}, nil, stLate},
+		{rpo.Breached, nil, &api.CaptureRefused{Reason: why, Hint: grant}, stLate},
+		{rpo.Met, nil, &api.CaptureRefused{Reason: why, Hint: grant}, stNoData},
+	} {
+		h := judge(facts{now: now, capture: x.capture, refused: x.refused,
+			job:     spec.ReplicationJob{Name: "shop", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: spec.CBT, VM: "uuid"}},
+			run:     &scheduler.RunState{Desired: scheduler.Running},
+			rpo:     &rpomonitor.Record{State: rpo.State{Status: x.rpo, At: now}},
+			journal: &api.GroupStatus{State: "receiving", Consistent: true, Frame: 5, Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}}})
+		last := h.Problems[len(h.Problems)-1]
+		if h.State != x.state || !strings.Contains(last.Text, why) || last.Do != grant {
+			t.Errorf("%+v: %q, %+v", x, h.State, h.Problems)
+		}
+	}
+}

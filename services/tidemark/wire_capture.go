@@ -37,6 +37,8 @@ type captureWiring struct {
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
 	runs map[cdp.GroupID]bool // wanted to replicate
+	// refused is why a group could not be captured, or not as its job says now.
+	refused map[cdp.GroupID]error
 	// asked holds, by group, the trace of a mark whose frame has not left yet.
 	asked map[cdp.GroupID]context.Context
 	// drains are the last points that groups of VMs are making.
@@ -53,7 +55,7 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	defer conn.Close()
-	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{},
+	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{}, refused: map[cdp.GroupID]error{},
 		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
@@ -131,6 +133,11 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 			err = errors.Join(bus.DeleteFrames(ctx, w.conn, w.e.site, id), w.taps.forget(name))
 		}
 	}
+	w.mu.Lock()
+	if delete(w.refused, id); err != nil && j != nil {
+		w.refused[id] = err
+	}
+	w.mu.Unlock()
 	if err != nil && ctx.Err() == nil {
 		w.e.warn(err, "job", name)
 		w.emit(event.CaptureStateChanged{Group: id, State: event.Detached, Reason: err.Error(), RPOClass: event.RPOUnbounded})
@@ -329,16 +336,26 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 		}
 		g, err := w.svc.Group(id)
 		if err != nil {
+			if why := w.refused[id]; why != nil {
+				reply.Refused = append(reply.Refused, api.CaptureRefused{Group: id, Reason: why.Error(), Hint: cdp.HintOf(why)})
+			}
 			continue
 		}
 		st := g.Status()
 		c := api.CaptureGroup{Group: id, State: string(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
 			Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Exports: w.uris(j)}
-		if st.Trouble != nil && st.State != capture.Replicating {
-			c.Reason = st.Trouble.Error()
+		why := st.Failed
+		if why == nil && st.State != capture.Replicating {
+			why = st.Trouble
+		}
+		if why == nil {
+			why = w.refused[id]
 		}
 		if !w.runs[id] {
-			c.Reason = notRunning(id).Error()
+			why = notRunning(id)
+		}
+		if why != nil {
+			c.Reason, c.Hint = why.Error(), cdp.HintOf(why)
 		}
 		for i, d := range j.Source.Disks {
 			c.Disks = append(c.Disks, cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: g.Backend(cdp.DiskID(i)).Size()})
