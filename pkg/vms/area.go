@@ -30,10 +30,10 @@ type Clock struct {
 
 // Filter is an I/O filter at a cluster.
 type Filter struct {
-	ID      string       `json:"id"`
-	Name    string       `json:"name"`
-	Vendor  string       `json:"vendor,omitempty"`
-	Version string       `json:"version,omitempty"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Vendor  string `json:"vendor,omitempty"`
+	Version string `json:"version,omitempty"`
 	// Bundle is where it came from, without user or password.
 	Bundle string `json:"bundle,omitempty"`
 	// Doing is what the cluster was last told of it: install, upgrade, uninstall.
