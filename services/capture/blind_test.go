@@ -68,6 +68,9 @@ func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
 		f.leave(0, true)
 		last = time.Now().UnixNano()
 	})
+	if err := f.g.Live(0); !cdp.Is(err, cdp.Conflict) {
+		t.Errorf("live without a client: %v", err)
+	}
 	f.eventually("a point of what came before", func() bool { made := false; f.bus.with(func() { made = newest > 0 }); return made })
 	if s := f.g.Status(); s.State != NeedsResync || s.Trouble == nil || !strings.Contains(s.Trouble.Error(), "disk0") {
 		t.Errorf("%+v", s)

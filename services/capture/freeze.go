@@ -133,7 +133,8 @@ func (g *Group) lose(l loss) {
 // disk. What was written before may have been missed, also if the disk was live:
 // it is found out by a pass, which begins once every disk is live. A client says
 // it when it has connected, and again whenever the group NeedsResync. When it
-// goes, however it goes, that ends. Transient while no client is connected.
+// goes, however it goes, that ends. Conflict while no client is connected: one
+// that has nothing to tell may not have noticed that its connection broke.
 func (g *Group) Live(id cdp.DiskID) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -143,7 +144,7 @@ func (g *Group) Live(id cdp.DiskID) error {
 	}
 	d := g.disks[id]
 	if d.clients == 0 {
-		return cdp.Errorf(cdp.Transient, op, d.Name, "its client is not connected")
+		return cdp.Errorf(cdp.Conflict, op, d.Name, "its client is not connected").WithHint("connect anew")
 	}
 	d.live = true
 	g.blinded(op + " " + d.Name)

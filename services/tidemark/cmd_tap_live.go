@@ -72,6 +72,14 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case cdp.Is(err, cdp.Conflict):
+			// Nothing was written since capture was away, so QEMU has not noticed.
+			_ = m.Abort(ctx)
+			anew, err := t.startLive(ctx, q, node, address)
+			if err != nil {
+				return err
+			}
+			m = anew
 		case cdp.Is(err, cdp.Transient):
 			select {
 			case <-ctx.Done():
