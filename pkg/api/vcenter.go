@@ -123,8 +123,11 @@ type JobCheckReply struct {
 	// the job stands in spite of them.
 	Problems []vms.Problem `json:"problems"`
 	Warnings []vms.Problem `json:"warnings,omitempty"`
-	// VMs are those that it would protect.
-	VMs []string `json:"vms"`
+	// VMs are those that it would protect. Joins are those of them that it does
+	// not protect now, Leaves those that it protects now and would not then.
+	VMs    []string `json:"vms"`
+	Joins  []string `json:"joins,omitempty"`
+	Leaves []string `json:"leaves,omitempty"`
 }
 
 // VMJobDeleteRequest ends a job on VMs; its replicas stay unless Replicas.

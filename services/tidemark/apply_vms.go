@@ -59,6 +59,9 @@ func (c *client) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change,
 		x.warnings = append(x.warnings, problemText(p))
 	}
 	x.note = fmt.Sprintf(" (%s)", count(len(r.VMs), "VM"))
+	if x.what == "changed" {
+		x.joins, x.leaves = r.Joins, r.Leaves
+	}
 	return x, bad, nil
 }
 

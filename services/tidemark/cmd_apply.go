@@ -28,7 +28,9 @@ func (a *app) cmdApply() *cobra.Command {
 		Long: long(`Read files of apiVersion, kind, metadata and spec, and make them what is wanted.
 All that is wrong is told at once, and then nothing is changed. A job on VMs is
 checked against both sites' vCenters, too; what does not stop it, as a new member
-of its folder that is refused, is a warning on standard error. A job that is new does not run until:
+of its folder that is refused, is a warning on standard error. Of a changed job on
+VMs it is said who joins and who leaves; the journal and the replica of a VM that
+leaves stay until the job is deleted. A job that is new does not run until:
 tidemark job run NAME.`),
 		Example: `  tidemark apply -f web.yaml
   tidemark apply -f sites.yaml -f jobs.yaml --dry-run
@@ -112,6 +114,8 @@ type change struct {
 	note   string
 	// warnings do not refuse it, and stay to be seen in its status.
 	warnings []string
+	// joins and leaves are VMs that a change of a job adds and drops.
+	joins, leaves []string
 }
 
 func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry bool) error {
@@ -156,6 +160,12 @@ func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry b
 			}
 		}
 		fmt.Fprintf(a.out, "%s %s %s%s\n", strings.ToLower(x.object.Kind()), x.object.Name(), x.what, note)
+		if len(x.joins) > 0 {
+			fmt.Fprintf(a.out, "  joins: %s\n", strings.Join(x.joins, ", "))
+		}
+		if len(x.leaves) > 0 {
+			fmt.Fprintf(a.out, "  leaves: %s; no more recovery points are made there, what is there stays: journal and replica\n", strings.Join(x.leaves, ", "))
+		}
 		for _, text := range x.warnings {
 			fmt.Fprintf(a.err, "warning: %s: %s\n", x.object.Name(), text)
 		}

@@ -81,6 +81,14 @@ func TestApplyVMs(t *testing.T) {
 		wants(t, out, "changed (1 VM)")
 		wants(t, errs, "warning: shop: db01: /spec/source/vms: it has a virtual TPM")
 	}
+	// Who comes and who goes, before it is done and when it is.
+	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web03"}, Joins: []string{"web03"}, Leaves: []string{"db01", "web01"}}))
+	for _, more := range [][]string{{"--dry-run"}, nil} {
+		out, _ = d.apply(0, strings.Replace(shopJob, "name: web01", "name: web03", 1), more...)
+		wants(t, out, "changed (1 VM)", "joins: web03", "leaves: db01, web01;", "stays: journal and replica")
+	}
+	out, _ = d.apply(0, strings.Replace(shopJob, "name: web01", "name: web03", 1))
+	lacks(t, out, "joins", "leaves")
 	// What stands in the way besides.
 	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "site: prod", "site: dr", 1))
 	wants(t, errs, "sites of a job on VMs cannot be changed")

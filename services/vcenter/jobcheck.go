@@ -2,8 +2,10 @@ package vcenter
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
@@ -29,9 +31,15 @@ func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	stood, err := x.stood(ctx)
+	was, err := x.kept(ctx)
 	if err != nil {
 		return nil, err
+	}
+	var stood []vms.Problem
+	if was != nil {
+		if stood, err = was.problems(ctx); err != nil {
+			return nil, err
+		}
 	}
 	reply := api.JobCheckReply{Problems: []vms.Problem{}, VMs: []string{}}
 	refused := map[string]bool{}
@@ -52,17 +60,16 @@ func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
 		reply.Problems = append(reply.Problems, vms.Problem{Path: "/spec/source/site", Rule: rule,
 			Text: "the source site " + string(r.Job.SourceSite) + " does not tell its VMs: " + x.why})
 	}
-	for _, v := range x.reply.VMs {
-		if !refused[v.Name] || x.stands(v) {
-			reply.VMs = append(reply.VMs, v.Name)
-		}
+	if was != nil {
+		reply.Warnings = append(reply.Warnings, x.stays(was.job.Job)...)
 	}
+	x.comeAndGo(&reply, refused)
 	return reply, nil
 }
 
-// stood is what is said of the job as it is kept now, whose change is looked at;
-// nothing of a new one.
-func (r *round) stood(ctx context.Context) ([]vms.Problem, error) {
+// kept is a look at the job as it is kept now, whose change is looked at; nil
+// for a new one.
+func (r *round) kept(ctx context.Context) (*round, error) {
 	job, err := r.s.deps.Jobs.Get(ctx, r.job.Name)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil, nil
@@ -76,11 +83,57 @@ func (r *round) stood(ctx context.Context) ([]vms.Problem, error) {
 	if job.SourceSite != r.job.SourceSite || !reflect.DeepEqual(job.Source, r.job.Source) {
 		was.source = was.askSource(ctx, nil)
 	}
-	return was.problems(ctx)
+	return &was, nil
 }
 
-// stands says whether a VM has a replica by this job: it keeps it, whatever is
-// found since.
-func (r *round) stands(v vms.VM) bool {
-	return slices.ContainsFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID && m.Value.Replica != "" })
+// comeAndGo tells which VMs the job would protect, and which of them are new or
+// would be left. While the source does not tell all, nobody leaves.
+func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
+	meant := map[string]bool{}
+	for _, v := range r.reply.VMs {
+		meant[v.UUID] = true
+		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
+		if refused[v.Name] && (i < 0 || r.members[i].Value.Replica == "") {
+			continue
+		}
+		reply.VMs = append(reply.VMs, v.Name)
+		if i < 0 || r.members[i].Value.State == stateGone {
+			reply.Joins = append(reply.Joins, v.Name)
+		}
+	}
+	if !r.answers || slices.ContainsFunc(r.reply.Problems, func(p vms.Problem) bool { return p.Rule != "reference" }) {
+		return
+	}
+	for _, m := range r.members {
+		if !meant[m.Value.VM.UUID] && m.Value.State != stateGone && m.Value.State != stateFailedOver {
+			reply.Leaves = append(reply.Leaves, m.Value.VM.Name)
+		}
+	}
+	slices.Sort(reply.Leaves)
+}
+
+// stays says what of a change the replicas that stand do not follow.
+func (r *round) stays(was vms.Job) []vms.Problem {
+	stand := 0
+	for _, m := range r.members {
+		if m.Value.Replica != "" {
+			stand++
+		}
+	}
+	if stand == 0 {
+		return nil
+	}
+	they := "the replica that stands stays as it is"
+	if stand > 1 {
+		they = fmt.Sprintf("the %d replicas that stand stay as they are", stand)
+	}
+	var out []vms.Problem
+	for _, path := range r.job.Job.NewOnly(was) {
+		whom := "new VMs only"
+		if slices.Contains([]string{"host", "cluster", "datastore", "folder", "pool"}, strings.TrimPrefix(path, "/spec/target/")) {
+			whom = "new VMs and the VMs of test failovers only"
+		}
+		out = append(out, vms.Problem{Path: path, Rule: "new-only", Warning: true, Text: "the change applies to " + whom + ": " + they})
+	}
+	return out
 }

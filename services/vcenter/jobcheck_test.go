@@ -109,3 +109,50 @@ func TestWordsOfSelectors(t *testing.T) {
 		}
 	}
 }
+
+// TestChangeIsTold: who leaves and who joins by a change, and what of it the
+// replicas that stand do not follow.
+func TestChangeIsTold(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"web01", "web02"} {
+		_, err := w.a.sim.AddVM(web(name))
+		w.must(err)
+	}
+	job := shop(w.b)
+	job.Job.Source.VMs = []vms.Selector{{Name: "web01"}, {Name: "web02"}}
+	if r := w.checked(job); fmt.Sprint(r.Joins, r.Leaves) != "[web01 web02] []" || len(r.Warnings) > 0 {
+		t.Errorf("%+v", r)
+	}
+	w.apply(job)
+	w.until("both are ready", func() bool { return w.states()["web01"] == "ready" && w.states()["web02"] == "ready" })
+	if r := w.checked(job); fmt.Sprint(r.Joins, r.Leaves) != "[] []" || len(r.Warnings) > 0 {
+		t.Errorf("nothing changed: %+v", r)
+	}
+	for _, name := range []string{"web03", "web04"} {
+		spec := web(name)
+		if name == "web04" {
+			spec.Disks[0].Mode = "independent_persistent"
+		}
+		_, err := w.a.sim.AddVM(spec)
+		w.must(err)
+	}
+	other := job
+	other.Job.Source.VMs = []vms.Selector{{Name: "web01"}, {Name: "web03"}, {Name: "web04"}}
+	w.until("the source tells the new ones", func() bool {
+		r := w.checked(other)
+		return fmt.Sprint(r.Joins, r.Leaves) == "[web03] [web02]"
+	})
+	other = job
+	inv := w.inventory(w.b)
+	other.Target.Datastore, other.Target.Folder, other.Target.KeepMAC = inv.Datastores[1].Name, inv.Folders[0].Path, true
+	other.RPO = spec.Duration(2 * time.Minute)
+	r := w.checked(other)
+	if len(r.Problems) > 0 || len(r.Warnings) != 3 {
+		t.Fatalf("%+v", r)
+	}
+	for i, field := range []string{"datastore", "folder", "keepMAC"} {
+		if p := r.Warnings[i]; p.Path != "/spec/target/"+field || !strings.Contains(p.Text, "new VMs") || !strings.Contains(p.Text, "the 2 replicas that stand") {
+			t.Errorf("%s: %+v", field, p)
+		}
+	}
+}
