@@ -1,7 +1,9 @@
 package failover
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/event"
@@ -14,13 +16,23 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Start(ctx, plan.Request{Job: p.Job, Run: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen})
+	return s.begin(ctx, plan.Request{Job: p.Job, Run: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen}, e.Time)
 }
+
+// startWithin is for how long a start that cannot be looked into yet is tried
+// again. After that it is refused: no failover begins by itself when nobody
+// waits for it any more.
+const startWithin = time.Minute
 
 // Start begins a run, or refuses it having changed nothing: Invalid, a bad
 // request; NotFound, no such job, group or point; Conflict, another run or a
 // journal that cannot; Duplicate, the run was begun already.
 func (s *Service) Start(ctx context.Context, r plan.Request) error {
+	return s.begin(ctx, r, s.deps.Clock.Now())
+}
+
+// begin is Start of what was asked for at a time.
+func (s *Service) begin(ctx context.Context, r plan.Request, asked time.Time) error {
 	const op = "start failover"
 	if err := r.Check(); err != nil {
 		return err
@@ -40,6 +52,10 @@ func (s *Service) Start(ctx context.Context, r plan.Request) error {
 		return err
 	}
 	if err := s.possible(ctx, r); err != nil {
+		if late := s.deps.Clock.Now().Sub(asked); cdp.Is(err, cdp.Transient) && late > startWithin {
+			return cdp.Errorf(cdp.Conflict, op, r.Job, "given up after %s, nothing was begun: %w", late.Round(time.Second), err).
+				WithHint(cmp.Or(cdp.HintOf(err), "ask again when that is over"))
+		}
 		return err
 	}
 	next, cmds := plan.Begin(r, s.deps.Clock.Now())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/event"
 	"tidemark.dev/pkg/plan"
 	"tidemark.dev/services/failover"
 )
@@ -98,6 +99,30 @@ func TestRefusesBeforeAnythingChanges(t *testing.T) {
 	}
 	if err := s.Ask(t.Context(), "web", "", plan.Undo); !cdp.Is(err, cdp.NotFound) {
 		t.Error("undo of nothing:", err)
+	}
+	if len(w.effects) > 0 || w.rev != 0 {
+		t.Error("something changed", w.effects)
+	}
+}
+
+// TestAStartIsNotTriedForEver: a journal that does not answer is asked again for
+// a while; a run that nobody waits for any more does not begin by itself.
+func TestAStartIsNotTriedForEver(t *testing.T) {
+	w := newWorld()
+	w.silent = true
+	s := w.service()
+	at := func(sent time.Time) error {
+		e, err := event.New("01J00000000000000000000000", sent, "/dr/cli", event.FailoverStart{Job: "web", Run: "r", Mode: "test", To: "nbd"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.HandleStart(t.Context(), e)
+	}
+	if err := at(time.Now()); !cdp.Is(err, cdp.Transient) {
+		t.Error(err)
+	}
+	if err := at(time.Now().Add(-time.Hour)); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), "nothing was begun") || cdp.HintOf(err) == "" {
+		t.Error(err)
 	}
 	if len(w.effects) > 0 || w.rev != 0 {
 		t.Error("something changed", w.effects)

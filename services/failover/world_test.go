@@ -21,6 +21,7 @@ type world struct {
 	rec      *plan.State
 	rev      uint64
 	dead     bool // the source
+	silent   bool // the journal
 	halted   bool
 	sealed   bool
 	released bool
@@ -127,6 +128,9 @@ func (w *world) List(context.Context) ([]string, error) {
 }
 
 func (w *world) Status(_ context.Context, g cdp.GroupID) (api.GroupStatus, error) {
+	if w.silent {
+		return api.GroupStatus{}, cdp.Errorf(cdp.Transient, "ask journal", string(g), "nobody answers")
+	}
 	return api.GroupStatus{Group: g, Frame: 9, Bounds: cdp.Bounds{Head: 50}}, nil
 }
 

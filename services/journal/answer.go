@@ -94,6 +94,10 @@ func choose(ps []cdp.Point, name string) (cdp.Point, error) {
 			return p, nil
 		}
 	}
+	if len(ps) == 0 {
+		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "there is no recovery point yet: the first copy is not complete, or has not begun").
+			WithHint("see how far it is: tidemark status")
+	}
 	return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "there is no such recovery point, nor one with that tag").
 		WithHint("list the points that can be recovered with: tidemark point list JOB")
 }

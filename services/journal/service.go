@@ -186,6 +186,24 @@ func (s *Service) group(id cdp.GroupID) (*group, error) {
 	return nil, cdp.Errorf(cdp.NotFound, "find journal", string(id), "there is no journal for this job")
 }
 
+// held is group, for who wants to recover something: a new job that waits for
+// its source has nothing, and that is no reason to wait.
+func (s *Service) held(id cdp.GroupID) (*group, error) {
+	g, err := s.group(id)
+	if cdp.Is(err, cdp.Transient) {
+		if _, known := s.deps.Stores.Known(id); !known {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			why := ""
+			if w := s.wanted[id]; w != nil {
+				why = ": " + w.reason().Error()
+			}
+			return nil, cdp.Errorf(cdp.NotFound, "find journal", string(id), "there is no recovery point yet%s", why).WithHint(cdp.HintOf(err))
+		}
+	}
+	return g, err
+}
+
 // ask makes an endpoint of a function over a group.
 func ask[T any](s *Service, id func(T) cdp.GroupID, fn func(context.Context, *group, T) (any, error)) api.Endpoint {
 	return api.Answer(func(ctx context.Context, req T) (any, error) {
@@ -209,8 +227,13 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.JournalStatus: api.Answer(s.status),
 		api.JournalPoints: ask(s, func(r api.PointsRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
-		api.JournalResolve: ask(s, func(r api.ResolveRequest) cdp.GroupID { return r.Group },
-			func(_ context.Context, g *group, r api.ResolveRequest) (any, error) { return g.resolve(r) }),
+		api.JournalResolve: api.Answer(func(_ context.Context, r api.ResolveRequest) (any, error) {
+			g, err := s.held(r.Group)
+			if err != nil {
+				return nil, err
+			}
+			return g.resolve(r)
+		}),
 		api.JournalCursor: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
 			return g.cursor(), nil
 		}),
@@ -245,7 +268,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 
 func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	if req.Group != "" {
-		g, err := s.group(req.Group)
+		g, err := s.held(req.Group)
 		if err != nil {
 			return nil, err
 		}

@@ -35,6 +35,7 @@ type site struct {
 	db  *pebblestore.DB
 
 	adopt  bool
+	silent bool // the source tells no disks
 	mu     sync.Mutex
 	alarms []string
 	points []cdp.Point
@@ -59,6 +60,9 @@ func (s *site) Source(cdp.Site, cdp.GroupID) (spool.Source, error) {
 	return s.mem.Source(s.t), nil
 }
 func (s *site) Disks(context.Context, cdp.Site, cdp.GroupID) ([]cdp.Disk, error) {
+	if s.silent {
+		return nil, cdp.Errorf(cdp.NotFound, "ask capture", "g", "it does not know the job")
+	}
 	return testDisks, nil
 }
 func (s *site) Clock(context.Context, cdp.Site) (int64, int64, error) {

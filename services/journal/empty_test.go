@@ -1,0 +1,35 @@
+package journal
+
+import (
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus/spool/spooltest"
+	"tidemark.dev/pkg/cdp"
+)
+
+// Of a job that has received nothing there is nothing to recover. Whoever asks
+// is told so at once, and not to ask again.
+func TestNothingCanBeRecoveredYet(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	recovers := func(name string, r any) {
+		t.Helper()
+		if _, err := call[api.Resolved](s, name, r); !cdp.Is(err, cdp.NotFound) || !strings.Contains(err.Error(), "no recovery point yet") || cdp.HintOf(err) == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.silent = true
+	s.start(Rollback)
+	recovers(api.JournalStatus, api.GroupRequest{Group: "g"})
+	recovers(api.JournalResolve, api.ResolveRequest{Group: "g", Point: "latest"})
+	s.silent = false
+	s.shut()
+	s.start(Rollback)
+	s.until("the journal", func() bool {
+		_, err := call[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"})
+		return err == nil
+	})
+	recovers(api.JournalResolve, api.ResolveRequest{Group: "g", Point: "latest"})
+	s.shut()
+}
