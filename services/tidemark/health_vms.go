@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -95,9 +96,28 @@ func judgeVMs(f vmFacts) jobHealth {
 	case protected > 0:
 		h.State = fmt.Sprintf("%d of %d protected", protected, len(h.VMs)-waiting)
 	case len(h.VMs) > 0:
-		h.State = h.VMs[0].State
+		h.State = worst(h.VMs)
 	}
 	return h
+}
+
+// badness are the states of VMs that are not protected, the worst first; what is
+// not in it is the least.
+var badness = []string{stFailed, stLate, stNoPoints, stUnseen, stResyncing, stFailingOver, "refused", stNoData, stSeeding, "preparing", stUnknown, stNotRunning, stOff}
+
+// worst is the worst state of VMs. One that its job does not mean any more, or
+// that was failed over, counts only if there is no other.
+func worst(all []vmHealth) string {
+	rank := func(v vmHealth) int {
+		if v.Member == "gone" || v.Member == "failed-over" {
+			return len(badness) + 1
+		}
+		if i := slices.Index(badness, v.State); i >= 0 {
+			return i
+		}
+		return len(badness)
+	}
+	return slices.MinFunc(all, func(a, b vmHealth) int { return cmp.Compare(rank(a), rank(b)) }).State
 }
 
 // judgeVM says how one VM stands: as its own job does, unless it has none yet

@@ -224,6 +224,7 @@ func TestJudgeVMs(t *testing.T) {
 		"prepare": {vmFacts{job: job, state: st(true, vmMember("a", "a", "preparing"))}, "preparing", 1},
 		"stopped": {vmFacts{job: job, state: st(false, vmMember("a", "a", "ready")), members: []jobHealth{own("a", stNotRunning)}}, stNotRunning, 1},
 		"none":    {vmFacts{job: job, state: st(true)}, stNoData, 0},
+		"worst":   {vmFacts{job: job, state: st(true, vmMember("b", "b", "gone"), vmMember("a", "a", "ready")), members: []jobHealth{own("a", stLate), own("b", stNotRunning)}}, stLate, 2},
 		"silent":  {vmFacts{job: job, err: cdp.Errorf(cdp.Transient, "ask", "", "no"), members: []jobHealth{own("a", stProtected)}}, "1 of 1 protected", 1},
 		"unknown": {vmFacts{job: job, err: cdp.Errorf(cdp.Transient, "ask", "", "no")}, stUnknown, 0},
 	} {
@@ -234,6 +235,24 @@ func TestJudgeVMs(t *testing.T) {
 		}
 		if h.State == stProtected && x.f.err != nil {
 			t.Error("protected, and nobody said so")
+		}
+	}
+}
+
+// The state of a job on VMs is the worst that one of them is in; one that it
+// does not mean any more stands behind all others.
+func TestTheWorstVMIsTheJobsState(t *testing.T) {
+	for _, x := range []struct {
+		want string
+		vms  []vmHealth
+	}{
+		{stLate, []vmHealth{{Member: "gone", State: stNotRunning}, {Member: "ready", State: stSeeding}, {Member: "ready", State: stLate}}},
+		{"refused", []vmHealth{{Member: "preparing", State: "preparing"}, {Member: "refused", State: "refused"}}},
+		{stFailed, []vmHealth{{Member: "ready", State: stLate}, {Member: "ready", State: stFailed}}},
+		{stFailedOver, []vmHealth{{Member: "failed-over", State: stFailedOver}}},
+	} {
+		if got := worst(x.vms); got != x.want {
+			t.Errorf("%q, want %q: %+v", got, x.want, x.vms)
 		}
 	}
 }
