@@ -83,6 +83,7 @@ func parse(schemas *event.Schemas, d document) (Object, []Problem, error) {
 	}
 	for i := range c.problems {
 		c.problems[i].Line = d.lineOf(c.lineHint(c.problems[i]))
+		c.problems[i].Text = plain(c.problems[i])
 	}
 	slices.SortStableFunc(c.problems, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, cmp.Compare(a.Path, b.Path)) })
 	return o, c.problems, nil

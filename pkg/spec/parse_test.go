@@ -181,7 +181,7 @@ func TestRefused(t *testing.T) {
 		good + "---\n" + good: "described already",
 		strings.Replace(good, "kind: ReplicationJob", "kind: [a]", 1):                            "/kind",
 		strings.Replace(good, "      size: 20GiB\n", "", 1):                                      "a size is needed",
-		strings.Replace(good, "site: dr", "site: prod\n    x: 1", 1):                             "'x'",
+		strings.Replace(good, "site: dr", "site: prod\n    x: 1", 1):                             "no field x",
 		strings.Replace(good, "    - {name: data, path: /srv/r-data.img}\n", "", 1):              `no replica of the disk "data"`,
 		strings.ReplaceAll(strings.Replace(good, "site: dr", "site: prod", 1), "r-data", "data"): "a disk of the source",
 	} {
