@@ -166,7 +166,7 @@ a: [
 	if !strings.HasPrefix(got, want) || strings.Count(got, "\n") != strings.Count(want, "\n")+1 || !strings.Contains(got, "(yaml)") {
 		t.Errorf("got\n%swant\n%s\n%v", got, want, err)
 	}
-	if !strings.Contains(err.Error(), "bad.yaml") || !strings.Contains(err.Error(), "'color'") {
+	if !strings.Contains(err.Error(), "bad.yaml") || !strings.Contains(err.Error(), "field color") {
 		t.Error(err)
 	}
 }
