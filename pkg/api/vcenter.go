@@ -134,6 +134,8 @@ type JobCheckReply struct {
 type VMJobDeleteRequest struct {
 	Job      string `json:"job"`
 	Replicas bool   `json:"replicas,omitempty"`
+	// Group ends only one VM of the job, which must be gone from it.
+	Group cdp.GroupID `json:"group,omitempty"`
 }
 
 // VMJobsReply answers VMJobStatus.

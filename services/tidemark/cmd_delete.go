@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,9 @@ func (a *app) cmdDelete() *cobra.Command {
 		Long: long(`Remove a description. A job must be stopped, and have no failover under way. Its
 journal is dropped with all recovery points, so a job that has any needs --yes.
 The images of the replica stay as they are. The replica VMs of a job on VMs stay,
-too, and are let go of; with --replicas they are deleted with their disks.`),
+too, and are let go of; with --replicas they are deleted with their disks. Of a
+job on VMs a single VM can be let go of, by the name of its own job, once the job
+does not mean it any more.`),
 		Example: "  tidemark delete job web --yes\n  tidemark delete job shop --yes --replicas",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -42,10 +45,10 @@ too, and are let go of; with --replicas they are deleted with their disks.`),
 					ctx, cancel := context.WithTimeout(ctx, timeout)
 					defer cancel()
 					err = a.deleteVMJob(ctx, cl, *vmJob, yes, replicas)
-				case replicas:
-					err = usage("--replicas goes with a job on VMs: the images of %s are removed by hand", name)
 				default:
-					err = cl.deleteJob(ctx, name, yes)
+					ctx, cancel := context.WithTimeout(ctx, timeout)
+					defer cancel()
+					err = a.deleteJob(ctx, cl, name, yes, replicas)
 				}
 				if err == nil {
 					fmt.Fprintf(a.out, "%s deleted\n", name)
@@ -89,14 +92,16 @@ func (c *client) deleteSite(ctx context.Context, name string) error {
 	return cdp.Wrap(err, "delete site", name)
 }
 
-func (c *client) deleteJob(ctx context.Context, name string, yes bool) error {
+func (a *app) deleteJob(ctx context.Context, c *client, name string, yes, replicas bool) error {
 	const op = "delete job"
 	job, err := c.job(ctx, name)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if job.Of != "" {
-		return notByHand(op, job)
+	case job.Of != "":
+		return cdp.Wrap(a.deleteLeft(ctx, c, job, yes, replicas), op, name)
+	case replicas:
+		return usage("--replicas goes with a job on VMs: the images of %s are removed by hand", name)
 	}
 	st, err := c.runState(ctx, name)
 	if err != nil {
@@ -126,6 +131,42 @@ func (c *client) deleteJob(ctx context.Context, name string, yes bool) error {
 		err = c.conn.Emit(ctx, event.JobDeleted{Job: name})
 	}
 	return cdp.Wrap(err, op, name)
+}
+
+// deleteLeft lets go of a VM that its job does not mean any more.
+func (a *app) deleteLeft(ctx context.Context, c *client, j spec.ReplicationJob, yes, replicas bool) error {
+	const op = "delete job"
+	states, err := c.vmJobStates(ctx, j.Of)
+	if err != nil {
+		return err
+	}
+	left := false
+	if st := states[j.Of]; st != nil {
+		left = slices.ContainsFunc(st.Members, func(m api.VMMember) bool { return m.Group == j.Group() && m.State == "gone" })
+	}
+	if !left {
+		return notByHand(op, j)
+	}
+	run, err := c.run(ctx, j.Name)
+	if err != nil {
+		return err
+	}
+	if run != nil && !run.Over() && run.Phase != plan.Failed {
+		return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s is %s", run.Run, run.Phase).
+			WithHint("end it first: see tidemark failover status " + j.Name)
+	}
+	if !yes {
+		if err := c.pointless(ctx, j.Name); err != nil {
+			return err
+		}
+	}
+	_, err = a.finish(ctx, j.Name, "tidemark job status "+j.Of, func(ctx context.Context) (api.Progress, error) {
+		return askVCenter[api.Progress](ctx, c, c.site, api.VMJobDelete, api.VMJobDeleteRequest{Job: j.Of, Group: j.Group(), Replicas: replicas})
+	})
+	if err == nil {
+		err = c.conn.Emit(ctx, event.JobDeleted{Job: j.Name})
+	}
+	return err
 }
 
 // deleteVMJob ends a job on VMs at the vCenters first, and then its spec, so

@@ -40,7 +40,12 @@ func (a *app) statusCommand(use, short, example string) *cobra.Command {
 					if err != nil {
 						return err
 					}
-					h := jobHealth{health: all[0], Of: job.Of}
+					one := []jobHealth{{health: all[0], Of: job.Of}}
+					if job.Of != "" {
+						states, _ := cl.vmJobStates(ctx, job.Of) // what is known without is shown
+						withLeft(one, states[job.Of])
+					}
+					h := one[0]
 					if out != "table" {
 						return out.print(a.out, []jobHealth{h}, nil, nil)
 					}

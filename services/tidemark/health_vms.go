@@ -136,7 +136,7 @@ func judgeVM(m api.VMMember, own *jobHealth) vmHealth {
 			v.State = stUnseen
 		}
 	}
-	if m.Trouble != "" {
+	if m.Trouble != "" && !slices.ContainsFunc(v.Problems, func(p problem) bool { return p.Text == m.Trouble }) {
 		v.Problems = append([]problem{{Text: m.Trouble}}, v.Problems...)
 	}
 	for _, p := range m.Problems {
@@ -145,6 +145,30 @@ func judgeVM(m api.VMMember, own *jobHealth) vmHealth {
 		}
 	}
 	return v
+}
+
+// stGone is a VM whose job does not mean it any more.
+const stGone = "gone"
+
+// withLeft tells of the VMs that left their job that this is why they are
+// stopped, and how to let go of them. It changes list.
+func withLeft(list []jobHealth, st *api.VMJobState) {
+	if st == nil {
+		return
+	}
+	for i := range list {
+		h := &list[i]
+		j := slices.IndexFunc(st.Members, func(m api.VMMember) bool { return string(m.Group) == h.Job && m.State == stGone })
+		if j < 0 || h.State != stNotRunning {
+			continue
+		}
+		h.State = stGone
+		rest := slices.DeleteFunc(slices.Clone(h.Problems), func(p problem) bool { return p.Do == "tidemark job run "+h.Job })
+		h.Problems = append([]problem{{
+			cmp.Or(st.Members[j].Trouble, "its job does not mean the VM any more"),
+			"what it has stays until you let go of it: tidemark delete job " + h.Job + " --yes",
+		}}, rest...)
+	}
 }
 
 // groups is health of all jobs that are a group, with what they belong to.
@@ -197,6 +221,7 @@ func (c *client) healthOfAll(ctx context.Context) ([]jobHealth, error) {
 		for _, j := range jobs {
 			list := byJob[j.Name]
 			delete(byJob, j.Name)
+			withLeft(list, states[j.Name])
 			h := judgeVMs(vmFacts{job: j, state: states[j.Name], err: err, members: list})
 			out = append(out, withoutOwn(h, list))
 			out = append(out, list...)
@@ -234,6 +259,7 @@ func (a *app) vmJobStatus(ctx context.Context, c *client, out format, j spec.VMJ
 	}
 	own := slices.DeleteFunc(all, func(h jobHealth) bool { return h.Of != j.Name })
 	states, serr := c.vmJobStates(ctx, j.Name)
+	withLeft(own, states[j.Name])
 	h := judgeVMs(vmFacts{job: j, state: states[j.Name], err: serr, members: own})
 	if out != "table" {
 		return out.print(a.out, h, nil, nil)

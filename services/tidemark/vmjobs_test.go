@@ -256,3 +256,34 @@ func TestTheWorstVMIsTheJobsState(t *testing.T) {
 		}
 	}
 }
+
+// TestAVMThatLeftItsJob is told of as such, with the command that lets go of it.
+func TestAVMThatLeftItsJob(t *testing.T) {
+	d := newDesk(t)
+	member := vmMember("shop-web01", "web01", "ready")
+	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+		api.VMJobCheck: says(api.JobCheckReply{VMs: []string{"web01"}}),
+		api.VMJobStatus: func([]byte) (any, error) {
+			return api.VMJobsReply{Jobs: []api.VMJobState{{Job: "shop", Running: true, Members: []api.VMMember{member}}}}, nil
+		},
+		api.VMJobDelete: working(api.Progress{Text: "removing web01-replica", Moved: 1, Total: 2}, api.Progress{Done: true}),
+	})
+	d.apply(0, shopJob)
+	d.put("shop", "shop-web01")
+	_, errs := d.do(exitConflict, "delete", "job", "shop-web01", "--yes")
+	wants(t, errs, "made for a VM of the job shop", "source.vms")
+	member.State, member.Trouble = "gone", "the job does not mean it any more"
+	for _, args := range [][]string{{"status"}, {"status", "shop-web01"}, {"job", "status", "shop"}} {
+		out, _ := d.do(0, args...)
+		wants(t, out, "gone", "does not mean it any more", "tidemark delete job shop-web01 --yes")
+		lacks(t, out, "job run shop-web01")
+	}
+	f.saw()
+	_, errs = d.do(exitConflict, "delete", "job", "shop-web01") // nobody tells whether it has points
+	wants(t, errs, "count recovery points")
+	lacks(t, f.saw(), api.VMJobDelete)
+	out, errs := d.do(0, "delete", "job", "shop-web01", "--yes", "--replicas")
+	wants(t, out, "shop-web01 deleted")
+	wants(t, errs, "removing web01-replica")
+	wants(t, f.saw(), `job-delete {"job":"shop","replicas":true,"group":"shop-web01"}`)
+}

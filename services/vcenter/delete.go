@@ -15,7 +15,7 @@ import (
 // jobDelete handles api.VMJobDelete. Once it is done the job's spec may be
 // deleted; until that is gone nothing is made of it again.
 func (s *Service) jobDelete(ctx context.Context, r api.VMJobDeleteRequest) (any, error) {
-	id := fmt.Sprintf("delete %v", r.Replicas)
+	id := fmt.Sprintf("delete %v %s", r.Replicas, r.Group)
 	_, p, err := inLane(ctx, s.lanes, "job/"+r.Job, id, func(ctx context.Context, tell report) (api.Empty, error) {
 		return api.Empty{}, cdp.Wrap(s.deleteNow(ctx, r, tell), "delete job", r.Job)
 	})
@@ -37,6 +37,10 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 	if err != nil {
 		return err
 	}
+	whole := r.Group == ""
+	if !whole {
+		members = slices.DeleteFunc(members, func(m *member) bool { return m.Value.Group != string(r.Group) })
+	}
 	for _, m := range members { // nothing is ended if one cannot be
 		if _, err := s.runOver(ctx, m.Value); err != nil {
 			return err
@@ -46,7 +50,7 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 	if err != nil {
 		return err
 	}
-	if known {
+	if known && whole {
 		rec.Value = jobRecord{Since: s.deps.Clock.Now(), Deleted: hashOf(job)}
 		if err := rec.save(ctx, s); err != nil {
 			return err
@@ -55,13 +59,17 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 	var notes []string
 	for i, m := range members {
 		tell("ends the replication of "+m.Value.VM.Name, int64(i), int64(len(members)))
-		note, err := s.dismiss(ctx, job, known, m, r.Replicas)
+		note, err := s.dismiss(ctx, job, known, m, r)
 		if err != nil {
 			return err
 		}
 		if note != "" {
 			notes = append(notes, note)
 		}
+	}
+	tell(strings.Join(notes, "; "), int64(len(members)), int64(len(members)))
+	if !whole {
+		return nil
 	}
 	s.mu.Lock()
 	if c := s.jobs[r.Job]; c != nil {
@@ -72,11 +80,8 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 	}
 	s.mu.Unlock()
 	if !known {
-		if err := rec.drop(ctx, s); err != nil {
-			return err
-		}
+		return rec.drop(ctx, s)
 	}
-	tell(strings.Join(notes, "; "), int64(len(members)), int64(len(members)))
 	return nil
 }
 
@@ -124,7 +129,7 @@ func (s *Service) lost(ctx context.Context, m vms.Member) (bool, error) {
 }
 
 // dismiss ends a member: what it was made of is a VM of its own then, or gone.
-func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *member, replicas bool) (note string, err error) {
+func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *member, r api.VMJobDeleteRequest) (note string, err error) {
 	unlock, err := s.locks.lock(ctx, "group/"+m.Value.Group)
 	if err != nil {
 		return "", err
@@ -136,6 +141,10 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 		return "", err
 	}
 	*m = *now
+	if r.Group != "" && m.Value.State != stateGone {
+		return "", cdp.Errorf(cdp.Conflict, "delete job", m.Value.Group, "the job %s means the VM %s", m.Value.Job, m.Value.VM.Name).
+			WithHint("leave it out of source.vms first: tidemark get job " + m.Value.Job + " -o yaml")
+	}
 	run, err := s.runOver(ctx, m.Value)
 	if err != nil {
 		return "", err
@@ -157,7 +166,7 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 		if err := s.untilFree(ctx, cdp.GroupID(m.Value.Group)); err != nil {
 			return "", err
 		}
-		if err := s.releaseReplica(ctx, m.Value, replicas); err != nil {
+		if err := s.releaseReplica(ctx, m.Value, r.Replicas); err != nil {
 			return "", err
 		}
 	}
@@ -241,7 +250,7 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 	if err := vc.Unblock(ctx, v.Ref); err != nil {
 		return err
 	}
-	note := fmt.Sprintf("It was the replica of %s, made by Tidemark. The job %s was deleted: it is a VM of its own now.", m.VM.Name, m.Job)
+	note := fmt.Sprintf("It was the replica of %s, made by Tidemark for the job %s, which let go of it: it is a VM of its own now.", m.VM.Name, m.Job)
 	return vc.Label(ctx, v.Ref, "", note, unmarked())
 }
 

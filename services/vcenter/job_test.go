@@ -139,11 +139,26 @@ func TestFollow(t *testing.T) {
 	}
 	w.must(w.a.c.Label(w.ctx, v.Ref, "www", "", nil))
 	w.until("its new name is noted", func() bool { return w.states()["www"] == "ready" && w.told("renamed from web01") })
+	only := api.VMJobDeleteRequest{Job: "shop", Group: "shop-web01", Replicas: true}
+	if err := w.b.refused(api.VMJobDelete, only); !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) == "" || w.group("shop-web01").Name == "" {
+		t.Error("let go of, though the job means it:", err)
+	}
 	w.must(w.a.c.Destroy(w.ctx, v.Ref, true))
 	w.until("it is gone", func() bool { return w.states()["www"] == "gone" })
 	if _, there := w.vm(w.b, "web01-replica"); !there {
 		t.Error("the replica went with it")
 	}
+	// What is gone can be let go of, and its job goes on with the others.
+	w.b.progress(api.VMJobDelete, only)
+	if _, there := w.vm(w.b, "web01-replica"); there || w.group("shop-web01").Name != "" || len(w.states()) > 0 {
+		t.Error("it is kept:", there, w.states())
+	}
+	w.b.progress(api.VMJobDelete, only)
+	job.Job.Source.VMs = []vms.Selector{{Name: "web02"}}
+	_, err = w.a.sim.AddVM(web("web02"))
+	w.must(err)
+	w.apply(job)
+	w.until("web02 is ready", func() bool { return w.states()["web02"] == "ready" })
 }
 
 // TestSeedsAndDelete: a seed is taken as it is; deleted with its replicas, a job
