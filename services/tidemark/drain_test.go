@@ -58,7 +58,9 @@ func TestARunGoesToALastPointOfItsOwn(t *testing.T) {
 	ends := func(seq cdp.Seq) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.drains["shop-web01"].made <- drained{Point: cdp.Point{Frame: 7, Seq: seq}}
+		d := w.drains["shop-web01"]
+		d.made = make(chan drained, 2) // the cycle itself never ends, until the test does
+		d.made <- drained{Point: cdp.Point{Frame: 7, Seq: seq}}
 	}
 	if r := ask("first"); !r.Pending {
 		t.Fatal(r)
