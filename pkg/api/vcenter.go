@@ -208,7 +208,8 @@ type ChangedReply struct {
 	Next  int64      `json:"next,omitempty"`
 }
 
-// ThawRequest detaches and removes what passes other than Keep left.
+// ThawRequest detaches and removes what passes other than Keep left; with no VM
+// wherever it is.
 type ThawRequest struct {
 	Group cdp.GroupID `json:"group"`
 	VM    string      `json:"vm"`

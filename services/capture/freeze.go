@@ -2,7 +2,10 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -94,20 +97,28 @@ func (p *pass) leaveAll() {
 // incomplete reports whether history is, for another reason than a dirty region.
 func (f *freezing) incomplete() bool { return f.blind || f.pass != nil && f.pass.sending }
 
-func (g *Group) openFrozen(found dirty.Found) {
+func (g *Group) openFrozen(found dirty.Found) error {
 	f := &g.frozen
-	f.chain = loadChain(chainPath(g.cfg, g.job.Group), g.job.Disks)
+	path := chainPath(g.cfg, g.job.Group)
+	f.chain = loadChain(path, g.job.Disks)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		// It also tells Service.Purge that there may be snapshots.
+		if err := f.chain.save(path); err != nil {
+			return err
+		}
+	}
 	f.unsure = found <= dirty.Rebooted || len(f.chain.Disks) == 0 || g.book.Bytes() >= g.book.Total()
 	if g.job.Mode == CBT {
 		if !f.chain.At.IsZero() {
 			f.at = f.chain.At.UnixNano()
 		}
-		return
+		return nil
 	}
 	f.blind, g.why.tapLost = true, true
 	for _, d := range g.disks {
 		d.away = "it was not told to be live yet"
 	}
+	return nil
 }
 
 // bare notes, before a place is taken, that the journal is empty.

@@ -127,7 +127,9 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 	}
 	g.virgin = found == dirty.Fresh
 	if job.frozen() {
-		g.openFrozen(found)
+		if err := g.openFrozen(found); err != nil {
+			return g, err
+		}
 	} else if job.Mode == Tap {
 		g.why.tapCopying = true
 		g.book.Narrow() // a tap has no regions to read: see disk.lost

@@ -109,7 +109,8 @@ func (s *Service) Remove(ctx context.Context, id cdp.GroupID) error {
 }
 
 // Purge removes a group and forgets everything about it: its map and window go
-// too, so that another Apply is a first start.
+// too, so that another Apply is a first start. What its passes left is removed
+// before: while that cannot be, nothing is forgotten, and it is to be purged again.
 func (s *Service) Purge(ctx context.Context, id cdp.GroupID) error {
 	if err := cdp.CheckName("group", string(id)); err != nil {
 		return err
@@ -117,14 +118,14 @@ func (s *Service) Purge(ctx context.Context, id cdp.GroupID) error {
 	if err := s.Remove(ctx, id); err != nil {
 		return err
 	}
-	var errs []error
 	if _, err := os.Lstat(chainPath(s.cfg, id)); err == nil && s.deps.Snapshots != nil {
 		ctx, cancel := context.WithTimeout(ctx, s.cfg.ThawTimeout)
 		defer cancel()
 		if err := s.deps.Snapshots.Thaw(ctx, id, ""); err != nil && !cdp.Is(err, cdp.NotFound) {
-			errs = append(errs, cdp.Wrap(err, "thaw", string(id)))
+			return cdp.Wrap(err, "thaw", string(id))
 		}
 	}
+	var errs []error
 	for _, path := range []string{
 		chainPath(s.cfg, id),
 		filepath.Join(s.cfg.StateDir, string(id)+".dirty"),

@@ -34,6 +34,10 @@ type captureWiring struct {
 	id   string // this run's own
 	taps *tapPorts
 
+	one     sync.Mutex // one change of a job at a time
+	retry   time.Duration
+	retries map[string]context.CancelFunc // of jobs whose deletion is not done yet
+
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
 	runs map[cdp.GroupID]bool // wanted to replicate
@@ -56,7 +60,8 @@ func runCapture(ctx context.Context, e *env) error {
 	}
 	defer conn.Close()
 	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{}, refused: map[cdp.GroupID]error{},
-		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{}}
+		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{},
+		retry: time.Minute, retries: map[string]context.CancelFunc{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
 	if err != nil {
@@ -107,30 +112,29 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 	if j != nil && j.Source.Site != w.e.site {
 		return
 	}
+	w.one.Lock()
+	defer w.one.Unlock()
+	if end := w.retries[name]; end != nil {
+		end()
+		delete(w.retries, name)
+	}
 	var err error
-	if j != nil {
+	if j == nil {
+		if err = w.forget(ctx, name); err != nil && ctx.Err() == nil {
+			w.forgetLater(ctx, name)
+		}
+	} else {
 		listens := *j
 		listens.Source.Listen, err = w.taps.address(ctx, *j)
-		j = &listens
-	}
-	w.mu.Lock()
-	_, known := w.jobs[id]
-	if j != nil {
-		w.jobs[id] = *j
-	} else {
-		delete(w.jobs, id)
-	}
-	w.mu.Unlock()
-	switch {
-	case err != nil:
-	case j != nil:
+		w.mu.Lock()
+		w.jobs[id] = listens
+		w.mu.Unlock()
 		var c capture.Job
-		if c, err = w.job(*j); err == nil {
-			err = w.svc.Apply(ctx, c)
+		if err == nil {
+			c, err = w.job(listens)
 		}
-	case known:
-		if err = w.svc.Purge(ctx, id); err == nil {
-			err = errors.Join(bus.DeleteFrames(ctx, w.conn, w.e.site, id), w.taps.forget(name))
+		if err == nil {
+			err = w.svc.Apply(ctx, c)
 		}
 	}
 	w.mu.Lock()
@@ -142,6 +146,39 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 		w.e.warn(err, "job", name)
 		w.emit(event.CaptureStateChanged{Group: id, State: event.Detached, Reason: err.Error(), RPOClass: event.RPOUnbounded})
 	}
+}
+
+// forget ends all that is here of a job that was deleted, maybe while this was
+// down. Its passes' snapshots go first, for which the job must still be known.
+func (w *captureWiring) forget(ctx context.Context, name string) error {
+	id := cdp.GroupID(name)
+	if err := w.svc.Purge(ctx, id); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	delete(w.jobs, id)
+	w.mu.Unlock()
+	return errors.Join(bus.DeleteFrames(ctx, w.conn, w.e.site, id), w.taps.forget(name))
+}
+
+// forgetLater does that until it is done or the job is applied again. Call with
+// one held.
+func (w *captureWiring) forgetLater(ctx context.Context, name string) {
+	ctx, w.retries[name] = context.WithCancel(ctx)
+	w.draining.Go(func() {
+		for err := errors.New("not yet"); err != nil; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(w.retry):
+			}
+			w.one.Lock()
+			if err = ctx.Err(); err == nil {
+				err = w.forget(ctx, name)
+			}
+			w.one.Unlock()
+		}
+	})
 }
 
 func (w *captureWiring) job(j spec.ReplicationJob) (capture.Job, error) {

@@ -81,13 +81,9 @@ func (s vmSnapshots) Changed(ctx context.Context, g cdp.GroupID, pass string, di
 }
 
 func (s vmSnapshots) Thaw(ctx context.Context, g cdp.GroupID, keep string) error {
-	j, err := s.job(g)
-	if cdp.Is(err, cdp.NotFound) {
-		return nil // the job was deleted, and with it what it left
-	}
-	if err != nil {
-		return err
-	}
+	s.w.mu.Lock()
+	j := s.w.jobs[g] // none if it was deleted while this was down: its VM is searched
+	s.w.mu.Unlock()
 	var p api.Progress
 	return s.until(ctx, api.VMThaw, api.ThawRequest{Group: g, VM: j.Source.VM, Keep: keep}, &p, &p)
 }

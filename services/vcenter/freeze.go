@@ -38,6 +38,20 @@ func passOf(x vms.Snapshot, g cdp.GroupID) (string, bool) {
 	return pass, ok && strings.Contains(x.Note, passMark(g))
 }
 
+// orphan reports whether a snapshot is of a pass whose job is gone.
+func (s *Service) orphan(ctx context.Context, x vms.Snapshot) (bool, error) {
+	_, of, _ := strings.Cut(x.Note, "(group ")
+	of, _, _ = strings.Cut(of, ")")
+	if _, ours := passOf(x, cdp.GroupID(of)); !ours {
+		return false, nil
+	}
+	_, err := s.deps.Groups.Get(ctx, of)
+	if cdp.Is(err, cdp.NotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
 func lane(kind string, g cdp.GroupID) string { return kind + "/" + string(g) }
 
 // freeze handles api.VMFreeze.

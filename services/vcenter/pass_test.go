@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/spec"
 	"tidemark.dev/pkg/vms"
 	"tidemark.dev/pkg/vsphere/vspheretest"
 )
@@ -78,6 +79,52 @@ func TestPass(t *testing.T) {
 	if left, _ := os.ReadDir(filepath.Join(w.a.sim.Config().Devices, "transporter")); len(left) != 1 {
 		t.Error("devices:", left)
 	}
+}
+
+// TestPassOfADeletedJob: what a job's pass left when the job was deleted is
+// removed, also when nobody knows its VM any more or the VM is gone, and does not
+// stand in the way of another job on the VM. Passes of jobs that are there are
+// left alone.
+func TestPassOfADeletedJob(t *testing.T) {
+	w := newWorld(t)
+	empty := w.picture(w.a)
+	src, err := w.a.sim.AddVM(web("web01"))
+	w.must(err)
+	before := w.picture(w.a)
+	v, err := w.a.c.VM(w.ctx, src.UUID)
+	w.must(err)
+	keys := []int32{v.Hardware.Disks[0].Key, v.Hardware.Disks[1].Key}
+	freeze := func(g cdp.GroupID) api.FreezeReply {
+		t.Helper()
+		return done(t, w.a, api.VMFreeze, api.FreezeRequest{Group: g, VM: src.UUID, Keys: keys, Pass: "1"}, func(r api.FreezeReply) bool { return r.Done })
+	}
+	same := func(what, want string) {
+		t.Helper()
+		if got := w.picture(w.a); got != want {
+			t.Errorf("%s: before:\n%s\nafter:\n%s", what, want, got)
+		}
+	}
+	freeze("shop-web01")
+	freeze("new-web01") // another job over the VM; nobody has removed the first one's
+	w.a.progress(api.VMThaw, api.ThawRequest{Group: "new-web01", VM: src.UUID})
+	same("another job", before)
+
+	freeze("shop-web01")
+	w.a.progress(api.VMThaw, api.ThawRequest{Group: "shop-web01"})
+	same("its VM is not known", before)
+
+	w.mu.Lock()
+	w.groups["shop-web01"] = spec.ReplicationJob{Name: "shop-web01"}
+	w.mu.Unlock()
+	freeze("shop-web01")
+	w.a.progress(api.VMThaw, api.ThawRequest{Group: "new-web01", VM: src.UUID})
+	if now, err := w.a.c.VM(w.ctx, src.UUID); err != nil || len(now.Snapshots) != 1 {
+		t.Error("a pass of a job that is there:", now.Snapshots, err)
+	}
+	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
+	w.must(w.a.c.Destroy(w.ctx, v.Ref, true))
+	w.a.progress(api.VMThaw, api.ThawRequest{Group: "shop-web01", VM: src.UUID})
+	same("its VM is gone", empty)
 }
 
 // TestReads: what a site tells of itself.

@@ -19,16 +19,20 @@ func (s *Service) thaw(ctx context.Context, r api.ThawRequest) (any, error) {
 }
 
 // thawNow detaches and removes what passes of the group other than Keep left,
-// in this order: a snapshot whose disk is attached somewhere cannot be
-// consolidated. Snapshots that are not ours are never touched.
+// and those of groups whose job is gone, in this order: a snapshot whose disk is
+// attached somewhere cannot be consolidated. Snapshots that are not ours are never
+// touched.
 func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) error {
 	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
 	}
+	if r.VM == "" {
+		return s.thawAnywhere(ctx, r, tell)
+	}
 	v, err := vc.VM(ctx, r.VM)
 	if cdp.Is(err, cdp.NotFound) {
-		return nil // with the VM, all that was made of it is gone
+		return s.pullStray(ctx, vc, tell) // all that was made of it is gone with it, but for that
 	}
 	if err != nil {
 		return err
@@ -40,15 +44,20 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 	var left []vms.Snapshot
 	var files, kept []string
 	for _, x := range all {
-		pass, ours := passOf(x, r.Group)
+		pass, goes := passOf(x, r.Group)
+		if goes {
+			goes = pass != r.Keep
+		} else if goes, err = s.orphan(ctx, x); err != nil {
+			return err
+		}
 		for _, d := range x.Disks {
-			if ours && pass != r.Keep {
+			if goes {
 				files = append(files, d.File)
 			} else {
 				kept = append(kept, d.File)
 			}
 		}
-		if ours && pass != r.Keep {
+		if goes {
 			left = append(left, x)
 		}
 	}
@@ -73,6 +82,58 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 		}
 	}
 	return s.consolidate(ctx, vc, r.VM, len(left) > 0, tell)
+}
+
+// thawAnywhere does that when the job was deleted and nobody knows any more which
+// VM it was on.
+func (s *Service) thawAnywhere(ctx context.Context, r api.ThawRequest, tell report) error {
+	inv, err := s.inventory(ctx, true)
+	if err != nil {
+		return err
+	}
+	for _, v := range inv.VMs {
+		if !slices.ContainsFunc(v.Snapshots, func(x vms.Snapshot) bool { _, ours := passOf(x, r.Group); return ours }) {
+			continue
+		}
+		r.VM = v.UUID
+		if err := s.thawNow(ctx, r, tell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pullStray detaches frozen disks that are no VM's any more.
+func (s *Service) pullStray(ctx context.Context, vc VCenter, tell report) error {
+	t, err := s.transporter(ctx, vc)
+	if err != nil {
+		return err
+	}
+	frozen := func(d vms.Disk) bool { return d.Mode == "independent_nonpersistent" }
+	if !slices.ContainsFunc(t.Hardware.Disks, frozen) {
+		return nil
+	}
+	inv, err := s.inventory(ctx, true)
+	if err != nil {
+		return err
+	}
+	var uuids []string
+	for _, v := range inv.VMs {
+		if v.Ref == t.Ref {
+			continue
+		}
+		for _, d := range v.Hardware.Disks {
+			uuids = append(uuids, d.UUID)
+		}
+	}
+	var files []string
+	for _, d := range t.Hardware.Disks {
+		if frozen(d) && !slices.Contains(uuids, d.UUID) {
+			files = append(files, d.File)
+		}
+	}
+	tell("detaches frozen disks", 0, 0)
+	return s.pullOut(ctx, vc, withFile(files))
 }
 
 // consolidate helps a VM whose snapshots were removed but not merged.
