@@ -96,6 +96,18 @@ func TestAMomentFindsTheNewestCompleteWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		whole := map[cdp.Seq]bool{}
+		for k, e := range ends {
+			whole[endSeq[k]] = whole[endSeq[k]] || e.complete
+		}
+		for k, w := range writes {
+			whole[cdp.Seq(k+1)] = whole[cdp.Seq(k+1)] || w.complete
+		}
+		for s := range cdp.Seq(len(writes) + 2) {
+			if got, err := g.Complete(s); err != nil || got != whole[s] {
+				t.Fatalf("history %d: write %d of %d is complete: %v, want %v (%v)", i, s, len(writes), got, whole[s], err)
+			}
+		}
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -114,6 +114,50 @@ func (g *Group) At(t time.Time) (cdp.Seq, time.Time, error) {
 		WithHint("list the points that can be recovered with: tidemark point list JOB")
 }
 
+// Complete reports whether history is complete at write s, by the same rule: in
+// the middle of a copy the disks are a mix of two moments.
+func (g *Group) Complete(s cdp.Seq) (bool, error) {
+	const op = "look whether history is complete"
+	if !g.Bounds().Has(s) {
+		return false, nil
+	}
+	g.mu.RLock()
+	oldest, newest, points := g.oldest, g.stored.No, g.points
+	for _, p := range points {
+		if p.Seq == s {
+			g.mu.RUnlock()
+			return true, nil
+		}
+	}
+	g.mu.RUnlock()
+	no, err := g.frameOf(s)
+	if err != nil || oldest == 0 || no > newest {
+		return false, cdp.Wrap(err, op, "")
+	}
+	var prev frame.Header
+	if no > oldest {
+		if prev, _, err = g.headerFrom(no-1, no-1); err != nil {
+			return false, cdp.Wrap(err, op, "")
+		}
+	}
+	complete := false
+	err = g.store.Tables(no, newest, func(f frame.Table) error {
+		switch {
+		case f.Last() > s: // inside it, if it is the first
+			complete = f.No == no && f.First <= s && prev.Has(frame.Consistent) && f.Has(frame.Consistent) && !f.Has(frame.ExtentStart)
+			return errStop
+		case f.Has(frame.Consistent): // its end, or that of an empty one behind it
+			complete = true
+			return errStop
+		}
+		return nil
+	})
+	if err == errStop {
+		err = nil
+	}
+	return complete, cdp.Wrap(err, op, "")
+}
+
 // Newest is the header of the newest durable frame.
 func (g *Group) Newest() (frame.Header, bool, error) {
 	no := g.Stored().No

@@ -76,7 +76,12 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 		if g.vault.State().Straight {
 			return api.Resolved{}, cdp.Errorf(cdp.NotFound, op, r.Point, "nothing can be recovered yet: the first copy is under way")
 		}
-		return api.Resolved{Seq: cdp.Seq(v), Bound: o.Bound}, nil
+		whole, err := g.vault.Complete(cdp.Seq(v))
+		if err == nil && !whole {
+			err = cdp.Errorf(cdp.NotFound, op, r.Point, "it is in the middle of a copy: the disks never stood so").
+				WithHint("list the points that can be recovered with: tidemark point list " + string(g.id))
+		}
+		return api.Resolved{Seq: cdp.Seq(v), Bound: o.Bound}, err
 	}
 	ps := g.points()
 	p, err := choose(ps, r.Point)

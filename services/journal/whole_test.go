@@ -1,0 +1,56 @@
+package journal
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/bus/spool/spooltest"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/seedtest"
+	"tidemark.dev/pkg/vault/vaulttest"
+)
+
+// A write is asked for by its number. In the middle of a cycle or a resync the
+// disks are a mix of two moments: such a one is refused.
+func TestAWriteInTheMiddleOfACopyIsNoPoint(t *testing.T) {
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 10))
+	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	s.start(Rollback)
+	defer s.shut()
+	sink := s.mem.Sink(t)
+	m := vaulttest.NewModel(testDisks)
+	send := func(flags frame.Flags, writes int) {
+		t.Helper()
+		var ws []vaulttest.ModelWrite
+		for range writes {
+			ws = append(ws, m.RandomWrite(rng))
+		}
+		f, err := frame.Parse(m.Frame(flags, 1, time.Now().UnixNano(), ws...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sink.Publish(f); err != nil {
+			t.Fatal(err)
+		}
+		if r := <-sink.Results(); r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	}
+	send(frame.Consistent|frame.ExtentStart, 2) // 1, 2: behind nothing known
+	send(frame.Consistent, 2)                   // 3, 4
+	send(0, 2)                                  // 5, 6: a copy
+	send(0, 2)                                  // 7, 8: its rest
+	send(frame.Consistent|frame.Marker, 0)      // which is complete
+	send(frame.Consistent, 2)                   // 9, 10
+	s.until("all writes", func() bool { return s.head() == 10 })
+	for seq, ok := range map[int]bool{1: false, 2: true, 3: true, 4: true, 5: false, 6: false, 7: false, 8: true, 9: true, 10: true, 11: false} {
+		r, err := call[api.Resolved](s, api.JournalResolve, api.ResolveRequest{Group: "g", Point: fmt.Sprint("seq:", seq)})
+		if ok != (err == nil) || err != nil && !cdp.Is(err, cdp.NotFound) || ok && r.Seq != cdp.Seq(seq) {
+			t.Errorf("write %d: %v %v", seq, r, err)
+		}
+	}
+}
