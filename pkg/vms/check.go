@@ -56,11 +56,7 @@ func Check(s Situation) []Problem {
 	place, bad := s.Target.Resolve(s.Job.Target)
 	problems = append(problems, bad...)
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target)...)
-	for _, p := range checkReIP(s.Job.Target.ReIP, s.Members) {
-		// A guest that is off, or has no VMware Tools yet, tells no address.
-		p.Warning = p.Rule == "unused" && strings.HasSuffix(p.Path, "/from")
-		problems = append(problems, p)
-	}
+	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
 	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 {
 		job("/spec/target/reIP", "esx", "a single ESXi host cannot tell guests their addresses: it needs a vCenter")
 	}
@@ -105,17 +101,17 @@ func checkVM(s Situation, place Placement, v VM, names map[string]string) []Prob
 	}
 	name := s.Job.Target.ReplicaName(v.Name)
 	if other := names[name]; other != "" {
-		bad("/spec/target/suffix", "name", "its replica would be called %s, as that of %s", name, other)
+		bad("/spec/target/suffix", "name", "the replicas of %s and %s would both be called %s: protect one of them by another job, with another target.suffix", other, v.Path, name)
 	}
 	names[name] = v.Path
 	group := s.Known[v.UUID]
 	for _, x := range s.Target.VMs {
 		if x.Name == name && (group == "" || x.Mark(MarkGroup) != group) && s.Target.datacenter(x.Path) == place.Datacenter {
-			bad("/spec/target/suffix", "name", "there is a VM called %s at the target already (%s)", name, x.Path)
+			bad("/spec/target/suffix", "name", "its replica would be called %s, as a VM that the target has already (%s): give another target.suffix", name, x.Path)
 		}
 	}
 	if s.SameVCenter && v.Name == name {
-		bad("/spec/target/suffix", "name", "the replica would have the VM's own name at the same vCenter")
+		bad("/spec/target/suffix", "name", "the replica would have the VM's own name at the same vCenter: give another target.suffix")
 	}
 	return problems
 }

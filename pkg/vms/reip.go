@@ -187,7 +187,9 @@ func checkReIP(rules []ReIP, vms []VM) []Problem {
 		case from.Bits() != to.Bits():
 			bad("/to", "size", "%s and %s are not of one size", r.From, r.To)
 		case !used[i]:
+			// A guest that is off, or has no VMware Tools yet, tells no address.
 			bad("/from", "unused", "no VM of the job has an address in %s, as far as VMware Tools tell", r.From)
+			problems[len(problems)-1].Warning = true
 		}
 	}
 	return problems

@@ -73,13 +73,17 @@ func (c *client) deleteSite(ctx context.Context, name string) error {
 	}
 	for _, o := range jobs {
 		var source, target cdp.Site
+		user := "the job " + o.Name()
 		if o.VMJob != nil {
 			source, target = o.VMJob.SourceSite, o.VMJob.TargetSite
 		} else {
 			source, target = o.Job.Source.Site, o.Job.Target.Site
+			if o.Job.Of != "" { // an operator knows the job on VMs
+				user = fmt.Sprintf("the job %s, by the replica %s,", o.Job.Of, o.Job.Target.VM)
+			}
 		}
 		if string(source) == name || string(target) == name {
-			return cdp.Errorf(cdp.Conflict, "delete site", name, "the job %s uses it", o.Name())
+			return cdp.Errorf(cdp.Conflict, "delete site", name, "%s uses it", user)
 		}
 	}
 	b, err := c.sites(ctx)

@@ -163,7 +163,10 @@ func TestVMJobLife(t *testing.T) {
 	f.set(api.VMJobStatus, both)
 
 	// Its one VM is meant where a group is wanted; of two, one must be named.
-	_, errs := d.do(exitConflict, "point", "create", "shop")
+	d.apply(0, "apiVersion: tidemark.dev/v1\nkind: Site\nmetadata: {name: prod}\nspec: {kind: block}\n")
+	_, errs := d.do(exitConflict, "delete", "site", "prod")
+	wants(t, errs, "the job shop, by the replica shop-web01-replica, uses it")
+	_, errs = d.do(exitConflict, "point", "create", "shop")
 	wants(t, errs, "job run shop-web01")
 	d.put("shop", "shop-db01")
 	_, errs = d.do(exitUsage, "point", "list", "shop")

@@ -2,6 +2,7 @@ package vcenter_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,5 +155,45 @@ func TestChangeIsTold(t *testing.T) {
 		if p := r.Warnings[i]; p.Path != "/spec/target/"+field || !strings.Contains(p.Text, "new VMs") || !strings.Contains(p.Text, "the 2 replicas that stand") {
 			t.Errorf("%s: %+v", field, p)
 		}
+	}
+}
+
+// TestWordsOfConflicts: who has a VM or a name already is said so that an
+// operator finds it, with the way on.
+func TestWordsOfConflicts(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.a.sim.AddVM(web("db01"))
+	w.must(err)
+	spec := web("twin")
+	spec.Folder = "old"
+	made, err := w.a.sim.AddVM(spec)
+	w.must(err)
+	twin, err := w.a.c.VM(w.ctx, made.UUID)
+	w.must(err)
+	w.must(w.a.c.Label(w.ctx, twin.Ref, "db01", "", nil))
+	inv := w.inventory(w.a)
+	var paths []string
+	for _, v := range inv.VMs {
+		if v.Name == "db01" {
+			paths = append(paths, v.Path)
+		}
+	}
+	slices.Sort(paths)
+	job := shop(w.b)
+	job.Job.Source.VMs = []vms.Selector{{Path: paths[0]}, {Path: paths[1]}}
+	r := w.checked(job)
+	if len(r.Problems) != 1 || r.Problems[0].Text != "the replicas of "+paths[0]+" and "+paths[1]+" would both be called db01-replica: protect one of them by another job, with another target.suffix" {
+		t.Fatalf("%+v", r.Problems)
+	}
+	job.Job.Source.VMs = job.Job.Source.VMs[:1]
+	w.apply(job)
+	w.until("db01 is ready", func() bool { return w.states()["db01"] == "ready" })
+	other := job
+	other.Name = "other"
+	w.until("the replica is seen", func() bool { return len(w.checked(other).Problems) == 2 })
+	r = w.checked(other)
+	if !strings.Contains(told(r.Problems), "VM:db01") || !strings.Contains(told(r.Problems), "the job shop protects it already") ||
+		!strings.Contains(told(r.Problems), "give another target.suffix") {
+		t.Errorf("%+v", r.Problems)
 	}
 }

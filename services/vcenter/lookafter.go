@@ -1,6 +1,7 @@
 package vcenter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (r *round) tendAll(ctx, always context.Context) error {
 // stops says whether a problem of a job as a whole keeps new VMs from joining.
 // What is said of VMs that are not there any more does not.
 func stops(p vms.Problem) bool {
-	return p.Rule != "unused" && !strings.HasSuffix(p.Path, "/disk") &&
+	return !p.Warning && p.Rule != "unused" && !strings.HasSuffix(p.Path, "/disk") &&
 		!strings.HasPrefix(p.Path, "/spec/source/vms") && !strings.HasPrefix(p.Path, "/spec/target/reIP")
 }
 
@@ -189,7 +190,7 @@ func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
 	}
 	for _, g := range groups {
 		if g.Source.VM != "" && g.Of != r.job.Name {
-			x.Taken[g.Source.VM] = g.Name
+			x.Taken[g.Source.VM] = cmp.Or(g.Of, g.Name) // the job that an operator knows
 		}
 	}
 	if r.s.deps.Journal != nil {
