@@ -27,11 +27,15 @@ func (a *app) cmdApply() *cobra.Command {
 		Short: "Describe sites and jobs, from YAML files",
 		Long: long(`Read files of apiVersion, kind, metadata and spec, and make them what is wanted.
 All that is wrong is told at once, and then nothing is changed. A job on VMs is
-checked against both sites' vCenters, too; what does not stop it, as a new member
-of its folder that is refused, is a warning on standard error. Of a changed job on
-VMs it is said who joins and who leaves; the journal and the replica of a VM that
-leaves stay until the job is deleted. A job that is new does not run until:
-tidemark job run NAME.`),
+checked against both sites' vCenters, too. A job that is new does not run until:
+tidemark job run NAME.
+What does not stop a job is a warning on standard error: a subnet of reIP or a tag
+that hits no VM yet, and, of a change, whatever stood in the way of the job before,
+as a new VM of its folder that is refused. It can be seen in the job's status, too.
+Of a changed job on VMs it is told who joins and who leaves. No more recovery points
+are made of a VM that leaves; its journal and its replica stay until tidemark delete
+job lets go of it. Host, cluster, datastore, folder, pool and whatever else replicas
+that stand do not follow is named in a warning.`),
 		Example: `  tidemark apply -f web.yaml
   tidemark apply -f sites.yaml -f jobs.yaml --dry-run
   cat web.yaml | tidemark apply -f -`,
