@@ -73,11 +73,17 @@ func (c *Conn) store(ctx context.Context, m *nats.Msg, op string) error {
 		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: m.Subject, Cause: err}
 		return e.WithHint("no stream takes this subject: is the link to the site up, and was the site set up?")
 	case errors.As(err, &js2) && js2.APIError() != nil && int(js2.APIError().ErrorCode) == codeStoreFailed && isPerSubject(js2):
-		return cdp.Errorf(cdp.Conflict, op, m.Subject, "one like it is still pending: its service has not settled it yet").
-			WithHint("see whether that service runs: tidemark status; it is tried again by itself")
+		e := &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: m.Subject, Cause: errPending}
+		return e.WithHint("see whether that service runs: tidemark status; it is tried again by itself")
 	}
 	return wrap(err, op, m.Subject)
 }
+
+var errPending = errors.New("one like it is still pending: its service has not settled it yet")
+
+// IsPending says whether a command was not taken because one like it waits for
+// its service, which usually is over in a moment.
+func IsPending(err error) bool { return errors.Is(err, errPending) }
 
 func isPerSubject(e jetstream.JetStreamError) bool {
 	return e.APIError().Description == "maximum messages per subject exceeded"

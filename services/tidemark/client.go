@@ -16,6 +16,9 @@ import (
 // pollEvery is how often a waiting command looks.
 const pollEvery = 150 * time.Millisecond
 
+// pendingFor is how long a command waits for one like it to be settled.
+const pendingFor = 10 * time.Second
+
 func (c *client) journal() journalAPI { return journalAPI{c.conn, c.site} }
 
 func (c *client) jobs(ctx context.Context) (*bus.Bucket[spec.ReplicationJob], error) {
@@ -91,8 +94,19 @@ func (c *client) run(ctx context.Context, job string) (*plan.State, error) {
 
 // command sends a command and waits until done says so, or a service refuses
 // it. With a nil done it only sends. ctx bounds the wait.
+//
+// One like it that is still on its way is waited for a little: the last command
+// of the operator, or a mark of the cadence.
 func (c *client) command(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
 	id, err := c.conn.Command(ctx, site, p)
+	for over := time.Now().Add(pendingFor); bus.IsPending(err) && time.Now().Before(over); {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollEvery):
+		}
+		id, err = c.conn.Command(ctx, site, p)
+	}
 	if err != nil || done == nil {
 		return err
 	}

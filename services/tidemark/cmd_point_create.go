@@ -66,16 +66,7 @@ func (a *app) createPoint(ctx context.Context, c *client, name string, tags []st
 	if noWait {
 		done = nil
 	}
-	for { // the mark of the cadence may be pending for a moment
-		if err = c.command(ctx, job.Source.Site, mark, done); !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) != "the same command is still pending" {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return timeout(ctx)
-		case <-time.After(pollEvery):
-		}
-	}
+	err = c.command(ctx, job.Source.Site, mark, done)
 	if err != nil {
 		return err
 	}
