@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+// TestNothingToRecover: a job whose source cannot be captured says why, and a
+// failover of it is refused at once; nothing of that is left pending.
+func TestNothingToRecover(t *testing.T) {
+	dir := short(t)
+	l := newLab(t, dir, "")
+	file, src, _ := jobFile(t, dir)
+	if err := os.Remove(src); err != nil {
+		t.Fatal(err)
+	}
+	l.do(0, "apply", "-f", file)
+	l.do(0, "job", "run", "web")
+	l.until("no such file", "status")
+	out, _ := l.do(0, "job", "status", "web")
+	wants(t, out, "the job is not captured at site prod", src)
+	out, _ = l.do(0, "status", "-o", "json")
+	wants(t, out, "the job is not captured at site prod", src)
+	for _, args := range [][]string{{"--mode", "test"}, {"--mode", "production"}, {"--mode", "test"}, {"--mode", "test", "--at", "1s"}, {"--mode", "production", "--planned"}} {
+		began := time.Now()
+		_, errs := l.do(exitNotFound, append([]string{"failover", "web"}, args...)...)
+		wants(t, errs, "there is no recovery point yet", "hint:")
+		t.Logf("%v in %v", args, time.Since(began))
+	}
+}
