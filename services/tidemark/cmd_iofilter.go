@@ -108,8 +108,13 @@ func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.
 		if r.Filter != "" {
 			return f.ID != r.Filter
 		}
-		return f.Bundle != bareURL(r.Bundle)
+		known := slices.ContainsFunc(before.Filters, func(b vms.Filter) bool { return b.ID == f.ID })
+		return known && f.Bundle != bareURL(r.Bundle)
 	})
+	if r.Do == "install" && len(about) == 0 {
+		return cdp.Errorf(cdp.Conflict, "install I/O filter", r.Cluster, "not complete: the vCenter took the bundle, and lists no filter of it").
+			WithHint("look again in a moment: tidemark iofilter status --site " + string(site) + " --cluster " + quoted(r.Cluster))
+	}
 	for _, f := range about {
 		if err := incomplete(site, r, f); err != nil {
 			return err
