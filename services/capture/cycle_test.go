@@ -261,6 +261,34 @@ func TestTheCadenceAndItsAlarms(t *testing.T) {
 	}
 }
 
+// A cycle that is not done when the next one is due is told while it runs, and
+// once.
+func TestAnOverrunIsToldBeforeItsEnd(t *testing.T) {
+	f, a := cycleWorld(t)
+	f.up()
+	f.cycle()
+	f.close(time.Second)
+	f.job.Every = 50 * time.Millisecond
+	f.bus.with(func() { f.bus.down = true })
+	f.put(0, 0, 1<<20) // together more than the window
+	f.put(1, 0, 1<<20)
+	f.bus.with(func() { f.bus.down = false })
+	f.up()
+	f.eventually("a cycle", func() bool { return f.left() == 1 })
+	f.bus.with(func() { f.bus.down = true })
+	f.eventually("an overrun", func() bool { return a.count(AlarmOverrun) > 0 })
+	if f.left() != 1 {
+		t.Error("it was told behind the cycle's end")
+	}
+	time.Sleep(4 * f.job.Every)
+	if n := a.count(AlarmOverrun); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	f.heal()
+	f.settle()
+	f.end()
+}
+
 // A pass whose stream stands still is given up, and its snapshot with it.
 func TestASnapshotDoesNotWaitForTheStreamForEver(t *testing.T) {
 	f, _ := cycleWorld(t)

@@ -30,8 +30,10 @@ type freezing struct {
 	verified     int64 // of the last pass with something to send: bytes that the target had
 
 	// Of a cbt group.
-	asked   bool // a cycle was asked for
-	owed    bool // a cycle was begun and is not complete
+	asked   bool      // a cycle was asked for
+	owed    bool      // a cycle was begun and is not complete
+	begun   time.Time // when the first try of what is owed was
+	late    bool      // that it is not complete in time was told
 	next    time.Time
 	waiters []chan<- cdp.Point
 

@@ -58,7 +58,8 @@ type Alarms interface {
 type AlarmKind = string
 
 const (
-	// AlarmOverrun: a cycle took longer than the job's cadence.
+	// AlarmOverrun: a cycle takes longer than the job's cadence; told once, while it
+	// runs.
 	AlarmOverrun AlarmKind = "overrun"
 	// AlarmReset: the list of changes was reset; everything is compared.
 	AlarmReset AlarmKind = "cbt-reset"

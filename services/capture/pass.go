@@ -141,6 +141,9 @@ func (g *Group) arm() (p *pass, waiters []chan<- cdp.Point, requested, seed bool
 		p.sending = true
 		return p, nil, false, false
 	}
+	if !f.owed {
+		f.begun, f.late = now, false
+	}
 	waiters, requested = f.waiters, f.asked || len(f.waiters) > 0
 	f.waiters, f.asked, f.owed, f.next = nil, false, true, now.Add(g.job.Every)
 	return p, waiters, requested, g.book.Seeding()
@@ -160,6 +163,9 @@ func (g *Group) disarm(p *pass) {
 func (g *Group) onePass(ctx context.Context) (err error) {
 	p, waiters, requested, seed := g.arm()
 	defer g.disarm(p)
+	if g.job.Mode == CBT && !seed {
+		defer g.watchCycle()()
+	}
 	defer func() {
 		if err != nil { // whoever asked waits for the next one
 			g.mu.Lock()
@@ -196,10 +202,37 @@ func (g *Group) onePass(ctx context.Context) (err error) {
 	for _, w := range waiters {
 		w <- point
 	}
-	if took := g.deps.Clock.Now().Sub(p.began); g.job.Mode == CBT && took > g.job.Every && !seed && !p.verify {
-		g.tell(alarm{AlarmOverrun, fmt.Sprintf("a cycle took %v, and one is due every %v", took.Round(time.Millisecond), g.job.Every)})
-	}
 	return nil
+}
+
+// watchCycle tells, while it runs, of a cycle that is not complete when the next
+// one is due: once, however often it is tried. What it returns ends the watch.
+func (g *Group) watchCycle() (end func()) {
+	f := &g.frozen
+	g.mu.Lock()
+	left := f.begun.Add(g.job.Every).Sub(g.deps.Clock.Now())
+	g.mu.Unlock()
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-over:
+			return
+		case <-g.deps.Clock.After(left):
+		}
+		g.mu.Lock()
+		late := f.owed && !f.late
+		f.late = f.late || late
+		begun := f.begun
+		g.mu.Unlock()
+		if late {
+			g.tell(alarm{AlarmOverrun, fmt.Sprintf("the cycle of %s is not complete, and one is due every %v", begun.UTC().Format(time.RFC3339), g.job.Every)})
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
 }
 
 // unreadable tells that a snapshot cannot be made or read.
