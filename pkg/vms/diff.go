@@ -53,12 +53,14 @@ func diffDisks(was, is Hardware, only []MemberDisk) []Change {
 	for _, d := range only {
 		i := slices.IndexFunc(is.Disks, func(x Disk) bool { return x.Key == d.Disk.Key })
 		if i < 0 {
-			add("disk-removed", "%s (%s) is not part of the VM any more; its replica stays as it is", d.Disk.Label, d.Address)
+			add("disk-removed", "%s (%s) is not part of the VM any more, and no snapshot has it: the VM's replication has stopped, and there are no new recovery points. Those that it has, and its replica, stay; attach the disk again, or delete the job and apply it again", d.Disk.Label, d.Address)
 			continue
 		}
 		switch x := is.Disks[i]; {
-		case x.Size != d.Disk.Size:
-			add("disk-resized", "%s (%s) has %d bytes now and had %d: its replica is not resized while it replicates", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
+		case x.Size > d.Disk.Size:
+			add("disk-resized", "%s (%s) was extended to %d bytes, and only its first %d are replicated: what the guest writes behind them is in no recovery point, so once its file systems have grown the points are not whole. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
+		case x.Size < d.Disk.Size:
+			add("disk-resized", "%s (%s) has %d bytes now and had %d: the VM's replication has stopped. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
 		case x.UUID != d.Disk.UUID:
 			add("disk-replaced", "%s (%s) is another disk than before", d.Disk.Label, d.Address)
 		case is.Address(x) != d.Address:

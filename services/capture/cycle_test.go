@@ -289,6 +289,39 @@ func TestAnOverrunIsToldBeforeItsEnd(t *testing.T) {
 	f.end()
 }
 
+// A disk of the VM is extended: what the job means of it is read on. One that is
+// too small is of no use.
+func TestAnExtendedDiskIsReadUpToTheJobsSize(t *testing.T) {
+	f, a := cycleWorld(t)
+	f.up()
+	f.cycle()
+	size := len(f.v.disks[0])
+	resize := func(n int) {
+		f.v.mu.Lock()
+		defer f.v.mu.Unlock()
+		f.v.faults(func() {
+			f.v.disks[0] = append(f.v.disks[0][:size:size], make([]byte, 1<<20)...)[:n]
+			for len(f.v.block[0]) < (n+cdp.BlockSize-1)/cdp.BlockSize {
+				f.v.block[0] = append(f.v.block[0], f.v.gen)
+			}
+		})
+	}
+	resize(size + 1<<20)
+	f.put(0, 64<<10, 64<<10)
+	for range 2 {
+		f.cycle()
+	}
+	if len(a.all()) != 0 {
+		t.Error(a.all())
+	}
+	resize(size - cdp.SectorSize)
+	f.g.Cycle()
+	f.eventually("that it is too small is told", func() bool { return a.count(AlarmFreeze) > 0 })
+	resize(size)
+	f.cycle()
+	f.end()
+}
+
 // A pass whose stream stands still is given up, and its snapshot with it.
 func TestASnapshotDoesNotWaitForTheStreamForEver(t *testing.T) {
 	f, _ := cycleWorld(t)

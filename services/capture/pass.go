@@ -254,7 +254,7 @@ func (g *Group) openSnapshot(p *pass, s Frozen) error {
 			return cdp.Wrap(err, op, d.Path)
 		}
 		p.devs = append(p.devs, dev)
-		if dev.Size() != g.disks[i].Size {
+		if dev.Size() < g.disks[i].Size { // one that was extended is read up to the job's size
 			return cdp.Errorf(cdp.Conflict, op, d.Path, "it has %d bytes, the job says %d", dev.Size(), g.disks[i].Size)
 		}
 	}

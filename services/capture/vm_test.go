@@ -530,7 +530,7 @@ func (f *frozenWorld) same() {
 	f.bus.mu.Lock()
 	defer f.bus.mu.Unlock()
 	for d, img := range f.v.disks {
-		for at := 0; at < len(img); at += cdp.SectorSize {
+		for at := 0; at < len(f.bus.images[d]); at += cdp.SectorSize {
 			if a, b := img[at:at+cdp.SectorSize], f.bus.images[d][at:at+cdp.SectorSize]; !bytes.Equal(a, b) {
 				f.t.Fatalf("disk %d sector %d: source %x, journal %x", d, at/cdp.SectorSize, a[:8], b[:8])
 			}

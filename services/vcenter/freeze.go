@@ -82,6 +82,12 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 	if err != nil {
 		return none, err
 	}
+	for _, k := range r.Keys {
+		if !slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.Key == k }) {
+			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it has no disk with the key %d any more: the VM's replication has stopped", k).
+				WithHint("attach the disk again, or delete the job and apply it again")
+		}
+	}
 	if !found {
 		if snap, err = s.takeSnapshot(ctx, vc, v, r, tell); err != nil {
 			return none, err

@@ -104,6 +104,19 @@ func TestPassOfADeletedJob(t *testing.T) {
 			t.Errorf("%s: before:\n%s\nafter:\n%s", what, want, got)
 		}
 	}
+	// A disk that the VM does not have any more: its production disks get no
+	// snapshot that is of no use.
+	for {
+		r, err := ask[api.FreezeReply](w.ctx, w.a, api.VMFreeze, api.FreezeRequest{Group: "shop-web01", VM: src.UUID, Keys: []int32{keys[0], 2099}, Pass: "1"})
+		if err != nil || r.Done {
+			if !cdp.Is(err, cdp.Conflict) {
+				t.Error("a disk that is not there:", err)
+			}
+			break
+		}
+	}
+	same("a disk that is not there", before)
+
 	freeze("shop-web01")
 	freeze("new-web01") // another job over the VM; nobody has removed the first one's
 	w.a.progress(api.VMThaw, api.ThawRequest{Group: "new-web01", VM: src.UUID})
