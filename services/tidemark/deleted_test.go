@@ -26,7 +26,7 @@ func TestADeletedJobsPassesAreRemoved(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		dir := t.TempDir()
 		w := &captureWiring{e: &env{site: "prod", log: slog.New(slog.DiscardHandler)}, conn: s.Connect("prod", bus.Capture), ctx: ctx, taps: &tapPorts{}, retry: time.Millisecond,
-			retries: map[string]context.CancelFunc{}, jobs: map[cdp.GroupID]spec.ReplicationJob{}}
+			retries: map[string]retry{}, jobs: map[cdp.GroupID]spec.ReplicationJob{}}
 		var mu sync.Mutex
 		var asked []api.ThawRequest
 		go s.Connect("prod", bus.VCenter).Serve(ctx, bus.VCenter, map[string]api.Endpoint{

@@ -7,12 +7,13 @@ import (
 )
 
 // TestNothingToRecover: a job whose source cannot be captured says why, and a
-// failover of it is refused at once; nothing of that is left pending.
+// failover of it is refused at once; nothing of that is left pending. It is tried
+// again by itself.
 func TestNothingToRecover(t *testing.T) {
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, src, _ := jobFile(t, dir)
-	if err := os.Remove(src); err != nil {
+	if err := os.Rename(src, src+".away"); err != nil {
 		t.Fatal(err)
 	}
 	l.do(0, "apply", "-f", file)
@@ -28,4 +29,10 @@ func TestNothingToRecover(t *testing.T) {
 		wants(t, errs, "there is no recovery point yet", "hint:")
 		t.Logf("%v in %v", args, time.Since(began))
 	}
+
+	// Nobody has to start anything once the reason is gone.
+	if err := os.Rename(src+".away", src); err != nil {
+		t.Fatal(err)
+	}
+	l.until("protected", "status")
 }

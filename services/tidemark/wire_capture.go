@@ -36,7 +36,7 @@ type captureWiring struct {
 
 	one     sync.Mutex // one change of a job at a time
 	retry   time.Duration
-	retries map[string]context.CancelFunc // of jobs whose deletion is not done yet
+	retries map[string]retry // of jobs that could not be applied, or whose deletion is not done
 
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
@@ -61,7 +61,7 @@ func runCapture(ctx context.Context, e *env) error {
 	defer conn.Close()
 	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{}, refused: map[cdp.GroupID]error{},
 		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{},
-		retry: time.Minute, retries: map[string]context.CancelFunc{}}
+		retry: 15 * time.Second, retries: map[string]retry{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
 	if err != nil {
@@ -108,21 +108,27 @@ func runCapture(ctx context.Context, e *env) error {
 
 // apply starts, changes or ends the capture of a job.
 func (w *captureWiring) apply(ctx context.Context, name string, j *spec.ReplicationJob) {
-	id := cdp.GroupID(name)
 	if j != nil && j.Source.Site != w.e.site {
 		return
 	}
 	w.one.Lock()
 	defer w.one.Unlock()
-	if end := w.retries[name]; end != nil {
-		end()
+	w.applyNow(ctx, name, j)
+}
+
+// applyNow is apply with one held. What fails is tried again until it is done or
+// the job is applied anew: a window that another process still has, a disk that
+// is not there yet.
+func (w *captureWiring) applyNow(ctx context.Context, name string, j *spec.ReplicationJob) {
+	id := cdp.GroupID(name)
+	before, again := w.retries[name]
+	if again {
+		before.end()
 		delete(w.retries, name)
 	}
 	var err error
 	if j == nil {
-		if err = w.forget(ctx, name); err != nil && ctx.Err() == nil {
-			w.forgetLater(ctx, name)
-		}
+		err = w.forget(ctx, name)
 	} else {
 		listens := *j
 		listens.Source.Listen, err = w.taps.address(ctx, *j)
@@ -142,7 +148,11 @@ func (w *captureWiring) apply(ctx context.Context, name string, j *spec.Replicat
 		w.refused[id] = err
 	}
 	w.mu.Unlock()
-	if err != nil && ctx.Err() == nil {
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	w.applyLater(ctx, name, j, err)
+	if !again || before.err.Error() != err.Error() {
 		w.e.warn(err, "job", name)
 		w.emit(event.CaptureStateChanged{Group: id, State: event.Detached, Reason: err.Error(), RPOClass: event.RPOUnbounded})
 	}
@@ -161,22 +171,26 @@ func (w *captureWiring) forget(ctx context.Context, name string) error {
 	return errors.Join(bus.DeleteFrames(ctx, w.conn, w.e.site, id), w.taps.forget(name))
 }
 
-// forgetLater does that until it is done or the job is applied again. Call with
-// one held.
-func (w *captureWiring) forgetLater(ctx context.Context, name string) {
-	ctx, w.retries[name] = context.WithCancel(ctx)
+// retry is what is tried again, and why.
+type retry struct {
+	end context.CancelFunc
+	err error
+}
+
+// applyLater tries it once more, after a while. Call with one held.
+func (w *captureWiring) applyLater(ctx context.Context, name string, j *spec.ReplicationJob, err error) {
+	mine, end := context.WithCancel(ctx)
+	w.retries[name] = retry{end, err}
 	w.draining.Go(func() {
-		for err := errors.New("not yet"); err != nil; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(w.retry):
-			}
-			w.one.Lock()
-			if err = ctx.Err(); err == nil {
-				err = w.forget(ctx, name)
-			}
-			w.one.Unlock()
+		select {
+		case <-mine.Done():
+			return
+		case <-time.After(w.retry):
+		}
+		w.one.Lock()
+		defer w.one.Unlock()
+		if mine.Err() == nil {
+			w.applyNow(ctx, name, j)
 		}
 	})
 }
