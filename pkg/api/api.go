@@ -263,8 +263,8 @@ type CaptureGroup struct {
 	Durable  cdp.FrameNo `json:"durable"`
 	InFlight int         `json:"inFlight"` // frames not durable yet
 	Dirty    int64       `json:"dirtyBytes"`
-	// Of a seed or resync: Done of Total bytes were sent since Since; Verified of
-	// them the target had already.
+	// Of a seed or resync, also when it is over: Done of Total bytes were sent
+	// since Since; Verified of them the target had already.
 	Done     int64      `json:"doneBytes,omitempty"`
 	Total    int64      `json:"totalBytes,omitempty"`
 	Since    time.Time  `json:"since,omitzero"`

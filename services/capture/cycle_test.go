@@ -181,7 +181,7 @@ func TestASeedAtTheTargetIsNotSentAgain(t *testing.T) {
 	if n := f.cycle(); n != 64<<10 { // the next one has nothing to send
 		t.Fatalf("%d bytes were sent", n)
 	}
-	if s := f.g.Status(); s.Verified != s.TotalBytes-128<<10 {
+	if s := f.g.Status(); s.Verified != s.TotalBytes-128<<10 || s.Done != s.Total || s.Done <= s.Verified {
 		t.Fatalf("%+v", s)
 	}
 	f.end()

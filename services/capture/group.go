@@ -53,6 +53,7 @@ type Group struct {
 	parted     time.Time // when a frame that was not full was last closed
 	copy       copying
 	total      int64 // of the seed or resync under way, in bytes
+	copied     int64 // of the last one that had something to send
 	virgin     bool  // there was no map: a first start, perhaps
 	frozen     freezing
 	err        error // the last trouble
@@ -296,8 +297,11 @@ func (g *Group) settle(reason string) {
 	if g.state == Overflow {
 		g.overflowed = now
 	}
-	if g.state.copies() {
+	switch {
+	case g.state.copies():
 		g.total = g.book.Bytes()
+	case g.state == Replicating && from.copies() && g.total > 0:
+		g.copied = g.total
 	}
 	g.tell(Change{Group: g.job.Group, From: from, To: g.state, Reason: reason, At: now})
 	nudge(g.room)

@@ -84,10 +84,9 @@ type Status struct {
 	Pending        int   // closed frames the stream lacks
 	DirtyBytes     int64 // that resync or seed still have to send
 	TotalBytes     int64 // of all disks
-	// Of a seed or resync: how much of it was sent, in bytes, and for a frozen
-	// group since when its pass runs (zero: none does). Verified is how many of
-	// the bytes the target had already; it stays until there is something to send
-	// again.
+	// Of a seed or resync, also when it is over: how much of it is done, in bytes.
+	// Verified of them the target had already. Since when a frozen group's pass
+	// runs (zero: none does).
 	Done, Total int64
 	Since       time.Time
 	Verified    int64
@@ -117,6 +116,8 @@ func (g *Group) Status() Status {
 	if g.state.copies() {
 		s.Total = max(g.total, s.DirtyBytes)
 		s.Done = s.Total - s.DirtyBytes
+	} else if g.state == Replicating {
+		s.Total, s.Done = g.copied, g.copied
 	}
 	if p := g.frozen.pass; p != nil {
 		s.Since = p.began
