@@ -140,13 +140,19 @@ func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectRe
 		if err == nil || try == 5 || ctx.Err() != nil || !cdp.Is(err, cdp.Transient) {
 			return err
 		}
-		if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
-			return c.fail(ctx, op, vm.String(), err)
-		}
-		if err := c.settled(ctx, op, vm); err != nil {
+		if err := c.pause(ctx, op, vm, try); err != nil {
 			return err
 		}
 	}
+}
+
+// pause comes after the try-th try of a change, the longer the more there were,
+// and lasts until the VM is not being changed.
+func (c *Client) pause(ctx context.Context, op string, vm types.ManagedObjectReference, try int) error {
+	if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
+		return c.fail(ctx, op, vm.String(), err)
+	}
+	return c.settled(ctx, op, vm)
 }
 
 // settings are a VM's advanced settings.

@@ -3,7 +3,6 @@ package vsphere
 import (
 	"context"
 	"maps"
-	"time"
 
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
@@ -56,10 +55,7 @@ func (c *Client) Plug(ctx context.Context, vm vms.Ref, disks []vms.Plug) ([]stri
 		case try == 5 || cdp.Is(err, cdp.Conflict) && !c.moved(ctx, op, ref, devices):
 			return nil, c.namingHolders(ctx, op, ref, disks, err)
 		}
-		if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
-			return nil, c.fail(ctx, op, ref.String(), err)
-		}
-		if err := c.settled(ctx, op, ref); err != nil {
+		if err := c.pause(ctx, op, ref, try); err != nil {
 			return nil, err
 		}
 	}

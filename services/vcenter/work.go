@@ -269,8 +269,8 @@ func (l *locks) borrow(ctx context.Context, name string, longest time.Duration) 
 	return ctx, func() { done(); cancel(); <-s.taken }, true
 }
 
-// brokenOff says whether what failed with err had to stop: then it is no
-// trouble, and is done later.
+// brokenOff says whether what was done under ctx had to stop before its time was
+// over: then that it failed is no trouble, and it is done later.
 func brokenOff(ctx context.Context) bool {
 	return ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
