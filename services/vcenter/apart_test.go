@@ -76,13 +76,13 @@ func TestOneThatCannotBeFollowed(t *testing.T) {
 		}
 	}
 	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]vms.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network, 9999: other}))
-	w.until("its trouble is told", func() bool { return w.kept("shop-app01").Trouble != "" })
+	w.until("its trouble is told", func() bool { return w.trouble("shop-app01") != "" })
 	_, err = w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	w.until("web01 joins", func() bool { return w.states()["web01"] == "ready" })
 	h.NICs = h.NICs[:1]
 	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]vms.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network}))
-	w.until("its trouble is over", func() bool { return w.kept("shop-app01").Trouble == "" })
+	w.until("its trouble is over", func() bool { return w.trouble("shop-app01") == "" })
 }
 
 // TestWhereAVMGoesIsNotForgotten: the guest loses its network, or an address
@@ -100,7 +100,7 @@ func TestWhereAVMGoesIsNotForgotten(t *testing.T) {
 		"renamed": {[]vms.ReIP{{VM: "web01", IP: "192.0.2.5/24"}}, func(w *world) {
 			v, _ := w.vm(w.a, "web01")
 			w.must(w.a.c.Label(w.ctx, v.Ref, "www", "", nil))
-			w.until("the new name is known", func() bool { return w.kept("shop-web01").VM.Name == "www" })
+			w.until("the new name is known", func() bool { m, _ := w.kept("shop-web01"); return m.VM.Name == "www" })
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +116,9 @@ func TestWhereAVMGoesIsNotForgotten(t *testing.T) {
 			_, err = w.a.sim.AddVM(web("later")) // once this is ready, web01 was looked at
 			w.must(err)
 			w.until("later is ready", func() bool { return w.states()["later"] == "ready" })
-			w.until("the trouble is told", func() bool { return strings.Contains(w.kept("shop-web01").Trouble, x.trouble) })
-			id := w.kept("shop-web01").Identity
+			w.until("the trouble is told", func() bool { return strings.Contains(w.trouble("shop-web01"), x.trouble) })
+			m, _ := w.kept("shop-web01")
+			id := m.Identity
 			if id == nil || len(id.NICs) == 0 || id.NICs[0].IP != "192.0.2.5" {
 				t.Errorf("the replica is told %+v", id)
 			}
@@ -125,11 +126,17 @@ func TestWhereAVMGoesIsNotForgotten(t *testing.T) {
 	}
 }
 
-// kept is a member's record.
-func (w *world) kept(group string) (m vms.Member) {
+// kept is a member's record, with its revision.
+func (w *world) kept(group string) (m vms.Member, rev uint64) {
 	w.t.Helper()
-	raw, _, err := w.b.recs.Get(w.ctx, "member."+group)
+	raw, rev, err := w.b.recs.Get(w.ctx, "member."+group)
 	w.must(err)
 	w.must(json.Unmarshal(raw, &m))
-	return m
+	return m, rev
+}
+
+func (w *world) trouble(group string) string {
+	w.t.Helper()
+	m, _ := w.kept(group)
+	return m.Trouble
 }

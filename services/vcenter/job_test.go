@@ -168,12 +168,8 @@ func TestSeedsAndDelete(t *testing.T) {
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	before := w.picture(w.b)
-	inv := w.inventory(w.b)
-	seed := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
-	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, seed, 4*mib))
-	job := shop(w.b)
-	job.Target.Seeds = []vms.Seed{{DiskRef: vms.DiskRef{VM: "web01", Disk: "scsi0:0"}, File: seed}}
-	w.apply(job)
+	seed := w.oldDisk(4 * mib)
+	w.apply(seeded(w.b, "web01", seed))
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	if g := w.group("shop-web01"); !g.Target.Adopt {
 		t.Errorf("%+v", g)

@@ -18,16 +18,12 @@ import (
 // setMember changes what is recorded of web01, while the service is down.
 func (w *world) setMember(change func(*vms.Member)) {
 	w.t.Helper()
-	const key = "member.shop-web01"
 	w.b.stop()
-	raw, rev, err := w.b.recs.Get(w.ctx, key)
-	w.must(err)
-	var m vms.Member
-	w.must(json.Unmarshal(raw, &m))
+	m, rev := w.kept("shop-web01")
 	change(&m)
-	raw, err = json.Marshal(m)
+	raw, err := json.Marshal(m)
 	w.must(err)
-	_, err = w.b.recs.Put(w.ctx, key, raw, rev)
+	_, err = w.b.recs.Put(w.ctx, "member.shop-web01", raw, rev)
 	w.must(err)
 	w.b.start()
 }
@@ -63,16 +59,23 @@ func (w *world) clone(v vms.VM, name string) vms.VM {
 	return made
 }
 
+// stranger is a VM of somebody's at the target, which runs.
+func (w *world) stranger() vms.VM {
+	w.t.Helper()
+	x := web("erp")
+	x.Folder = ""
+	_, err := w.b.sim.AddVM(x)
+	w.must(err)
+	v, _ := w.vm(w.b, "erp")
+	return v
+}
+
 // TestReferenceOfAnother: what is recorded as the replica is somebody's VM by
 // now, for references are given anew: nothing is done to it, and the replica is
 // found by its marks.
 func TestReferenceOfAnother(t *testing.T) {
 	w := failover(t, nil)
-	x := web("erp")
-	x.Folder = ""
-	_, err := w.b.sim.AddVM(x)
-	w.must(err)
-	erp, _ := w.vm(w.b, "erp")
+	erp := w.stranger()
 	untouched := func(when string) {
 		t.Helper()
 		v, there := w.vm(w.b, "erp")
@@ -111,11 +114,7 @@ func TestReferenceOfAnother(t *testing.T) {
 // TestReferenceOfAnotherAfterCommit: what was committed is known by its UUID.
 func TestReferenceOfAnotherAfterCommit(t *testing.T) {
 	w := failover(t, nil)
-	x := web("erp")
-	x.Folder = ""
-	_, err := w.b.sim.AddVM(x)
-	w.must(err)
-	erp, _ := w.vm(w.b, "erp")
+	erp := w.stranger()
 	w.step(api.VMAttach, false)
 	w.step(api.VMBoot, false)
 	w.step(api.VMKeep, false)

@@ -69,9 +69,7 @@ func TestSeedOfAnother(t *testing.T) {
 // to a VM, or named it for another job: it is looked again before it is taken.
 func TestSeedTakenMeanwhile(t *testing.T) {
 	w := newWorld(t)
-	inv := w.inventory(w.b)
-	seed := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
-	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, seed, 4*mib))
+	seed := w.oldDisk(4 * mib)
 	h := &hook{faulty: &faulty{VCenter: w.b.c}}
 	given := false
 	h.makeVM = func() { // the round has been checked, and the seed is next
@@ -111,13 +109,11 @@ func TestSeedRefused(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
-	inv := w.inventory(w.b)
-	seed := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
-	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, seed, 8*mib))
+	seed := w.oldDisk(8 * mib)
 	w.apply(seeded(w.b, "web01", seed))
 	w.until("it is refused", func() bool { return w.told("it has 8388608 bytes") })
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
-	if _, err := w.b.c.DiskSize(w.ctx, inv.Datacenters[0].Ref, seed); err != nil {
+	if _, err := w.b.c.DiskSize(w.ctx, w.inventory(w.b).Datacenters[0].Ref, seed); err != nil {
 		t.Errorf("a disk that was never taken was deleted: %v", err)
 	}
 }
@@ -127,9 +123,7 @@ func TestSeedTwice(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
-	inv := w.inventory(w.b)
-	seed := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
-	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, seed, 4*mib))
+	seed := w.oldDisk(4 * mib)
 	w.apply(seeded(w.b, "web01", seed))
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	x := web("web02")
@@ -201,13 +195,20 @@ func TestSeedByAnotherName(t *testing.T) {
 	if g := w.group("shop-web01"); g.Name != "" {
 		t.Errorf("%+v", g)
 	}
-	inv := w.inventory(w.b)
-	copied := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
-	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, copied, 4*mib))
+	copied := w.oldDisk(4 * mib)
 	w.apply(seeded(w.b, "web01", copied))
 	w.until("another is taken", func() bool { return w.states()["web01"] == "ready" })
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 	if _, err := os.Stat(flat); err != nil {
 		t.Error("the disk of another VM was deleted:", err)
 	}
+}
+
+// oldDisk is a disk at the target that belongs to nobody: a seed, if it fits.
+func (w *world) oldDisk(size int64) string {
+	w.t.Helper()
+	inv := w.inventory(w.b)
+	file := "[" + inv.Datastores[1].Name + "] old/web01.vmdk"
+	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, file, size))
+	return file
 }
