@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/proc"
+	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // benchFailover: two VMs, whose sparse disks have 10 and 100 GiB and which were
@@ -61,7 +61,7 @@ func benchFailover(b *Bench) error {
 // failoverBench is two simulated vCenters, and the product at both.
 type failoverBench struct {
 	*Bench
-	prod, dr *vspheretest.Site
+	prod, dr *vcsim.Site
 	bin, dir string
 	up       *proc.Process
 	rng      *rand.Rand
@@ -86,12 +86,12 @@ func newFailoverBench(b *Bench) (f *failoverBench, err error) {
 	return f, f.start()
 }
 
-func (f *failoverBench) vcenter(name string) (*vspheretest.Site, error) {
-	s, err := vspheretest.Start(vspheretest.Config{Name: name, Dir: filepath.Join(f.Bench.dir, name)})
+func (f *failoverBench) vcenter(name string) (*vcsim.Site, error) {
+	s, err := vcsim.Start(vcsim.Config{Name: name, Dir: filepath.Join(f.Bench.dir, name)})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.AddVM(vspheretest.VMSpec{Name: "tm-" + name, Extra: map[string]string{"disk.EnableUUID": "TRUE"}, On: true}); err != nil {
+	if _, err := s.AddVM(vcsim.VMSpec{Name: "tm-" + name, Extra: map[string]string{"disk.EnableUUID": "TRUE"}, On: true}); err != nil {
 		return s, err
 	}
 	creds := filepath.Join(f.Bench.dir, name+".creds")
@@ -151,7 +151,7 @@ func (f *failoverBench) tidemark(args ...string) ([]byte, error) {
 
 // protect makes a VM and a job on it.
 func (f *failoverBench) protect(name string, size int64) error {
-	vm, err := f.prod.AddVM(vspheretest.VMSpec{Name: name, Disks: []vspheretest.DiskSpec{{Size: size}}, NICs: []vspheretest.NICSpec{{}}, On: true})
+	vm, err := f.prod.AddVM(vcsim.VMSpec{Name: name, Disks: []vcsim.DiskSpec{{Size: size}}, NICs: []vcsim.NICSpec{{}}, On: true})
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (f *failoverBench) failover(name, point string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var st plan.State
+	var st failoverrun.State
 	if err := json.Unmarshal(out, &st); err != nil {
 		return 0, err
 	}
@@ -253,7 +253,7 @@ func (f *failoverBench) close() {
 	if f.up != nil {
 		_ = proc.Stop(20*time.Second, f.up) // killed if it does not
 	}
-	for _, s := range []*vspheretest.Site{f.prod, f.dr} {
+	for _, s := range []*vcsim.Site{f.prod, f.dr} {
 		if s != nil {
 			s.Close()
 		}

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/nbd"
 	"tidemark.dev/services/capture"
 	"tidemark.dev/services/journal"
 )

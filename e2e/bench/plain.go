@@ -8,10 +8,10 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/spool"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
 )
 
 // plain is the journal one would write first, as a baseline: one key for each

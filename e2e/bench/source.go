@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/services/capture"
 )
 

@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"tidemark.dev/pkg/admit"
+	"tidemark.dev/pkg/adapter/pebblestore"
+	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
-	"tidemark.dev/pkg/pebblestore"
-	"tidemark.dev/pkg/replica"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // storage is one journal with its replica, without a service around it.
@@ -85,7 +85,7 @@ func (s *storage) prepare(frames [][]byte, out chan<- *vault.Batch) error {
 			if err != nil {
 				return err
 			}
-			if v != admit.Accept {
+			if v != admission.Accept {
 				return fmt.Errorf("frame %d: %v: %s", f.No, v, why)
 			}
 			fs, size, frames = append(fs, f), size+len(frames[0]), frames[1:]

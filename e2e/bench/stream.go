@@ -5,12 +5,12 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"tidemark.dev/pkg/admit"
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/spool"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/services/capture"
 )
 
@@ -123,11 +123,11 @@ type cursor struct {
 	mute bool
 }
 
-func (c cursor) Cursor(ctx context.Context, g cdp.GroupID) (admit.State, error) {
+func (c cursor) Cursor(ctx context.Context, g cdp.GroupID) (admission.State, error) {
 	var out api.Cursor
 	if c.mute {
-		return admit.State{}, nil
+		return admission.State{}, nil
 	}
 	err := c.conn.Request(ctx, site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &out)
-	return admit.State{Epoch: out.Epoch, No: out.Frame, Hash: frame.Hash(append(out.Hash, make([]byte, 32)...)[:32]), Head: out.Head}, err
+	return admission.State{Epoch: out.Epoch, No: out.Frame, Hash: frame.Hash(append(out.Hash, make([]byte, 32)...)[:32]), Head: out.Head}, err
 }

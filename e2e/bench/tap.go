@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/proc"
-	"tidemark.dev/pkg/qmp"
+	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/services/capture"
 )
 

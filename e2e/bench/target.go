@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/spool"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/pebblestore"
+	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/pebblestore"
-	"tidemark.dev/pkg/replica"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/vault"
 	"tidemark.dev/services/journal"
 )
 

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/contract/api"
 )
 
 const jobYAML = `apiVersion: tidemark.dev/v1

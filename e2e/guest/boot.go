@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"tidemark.dev/pkg/qmp"
+	"tidemark.dev/pkg/adapter/qmp"
 )
 
 // Mode is what the guest does; see assets/pid1.sh.

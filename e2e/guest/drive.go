@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"tidemark.dev/pkg/qmp"
+	"tidemark.dev/pkg/adapter/qmp"
 )
 
 // LogSectorBytes is the sector size of the write logs, and so the granule in

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/qmp"
+	"tidemark.dev/pkg/adapter/qmp"
 )
 
 // nbdServer serves an empty raw file of size bytes with qemu-nbd until the test

@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"tidemark.dev/pkg/qmp"
+	"tidemark.dev/pkg/adapter/qmp"
 )
 
 // VM is a started guest. Its methods may be called from several goroutines.

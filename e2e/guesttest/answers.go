@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // Standing is how a job stands: what this package reads of `job status`.
@@ -38,7 +38,7 @@ func (p *Product) Points(ctx context.Context, job string) (ps []cdp.Point, err e
 }
 
 // Failover says how a job's failover run stands.
-func (p *Product) Failover(ctx context.Context, job string) (st plan.State, err error) {
+func (p *Product) Failover(ctx context.Context, job string) (st failoverrun.State, err error) {
 	return st, p.ask(ctx, &st, "failover", "status", job)
 }
 

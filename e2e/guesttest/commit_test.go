@@ -7,7 +7,7 @@ import (
 
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // runAndCommit fails over to a point that is not the newest. A machine runs from
@@ -58,7 +58,7 @@ func (l *life) commitFiles(newest [2]string) {
 	l.boots(acked)
 }
 
-func (l *life) produce(to, point string) plan.State {
+func (l *life) produce(to, point string) failoverrun.State {
 	l.Helper()
 	_, err := l.p.CLI(l.ctx, "failover", l.s.Job, "--mode", "production", "--to", to, "--point", point)
 	l.must(err)

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // Drives are an export's disks as a guest's.

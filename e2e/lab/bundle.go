@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/vcsim"
 )
 
 // bundle is a server of a filter's offline bundle, as an operator's web server
@@ -21,7 +21,7 @@ type bundle struct {
 }
 
 func serveBundle() (*bundle, error) {
-	zipped := vspheretest.Bundle(filterVendor, filterName, filterVersion)
+	zipped := vcsim.Bundle(filterVendor, filterName, filterVersion)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err

@@ -11,7 +11,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/vcsim"
 )
 
 // Who the I/O filter is from, and what it is called in a job.
@@ -23,7 +23,7 @@ const (
 
 // furnish makes a site what an administrator would: hosts with the I/O filter,
 // the VM that Tidemark's transporter is, and one with a guest.
-func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vspheretest.Site, bundle string) error {
+func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vcsim.Site, bundle string) error {
 	c, err := site.Client(ctx)
 	if err != nil {
 		return err
@@ -41,10 +41,10 @@ func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vspheret
 	if err := o.addTransporter(ctx, c, site); err != nil || o.vm == "" {
 		return err
 	}
-	vm, err := site.AddVM(vspheretest.VMSpec{
+	vm, err := site.AddVM(vcsim.VMSpec{
 		Name: o.vm, Annotation: "Debian with PostgreSQL; writes a ledger while it is on", GuestID: "debian11_64Guest", Version: "vmx-19",
-		CPUs: 2, MemoryMB: 512, Firmware: "bios", NICs: []vspheretest.NICSpec{{}}, Tags: []string{"tier/gold"},
-		Disks: []vspheretest.DiskSpec{{Size: guest.RootBytes}, {Size: guest.DataBytes}},
+		CPUs: 2, MemoryMB: 512, Firmware: "bios", NICs: []vcsim.NICSpec{{}}, Tags: []string{"tier/gold"},
+		Disks: []vcsim.DiskSpec{{Size: guest.RootBytes}, {Size: guest.DataBytes}},
 	})
 	if err != nil {
 		return err
@@ -65,8 +65,8 @@ func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vspheret
 }
 
 // addTransporter makes the VM that disks are attached to while it runs.
-func (o vcenterFlags) addTransporter(ctx context.Context, c *govmomi.Client, site *vspheretest.Site) error {
-	tm, err := site.AddVM(vspheretest.VMSpec{Name: o.transporter(), Annotation: "Tidemark's transporter", Version: "vmx-19", NICs: []vspheretest.NICSpec{{}},
+func (o vcenterFlags) addTransporter(ctx context.Context, c *govmomi.Client, site *vcsim.Site) error {
+	tm, err := site.AddVM(vcsim.VMSpec{Name: o.transporter(), Annotation: "Tidemark's transporter", Version: "vmx-19", NICs: []vcsim.NICSpec{{}},
 		Extra: map[string]string{noBoot: "no", "disk.EnableUUID": "TRUE"}, On: true})
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/vcsim"
 )
 
 // hypervisor runs the guests of a simulated vCenter's VMs: its methods are the
@@ -27,7 +27,7 @@ type hypervisor struct {
 	wg   sync.WaitGroup
 
 	mu   sync.Mutex
-	site *vspheretest.Site   // by serves
+	site *vcsim.Site         // by serves
 	vms  map[string]*machine // by instance UUID
 	n    int                 // machines started, for sockets' names
 	sock map[string]string   // instance UUID to the short name of its sockets
@@ -53,13 +53,13 @@ func newHypervisor(ctx context.Context, dir string, mode guest.Mode, tidemark []
 }
 
 // serves says which vCenter the hooks are of, before it has any VM.
-func (h *hypervisor) serves(site *vspheretest.Site) {
+func (h *hypervisor) serves(site *vcsim.Site) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.site = site
 }
 
-func (h *hypervisor) vcenter() *vspheretest.Site {
+func (h *hypervisor) vcenter() *vcsim.Site {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.site
@@ -70,7 +70,7 @@ func (h *hypervisor) socketPath(vm, name string) string {
 }
 
 // socket is the path of one of a VM's sockets: names of VMs may be too long.
-func (h *hypervisor) socket(ev vspheretest.PowerEvent, name string) string {
+func (h *hypervisor) socket(ev vcsim.PowerEvent, name string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	id, ok := h.sock[ev.UUID]
@@ -82,7 +82,7 @@ func (h *hypervisor) socket(ev vspheretest.PowerEvent, name string) string {
 	return h.socketPath(id, name)
 }
 
-func (h *hypervisor) monitor(ev vspheretest.PowerEvent, key int32) string {
+func (h *hypervisor) monitor(ev vcsim.PowerEvent, key int32) string {
 	return h.socket(ev, "m"+strconv.Itoa(int(key)))
 }
 
@@ -105,7 +105,7 @@ func (h *hypervisor) take(uuid string, m *machine) *machine {
 }
 
 // power starts or kills a VM's guest.
-func (h *hypervisor) power(ev vspheretest.PowerEvent) error {
+func (h *hypervisor) power(ev vcsim.PowerEvent) error {
 	if m := h.take(ev.UUID, nil); m != nil {
 		m.kill()
 		h.tell("%s: its guest was killed", ev.VM)
@@ -128,7 +128,7 @@ func (h *hypervisor) power(ev vspheretest.PowerEvent) error {
 
 // watch tells the vCenter what a host would see of the guest: its tools, and its
 // end.
-func (h *hypervisor) watch(ev vspheretest.PowerEvent, m *machine) {
+func (h *hypervisor) watch(ev vcsim.PowerEvent, m *machine) {
 	up := m.qemu.WaitFor(m.ctx, "PG-UP")
 	if up == nil {
 		h.tell("%s: its database is up", ev.VM)
@@ -148,7 +148,7 @@ func (h *hypervisor) watch(ev vspheretest.PowerEvent, m *machine) {
 }
 
 // snapshot freezes a VM between two of its guest's instructions.
-func (h *hypervisor) snapshot(ev vspheretest.PowerEvent, freeze func() error) error {
+func (h *hypervisor) snapshot(ev vcsim.PowerEvent, freeze func() error) error {
 	m := h.machine(ev.UUID)
 	if m == nil {
 		return freeze()
@@ -157,7 +157,7 @@ func (h *hypervisor) snapshot(ev vspheretest.PowerEvent, freeze func() error) er
 }
 
 // filter starts or ends the tap of a disk.
-func (h *hypervisor) filter(ev vspheretest.PowerEvent, key int32, filter string, params map[string]string, attached bool) {
+func (h *hypervisor) filter(ev vcsim.PowerEvent, key int32, filter string, params map[string]string, attached bool) {
 	m := h.machine(ev.UUID)
 	if m == nil {
 		return // a guest that does not run writes nothing
@@ -195,7 +195,7 @@ func (h *hypervisor) tell(format string, args ...any) {
 
 // address is what the guest's tools say: the guest has no network of its own, so
 // what it was told to be, or one of the addresses for documentation.
-func address(ev vspheretest.PowerEvent) string {
+func address(ev vcsim.PowerEvent) string {
 	if ip := ev.Extra["guestinfo.ip"]; ip != "" {
 		return ip
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/pkg/qmp"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/qmp"
+	"tidemark.dev/pkg/adapter/vcsim"
 )
 
 // machine is a VM that is on: a QEMU on the VM's own flat files.
@@ -34,7 +34,7 @@ const noBoot = "lab.boot"
 
 // bootable tells whether a VM has a guest: two disks of the sizes that the
 // guest's images have, in any order of keys.
-func bootable(ev vspheretest.PowerEvent) bool {
+func bootable(ev vcsim.PowerEvent) bool {
 	return ev.Extra[noBoot] != "no" && len(ev.Disks) == 2 &&
 		ev.Disks[0].Size >= guest.RootBytes && ev.Disks[1].Size >= guest.DataBytes
 }
@@ -44,7 +44,7 @@ func bootable(ev vspheretest.PowerEvent) bool {
 func node(key int32) string { return "disk" + strconv.Itoa(int(key)) }
 
 // startMachine boots a VM. It returns when QEMU runs, not when the guest is up.
-func startMachine(ctx context.Context, h *hypervisor, ev vspheretest.PowerEvent) (*machine, error) {
+func startMachine(ctx context.Context, h *hypervisor, ev vcsim.PowerEvent) (*machine, error) {
 	m := &machine{name: ev.VM, dir: filepath.Join(h.dir, "vms", ev.VM), taps: map[int32]*tap{}}
 	boot, err := newBoot(m.dir)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"tidemark.dev/e2e/guest"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/vcsim"
 )
 
 type vcenterFlags struct {
@@ -56,7 +56,7 @@ func (o vcenterFlags) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	site, err := vspheretest.Start(vspheretest.Config{Name: o.name, Dir: o.dir, Listen: o.listen,
+	site, err := vcsim.Start(vcsim.Config{Name: o.name, Dir: o.dir, Listen: o.listen,
 		OnPower: h.power, OnSnapshot: h.snapshot, OnFilter: h.filter})
 	if err != nil {
 		return errors.Join(err, b.close())
@@ -84,7 +84,7 @@ func (o vcenterFlags) serve(ctx context.Context) (err error) {
 func (o vcenterFlags) transporter() string { return "tm-" + o.name }
 
 // tell writes what others need to use the site, site.yaml last, and prints it.
-func (o vcenterFlags) tell(site *vspheretest.Site, bundle string) error {
+func (o vcenterFlags) tell(site *vcsim.Site, bundle string) error {
 	creds := filepath.Join(o.dir, "credentials.yaml")
 	url := strings.TrimSuffix(site.URL(), "/sdk")
 	spec := fmt.Sprintf(`apiVersion: tidemark.dev/v1

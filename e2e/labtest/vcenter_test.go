@@ -13,9 +13,9 @@ import (
 
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/e2e/proc"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere"
+	"tidemark.dev/pkg/adapter/vsphere"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // site is one vCenter of the lab, without Tidemark, and its VM db01, off.
@@ -120,7 +120,7 @@ func eventually(ctx context.Context, t *testing.T, what string, ok func() error)
 	}
 }
 
-func (s *site) vm(name string) vms.VM {
+func (s *site) vm(name string) inventory.VM {
 	s.Helper()
 	inv, err := s.c.Inventory(s.ctx)
 	s.must(err)
@@ -134,7 +134,7 @@ func (s *site) vm(name string) vms.VM {
 }
 
 // powerOn returns the console of the boot, once its database is up.
-func (s *site) powerOn(v vms.VM) *guest.Console {
+func (s *site) powerOn(v inventory.VM) *guest.Console {
 	s.Helper()
 	s.must(s.c.PowerOn(s.ctx, v.Ref))
 	c := guest.ReadConsole(s.ctx, filepath.Join(s.dir, "vms", v.Name, "serial.log"))
@@ -220,9 +220,9 @@ func TestSnapshotIsOneMoment(t *testing.T) {
 	s.must(err)
 	t.Logf("snapshot after %.2fs", time.Since(began).Seconds())
 	latest := console.LastAck()
-	var plugs []vms.Plug
+	var plugs []inventory.Plug
 	for _, d := range snap.Disks {
-		plugs = append(plugs, vms.Plug{File: d.File, Frozen: true})
+		plugs = append(plugs, inventory.Plug{File: d.File, Frozen: true})
 	}
 	uuids, err := s.c.Plug(s.ctx, tm.Ref, plugs)
 	s.must(err)
@@ -256,7 +256,7 @@ func TestSnapshotIsOneMoment(t *testing.T) {
 	}
 }
 
-func files(plugs []vms.Plug) (out []string) {
+func files(plugs []inventory.Plug) (out []string) {
 	for _, p := range plugs {
 		out = append(out, p.File)
 	}

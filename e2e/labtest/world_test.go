@@ -14,7 +14,7 @@ import (
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/e2e/lab/stage"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // world is two sites with a VM that runs and writes its ledger.
@@ -143,7 +143,7 @@ func (w *world) failover(pt cdp.Point, test bool) {
 	up := time.Since(began)
 	st, err := w.Failover(w.ctx)
 	w.must(err)
-	if st.Phase != plan.Ready && st.Phase != plan.Usable {
+	if st.Phase != failoverrun.Ready && st.Phase != failoverrun.Usable {
 		w.Fatalf("a failover that was told to be done is %s: %+v", st.Phase, st)
 	}
 	console := w.booted(before)
@@ -223,7 +223,7 @@ func (w *world) cleanup() {
 	w.must(err)
 	st, err := w.Failover(w.ctx)
 	w.must(err)
-	if st.Phase != plan.Cleaned {
+	if st.Phase != failoverrun.Cleaned {
 		w.Fatalf("a cleaned up test failover is %s: %+v", st.Phase, st)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/proc"
-	"tidemark.dev/pkg/bus/bustest"
+	"tidemark.dev/pkg/adapter/bus/bustest"
 )
 
 // Any process may be killed at any moment, one or all of them, or stand still

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/proc"
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // Whatever of the target site is killed while a failover runs: it goes on where
@@ -26,7 +26,9 @@ func TestFailoverInterrupted(t *testing.T) {
 		want := w.read(p)
 		w.soon("failover", w.job, "--mode", mode, "--point", p.ID(), "--no-wait")
 		w.killTargets()
-		st := w.rests(func(s plan.State) bool { return s.Phase == plan.Ready || s.Phase == plan.Usable && mode == "test" })
+		st := w.rests(func(s failoverrun.State) bool {
+			return s.Phase == failoverrun.Ready || s.Phase == failoverrun.Usable && mode == "test"
+		})
 		w.served(st.Export.ID, "the failover", want)
 		if mode == "production" {
 			w.same("the replica", w.replicas(), want)
@@ -37,7 +39,7 @@ func TestFailoverInterrupted(t *testing.T) {
 		end := map[string]string{"production": "undo", "test": "cleanup"}[mode]
 		w.must("failover", end, w.job, "--no-wait")
 		w.killTargets()
-		w.rests(func(s plan.State) bool { return s.Over() })
+		w.rests(func(s failoverrun.State) bool { return s.Over() })
 		w.nothingLeft()
 		w.validate(0)
 	}
@@ -62,10 +64,10 @@ func (w *world) killTargets() {
 
 // rests waits until the run has come to where ok says; one that failed has to be
 // over or to say what is left to do.
-func (w *world) rests(ok func(plan.State) bool) (st plan.State) {
+func (w *world) rests(ok func(failoverrun.State) bool) (st failoverrun.State) {
 	w.t.Helper()
 	w.eventually("the failover rests", 60*time.Second, func() error {
-		st = plan.State{}
+		st = failoverrun.State{}
 		err := w.JSON(w.t.Context(), &st, "failover", "status", w.job)
 		if err == nil && !ok(st) {
 			err = fmt.Errorf("phase %s, goal %s: %s", st.Phase, st.Goal, st.Error)

@@ -12,8 +12,8 @@ import (
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/e2e/robustness/traffic"
 	"tidemark.dev/e2e/robustness/validate"
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // The source site is gone, all of it: every command of a recovery works at the
@@ -151,7 +151,7 @@ func (w *world) soon(args ...string) string {
 }
 
 // run is the job's failover run.
-func (w *world) run() (s plan.State) {
+func (w *world) run() (s failoverrun.State) {
 	w.t.Helper()
 	if err := w.JSON(w.t.Context(), &s, "failover", "status", w.job); err != nil {
 		w.t.Fatal(err)

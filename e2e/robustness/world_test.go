@@ -16,10 +16,10 @@ import (
 	"tidemark.dev/e2e/robustness/sites"
 	"tidemark.dev/e2e/robustness/traffic"
 	"tidemark.dev/e2e/robustness/validate"
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // world is two sites with one job of two disks, and its guests.

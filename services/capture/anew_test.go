@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // A job was deleted while this side was away, and applied again: the target's
@@ -25,7 +25,7 @@ func TestAJournalThatIsNewGetsEverything(t *testing.T) {
 				f.close(time.Second)
 			}
 			f.bus.with(func() {
-				f.bus.journal = admit.State{}
+				f.bus.journal = admission.State{}
 				for d, img := range f.bus.images {
 					clear(img)
 					clear(f.r.img[d])

@@ -3,9 +3,9 @@ package capture
 import (
 	"context"
 
-	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // patience is how often a stream whose last message is gone, and that the
@@ -93,7 +93,7 @@ func (g *Group) look(ctx context.Context, k knowledge, epoch cdp.Epoch) (p place
 	if last != nil && last.Epoch > epoch {
 		return place{newer: true}, last, nil
 	}
-	var cursor admit.State
+	var cursor admission.State
 	if p = findPlace(k, tail, last, nil); p.ask {
 		if cursor, err = g.deps.Journal.Cursor(ctx, g.job.Group); err != nil {
 			return p, nil, cdp.Wrap(err, op+" (ask the journal)", name)

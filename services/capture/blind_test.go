@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/seedtest"
 )
 

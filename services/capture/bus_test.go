@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // bus is stream, journal and epochs of one group, with faults to be switched on
@@ -27,7 +27,7 @@ type bus struct {
 	frames   map[cdp.FrameNo][]byte
 	limit    int // frames the stream holds at most
 
-	journal admit.State
+	journal admission.State
 	images  [disks][]byte
 	oracles []*oracle
 	watch   func(frame.Frame) error // sees every frame that the journal takes
@@ -101,7 +101,7 @@ func (b *bus) pull(n int) {
 			b.fail(err)
 			return
 		}
-		if v, _ := admit.Decide(b.journal, f.Header); v != admit.Accept {
+		if v, _ := admission.Decide(b.journal, f.Header); v != admission.Accept {
 			b.refused++
 			break
 		}
@@ -135,7 +135,7 @@ func (b *bus) word() Durable {
 	next := b.journal.No + 1
 	if raw := b.frames[next]; raw != nil {
 		if h, err := frame.ParseHeader(raw); err == nil {
-			if v, _ := admit.Decide(b.journal, h); v != admit.Accept {
+			if v, _ := admission.Decide(b.journal, h); v != admission.Accept {
 				d.Refused, d.By = next, h.Epoch
 			}
 		}
@@ -264,11 +264,11 @@ func (b *bus) next(held cdp.Epoch) (cdp.Epoch, error) {
 	return b.epoch, nil
 }
 
-func (b *bus) cursor() (admit.State, error) {
+func (b *bus) cursor() (admission.State, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.linkDown || b.down {
-		return admit.State{}, transient
+		return admission.State{}, transient
 	}
 	return b.journal, nil
 }
@@ -283,7 +283,7 @@ func (e epochs) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (cdp.Epoc
 
 type journal struct{ *bus }
 
-func (j journal) Cursor(context.Context, cdp.GroupID) (admit.State, error) { return j.cursor() }
+func (j journal) Cursor(context.Context, cdp.GroupID) (admission.State, error) { return j.cursor() }
 
 // port is a Stream: one connection to the bus. Frames on their way when it is
 // reset or closed still arrive.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/durable"
+	"tidemark.dev/pkg/engine/durable"
 )
 
 // chain is what joins one pass over frozen disks to the next, a small file in

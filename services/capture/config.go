@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/window"
+	"tidemark.dev/pkg/engine/window"
 )
 
 // Config is what an operator may say; zero fields take the default.

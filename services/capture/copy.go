@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // copying is the dirty range that is being sent right now, guarded by Group.mu.

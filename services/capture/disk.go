@@ -1,7 +1,7 @@
 package capture
 
 import (
-	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/adapter/nbd"
 )
 
 // OpenDisk opens the image or block device at path.
@@ -15,7 +15,7 @@ func OpenDisk(path string, readOnly bool) (Disk, error) {
 
 var _ Disk = fileDisk{}
 
-// fileDisk is pkg/nbd's file as a Disk.
+// fileDisk is pkg/adapter/nbd's file as a Disk.
 type fileDisk struct{ f *nbd.File }
 
 func (d fileDisk) Size() int64                       { return d.f.Size() }

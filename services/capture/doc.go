@@ -97,8 +97,8 @@
 //
 // # What is kept where
 //
-//	window (pkg/window)    frames; usually tmpfs; outlives kill -9
-//	map (pkg/dirty)        dirty regions, activity, intents, the mark; state dir
+//	window (pkg/engine/window)    frames; usually tmpfs; outlives kill -9
+//	map (pkg/engine/dirty)        dirty regions, activity, intents, the mark; state dir
 //	chain (chain.go)       change ids of a frozen group's last pass; state dir
 //	stream, journal        everything acknowledged
 //

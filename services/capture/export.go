@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/nbd"
 )
 
 // export is one disk of a group as an NBD client sees it.

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // flight is the table of the writes that are on their way to a disk. It keeps

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // freezing is what a group has whose disks are read from snapshots. Group.mu

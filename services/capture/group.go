@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
-	"tidemark.dev/pkg/frame"
-	"tidemark.dev/pkg/window"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/dirty"
+	"tidemark.dev/pkg/engine/window"
 )
 
 // Group captures the disks of one protection group. OpenGroup makes it ready

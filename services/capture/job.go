@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // Mode says where a group's writes come from.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // Mark makes the end of the open frame, even an empty one, a recovery point.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // passes is the loop of a frozen group: while the group is attached, it makes a

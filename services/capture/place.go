@@ -1,10 +1,10 @@
 package capture
 
 import (
-	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // ref is a frame that others stand behind. The zero ref is before the first.
@@ -69,7 +69,7 @@ type place struct {
 // older than what is there now, in a region that the activity knows if it is a
 // frame of our own. Whose it is its epoch tells: its number does not, for the
 // stream may have had other frames there since.
-func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admit.State) place {
+func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admission.State) place {
 	mark := k.mark
 	known := mark.Valid && tail == mark.No
 	switch {

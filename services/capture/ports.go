@@ -4,10 +4,10 @@ import (
 	"context"
 	"time"
 
-	"tidemark.dev/pkg/admit"
-	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
 )
 
 // Stream is a group's frames on the bus. One goroutine calls it. Its channels
@@ -67,7 +67,7 @@ type Epochs interface {
 type Journal interface {
 	// Cursor is the newest frame that is durable; zeros for an empty journal.
 	// Transient when it cannot be reached.
-	Cursor(ctx context.Context, group cdp.GroupID) (admit.State, error)
+	Cursor(ctx context.Context, group cdp.GroupID) (admission.State, error)
 }
 
 // Events hears of facts. Calls come from one goroutine per group, in order; a
@@ -123,7 +123,7 @@ type Extent struct {
 	Hole   bool
 }
 
-// ZeroFlags are those of pkg/nbd, for Disk.Zero.
+// ZeroFlags are those of pkg/adapter/nbd, for Disk.Zero.
 type ZeroFlags uint8
 
 const (

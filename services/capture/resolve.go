@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 // resolve finds out what a pass has to send: what is dirty already, and what

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/admit"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // The bus of a test, reached by a child process over a socket. Bus is what the
@@ -35,7 +35,7 @@ type RPCTail struct {
 }
 
 type RPCState struct {
-	State admit.State
+	State admission.State
 	Err   RPCError
 }
 
@@ -199,10 +199,10 @@ func (r *remote) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (e cdp.E
 	return e, err
 }
 
-func (r *remote) Cursor(context.Context, cdp.GroupID) (admit.State, error) {
+func (r *remote) Cursor(context.Context, cdp.GroupID) (admission.State, error) {
 	var c RPCState
 	if r.c.Call("Bus.Cursor", 0, &c) != nil {
-		return admit.State{}, transient
+		return admission.State{}, transient
 	}
 	return c.State, c.Err.err()
 }

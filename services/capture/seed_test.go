@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // swift is a stream that takes and stores everything at once.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // Start attaches the group to its stream and sends until Close. Call it once.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/nbd"
 	"tidemark.dev/pkg/seedtest"
 )
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/dirty"
+	"tidemark.dev/pkg/engine/dirty"
 )
 
 const (

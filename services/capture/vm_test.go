@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // vm is a machine whose disks can be read in snapshots only. It writes sector by

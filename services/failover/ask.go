@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // HandleCleanup handles failover.cleanup.
@@ -14,7 +14,7 @@ func (s *Service) HandleCleanup(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, plan.Cleanup)
+	return s.Ask(ctx, p.Job, p.Run, failoverrun.Cleanup)
 }
 
 // HandleUndo handles failover.undo.
@@ -23,7 +23,7 @@ func (s *Service) HandleUndo(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, plan.Undo)
+	return s.Ask(ctx, p.Job, p.Run, failoverrun.Undo)
 }
 
 // HandleCommit handles failover.commit.
@@ -32,12 +32,12 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, plan.Commit)
+	return s.Ask(ctx, p.Job, p.Run, failoverrun.Commit)
 }
 
 // Ask asks the job's run for cleanup, undo or commit; run, if not empty, must
 // be the one that stands. A step under way comes to its end first.
-func (s *Service) Ask(ctx context.Context, job, run string, g plan.Goal) error {
+func (s *Service) Ask(ctx context.Context, job, run string, g failoverrun.Goal) error {
 	op := string(g) + " failover"
 	for {
 		st, rev, err := s.deps.Records.Get(ctx, job)
@@ -52,7 +52,7 @@ func (s *Service) Ask(ctx context.Context, job, run string, g plan.Goal) error {
 		if err := st.CheckAsk(g); err != nil {
 			return err
 		}
-		next, cmds := plan.Step(st, plan.Event{What: plan.Asked, Goal: g, Now: s.deps.Clock.Now()})
+		next, cmds := failoverrun.Step(st, failoverrun.Event{What: failoverrun.Asked, Goal: g, Now: s.deps.Clock.Now()})
 		_, err = s.deps.Records.Put(ctx, job, next, rev)
 		if cdp.Is(err, cdp.Conflict) {
 			continue

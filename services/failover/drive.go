@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // drive does the steps of a job's run until it rests, or ctx ends. What the bus
@@ -33,7 +33,7 @@ func (s *Service) steps(ctx context.Context, job string) error {
 		return err
 	}
 	ctx = s.deps.Tracer.Join(ctx, st.Trace)
-	e := plan.Event{What: plan.Resumed}
+	e := failoverrun.Event{What: failoverrun.Resumed}
 	wait := s.cfg.RetryMin
 	for {
 		next, room, again, err := s.advance(ctx, &st, &rev, e)
@@ -42,7 +42,7 @@ func (s *Service) steps(ctx context.Context, job string) error {
 		}
 		if again {
 			d := s.cfg.PollEvery
-			if e.What == plan.StepRefused {
+			if e.What == failoverrun.StepRefused {
 				d, wait = wait, min(2*wait, s.cfg.RetryMax)
 			}
 			if !s.pause(ctx, d) {
@@ -61,11 +61,11 @@ func (s *Service) steps(ctx context.Context, job string) error {
 // advance applies an event to the run, writes it, and tells. If somebody else
 // has written meanwhile, an operator's wish or another service, the event is
 // applied to what stands there now.
-func (s *Service) advance(ctx context.Context, st *plan.State, rev *uint64, e plan.Event) (more bool, room plan.Room, again bool, err error) {
+func (s *Service) advance(ctx context.Context, st *failoverrun.State, rev *uint64, e failoverrun.Event) (more bool, room failoverrun.Room, again bool, err error) {
 	for {
 		e.Now = s.deps.Clock.Now()
-		next, cmds := plan.Step(*st, e)
-		if e.What != plan.Resumed || len(cmds) > 0 {
+		next, cmds := failoverrun.Step(*st, e)
+		if e.What != failoverrun.Resumed || len(cmds) > 0 {
 			var r uint64
 			if r, err = s.deps.Records.Put(ctx, st.Job, next, *rev); cdp.Is(err, cdp.Conflict) {
 				if *st, *rev, err = s.deps.Records.Get(ctx, st.Job); err != nil {
@@ -85,7 +85,7 @@ func (s *Service) advance(ctx context.Context, st *plan.State, rev *uint64, e pl
 			}
 		}
 		if len(cmds) == 0 { // the event was late: go on with what is at hand
-			if cur, busy := st.Current(); busy && e.What != plan.Resumed {
+			if cur, busy := st.Current(); busy && e.What != failoverrun.Resumed {
 				more, room = true, cur.Room
 			}
 		}
@@ -95,7 +95,7 @@ func (s *Service) advance(ctx context.Context, st *plan.State, rev *uint64, e pl
 }
 
 // tell emits what the commands tell, trying for as long as the service runs.
-func (s *Service) tell(ctx context.Context, st plan.State, cmds []plan.Command) {
+func (s *Service) tell(ctx context.Context, st failoverrun.State, cmds []failoverrun.Command) {
 	for _, c := range cmds {
 		var p event.Payload
 		switch {

@@ -5,82 +5,82 @@ import (
 	"fmt"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // do does one step, and says what happened.
-func (s *Service) do(ctx context.Context, st plan.State, room plan.Room) plan.Event {
+func (s *Service) do(ctx context.Context, st failoverrun.State, room failoverrun.Room) failoverrun.Event {
 	ctx, end := s.deps.Tracer.Span(ctx, "failover "+string(room))
 	tctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
-	e := plan.Event{What: plan.StepDone, Room: room}
+	e := failoverrun.Event{What: failoverrun.StepDone, Room: room}
 	var done bool
 	var err error
 	e.Result, done, err = s.enter(tctx, st, room)
 	end(err)
 	switch {
 	case err != nil:
-		e.What, e.Err = plan.StepRefused, err
+		e.What, e.Err = failoverrun.StepRefused, err
 	case !done:
-		e.What = plan.StepMoved
+		e.What = failoverrun.StepMoved
 	}
 	return e
 }
 
 // enter is the request of a step. It is done, or is to be asked again.
-func (s *Service) enter(ctx context.Context, st plan.State, room plan.Room) (r plan.Result, done bool, err error) {
+func (s *Service) enter(ctx context.Context, st failoverrun.State, room failoverrun.Room) (r failoverrun.Result, done bool, err error) {
 	g := cdp.GroupID(st.Job)
 	run := api.RunRequest{Group: g, Run: st.Run}
 	export := api.CloseRequest{Group: g, ID: st.ExportID()}
 	switch room {
-	case plan.Drain:
+	case failoverrun.Drain:
 		return s.drain(ctx, st)
-	case plan.Arrive:
+	case failoverrun.Arrive:
 		return s.arrive(ctx, st)
-	case plan.Halt:
+	case failoverrun.Halt:
 		return s.halt(ctx, st)
-	case plan.Resolve:
+	case failoverrun.Resolve:
 		res, err := s.resolve(ctx, st)
-		return plan.Result{Resolved: &res, Text: Point(res)}, true, err
-	case plan.Open:
+		return failoverrun.Result{Resolved: &res, Text: Point(res)}, true, err
+	case failoverrun.Open:
 		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: st.ExportID(), Seq: st.Resolved.Seq, Scratch: true, Listen: st.Listen, Purpose: string(st.Mode)})
-		return plan.Result{Export: &x, Text: "the disks are served: " + strings.Join(uris(x), " ")}, true, err
-	case plan.Close:
+		return failoverrun.Result{Export: &x, Text: "the disks are served: " + strings.Join(uris(x), " ")}, true, err
+	case failoverrun.Close:
 		err := s.deps.Exports.Close(ctx, export)
 		if cdp.Is(err, cdp.NotFound) {
 			err = nil
 		}
-		return plan.Result{Text: "the disks are served no more; what was written to them is gone"}, true, err
-	case plan.Move:
+		return failoverrun.Result{Text: "the disks are served no more; what was written to them is gone"}, true, err
+	case failoverrun.Move:
 		m, err := s.deps.Replica.Move(ctx, api.MoveRequest{Group: g, Run: st.Run, Seq: st.Resolved.Seq})
 		return s.moved(ctx, st, m, err, "the replica holds the point")
-	case plan.Absorb:
+	case failoverrun.Absorb:
 		m, err := s.deps.Exports.Absorb(ctx, export)
 		return s.moved(ctx, st, m, err, "the replica holds what the VM wrote")
-	case plan.Seal:
+	case failoverrun.Seal:
 		x, err := s.deps.Replica.Seal(ctx, run)
 		if st.To == "vm" { // the images are the VM's, and not where they were
-			return plan.Result{Text: "the journal has ended: the VM has the disks"}, true, err
+			return failoverrun.Result{Text: "the journal has ended: the VM has the disks"}, true, err
 		}
-		return plan.Result{Paths: x.Paths, Text: "the replica is the disk: " + strings.Join(x.Paths, " ")}, true, err
-	case plan.Resume:
+		return failoverrun.Result{Paths: x.Paths, Text: "the replica is the disk: " + strings.Join(x.Paths, " ")}, true, err
+	case failoverrun.Resume:
 		b, err := s.deps.Replica.Resume(ctx, run)
-		return plan.Result{Text: fmt.Sprintf("the journal takes writes again behind write %d", b.Head)}, true, err
-	case plan.Release:
+		return failoverrun.Result{Text: fmt.Sprintf("the journal takes writes again behind write %d", b.Head)}, true, err
+	case failoverrun.Release:
 		err := s.deps.Replica.Release(ctx, run)
-		return plan.Result{Text: "the journal has let the replica's disks go"}, true, err
-	case plan.Fill:
+		return failoverrun.Result{Text: "the journal has let the replica's disks go"}, true, err
+	case failoverrun.Fill:
 		return s.fill(ctx, st)
 	}
 	return s.vm(ctx, st, room)
 }
 
 // moved is the answer of a step that takes long.
-func (s *Service) moved(ctx context.Context, st plan.State, m api.MoveReply, err error, text string) (plan.Result, bool, error) {
-	r := plan.Result{Moved: m.Moved, Total: m.Total}
+func (s *Service) moved(ctx context.Context, st failoverrun.State, m api.MoveReply, err error, text string) (failoverrun.Result, bool, error) {
+	r := failoverrun.Result{Moved: m.Moved, Total: m.Total}
 	if err != nil || !m.Done {
 		return r, false, err
 	}
@@ -99,26 +99,26 @@ func (s *Service) moved(ctx context.Context, st plan.State, m api.MoveReply, err
 
 // drain asks the source for its last frame. A planned run needs the source: if
 // it does not answer the run ends, and nothing was changed.
-func (s *Service) drain(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+func (s *Service) drain(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
 	job, err := s.deps.Jobs.Get(ctx, st.Job)
 	if err != nil {
-		return plan.Result{}, false, err
+		return failoverrun.Result{}, false, err
 	}
 	d, err := s.deps.Source.Drain(ctx, job.Source.Site, api.DrainRequest{Group: job.Group(), Run: st.Run})
 	if cdp.Is(err, cdp.Transient) {
-		return plan.Result{}, false, cdp.Errorf(cdp.Conflict, "drain", st.Job, "the source does not answer: %v", err).
+		return failoverrun.Result{}, false, cdp.Errorf(cdp.Conflict, "drain", st.Job, "the source does not answer: %v", err).
 			WithHint("without --planned the failover does not need the source, and says what may be lost")
 	}
 	if err == nil && d.Pending {
-		return plan.Result{Text: "the source makes its last recovery point"}, false, nil
+		return failoverrun.Result{Text: "the source makes its last recovery point"}, false, nil
 	}
-	return plan.Result{Drained: &d, Text: fmt.Sprintf("the source's last write is %d, in frame %d", d.Seq, d.Frame)}, true, err
+	return failoverrun.Result{Drained: &d, Text: fmt.Sprintf("the source's last write is %d, in frame %d", d.Seq, d.Frame)}, true, err
 }
 
 // resolve makes a seq of what was asked for. A planned run goes to the seq that
 // the source named; if the frame it named became a point of that seq, the point
 // tells the time.
-func (s *Service) resolve(ctx context.Context, st plan.State) (api.Resolved, error) {
+func (s *Service) resolve(ctx context.Context, st failoverrun.State) (api.Resolved, error) {
 	res, err := s.deps.Journal.Resolve(ctx, st.Want())
 	if err != nil || st.Drained == nil || res.Point != nil {
 		return res, err
@@ -132,12 +132,12 @@ func (s *Service) resolve(ctx context.Context, st plan.State) (api.Resolved, err
 }
 
 // arrive waits until the journal has the source's last frame.
-func (s *Service) arrive(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+func (s *Service) arrive(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
 	g, err := s.deps.Journal.Status(ctx, cdp.GroupID(st.Job))
 	if err != nil {
-		return plan.Result{}, false, err
+		return failoverrun.Result{}, false, err
 	}
-	r := plan.Result{Moved: int64(min(g.Frame, st.Drained.Frame)), Total: int64(st.Drained.Frame)}
+	r := failoverrun.Result{Moved: int64(min(g.Frame, st.Drained.Frame)), Total: int64(st.Drained.Frame)}
 	if g.Frame < st.Drained.Frame || g.Bounds.Head < st.Drained.Seq {
 		return r, false, nil
 	}
@@ -146,13 +146,13 @@ func (s *Service) arrive(ctx context.Context, st plan.State) (plan.Result, bool,
 }
 
 // halt stops the journal, then asks the source for a moment what it had seen.
-func (s *Service) halt(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+func (s *Service) halt(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
 	g := cdp.GroupID(st.Job)
 	b, err := s.deps.Replica.Halt(ctx, api.RunRequest{Group: g, Run: st.Run})
 	if err != nil {
-		return plan.Result{}, false, err
+		return failoverrun.Result{}, false, err
 	}
-	r := plan.Result{Bounds: &b, Text: fmt.Sprintf("the journal takes no more writes; the newest is %d", b.Head)}
+	r := failoverrun.Result{Bounds: &b, Text: fmt.Sprintf("the journal takes no more writes; the newest is %d", b.Head)}
 	job, err := s.deps.Jobs.Get(ctx, st.Job)
 	if err != nil {
 		return r, false, err

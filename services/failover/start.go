@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // HandleStart handles failover.start.
@@ -16,7 +16,7 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.begin(ctx, plan.Request{Job: p.Job, Run: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen}, e.Time)
+	return s.begin(ctx, failoverrun.Request{Job: p.Job, Run: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen}, e.Time)
 }
 
 // startWithin is for how long a start that cannot be looked into yet is tried
@@ -27,17 +27,17 @@ const startWithin = time.Minute
 // Start begins a run, or refuses it having changed nothing: Invalid, a bad
 // request; NotFound, no such job, group or point; Conflict, another run or a
 // journal that cannot; Duplicate, the run was begun already.
-func (s *Service) Start(ctx context.Context, r plan.Request) error {
+func (s *Service) Start(ctx context.Context, r failoverrun.Request) error {
 	return s.begin(ctx, r, s.deps.Clock.Now())
 }
 
 // begin is Start of what was asked for at a time.
-func (s *Service) begin(ctx context.Context, r plan.Request, asked time.Time) error {
+func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.Time) error {
 	const op = "start failover"
 	if err := r.Check(); err != nil {
 		return err
 	}
-	var old *plan.State
+	var old *failoverrun.State
 	st, rev, err := s.deps.Records.Get(ctx, r.Job)
 	switch {
 	case err == nil:
@@ -45,7 +45,7 @@ func (s *Service) begin(ctx context.Context, r plan.Request, asked time.Time) er
 	case !cdp.Is(err, cdp.NotFound):
 		return cdp.Wrap(err, op, r.Job)
 	}
-	if err := plan.Admit(old, r); err != nil {
+	if err := failoverrun.Admit(old, r); err != nil {
 		if cdp.Is(err, cdp.Duplicate) {
 			s.kick(r.Job)
 		}
@@ -58,7 +58,7 @@ func (s *Service) begin(ctx context.Context, r plan.Request, asked time.Time) er
 		}
 		return err
 	}
-	next, cmds := plan.Begin(r, s.deps.Clock.Now())
+	next, cmds := failoverrun.Begin(r, s.deps.Clock.Now())
 	next.Trace = s.deps.Tracer.Carry(ctx)
 	if _, err = s.deps.Records.Put(ctx, r.Job, next, rev); cdp.Is(err, cdp.Conflict) {
 		return s.raced(ctx, r)
@@ -72,10 +72,10 @@ func (s *Service) begin(ctx context.Context, r plan.Request, asked time.Time) er
 }
 
 // raced is the word to a run that came second by a hair.
-func (s *Service) raced(ctx context.Context, r plan.Request) error {
+func (s *Service) raced(ctx context.Context, r failoverrun.Request) error {
 	st, _, err := s.deps.Records.Get(ctx, r.Job)
 	if err == nil {
-		err = plan.Admit(&st, r)
+		err = failoverrun.Admit(&st, r)
 	}
 	if err == nil {
 		err = cdp.Errorf(cdp.Transient, "start failover", r.Job, "another run came and went meanwhile")
@@ -84,7 +84,7 @@ func (s *Service) raced(ctx context.Context, r plan.Request) error {
 }
 
 // possible looks whether the run can succeed, before anything is touched.
-func (s *Service) possible(ctx context.Context, r plan.Request) error {
+func (s *Service) possible(ctx context.Context, r failoverrun.Request) error {
 	const op = "start failover"
 	job, err := s.deps.Jobs.Get(ctx, r.Job)
 	switch {
@@ -106,6 +106,6 @@ func (s *Service) possible(ctx context.Context, r plan.Request) error {
 	if r.Planned {
 		return nil
 	}
-	_, err = s.deps.Journal.Resolve(ctx, plan.State{Request: r}.Want())
+	_, err = s.deps.Journal.Resolve(ctx, failoverrun.State{Request: r}.Want())
 	return cdp.Wrap(err, op, r.Job)
 }

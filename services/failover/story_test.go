@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
 
@@ -21,18 +21,18 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for _, c := range []struct {
-		r    plan.Request
-		goal plan.Goal
-		want plan.Phase
+		r    failoverrun.Request
+		goal failoverrun.Goal
+		want failoverrun.Phase
 		eff  []string
 	}{
-		{plan.Request{Mode: "test", To: "nbd"}, plan.Cleanup, plan.Cleaned, []string{"open", "close"}},
-		{plan.Request{Mode: "production", To: "nbd"}, plan.Undo, plan.Undone, []string{"halt", "open", "move", "close", "resume"}},
-		{plan.Request{Mode: "production", To: "nbd", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
-		{plan.Request{Mode: "production", To: "files"}, plan.Commit, plan.Committed, []string{"halt", "move", "seal"}},
-		{plan.Request{Mode: "test", To: "vm"}, plan.Cleanup, plan.Cleaned, []string{"keep", "vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
-		{plan.Request{Mode: "production", To: "vm"}, plan.Undo, plan.Undone, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-stop", "vm-return", "resume"}},
-		{plan.Request{Mode: "production", To: "vm", Planned: true}, plan.Commit, plan.Committed, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-keep", "seal"}},
+		{failoverrun.Request{Mode: "test", To: "nbd"}, failoverrun.Cleanup, failoverrun.Cleaned, []string{"open", "close"}},
+		{failoverrun.Request{Mode: "production", To: "nbd"}, failoverrun.Undo, failoverrun.Undone, []string{"halt", "open", "move", "close", "resume"}},
+		{failoverrun.Request{Mode: "production", To: "nbd", Planned: true}, failoverrun.Commit, failoverrun.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
+		{failoverrun.Request{Mode: "production", To: "files"}, failoverrun.Commit, failoverrun.Committed, []string{"halt", "move", "seal"}},
+		{failoverrun.Request{Mode: "test", To: "vm"}, failoverrun.Cleanup, failoverrun.Cleaned, []string{"keep", "vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
+		{failoverrun.Request{Mode: "production", To: "vm"}, failoverrun.Undo, failoverrun.Undone, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-stop", "vm-return", "resume"}},
+		{failoverrun.Request{Mode: "production", To: "vm", Planned: true}, failoverrun.Commit, failoverrun.Committed, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-keep", "seal"}},
 	} {
 		for range 15 {
 			w := newWorld()
@@ -51,7 +51,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			}
 			r := c.r
 			r.Job, r.Run = "web", "run"
-			until := func(f func(context.Context, *failover.Service) error, done func(plan.State) bool) {
+			until := func(f func(context.Context, *failover.Service) error, done func(failoverrun.State) bool) {
 				for n := 0; ; n++ {
 					life(f)
 					if st, _, err := w.Get(t.Context(), "web"); err == nil && done(st) {
@@ -63,9 +63,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				}
 			}
 			until(func(ctx context.Context, s *failover.Service) error { return s.Start(ctx, r) },
-				func(s plan.State) bool { return s.Phase == plan.Ready })
+				func(s failoverrun.State) bool { return s.Phase == failoverrun.Ready })
 			until(func(ctx context.Context, s *failover.Service) error { return s.Ask(ctx, "web", "", c.goal) },
-				func(s plan.State) bool { return s.Phase == c.want })
+				func(s failoverrun.State) bool { return s.Phase == c.want })
 			if got := w.effectsOnce(t); got != len(c.eff) {
 				t.Fatalf("%s %s: effects %v, want %v", c.r.Mode, c.goal, w.effects, c.eff)
 			}
@@ -85,19 +85,19 @@ func TestRefusesBeforeAnythingChanges(t *testing.T) {
 	w := newWorld()
 	s := w.service()
 	for name, c := range map[string]struct {
-		r    plan.Request
+		r    failoverrun.Request
 		kind cdp.Kind
 	}{
-		"no such job":   {plan.Request{Job: "nope", Run: "r", Mode: "test", To: "nbd"}, cdp.NotFound},
-		"no such point": {plan.Request{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p99"}, cdp.NotFound},
-		"no replica VM": {plan.Request{Job: "plain", Run: "r", Mode: "test", To: "vm"}, cdp.Conflict},
-		"bad mode":      {plan.Request{Job: "web", Run: "r", Mode: "maybe", To: "nbd"}, cdp.Invalid},
+		"no such job":   {failoverrun.Request{Job: "nope", Run: "r", Mode: "test", To: "nbd"}, cdp.NotFound},
+		"no such point": {failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p99"}, cdp.NotFound},
+		"no replica VM": {failoverrun.Request{Job: "plain", Run: "r", Mode: "test", To: "vm"}, cdp.Conflict},
+		"bad mode":      {failoverrun.Request{Job: "web", Run: "r", Mode: "maybe", To: "nbd"}, cdp.Invalid},
 	} {
 		if err := s.Start(t.Context(), c.r); !cdp.Is(err, c.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.Ask(t.Context(), "web", "", plan.Undo); !cdp.Is(err, cdp.NotFound) {
+	if err := s.Ask(t.Context(), "web", "", failoverrun.Undo); !cdp.Is(err, cdp.NotFound) {
 		t.Error("undo of nothing:", err)
 	}
 	if len(w.effects) > 0 || w.rev != 0 {
@@ -136,7 +136,9 @@ func TestTwoAtOnce(t *testing.T) {
 	s := w.service()
 	errs := make(chan error, 2)
 	for _, run := range []string{"a", "b"} {
-		go func() { errs <- s.Start(t.Context(), plan.Request{Job: "web", Run: run, Mode: "test", To: "nbd"}) }()
+		go func() {
+			errs <- s.Start(t.Context(), failoverrun.Request{Job: "web", Run: run, Mode: "test", To: "nbd"})
+		}()
 	}
 	a, b := <-errs, <-errs
 	if (a == nil) == (b == nil) {
@@ -161,12 +163,12 @@ func TestDeadSource(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); _ = s.Run(ctx) }()
 		began := time.Now()
-		if err := s.Start(ctx, plan.Request{Job: "web", Run: "r", Mode: "production", To: "files", Planned: planned}); err != nil {
+		if err := s.Start(ctx, failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "files", Planned: planned}); err != nil {
 			t.Fatal(err)
 		}
-		want := plan.Ready
+		want := failoverrun.Ready
 		if planned {
-			want = plan.Failed
+			want = failoverrun.Failed
 		}
 		for w.state().Phase != want {
 			if time.Since(began) > time.Minute {
@@ -189,13 +191,13 @@ func TestVMInWords(t *testing.T) {
 	for name, c := range map[string]struct {
 		lame    bool
 		refuses string
-		want    plan.Phase
+		want    failoverrun.Phase
 		says    []string
 	}{
-		"all well":            {want: plan.Ready, says: []string{"web-replica is on", "10.1.2.3", "passed: tools, ping"}},
-		"no ping":             {lame: true, want: plan.Ready, says: []string{"failed: ping (no answer)", "passed: tools"}},
-		"checks cannot begin": {refuses: "vm-check", want: plan.Ready, says: []string{"could not be made"}},
-		"no boot":             {refuses: "vm-boot", want: plan.Failed, says: []string{"lock", "nothing is changed"}},
+		"all well":            {want: failoverrun.Ready, says: []string{"web-replica is on", "10.1.2.3", "passed: tools, ping"}},
+		"no ping":             {lame: true, want: failoverrun.Ready, says: []string{"failed: ping (no answer)", "passed: tools"}},
+		"checks cannot begin": {refuses: "vm-check", want: failoverrun.Ready, says: []string{"could not be made"}},
+		"no boot":             {refuses: "vm-boot", want: failoverrun.Failed, says: []string{"lock", "nothing is changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -204,7 +206,7 @@ func TestVMInWords(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			ended := make(chan struct{})
 			go func() { defer close(ended); _ = s.Run(ctx) }()
-			if err := s.Start(ctx, plan.Request{Job: "web", Run: "r", Mode: "production", To: "vm"}); err != nil {
+			if err := s.Start(ctx, failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "vm"}); err != nil {
 				t.Fatal(err)
 			}
 			for w.state().Phase != c.want && ctx.Err() == nil || w.finishes(string(c.want)) == 0 && ctx.Err() == nil {
@@ -213,7 +215,7 @@ func TestVMInWords(t *testing.T) {
 			stop()
 			<-ended
 			st := w.state()
-			if st.Phase != c.want || st.CheckFailed != (c.lame || c.refuses == "vm-check") || (c.want == plan.Ready) == st.UsableAt.IsZero() {
+			if st.Phase != c.want || st.CheckFailed != (c.lame || c.refuses == "vm-check") || (c.want == failoverrun.Ready) == st.UsableAt.IsZero() {
 				t.Fatalf("%+v", st)
 			}
 			for _, word := range c.says {
@@ -221,7 +223,7 @@ func TestVMInWords(t *testing.T) {
 					t.Errorf("%q does not say %q", text, word)
 				}
 			}
-			if c.want == plan.Failed && (w.vm.at != "transporter" || w.halted || w.released) {
+			if c.want == failoverrun.Failed && (w.vm.at != "transporter" || w.halted || w.released) {
 				t.Errorf("not taken back: %+v", w.vm)
 			}
 		})

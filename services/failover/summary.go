@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // Point says in words what was resolved.
@@ -26,13 +26,13 @@ func Point(r api.Resolved) string {
 }
 
 // Summary says in words what came of a run.
-func Summary(s plan.State) string {
+func Summary(s failoverrun.State) string {
 	switch s.Phase {
-	case plan.Cleaned:
+	case failoverrun.Cleaned:
 		return "the test is over and left nothing behind"
-	case plan.Undone:
+	case failoverrun.Undone:
 		return "the failover is undone: replication goes on, all recovery points are kept"
-	case plan.Failed:
+	case failoverrun.Failed:
 		text := "failed: " + s.Error
 		if s.Over() {
 			return text + "; what was begun was taken back, nothing is changed"

@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // vcenter is the world's vCenter: where the disks are, and whether the VM runs.

@@ -6,64 +6,64 @@ import (
 	"fmt"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // vmStep is the vcenter service's name of a room, and what the step came to, if
 // the service does not say.
-func vmStep(room plan.Room) (step, text string) {
+func vmStep(room failoverrun.Room) (step, text string) {
 	switch room {
-	case plan.Build:
+	case failoverrun.Build:
 		return api.VMBuild, "there is a VM for the test, and empty disks for it"
-	case plan.Attach:
+	case failoverrun.Attach:
 		return api.VMAttach, "the VM has the disks"
-	case plan.Boot:
+	case failoverrun.Boot:
 		return api.VMBoot, "the VM is on"
-	case plan.Check:
+	case failoverrun.Check:
 		return api.VMCheck, "the VM was looked at"
-	case plan.Stop:
+	case failoverrun.Stop:
 		return api.VMStop, "the VM is off"
-	case plan.Return:
+	case failoverrun.Return:
 		return api.VMReturn, "the disks are back at the transporter; what the VM wrote is gone"
-	case plan.Keep:
+	case failoverrun.Keep:
 		return api.VMKeep, "the replica VM is the VM, with what it wrote"
-	case plan.Remove:
+	case failoverrun.Remove:
 		return api.VMRemove, "the test's VM and its disks are gone"
 	}
 	return "", ""
 }
 
 // vm does a step of a failover to a VM.
-func (s *Service) vm(ctx context.Context, st plan.State, room plan.Room) (plan.Result, bool, error) {
+func (s *Service) vm(ctx context.Context, st failoverrun.State, room failoverrun.Room) (failoverrun.Result, bool, error) {
 	step, text := vmStep(room)
 	if step == "" {
-		return plan.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(room), "there is no such step")
+		return failoverrun.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(room), "there is no such step")
 	}
 	job, err := s.deps.Jobs.Get(ctx, st.Job)
 	if err != nil && !cdp.Is(err, cdp.NotFound) { // a run over a job that was deleted is still to be ended
-		return plan.Result{}, false, err
+		return failoverrun.Result{}, false, err
 	}
 	switch room {
-	case plan.Build: // the point must still be there when the disks are
+	case failoverrun.Build: // the point must still be there when the disks are
 		if _, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.Run, Seq: st.Resolved.Seq}); err != nil {
-			return plan.Result{}, false, err
+			return failoverrun.Result{}, false, err
 		}
-	case plan.Remove: // nobody writes to the disks when they go
+	case failoverrun.Remove: // nobody writes to the disks when they go
 		if err := s.deps.Exports.FillStop(ctx, api.RunRequest{Group: cdp.GroupID(st.Job), Run: st.Run}); err != nil && !cdp.Is(err, cdp.NotFound) {
-			return plan.Result{}, false, err
+			return failoverrun.Result{}, false, err
 		}
 	}
 	a, err := s.deps.VMs.Do(ctx, step, api.VMRunRequest{Job: st.Job, Run: st.Run, Test: st.Mode == "test", Source: job.Source.Site, Target: job.Target.Site})
-	r := plan.Result{Text: a.Text, VM: a.VM, Moved: a.Moved, Total: a.Total}
+	r := failoverrun.Result{Text: a.Text, VM: a.VM, Moved: a.Moved, Total: a.Total}
 	if err != nil || !a.Done {
 		return r, false, err
 	}
 	switch {
-	case room == plan.Build:
+	case room == failoverrun.Build:
 		r.Paths = a.Paths
-	case room == plan.Check && a.VM != nil:
+	case room == failoverrun.Check && a.VM != nil:
 		text = Checks(*a.VM)
 	}
 	r.Text = cmp.Or(r.Text, text)
@@ -71,7 +71,7 @@ func (s *Service) vm(ctx context.Context, st plan.State, room plan.Room) (plan.R
 }
 
 // fill writes the point onto the disks of the test's VM.
-func (s *Service) fill(ctx context.Context, st plan.State) (plan.Result, bool, error) {
+func (s *Service) fill(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
 	m, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.Run, Seq: st.Resolved.Seq, Paths: st.Scratch})
 	return s.moved(ctx, st, m, err, "the disks of the test's VM hold the point")
 }

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
 
@@ -18,7 +18,7 @@ import (
 // is idempotent, and counts what really changed.
 type world struct {
 	mu       sync.Mutex
-	rec      *plan.State
+	rec      *failoverrun.State
 	rev      uint64
 	dead     bool // the source
 	silent   bool // the journal
@@ -43,11 +43,11 @@ func (w *world) service() *failover.Service {
 	return failover.New(cfg, failover.Deps{Jobs: specs{}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock{}})
 }
 
-func (w *world) state() plan.State {
+func (w *world) state() failoverrun.State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.rec == nil {
-		return plan.State{}
+		return failoverrun.State{}
 	}
 	return *w.rec
 }
@@ -99,16 +99,16 @@ func (specs) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
 	return spec.ReplicationJob{Name: name, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}}, nil
 }
 
-func (w *world) Get(_ context.Context, job string) (plan.State, uint64, error) {
+func (w *world) Get(_ context.Context, job string) (failoverrun.State, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.rec == nil || job != "web" {
-		return plan.State{}, 0, cdp.Errorf(cdp.NotFound, "get", job, "no")
+		return failoverrun.State{}, 0, cdp.Errorf(cdp.NotFound, "get", job, "no")
 	}
 	return *w.rec, w.rev, nil
 }
 
-func (w *world) Put(_ context.Context, _ string, s plan.State, rev uint64) (uint64, error) {
+func (w *world) Put(_ context.Context, _ string, s failoverrun.State, rev uint64) (uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if rev != w.rev {

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // status tells people and services how the group stands.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // Config are the service's settings; zero values mean the defaults.

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus/spool/spooltest"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/engine/spool/spooltest"
 )
 
 // Of a job that has received nothing there is nothing to recover. Whoever asks

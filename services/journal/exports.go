@@ -13,12 +13,12 @@ import (
 	"strings"
 	"sync"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/durable"
-	"tidemark.dev/pkg/nbd"
-	"tidemark.dev/pkg/overlay"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/engine/durable"
+	"tidemark.dev/pkg/engine/overlay"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // exports are the open views of a group. Each has a folder with its record, so

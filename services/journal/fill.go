@@ -12,10 +12,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/durable"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/engine/durable"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // filler writes a group's disks, as they stood at one seq, onto other images;

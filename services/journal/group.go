@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // group is a journal at work: what is open of it, and what it is doing.

@@ -7,11 +7,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tidemark.dev/pkg/admit"
-	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // runIntake takes frames in for ever: it starts again, behind what is stored,
@@ -210,14 +210,14 @@ func (g *group) offer(ctx context.Context, m spool.Message) (frame.Frame, bool, 
 		return f, false, cdp.Wrap(err, op, fmt.Sprint(m.No))
 	}
 	switch v {
-	case admit.Accept:
+	case admission.Accept:
 		if f.No != m.No {
 			return f, false, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "the message holds frame %d", f.No)
 		}
 		return f, true, nil
-	case admit.Duplicate:
+	case admission.Duplicate:
 		return f, false, nil
-	case admit.Fenced:
+	case admission.Fenced:
 		g.deps.Facts.Alarm(ctx, g.id, "fenced", why)
 	}
 	return f, false, &refusal{m.No, f.Epoch, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "%s: %s", v, why).

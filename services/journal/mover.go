@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // runPolicy looks again and again at what base and horizon should be, and moves

@@ -3,9 +3,9 @@ package journal
 import (
 	"syscall"
 
+	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/nbd"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // point is one disk of a view as an NBD backend: read-only.

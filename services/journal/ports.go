@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // Stores opens and drops the stores of groups. Disks of an existing group must

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/bus/spool"
-	"tidemark.dev/pkg/bus/spool/spooltest"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+	"tidemark.dev/pkg/engine/vault/vaulttest"
 	"tidemark.dev/pkg/seedtest"
-	"tidemark.dev/pkg/vault/vaulttest"
 )
 
 // A stream that goes on from another frame than the journal's newest, or that

@@ -3,8 +3,8 @@ package journal
 import (
 	"context"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // halt ends the intake for a failover run.

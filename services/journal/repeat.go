@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/engine/spool"
 )
 
 // tell says to capture what is durable.

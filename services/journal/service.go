@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // Service keeps the journals of a transporter.

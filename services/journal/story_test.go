@@ -11,17 +11,17 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus/spool"
-	"tidemark.dev/pkg/bus/spool/spooltest"
+	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/adapter/pebblestore"
+	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
-	"tidemark.dev/pkg/nbd"
-	"tidemark.dev/pkg/pebblestore"
-	"tidemark.dev/pkg/replica"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+	"tidemark.dev/pkg/engine/vault"
+	"tidemark.dev/pkg/engine/vault/vaulttest"
 	"tidemark.dev/pkg/seedtest"
-	"tidemark.dev/pkg/vault"
-	"tidemark.dev/pkg/vault/vaulttest"
 )
 
 var testDisks = []cdp.Disk{{ID: 0, Name: "root", Size: 3 * cdp.RegionSize}, {ID: 1, Name: "data", Size: cdp.RegionSize + 512}}

@@ -3,9 +3,9 @@ package journal
 import (
 	"crypto/sha256"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vault"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // sums are checksums of a range of a disk at head, so that a source can tell

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/bus/spool"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/vault/vaulttest"
 	"tidemark.dev/pkg/seedtest"
-	"tidemark.dev/pkg/vault/vaulttest"
 )
 
 // traffic is a source that writes at random, and remembers what the disks hold.

@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"testing"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus/spool/spooltest"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/engine/spool/spooltest"
 	"tidemark.dev/pkg/seedtest"
 )
 

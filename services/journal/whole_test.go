@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus/spool/spooltest"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+	"tidemark.dev/pkg/engine/vault/vaulttest"
 	"tidemark.dev/pkg/seedtest"
-	"tidemark.dev/pkg/vault/vaulttest"
 )
 
 // A write is asked for by its number. In the middle of a cycle or a resync the

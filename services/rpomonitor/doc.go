@@ -14,7 +14,7 @@
 //	rpo.measured, at most every 10 s      everyone   Events.Emit
 //	rpo.breached, rpo.restored            everyone   Events.Emit
 //
-// The judgement itself is pkg/rpo. When the journal does not answer, its last
+// The judgement itself is pkg/core/rpo. When the journal does not answer, its last
 // word stands and the RPO grows: silence is never good news. While a failover
 // has halted or sealed the journal there is no data. The judgement is
 // read back from the record at the start, so that a breach rings once.

@@ -4,9 +4,9 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // known is what the monitor was told, by job. It is safe for concurrent use.

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/rpo"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/rpo"
 )
 
 // owed is a change of judgement with the measurement that led to it.

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/rpo"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/rpo"
 )
 
 // Jobs are the specs that were applied.

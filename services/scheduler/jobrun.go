@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // RunJob handles scheduler.job-run. NotFound when there is no such job.

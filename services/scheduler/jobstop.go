@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // StopJob handles scheduler.job-stop. A job that was deleted can be stopped; one

@@ -5,8 +5,8 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // keep sends the marks that are due.

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -67,20 +67,20 @@ func (c *client) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change,
 
 // unfit writes what stands in the way of a job on VMs, one below the other. While a
 // site is silent not all is known of the job.
-func unfit(job string, ps []vms.Problem) error {
+func unfit(job string, ps []inventory.Problem) error {
 	lines := []string{count(len(ps), "problem") + ", nothing was changed"}
 	for _, p := range ps {
 		lines = append(lines, problemText(p))
 	}
 	kind := cdp.Invalid
-	if slices.ContainsFunc(ps, func(p vms.Problem) bool { return p.Rule == vms.RuleUnreachable }) {
+	if slices.ContainsFunc(ps, func(p inventory.Problem) bool { return p.Rule == inventory.RuleUnreachable }) {
 		kind = cdp.Transient
 	}
 	return &cdp.Error{Op: "apply job", Kind: kind, Subject: job, Cause: errors.New(strings.Join(lines, "\n"))}
 }
 
 // problemText is a problem of a job on VMs in one line.
-func problemText(p vms.Problem) string {
+func problemText(p inventory.Problem) string {
 	s := ""
 	if p.VM != "" {
 		s = p.VM + ": "

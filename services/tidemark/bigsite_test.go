@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // A site of 5,000 VMs with four disks each: whatever is asked about all of them

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -88,8 +88,8 @@ func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState,
 	return maybe[scheduler.RunState](ctx, c, keyJob, job)
 }
 
-func (c *client) run(ctx context.Context, job string) (*plan.State, error) {
-	return maybe[plan.State](ctx, c, keyFailover, job)
+func (c *client) run(ctx context.Context, job string) (*failoverrun.State, error) {
+	return maybe[failoverrun.State](ctx, c, keyFailover, job)
 }
 
 // command sends a command and waits until done says so, or a service refuses

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/scheduler"
 )
 

@@ -8,11 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -155,7 +155,7 @@ func (a *app) deleteLeft(ctx context.Context, c *client, j spec.ReplicationJob, 
 	if err != nil {
 		return err
 	}
-	if run != nil && !run.Over() && run.Phase != plan.Failed {
+	if run != nil && !run.Over() && run.Phase != failoverrun.Failed {
 		return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s is %s", run.Run, run.Phase).
 			WithHint("end it first: see tidemark failover status " + j.Name)
 	}
@@ -195,7 +195,7 @@ func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, rep
 		}
 		// Whether one that failed can be left as it is the vcenter service knows: its
 		// VM may have been deleted.
-		if run != nil && !run.Over() && run.Phase != plan.Failed {
+		if run != nil && !run.Over() && run.Phase != failoverrun.Failed {
 			return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s of %s is %s", run.Run, m.Name, run.Phase).
 				WithHint("end it first: see tidemark failover status " + m.Name)
 		}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // quiet is how long nothing must come for the end of what is kept.

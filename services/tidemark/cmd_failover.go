@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // failoverFlags are what a run can be told.
@@ -75,15 +75,15 @@ Without it the source is not needed, and what is lost is said.`),
 	p.StringVar(&f.run, "run", "", "the run's name; the same name again is the same run")
 	f.wait.register(c, 5*time.Minute)
 	c.AddCommand(a.cmdFailoverStatus(),
-		a.failoverAsk(plan.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left", func(job, run string) event.Payload { return event.FailoverCleanup{Job: job, Run: run} }),
-		a.failoverAsk(plan.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept", func(job, run string) event.Payload { return event.FailoverUndo{Job: job, Run: run} }),
-		a.failoverAsk(plan.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote", func(job, run string) event.Payload { return event.FailoverCommit{Job: job, Run: run} }))
+		a.failoverAsk(failoverrun.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left", func(job, run string) event.Payload { return event.FailoverCleanup{Job: job, Run: run} }),
+		a.failoverAsk(failoverrun.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept", func(job, run string) event.Payload { return event.FailoverUndo{Job: job, Run: run} }),
+		a.failoverAsk(failoverrun.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote", func(job, run string) event.Payload { return event.FailoverCommit{Job: job, Run: run} }))
 	return c
 }
 
 // request checks the flags and makes the run's request.
-func (f failoverFlags) request(job string, now time.Time) (plan.Request, error) {
-	r := plan.Request{Job: job, Run: f.run, Mode: event.FailoverMode(f.mode), To: f.to, Point: f.point, Listen: f.listen, Planned: f.planned}
+func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
+	r := failoverrun.Request{Job: job, Run: f.run, Mode: event.FailoverMode(f.mode), To: f.to, Point: f.point, Listen: f.listen, Planned: f.planned}
 	if f.mode == "" {
 		return r, usage("which failover? say --mode test (changes nothing) or --mode production")
 	}
@@ -103,7 +103,7 @@ func (f failoverFlags) request(job string, now time.Time) (plan.Request, error) 
 }
 
 // defaultTo is how a job's disks are handed out if nobody says.
-func defaultTo(j spec.ReplicationJob, r plan.Request) string {
+func defaultTo(j spec.ReplicationJob, r failoverrun.Request) string {
 	if j.Target.VM != "" && r.Listen == "" {
 		return event.ToVM
 	}
@@ -127,7 +127,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 }
 
 // failover starts a run and follows it until the disks can be used.
-func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failoverFlags) error {
+func (a *app) failover(ctx context.Context, c *client, r failoverrun.Request, f failoverFlags) error {
 	const op = "failover"
 	job, err := c.job(ctx, r.Job)
 	if err != nil {
@@ -137,7 +137,7 @@ func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failove
 	r.To = cmp.Or(r.To, defaultTo(job, r))
 	if old, err := c.run(ctx, r.Job); err != nil {
 		return err
-	} else if err := plan.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
+	} else if err := failoverrun.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
 		return err
 	}
 	ctx, cancel := f.wait.bound(ctx)
@@ -150,8 +150,8 @@ func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failove
 		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", r.Run, r.Job)
 		return nil
 	}
-	st, err := a.follow(ctx, c, r.Job, id, nil, func(s plan.State) bool {
-		return s.Run == r.Run && (s.Phase == plan.Ready || s.Phase == plan.Failed || s.Phase == plan.Usable && s.To != event.ToVM && !f.ready)
+	st, err := a.follow(ctx, c, r.Job, id, nil, func(s failoverrun.State) bool {
+		return s.Run == r.Run && (s.Phase == failoverrun.Ready || s.Phase == failoverrun.Failed || s.Phase == failoverrun.Usable && s.To != event.ToVM && !f.ready)
 	})
 	if err != nil {
 		return cdp.Wrap(err, op, r.Job)
@@ -161,7 +161,7 @@ func (a *app) failover(ctx context.Context, c *client, r plan.Request, f failove
 
 // start asks for a run; the id is that of the command. A planned run is a
 // request: the command has no word for it yet.
-func (c *client) start(ctx context.Context, r plan.Request) (id string, err error) {
+func (c *client) start(ctx context.Context, r failoverrun.Request) (id string, err error) {
 	if r.Planned {
 		return "", c.conn.Request(ctx, c.site, bus.Failover, apiStart, r, nil)
 	}
@@ -180,8 +180,8 @@ func (c *client) start(ctx context.Context, r plan.Request) (id string, err erro
 }
 
 // outcome says what came of a run, and is an error if it failed.
-func (a *app) outcome(s plan.State) error {
-	if s.Phase == plan.Failed {
+func (a *app) outcome(s failoverrun.State) error {
+	if s.Phase == failoverrun.Failed {
 		e := cdp.Errorf(s.Kind, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
 		if s.Hint == "" && !s.Over() {
 			e.Hint = "something is still held: tidemark failover undo " + s.Job + ", or try the same again"
@@ -193,7 +193,7 @@ func (a *app) outcome(s plan.State) error {
 }
 
 // failoverAsk is a command that asks a run for its end.
-func (a *app) failoverAsk(g plan.Goal, use, short string, cmd func(job, run string) event.Payload) *cobra.Command {
+func (a *app) failoverAsk(g failoverrun.Goal, use, short string, cmd func(job, run string) event.Payload) *cobra.Command {
 	var w waitFlags
 	var run string
 	c := &cobra.Command{
@@ -228,8 +228,8 @@ func (a *app) failoverAsk(g plan.Goal, use, short string, cmd func(job, run stri
 				if err != nil || w.no {
 					return cdp.Wrap(err, string(g)+" failover", job)
 				}
-				st, err := a.follow(ctx, cl, job, id, old, func(s plan.State) bool {
-					return s.Run == run && s.Goal == g && (s.Over() || s.Phase == plan.Failed)
+				st, err := a.follow(ctx, cl, job, id, old, func(s failoverrun.State) bool {
+					return s.Run == run && s.Goal == g && (s.Over() || s.Phase == failoverrun.Failed)
 				})
 				if err != nil {
 					return cdp.Wrap(err, string(g)+" failover", job)

@@ -11,9 +11,9 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // The kinds of things that an inventory has, in the order they are shown.
@@ -25,7 +25,7 @@ var (
 // siteInventory is a site's inventory, or why there is none.
 type siteInventory struct {
 	Site cdp.Site `json:"site"`
-	*vms.Inventory
+	*inventory.Inventory
 	Error string `json:"error,omitempty"`
 }
 
@@ -115,12 +115,12 @@ func (a *app) inventory(ctx context.Context, c *client, out format, sites []cdp.
 
 // inventory asks for what stands at a site. The VMs come first, page by page: the
 // vCenter is asked now for the first one, and the rest is of the same look.
-func (c *client) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (vms.Inventory, error) {
-	var all []vms.VM
+func (c *client) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (inventory.Inventory, error) {
+	var all []inventory.VM
 	for after := ""; withVMs; {
 		page, err := askVCenter[api.VMsReply](ctx, c, site, api.VCenterVMs, api.VMsRequest{After: after, Fresh: after == ""})
 		if err != nil {
-			return vms.Inventory{}, err
+			return inventory.Inventory{}, err
 		}
 		all = append(all, page.VMs...)
 		if !page.More || len(page.VMs) == 0 {
@@ -128,18 +128,18 @@ func (c *client) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bo
 		}
 		after = page.VMs[len(page.VMs)-1].Path
 	}
-	inv, err := askVCenter[vms.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{Fresh: fresh && !withVMs})
+	inv, err := askVCenter[inventory.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{Fresh: fresh && !withVMs})
 	inv.VMs = all
 	return inv, err
 }
 
 // only leaves the kinds in an inventory; none means all.
-func only(inv *vms.Inventory, kinds []string) {
+func only(inv *inventory.Inventory, kinds []string) {
 	if len(kinds) == 0 {
 		return
 	}
 	whole := *inv
-	*inv = vms.Inventory{Site: whole.Site, About: whole.About}
+	*inv = inventory.Inventory{Site: whole.Site, About: whole.About}
 	for _, k := range kinds {
 		switch k {
 		case "datacenters":
@@ -169,7 +169,7 @@ func tables(w io.Writer, x siteInventory, kinds []string) error {
 	if len(kinds) == 0 {
 		kinds = defaultKinds
 	}
-	hosts, clusters := map[vms.Ref]string{}, map[vms.Ref]string{}
+	hosts, clusters := map[inventory.Ref]string{}, map[inventory.Ref]string{}
 	for _, h := range inv.Hosts {
 		hosts[h.Ref] = h.Name
 	}
@@ -195,9 +195,9 @@ func tables(w io.Writer, x siteInventory, kinds []string) error {
 }
 
 // inventoryTable is one kind's: its head and rows.
-func inventoryTable(inv vms.Inventory, kind string, hosts, clusters map[vms.Ref]string) (head []string, rows [][]any) {
+func inventoryTable(inv inventory.Inventory, kind string, hosts, clusters map[inventory.Ref]string) (head []string, rows [][]any) {
 	add := func(cells ...any) { rows = append(rows, cells) }
-	places := map[string][]vms.Place{"datacenters": inv.Datacenters, "folders": inv.Folders, "pools": inv.Pools}
+	places := map[string][]inventory.Place{"datacenters": inv.Datacenters, "folders": inv.Folders, "pools": inv.Pools}
 	switch kind {
 	case "clusters":
 		head = []string{"name", "hosts", "software", "path"}
@@ -249,7 +249,7 @@ func inventoryTable(inv vms.Inventory, kind string, hosts, clusters map[vms.Ref]
 	return head, rows
 }
 
-func powerText(v vms.VM) string {
+func powerText(v inventory.VM) string {
 	text := v.Power
 	if v.State != "" && v.State != "connected" {
 		text += ", " + v.State

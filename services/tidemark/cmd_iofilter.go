@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 func (a *app) cmdIOFilter() *cobra.Command {
@@ -91,7 +91,7 @@ func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.
 	if before.Cannot != "" {
 		return cdp.Errorf(cdp.Conflict, "check cluster", before.Cluster, "its I/O filters cannot be managed here: %s", before.Cannot)
 	}
-	if r.Filter != "" && !slices.ContainsFunc(before.Filters, func(f vms.Filter) bool { return f.ID == r.Filter }) {
+	if r.Filter != "" && !slices.ContainsFunc(before.Filters, func(f inventory.Filter) bool { return f.ID == r.Filter }) {
 		return noFilter(r, before)
 	}
 	p, err := a.finish(ctx, r.Cluster, "tidemark iofilter status", func(ctx context.Context) (api.Progress, error) {
@@ -104,11 +104,11 @@ func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.
 	if err != nil {
 		return err
 	}
-	about := slices.DeleteFunc(after.Filters, func(f vms.Filter) bool {
+	about := slices.DeleteFunc(after.Filters, func(f inventory.Filter) bool {
 		if r.Filter != "" {
 			return f.ID != r.Filter
 		}
-		known := slices.ContainsFunc(before.Filters, func(b vms.Filter) bool { return b.ID == f.ID })
+		known := slices.ContainsFunc(before.Filters, func(b inventory.Filter) bool { return b.ID == f.ID })
 		return known && f.Bundle != bareURL(r.Bundle)
 	})
 	if r.Do == "install" && len(about) == 0 {
@@ -151,7 +151,7 @@ func bareURL(raw string) string {
 
 // incomplete is the error of a change that some hosts have not done, with the
 // way on; nil: all have.
-func incomplete(site cdp.Site, r api.FilterRequest, f vms.Filter) error {
+func incomplete(site cdp.Site, r api.FilterRequest, f inventory.Filter) error {
 	var waits, others []string
 	for _, h := range f.Pending() {
 		if h.Waits() && !h.Maintenance {
@@ -193,7 +193,7 @@ func quoted(name string) string {
 }
 
 // filterText says on how many hosts a filter is, and what is still to be done.
-func filterText(f vms.Filter) string {
+func filterText(f inventory.Filter) string {
 	pending, all := len(f.Pending()), count(len(f.Hosts), "host")
 	switch {
 	case pending == 0:
@@ -214,7 +214,7 @@ type siteFilters struct {
 func (c *client) filters(ctx context.Context, site cdp.Site, cluster string) ([]siteFilters, error) {
 	names := []string{cluster}
 	if cluster == "" {
-		inv, err := askVCenter[vms.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{})
+		inv, err := askVCenter[inventory.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{})
 		if err != nil {
 			return nil, err
 		}
@@ -290,7 +290,7 @@ func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 func onlyIssues(all []siteFilters) {
 	for _, x := range all {
 		for i := range x.Filters {
-			x.Filters[i].Hosts = slices.DeleteFunc(x.Filters[i].Hosts, func(h vms.FilterHost) bool { return len(h.Issues) == 0 })
+			x.Filters[i].Hosts = slices.DeleteFunc(x.Filters[i].Hosts, func(h inventory.FilterHost) bool { return len(h.Issues) == 0 })
 		}
 	}
 }

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/services/scheduler"
 )
 

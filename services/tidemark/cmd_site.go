@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 func (a *app) cmdSite() *cobra.Command {
@@ -28,7 +28,7 @@ type siteState struct {
 	Kind    string        `json:"kind"`
 	VSphere *spec.VSphere `json:"vsphere,omitempty"`
 	// For is what the site was checked for.
-	For []vms.Role `json:"for,omitempty"`
+	For []inventory.Role `json:"for,omitempty"`
 	// Check is nil for a site without vCenter, or one that is silent.
 	Check *api.SiteCheck `json:"check,omitempty"`
 	Error string         `json:"error,omitempty"`
@@ -50,7 +50,7 @@ func (s siteState) verdict() string {
 // check asks a site's vcenter service whether the site can do what it is for; its
 // error goes into the state.
 func (c *client) check(ctx context.Context, s *siteState) error {
-	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.CheckRequest{For: append([]vms.Role{vms.Every}, s.For...)})
+	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.CheckRequest{For: append([]inventory.Role{inventory.Every}, s.For...)})
 	if err != nil {
 		s.Error, s.Hint = err.Error(), cdp.HintOf(err)
 		return cdp.Wrap(err, "check site", string(s.Site))
@@ -60,18 +60,18 @@ func (c *client) check(ctx context.Context, s *siteState) error {
 }
 
 // uses are what the sites are to the jobs that are described.
-func (c *client) uses(ctx context.Context) (map[cdp.Site][]vms.Role, error) {
-	out := map[cdp.Site][]vms.Role{}
-	add := func(s cdp.Site, r vms.Role) {
+func (c *client) uses(ctx context.Context) (map[cdp.Site][]inventory.Role, error) {
+	out := map[cdp.Site][]inventory.Role{}
+	add := func(s cdp.Site, r inventory.Role) {
 		if !slices.Contains(out[s], r) {
 			out[s] = append(out[s], r)
 		}
 	}
 	use := func(j spec.VMJob) {
-		add(j.SourceSite, vms.AsSource)
-		add(j.TargetSite, vms.AsTarget)
+		add(j.SourceSite, inventory.AsSource)
+		add(j.TargetSite, inventory.AsTarget)
 		if j.Source.Capture == string(spec.Tap) {
-			add(j.SourceSite, vms.ForFilter)
+			add(j.SourceSite, inventory.ForFilter)
 		}
 	}
 	b, err := c.vmJobs(ctx)
@@ -93,21 +93,21 @@ func (c *client) uses(ctx context.Context) (map[cdp.Site][]vms.Role, error) {
 }
 
 // siteRoles are those that a site may have.
-var siteRoles = []vms.Role{vms.AsSource, vms.AsTarget, vms.ForFilter, vms.ForAppliance}
+var siteRoles = []inventory.Role{inventory.AsSource, inventory.AsTarget, inventory.ForFilter, inventory.ForAppliance}
 
 // rolesOf reads roles from flags.
-func rolesOf(names []string) ([]vms.Role, error) {
-	var out []vms.Role
+func rolesOf(names []string) ([]inventory.Role, error) {
+	var out []inventory.Role
 	for _, n := range names {
-		if !slices.Contains(siteRoles, vms.Role(n)) {
+		if !slices.Contains(siteRoles, inventory.Role(n)) {
 			return nil, usage("no role %q: there are %s", n, roleText(siteRoles))
 		}
-		out = append(out, vms.Role(n))
+		out = append(out, inventory.Role(n))
 	}
 	return out, nil
 }
 
-func roleText(roles []vms.Role) string {
+func roleText(roles []inventory.Role) string {
 	var out []string
 	for _, r := range roles {
 		out = append(out, string(r))
@@ -165,7 +165,7 @@ func (a *app) cmdSiteList() *cobra.Command {
 	return c
 }
 
-func aboutText(x vms.About) string { return strings.TrimSpace(x.Name + " " + x.Version) }
+func aboutText(x inventory.About) string { return strings.TrimSpace(x.Name + " " + x.Version) }
 
 func (a *app) cmdSiteCheck() *cobra.Command {
 	var out format
@@ -291,7 +291,7 @@ func (a *app) showChecks(all []siteState) error {
 	return nil
 }
 
-func (a *app) showMissing(head string, all []vms.Missing) error {
+func (a *app) showMissing(head string, all []inventory.Missing) error {
 	fmt.Fprintln(a.out)
 	err := format("table").print(a.out, nil, []string{head, "where", "needed by", "what for"}, func(add func(...any)) {
 		for _, m := range all {
@@ -323,7 +323,7 @@ are given on the root folder, and passed on to what is below.`),
 			if err != nil {
 				return err
 			}
-			table := vms.Privileges(want...)
+			table := inventory.Privileges(want...)
 			return out.print(a.out, table, []string{"privilege", "where", "needed by", "what for"}, func(add func(...any)) {
 				for _, p := range table {
 					add(p.ID, where(string(p.Entity)), string(p.Role), p.Purpose)

@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/qmp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/capture"
 )
 

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/qmp"
 	"tidemark.dev/services/capture"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 func (a *app) cmdTransporter() *cobra.Command {
@@ -224,9 +224,9 @@ under way is ended.`),
 
 // siteTransporters are those of a site, or why they are not known.
 type siteTransporters struct {
-	Site         cdp.Site        `json:"site"`
-	Transporters []vms.Appliance `json:"transporters"`
-	Error        string          `json:"error,omitempty"`
+	Site         cdp.Site              `json:"site"`
+	Transporters []inventory.Appliance `json:"transporters"`
+	Error        string                `json:"error,omitempty"`
 }
 
 func (a *app) cmdTransporterList() *cobra.Command {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/telemetry"
 )
 
 func (a *app) cmdUp() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 )
 

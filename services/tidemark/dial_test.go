@@ -6,17 +6,17 @@ import (
 	"path/filepath"
 	"testing"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // A password that is refused is not tried so often that the account is locked; one
 // that was corrected is, at once.
 func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	d := newDesk(t)
-	sim := vspheretest.NewSite(t, vspheretest.Config{Name: "dr"})
+	sim := vcsim.NewSite(t, vcsim.Config{Name: "dr"})
 	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), "username: "+sim.User()+"\npassword: wrong\n")
 	conn := connectAs(t, d.url, "dr", bus.VCenter)
 	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}

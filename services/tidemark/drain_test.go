@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/bustest"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/capture"
 )
 

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/telemetry"
 )
 
 // env is what a service is given to run at a site.

@@ -3,8 +3,8 @@ package main
 import (
 	"testing"
 
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/bustest"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 )
 

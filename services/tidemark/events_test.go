@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // The help of events names every area that there is.

@@ -9,16 +9,16 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
 
 // follow shows a run's steps until done, or until the command id is refused. An
 // empty id was a request and is not refused any more. What old says is not told
 // again.
-func (a *app) follow(ctx context.Context, c *client, job, id string, old *plan.State, done func(plan.State) bool) (plan.State, error) {
-	var last plan.State
+func (a *app) follow(ctx context.Context, c *client, job, id string, old *failoverrun.State, done func(failoverrun.State) bool) (failoverrun.State, error) {
+	var last failoverrun.State
 	p := newProgress(a)
 	defer p.close()
 	if old != nil {
@@ -34,7 +34,7 @@ func (a *app) follow(ctx context.Context, c *client, job, id string, old *plan.S
 		}
 		last = *st
 		ok := done(last)
-		if ok || last.Phase != plan.Failed {
+		if ok || last.Phase != failoverrun.Failed {
 			p.show(last)
 		}
 		return ok, nil
@@ -58,26 +58,26 @@ func (a *app) follow(ctx context.Context, c *client, job, id string, old *plan.S
 type progress struct {
 	a    *app
 	run  string
-	told map[int]plan.Status
+	told map[int]failoverrun.Status
 	bars *mpb.Progress
 	bar  *mpb.Bar
-	room plan.Room
+	room failoverrun.Room
 }
 
 func newProgress(a *app) *progress {
-	p := &progress{a: a, told: map[int]plan.Status{}}
+	p := &progress{a: a, told: map[int]failoverrun.Status{}}
 	if isTerminal(a.err) {
 		p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(40))
 	}
 	return p
 }
 
-func (p *progress) show(s plan.State) {
+func (p *progress) show(s failoverrun.State) {
 	if s.Run != p.run {
-		p.run, p.told = s.Run, map[int]plan.Status{}
+		p.run, p.told = s.Run, map[int]failoverrun.Status{}
 	}
 	for i, st := range s.Stages {
-		if p.told[i] != st.Status && (st.Status == plan.Done || st.Status == plan.StepFailed) {
+		if p.told[i] != st.Status && (st.Status == failoverrun.Done || st.Status == failoverrun.StepFailed) {
 			p.unbar()
 			fmt.Fprintf(p.a.err, "  %-8s %-7s %s\n", st.Room, st.Status, st.Text)
 		}
@@ -111,7 +111,7 @@ func (p *progress) close() {
 }
 
 // describe says in words how a run stands.
-func (a *app) describe(s plan.State) {
+func (a *app) describe(s failoverrun.State) {
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(a.out, "%-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
@@ -133,7 +133,7 @@ func (a *app) describe(s plan.State) {
 			say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
 		}
 	}
-	if l := s.Loss(); l != "" && s.Phase != plan.Undone {
+	if l := s.Loss(); l != "" && s.Phase != failoverrun.Undone {
 		say("lost", "%s", l)
 	}
 	if s.VM != nil {
@@ -146,7 +146,7 @@ func (a *app) describe(s plan.State) {
 		for _, d := range s.Export.Disks {
 			say("disk", "%s  %s", d.Name, d.URI)
 		}
-	} else if !s.Over() || s.Phase == plan.Committed {
+	} else if !s.Over() || s.Phase == failoverrun.Committed {
 		for _, path := range s.Paths {
 			say("disk", "%s", path)
 		}
@@ -162,22 +162,22 @@ func (a *app) describe(s plan.State) {
 	}
 }
 
-func currentRoom(s plan.State) plan.Room {
+func currentRoom(s failoverrun.State) failoverrun.Room {
 	cur, _ := s.Current()
 	return cur.Room
 }
 
 // phaseText is a phase for an operator.
-func phaseText(s plan.State) string {
+func phaseText(s failoverrun.State) string {
 	switch s.Phase {
-	case plan.Running:
+	case failoverrun.Running:
 		return "under way: " + string(currentRoom(s))
-	case plan.Usable:
+	case failoverrun.Usable:
 		if s.To == event.ToVM {
 			return "the VM runs, and is being checked"
 		}
 		return "the disks can be used; the replica is being brought to the point behind them"
-	case plan.Ready:
+	case failoverrun.Ready:
 		what, then := "the disks can be used", "replication is halted"
 		if s.To == event.ToVM {
 			what = "the VM runs"
@@ -189,18 +189,18 @@ func phaseText(s plan.State) string {
 			then = "replication goes on"
 		}
 		return "ready: " + what + "; " + then
-	case plan.Ending:
+	case failoverrun.Ending:
 		return fmt.Sprintf("on its way: %s (%s)", s.Goal, currentRoom(s))
-	case plan.Failed:
+	case failoverrun.Failed:
 		if s.Over() {
 			return "failed, and taken back: nothing is held"
 		}
 		return fmt.Sprintf("failed on the way to %s; something is still held", s.Goal)
-	case plan.Cleaned:
+	case failoverrun.Cleaned:
 		return "cleaned up: the test left nothing behind"
-	case plan.Undone:
+	case failoverrun.Undone:
 		return "undone: replication goes on, all points are kept"
-	case plan.Committed:
+	case failoverrun.Committed:
 		if s.To == event.ToVM {
 			return "committed: the replica VM is the VM"
 		}
@@ -210,18 +210,18 @@ func phaseText(s plan.State) string {
 }
 
 // nextText is what the operator can do with the run.
-func nextText(s plan.State) string {
+func nextText(s failoverrun.State) string {
 	switch {
 	case s.Over():
 		return ""
 	case s.Mode == "test":
 		return "when done: tidemark failover cleanup " + s.Job
-	case s.Goal == plan.Commit:
-		if s.Phase == plan.Failed {
+	case s.Goal == failoverrun.Commit:
+		if s.Phase == failoverrun.Failed {
 			return "again: tidemark failover commit " + s.Job
 		}
 		return ""
-	case s.Phase == plan.Failed, s.Phase == plan.Usable, s.Phase == plan.Ready:
+	case s.Phase == failoverrun.Failed, s.Phase == failoverrun.Usable, s.Phase == failoverrun.Ready:
 		return "keep it: tidemark failover commit " + s.Job + "; take it back: tidemark failover undo " + s.Job
 	}
 	return ""

@@ -8,11 +8,11 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/rpo"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/rpo"
 	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
@@ -27,7 +27,7 @@ type health struct {
 	Problems  []problem          `json:"problems,omitempty"`
 	Journal   *api.GroupStatus   `json:"journal,omitempty"`
 	Capture   *api.CaptureGroup  `json:"capture,omitempty"`
-	Failover  *plan.State        `json:"failover,omitempty"`
+	Failover  *failoverrun.State `json:"failover,omitempty"`
 	Measured  *rpomonitor.Record `json:"measured,omitempty"`
 }
 
@@ -47,7 +47,7 @@ type facts struct {
 	capture    *api.CaptureGroup
 	captureErr error
 	refused    *api.CaptureRefused // why it is not captured
-	failover   *plan.State
+	failover   *failoverrun.State
 	member     *api.VMMember // of a VM whose writes nobody tells
 	now        time.Time
 }
@@ -80,7 +80,7 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 	if err != nil {
 		return nil, err
 	}
-	failovers, err := states[plan.State](ctx, c, keyFailover, name)
+	failovers, err := states[failoverrun.State](ctx, c, keyFailover, name)
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // jobHealth is how a job stands: of disks, of a VM, or of VMs.

@@ -7,11 +7,11 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/rpo"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/rpo"
 	"tidemark.dev/services/capture"
 	"tidemark.dev/services/scheduler"
 )
@@ -212,15 +212,15 @@ func unseenVM(f facts, h *health, bad func(do, format string, args ...any)) {
 
 func failoverState(f facts, h *health) {
 	r := f.failover
-	if r == nil || r.Over() && r.Phase != plan.Committed {
+	if r == nil || r.Over() && r.Phase != failoverrun.Committed {
 		return
 	}
 	text, do := fmt.Sprintf("failover run %s (%s): %s", r.Run, r.Mode, phaseText(*r)), nextText(*r)
 	switch {
-	case r.Phase == plan.Committed:
+	case r.Phase == failoverrun.Committed:
 		h.State = stFailedOver
 		return
-	case r.Mode == "production" && (r.Phase == plan.Usable || r.Phase == plan.Ready):
+	case r.Mode == "production" && (r.Phase == failoverrun.Usable || r.Phase == failoverrun.Ready):
 		h.State = stFailedOver
 	case r.Mode == "production":
 		h.State = stFailingOver

@@ -8,11 +8,11 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
-	"tidemark.dev/pkg/rpo"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/rpo"
 	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
@@ -55,7 +55,7 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 			f.capture = &api.CaptureGroup{State: pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped")}
 		}
 		if odd("failover") {
-			s, _ := plan.Begin(plan.Request{Job: "web", Run: "r", Mode: "production", To: "files"}, now)
+			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "files"}, now)
 			f.failover = &s
 		}
 		fine := f.run != nil && f.run.Running() && f.rpo != nil && f.rpo.Status == rpo.Met && f.rpo.At.Equal(now) &&

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Prefixes of keys in the buckets. A value under job. of the spec bucket is a

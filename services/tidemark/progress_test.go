@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // The operator of a seed is told how far it is and how long it will take.

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/capture"
 )
 

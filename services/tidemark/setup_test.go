@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/telemetry"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/telemetry"
 )
 
 // The connection breaks while a site is set up, and an answer is lost with it:

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/adapter/nbd"
 )
 
 // TestStory follows a job from its file to a committed failover, through the

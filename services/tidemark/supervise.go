@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 )
 
 // role runs a service at a site until ctx ends. An error is why it stopped; it

@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/nbd"
 )
 
 // authority makes a certificate authority and one certificate of it for this

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -29,13 +29,15 @@ metadata: {name: dr}
 spec: {kind: vsphere, vsphere: {url: "https://vc.dr", credentials: /etc/vc.yaml, transporter: tm-dr}}
 `
 
-func aboutVC() vms.About { return vms.About{Name: "VMware vCenter Server", Version: "8.0.3"} }
+func aboutVC() inventory.About {
+	return inventory.About{Name: "VMware vCenter Server", Version: "8.0.3"}
+}
 
 func TestSites(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
 	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
-		api.VCenterCheck: says(api.SiteCheck{About: aboutVC(), Transporter: &vms.Appliance{Name: "tm-dr", Host: "esx11", Power: "on"}}),
+		api.VCenterCheck: says(api.SiteCheck{About: aboutVC(), Transporter: &inventory.Appliance{Name: "tm-dr", Host: "esx11", Power: "on"}}),
 	})
 	out, _ := d.do(0, "events", "site")
 	wants(t, out, "site.applied", "dr", "prod")
@@ -46,7 +48,7 @@ func TestSites(t *testing.T) {
 	out, errs := d.do(exitUnreachable, "site", "check")
 	wants(t, out, "all are there", "not checked")
 	wants(t, errs, "vcenter is not running at site prod")
-	f.set(api.VCenterCheck, says(api.SiteCheck{About: aboutVC(), Lacks: []vms.Missing{{Privilege: "Datastore.Browse", Purpose: "find disk files"}}, Problems: []string{"the VM tm-dr was not found"}}))
+	f.set(api.VCenterCheck, says(api.SiteCheck{About: aboutVC(), Lacks: []inventory.Missing{{Privilege: "Datastore.Browse", Purpose: "find disk files"}}, Problems: []string{"the VM tm-dr was not found"}}))
 	out, errs = d.do(exitConflict, "site", "check", "dr")
 	wants(t, out, "1 privilege missing", "Datastore.Browse", "root folder", "find disk files", "problem      the VM tm-dr was not found")
 	wants(t, errs, "2 things missing or wrong", "tidemark site privileges")
@@ -55,7 +57,7 @@ func TestSites(t *testing.T) {
 		t.Error(out)
 	}
 	// What the site is used for is needed; the rest is not, yet.
-	later := []vms.Missing{{Privilege: "VApp.Import", Purpose: "upload", Roles: []vms.Role{vms.ForAppliance}}}
+	later := []inventory.Missing{{Privilege: "VApp.Import", Purpose: "upload", Roles: []inventory.Role{inventory.ForAppliance}}}
 	f.set(api.VCenterCheck, says(api.SiteCheck{About: aboutVC(), Later: later}))
 	f.saw()
 	out, _ = d.do(0, "site", "check", "dr")
@@ -66,7 +68,7 @@ func TestSites(t *testing.T) {
 	d.do(exitUsage, "site", "check", "dr", "--for", "king")
 	b, err := bus.OpenBucket[spec.VMJob](t.Context(), d.conn, "dr", bus.BucketSpec, keyVMJob)
 	if err == nil {
-		_, err = b.Put(t.Context(), "shop", spec.VMJob{Job: vms.Job{Name: "shop", Source: vms.JobSource{Capture: "tap"}}, SourceSite: "prod", TargetSite: "dr"})
+		_, err = b.Put(t.Context(), "shop", spec.VMJob{Job: inventory.Job{Name: "shop", Source: inventory.JobSource{Capture: "tap"}}, SourceSite: "prod", TargetSite: "dr"})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -92,21 +94,21 @@ func TestSites(t *testing.T) {
 func TestInventory(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
-	place := func(ref, name string) vms.Place {
-		return vms.Place{Ref: vms.Ref(ref), Name: name, Path: "/DC1/" + name}
+	place := func(ref, name string) inventory.Place {
+		return inventory.Place{Ref: inventory.Ref(ref), Name: name, Path: "/DC1/" + name}
 	}
-	many := make([]vms.VM, 250)
+	many := make([]inventory.VM, 250)
 	for i := range many {
-		many[i] = vms.VM{Place: vms.Place{Name: fmt.Sprintf("vm%03d", i), Path: fmt.Sprintf("/DC1/vm/Prod/vm%03d", i)}, Power: "on", Host: "h1", Tags: []string{"tier/gold"},
-			Hardware: vms.Hardware{CPUs: 2, MemoryMB: 4096, Controllers: []vms.Controller{{Key: 1000, Kind: "pvscsi"}},
-				Disks: []vms.Disk{{Key: 2000, Controller: 1000, Unit: 0, Size: 40 << 30, File: "[ds1] a/a.vmdk"}, {Key: 2001, Controller: 1000, Unit: 1, Size: 1 << 40, File: "[ds1] a/b.vmdk"}}}}
+		many[i] = inventory.VM{Place: inventory.Place{Name: fmt.Sprintf("vm%03d", i), Path: fmt.Sprintf("/DC1/vm/Prod/vm%03d", i)}, Power: "on", Host: "h1", Tags: []string{"tier/gold"},
+			Hardware: inventory.Hardware{CPUs: 2, MemoryMB: 4096, Controllers: []inventory.Controller{{Key: 1000, Kind: "pvscsi"}},
+				Disks: []inventory.Disk{{Key: 2000, Controller: 1000, Unit: 0, Size: 40 << 30, File: "[ds1] a/a.vmdk"}, {Key: 2001, Controller: 1000, Unit: 1, Size: 1 << 40, File: "[ds1] a/b.vmdk"}}}}
 	}
 	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
-		api.VCenterInventory: says(vms.Inventory{Site: "dr", About: aboutVC(), Datacenters: []vms.Place{place("d1", "DC1")},
-			Clusters:   []vms.Cluster{{Place: place("c1", "Cluster-1"), Hosts: []vms.Ref{"h1"}, ImageManaged: true}},
-			Hosts:      []vms.Host{{Place: place("h1", "esx11"), Cluster: "c1", State: "connected", Maintenance: true, Version: "8.0.3", Newest: "vmx-21"}},
-			Datastores: []vms.Datastore{{Place: place("s1", "ds1"), Kind: "VMFS", Capacity: 2 << 40, Free: 1 << 40, Accessible: true}, {Place: place("s2", "ds2"), Kind: "NFS"}},
-			Networks:   []vms.Network{{Place: place("n1", "DR Network"), Kind: "distributed"}}}),
+		api.VCenterInventory: says(inventory.Inventory{Site: "dr", About: aboutVC(), Datacenters: []inventory.Place{place("d1", "DC1")},
+			Clusters:   []inventory.Cluster{{Place: place("c1", "Cluster-1"), Hosts: []inventory.Ref{"h1"}, ImageManaged: true}},
+			Hosts:      []inventory.Host{{Place: place("h1", "esx11"), Cluster: "c1", State: "connected", Maintenance: true, Version: "8.0.3", Newest: "vmx-21"}},
+			Datastores: []inventory.Datastore{{Place: place("s1", "ds1"), Kind: "VMFS", Capacity: 2 << 40, Free: 1 << 40, Accessible: true}, {Place: place("s2", "ds2"), Kind: "NFS"}},
+			Networks:   []inventory.Network{{Place: place("n1", "DR Network"), Kind: "distributed"}}}),
 		api.VCenterVMs: func(req []byte) (any, error) {
 			var r api.VMsRequest
 			if len(req) > 0 {
@@ -116,7 +118,7 @@ func TestInventory(t *testing.T) {
 			}
 			from := 0
 			if r.After != "" {
-				from = 1 + slices.IndexFunc(many, func(v vms.VM) bool { return v.Path == r.After })
+				from = 1 + slices.IndexFunc(many, func(v inventory.VM) bool { return v.Path == r.After })
 			}
 			if from%api.VMsPage != 0 || r.Fresh != (from == 0) {
 				return nil, cdp.Errorf(cdp.Invalid, "page", r.After, "nobody asks this: %+v", r)
@@ -149,7 +151,7 @@ func TestTransporters(t *testing.T) {
 	d.apply(0, twoSites)
 	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
 		api.TransporterDeploy: working(api.Progress{Text: "uploading", Moved: 1, Total: 4}, api.Progress{Text: "uploading", Moved: 4, Total: 4}, api.Progress{Text: "waiting for its journal"}, api.Progress{Done: true}),
-		api.TransporterList:   says(api.TransportersReply{Transporters: []vms.Appliance{{Name: "tm-dr", Host: "esx11", Power: "on", Answers: true, Holds: []string{"shop-web01", "web"}}}}),
+		api.TransporterList:   says(api.TransportersReply{Transporters: []inventory.Appliance{{Name: "tm-dr", Host: "esx11", Power: "on", Answers: true, Holds: []string{"shop-web01", "web"}}}}),
 		api.TransporterRemove: fails(cdp.Errorf(cdp.Conflict, "remove transporter", "tm-dr", "it holds the journals of shop-web01, web").WithHint("their recovery points would be gone; if that is meant: --force")),
 	})
 	secret := write(t, filepath.Join(t.TempDir(), "creds"), "hush")
@@ -261,12 +263,12 @@ func TestFinishTakesAnAnswer(t *testing.T) {
 func TestIOFilters(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
-	filter := vms.Filter{ID: "TMK_1.0", Name: "tidemark", Version: "1.0", Bundle: "https://files/x.zip", Doing: "install",
-		Hosts: []vms.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "pending", Issues: []string{"must be in maintenance mode"}}},
-		Disks: []vms.FilterDisk{{VM: "web01", Disk: "scsi0:0"}}}
+	filter := inventory.Filter{ID: "TMK_1.0", Name: "tidemark", Version: "1.0", Bundle: "https://files/x.zip", Doing: "install",
+		Hosts: []inventory.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "pending", Issues: []string{"must be in maintenance mode"}}},
+		Disks: []inventory.FilterDisk{{VM: "web01", Disk: "scsi0:0"}}}
 	f := d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){
-		api.VCenterInventory: says(vms.Inventory{Clusters: []vms.Cluster{{Place: vms.Place{Name: "C1", Path: "/DC0/host/C1"}}}}),
-		api.FilterStatus:     says(api.FiltersReply{Cluster: "C1", Filters: []vms.Filter{filter}}),
+		api.VCenterInventory: says(inventory.Inventory{Clusters: []inventory.Cluster{{Place: inventory.Place{Name: "C1", Path: "/DC0/host/C1"}}}}),
+		api.FilterStatus:     says(api.FiltersReply{Cluster: "C1", Filters: []inventory.Filter{filter}}),
 		api.FilterChange:     working(api.Progress{Text: "installing on esx1", Moved: 1, Total: 2}, api.Progress{Done: true}),
 	})
 	out, errs := d.do(exitConflict, "iofilter", "install", "--site", "prod", "--cluster", "C1", "--bundle", "https://me:secret@files/x.zip")
@@ -305,16 +307,16 @@ func TestIOFilters(t *testing.T) {
 	}
 	// Told to go, it waits on both; another host has a trouble of its own.
 	filter.Doing = "uninstall"
-	filter.Hosts = []vms.FilterHost{{Name: "esx1", State: "pending", Issues: []string{"must be in maintenance mode"}}, {Name: "esx2", State: "missing"},
+	filter.Hosts = []inventory.FilterHost{{Name: "esx1", State: "pending", Issues: []string{"must be in maintenance mode"}}, {Name: "esx2", State: "missing"},
 		{Name: "esx3", State: "failed", Issues: []string{"the host is not connected"}}}
-	status := api.FiltersReply{Cluster: "C1", Filters: []vms.Filter{filter}}
+	status := api.FiltersReply{Cluster: "C1", Filters: []inventory.Filter{filter}}
 	f.set(api.FilterStatus, says(status))
 	_, errs = d.do(exitConflict, "iofilter", "uninstall", "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
 	wants(t, errs, "1 host waits for maintenance mode: esx1; not done on 1 host: esx3 (the host is not connected)")
 	out, _ = d.do(0, "iofilter", "status", "--site", "prod")
 	wants(t, out, "uninstall pending on 2 of 3 hosts", "uninstall failed")
 	status.Filters[0].Doing = "install"
-	status.Filters[0].Hosts = []vms.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "installed"}}
+	status.Filters[0].Hosts = []inventory.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "installed"}}
 	f.set(api.FilterStatus, says(status))
 	out, _ = d.do(0, "iofilter", "resolve", "--site", "prod", "--cluster", "C1", "--filter", "TMK_1.0")
 	wants(t, out, "resolve of C1 at site prod done", "TMK_1.0: installed on 2 hosts")
@@ -337,16 +339,16 @@ func TestClock(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
 	ms := time.Millisecond
-	clocks := func(ahead time.Duration, hosts ...vms.Clock) func([]byte) (any, error) {
+	clocks := func(ahead time.Duration, hosts ...inventory.Clock) func([]byte) (any, error) {
 		return func([]byte) (any, error) { return api.ClocksReply{At: time.Now().Add(ahead), Hosts: hosts}, nil }
 	}
 	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(0,
-		vms.Clock{Name: "esx11", Min: -ms, Max: 2 * ms, NTP: []string{"pool.ntp.org"}}, vms.Clock{Name: "esx12", Error: "the host does not respond"})})
+		inventory.Clock{Name: "esx11", Min: -ms, Max: 2 * ms, NTP: []string{"pool.ntp.org"}}, inventory.Clock{Name: "esx12", Error: "the host does not respond"})})
 	out, _ := d.do(0, "clock") // the source is dead
 	wants(t, out, "services on tm-dr", "0, by definition", "-1.00 ms … +2.00 ms", "pool.ntp.org", "not measured: the host does not respond", "services on tm-prod", "not measured: its services", "site prod:", "nobody answers")
 
 	// Its clock is 3 s behind, and esx1's 2 s ahead of that.
-	d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(-3*time.Second, vms.Clock{Name: "esx1", Min: 2 * time.Second, Max: 2*time.Second + ms})})
+	d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(-3*time.Second, inventory.Clock{Name: "esx1", Min: 2 * time.Second, Max: 2*time.Second + ms})})
 	began := time.Now()
 	all := decode[[]reading](t, outOf(d.do(0, "clock", "-o", "json")))
 	took := time.Since(began)

@@ -9,10 +9,10 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // vcenterTime is how long one question to a vcenter service may take: a vCenter

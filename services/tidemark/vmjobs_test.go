@@ -5,11 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 const shopJob = `apiVersion: tidemark.dev/v1
@@ -28,7 +28,7 @@ spec:
   rpo: 1m
 `
 
-func vmMember(group, vm, state string, ps ...vms.Problem) api.VMMember {
+func vmMember(group, vm, state string, ps ...inventory.Problem) api.VMMember {
 	return api.VMMember{Group: cdp.GroupID(group), VM: vm, State: state, Replica: vm + "-replica", Problems: ps}
 }
 
@@ -40,7 +40,7 @@ func TestApplyVMs(t *testing.T) {
 		t.Error(errs)
 	}
 	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
-		api.VMJobCheck: says(api.JobCheckReply{Problems: []vms.Problem{
+		api.VMJobCheck: says(api.JobCheckReply{Problems: []inventory.Problem{
 			{VM: "web01", Path: "/spec/target/networks", Rule: "unmapped", Text: `Network adapter 2 is on the network "Backup", which is not mapped`},
 			{Path: "/spec/target/datastore", Rule: "space", Text: "ds1 has 10 GiB free, 40 GiB are needed"},
 		}}),
@@ -55,7 +55,7 @@ func TestApplyVMs(t *testing.T) {
 		t.Error(asked)
 	}
 	// The same at either site: what does not answer is worth another try.
-	f.set(api.VMJobCheck, says(api.JobCheckReply{Problems: []vms.Problem{{Path: "/spec/source/site", Rule: vms.RuleUnreachable, Text: "cannot reach the vCenter vc.prod"}}}))
+	f.set(api.VMJobCheck, says(api.JobCheckReply{Problems: []inventory.Problem{{Path: "/spec/source/site", Rule: inventory.RuleUnreachable, Text: "cannot reach the vCenter vc.prod"}}}))
 	_, errs := d.apply(exitUnreachable, shopJob)
 	wants(t, errs, "1 problem, nothing was changed", "cannot reach the vCenter vc.prod")
 	f.set(api.VMJobCheck, fails(cdp.Errorf(cdp.Transient, "read the inventory", "vc.dr", "cannot reach the vCenter")))
@@ -75,7 +75,7 @@ func TestApplyVMs(t *testing.T) {
 		t.Error("what get gives is another job:", again)
 	}
 	// What does not stop it is told, too.
-	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01"}, Warnings: []vms.Problem{{VM: "db01", Path: "/spec/source/vms", Rule: "vtpm", Text: "it has a virtual TPM", Warning: true}}}))
+	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01"}, Warnings: []inventory.Problem{{VM: "db01", Path: "/spec/source/vms", Rule: "vtpm", Text: "it has a virtual TPM", Warning: true}}}))
 	for _, more := range [][]string{{"--dry-run"}, nil} {
 		out, errs = d.apply(0, strings.Replace(shopJob, "rpo: 1m", "rpo: 2m", 1), more...)
 		wants(t, out, "changed (1 VM)")
@@ -119,7 +119,7 @@ func TestVMJobLife(t *testing.T) {
 		}
 	}
 	both := state(vmMember("shop-web01", "web01", "ready"),
-		vmMember("shop-db01", "db01", "refused", vms.Problem{VM: "db01", Rule: "rdm", Text: "Hard disk 2 is a physical RDM"}))
+		vmMember("shop-db01", "db01", "refused", inventory.Problem{VM: "db01", Rule: "rdm", Text: "Hard disk 2 is a physical RDM"}))
 	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
 		api.VMJobCheck:  says(api.JobCheckReply{VMs: []string{"web01", "db01"}}),
 		api.VMJobStatus: both,
@@ -208,7 +208,7 @@ func TestVMJobOfNoVM(t *testing.T) {
 }
 
 func TestJudgeVMs(t *testing.T) {
-	job := spec.VMJob{Job: vms.Job{Name: "shop"}}
+	job := spec.VMJob{Job: inventory.Job{Name: "shop"}}
 	own := func(name, state string) jobHealth {
 		return jobHealth{health: health{Job: name, State: state, RPO: "1s"}, Of: "shop"}
 	}

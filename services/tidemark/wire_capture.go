@@ -11,12 +11,12 @@ import (
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
-	"tidemark.dev/pkg/admit"
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/admission"
 	"tidemark.dev/services/capture"
 	"tidemark.dev/services/scheduler"
 )
@@ -294,19 +294,19 @@ func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch)
 }
 
 // Cursor implements capture.Journal.
-func (w *captureWiring) Cursor(ctx context.Context, g cdp.GroupID) (admit.State, error) {
+func (w *captureWiring) Cursor(ctx context.Context, g cdp.GroupID) (admission.State, error) {
 	w.mu.Lock()
 	j, ok := w.jobs[g]
 	w.mu.Unlock()
 	var c api.Cursor
 	if !ok {
-		return admit.State{}, cdp.Errorf(cdp.Transient, "ask journal", string(g), "the job is not known")
+		return admission.State{}, cdp.Errorf(cdp.Transient, "ask journal", string(g), "the job is not known")
 	}
 	if err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &c); err != nil {
 		// Whatever the reason, the journal cannot be asked now.
-		return admit.State{}, &cdp.Error{Op: "ask journal", Kind: cdp.Transient, Subject: string(g), Cause: err}
+		return admission.State{}, &cdp.Error{Op: "ask journal", Kind: cdp.Transient, Subject: string(g), Cause: err}
 	}
-	s := admit.State{Epoch: c.Epoch, No: c.Frame, Head: c.Head}
+	s := admission.State{Epoch: c.Epoch, No: c.Frame, Head: c.Head}
 	copy(s.Hash[:], c.Hash)
 	return s, nil
 }

@@ -6,14 +6,14 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"golang.org/x/sync/errgroup"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
 
-// apiStart is the endpoint that starts a planned run: plan.Request -> Empty.
+// apiStart is the endpoint that starts a planned run: failoverrun.Request -> Empty.
 const apiStart = "start"
 
 // runFailover gives the failover service the bus.
@@ -27,7 +27,7 @@ func runFailover(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	records, err := bus.OpenBucket[plan.State](ctx, conn, e.site, bus.BucketState, keyFailover)
+	records, err := bus.OpenBucket[failoverrun.State](ctx, conn, e.site, bus.BucketState, keyFailover)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func runFailover(ctx context.Context, e *env) error {
 		})
 	})
 	g.Go(func() error {
-		return conn.Serve(ctx, bus.Failover, map[string]api.Endpoint{apiStart: api.Answer(func(ctx context.Context, r plan.Request) (any, error) {
+		return conn.Serve(ctx, bus.Failover, map[string]api.Endpoint{apiStart: api.Answer(func(ctx context.Context, r failoverrun.Request) (any, error) {
 			err := s.Start(ctx, r)
 			if cdp.Is(err, cdp.Duplicate) {
 				err = nil
@@ -56,16 +56,18 @@ func runFailover(ctx context.Context, e *env) error {
 }
 
 // runRecords is failover.Records.
-type runRecords struct{ b *bus.Bucket[plan.State] }
+type runRecords struct {
+	b *bus.Bucket[failoverrun.State]
+}
 
 var _ failover.Records = runRecords{}
 
-func (r runRecords) Get(ctx context.Context, job string) (plan.State, uint64, error) {
+func (r runRecords) Get(ctx context.Context, job string) (failoverrun.State, uint64, error) {
 	x, err := r.b.Get(ctx, job)
 	return x.Value, x.Revision, err
 }
 
-func (r runRecords) Put(ctx context.Context, job string, s plan.State, revision uint64) (uint64, error) {
+func (r runRecords) Put(ctx context.Context, job string, s failoverrun.State, revision uint64) (uint64, error) {
 	return put(ctx, r.b, job, s, revision)
 }
 

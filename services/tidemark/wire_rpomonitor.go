@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/bus"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )

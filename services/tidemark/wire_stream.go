@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/spool"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/frame"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/services/capture"
 )
 

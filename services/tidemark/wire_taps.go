@@ -10,8 +10,8 @@ import (
 	"strconv"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/durable"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/engine/durable"
 )
 
 // tapPorts gives each tapped VM a port that stays: the I/O filter was told it.

@@ -8,9 +8,9 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"tidemark.dev/pkg/adapter/vsphere"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vsphere"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -21,7 +21,7 @@ type stuck struct {
 	now atomic.Bool
 }
 
-func (s *stuck) MakeDisk(ctx context.Context, dc vms.Ref, file string, size int64) error {
+func (s *stuck) MakeDisk(ctx context.Context, dc inventory.Ref, file string, size int64) error {
 	if s.now.Load() && strings.Contains(file, s.of) {
 		<-ctx.Done()
 		return cdp.Errorf(cdp.Transient, "make disk", file, "%w", ctx.Err())
@@ -69,35 +69,35 @@ func TestOneThatCannotBeFollowed(t *testing.T) {
 	two := h.NICs[0]
 	two.Key = 9999
 	h.NICs = append(h.NICs, two)
-	var other vms.Ref
+	var other inventory.Ref
 	for _, n := range w.inventory(w.a).Networks {
 		if n.Ref != s.Hardware.NICs[0].Network {
 			other = n.Ref
 		}
 	}
-	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]vms.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network, 9999: other}))
+	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]inventory.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network, 9999: other}))
 	w.until("its trouble is told", func() bool { return w.trouble("shop-app01") != "" })
 	_, err = w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	w.until("web01 joins", func() bool { return w.states()["web01"] == "ready" })
 	h.NICs = h.NICs[:1]
-	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]vms.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network}))
+	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]inventory.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network}))
 	w.until("its trouble is over", func() bool { return w.trouble("shop-app01") == "" })
 }
 
 // TestWhereAVMGoesIsNotForgotten: the guest loses its network, or an address
 // that the rules know, or the VM is renamed: the replica is told what it was.
 func TestWhereAVMGoesIsNotForgotten(t *testing.T) {
-	subnet := []vms.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24"}}
+	subnet := []inventory.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24"}}
 	for name, x := range map[string]struct {
-		rules   []vms.ReIP
+		rules   []inventory.ReIP
 		do      func(w *world)
 		trouble string
 	}{
 		"link-local":     {subnet, func(w *world) { w.must(w.a.sim.Tools("web01", true, "169.254.3.4")) }, ""},
 		"no address":     {subnet, func(w *world) { w.must(w.a.sim.Tools("web01", true, "")) }, ""},
 		"another subnet": {subnet, func(w *world) { w.must(w.a.sim.Tools("web01", true, "10.7.7.7")) }, "10.7.7.7 is in no subnet"},
-		"renamed": {[]vms.ReIP{{VM: "web01", IP: "192.0.2.5/24"}}, func(w *world) {
+		"renamed": {[]inventory.ReIP{{VM: "web01", IP: "192.0.2.5/24"}}, func(w *world) {
 			v, _ := w.vm(w.a, "web01")
 			w.must(w.a.c.Label(w.ctx, v.Ref, "www", "", nil))
 			w.until("the new name is known", func() bool { m, _ := w.kept("shop-web01"); return m.VM.Name == "www" })
@@ -127,7 +127,7 @@ func TestWhereAVMGoesIsNotForgotten(t *testing.T) {
 }
 
 // kept is a member's record, with its revision.
-func (w *world) kept(group string) (m vms.Member, rev uint64) {
+func (w *world) kept(group string) (m inventory.Member, rev uint64) {
 	w.t.Helper()
 	raw, rev, err := w.b.recs.Get(w.ctx, "member."+group)
 	w.must(err)

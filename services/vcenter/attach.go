@@ -4,9 +4,9 @@ import (
 	"context"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // attach handles api.VMAttach: the disks leave the transporter and come to the
@@ -65,8 +65,8 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 }
 
 // hasDisks says whether the VM has all the run's disks, as they are.
-func (r *run) hasDisks(v vms.VM) bool {
+func (r *run) hasDisks(v inventory.VM) bool {
 	return !slices.ContainsFunc(r.files(), func(file string) bool {
-		return !slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.File == file })
+		return !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == file })
 	})
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // guardName is the snapshot that what the VM writes can be thrown away with.
@@ -15,7 +15,7 @@ func guardName(run string) string { return "tidemark-failover-" + run }
 
 // guards are the run's snapshots, the first first: one, unless an answer was
 // lost once. later are those that somebody else made after it.
-func (r *run) guards(ctx context.Context, vm vms.Ref) (ours, later []vms.Snapshot, err error) {
+func (r *run) guards(ctx context.Context, vm inventory.Ref) (ours, later []inventory.Snapshot, err error) {
 	all, err := r.vc.Snapshots(ctx, vm)
 	for _, x := range all {
 		switch {
@@ -29,7 +29,7 @@ func (r *run) guards(ctx context.Context, vm vms.Ref) (ours, later []vms.Snapsho
 }
 
 // unguard removes the run's snapshots; what the VM wrote stays as it is now.
-func (r *run) unguard(ctx context.Context, vm vms.Ref, ours []vms.Snapshot) error {
+func (r *run) unguard(ctx context.Context, vm inventory.Ref, ours []inventory.Snapshot) error {
 	for _, x := range slices.Backward(ours) {
 		if err := r.vc.RemoveSnapshot(ctx, vm, x.Ref); err != nil {
 			return err
@@ -88,12 +88,12 @@ func (s *Service) boot(ctx context.Context, r *run) (api.VMRunReply, error) {
 
 // networks are where the VM's NICs are connected. A VM that is made gets device
 // keys of its own: what stays is their order.
-func (r *run) networks(v vms.VM) map[int32]vms.Ref {
+func (r *run) networks(v inventory.VM) map[int32]inventory.Ref {
 	nets := r.m.Value.Networks
 	if r.req.Test {
 		nets = r.m.Value.Isolated
 	}
-	out := map[int32]vms.Ref{}
+	out := map[int32]inventory.Ref{}
 	for i, n := range r.m.Value.VM.Hardware.NICs {
 		if to := nets[n.Key]; to != "" && i < len(v.Hardware.NICs) {
 			out[v.Hardware.NICs[i].Key] = to

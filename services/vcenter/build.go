@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // build handles api.VMBuild: a VM of the test's own, and its disks, at the
@@ -42,9 +42,9 @@ func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
 		}
 	}
 	r.tell("attaches them to the transporter", 0, 0)
-	var plugs []vms.Plug
+	var plugs []inventory.Plug
 	for _, d := range r.rec.Value.Disks {
-		plugs = append(plugs, vms.Plug{File: d.File})
+		plugs = append(plugs, inventory.Plug{File: d.File})
 	}
 	uuids, paths, err := s.plugIn(ctx, r.vc, plugs)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
 
 // begin writes down what will be made, if there is room for it: a datastore that
 // gets full stops all VMs on it, this one, too.
-func (r *run) begin(ctx context.Context, inv vms.Inventory) error {
+func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 	name := testName(r.m.Value.Name, r.req.Run)
 	var disks []runDisk
 	sizes := map[string]int64{}
@@ -89,10 +89,10 @@ func testName(replica, run string) string {
 }
 
 // testVM makes the VM, or finds it by its marks after a crash.
-func (r *run) testVM(ctx context.Context, inv vms.Inventory) error {
+func (r *run) testVM(ctx context.Context, inv inventory.Inventory) error {
 	v, err := r.vm(ctx)
 	if cdp.Is(err, cdp.NotFound) {
-		var ref vms.Ref
+		var ref inventory.Ref
 		err = r.making(ctx, func() (err error) { ref, err = r.makeTestVM(ctx, inv); return err })
 		if err == nil {
 			v, err = r.s.vmAt(ctx, r.vc, ref)
@@ -123,7 +123,7 @@ func (r *run) making(ctx context.Context, do func() error) error {
 	return err
 }
 
-func (r *run) makeTestVM(ctx context.Context, inv vms.Inventory) (vms.Ref, error) {
+func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventory.Ref, error) {
 	place, err := r.place(ctx, inv)
 	if err != nil {
 		return "", err
@@ -131,7 +131,7 @@ func (r *run) makeTestVM(ctx context.Context, inv vms.Inventory) (vms.Ref, error
 	m := r.m.Value
 	hw := m.VM.Hardware.ForReplica()
 	hw.NICs = slices.Clone(hw.NICs)
-	nets := map[int32]vms.Ref{}
+	nets := map[int32]inventory.Ref{}
 	for i, n := range hw.NICs {
 		if to := m.Isolated[n.Key]; to != "" {
 			nets[n.Key] = to
@@ -140,22 +140,22 @@ func (r *run) makeTestVM(ctx context.Context, inv vms.Inventory) (vms.Ref, error
 			hw.NICs[i].Connected = false
 		}
 	}
-	return r.vc.MakeVM(ctx, vms.Make{
+	return r.vc.MakeVM(ctx, inventory.Make{
 		Name: r.rec.Value.Name, Note: fmt.Sprintf("Test of the replica of %s, made by Tidemark, run %s. It is removed with: tidemark failover cleanup %s", m.VM.Name, r.req.Run, m.Group),
 		Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref, Hardware: hw, Networks: nets,
-		Extra: map[string]string{vms.MarkGroup: m.Group, vms.MarkJob: m.Job, vms.MarkRun: r.req.Run},
+		Extra: map[string]string{inventory.MarkGroup: m.Group, inventory.MarkJob: m.Job, inventory.MarkRun: r.req.Run},
 	})
 }
 
 // place is where the job's VMs stand.
-func (r *run) place(ctx context.Context, inv vms.Inventory) (vms.Placement, error) {
+func (r *run) place(ctx context.Context, inv inventory.Inventory) (inventory.Placement, error) {
 	job, err := r.s.deps.Jobs.Get(ctx, r.m.Value.Job)
 	if cdp.Is(err, cdp.NotFound) {
-		return vms.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s is gone, which says where", r.m.Value.Job).
+		return inventory.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s is gone, which says where", r.m.Value.Job).
 			WithHint("apply its file again: tidemark apply -f FILE")
 	}
 	if err != nil {
-		return vms.Placement{}, err
+		return inventory.Placement{}, err
 	}
 	place, bad := inv.Resolve(job.Job.Target)
 	for _, p := range bad {
@@ -168,7 +168,7 @@ func (r *run) place(ctx context.Context, inv vms.Inventory) (vms.Placement, erro
 
 // testDisk makes a disk. The file's name is the run's own: one that is there is
 // from before a crash.
-func (r *run) testDisk(ctx context.Context, inv vms.Inventory, file string, size int64) error {
+func (r *run) testDisk(ctx context.Context, inv inventory.Inventory, file string, size int64) error {
 	dc := inv.DatacenterOf(file)
 	err := r.making(ctx, func() error { return r.vc.MakeDisk(ctx, dc, file, size) })
 	if !cdp.Is(err, cdp.Conflict) {

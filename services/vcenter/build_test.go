@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -17,7 +17,7 @@ type narrow struct {
 	free int64
 }
 
-func (n *narrow) Inventory(ctx context.Context) (vms.Inventory, error) {
+func (n *narrow) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	inv, err := n.VCenter.Inventory(ctx)
 	for i := range inv.Datastores {
 		inv.Datastores[i].Free = n.free

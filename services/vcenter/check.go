@@ -7,16 +7,16 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // check handles api.VMCheck: does the VM work? It is asked until everything is
 // well or the time is over; what was found last is told, and changes nothing.
 func (s *Service) check(ctx context.Context, r *run) (api.VMRunReply, error) {
 	var none api.VMRunReply
-	var checks vms.Checks
+	var checks inventory.Checks
 	job, err := s.deps.Jobs.Get(ctx, r.m.Value.Job)
 	if err == nil {
 		checks = job.Job.Checks
@@ -60,7 +60,7 @@ func (s *Service) check(ctx context.Context, r *run) (api.VMRunReply, error) {
 }
 
 // look makes every check once.
-func (r *run) look(ctx context.Context, v vms.VM, c vms.Checks, end time.Time) []api.VMCheckResult {
+func (r *run) look(ctx context.Context, v inventory.VM, c inventory.Checks, end time.Time) []api.VMCheckResult {
 	left := max(end.Sub(r.s.deps.Clock.Now()), 100*time.Millisecond)
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()

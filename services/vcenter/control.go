@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // control is one job on VMs and who looks after it.
@@ -41,8 +41,8 @@ type told struct {
 
 // badVM is a VM that a job means but cannot protect.
 type badVM struct {
-	vm       vms.VM
-	problems []vms.Problem
+	vm       inventory.VM
+	problems []inventory.Problem
 }
 
 // jobRecord is what must be known of a job on VMs after a restart.

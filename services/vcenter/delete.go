@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // jobDelete handles api.VMJobDelete. Once it is done the job's spec may be
@@ -87,7 +87,7 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 
 // runOver gives the record of the run that had a member's VM; Conflict while
 // one has it, unless that was lost.
-func (s *Service) runOver(ctx context.Context, m vms.Member) (*kept[runRecord], error) {
+func (s *Service) runOver(ctx context.Context, m inventory.Member) (*kept[runRecord], error) {
 	run, err := load[runRecord](ctx, s, keyRun+m.Group)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (s *Service) runOver(ctx context.Context, m vms.Member) (*kept[runRecord], 
 
 // lost says whether a replica VM was deleted, and disks with it, so that a
 // failover that had it can go neither on nor back.
-func (s *Service) lost(ctx context.Context, m vms.Member) (bool, error) {
+func (s *Service) lost(ctx context.Context, m inventory.Member) (bool, error) {
 	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return false, err
@@ -136,7 +136,7 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 	}
 	defer unlock()
 	// A failover may have taken it since it was read.
-	now, err := load[vms.Member](ctx, s, m.key)
+	now, err := load[inventory.Member](ctx, s, m.key)
 	if err != nil || !now.exists() {
 		return "", err
 	}
@@ -177,7 +177,7 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 }
 
 // unmark takes the marks from a VM that was committed, if that was cut short.
-func (s *Service) unmark(ctx context.Context, m vms.Member) error {
+func (s *Service) unmark(ctx context.Context, m inventory.Member) error {
 	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func (s *Service) untilFree(ctx context.Context, g cdp.GroupID) error {
 }
 
 // releaseReplica makes a VM of its own of a replica, or destroys it.
-func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool) error {
+func (s *Service) releaseReplica(ctx context.Context, m inventory.Member, destroy bool) error {
 	vc, err := s.vcenter(ctx)
 	if err != nil {
 		return err
@@ -236,10 +236,10 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 	if gone {
 		return nil
 	}
-	var plugs []vms.Plug
+	var plugs []inventory.Plug
 	for _, d := range m.Disks {
 		if d.UUID != "" { // one that never was attached may not even be there
-			plugs = append(plugs, vms.Plug{File: d.File, Address: d.Address})
+			plugs = append(plugs, inventory.Plug{File: d.File, Address: d.Address})
 		}
 	}
 	if len(plugs) > 0 {
@@ -256,12 +256,12 @@ func (s *Service) releaseReplica(ctx context.Context, m vms.Member, destroy bool
 
 // destroyReplica deletes a replica VM and its disks, but for a seed that was
 // named and never became the replica's, and what another VM has.
-func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, v vms.VM, gone bool) error {
+func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m inventory.Member, v inventory.VM, gone bool) error {
 	inv, err := s.inventory(ctx, true)
 	if err != nil {
 		return err
 	}
-	disks := slices.DeleteFunc(slices.Clone(m.Disks), func(d vms.MemberDisk) bool {
+	disks := slices.DeleteFunc(slices.Clone(m.Disks), func(d inventory.MemberDisk) bool {
 		return d.File == "" || d.Seeded && d.UUID == ""
 	})
 	for _, d := range disks {
@@ -293,7 +293,7 @@ func (s *Service) destroyReplica(ctx context.Context, vc VCenter, m vms.Member, 
 
 // onlyOf is Conflict if another VM has a file that is to be deleted as a disk, or
 // below one: a vCenter deletes it under a VM that is off.
-func onlyOf(inv vms.Inventory, file string, vm vms.Ref) error {
+func onlyOf(inv inventory.Inventory, file string, vm inventory.Ref) error {
 	for _, u := range inv.UsersOf(file) {
 		if u.Ref != vm {
 			return cdp.Errorf(cdp.Conflict, "delete disk", file, "it is a disk of the VM %s, too", u.Path).
@@ -305,5 +305,5 @@ func onlyOf(inv vms.Inventory, file string, vm vms.Ref) error {
 
 // unmarked are marks that say that a VM is nobody's replica any more.
 func unmarked() map[string]string {
-	return map[string]string{vms.MarkGroup: vms.NoMark, vms.MarkJob: vms.NoMark}
+	return map[string]string{inventory.MarkGroup: inventory.NoMark, inventory.MarkJob: inventory.NoMark}
 }

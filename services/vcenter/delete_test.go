@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // TestDeleteMeetsAFailover: a job is being deleted, and a failover takes one of

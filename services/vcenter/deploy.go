@@ -7,10 +7,10 @@ import (
 	"maps"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // deployRecord is a transporter that is being made, replaced or removed. It goes
@@ -19,7 +19,7 @@ type deployRecord struct {
 	Stage string `json:"stage"`
 	// Old is the VM that an upgrade replaces, as its reference. Without it the
 	// transporter is being made, and was never heard: see hearLate.
-	Old vms.Ref `json:"old,omitempty"`
+	Old inventory.Ref `json:"old,omitempty"`
 }
 
 const (
@@ -125,7 +125,7 @@ func (d *deployment) do(ctx context.Context) (err error) {
 }
 
 // fits refuses what does not go with what is there, or is under way.
-func (d *deployment) fits(inv vms.Inventory, found bool) error {
+func (d *deployment) fits(inv inventory.Inventory, found bool) error {
 	name, rec := d.r.Name, d.rec.Value
 	hint := "choose another name"
 	if d.r.Upgrade {
@@ -150,7 +150,7 @@ func (d *deployment) fits(inv vms.Inventory, found bool) error {
 }
 
 // make gives a new transporter, or goes on with one that is being made.
-func (d *deployment) make(ctx context.Context, inv vms.Inventory, v vms.VM, found bool) error {
+func (d *deployment) make(ctx context.Context, inv inventory.Inventory, v inventory.VM, found bool) error {
 	half := found && d.rec.Value.Stage == deployImporting
 	var other []string // what differs in the one that is there
 	if found && !half {
@@ -192,16 +192,16 @@ func (d *deployment) make(ctx context.Context, inv vms.Inventory, v vms.VM, foun
 
 // spot is where a transporter stands.
 type spot struct {
-	vms.Placement
-	network vms.Ref
+	inventory.Placement
+	network inventory.Ref
 }
 
 // place finds it, or tells all that is wrong with what was asked for.
-func (d *deployment) place(inv vms.Inventory) (spot, error) {
-	place, bad := inv.Resolve(vms.JobTarget{Host: d.r.Host, Datastore: d.r.Datastore, Folder: d.r.Folder})
+func (d *deployment) place(inv inventory.Inventory) (spot, error) {
+	place, bad := inv.Resolve(inventory.JobTarget{Host: d.r.Host, Datastore: d.r.Datastore, Folder: d.r.Folder})
 	net, why := inv.FindNetwork(d.r.Network)
 	if why != "" {
-		bad = append(bad, vms.Problem{Path: "network", Text: why})
+		bad = append(bad, inventory.Problem{Path: "network", Text: why})
 	}
 	var texts []string
 	for _, p := range bad {
@@ -224,9 +224,9 @@ func (d *deployment) importing(ctx context.Context) error {
 
 // importOVA makes the VM under a name, with a mark, and records when that is
 // complete.
-func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) (vms.VM, error) {
+func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) (inventory.VM, error) {
 	if err := d.importing(ctx); err != nil {
-		return vms.VM{}, err
+		return inventory.VM{}, err
 	}
 	d.begun = true
 	d.unheard.Store(true)
@@ -236,13 +236,13 @@ func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) 
 		settings[guestinfo+k] = v
 	}
 	settings[guestinfo+"name"] = d.r.Name
-	extra := map[string]string{"disk.EnableUUID": "TRUE", vms.MarkTransporter: mark, vms.MarkRecipe: d.recipe.mark()}
-	ref, err := d.vc.Import(ctx, vms.Import{OVA: d.r.OVA, Name: name, Note: "Transporter " + d.r.Name + " of Tidemark",
+	extra := map[string]string{"disk.EnableUUID": "TRUE", inventory.MarkTransporter: mark, inventory.MarkRecipe: d.recipe.mark()}
+	ref, err := d.vc.Import(ctx, inventory.Import{OVA: d.r.OVA, Name: name, Note: "Transporter " + d.r.Name + " of Tidemark",
 		Host: at.Host, Pool: at.Pool, Folder: at.Folder, Datastore: at.Home.Ref,
-		Networks: map[string]vms.Ref{"": at.network}, Guestinfo: maps.Clone(settings), Extra: extra,
+		Networks: map[string]inventory.Ref{"": at.network}, Guestinfo: maps.Clone(settings), Extra: extra,
 	}, func(percent int) { d.tell("imports the OVA", int64(percent), 100) })
 	if err != nil {
-		return vms.VM{}, err
+		return inventory.VM{}, err
 	}
 	v, err := d.vmAt(ctx, d.vc, ref)
 	if err != nil {
@@ -252,7 +252,7 @@ func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) 
 	for _, d := range v.Hardware.Disks {
 		own = append(own, d.UUID)
 	}
-	if err := d.vc.Label(ctx, ref, "", "", map[string]string{vms.MarkDisks: strings.Join(own, ",")}); err != nil {
+	if err := d.vc.Label(ctx, ref, "", "", map[string]string{inventory.MarkDisks: strings.Join(own, ",")}); err != nil {
 		return v, err
 	}
 	d.rec.Value.Stage = deployMade
@@ -263,7 +263,7 @@ func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) 
 var errUnheard = errors.New("it is powered on, but its journal service was not heard")
 
 // bringUp powers a transporter on and waits until its journal is heard.
-func (d *deployment) bringUp(ctx context.Context, v vms.VM) error {
+func (d *deployment) bringUp(ctx context.Context, v inventory.VM) error {
 	name := d.r.Name
 	d.tell("powers it on", 0, 0)
 	if err := d.vc.PowerOn(ctx, v.Ref); err != nil {

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Deps are the service's surroundings.

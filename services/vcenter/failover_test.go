@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -61,8 +61,8 @@ func TestProduction(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "check")
 	write(t, script, "#!/bin/sh\necho $TIDEMARK_VM of $TIDEMARK_JOB in $TIDEMARK_RUN\n")
 	w := failover(t, func(j *spec.VMJob) {
-		j.Target.ReIP = []vms.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24"}}
-		j.Checks = vms.Checks{Tools: true, Ping: true, Script: script, Timeout: 20 * time.Second}
+		j.Target.ReIP = []inventory.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24"}}
+		j.Checks = inventory.Checks{Tools: true, Ping: true, Script: script, Timeout: 20 * time.Second}
 	})
 	before := w.picture(w.b)
 	paths := w.paths()
@@ -147,7 +147,7 @@ func TestTest(t *testing.T) {
 	v, _ := w.vm(w.b, boot.VM.Name)
 	got := make([]byte, 6)
 	w.must(w.b.sim.GuestRead(v.Name, v.Hardware.Disks[0].Key, 0, got))
-	if string(got) != "filled" || v.Mark(vms.MarkRun) == "" {
+	if string(got) != "filled" || v.Mark(inventory.MarkRun) == "" {
 		t.Errorf("%q %+v", got, v)
 	}
 	inv := w.inventory(w.b)
@@ -164,7 +164,7 @@ func TestTest(t *testing.T) {
 	// A disk that somebody gave it must not go with it.
 	file := "[" + inv.Datastores[0].Name + "] precious/precious.vmdk"
 	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, file, mib))
-	_, err := w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: file, Address: "scsi0:9"}})
+	_, err := w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: file, Address: "scsi0:9"}})
 	w.must(err)
 	w.step(api.VMStop, true)
 	w.step(api.VMRemove, true)
@@ -181,7 +181,7 @@ func TestTest(t *testing.T) {
 // TestFailedCheck: a check that fails is told, and changes nothing.
 func TestFailedCheck(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
-		j.Checks = vms.Checks{Tools: true, Ports: []int{1}, Timeout: 300 * time.Millisecond}
+		j.Checks = inventory.Checks{Tools: true, Ports: []int{1}, Timeout: 300 * time.Millisecond}
 	})
 	w.step(api.VMAttach, false)
 	w.step(api.VMBoot, false)
@@ -207,7 +207,7 @@ func (w *world) uncommit() string {
 	for _, d := range v.Hardware.Disks {
 		w.must(w.b.c.Unplug(w.ctx, v.Ref, []string{d.File}))
 	}
-	w.must(w.b.c.Label(w.ctx, v.Ref, "", "a replica again", map[string]string{vms.MarkGroup: "shop-web01", vms.MarkJob: "shop"}))
+	w.must(w.b.c.Label(w.ctx, v.Ref, "", "a replica again", map[string]string{inventory.MarkGroup: "shop-web01", inventory.MarkJob: "shop"}))
 	w.must(w.b.c.Block(context.WithoutCancel(w.ctx), v.Ref, "test"))
 	w.step(api.VMReturn, false)
 	return got
@@ -254,7 +254,7 @@ func get(t *testing.T, path string, off int64, n int) string {
 // comes after it.
 func TestUndoDoesNotWaitForChecks(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
-		j.Checks = vms.Checks{Ports: []int{1}, Timeout: 24 * time.Hour}
+		j.Checks = inventory.Checks{Ports: []int{1}, Timeout: 24 * time.Hour}
 	})
 	w.step(api.VMAttach, false)
 	w.step(api.VMBoot, false)
@@ -327,7 +327,7 @@ type deafOnce struct {
 
 func (d *deafOnce) set() { d.deaf.Store(true) }
 
-func (d *deafOnce) Snapshots(ctx context.Context, vm vms.Ref) ([]vms.Snapshot, error) {
+func (d *deafOnce) Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory.Snapshot, error) {
 	if d.deaf.Swap(false) {
 		return nil, cdp.Errorf(cdp.Transient, "list snapshots", "", "no answer")
 	}
@@ -338,8 +338,8 @@ func (d *deafOnce) Snapshots(ctx context.Context, vm vms.Ref) ([]vms.Snapshot, e
 // what is asked for.
 func TestChecksLookWhereTheGuestWasSent(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
-		j.Target.ReIP = []vms.ReIP{{From: "10.0.0.0/24", To: "198.51.100.0/24"}}
-		j.Checks = vms.Checks{Ping: true, Timeout: 300 * time.Millisecond}
+		j.Target.ReIP = []inventory.ReIP{{From: "10.0.0.0/24", To: "198.51.100.0/24"}}
+		j.Checks = inventory.Checks{Ping: true, Timeout: 300 * time.Millisecond}
 	})
 	w.step(api.VMAttach, false)
 	w.step(api.VMBoot, false)

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -71,79 +71,79 @@ func (f *faulty) was() string {
 	return f.hit
 }
 
-func (f *faulty) Snapshot(ctx context.Context, vm vms.Ref, name, note string, quiesce bool) (s vms.Snapshot, err error) {
+func (f *faulty) Snapshot(ctx context.Context, vm inventory.Ref, name, note string, quiesce bool) (s inventory.Snapshot, err error) {
 	err = f.call("Snapshot", func() error { s, err = f.VCenter.Snapshot(ctx, vm, name, note, quiesce); return err })
 	return s, err
 }
 
-func (f *faulty) RemoveSnapshot(ctx context.Context, vm, s vms.Ref) error {
+func (f *faulty) RemoveSnapshot(ctx context.Context, vm, s inventory.Ref) error {
 	return f.call("RemoveSnapshot", func() error { return f.VCenter.RemoveSnapshot(ctx, vm, s) })
 }
 
-func (f *faulty) Revert(ctx context.Context, vm, s vms.Ref) error {
+func (f *faulty) Revert(ctx context.Context, vm, s inventory.Ref) error {
 	return f.call("Revert", func() error { return f.VCenter.Revert(ctx, vm, s) })
 }
 
-func (f *faulty) Track(ctx context.Context, vm vms.Ref) error {
+func (f *faulty) Track(ctx context.Context, vm inventory.Ref) error {
 	return f.call("Track", func() error { return f.VCenter.Track(ctx, vm) })
 }
 
-func (f *faulty) MakeVM(ctx context.Context, m vms.Make) (r vms.Ref, err error) {
+func (f *faulty) MakeVM(ctx context.Context, m inventory.Make) (r inventory.Ref, err error) {
 	err = f.call("MakeVM", func() error { r, err = f.VCenter.MakeVM(ctx, m); return err })
 	return r, err
 }
 
-func (f *faulty) Destroy(ctx context.Context, vm vms.Ref, withDisks bool) error {
+func (f *faulty) Destroy(ctx context.Context, vm inventory.Ref, withDisks bool) error {
 	return f.call("Destroy", func() error { return f.VCenter.Destroy(ctx, vm, withDisks) })
 }
 
-func (f *faulty) MakeDisk(ctx context.Context, dc vms.Ref, file string, size int64) error {
+func (f *faulty) MakeDisk(ctx context.Context, dc inventory.Ref, file string, size int64) error {
 	return f.call("MakeDisk", func() error { return f.VCenter.MakeDisk(ctx, dc, file, size) })
 }
 
-func (f *faulty) DeleteDisk(ctx context.Context, dc vms.Ref, file string) error {
+func (f *faulty) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error {
 	return f.call("DeleteDisk", func() error { return f.VCenter.DeleteDisk(ctx, dc, file) })
 }
 
-func (f *faulty) Plug(ctx context.Context, vm vms.Ref, disks []vms.Plug) (u []string, err error) {
+func (f *faulty) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) (u []string, err error) {
 	err = f.call("Plug", func() error { u, err = f.VCenter.Plug(ctx, vm, disks); return err })
 	return u, err
 }
 
-func (f *faulty) Unplug(ctx context.Context, vm vms.Ref, files []string) error {
+func (f *faulty) Unplug(ctx context.Context, vm inventory.Ref, files []string) error {
 	return f.call("Unplug", func() error { return f.VCenter.Unplug(ctx, vm, files) })
 }
 
-func (f *faulty) PowerOn(ctx context.Context, vm vms.Ref) error {
+func (f *faulty) PowerOn(ctx context.Context, vm inventory.Ref) error {
 	return f.call("PowerOn", func() error { return f.VCenter.PowerOn(ctx, vm) })
 }
 
-func (f *faulty) PowerOff(ctx context.Context, vm vms.Ref) error {
+func (f *faulty) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	return f.call("PowerOff", func() error { return f.VCenter.PowerOff(ctx, vm) })
 }
 
-func (f *faulty) Block(ctx context.Context, vm vms.Ref, why string) error {
+func (f *faulty) Block(ctx context.Context, vm inventory.Ref, why string) error {
 	return f.call("Block", func() error { return f.VCenter.Block(ctx, vm, why) })
 }
 
-func (f *faulty) Unblock(ctx context.Context, vm vms.Ref) error {
+func (f *faulty) Unblock(ctx context.Context, vm inventory.Ref) error {
 	return f.call("Unblock", func() error { return f.VCenter.Unblock(ctx, vm) })
 }
 
-func (f *faulty) Label(ctx context.Context, vm vms.Ref, name, note string, extra map[string]string) error {
+func (f *faulty) Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error {
 	return f.call("Label", func() error { return f.VCenter.Label(ctx, vm, name, note, extra) })
 }
 
-func (f *faulty) Connect(ctx context.Context, vm vms.Ref, networks map[int32]vms.Ref) error {
+func (f *faulty) Connect(ctx context.Context, vm inventory.Ref, networks map[int32]inventory.Ref) error {
 	return f.call("Connect", func() error { return f.VCenter.Connect(ctx, vm, networks) })
 }
 
-func (f *faulty) Import(ctx context.Context, i vms.Import, progress func(int)) (r vms.Ref, err error) {
+func (f *faulty) Import(ctx context.Context, i inventory.Import, progress func(int)) (r inventory.Ref, err error) {
 	err = f.call("Import", func() error { r, err = f.VCenter.Import(ctx, i, progress); return err })
 	return r, err
 }
 
-func (f *faulty) Customize(ctx context.Context, vm vms.Ref, id vms.Identity) error {
+func (f *faulty) Customize(ctx context.Context, vm inventory.Ref, id inventory.Identity) error {
 	return f.call("Customize", func() error { return f.VCenter.Customize(ctx, vm, id) })
 }
 
@@ -153,7 +153,7 @@ type hook struct {
 	makeVM func()
 }
 
-func (h *hook) MakeVM(ctx context.Context, m vms.Make) (vms.Ref, error) {
+func (h *hook) MakeVM(ctx context.Context, m inventory.Make) (inventory.Ref, error) {
 	if h.makeVM != nil {
 		h.makeVM()
 	}

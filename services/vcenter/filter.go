@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // filterStatus handles api.FilterStatus.
@@ -24,9 +24,9 @@ func (s *Service) filterStatus(ctx context.Context, r api.FilterRequest) (any, e
 	if err != nil {
 		return nil, err
 	}
-	reply := api.FiltersReply{Cluster: r.Cluster, Filters: []vms.Filter{}}
+	reply := api.FiltersReply{Cluster: r.Cluster, Filters: []inventory.Filter{}}
 	if inv.About.ESX {
-		reply.Cannot = cannotFilter(inv, vms.Cluster{})
+		reply.Cannot = cannotFilter(inv, inventory.Cluster{})
 		return reply, nil
 	}
 	c, err := cluster(inv, r.Cluster)
@@ -46,7 +46,7 @@ func (s *Service) filterStatus(ctx context.Context, r api.FilterRequest) (any, e
 }
 
 // cluster finds one by name, path or reference.
-func cluster(inv vms.Inventory, name string) (vms.Cluster, error) {
+func cluster(inv inventory.Inventory, name string) (inventory.Cluster, error) {
 	for _, c := range inv.Clusters {
 		if string(c.Ref) == name {
 			return c, nil
@@ -61,7 +61,7 @@ func cluster(inv vms.Inventory, name string) (vms.Cluster, error) {
 
 // cannotFilter is why I/O filters cannot be managed at a cluster; empty: they
 // can.
-func cannotFilter(inv vms.Inventory, c vms.Cluster) string {
+func cannotFilter(inv inventory.Inventory, c inventory.Cluster) string {
 	if inv.About.ESX {
 		return "a single ESXi host has no I/O filter manager: it needs a vCenter"
 	}
@@ -173,12 +173,12 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 	return nil
 }
 
-func hasFilter(in []vms.Filter, id string) bool {
-	return slices.ContainsFunc(in, func(f vms.Filter) bool { return f.ID == id })
+func hasFilter(in []inventory.Filter, id string) bool {
+	return slices.ContainsFunc(in, func(f inventory.Filter) bool { return f.ID == id })
 }
 
 // inUse refuses to take a filter away from disks that use it.
-func inUse(in []vms.Filter, id string) error {
+func inUse(in []inventory.Filter, id string) error {
 	for _, f := range in {
 		if f.ID == id && len(f.Disks) > 0 {
 			d := f.Disks[0]
@@ -190,7 +190,7 @@ func inUse(in []vms.Filter, id string) error {
 }
 
 // tellFilters tells how the filters that the change was about stand now.
-func (s *Service) tellFilters(ctx context.Context, c vms.Cluster, r api.FilterRequest, before, after []vms.Filter, failed error) {
+func (s *Service) tellFilters(ctx context.Context, c inventory.Cluster, r api.FilterRequest, before, after []inventory.Filter, failed error) {
 	site, err := s.deps.Site(ctx)
 	if err != nil {
 		s.deps.Notify(err)

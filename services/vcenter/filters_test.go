@@ -10,8 +10,8 @@ import (
 	"github.com/vmware/govmomi"
 	"github.com/vmware/govmomi/find"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/vcsim"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // bundles serves I/O filters as their makers do.
@@ -21,7 +21,7 @@ func bundles(t *testing.T) string {
 		if r.URL.Path == "/tap-2.zip" {
 			version = "2.0.0"
 		}
-		_, _ = w.Write(vspheretest.Bundle("TMK", "tap", version))
+		_, _ = w.Write(vcsim.Bundle("TMK", "tap", version))
 	}))
 	t.Cleanup(s.Close)
 	return s.URL

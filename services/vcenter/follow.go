@@ -7,16 +7,16 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // follow takes over what changed of a source's VM, without a new seed. What
 // cannot be taken over is the member's trouble: replication of the rest goes on.
-func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
+func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	was := m.Value.VM
 	var did, cannot []string
 	reshape := false
-	for _, c := range vms.Diff(was.Hardware, v.Hardware, m.Value.Disks) {
+	for _, c := range inventory.Diff(was.Hardware, v.Hardware, m.Value.Disks) {
 		if c.Follow {
 			reshape = true
 			did = append(did, c.Text)
@@ -68,7 +68,7 @@ func (r *round) follow(ctx context.Context, m *member, v vms.VM) error {
 
 // reshape makes the replica VM like the source's; one that is not there will be
 // made like it.
-func (r *round) reshape(ctx context.Context, m vms.Member, h vms.Hardware) error {
+func (r *round) reshape(ctx context.Context, m inventory.Member, h inventory.Hardware) error {
 	v, err := r.s.replica(ctx, r.vc, m)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil
@@ -80,13 +80,13 @@ func (r *round) reshape(ctx context.Context, m vms.Member, h vms.Hardware) error
 }
 
 // withoutNoise leaves out what changes all the time and means nothing here.
-func withoutNoise(m vms.Member) vms.Member {
+func withoutNoise(m inventory.Member) inventory.Member {
 	m.VM.Snapshots, m.VM.Consolidate, m.VM.Power, m.VM.Guest.Heartbeat = nil, false, "", ""
 	m.VM.Note = ""
 	return m
 }
 
-func (r *round) hostName(ref vms.Ref) string {
+func (r *round) hostName(ref inventory.Ref) string {
 	for _, h := range r.reply.Hosts {
 		if h.Ref == ref {
 			return h.Name

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // A pass's snapshot is known by its name and by its note, which also has the
@@ -22,7 +22,7 @@ func passNote(g cdp.GroupID, at time.Time) string {
 	return fmt.Sprintf("Made by Tidemark to read the disks as they stood at %s; it is removed by itself. %s", at.UTC().Format(time.RFC3339Nano), passMark(g))
 }
 
-func passTime(x vms.Snapshot) time.Time {
+func passTime(x inventory.Snapshot) time.Time {
 	_, text, _ := strings.Cut(x.Note, "stood at ")
 	text, _, _ = strings.Cut(text, ";")
 	at, err := time.Parse(time.RFC3339Nano, text)
@@ -33,13 +33,13 @@ func passTime(x vms.Snapshot) time.Time {
 }
 
 // passOf says which pass of a group a snapshot is; false: it is not ours.
-func passOf(x vms.Snapshot, g cdp.GroupID) (string, bool) {
+func passOf(x inventory.Snapshot, g cdp.GroupID) (string, bool) {
 	pass, ok := strings.CutPrefix(x.Name, passName(g, ""))
 	return pass, ok && strings.Contains(x.Note, passMark(g))
 }
 
 // orphan reports whether a snapshot is of a pass whose job is gone.
-func (s *Service) orphan(ctx context.Context, x vms.Snapshot) (bool, error) {
+func (s *Service) orphan(ctx context.Context, x inventory.Snapshot) (bool, error) {
 	_, of, _ := strings.Cut(x.Note, "(group ")
 	of, _, _ = strings.Cut(of, ")")
 	if _, ours := passOf(x, cdp.GroupID(of)); !ours {
@@ -83,7 +83,7 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 		return none, err
 	}
 	for _, k := range r.Keys {
-		if !slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.Key == k }) {
+		if !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.Key == k }) {
 			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it has no disk with the key %d any more: the VM's replication has stopped", k).
 				WithHint("attach the disk again, or delete the job and apply it again")
 		}
@@ -95,13 +95,13 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 	}
 	tell("attaches the frozen disks to the transporter", 0, 0)
 	reply := api.FreezeReply{At: passTime(snap)}
-	var plugs []vms.Plug
+	var plugs []inventory.Plug
 	for _, k := range r.Keys {
-		i := slices.IndexFunc(snap.Disks, func(d vms.Disk) bool { return d.Key == k })
+		i := slices.IndexFunc(snap.Disks, func(d inventory.Disk) bool { return d.Key == k })
 		if i < 0 {
 			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "the snapshot has no disk with the key %d: was it removed from the VM, or is it independent?", k)
 		}
-		plugs = append(plugs, vms.Plug{File: snap.Disks[i].File, Frozen: true})
+		plugs = append(plugs, inventory.Plug{File: snap.Disks[i].File, Frozen: true})
 		reply.Disks = append(reply.Disks, api.FrozenDisk{ChangeID: snap.Disks[i].ChangeID})
 	}
 	_, paths, err := s.plugIn(ctx, vc, plugs)
@@ -116,11 +116,11 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 
 // takeSnapshot makes the pass's snapshot, with changed-block tracking on where
 // the VM can have it: where not, the whole disk is read.
-func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v vms.VM, r api.FreezeRequest, tell report) (vms.Snapshot, error) {
+func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v inventory.VM, r api.FreezeRequest, tell report) (inventory.Snapshot, error) {
 	if !v.Tracking {
 		tell("turns changed-block tracking on", 0, 0)
 		if err := vc.Track(ctx, v.Ref); err != nil && !cdp.Is(err, cdp.Invalid) && !cdp.Is(err, cdp.Conflict) {
-			return vms.Snapshot{}, err
+			return inventory.Snapshot{}, err
 		}
 	}
 	quiesce := false
@@ -140,17 +140,17 @@ func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v vms.VM, r api.
 }
 
 // passSnapshot finds the snapshot of a pass.
-func (s *Service) passSnapshot(ctx context.Context, vc VCenter, vm vms.Ref, g cdp.GroupID, pass string) (vms.Snapshot, bool, error) {
+func (s *Service) passSnapshot(ctx context.Context, vc VCenter, vm inventory.Ref, g cdp.GroupID, pass string) (inventory.Snapshot, bool, error) {
 	all, err := vc.Snapshots(ctx, vm)
 	if err != nil {
-		return vms.Snapshot{}, false, err
+		return inventory.Snapshot{}, false, err
 	}
 	for _, x := range all {
 		if p, ours := passOf(x, g); ours && p == pass {
 			return x, true, nil
 		}
 	}
-	return vms.Snapshot{}, false, nil
+	return inventory.Snapshot{}, false, nil
 }
 
 // areasPage is how many areas one answer to api.VMChanged has before it is cut,
@@ -177,7 +177,7 @@ func (s *Service) changed(ctx context.Context, r api.ChangedRequest) (any, error
 	if !found {
 		return nil, cdp.Errorf(cdp.NotFound, "ask for changes", string(r.Group), "%s has no snapshot of the pass %s", v.Name, r.Pass)
 	}
-	reply := api.ChangedReply{Areas: []vms.Area{}}
+	reply := api.ChangedReply{Areas: []inventory.Area{}}
 	from, begun := r.From, time.Now()
 	for {
 		areas, next, err := vc.Changed(ctx, v.Ref, snap.Ref, r.Key, r.Since, from)

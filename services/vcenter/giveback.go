@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // powerOff handles api.VMStop.
@@ -61,9 +61,9 @@ func (s *Service) giveBack(ctx context.Context, r *run) (api.VMRunReply, error) 
 		}
 	}
 	r.tell("attaches the disks to the transporter", 0, 0)
-	var plugs []vms.Plug
+	var plugs []inventory.Plug
 	for _, d := range r.m.Value.Disks {
-		plugs = append(plugs, vms.Plug{File: d.File})
+		plugs = append(plugs, inventory.Plug{File: d.File})
 	}
 	uuids, paths, err := s.plugIn(ctx, r.vc, plugs)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Service) giveBack(ctx context.Context, r *run) (api.VMRunReply, error) 
 }
 
 // strip takes from the replica VM what the failover gave it.
-func (r *run) strip(ctx context.Context, v vms.VM) error {
+func (r *run) strip(ctx context.Context, v inventory.VM) error {
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return err
 	}
@@ -233,7 +233,7 @@ func (r *run) clear(ctx context.Context) error {
 
 // destroyTest deletes the VM with its disks. One that somebody else attached to
 // it is taken off first: it would be deleted, too.
-func (r *run) destroyTest(ctx context.Context, v vms.VM) error {
+func (r *run) destroyTest(ctx context.Context, v inventory.VM) error {
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (r *run) destroyTest(ctx context.Context, v vms.VM) error {
 		return err
 	}
 	for _, x := range r.rec.Value.Disks {
-		if slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.File == x.File || x.UUID != "" && x.UUID == d.UUID }) {
+		if slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == x.File || x.UUID != "" && x.UUID == d.UUID }) {
 			continue
 		}
 		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(x.File), x.File); err != nil && !cdp.Is(err, cdp.NotFound) {

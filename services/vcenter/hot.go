@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // devices are those of the Site's directory, unless others are given.
@@ -22,7 +22,7 @@ func (s *Service) devices(ctx context.Context) (Devices, error) {
 
 // plugIn attaches disks to the transporter and gives their UUIDs and where they
 // are, in order. Done already, it only tells.
-func (s *Service) plugIn(ctx context.Context, vc VCenter, plugs []vms.Plug) (uuids, paths []string, err error) {
+func (s *Service) plugIn(ctx context.Context, vc VCenter, plugs []inventory.Plug) (uuids, paths []string, err error) {
 	const op = "attach to transporter"
 	t, err := s.transporter(ctx, vc)
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Service) plugIn(ctx context.Context, vc VCenter, plugs []vms.Plug) (uui
 
 // pullOut detaches those of the transporter's disks that are meant: the system
 // forgets the device first, else what it still has to write is lost.
-func (s *Service) pullOut(ctx context.Context, vc VCenter, meant func(vms.Disk) bool) error {
+func (s *Service) pullOut(ctx context.Context, vc VCenter, meant func(inventory.Disk) bool) error {
 	const op = "detach from transporter"
 	t, err := s.transporter(ctx, vc)
 	if err != nil {
@@ -77,6 +77,6 @@ func (s *Service) pullOut(ctx context.Context, vc VCenter, meant func(vms.Disk) 
 }
 
 // withFile means the disks of these files.
-func withFile(files []string) func(vms.Disk) bool {
-	return func(d vms.Disk) bool { return slices.Contains(files, d.File) }
+func withFile(files []string) func(inventory.Disk) bool {
+	return func(d inventory.Disk) bool { return slices.Contains(files, d.File) }
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // keyInstance is the record of the site's vCenter: the first that answered, or
@@ -67,7 +67,7 @@ func (s *Service) recognise(ctx context.Context, vc VCenter) error {
 	return nil
 }
 
-func title(a vms.About) string { return a.Name + " " + a.Version }
+func title(a inventory.About) string { return a.Name + " " + a.Version }
 
 func naming(uuid, name string) string {
 	if name == "" {

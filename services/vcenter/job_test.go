@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -102,7 +102,7 @@ func (w *world) checkReplica(name string) {
 	w.t.Helper()
 	v, there := w.vm(w.b, name+"-replica")
 	if !there || len(v.Hardware.Disks) > 0 || v.Hardware.CPUs != 2 || v.Hardware.Firmware != "efi" || len(v.Hardware.NICs) != 1 ||
-		!strings.Contains(v.Note, "Do not power on") || v.Mark(vms.MarkGroup) != "shop-"+name {
+		!strings.Contains(v.Note, "Do not power on") || v.Mark(inventory.MarkGroup) != "shop-"+name {
 		w.t.Fatalf("%v %+v", there, v)
 	}
 	if err := w.b.c.PowerOn(w.ctx, v.Ref); err == nil {
@@ -116,7 +116,7 @@ func TestFollow(t *testing.T) {
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	job := shop(w.b)
-	job.Job.Source.VMs = []vms.Selector{{Name: "web01"}}
+	job.Job.Source.VMs = []inventory.Selector{{Name: "web01"}}
 	w.apply(job)
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	v, err := w.a.c.VM(w.ctx, src.UUID)
@@ -124,14 +124,14 @@ func TestFollow(t *testing.T) {
 	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
 	h := v.Hardware.ForReplica()
 	h.CPUs, h.MemoryMB = 4, 512
-	w.must(w.a.c.Reshape(w.ctx, v.Ref, h, map[int32]vms.Ref{v.Hardware.NICs[0].Key: v.Hardware.NICs[0].Network}))
+	w.must(w.a.c.Reshape(w.ctx, v.Ref, h, map[int32]inventory.Ref{v.Hardware.NICs[0].Key: v.Hardware.NICs[0].Network}))
 	w.until("the replica follows", func() bool {
 		r, _ := w.vm(w.b, "web01-replica")
 		return r.Hardware.CPUs == 4 && r.Hardware.MemoryMB == 512
 	})
 	inv := w.inventory(w.a)
 	w.must(w.a.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, "["+inv.Datastores[0].Name+"] web01/new.vmdk", mib))
-	_, err = w.a.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: "[" + inv.Datastores[0].Name + "] web01/new.vmdk", Address: "scsi0:5"}})
+	_, err = w.a.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: "[" + inv.Datastores[0].Name + "] web01/new.vmdk", Address: "scsi0:5"}})
 	w.must(err)
 	w.until("a new disk is refused, once and plainly", func() bool { return w.told("scsi0:5) is new") })
 	if s := w.states(); s["web01"] != "ready" {
@@ -154,7 +154,7 @@ func TestFollow(t *testing.T) {
 		t.Error("it is kept:", there, w.states())
 	}
 	w.b.progress(api.VMJobDelete, only)
-	job.Job.Source.VMs = []vms.Selector{{Name: "web02"}}
+	job.Job.Source.VMs = []inventory.Selector{{Name: "web02"}}
 	_, err = w.a.sim.AddVM(web("web02"))
 	w.must(err)
 	w.apply(job)
@@ -175,7 +175,7 @@ func TestSeedsAndDelete(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 	v, _ := w.vm(w.b, "transporter")
-	if !slices.ContainsFunc(v.Hardware.Disks, func(d vms.Disk) bool { return d.File == seed }) {
+	if !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == seed }) {
 		t.Errorf("%+v", v.Hardware.Disks)
 	}
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})

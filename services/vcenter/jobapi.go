@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // jobRun handles api.VMJobRun.
@@ -111,7 +111,7 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 	return reply, nil
 }
 
-func tellMember(m vms.Member) api.VMMember {
+func tellMember(m inventory.Member) api.VMMember {
 	return api.VMMember{Group: cdp.GroupID(m.Group), VM: m.VM.Name, Path: m.VM.Path, UUID: m.VM.UUID, Replica: m.Name,
 		State: m.State, Trouble: m.Trouble, Problems: m.Problems}
 }

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // JobRequest is what api.VMJobCheck takes: a job on VMs that may not have been
@@ -35,17 +35,17 @@ func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stood []vms.Problem
+	var stood []inventory.Problem
 	if was != nil {
 		if stood, err = was.problems(ctx); err != nil {
 			return nil, err
 		}
 	}
-	reply := api.JobCheckReply{Problems: []vms.Problem{}, VMs: []string{}}
+	reply := api.JobCheckReply{Problems: []inventory.Problem{}, VMs: []string{}}
 	refused := map[string]bool{}
 	for _, p := range problems {
 		refused[p.VM] = true
-		if p.Warning || slices.ContainsFunc(stood, func(old vms.Problem) bool { return old.VM == p.VM && old.Rule == p.Rule && old.Text == p.Text }) {
+		if p.Warning || slices.ContainsFunc(stood, func(old inventory.Problem) bool { return old.VM == p.VM && old.Rule == p.Rule && old.Text == p.Text }) {
 			p.Warning = true
 			reply.Warnings = append(reply.Warnings, p)
 		} else {
@@ -55,9 +55,9 @@ func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
 	if !x.answers {
 		rule := "source"
 		if x.silent {
-			rule = vms.RuleUnreachable
+			rule = inventory.RuleUnreachable
 		}
-		reply.Problems = append(reply.Problems, vms.Problem{Path: "/spec/source/site", Rule: rule,
+		reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/source/site", Rule: rule,
 			Text: "the source site " + string(r.Job.SourceSite) + " does not tell its VMs: " + x.why})
 	}
 	if was != nil {
@@ -101,7 +101,7 @@ func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
 			reply.Joins = append(reply.Joins, v.Name)
 		}
 	}
-	if !r.answers || slices.ContainsFunc(r.reply.Problems, func(p vms.Problem) bool { return p.Rule != "reference" }) {
+	if !r.answers || slices.ContainsFunc(r.reply.Problems, func(p inventory.Problem) bool { return p.Rule != "reference" }) {
 		return
 	}
 	for _, m := range r.members {
@@ -113,7 +113,7 @@ func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
 }
 
 // stays says what of a change the replicas that stand do not follow.
-func (r *round) stays(was vms.Job) []vms.Problem {
+func (r *round) stays(was inventory.Job) []inventory.Problem {
 	stand := 0
 	for _, m := range r.members {
 		if m.Value.Replica != "" {
@@ -127,13 +127,13 @@ func (r *round) stays(was vms.Job) []vms.Problem {
 	if stand > 1 {
 		they = fmt.Sprintf("the %d replicas that stand stay as they are", stand)
 	}
-	var out []vms.Problem
+	var out []inventory.Problem
 	for _, path := range r.job.Job.NewOnly(was) {
 		whom := "new VMs only"
 		if slices.Contains([]string{"host", "cluster", "datastore", "folder", "pool"}, strings.TrimPrefix(path, "/spec/target/")) {
 			whom = "new VMs and the VMs of test failovers only"
 		}
-		out = append(out, vms.Problem{Path: path, Rule: "new-only", Warning: true, Text: "the change applies to " + whom + ": " + they})
+		out = append(out, inventory.Problem{Path: path, Rule: "new-only", Warning: true, Text: "the change applies to " + whom + ": " + they})
 	}
 	return out
 }

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -20,7 +20,7 @@ func (w *world) checked(job spec.VMJob) api.JobCheckReply {
 	return reply
 }
 
-func told(ps []vms.Problem) string { return fmt.Sprintf("%+v", ps) }
+func told(ps []inventory.Problem) string { return fmt.Sprintf("%+v", ps) }
 
 // TestJobChange: what stands in the way of a job as it is does not keep it from
 // being changed; what the change brings does.
@@ -30,7 +30,7 @@ func TestJobChange(t *testing.T) {
 	w.must(err)
 	job := shop(w.b)
 	// No guest tells an address: that may come with the VM's power.
-	job.Job.Target.ReIP = []vms.ReIP{{From: "10.1.0.0/24", To: "10.9.0.0/24"}}
+	job.Job.Target.ReIP = []inventory.ReIP{{From: "10.1.0.0/24", To: "10.9.0.0/24"}}
 	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 1 || r.Warnings[0].Path != "/spec/target/reIP/0/from" {
 		t.Fatalf("%+v", r)
 	}
@@ -59,7 +59,7 @@ func TestJobChange(t *testing.T) {
 		t.Errorf("a change that takes a network away: %+v", r)
 	}
 	worse = job
-	worse.Job.Source.VMs = append([]vms.Selector{{Name: "nobody"}}, job.Job.Source.VMs...)
+	worse.Job.Source.VMs = append([]inventory.Selector{{Name: "nobody"}}, job.Job.Source.VMs...)
 	if r := w.checked(worse); len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Text, "nobody") {
 		t.Errorf("a change that names a VM that is not there: %+v", r)
 	}
@@ -88,18 +88,18 @@ func TestWordsOfSelectors(t *testing.T) {
 	})
 	job := shop(w.b)
 	for _, x := range []struct {
-		s             vms.Selector
+		s             inventory.Selector
 		path, problem string
 		warning       string
 	}{
-		{vms.Selector{Tag: "tier/gold"}, "", "", ""},
-		{vms.Selector{Tag: "tier/silver"}, "", "", `"tier/silver" matches no VM yet`},
-		{vms.Selector{Tag: "tier/glod"}, "/tag", `the category tier has no tag "glod", but gold, silver`, ""},
-		{vms.Selector{Tag: "teir/gold"}, "/tag", `there is no tag category "teir"`, ""},
-		{vms.Selector{Folder: "nowhere"}, "/folder", `no folder "nowhere"`, ""},
-		{vms.Selector{Tag: "tier/gold", Exclude: []string{"web01", "wbe02"}}, "/exclude/1", `no VM "wbe02"`, ""},
+		{inventory.Selector{Tag: "tier/gold"}, "", "", ""},
+		{inventory.Selector{Tag: "tier/silver"}, "", "", `"tier/silver" matches no VM yet`},
+		{inventory.Selector{Tag: "tier/glod"}, "/tag", `the category tier has no tag "glod", but gold, silver`, ""},
+		{inventory.Selector{Tag: "teir/gold"}, "/tag", `there is no tag category "teir"`, ""},
+		{inventory.Selector{Folder: "nowhere"}, "/folder", `no folder "nowhere"`, ""},
+		{inventory.Selector{Tag: "tier/gold", Exclude: []string{"web01", "wbe02"}}, "/exclude/1", `no VM "wbe02"`, ""},
 	} {
-		job.Job.Source.VMs = []vms.Selector{x.s}
+		job.Job.Source.VMs = []inventory.Selector{x.s}
 		r := w.checked(job)
 		if n := len(r.Problems); x.problem == "" && n > 0 ||
 			x.problem != "" && (n != 1 || r.Problems[0].Path != "/spec/source/vms/0"+x.path || !strings.Contains(r.Problems[0].Text, x.problem)) {
@@ -120,7 +120,7 @@ func TestChangeIsTold(t *testing.T) {
 		w.must(err)
 	}
 	job := shop(w.b)
-	job.Job.Source.VMs = []vms.Selector{{Name: "web01"}, {Name: "web02"}}
+	job.Job.Source.VMs = []inventory.Selector{{Name: "web01"}, {Name: "web02"}}
 	if r := w.checked(job); fmt.Sprint(r.Joins, r.Leaves) != "[web01 web02] []" || len(r.Warnings) > 0 {
 		t.Errorf("%+v", r)
 	}
@@ -138,7 +138,7 @@ func TestChangeIsTold(t *testing.T) {
 		w.must(err)
 	}
 	other := job
-	other.Job.Source.VMs = []vms.Selector{{Name: "web01"}, {Name: "web03"}, {Name: "web04"}}
+	other.Job.Source.VMs = []inventory.Selector{{Name: "web01"}, {Name: "web03"}, {Name: "web04"}}
 	w.until("the source tells the new ones", func() bool {
 		r := w.checked(other)
 		return fmt.Sprint(r.Joins, r.Leaves) == "[web03] [web02]"
@@ -180,7 +180,7 @@ func TestWordsOfConflicts(t *testing.T) {
 	}
 	slices.Sort(paths)
 	job := shop(w.b)
-	job.Job.Source.VMs = []vms.Selector{{Path: paths[0]}, {Path: paths[1]}}
+	job.Job.Source.VMs = []inventory.Selector{{Path: paths[0]}, {Path: paths[1]}}
 	r := w.checked(job)
 	if len(r.Problems) != 1 || r.Problems[0].Text != "the replicas of "+paths[0]+" and "+paths[1]+" would both be called db01-replica: protect one of them by another job, with another target.suffix" {
 		t.Fatalf("%+v", r.Problems)

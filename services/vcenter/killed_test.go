@@ -5,10 +5,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Each place to kill at takes a round of its own, so there are only some of them
@@ -75,7 +75,7 @@ func TestKilledInAFailover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := failover(t, func(j *spec.VMJob) {
-				j.Target.ReIP = []vms.ReIP{{VM: "web01", IP: "192.0.2.5/24"}}
+				j.Target.ReIP = []inventory.ReIP{{VM: "web01", IP: "192.0.2.5/24"}}
 			})
 			w.b.stop()
 			w.b.start()

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // round is one look at a job on VMs.
@@ -21,8 +21,8 @@ type round struct {
 	vc      VCenter
 	job     spec.VMJob
 	rec     jobRecord
-	target  vms.Inventory
-	place   vms.Placement
+	target  inventory.Inventory
+	place   inventory.Placement
 	members []*member
 	source
 }
@@ -61,7 +61,7 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	if !r.answers {
 		trouble = append(trouble, fmt.Sprintf("the source site %s does not answer (%s): what is known of its VMs is used", job.SourceSite, r.why))
 	}
-	refused := map[string][]vms.Problem{}
+	refused := map[string][]inventory.Problem{}
 	whole := false
 	for _, p := range problems {
 		if p.VM == "" {
@@ -129,7 +129,7 @@ func (r *round) tendAll(ctx, always context.Context) error {
 
 // stops says whether a problem of a job as a whole keeps new VMs from joining.
 // What is said of VMs that are not there any more does not.
-func stops(p vms.Problem) bool {
+func stops(p inventory.Problem) bool {
 	return !p.Warning && p.Rule != "unused" && !strings.HasSuffix(p.Path, "/disk") &&
 		!strings.HasPrefix(p.Path, "/spec/source/vms") && !strings.HasPrefix(p.Path, "/spec/target/reIP")
 }
@@ -154,12 +154,12 @@ func (s *Service) newRound(ctx context.Context, job spec.VMJob, c *control) (*ro
 }
 
 // problems is everything that stands in the way of the job.
-func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
+func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 	all, err := r.s.members(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	x := vms.Situation{
+	x := inventory.Situation{
 		Job: r.job.Job, Members: r.reply.VMs, Selectors: r.reply.Problems, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
 		Taken:        map[string]string{},
@@ -173,13 +173,13 @@ func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
 	for _, m := range all {
 		for _, d := range m.Value.Disks {
 			if d.File != "" {
-				x.Replicas[vms.CleanFile(d.File)] = m.Value.Group
+				x.Replicas[inventory.CleanFile(d.File)] = m.Value.Group
 			}
 		}
 		switch {
 		case m.Value.Job == r.job.Name:
 			x.Known[m.Value.VM.UUID] = m.Value.Group
-			x.Made[m.Value.VM.UUID] = slices.ContainsFunc(m.Value.Disks, func(d vms.MemberDisk) bool { return d.UUID != "" })
+			x.Made[m.Value.VM.UUID] = slices.ContainsFunc(m.Value.Disks, func(d inventory.MemberDisk) bool { return d.UUID != "" })
 		case m.Value.State != stateGone:
 			x.Taken[m.Value.VM.UUID] = m.Value.Job
 		}
@@ -203,5 +203,5 @@ func (r *round) problems(ctx context.Context) ([]vms.Problem, error) {
 		_, places := r.target.Resolve(r.job.Job.Target)
 		return places, nil
 	}
-	return vms.Check(x), nil
+	return inventory.Check(x), nil
 }

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -48,7 +48,7 @@ func TestVCenterIsLost(t *testing.T) {
 // watched is a vCenter that can be watched, and no more.
 type watched struct {
 	vcenter.VCenter
-	about vms.About
+	about inventory.About
 }
 
 func (v *watched) Watch(ctx context.Context, changed func()) error {
@@ -113,7 +113,7 @@ func bare(t *testing.T) *world {
 // would still do.
 func TestPasswordIsRefused(t *testing.T) {
 	w := bare(t)
-	vc := &watched{about: vms.About{UUID: "1"}}
+	vc := &watched{about: inventory.About{UUID: "1"}}
 	d := &door{vc: vc}
 	stop, warned := w.behind(d, w.empty(), "")
 	defer stop()
@@ -131,7 +131,7 @@ func TestPasswordIsRefused(t *testing.T) {
 	w.until("its return is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2 })
 }
 
-func (v *watched) About(context.Context) (vms.About, error) { return v.about, nil }
+func (v *watched) About(context.Context) (inventory.About, error) { return v.about, nil }
 
 // posing is a site's vCenter, until another one answers at its address: an empty
 // one.
@@ -153,7 +153,7 @@ func (p *posing) is() string {
 	return p.uuid
 }
 
-func (p *posing) About(ctx context.Context) (vms.About, error) {
+func (p *posing) About(ctx context.Context) (inventory.About, error) {
 	about, err := p.VCenter.About(ctx)
 	if uuid := p.is(); uuid != "" {
 		about.UUID = uuid
@@ -161,7 +161,7 @@ func (p *posing) About(ctx context.Context) (vms.About, error) {
 	return about, err
 }
 
-func (p *posing) Inventory(ctx context.Context) (vms.Inventory, error) {
+func (p *posing) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	inv, err := p.VCenter.Inventory(ctx)
 	if p.is() != "" {
 		inv.VMs = nil
@@ -212,7 +212,7 @@ func TestAnotherVCenterAnswers(t *testing.T) {
 func TestAnotherVCenterIsAccepted(t *testing.T) {
 	w := bare(t)
 	recs := w.empty()
-	one, two := &watched{about: vms.About{UUID: "uuid-1"}}, &watched{about: vms.About{UUID: "uuid-2"}}
+	one, two := &watched{about: inventory.About{UUID: "uuid-1"}}, &watched{about: inventory.About{UUID: "uuid-2"}}
 	told := func(n int) func() bool {
 		return func() bool { return len(w.alarms(event.AlarmOtherVCenter)) == n }
 	}
@@ -256,7 +256,7 @@ func TestJobCheckWithoutTheSourcesVCenter(t *testing.T) {
 			return false // what was read before will do for a moment
 		}
 		p := r.Problems[len(r.Problems)-1]
-		if p.Path != "/spec/source/site" || p.Rule != vms.RuleUnreachable || strings.Contains(p.Text, "vcenter service") || !strings.Contains(p.Text, "127.0.0.1") {
+		if p.Path != "/spec/source/site" || p.Rule != inventory.RuleUnreachable || strings.Contains(p.Text, "vcenter service") || !strings.Contains(p.Text, "127.0.0.1") {
 			t.Errorf("%+v", p)
 		}
 		return true

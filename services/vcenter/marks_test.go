@@ -10,13 +10,13 @@ import (
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/types"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // setMember changes what is recorded of web01, while the service is down.
-func (w *world) setMember(change func(*vms.Member)) {
+func (w *world) setMember(change func(*inventory.Member)) {
 	w.t.Helper()
 	w.b.stop()
 	m, rev := w.kept("shop-web01")
@@ -29,15 +29,15 @@ func (w *world) setMember(change func(*vms.Member)) {
 }
 
 // clone is what an operator makes of a VM of ours: it has all its settings.
-func (w *world) clone(v vms.VM, name string) vms.VM {
+func (w *world) clone(v inventory.VM, name string) inventory.VM {
 	w.t.Helper()
 	gc, err := w.b.sim.Client(w.ctx)
 	w.must(err)
 	defer func() { w.must(gc.Logout(context.WithoutCancel(w.ctx))) }()
-	ref := func(kind string, r vms.Ref) types.ManagedObjectReference {
+	ref := func(kind string, r inventory.Ref) types.ManagedObjectReference {
 		return types.ManagedObjectReference{Type: kind, Value: strings.TrimPrefix(string(r), kind+":")}
 	}
-	var folder vms.Ref
+	var folder inventory.Ref
 	for _, f := range w.inventory(w.b).Folders {
 		if strings.HasSuffix(f.Path, "/vm") {
 			folder = f.Ref
@@ -49,7 +49,7 @@ func (w *world) clone(v vms.VM, name string) vms.VM {
 	w.must(task.Wait(w.ctx))
 	made, _ := w.vm(w.b, name)
 	marks := map[string]string{} // the simulator's clone has none
-	for _, k := range []string{vms.MarkRun, vms.MarkGroup, vms.MarkJob} {
+	for _, k := range []string{inventory.MarkRun, inventory.MarkGroup, inventory.MarkJob} {
 		if m := v.Mark(k); m != "" {
 			marks[k] = m
 		}
@@ -60,7 +60,7 @@ func (w *world) clone(v vms.VM, name string) vms.VM {
 }
 
 // stranger is a VM of somebody's at the target, which runs.
-func (w *world) stranger() vms.VM {
+func (w *world) stranger() inventory.VM {
 	w.t.Helper()
 	x := web("erp")
 	x.Folder = ""
@@ -86,7 +86,7 @@ func TestReferenceOfAnother(t *testing.T) {
 		}
 	}
 	for _, known := range []bool{true, false} {
-		w.setMember(func(m *vms.Member) {
+		w.setMember(func(m *inventory.Member) {
 			m.Replica = erp.Ref
 			if !known { // as a crash leaves it, before the replica was looked at
 				m.ReplicaUUID = ""
@@ -103,7 +103,7 @@ func TestReferenceOfAnother(t *testing.T) {
 		w.until("it is looked after again", func() bool { return w.states()["web01"] == "ready" })
 		untouched("undone")
 	}
-	w.setMember(func(m *vms.Member) { m.Replica = erp.Ref })
+	w.setMember(func(m *inventory.Member) { m.Replica = erp.Ref })
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 	untouched("deleted")
 	if _, there := w.vm(w.b, "web01-replica"); there {
@@ -118,7 +118,7 @@ func TestReferenceOfAnotherAfterCommit(t *testing.T) {
 	w.step(api.VMAttach, false)
 	w.step(api.VMBoot, false)
 	w.step(api.VMKeep, false)
-	w.setMember(func(m *vms.Member) { m.Replica = erp.Ref })
+	w.setMember(func(m *inventory.Member) { m.Replica = erp.Ref })
 	if k := w.step(api.VMKeep, false); k.VM == nil || k.VM.Name != "web01-replica" {
 		t.Errorf("%+v", k.VM)
 	}
@@ -127,7 +127,7 @@ func TestReferenceOfAnotherAfterCommit(t *testing.T) {
 	}
 	// As if the commit had been cut short before it took the marks.
 	v, _ := w.vm(w.b, "web01-replica")
-	w.must(w.b.c.Label(w.ctx, v.Ref, "", "", map[string]string{vms.MarkGroup: "shop-web01", vms.MarkJob: "shop"}))
+	w.must(w.b.c.Label(w.ctx, v.Ref, "", "", map[string]string{inventory.MarkGroup: "shop-web01", inventory.MarkJob: "shop"}))
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 	if v, there := w.vm(w.b, "web01-replica"); !there || v.Ours() || v.Power != "on" || len(v.Hardware.Disks) != 2 {
 		t.Errorf("%+v", v)
@@ -142,7 +142,7 @@ func TestCloneOfATest(t *testing.T) {
 	w.step(api.VMAttach, true)
 	w.step(api.VMBoot, true)
 	v, _ := w.vm(w.b, "web01-replica-test-00test42")
-	if c := w.clone(v, "kept-by-operator"); c.Mark(vms.MarkRun) == "" || len(c.Hardware.Disks) != 2 {
+	if c := w.clone(v, "kept-by-operator"); c.Mark(inventory.MarkRun) == "" || len(c.Hardware.Disks) != 2 {
 		t.Fatalf("%+v", c)
 	}
 	w.step(api.VMStop, true)
@@ -165,7 +165,7 @@ func TestDiskOfATestOfAnother(t *testing.T) {
 	test, _ := w.vm(w.b, "web01-replica-test-00test42")
 	file := test.Hardware.Disks[0].File
 	v := w.precious(nil)
-	_, err := w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: file, Address: "scsi0:5"}})
+	_, err := w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: file, Address: "scsi0:5"}})
 	w.must(err)
 	if _, err := w.tryStep(api.VMRemove, true); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), v.Path) {
 		t.Error("removed:", err)
@@ -183,7 +183,7 @@ func TestCloneOfAReplica(t *testing.T) {
 	w := failover(t, nil)
 	v, _ := w.vm(w.b, "web01-replica")
 	w.clone(v, "kept-by-operator")
-	w.setMember(func(m *vms.Member) { m.Replica, m.ReplicaUUID = "", "" })
+	w.setMember(func(m *inventory.Member) { m.Replica, m.ReplicaUUID = "", "" })
 	w.until("it is told", func() bool {
 		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
 		return err == nil && strings.Contains(st.Jobs[0].Trouble, "kept-by-operator")
@@ -191,7 +191,7 @@ func TestCloneOfAReplica(t *testing.T) {
 	if err := w.b.refused(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true}); !cdp.Is(err, cdp.Conflict) {
 		t.Error("deleted without knowing which:", err)
 	}
-	w.setMember(func(m *vms.Member) { m.ReplicaUUID = v.UUID })
+	w.setMember(func(m *inventory.Member) { m.ReplicaUUID = v.UUID })
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 	if _, there := w.vm(w.b, "kept-by-operator"); !there {
 		t.Error("the operator's clone was deleted")

@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // The states of a member; see api.VMMember.
@@ -21,7 +21,7 @@ const (
 
 // meet makes records of the VMs that the source means now, and marks those that
 // it means no more.
-func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whole bool) error {
+func (r *round) meet(ctx context.Context, refused map[string][]inventory.Problem, whole bool) error {
 	taken := map[string]bool{}
 	groups, err := r.s.deps.Groups.List(ctx)
 	if err != nil {
@@ -48,16 +48,16 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 			r.refuse(ctx, v, refused[v.Name])
 			continue
 		}
-		group := vms.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
+		group := inventory.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
 		taken[string(group)] = true
 		m := &member{key: keyMember + string(group)}
-		m.Value = vms.Member{Group: string(group), Job: r.job.Name, VM: v, Met: v.Name, Name: r.job.Job.Target.ReplicaName(v.Name)}
+		m.Value = inventory.Member{Group: string(group), Job: r.job.Name, VM: v, Met: v.Name, Name: r.job.Job.Target.ReplicaName(v.Name)}
 		for _, d := range r.job.Job.Source.Chosen(v) {
 			at := v.Hardware.Address(d)
-			m.Value.Disks = append(m.Value.Disks, vms.MemberDisk{Name: vms.DiskName(at), Disk: d, Address: at})
+			m.Value.Disks = append(m.Value.Disks, inventory.MemberDisk{Name: inventory.DiskName(at), Disk: d, Address: at})
 		}
 		m.Value.VM.Hardware.Extra = v.Hardware.ForReplica().Extra
-		r.wire(m, vms.Guest{})
+		r.wire(m, inventory.Guest{})
 		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
 			errs = append(errs, err)
 			continue
@@ -65,9 +65,9 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 		r.members = append(r.members, m)
 	}
 	for _, m := range r.members {
-		meant := slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == m.Value.VM.UUID })
+		meant := slices.ContainsFunc(r.reply.VMs, func(v inventory.VM) bool { return v.UUID == m.Value.VM.UUID })
 		// A selector that fails may say nothing of the VMs it would mean.
-		unsure := slices.ContainsFunc(r.reply.Problems, func(p vms.Problem) bool { return p.Rule != "reference" })
+		unsure := slices.ContainsFunc(r.reply.Problems, func(p inventory.Problem) bool { return p.Rule != "reference" })
 		if !meant && !unsure && m.Value.State != stateGone && m.Value.State != stateFailedOver {
 			errs = append(errs, r.s.become(ctx, m, stateGone, "the job does not mean it any more, or the source deleted it; its replica stays"))
 		}
@@ -77,7 +77,7 @@ func (r *round) meet(ctx context.Context, refused map[string][]vms.Problem, whol
 
 // again is a member that the source still has. What cannot be taken over of it
 // is its trouble until it can.
-func (r *round) again(ctx context.Context, m *member, v vms.VM, problems []vms.Problem) error {
+func (r *round) again(ctx context.Context, m *member, v inventory.VM, problems []inventory.Problem) error {
 	whole := ctx
 	ctx, unlock, ok, err := r.hold(ctx, m)
 	if err != nil || !ok {
@@ -121,7 +121,7 @@ func (r *round) hold(ctx context.Context, m *member) (held context.Context, unlo
 		return nil, nil, false, nil
 	}
 	if m.exists() {
-		now, err := load[vms.Member](ctx, r.s, m.key)
+		now, err := load[inventory.Member](ctx, r.s, m.key)
 		if err != nil || !now.exists() {
 			unlock()
 			return nil, nil, false, err
@@ -136,7 +136,7 @@ func (r *round) hold(ctx context.Context, m *member) (held context.Context, unlo
 }
 
 // refuse notes a VM that cannot be protected, and tells it once.
-func (r *round) refuse(ctx context.Context, v vms.VM, problems []vms.Problem) {
+func (r *round) refuse(ctx context.Context, v inventory.VM, problems []inventory.Problem) {
 	if r.c == nil {
 		return
 	}
@@ -151,8 +151,8 @@ func (r *round) refuse(ctx context.Context, v vms.VM, problems []vms.Problem) {
 	r.c.told[key] = told{run: text}
 	r.c.mu.Unlock()
 	if first {
-		group := vms.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
-		r.s.tellMember(ctx, vms.Member{Job: r.job.Name, Group: string(group), VM: v, State: stateRefused}, text)
+		group := inventory.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
+		r.s.tellMember(ctx, inventory.Member{Job: r.job.Name, Group: string(group), VM: v, State: stateRefused}, text)
 	}
 }
 
@@ -171,7 +171,7 @@ func (s *Service) become(ctx context.Context, m *member, state, trouble string) 
 }
 
 // words say how a member stands; had is the trouble that it had before.
-func words(m vms.Member, had string) string {
+func words(m inventory.Member, had string) string {
 	switch {
 	case m.Trouble != "":
 		return m.Trouble
@@ -183,7 +183,7 @@ func words(m vms.Member, had string) string {
 	return "its replica " + m.Name + " stands"
 }
 
-func (s *Service) tellMember(ctx context.Context, m vms.Member, text string) {
+func (s *Service) tellMember(ctx context.Context, m inventory.Member, text string) {
 	s.emit(ctx, event.VCenterMemberChanged{Job: m.Job, Group: cdp.GroupID(m.Group), VM: clip(m.VM.Name, 256), State: m.State, Text: clip(text, longestText)})
 }
 
@@ -208,7 +208,7 @@ func (s *Service) emit(ctx context.Context, p event.Payload) {
 
 // wire works out a member's networks and addresses at the target. was is what
 // the guest told before; kept tells of addresses that are not what it tells now.
-func (r *round) wire(m *member, was vms.Guest) (kept []string) {
+func (r *round) wire(m *member, was inventory.Guest) (kept []string) {
 	v := &m.Value.VM
 	rules := slices.Clone(r.job.Job.Target.ReIP)
 	for i := range rules {
@@ -216,9 +216,9 @@ func (r *round) wire(m *member, was vms.Guest) (kept []string) {
 			rules[i].VM = v.Name
 		}
 	}
-	v.Guest, kept = vms.Remember(was, *v, rules)
-	w, _ := vms.Wire(*v, r.job.Job.Target.Networks, r.target)
+	v.Guest, kept = inventory.Remember(was, *v, rules)
+	w, _ := inventory.Wire(*v, r.job.Job.Target.Networks, r.target)
 	m.Value.Networks, m.Value.Isolated = w.Production, w.Test
-	m.Value.Identity, _ = vms.Identify(*v, rules)
+	m.Value.Identity, _ = inventory.Identify(*v, rules)
 	return kept
 }

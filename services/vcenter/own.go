@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // own gives a member its own job, lets that run or not, and the I/O filter see
@@ -47,7 +47,7 @@ func same(a, b spec.ReplicationJob) bool {
 }
 
 // ownJob is the member's job.
-func (r *round) ownJob(m vms.Member) spec.ReplicationJob {
+func (r *round) ownJob(m inventory.Member) spec.ReplicationJob {
 	j := spec.ReplicationJob{
 		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal,
 		Source: spec.Source{Site: r.job.SourceSite, Capture: spec.CaptureMode(r.job.Job.Source.Capture), VM: m.VM.UUID},

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // TestPass: disks are frozen and read at the transporter, also after a crash;
@@ -147,7 +147,7 @@ func TestReads(t *testing.T) {
 		_, err := w.a.sim.AddVM(web(n))
 		w.must(err)
 	}
-	inv, err := ask[vms.Inventory](w.ctx, w.a, api.VCenterInventory, api.InventoryRequest{Fresh: true})
+	inv, err := ask[inventory.Inventory](w.ctx, w.a, api.VCenterInventory, api.InventoryRequest{Fresh: true})
 	w.must(err)
 	if inv.Site != "a" || len(inv.VMs) > 0 || len(inv.Hosts) != 2 {
 		t.Errorf("%+v", inv)
@@ -159,7 +159,7 @@ func TestReads(t *testing.T) {
 	if len(all.VMs) < 3 || len(rest.VMs) != len(all.VMs)-1 || rest.VMs[0].Path != all.VMs[1].Path {
 		t.Error(len(all.VMs), len(rest.VMs))
 	}
-	m, err := ask[api.MembersReply](w.ctx, w.a, api.VCenterMembers, api.MembersRequest{VMs: []vms.Selector{{Folder: "vm"}}})
+	m, err := ask[api.MembersReply](w.ctx, w.a, api.VCenterMembers, api.MembersRequest{VMs: []inventory.Selector{{Folder: "vm"}}})
 	w.must(err)
 	if len(m.VMs) != 2 || len(m.Hosts) == 0 || len(m.Problems) > 0 {
 		t.Errorf("%+v", m)
@@ -177,7 +177,7 @@ func TestReads(t *testing.T) {
 	if _, err := ask[api.Empty](w.ctx, w.a, api.VCenterMembers, map[string]any{"vm": 1}); !cdp.Is(err, cdp.Invalid) {
 		t.Error("an unknown field:", err)
 	}
-	_, err = w.a.sim.AddVM(vspheretest.VMSpec{Name: "transporter", Folder: "twin"})
+	_, err = w.a.sim.AddVM(vcsim.VMSpec{Name: "transporter", Folder: "twin"})
 	w.must(err)
 	w.until("two VMs of its name are told", func() bool {
 		check, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{})

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 func (s *Service) answerInventory(ctx context.Context, r api.InventoryRequest) (any, error) {
@@ -27,7 +27,7 @@ func (s *Service) answerVMs(ctx context.Context, r api.VMsRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	page, more := pageOf(inv.VMs, r.After, func(v vms.VM) string { return v.Path })
+	page, more := pageOf(inv.VMs, r.After, func(v inventory.VM) string { return v.Path })
 	return api.VMsReply{VMs: page, More: more}, nil
 }
 
@@ -36,10 +36,10 @@ func (s *Service) answerVMs(ctx context.Context, r api.VMsRequest) (any, error) 
 const pageBytes = 700 << 10
 
 // pageOf gives the VMs behind a key, by key, as many as an answer may hold.
-func pageOf(all []vms.VM, after string, key func(vms.VM) string) (page []vms.VM, more bool) {
-	page = []vms.VM{}
+func pageOf(all []inventory.VM, after string, key func(inventory.VM) string) (page []inventory.VM, more bool) {
+	page = []inventory.VM{}
 	size := 0
-	for _, v := range slices.SortedFunc(slices.Values(all), func(a, b vms.VM) int { return strings.Compare(key(a), key(b)) }) {
+	for _, v := range slices.SortedFunc(slices.Values(all), func(a, b inventory.VM) int { return strings.Compare(key(a), key(b)) }) {
 		if key(v) <= after {
 			continue
 		}
@@ -78,16 +78,16 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 			own = v.UUID
 		}
 	}
-	found, problems := vms.Match(inv, r.VMs, own)
+	found, problems := inventory.Match(inv, r.VMs, own)
 	reply := api.MembersReply{About: inv.About}
-	reply.VMs, reply.More = pageOf(found, r.After, func(v vms.VM) string { return v.UUID })
+	reply.VMs, reply.More = pageOf(found, r.After, func(v inventory.VM) string { return v.UUID })
 	if r.After == "" {
 		if reply.Problems, err = s.namedTags(ctx, r.VMs, problems); err != nil {
 			return nil, err
 		}
 	}
 	for _, h := range inv.Hosts {
-		if slices.ContainsFunc(reply.VMs, func(v vms.VM) bool { return v.Host == h.Ref }) {
+		if slices.ContainsFunc(reply.VMs, func(v inventory.VM) bool { return v.Host == h.Ref }) {
 			reply.Hosts = append(reply.Hosts, h)
 		}
 	}
@@ -96,9 +96,9 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 
 // namedTags finds out whether a tag that no VM has exists: one that does not was
 // written wrong, or is no more.
-func (s *Service) namedTags(ctx context.Context, selectors []vms.Selector, problems []vms.Problem) ([]vms.Problem, error) {
+func (s *Service) namedTags(ctx context.Context, selectors []inventory.Selector, problems []inventory.Problem) ([]inventory.Problem, error) {
 	for i, x := range selectors {
-		k := slices.IndexFunc(problems, func(p vms.Problem) bool { return p.Path == fmt.Sprintf("/spec/source/vms/%d/tag", i) })
+		k := slices.IndexFunc(problems, func(p inventory.Problem) bool { return p.Path == fmt.Sprintf("/spec/source/vms/%d/tag", i) })
 		if k < 0 {
 			continue
 		}
@@ -123,7 +123,7 @@ func (s *Service) namedTags(ctx context.Context, selectors []vms.Selector, probl
 }
 
 // sourceMembers asks the source for all pages; the VMs are by path.
-func (s *Service) sourceMembers(ctx context.Context, site cdp.Site, selectors []vms.Selector) (api.MembersReply, error) {
+func (s *Service) sourceMembers(ctx context.Context, site cdp.Site, selectors []inventory.Selector) (api.MembersReply, error) {
 	var all api.MembersReply
 	for after := ""; ; {
 		page, err := s.deps.Peer.Members(ctx, site, api.MembersRequest{VMs: selectors, After: after})
@@ -135,7 +135,7 @@ func (s *Service) sourceMembers(ctx context.Context, site cdp.Site, selectors []
 		}
 		all.VMs = append(all.VMs, page.VMs...)
 		for _, h := range page.Hosts {
-			if !slices.ContainsFunc(all.Hosts, func(x vms.Host) bool { return x.Ref == h.Ref }) {
+			if !slices.ContainsFunc(all.Hosts, func(x inventory.Host) bool { return x.Ref == h.Ref }) {
 				all.Hosts = append(all.Hosts, h)
 			}
 		}
@@ -144,6 +144,6 @@ func (s *Service) sourceMembers(ctx context.Context, site cdp.Site, selectors []
 		}
 		after = page.VMs[len(page.VMs)-1].UUID
 	}
-	slices.SortFunc(all.VMs, func(a, b vms.VM) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(all.VMs, func(a, b inventory.VM) int { return strings.Compare(a.Path, b.Path) })
 	return all, nil
 }

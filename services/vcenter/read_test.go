@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -20,7 +20,7 @@ type crowd struct {
 	fat  int // bytes of settings that each has more
 }
 
-func (c crowd) Inventory(ctx context.Context) (vms.Inventory, error) {
+func (c crowd) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	inv, err := c.VCenter.Inventory(ctx)
 	for _, v := range inv.VMs {
 		if v.Name != c.like {
@@ -28,7 +28,7 @@ func (c crowd) Inventory(ctx context.Context) (vms.Inventory, error) {
 		}
 		for i := range c.n {
 			x := v
-			x.Name, x.UUID, x.Ref = fmt.Sprintf("%s-%04d", v.Name, i), fmt.Sprintf("%04d-%s", (i*7)%c.n, v.UUID), vms.Ref(fmt.Sprintf("VirtualMachine:x%d", i))
+			x.Name, x.UUID, x.Ref = fmt.Sprintf("%s-%04d", v.Name, i), fmt.Sprintf("%04d-%s", (i*7)%c.n, v.UUID), inventory.Ref(fmt.Sprintf("VirtualMachine:x%d", i))
 			x.Path = strings.TrimSuffix(v.Path, v.Name) + x.Name
 			x.Note = strings.Repeat("x", c.fat)
 			inv.VMs = append(inv.VMs, x)
@@ -65,7 +65,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s: %d VMs on %d pages", what, len(seen), vmPages)
 		}
 		for after, n := "", 0; ; {
-			r, size, err := sized[api.MembersReply](w.ctx, w.a, api.VCenterMembers, api.MembersRequest{VMs: []vms.Selector{{Folder: "prod"}, {Name: "nobody"}}, After: after})
+			r, size, err := sized[api.MembersReply](w.ctx, w.a, api.VCenterMembers, api.MembersRequest{VMs: []inventory.Selector{{Folder: "prod"}, {Name: "nobody"}}, After: after})
 			w.must(err)
 			if size > message || len(r.VMs) > 100 || len(r.Hosts) == 0 || (len(r.Problems) > 0) != (after == "") {
 				t.Fatalf("%s: %d bytes, %d VMs, hosts %v, problems %v", what, size, len(r.VMs), r.Hosts, r.Problems)
@@ -92,7 +92,7 @@ func TestPages(t *testing.T) {
 // TestOwnChangesAreSeen: what the service changed itself is in its next answer.
 func TestOwnChangesAreSeen(t *testing.T) {
 	w := failover(t, nil)
-	told := func(name string) (out vms.VM) {
+	told := func(name string) (out inventory.VM) {
 		r, err := ask[api.VMsReply](w.ctx, w.b, api.VCenterVMs, api.VMsRequest{})
 		w.must(err)
 		for _, v := range r.VMs {
@@ -124,7 +124,7 @@ func TestOwnChangesAreSeen(t *testing.T) {
 	}
 }
 
-func names(in []vms.VM) (out []string) {
+func names(in []inventory.VM) (out []string) {
 	for _, v := range in {
 		out = append(out, v.Name)
 	}
@@ -139,7 +139,7 @@ func TestFilterIsMissing(t *testing.T) {
 	w.must(err)
 	job := shop(w.b)
 	job.Job.Source.Capture, job.Job.Source.Filter = "tap", "tap"
-	check := func(rule string, hosts ...vms.Host) {
+	check := func(rule string, hosts ...inventory.Host) {
 		t.Helper()
 		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
 		w.must(err)

@@ -13,9 +13,9 @@ import (
 	"os"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // recipe is what a transporter was made of. It is kept with its VM, so that it is
@@ -79,9 +79,9 @@ func (c recipe) mark() string {
 }
 
 // differs names what of a recipe is not as the VM was made.
-func differs(v vms.VM, now recipe) []string {
+func differs(v inventory.VM, now recipe) []string {
 	var was recipe
-	if err := json.Unmarshal([]byte(v.Mark(vms.MarkRecipe)), &was); err != nil {
+	if err := json.Unmarshal([]byte(v.Mark(inventory.MarkRecipe)), &was); err != nil {
 		return []string{"what it was made of, which is not known any more"}
 	}
 	var out []string

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Keys of records: member.<group> is a vms.Member, job.<job> a jobRecord,
+// Keys of records: member.<group> is a inventory.Member, job.<job> a jobRecord,
 // run.<group> a runRecord, change.<id> a done change of an I/O filter,
 // deploy.<name> a deployRecord; recipes is the key of the hashes in recipes.
 const (
@@ -86,7 +86,7 @@ func (k *kept[T]) drop(ctx context.Context, s *Service) error {
 }
 
 // member is the record of a VM that is protected.
-type member = kept[vms.Member]
+type member = kept[inventory.Member]
 
 // members are those of a job, or of all; by key, which is by group.
 func (s *Service) members(ctx context.Context, job string) ([]*member, error) {

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // runRecord is a failover that has a VM in its hands, or had: it is written
@@ -19,9 +19,9 @@ type runRecord struct {
 	Test  bool   `json:"test,omitempty"`
 	Stage string `json:"stage"`
 	// VM is the one that runs: the replica, or the test's own.
-	VM   vms.Ref `json:"vm,omitempty"`
-	UUID string  `json:"uuid,omitempty"` // of a test's
-	Name string  `json:"name"`
+	VM   inventory.Ref `json:"vm,omitempty"`
+	UUID string        `json:"uuid,omitempty"` // of a test's
+	Name string        `json:"name"`
 	// Disks are the test's own, by disk of the group.
 	Disks []runDisk `json:"disks,omitempty"`
 	// Making is when the vCenter was last asked to make something of the test's
@@ -91,7 +91,7 @@ func (s *Service) inRun(ctx context.Context, req api.VMRunRequest, tell report, 
 	}
 	defer unlock()
 	r := &run{s: s, req: req, tell: tell}
-	if r.m, err = load[vms.Member](ctx, s, keyMember+req.Job); err != nil {
+	if r.m, err = load[inventory.Member](ctx, s, keyMember+req.Job); err != nil {
 		return none, err
 	}
 	if !r.m.exists() || r.m.Value.Replica == "" {
@@ -130,10 +130,10 @@ func sameRun(a, b runRecord) bool {
 }
 
 // vm is the VM that the run starts; NotFound when it does not exist.
-func (r *run) vm(ctx context.Context) (vms.VM, error) {
+func (r *run) vm(ctx context.Context) (inventory.VM, error) {
 	switch {
 	case r.req.Test && !r.rec.exists():
-		return vms.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.req.Job, "the run has made none")
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.req.Job, "the run has made none")
 	case r.req.Test:
 		return r.s.find(ctx, r.vc, ours{group: r.m.Value.Group, run: r.req.Run, ref: r.rec.Value.VM, uuid: r.rec.Value.UUID})
 	case r.rec.Value.Stage == stageKept:
@@ -143,10 +143,10 @@ func (r *run) vm(ctx context.Context) (vms.VM, error) {
 }
 
 // plugs are the run's disks at their addresses.
-func (r *run) plugs() []vms.Plug {
-	var out []vms.Plug
+func (r *run) plugs() []inventory.Plug {
+	var out []inventory.Plug
 	for i, d := range r.m.Value.Disks {
-		p := vms.Plug{File: d.File, Address: d.Address}
+		p := inventory.Plug{File: d.File, Address: d.Address}
 		if r.req.Test {
 			p.File = r.rec.Value.Disks[i].File
 		}
@@ -164,7 +164,7 @@ func (r *run) files() []string {
 }
 
 // tellVM is a VM as a failover sees it.
-func (r *run) tellVM(ctx context.Context, v vms.VM) *api.VMRun {
+func (r *run) tellVM(ctx context.Context, v inventory.VM) *api.VMRun {
 	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.m.Value.Identity)}
 	if inv, err := r.s.lately(ctx); err == nil {
 		for _, h := range inv.Hosts {
@@ -177,7 +177,7 @@ func (r *run) tellVM(ctx context.Context, v vms.VM) *api.VMRun {
 }
 
 // addresses are a VM's as its tools tell them, first those it was told.
-func addresses(v vms.VM, id *vms.Identity) []string {
+func addresses(v inventory.VM, id *inventory.Identity) []string {
 	told := toldAddresses(id)
 	var out []string
 	for _, n := range v.Guest.NICs {
@@ -204,7 +204,7 @@ func addresses(v vms.VM, id *vms.Identity) []string {
 }
 
 // toldAddresses are those that a VM's guest is told to take.
-func toldAddresses(id *vms.Identity) (out []string) {
+func toldAddresses(id *inventory.Identity) (out []string) {
 	if id == nil {
 		return nil
 	}

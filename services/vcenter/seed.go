@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // opSeed is what is done when a seed is refused.
@@ -13,7 +13,7 @@ const opSeed = "take seed"
 
 // takeSeed makes a file the replica of a disk, in the record only: what was not
 // taken is not touched, nor deleted with the job. Two jobs never take one file.
-func (r *round) takeSeed(ctx context.Context, m *member, d *vms.MemberDisk, file string) error {
+func (r *round) takeSeed(ctx context.Context, m *member, d *inventory.MemberDisk, file string) error {
 	unlock, err := r.s.locks.lock(ctx, "seeds")
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (r *round) takeSeed(ctx context.Context, m *member, d *vms.MemberDisk, file
 }
 
 // leaveSeed takes back what takeSeed did, and what a crash may have left.
-func (r *round) leaveSeed(ctx context.Context, m *member, d *vms.MemberDisk) error {
+func (r *round) leaveSeed(ctx context.Context, m *member, d *inventory.MemberDisk) error {
 	if err := r.s.pullOut(ctx, r.vc, withFile([]string{d.File})); err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (r *round) leaveSeed(ctx context.Context, m *member, d *vms.MemberDisk) err
 
 // seedFree is Conflict if a seed is somebody's, as things are now: it would be
 // overwritten. A file can have two names: so its UUID counts, too, once known.
-func (s *Service) seedFree(ctx context.Context, m vms.Member, d *vms.MemberDisk, file string) error {
+func (s *Service) seedFree(ctx context.Context, m inventory.Member, d *inventory.MemberDisk, file string) error {
 	all, err := s.members(ctx, "")
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (s *Service) seedFree(ctx context.Context, m vms.Member, d *vms.MemberDisk,
 	for _, x := range all {
 		for _, y := range x.Value.Disks {
 			other := x.Value.Group != m.Group || y.Name != d.Name
-			if other && y.File != "" && (vms.CleanFile(y.File) == file || y.UUID != "" && y.UUID == d.SeedUUID) {
+			if other && y.File != "" && (inventory.CleanFile(y.File) == file || y.UUID != "" && y.UUID == d.SeedUUID) {
 				return cdp.Errorf(cdp.Conflict, opSeed, file, "it is a disk of the replica %s already", x.Value.Group).
 					WithHint("name a copy of it")
 			}
@@ -69,7 +69,7 @@ func (s *Service) seedFree(ctx context.Context, m vms.Member, d *vms.MemberDisk,
 	users := inv.UsersOf(file)
 	if d.SeedUUID != "" {
 		for _, v := range inv.VMs {
-			if slices.ContainsFunc(v.Hardware.Disks, func(x vms.Disk) bool { return x.UUID == d.SeedUUID }) {
+			if slices.ContainsFunc(v.Hardware.Disks, func(x inventory.Disk) bool { return x.UUID == d.SeedUUID }) {
 				users = append(users, v)
 			}
 		}
@@ -112,7 +112,7 @@ func (r *round) seedsAlone(ctx context.Context, m *member, uuids []string) error
 }
 
 // ownVM is the instance UUID of the VM that this service runs on.
-func (s *Service) ownVM(ctx context.Context, inv vms.Inventory) (string, error) {
+func (s *Service) ownVM(ctx context.Context, inv inventory.Inventory) (string, error) {
 	site, err := s.deps.Site(ctx)
 	if err != nil {
 		return "", err

@@ -7,22 +7,22 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/adapter/vcsim"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 
 // seeded is the shop's job with a file as the seed of a VM's first disk.
 func seeded(b *end, vm, file string) spec.VMJob {
 	job := shop(b)
-	job.Target.Seeds = []vms.Seed{{DiskRef: vms.DiskRef{VM: vm, Disk: "scsi0:0"}, File: file}}
+	job.Target.Seeds = []inventory.Seed{{DiskRef: inventory.DiskRef{VM: vm, Disk: "scsi0:0"}, File: file}}
 	return job
 }
 
 // precious is somebody's VM at the target, which is off.
-func (w *world) precious(change func(*vspheretest.VMSpec)) vms.VM {
+func (w *world) precious(change func(*vcsim.VMSpec)) inventory.VM {
 	w.t.Helper()
 	x := web("precious")
 	x.On, x.Folder = false, ""
@@ -78,7 +78,7 @@ func TestSeedTakenMeanwhile(t *testing.T) {
 		}
 		given = true
 		v := w.precious(nil)
-		_, err := w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: seed, Address: "scsi0:5"}})
+		_, err := w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: seed, Address: "scsi0:5"}})
 		w.must(err)
 	}
 	w.b.stop()
@@ -132,7 +132,7 @@ func TestSeedTwice(t *testing.T) {
 	w.must(err)
 	two := seeded(w.b, "web02", seed)
 	two.Name, two.Job.Name = "two", "two"
-	two.Job.Source.VMs = []vms.Selector{{Name: "web02"}}
+	two.Job.Source.VMs = []inventory.Selector{{Name: "web02"}}
 	w.apply(two)
 	w.until("it is refused", func() bool {
 		return w.states()["web02"] == "refused" && w.told("is a disk of the replica shop-web01 already")
@@ -157,10 +157,10 @@ func TestDeleteDiskOfAnother(t *testing.T) {
 	tr, _ := w.vm(w.b, "transporter")
 	file := tr.Hardware.Disks[1].File
 	v := w.precious(nil)
-	_, err = w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: file, Address: "scsi0:5"}})
+	_, err = w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: file, Address: "scsi0:5"}})
 	if err != nil { // the transporter runs, and has it locked
 		w.must(w.b.c.Unplug(w.ctx, tr.Ref, []string{file}))
-		_, err = w.b.c.Plug(w.ctx, v.Ref, []vms.Plug{{File: file, Address: "scsi0:5"}})
+		_, err = w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: file, Address: "scsi0:5"}})
 		w.must(err)
 	}
 	err = w.b.refused(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
@@ -189,7 +189,7 @@ func TestSeedByAnotherName(t *testing.T) {
 	alias := ds + "] " + filepath.Dir(rest) + "-alias/" + filepath.Base(rest)
 	w.apply(seeded(w.b, "web01", alias))
 	w.until("it is refused", func() bool { return w.told("is a disk of the VM " + v.Path) })
-	if tr, _ := w.vm(w.b, "transporter"); slices.ContainsFunc(tr.Hardware.Disks, func(d vms.Disk) bool { return d.File == alias }) {
+	if tr, _ := w.vm(w.b, "transporter"); slices.ContainsFunc(tr.Hardware.Disks, func(d inventory.Disk) bool { return d.File == alias }) {
 		t.Errorf("%+v", tr.Hardware.Disks)
 	}
 	if g := w.group("shop-web01"); g.Name != "" {

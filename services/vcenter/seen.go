@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // seen is the inventory as it was read last.
 type seen struct {
 	mu    sync.Mutex
-	inv   vms.Inventory
+	inv   inventory.Inventory
 	read  time.Time // when
 	at    time.Time // the same; zero: never, or something changed since
 	turns int       // how often something changed
@@ -28,7 +28,7 @@ func (x *seen) changed() {
 
 // lately is an inventory not older than CacheFor, whatever was changed since: it
 // is good for finding what is then asked for.
-func (s *Service) lately(ctx context.Context) (vms.Inventory, error) {
+func (s *Service) lately(ctx context.Context) (inventory.Inventory, error) {
 	s.seen.mu.Lock()
 	inv, read := s.seen.inv, s.seen.read
 	s.seen.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *Service) lately(ctx context.Context) (vms.Inventory, error) {
 
 // inventory gives what stands at the site, not older than CacheFor and with all
 // that was changed from here, or as it is now when fresh.
-func (s *Service) inventory(ctx context.Context, fresh bool) (vms.Inventory, error) {
+func (s *Service) inventory(ctx context.Context, fresh bool) (inventory.Inventory, error) {
 	inv, before, err := s.look(ctx, fresh)
 	for _, h := range inv.Hosts {
 		was, known := before[h.Ref]
@@ -56,11 +56,11 @@ func (s *Service) inventory(ctx context.Context, fresh bool) (vms.Inventory, err
 }
 
 // look is inventory; before are the hosts' states as they were, if it was read.
-func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before map[vms.Ref]string, _ error) {
+func (s *Service) look(ctx context.Context, fresh bool) (_ inventory.Inventory, before map[inventory.Ref]string, _ error) {
 	begun := time.Now()
 	unlock, err := s.locks.lock(ctx, "inventory")
 	if err != nil {
-		return vms.Inventory{}, nil, err
+		return inventory.Inventory{}, nil, err
 	}
 	defer unlock()
 	s.seen.mu.Lock()
@@ -72,20 +72,20 @@ func (s *Service) look(ctx context.Context, fresh bool) (_ vms.Inventory, before
 	}
 	vc, err := s.vcenter(ctx)
 	if err != nil {
-		return vms.Inventory{}, nil, err
+		return inventory.Inventory{}, nil, err
 	}
 	site, err := s.deps.Site(ctx)
 	if err != nil {
-		return vms.Inventory{}, nil, err
+		return inventory.Inventory{}, nil, err
 	}
 	start := time.Now()
 	if inv, err = vc.Inventory(ctx); err != nil {
-		return vms.Inventory{}, nil, cdp.Wrap(err, "read inventory", string(site.Name))
+		return inventory.Inventory{}, nil, cdp.Wrap(err, "read inventory", string(site.Name))
 	}
 	inv.Site = site.Name
 	s.seen.mu.Lock()
 	defer s.seen.mu.Unlock()
-	before = map[vms.Ref]string{}
+	before = map[inventory.Ref]string{}
 	for _, h := range s.seen.inv.Hosts {
 		before[h.Ref] = h.State
 	}
@@ -108,23 +108,23 @@ func (s *Service) alarm(ctx context.Context, kind, subject, text string) {
 }
 
 // transporter is the VM that this service runs on, as it is now.
-func (s *Service) transporter(ctx context.Context, vc VCenter) (vms.VM, error) {
+func (s *Service) transporter(ctx context.Context, vc VCenter) (inventory.VM, error) {
 	const op = "find transporter"
 	site, err := s.deps.Site(ctx)
 	if err != nil {
-		return vms.VM{}, err
+		return inventory.VM{}, err
 	}
 	if site.Transporter == "" {
-		return vms.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").
 			WithHint("set spec.vsphere.transporter of the Site to the VM that tidemark runs on")
 	}
 	inv, err := s.lately(ctx)
 	if err != nil {
-		return vms.VM{}, err
+		return inventory.VM{}, err
 	}
 	v, why := inv.FindVM(site.Transporter)
 	if why != "" {
-		return vms.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).
 			WithHint("set spec.vsphere.transporter of the Site to the VM that tidemark runs on")
 	}
 	now, err := vc.VM(ctx, v.UUID)
@@ -132,12 +132,12 @@ func (s *Service) transporter(ctx context.Context, vc VCenter) (vms.VM, error) {
 }
 
 // vmAt is the VM behind a reference, as it is now; NotFound.
-func (s *Service) vmAt(ctx context.Context, vc VCenter, ref vms.Ref) (vms.VM, error) {
-	for _, look := range []func(context.Context) (vms.Inventory, error){s.lately,
-		func(ctx context.Context) (vms.Inventory, error) { return s.inventory(ctx, true) }} {
+func (s *Service) vmAt(ctx context.Context, vc VCenter, ref inventory.Ref) (inventory.VM, error) {
+	for _, look := range []func(context.Context) (inventory.Inventory, error){s.lately,
+		func(ctx context.Context) (inventory.Inventory, error) { return s.inventory(ctx, true) }} {
 		inv, err := look(ctx)
 		if err != nil {
-			return vms.VM{}, err
+			return inventory.VM{}, err
 		}
 		for _, v := range inv.VMs {
 			if v.Ref == ref {
@@ -146,10 +146,10 @@ func (s *Service) vmAt(ctx context.Context, vc VCenter, ref vms.Ref) (vms.VM, er
 					return now, nil
 				}
 				if err != nil && !cdp.Is(err, cdp.NotFound) {
-					return vms.VM{}, err
+					return inventory.VM{}, err
 				}
 			}
 		}
 	}
-	return vms.VM{}, cdp.Errorf(cdp.NotFound, "find VM", string(ref), "it does not exist any more")
+	return inventory.VM{}, cdp.Errorf(cdp.NotFound, "find VM", string(ref), "it does not exist any more")
 }

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // tapped is what is known of a member whose I/O filter is to tell its writes,
@@ -49,7 +49,7 @@ func (r *round) tap(ctx context.Context, m *member) error {
 	to := fmt.Sprint(c.Exports)
 	t := r.told(group).taps
 	why := ""
-	if i := slices.IndexFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == m.Value.VM.UUID }); i >= 0 {
+	if i := slices.IndexFunc(r.reply.VMs, func(v inventory.VM) bool { return v.UUID == m.Value.VM.UUID }); i >= 0 {
 		why = r.judge(&t, to, r.reply.VMs[i], m.Value, c)
 	}
 	r.tell(group, func(x *told) { x.taps = t })
@@ -66,7 +66,7 @@ func (r *round) tap(ctx context.Context, m *member) error {
 // judge says why nobody tells the VM's writes; empty: they are told, or need not
 // be. It has the filter attached once more if it was found detached, or is
 // attached and silent for too long: less and less often while that happens.
-func (r *round) judge(t *tapped, to string, v vms.VM, m vms.Member, c api.CaptureGroup) (why string) {
+func (r *round) judge(t *tapped, to string, v inventory.VM, m inventory.Member, c api.CaptureGroup) (why string) {
 	now := r.s.deps.Clock.Now()
 	t.power = v.Power
 	detached := r.detached(v, m) && r.asked.After(t.at) // what was asked for before says nothing of it
@@ -102,16 +102,16 @@ func (r *round) judge(t *tapped, to string, v vms.VM, m vms.Member, c api.Captur
 }
 
 // detached: the filter does not see every disk of the VM.
-func (r *round) detached(v vms.VM, m vms.Member) bool {
-	return slices.ContainsFunc(m.Disks, func(d vms.MemberDisk) bool {
-		i := slices.IndexFunc(v.Hardware.Disks, func(x vms.Disk) bool { return x.Key == d.Disk.Key })
-		return i >= 0 && !slices.ContainsFunc(v.Hardware.Disks[i].Filters, func(id string) bool { return vms.SameFilter(id, r.job.Job.Source.Filter) })
+func (r *round) detached(v inventory.VM, m inventory.Member) bool {
+	return slices.ContainsFunc(m.Disks, func(d inventory.MemberDisk) bool {
+		i := slices.IndexFunc(v.Hardware.Disks, func(x inventory.Disk) bool { return x.Key == d.Disk.Key })
+		return i >= 0 && !slices.ContainsFunc(v.Hardware.Disks[i].Filters, func(id string) bool { return inventory.SameFilter(id, r.job.Job.Source.Filter) })
 	})
 }
 
 // tellUnseen raises an alarm when it begins that a VM's writes are not told, for
 // another reason, or is over.
-func (r *round) tellUnseen(ctx context.Context, m vms.Member, why string) {
+func (r *round) tellUnseen(ctx context.Context, m inventory.Member, why string) {
 	group := cdp.GroupID(m.Group)
 	had := r.told(group).taps.unseen
 	if had == why {
@@ -158,7 +158,7 @@ func (r *round) askTap(ctx context.Context, m *member, to string, req api.TapReq
 
 // untap ends that, as far as the source can be asked; the text tells what
 // could not.
-func (s *Service) untap(ctx context.Context, job spec.VMJob, m vms.Member) string {
+func (s *Service) untap(ctx context.Context, job spec.VMJob, m inventory.Member) string {
 	for {
 		p, err := s.deps.Peer.Tap(ctx, job.SourceSite, api.TapRequest{Group: cdp.GroupID(m.Group), VM: m.VM.UUID})
 		switch {

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // installFilter puts an I/O filter on all hosts of the source, and gives its id.

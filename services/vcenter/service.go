@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // Service holds a site's vCenter.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // answerCheck says whether this site can do what it is used for, and what it
@@ -22,21 +22,21 @@ func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, err
 	if err != nil {
 		return nil, err
 	}
-	reply := api.SiteCheck{About: inv.About, Lacks: []vms.Missing{}}
-	roles := []vms.Role{vms.AsSource, vms.AsTarget, vms.ForAppliance}
+	reply := api.SiteCheck{About: inv.About, Lacks: []inventory.Missing{}}
+	roles := []inventory.Role{inventory.AsSource, inventory.AsTarget, inventory.ForAppliance}
 	if !inv.About.ESX {
-		roles = append(roles, vms.ForFilter)
+		roles = append(roles, inventory.ForFilter)
 	}
-	used := append([]vms.Role{vms.Every}, r.For...)
-	if slices.ContainsFunc(inv.VMs, func(v vms.VM) bool { return v.Mark(vms.MarkTransporter) != "" }) {
-		used = append(used, vms.ForAppliance)
+	used := append([]inventory.Role{inventory.Every}, r.For...)
+	if slices.ContainsFunc(inv.VMs, func(v inventory.VM) bool { return v.Mark(inventory.MarkTransporter) != "" }) {
+		used = append(used, inventory.ForAppliance)
 	}
-	lacks, err := vc.Lacks(ctx, vms.Privileges(roles...))
+	lacks, err := vc.Lacks(ctx, inventory.Privileges(roles...))
 	if err != nil {
 		return nil, err
 	}
 	for _, m := range lacks {
-		if len(r.For) == 0 || slices.ContainsFunc(m.Roles, func(x vms.Role) bool { return slices.Contains(used, x) }) {
+		if len(r.For) == 0 || slices.ContainsFunc(m.Roles, func(x inventory.Role) bool { return slices.Contains(used, x) }) {
 			reply.Lacks = append(reply.Lacks, m)
 		} else {
 			reply.Later = append(reply.Later, m)
@@ -61,7 +61,7 @@ func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, err
 }
 
 // unfitTransporter is why disks cannot be attached to a VM and found there.
-func unfitTransporter(v vms.VM, inv vms.Inventory) []string {
+func unfitTransporter(v inventory.VM, inv inventory.Inventory) []string {
 	var out []string
 	bad := func(format string, args ...any) {
 		out = append(out, fmt.Sprintf("the transporter %s ", v.Name)+fmt.Sprintf(format, args...))
@@ -80,7 +80,7 @@ func unfitTransporter(v vms.VM, inv vms.Inventory) []string {
 	if !strings.EqualFold(set("disk.EnableUUID"), "TRUE") {
 		bad("does not tell its guest the disks' UUIDs: set the advanced setting disk.EnableUUID to TRUE while it is off")
 	}
-	if !slices.ContainsFunc(v.Hardware.Controllers, func(c vms.Controller) bool { return c.Kind == "pvscsi" }) {
+	if !slices.ContainsFunc(v.Hardware.Controllers, func(c inventory.Controller) bool { return c.Kind == "pvscsi" }) {
 		bad("has no paravirtual SCSI controller, to which disks can be attached while it runs")
 	}
 	for _, d := range inv.Datastores {

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/api"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // A site that is a source only is not asked for what a target needs; that is told
@@ -13,10 +13,10 @@ import (
 func TestSiteCheckOfWhatIsUsed(t *testing.T) {
 	w := newWorld(t)
 	w.a.sim.Deny("Host.Config.Patch", "VApp.Import", "Network.Assign", "VirtualMachine.Config.ChangeTracking")
-	check := func(roles ...vms.Role) (lacks, later string) {
+	check := func(roles ...inventory.Role) (lacks, later string) {
 		r, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{For: roles})
 		w.must(err)
-		text := func(all []vms.Missing) string {
+		text := func(all []inventory.Missing) string {
 			var out []string
 			for _, m := range all {
 				x := m.Privilege
@@ -31,13 +31,13 @@ func TestSiteCheckOfWhatIsUsed(t *testing.T) {
 	}
 	const tracking, network = "VirtualMachine.Config.ChangeTracking source", "Network.Assign target transporter"
 	for _, c := range []struct {
-		roles        []vms.Role
+		roles        []inventory.Role
 		lacks, later string
 	}{
 		{nil, tracking + "; " + network + "; Host.Config.Patch iofilter; VApp.Import transporter", ""},
-		{[]vms.Role{vms.Every}, "", tracking + "; " + network + "; Host.Config.Patch iofilter; VApp.Import transporter"},
-		{[]vms.Role{vms.AsSource}, tracking, network + "; Host.Config.Patch iofilter; VApp.Import transporter"},
-		{[]vms.Role{vms.AsTarget, vms.ForFilter}, network + "; Host.Config.Patch iofilter", tracking + "; VApp.Import transporter"},
+		{[]inventory.Role{inventory.Every}, "", tracking + "; " + network + "; Host.Config.Patch iofilter; VApp.Import transporter"},
+		{[]inventory.Role{inventory.AsSource}, tracking, network + "; Host.Config.Patch iofilter; VApp.Import transporter"},
+		{[]inventory.Role{inventory.AsTarget, inventory.ForFilter}, network + "; Host.Config.Patch iofilter", tracking + "; VApp.Import transporter"},
 	} {
 		if lacks, later := check(c.roles...); lacks != c.lacks || later != c.later {
 			t.Errorf("for %v: lacks %q, later %q", c.roles, lacks, later)

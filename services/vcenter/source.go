@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // source is what the source said of a job's VMs.
@@ -19,7 +19,7 @@ type source struct {
 	why     string // it did not
 	silent  bool   // it will, perhaps, when it is asked again
 	reply   api.MembersReply
-	filters []vms.Filter
+	filters []inventory.Filter
 	asked   time.Time
 	of      string // the spec that it was asked for
 }
@@ -61,7 +61,7 @@ func (r *round) askSource(ctx context.Context, c *control) source {
 // renamed finds members that a selector meant by name or path before they were
 // renamed or moved: they are meant still.
 func (r *round) renamed(ctx context.Context) {
-	r.reply.Problems = slices.DeleteFunc(r.reply.Problems, func(p vms.Problem) bool {
+	r.reply.Problems = slices.DeleteFunc(r.reply.Problems, func(p inventory.Problem) bool {
 		n, err := strconv.Atoi(strings.TrimPrefix(p.Path, "/spec/source/vms/"))
 		if err != nil || p.Rule != "reference" || n >= len(r.job.Job.Source.VMs) {
 			return false
@@ -75,11 +75,11 @@ func (r *round) renamed(ctx context.Context) {
 		if i < 0 {
 			return false
 		}
-		again, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []vms.Selector{{UUID: r.members[i].Value.VM.UUID}}})
+		again, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []inventory.Selector{{UUID: r.members[i].Value.VM.UUID}}})
 		if err != nil || len(again.VMs) != 1 {
 			return false
 		}
-		if !slices.ContainsFunc(r.reply.VMs, func(v vms.VM) bool { return v.UUID == again.VMs[0].UUID }) {
+		if !slices.ContainsFunc(r.reply.VMs, func(v inventory.VM) bool { return v.UUID == again.VMs[0].UUID }) {
 			r.reply.VMs = append(r.reply.VMs, again.VMs...)
 			r.reply.Hosts = append(r.reply.Hosts, again.Hosts...)
 		}
@@ -88,12 +88,12 @@ func (r *round) renamed(ctx context.Context) {
 }
 
 // sourceFilters are the I/O filters where the VMs run; nil when there are none.
-func (r *round) sourceFilters(ctx context.Context) ([]vms.Filter, error) {
+func (r *round) sourceFilters(ctx context.Context) ([]inventory.Filter, error) {
 	if len(r.reply.Hosts) == 0 {
 		return nil, nil
 	}
-	out := []vms.Filter{}
-	var asked []vms.Ref
+	out := []inventory.Filter{}
+	var asked []inventory.Ref
 	for _, h := range r.reply.Hosts {
 		if slices.Contains(asked, h.Cluster) {
 			continue
@@ -104,7 +104,7 @@ func (r *round) sourceFilters(ctx context.Context) ([]vms.Filter, error) {
 			return nil, err
 		}
 		for _, f := range reply.Filters {
-			if i := slices.IndexFunc(out, func(x vms.Filter) bool { return x.ID == f.ID }); i >= 0 {
+			if i := slices.IndexFunc(out, func(x inventory.Filter) bool { return x.ID == f.ID }); i >= 0 {
 				out[i].Hosts = append(out[i].Hosts, f.Hosts...)
 			} else {
 				out = append(out, f)

@@ -6,8 +6,8 @@ import (
 	"maps"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // tap handles api.VMTap, at the source.

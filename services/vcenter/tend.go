@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // tend brings one member on: its replica VM, its disks at the transporter, its
@@ -76,9 +76,9 @@ func (r *round) stand(ctx context.Context, m *member) error {
 			return err
 		}
 	}
-	var plugs []vms.Plug
+	var plugs []inventory.Plug
 	for _, d := range m.Value.Disks {
-		plugs = append(plugs, vms.Plug{File: d.File})
+		plugs = append(plugs, inventory.Plug{File: d.File})
 	}
 	uuids, paths, err := r.s.plugIn(ctx, r.vc, plugs)
 	if err != nil {
@@ -107,8 +107,8 @@ func (r *round) attached(ctx context.Context, m *member) bool {
 		return false
 	}
 	t, why := r.target.FindVM(site.Transporter)
-	return why == "" && !slices.ContainsFunc(m.Value.Disks, func(d vms.MemberDisk) bool {
-		return d.Path == "" || !slices.ContainsFunc(t.Hardware.Disks, func(x vms.Disk) bool { return x.File == d.File })
+	return why == "" && !slices.ContainsFunc(m.Value.Disks, func(d inventory.MemberDisk) bool {
+		return d.Path == "" || !slices.ContainsFunc(t.Hardware.Disks, func(x inventory.Disk) bool { return x.File == d.File })
 	})
 }
 
@@ -128,7 +128,7 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 		if _, bad := inv.Resolve(r.job.Job.Target); len(bad) > 0 {
 			return cdp.Errorf(cdp.Conflict, "make replica VM", m.Value.Name, "%s", bad[0].Text)
 		}
-		v = vms.VM{} // its UUID is seen at the next look
+		v = inventory.VM{} // its UUID is seen at the next look
 		v.Ref, err = r.vc.MakeVM(ctx, r.made(m))
 	}
 	if err != nil {
@@ -158,7 +158,7 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 // again. It has no disks, so nothing of it comes to harm.
 func (r *round) lookIfItRuns(ctx context.Context, m *member) {
 	group := cdp.GroupID(m.Value.Group)
-	i := slices.IndexFunc(r.target.VMs, func(v vms.VM) bool { return v.Ref == m.Value.Replica })
+	i := slices.IndexFunc(r.target.VMs, func(v inventory.VM) bool { return v.Ref == m.Value.Replica })
 	runs := i >= 0 && r.target.VMs[i].Power == "on"
 	if runs == r.told(group).runs {
 		return
@@ -174,16 +174,16 @@ func (r *round) lookIfItRuns(ctx context.Context, m *member) {
 const replicaRuns = "its replica VM was powered on by hand while it replicates; it has no disks there, and replication goes on: power it off"
 
 // made is the replica VM as it is made.
-func (r *round) made(m *member) vms.Make {
-	return vms.Make{
+func (r *round) made(m *member) inventory.Make {
+	return inventory.Make{
 		Name: m.Value.Name, Note: replicaNote(m.Value),
 		Folder: r.place.Folder, Pool: r.place.Pool, Host: r.place.Host, Datastore: r.place.Home.Ref,
 		Hardware: m.Value.VM.Hardware.ForReplica(), Networks: m.Value.Networks, KeepMAC: r.job.Job.Target.KeepMAC,
-		Extra: map[string]string{vms.MarkGroup: m.Value.Group, vms.MarkJob: m.Value.Job},
+		Extra: map[string]string{inventory.MarkGroup: m.Value.Group, inventory.MarkJob: m.Value.Job},
 	}
 }
 
-func replicaNote(m vms.Member) string {
+func replicaNote(m inventory.Member) string {
 	return fmt.Sprintf("Replica of %s, made by Tidemark, job %s. Do not power on: use tidemark failover start %s", m.VM.Name, m.Job, m.Group)
 }
 
@@ -194,7 +194,7 @@ func (r *round) disk(ctx context.Context, m *member, i int) error {
 	if d.UUID != "" { // it was attached before
 		return nil
 	}
-	seed := vms.CleanFile(r.job.Job.Target.SeedOf(m.Value.VM, d.Disk))
+	seed := inventory.CleanFile(r.job.Job.Target.SeedOf(m.Value.VM, d.Disk))
 	if d.Seeded && d.File != seed { // the job names another by now
 		if err := r.leaveSeed(ctx, m, d); err != nil {
 			return err
@@ -238,7 +238,7 @@ func (r *round) fits(ctx context.Context, file string, size int64) error {
 }
 
 // freeFile is a name for a disk's replica under which there is no file.
-func (r *round) freeFile(ctx context.Context, m *member, d *vms.MemberDisk) (string, error) {
+func (r *round) freeFile(ctx context.Context, m *member, d *inventory.MemberDisk) (string, error) {
 	ds := r.job.Job.Target.DatastoreOf(m.Value.VM, d.Disk)
 	name := ""
 	for _, x := range r.target.Datastores {

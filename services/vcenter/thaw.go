@@ -4,10 +4,10 @@ import (
 	"context"
 	"slices"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // thaw handles api.VMThaw.
@@ -41,7 +41,7 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 	if err != nil {
 		return err
 	}
-	var left []vms.Snapshot
+	var left []inventory.Snapshot
 	var files, kept []string
 	for _, x := range all {
 		pass, goes := passOf(x, r.Group)
@@ -68,7 +68,7 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 	// Also what is left of a snapshot that is gone already: read-only, and the
 	// UUID of one of the VM's disks.
 	tell("detaches frozen disks", 0, 0)
-	err = s.pullOut(ctx, vc, func(d vms.Disk) bool {
+	err = s.pullOut(ctx, vc, func(d inventory.Disk) bool {
 		return slices.Contains(files, d.File) ||
 			d.Mode == "independent_nonpersistent" && slices.Contains(uuids, d.UUID) && (r.Keep == "" || !slices.Contains(kept, d.File))
 	})
@@ -92,7 +92,7 @@ func (s *Service) thawAnywhere(ctx context.Context, r api.ThawRequest, tell repo
 		return err
 	}
 	for _, v := range inv.VMs {
-		if !slices.ContainsFunc(v.Snapshots, func(x vms.Snapshot) bool { _, ours := passOf(x, r.Group); return ours }) {
+		if !slices.ContainsFunc(v.Snapshots, func(x inventory.Snapshot) bool { _, ours := passOf(x, r.Group); return ours }) {
 			continue
 		}
 		r.VM = v.UUID
@@ -109,7 +109,7 @@ func (s *Service) pullStray(ctx context.Context, vc VCenter, tell report) error 
 	if err != nil {
 		return err
 	}
-	frozen := func(d vms.Disk) bool { return d.Mode == "independent_nonpersistent" }
+	frozen := func(d inventory.Disk) bool { return d.Mode == "independent_nonpersistent" }
 	if !slices.ContainsFunc(t.Hardware.Disks, frozen) {
 		return nil
 	}

@@ -6,17 +6,17 @@ import (
 	"slices"
 	"strings"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // settings of a transporter are handed to its guest under this.
 const guestinfo = "guestinfo.tidemark."
 
 // appliance is a VM as a transporter.
-func appliance(v vms.VM, inv vms.Inventory) vms.Appliance {
-	a := vms.Appliance{Name: v.Mark(vms.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[vms.GuestVersion]}
+func appliance(v inventory.VM, inv inventory.Inventory) inventory.Appliance {
+	a := inventory.Appliance{Name: v.Mark(inventory.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[inventory.GuestVersion]}
 	for _, h := range inv.Hosts {
 		if h.Ref == v.Host {
 			a.Host = h.Name
@@ -36,13 +36,13 @@ func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	own := vms.VM{}
+	own := inventory.VM{}
 	if site.Transporter != "" {
 		own, _ = inv.FindVM(site.Transporter)
 	}
-	reply := api.TransportersReply{Transporters: []vms.Appliance{}}
+	reply := api.TransportersReply{Transporters: []inventory.Appliance{}}
 	for _, v := range inv.VMs {
-		if v.Mark(vms.MarkTransporter) == "" && (own.UUID == "" || v.UUID != own.UUID) {
+		if v.Mark(inventory.MarkTransporter) == "" && (own.UUID == "" || v.UUID != own.UUID) {
 			continue
 		}
 		a := appliance(v, inv)
@@ -54,15 +54,15 @@ func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error)
 		}
 		reply.Transporters = append(reply.Transporters, a)
 	}
-	slices.SortFunc(reply.Transporters, func(a, b vms.Appliance) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(reply.Transporters, func(a, b inventory.Appliance) int { return strings.Compare(a.Name, b.Name) })
 	return reply, nil
 }
 
 // findTransporter finds a deployed one by name.
-func findTransporter(inv vms.Inventory, name string) (vms.VM, bool) {
-	i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool { return v.Mark(vms.MarkTransporter) == name })
+func findTransporter(inv inventory.Inventory, name string) (inventory.VM, bool) {
+	i := slices.IndexFunc(inv.VMs, func(v inventory.VM) bool { return v.Mark(inventory.MarkTransporter) == name })
 	if i < 0 {
-		return vms.VM{}, false
+		return inventory.VM{}, false
 	}
 	return inv.VMs[i], true
 }
@@ -71,8 +71,8 @@ func findTransporter(inv vms.Inventory, name string) (vms.VM, bool) {
 const hintStranger = "it is upgraded, and removed, where it was installed; here only what was made by: tidemark transporter deploy"
 
 // stranger refuses a name by which another VM goes.
-func stranger(op, name string, inv vms.Inventory, hint string) error {
-	if !slices.ContainsFunc(inv.VMs, func(v vms.VM) bool { return v.Name == name && v.Mark(vms.MarkTransporter) != name }) {
+func stranger(op, name string, inv inventory.Inventory, hint string) error {
+	if !slices.ContainsFunc(inv.VMs, func(v inventory.VM) bool { return v.Name == name && v.Mark(inventory.MarkTransporter) != name }) {
 		return nil
 	}
 	return cdp.Errorf(cdp.Conflict, op, name, "the VM of that name was not deployed by Tidemark").WithHint(hint)
@@ -83,7 +83,7 @@ func nobody(op, name string) error {
 }
 
 // home refuses to take away what this service runs on.
-func (s *Service) home(ctx context.Context, op, name string, inv vms.Inventory, v vms.VM, hint string) error {
+func (s *Service) home(ctx context.Context, op, name string, inv inventory.Inventory, v inventory.VM, hint string) error {
 	site, err := s.deps.Site(ctx)
 	if err != nil {
 		return err
@@ -121,10 +121,10 @@ func (s *Service) removeTransporter(ctx context.Context, op string, r api.Remove
 	if err != nil {
 		return err
 	}
-	var its []vms.VM // what an upgrade has made for it among them
+	var its []inventory.VM // what an upgrade has made for it among them
 	off := true
 	for _, v := range inv.VMs {
-		if m := v.Mark(vms.MarkTransporter); m == r.Name || m == r.Name+beside {
+		if m := v.Mark(inventory.MarkTransporter); m == r.Name || m == r.Name+beside {
 			its = append(its, v)
 			off = off && v.Power == "off"
 		}
@@ -189,7 +189,7 @@ func (s *Service) keepsNothing(ctx context.Context, op, name string, unheard boo
 
 // destroyTransporter deletes the VM and its own disks. Replicas' disks that are
 // attached to it are taken off first, or they would be deleted, too.
-func (s *Service) destroyTransporter(ctx context.Context, vc VCenter, v vms.VM) error {
+func (s *Service) destroyTransporter(ctx context.Context, vc VCenter, v inventory.VM) error {
 	if err := vc.PowerOff(ctx, v.Ref); err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
@@ -200,10 +200,10 @@ func (s *Service) destroyTransporter(ctx context.Context, vc VCenter, v vms.VM) 
 	var foreign []string
 	for _, d := range v.Hardware.Disks {
 		ours := slices.ContainsFunc(members, func(m *member) bool {
-			return slices.ContainsFunc(m.Value.Disks, func(x vms.MemberDisk) bool { return x.File == d.File })
+			return slices.ContainsFunc(m.Value.Disks, func(x inventory.MemberDisk) bool { return x.File == d.File })
 		})
 		its := strings.Contains(d.File, "] "+v.Name+"/")
-		if list := v.Mark(vms.MarkDisks); list != "" {
+		if list := v.Mark(inventory.MarkDisks); list != "" {
 			its = slices.Contains(strings.Split(list, ","), d.UUID)
 		}
 		if ours || !its || d.Mode == "independent_nonpersistent" {

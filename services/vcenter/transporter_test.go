@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -21,7 +21,7 @@ import (
 func transporters(t *testing.T) (*world, api.DeployRequest) {
 	w := newWorld(t)
 	inv := w.inventory(w.b)
-	ova := vspheretest.OVA(t, vspheretest.Appliance(t, bytes.Repeat([]byte("tidemark"), 4*mib/8))...)
+	ova := vcsim.OVA(t, vcsim.Appliance(t, bytes.Repeat([]byte("tidemark"), 4*mib/8))...)
 	return w, api.DeployRequest{Name: "tp2", OVA: ova, Host: inv.Hosts[0].Name, Datastore: inv.Datastores[0].Name,
 		Network: inv.Networks[0].Path, Settings: map[string]string{"nats": "nats://10.0.0.1", "password": "hush"}}
 }
@@ -33,7 +33,7 @@ func (w *world) journal(answers bool, holds ...string) {
 	w.answers["tp2"], w.holds["tp2"] = answers, holds
 }
 
-func (w *world) transporters() []vms.Appliance {
+func (w *world) transporters() []inventory.Appliance {
 	w.t.Helper()
 	l, err := ask[api.TransportersReply](w.ctx, w.b, api.TransporterList, api.Empty{})
 	w.must(err)
@@ -126,7 +126,7 @@ func TestTransporterNames(t *testing.T) {
 		w.says(err, cdp.Conflict, "the VM of that name was not deployed by Tidemark", "where it was installed")
 	}
 	own, _ := w.vm(w.b, "transporter")
-	w.must(w.b.c.Label(w.ctx, own.Ref, "", "", map[string]string{vms.MarkTransporter: "transporter"}))
+	w.must(w.b.c.Label(w.ctx, own.Ref, "", "", map[string]string{inventory.MarkTransporter: "transporter"}))
 	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "this site's services run on it", "cannot replace itself")
 	w.says(w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "transporter"}), cdp.Conflict, "this site's services run on it", "--force")
 	r.Name = "tp9"
@@ -141,30 +141,30 @@ func TestTransporterNames(t *testing.T) {
 // hooked does something else at an import, and tells what is powered on or off.
 type hooked struct {
 	vcenter.VCenter
-	importing func(do func() (vms.Ref, error)) (vms.Ref, error)
-	power     func(vm vms.Ref, on bool)
+	importing func(do func() (inventory.Ref, error)) (inventory.Ref, error)
+	power     func(vm inventory.Ref, on bool)
 }
 
-func (h *hooked) PowerOn(ctx context.Context, vm vms.Ref) error {
+func (h *hooked) PowerOn(ctx context.Context, vm inventory.Ref) error {
 	h.power(vm, true)
 	return h.VCenter.PowerOn(ctx, vm)
 }
 
-func (h *hooked) PowerOff(ctx context.Context, vm vms.Ref) error {
+func (h *hooked) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	h.power(vm, false)
 	return h.VCenter.PowerOff(ctx, vm)
 }
 
-func (h *hooked) Import(ctx context.Context, i vms.Import, progress func(int)) (vms.Ref, error) {
-	return h.importing(func() (vms.Ref, error) { return h.VCenter.Import(ctx, i, progress) })
+func (h *hooked) Import(ctx context.Context, i inventory.Import, progress func(int)) (inventory.Ref, error) {
+	return h.importing(func() (inventory.Ref, error) { return h.VCenter.Import(ctx, i, progress) })
 }
 
 // hook lets the site's vCenter do something else at the next import.
-func (e *end) hook(f func(do func() (vms.Ref, error)) (vms.Ref, error)) *hooked {
+func (e *end) hook(f func(do func() (inventory.Ref, error)) (inventory.Ref, error)) *hooked {
 	e.stop()
-	h := &hooked{VCenter: e.c, power: func(vms.Ref, bool) {}}
-	h.importing = func(do func() (vms.Ref, error)) (vms.Ref, error) {
-		h.importing = func(do func() (vms.Ref, error)) (vms.Ref, error) { return do() }
+	h := &hooked{VCenter: e.c, power: func(inventory.Ref, bool) {}}
+	h.importing = func(do func() (inventory.Ref, error)) (inventory.Ref, error) {
+		h.importing = func(do func() (inventory.Ref, error)) (inventory.Ref, error) { return do() }
 		return f(do)
 	}
 	e.vc = h
@@ -210,7 +210,7 @@ func TestTransporterUpgradeKeepsJournals(t *testing.T) {
 	}
 	// It gets a journal while the new one is imported.
 	w.journal(true)
-	w.b.hook(func(do func() (vms.Ref, error)) (vms.Ref, error) {
+	w.b.hook(func(do func() (inventory.Ref, error)) (inventory.Ref, error) {
 		w.journal(true, "shop-web01")
 		return do()
 	})
@@ -218,7 +218,7 @@ func TestTransporterUpgradeKeepsJournals(t *testing.T) {
 	kept("a journal meanwhile")
 	// An upgrade that was interrupted is no deployment's, and looks again.
 	w.journal(true)
-	w.b.hook(func(do func() (vms.Ref, error)) (vms.Ref, error) {
+	w.b.hook(func(do func() (inventory.Ref, error)) (inventory.Ref, error) {
 		_, err := do()
 		w.must(err)
 		return "", cdp.Errorf(cdp.Transient, "import", "tp2", "the vCenter restarts")
@@ -339,7 +339,7 @@ func TestTransporterTwice(t *testing.T) {
 	v, _ := w.vm(w.b, "tp2")
 	told, err := json.Marshal(v)
 	w.must(err)
-	if strings.Contains(string(told), "hush") || !strings.Contains(string(told), vms.MarkRecipe) {
+	if strings.Contains(string(told), "hush") || !strings.Contains(string(told), inventory.MarkRecipe) {
 		t.Error("what is told of it:", string(told))
 	}
 	// What never was heard is made anew with other settings by an upgrade.
@@ -388,7 +388,7 @@ func TestTransporterNeverHeard(t *testing.T) {
 	w.mu.Unlock()
 	up := r
 	up.Upgrade = true
-	w.b.hook(func(do func() (vms.Ref, error)) (vms.Ref, error) { return do() }).power = func(vm vms.Ref, on bool) {
+	w.b.hook(func(do func() (inventory.Ref, error)) (inventory.Ref, error) { return do() }).power = func(vm inventory.Ref, on bool) {
 		if vm == old[0].VM {
 			w.journal(on)
 		}

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/vms"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // upgrade puts a new VM in the place of an old one, v, which is kept, off, until
@@ -14,7 +14,7 @@ import (
 // it, so the old one must keep none: that is looked at before anything is made,
 // and again right before it is powered off. Whatever refuses the upgrade on the
 // way takes it back.
-func (d *deployment) upgrade(ctx context.Context, inv vms.Inventory, v vms.VM) error {
+func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inventory.VM) error {
 	if !d.rec.exists() {
 		if err := d.home(ctx, d.op, d.r.Name, inv, v, "it cannot replace itself: bring the new version of tidemark to it where it was installed"); err != nil {
 			return err
@@ -83,7 +83,7 @@ func (d *deployment) upgrade(ctx context.Context, inv vms.Inventory, v vms.VM) e
 }
 
 // fresh is the VM that the upgrade has made.
-func (d *deployment) fresh(inv vms.Inventory) (vms.VM, bool) {
+func (d *deployment) fresh(inv inventory.Inventory) (inventory.VM, bool) {
 	if v, found := findTransporter(inv, d.r.Name+beside); found {
 		return v, true
 	}
@@ -91,17 +91,17 @@ func (d *deployment) fresh(inv vms.Inventory) (vms.VM, bool) {
 	return v, found && v.Ref != d.rec.Value.Old
 }
 
-func (d *deployment) old(inv vms.Inventory) (vms.VM, bool) {
-	i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool { return v.Ref == d.rec.Value.Old })
+func (d *deployment) old(inv inventory.Inventory) (inventory.VM, bool) {
+	i := slices.IndexFunc(inv.VMs, func(v inventory.VM) bool { return v.Ref == d.rec.Value.Old })
 	if i < 0 {
-		return vms.VM{}, false
+		return inventory.VM{}, false
 	}
 	return inv.VMs[i], true
 }
 
 // switchOver powers the old one off, if it keeps nothing. Once that is recorded
 // nobody is asked what it keeps: it is off, and the new one answers in its name.
-func (d *deployment) switchOver(ctx context.Context, inv vms.Inventory) error {
+func (d *deployment) switchOver(ctx context.Context, inv inventory.Inventory) error {
 	old, there := d.old(inv)
 	if !there || d.rec.Value.Stage == deploySwitched && old.Power != "on" {
 		return nil
@@ -118,14 +118,14 @@ func (d *deployment) switchOver(ctx context.Context, inv vms.Inventory) error {
 }
 
 // settle removes the old one, and gives the new one its name.
-func (d *deployment) settle(ctx context.Context, inv vms.Inventory, fresh vms.VM) error {
+func (d *deployment) settle(ctx context.Context, inv inventory.Inventory, fresh inventory.VM) error {
 	if old, there := d.old(inv); there {
 		d.tell("removes the old one", 0, 0)
 		if err := d.destroyTransporter(ctx, d.vc, old); err != nil {
 			return err
 		}
 	}
-	if err := d.vc.Label(ctx, fresh.Ref, d.r.Name, "", map[string]string{vms.MarkTransporter: d.r.Name}); err != nil {
+	if err := d.vc.Label(ctx, fresh.Ref, d.r.Name, "", map[string]string{inventory.MarkTransporter: d.r.Name}); err != nil {
 		return err
 	}
 	d.tell(d.r.Name+" answers", 0, 0)

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // watchVCenter notes changes at the vCenter, and tells once when it is lost, and

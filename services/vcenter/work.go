@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // lanes is work that outlives the request that began it. A lane does one thing

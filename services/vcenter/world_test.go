@@ -17,13 +17,13 @@ import (
 
 	"go.uber.org/goleak"
 
-	"tidemark.dev/pkg/api"
+	"tidemark.dev/pkg/adapter/vcsim"
+	"tidemark.dev/pkg/adapter/vsphere"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/event"
-	"tidemark.dev/pkg/spec"
-	"tidemark.dev/pkg/vms"
-	"tidemark.dev/pkg/vsphere"
-	"tidemark.dev/pkg/vsphere/vspheretest"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -59,7 +59,7 @@ type world struct {
 type end struct {
 	w    *world
 	name cdp.Site
-	sim  *vspheretest.Site
+	sim  *vcsim.Site
 	c    *vsphere.Client
 	vc   vcenter.VCenter // the client, or faults around it
 	svc  *vcenter.Service
@@ -82,8 +82,8 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) newEnd(name cdp.Site) *end {
 	e := &end{w: w, name: name, recs: &records{m: map[string]record{}}}
-	e.sim = vspheretest.NewSite(w.t, vspheretest.Config{Name: string(name)})
-	_, err := e.sim.AddVM(vspheretest.VMSpec{Name: "transporter", Disks: []vspheretest.DiskSpec{{Size: mib}},
+	e.sim = vcsim.NewSite(w.t, vcsim.Config{Name: string(name)})
+	_, err := e.sim.AddVM(vcsim.VMSpec{Name: "transporter", Disks: []vcsim.DiskSpec{{Size: mib}},
 		Extra: map[string]string{"disk.EnableUUID": "TRUE"}, On: true})
 	w.must(err)
 	e.c, err = vsphere.Dial(w.ctx, vsphere.Config{URL: e.sim.URL(), Thumbprint: e.sim.Thumbprint(), User: e.sim.User(), Password: e.sim.Password()})
@@ -240,19 +240,19 @@ func (w *world) unapply(name string) {
 	}
 }
 
-func (w *world) inventory(e *end) vms.Inventory {
+func (w *world) inventory(e *end) inventory.Inventory {
 	w.t.Helper()
 	inv, err := e.c.Inventory(w.ctx)
 	w.must(err)
 	return inv
 }
 
-func (w *world) vm(e *end, name string) (vms.VM, bool) {
+func (w *world) vm(e *end, name string) (inventory.VM, bool) {
 	w.t.Helper()
 	inv := w.inventory(e)
-	i := slices.IndexFunc(inv.VMs, func(v vms.VM) bool { return v.Name == name })
+	i := slices.IndexFunc(inv.VMs, func(v inventory.VM) bool { return v.Name == name })
 	if i < 0 {
-		return vms.VM{}, false
+		return inventory.VM{}, false
 	}
 	return inv.VMs[i], true
 }
@@ -263,10 +263,10 @@ func (w *world) picture(e *end) string {
 	w.t.Helper()
 	inv := w.inventory(e)
 	var b strings.Builder
-	for _, v := range slices.SortedFunc(slices.Values(inv.VMs), func(x, y vms.VM) int { return strings.Compare(x.Name, y.Name) }) {
+	for _, v := range slices.SortedFunc(slices.Values(inv.VMs), func(x, y inventory.VM) int { return strings.Compare(x.Name, y.Name) }) {
 		extra, err := e.c.Extra(w.ctx, v.Ref)
 		w.must(err)
-		fmt.Fprintf(&b, "%s %s snapshots=%d group=%s note=%q\n", v.Name, v.Power, len(v.Snapshots), extra[vms.MarkGroup], v.Note)
+		fmt.Fprintf(&b, "%s %s snapshots=%d group=%s note=%q\n", v.Name, v.Power, len(v.Snapshots), extra[inventory.MarkGroup], v.Note)
 		for _, d := range v.Hardware.Disks {
 			fmt.Fprintf(&b, "  %s %s %s\n", v.Hardware.Address(d), d.File, d.Mode)
 		}
@@ -287,17 +287,17 @@ func (w *world) picture(e *end) string {
 func shop(b *end) spec.VMJob {
 	inv := b.w.inventory(b)
 	return spec.VMJob{
-		Job: vms.Job{Name: "shop",
-			Source: vms.JobSource{VMs: []vms.Selector{{Folder: "prod"}}, Capture: "cbt"},
-			Target: vms.JobTarget{Cluster: inv.Clusters[0].Name, Datastore: inv.Datastores[0].Name,
-				Networks: []vms.NetworkMap{{From: "VM Network", To: inv.Networks[0].Path, Test: inv.Networks[1].Path}}}},
+		Job: inventory.Job{Name: "shop",
+			Source: inventory.JobSource{VMs: []inventory.Selector{{Folder: "prod"}}, Capture: "cbt"},
+			Target: inventory.JobTarget{Cluster: inv.Clusters[0].Name, Datastore: inv.Datastores[0].Name,
+				Networks: []inventory.NetworkMap{{From: "VM Network", To: inv.Networks[0].Path, Test: inv.Networks[1].Path}}}},
 		SourceSite: "a", TargetSite: "b", RPO: spec.Duration(time.Minute), Journal: spec.Journal{Mode: spec.Rollback, History: spec.Duration(time.Hour)},
 	}
 }
 
-func web(name string) vspheretest.VMSpec {
-	return vspheretest.VMSpec{Name: name, Folder: "prod", CPUs: 2, MemoryMB: 256, Firmware: "efi", On: true,
-		Disks: []vspheretest.DiskSpec{{Size: 4 * mib}, {Size: 2 * mib}}, NICs: []vspheretest.NICSpec{{}}}
+func web(name string) vcsim.VMSpec {
+	return vcsim.VMSpec{Name: name, Folder: "prod", CPUs: 2, MemoryMB: 256, Firmware: "efi", On: true,
+		Disks: []vcsim.DiskSpec{{Size: 4 * mib}, {Size: 2 * mib}}, NICs: []vcsim.NICSpec{{}}}
 }
 
 func (w *world) states() map[string]string {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/spec"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 func TestJobFile(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/api"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/plan"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // Tidemark runs the command line as an operator does, who talks to dr unless the
@@ -86,7 +86,7 @@ func (s *Stage) Points(ctx context.Context) (ps []cdp.Point, err error) {
 }
 
 // Failover says how the group's failover run stands.
-func (s *Stage) Failover(ctx context.Context) (st plan.State, err error) {
+func (s *Stage) Failover(ctx context.Context) (st failoverrun.State, err error) {
 	return st, s.ask(ctx, &st, "failover", "status", s.Group())
 }
 

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/proc"
-	"tidemark.dev/pkg/bus"
-	"tidemark.dev/pkg/bus/bustest"
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 )
 

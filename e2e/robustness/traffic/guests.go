@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"tidemark.dev/pkg/nbd"
+	"tidemark.dev/pkg/adapter/nbd"
 )
 
 // Disk is one disk of the guests.

@@ -1,0 +1,90 @@
+package bus
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/engine/durable"
+)
+
+// Credential is one user's name and password.
+type Credential struct {
+	User     string `json:"user"`
+	Password string `json:"password"`
+}
+
+// Credentials are the users of one site's server.
+type Credentials struct {
+	Site cdp.Site `json:"site"`
+	// Leaf joins two sites: both ends hold the same.
+	Leaf Credential `json:"leaf"`
+	// Users are the services' own, by service.
+	Users map[string]Credential `json:"users"`
+}
+
+// NewCredentials makes random passwords for every service. leaf is the peer's,
+// if the pair has one already; the zero value makes a new one.
+func NewCredentials(site cdp.Site, leaf Credential) *Credentials {
+	if leaf == (Credential{}) {
+		leaf = Credential{User: "leaf", Password: rand.Text()}
+	}
+	c := &Credentials{Site: site, Leaf: leaf, Users: map[string]Credential{}}
+	for _, s := range Services() {
+		c.Users[s] = Credential{User: s, Password: rand.Text()}
+	}
+	return c
+}
+
+// Save writes the file, readable by its owner only, whole or not at all.
+func (c *Credentials) Save(path string) error {
+	const op = "save credentials"
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err == nil {
+		err = durable.WriteFile(path, append(data, '\n'))
+	}
+	if err != nil {
+		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
+	}
+	return nil
+}
+
+// LoadCredentials reads the file. One that others can read is refused.
+func LoadCredentials(path string) (*Credentials, error) {
+	const op = "load credentials"
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &cdp.Error{Op: op, Kind: cdp.NotFound, Subject: path, Cause: err}
+	}
+	if err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, cdp.Errorf(cdp.Invalid, op, path, "others can read it (mode %04o)", info.Mode().Perm()).WithHint("chmod 600 " + path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
+	}
+	c := &Credentials{}
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+	}
+	return c, nil
+}
+
+// users are the server's users: each service with its role's permissions.
+func (c *Credentials) users(site cdp.Site, peers []cdp.Site) []*server.User {
+	out := []*server.User{}
+	for _, s := range Services() {
+		if u, ok := c.Users[s]; ok {
+			out = append(out, &server.User{Username: u.User, Password: u.Password, Permissions: Permissions(s, site, peers...).server()})
+		}
+	}
+	return out
+}

@@ -1,0 +1,174 @@
+package bus
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// Config says how to reach a site's bus.
+type Config struct {
+	// Site is the site whose server is connected to.
+	Site cdp.Site
+	// Name is the connecting service: its user, and its inbox.
+	Name string
+	// Server connects in-process; else URL is dialled.
+	Server *Server
+	URL    string
+	// User and Password are the service's own; empty for an open server.
+	Credential Credential
+	TLS        TLSFiles
+	// Telemetry may be nil.
+	Telemetry *telemetry.Telemetry
+	// Notify, when set, is told what happens in the background: a lost and
+	// regained connection, a handler's trouble. It must not block.
+	Notify func(Notice)
+}
+
+// Notice is something that happened in the background.
+type Notice struct {
+	What string // "disconnected", "reconnected", "command refused" ...
+	Err  error  // nil if it is good news
+}
+
+// Conn is a service's connection to the bus. It reconnects for ever; while it
+// is down every call returns a Transient error at once: nothing is held back
+// and sent later.
+type Conn struct {
+	site   cdp.Site
+	name   string
+	nc     *nats.Conn
+	tel    *telemetry.Telemetry
+	notify func(Notice)
+	checks *event.Schemas
+
+	answers answers
+
+	mu sync.Mutex
+	js map[cdp.Site]jetstream.JetStream
+}
+
+// Connect connects, trying until ctx is done.
+func Connect(ctx context.Context, cfg Config) (*Conn, error) {
+	const op = "connect to bus"
+	if err := cdp.CheckName("site", string(cfg.Site)); err != nil {
+		return nil, cdp.Wrap(err, op, cfg.URL)
+	}
+	if err := cdp.CheckName("name", cfg.Name); err != nil {
+		return nil, cdp.Wrap(err, op, cfg.URL)
+	}
+	c := &Conn{site: cfg.Site, name: cfg.Name, tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas(), js: map[cdp.Site]jetstream.JetStream{}}
+	if c.tel == nil {
+		c.tel = telemetry.Off()
+	}
+	if c.notify == nil {
+		c.notify = func(Notice) {}
+	}
+	opts, err := c.options(cfg)
+	if err != nil {
+		return nil, cdp.Wrap(err, op, cfg.URL)
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		c.nc, err = nats.Connect(cfg.URL, opts...)
+		if err == nil {
+			if err = c.answers.listen(c.nc); err == nil {
+				return c, nil
+			}
+			c.nc.Close() // it was lost at once
+		}
+		if ctx.Err() == nil {
+			c.notify(Notice{"not connected yet", wrap(err, op, cfg.URL)})
+			select {
+			case <-ctx.Done():
+			case <-time.After(wait):
+				continue
+			}
+		}
+		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: cfg.URL, Cause: err}
+		return nil, e.WithHint("is the NATS server of site " + string(cfg.Site) + " running, and are user and certificate right?")
+	}
+}
+
+func (c *Conn) options(cfg Config) ([]nats.Option, error) {
+	opts := []nats.Option{
+		nats.Name(cfg.Name), nats.CustomInboxPrefix(inboxPrefix(cfg.Name)),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.IgnoreAuthErrorAbort(), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(3),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			c.answers.drop()
+			if err != nil {
+				c.notify(Notice{"disconnected", wrap(err, "stay connected", string(cfg.Site))})
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { c.notify(Notice{What: "reconnected"}) }),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			subject := ""
+			if sub != nil {
+				subject = sub.Subject
+			}
+			c.notify(Notice{"bus error", wrap(err, "receive", subject)})
+		}),
+	}
+	if cfg.Credential.User != "" {
+		opts = append(opts, nats.UserInfo(cfg.Credential.User, cfg.Credential.Password))
+	}
+	var tc *tls.Config
+	if !cfg.TLS.None() {
+		var err error
+		if tc, err = cfg.TLS.Config(); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case cfg.Server != nil:
+		opts = append(opts, nats.InProcessServer(cfg.Server.ns))
+	case tc != nil:
+		opts = append(opts, nats.Secure(tc))
+	}
+	return opts, nil
+}
+
+// inboxPrefix keeps a service's replies apart: permissions allow each service
+// its own only.
+func inboxPrefix(name string) string { return "_INBOX_" + name }
+
+// Site is the site the connection belongs to.
+func (c *Conn) Site() cdp.Site { return c.site }
+
+// Connected reports whether the connection stands now.
+func (c *Conn) Connected() bool { return c.nc.IsConnected() }
+
+// source is the CloudEvents source of what this connection sends.
+func (c *Conn) source() string { return "/" + string(c.site) + "/" + c.name }
+
+// Flush waits until the server has taken all that was published.
+func (c *Conn) Flush(ctx context.Context) error {
+	return wrap(c.nc.FlushWithContext(ctx), "flush", string(c.site))
+}
+
+// Close closes the connection.
+func (c *Conn) Close() { c.nc.Close() }
+
+// jetstream is JetStream of a domain, the own or the peer's.
+func (c *Conn) jetstream(domain cdp.Site) (jetstream.JetStream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if js := c.js[domain]; js != nil {
+		return js, nil
+	}
+	js, err := jetstream.NewWithDomain(c.nc, string(domain), jetstream.WithDefaultTimeout(3*time.Second))
+	if err != nil {
+		return nil, wrap(err, "open JetStream", string(domain))
+	}
+	c.js[domain] = js
+	return js, nil
+}

@@ -1,0 +1,90 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// Emit publishes an event of the connection's own site and returns when its
+// stream has it. It checks the payload against its schema first.
+func (c *Conn) Emit(ctx context.Context, p event.Payload) error {
+	_, err := c.publish(ctx, c.site, p, event.Fact)
+	return err
+}
+
+// Command sends a command to a service of site and returns when the site's
+// stream has it, with the command's id. A site holds one pending command per
+// service, verb and job or group: a second one is a Conflict.
+func (c *Conn) Command(ctx context.Context, site cdp.Site, p event.Payload) (string, error) {
+	return c.publish(ctx, site, p, event.Command)
+}
+
+func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, family event.Family) (string, error) {
+	op := map[event.Family]string{event.Fact: "emit event", event.Command: "send command"}[family]
+	addr, err := event.AddressOf(p.EventType(), site, token(p.About()))
+	if err != nil {
+		return "", cdp.Wrap(err, op, p.EventType())
+	}
+	if addr.Family != family {
+		return "", cdp.Errorf(cdp.Invalid, op, p.EventType(), "the type is of the family %q", addr.Family)
+	}
+	e, err := event.New(ulid.Make().String(), time.Now(), c.source(), p)
+	if err != nil {
+		return "", err
+	}
+	if err := c.checks.Check(e); err != nil {
+		return "", cdp.Wrap(err, op, p.EventType())
+	}
+	header, data := event.Encode(e)
+	header[nats.MsgIdHdr] = []string{e.ID}
+	span := c.tel.Send(ctx, telemetry.Message{Template: addr.Template(), ID: e.ID}, header)
+	err = c.store(ctx, &nats.Msg{Subject: addr.Subject(), Header: header, Data: data}, op)
+	span.End(err)
+	return e.ID, err
+}
+
+// store publishes to a stream and waits for its word. The message id makes a
+// repeat after a lost answer harmless.
+func (c *Conn) store(ctx context.Context, m *nats.Msg, op string) error {
+	js, err := c.jetstream(c.site)
+	if err != nil {
+		return err
+	}
+	if _, has := ctx.Deadline(); !has {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+	}
+	_, err = js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(2))
+	var js2 jetstream.JetStreamError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse):
+		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: m.Subject, Cause: err}
+		return e.WithHint("no stream takes this subject: is the link to the site up, and was the site set up?")
+	case errors.As(err, &js2) && js2.APIError() != nil && int(js2.APIError().ErrorCode) == codeStoreFailed && isPerSubject(js2):
+		e := &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: m.Subject, Cause: errPending}
+		return e.WithHint("see whether that service runs: tidemark status; it is tried again by itself")
+	}
+	return wrap(err, op, m.Subject)
+}
+
+var errPending = errors.New("one like it is still pending: its service has not settled it yet")
+
+// IsPending says whether a command was not taken because one like it waits for
+// its service, which usually is over in a moment.
+func IsPending(err error) bool { return errors.Is(err, errPending) }
+
+func isPerSubject(e jetstream.JetStreamError) bool {
+	return e.APIError().Description == "maximum messages per subject exceeded"
+}

@@ -1,0 +1,118 @@
+package bus
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/engine/spool"
+)
+
+// onAck takes the answer to one published frame. Its subject ends in the
+// generation and the frame number.
+func (s *FrameSink) onAck(m *nats.Msg) {
+	tail := m.Subject[len(s.inbox)+1:]
+	dot := strings.IndexByte(tail, '.')
+	gen, err1 := strconv.ParseUint(tail[:max(dot, 0)], 10, 64)
+	no, err2 := strconv.ParseUint(tail[dot+1:], 10, 64)
+	if err1 != nil || err2 != nil {
+		return
+	}
+	seq, err := cdp.FrameNo(0), error(nil)
+	if len(m.Data) == 0 {
+		err = cdp.Errorf(cdp.Transient, "publish frame", s.subject, "nobody stores frames").
+			WithHint("the stream " + s.stream + " is missing, or JetStream of site " + string(s.site) + " is not running")
+	} else if seq, err = parseAck(m.Data); err != nil {
+		err = cdp.Wrap(err, "publish frame", s.subject)
+	} else if seq != cdp.FrameNo(no) {
+		err = cdp.Errorf(cdp.Internal, "publish frame", s.subject, "frame %d was stored as %d", no, seq)
+	}
+	s.settle(gen, cdp.FrameNo(no), err)
+}
+
+// settle records what became of frame no, and delivers all results that are
+// due: those before which nothing is open. A stored frame proves that all
+// before it are stored.
+func (s *FrameSink) settle(gen uint64, no cdp.FrameNo, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if gen != s.gen {
+		return
+	}
+	at := -1
+	for i := range s.out {
+		if s.out[i].no == no {
+			at = i
+			break
+		}
+	}
+	if at < 0 {
+		return
+	}
+	if err == nil {
+		for i := range at + 1 {
+			s.deliver(s.out[i], nil)
+		}
+		s.drop(at + 1)
+	} else {
+		s.out[at].err = err
+	}
+	s.deliverFailed()
+}
+
+// deliverFailed delivers the failed frames at the head.
+func (s *FrameSink) deliverFailed() {
+	n := 0
+	for n < len(s.out) && s.out[n].err != nil {
+		s.deliver(s.out[n], s.out[n].err)
+		n++
+	}
+	s.drop(n)
+}
+
+func (s *FrameSink) deliver(o outstanding, err error) {
+	o.span.End(err)
+	s.results <- spool.Result{No: o.no, Err: err}
+}
+
+func (s *FrameSink) drop(n int) {
+	s.out = s.out[:copy(s.out, s.out[n:])]
+}
+
+// watch fails the frames whose answer cannot come any more.
+func (s *FrameSink) watch() {
+	tick := time.NewTicker(ackTimeout / 10)
+	defer tick.Stop()
+	defer s.conn.nc.RemoveStatusListener(s.status)
+	for {
+		select {
+		case <-s.stop:
+			return
+		case _, ok := <-s.status:
+			if !ok { // the connection closed
+				s.status = nil
+			}
+			s.fail(0, "the connection to the bus was lost")
+		case <-tick.C:
+			s.fail(ackTimeout, "no answer")
+		}
+	}
+}
+
+// fail marks what is older than age as failed.
+func (s *FrameSink) fail(age time.Duration, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.out) == 0 || time.Since(s.out[0].at) < age {
+		return
+	}
+	for i := range s.out {
+		if s.out[i].err == nil {
+			s.out[i].err = cdp.Errorf(cdp.Transient, "publish frame", s.subject, "%s", why)
+		}
+	}
+	s.deliverFailed()
+}

@@ -1,0 +1,263 @@
+package bus
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
+)
+
+const (
+	// maxOutstanding is how many frames may be without a read Result.
+	maxOutstanding = 4096
+	// ackTimeout is when a frame without an answer counts as lost.
+	ackTimeout = 5 * time.Second
+	// maxMessage is the longest message of a frame stream, in bytes.
+	maxMessage = 1_000_000
+)
+
+const (
+	expectedLastSeq = "Nats-Expected-Last-Sequence"
+	expectedLastID  = "Nats-Expected-Last-Msg-Id"
+	writeTemplate   = root + "write.v1.{site}.{group}"
+)
+
+// FrameSink is spool.Sink over JetStream: see there for what it promises.
+type FrameSink struct {
+	conn            *Conn
+	site            cdp.Site
+	group           cdp.GroupID
+	maxBytes        int64
+	subject, stream string
+	inbox           string
+	acks, word      *nats.Subscription
+	results         chan spool.Result
+	durable         chan spool.Durable
+	status          chan nats.Status
+	stop            chan struct{}
+	wg              sync.WaitGroup
+
+	pubMu sync.Mutex // guards what follows up to mu; taken before mu
+	// blind: nobody knows the stream's last message, so the next frame cannot
+	// name it. Set by Tail and Recreate.
+	blind bool
+	msg   nats.Msg
+	reply []byte
+
+	mu  sync.Mutex
+	gen uint64
+	// out are the frames without a Result, in the order of publishing.
+	// Invariant: len(out) + len(results) <= cap(results), so sending never blocks.
+	out    []outstanding
+	closed bool
+}
+
+type outstanding struct {
+	no   cdp.FrameNo
+	at   time.Time
+	err  error // what came for it, while one before it is still open
+	span telemetry.Span
+}
+
+var _ spool.Sink = (*FrameSink)(nil)
+
+// OpenFrames opens the group's stream in the domain of site for publishing, and
+// makes it if it is not there. maxBytes bounds the spool; a stream that stands
+// is changed to it.
+func OpenFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupID, maxBytes int64) (*FrameSink, error) {
+	const op = "open frame stream"
+	if err := cdp.CheckName("group", string(group)); err != nil {
+		return nil, cdp.Wrap(err, op, string(group))
+	}
+	s := &FrameSink{
+		conn: conn, site: site, group: group, maxBytes: maxBytes,
+		subject: WriteSubject(site, group), stream: FrameStream(group),
+		inbox:   conn.nc.NewRespInbox(),
+		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1),
+		stop: make(chan struct{}),
+	}
+	if err := s.ensure(ctx); err != nil {
+		return nil, wrap(err, op, string(group))
+	}
+	var err error
+	s.msg = nats.Msg{Subject: s.subject, Header: nats.Header{
+		expectedLastSeq: make([]string, 1), expectedLastID: make([]string, 1), nats.MsgIdHdr: make([]string, 1)}}
+	if s.acks, err = conn.nc.Subscribe(s.inbox+".*.*", s.onAck); err != nil {
+		return nil, wrap(err, op, string(group))
+	}
+	_ = s.acks.SetPendingLimits(-1, -1)
+	if s.word, err = conn.nc.Subscribe(AckSubject(site, group), s.onDurable); err != nil {
+		_ = s.acks.Unsubscribe()
+		return nil, wrap(err, op, string(group))
+	}
+	s.status = conn.nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
+	s.wg.Go(s.watch)
+	return s, nil
+}
+
+// ensure makes the stream, or sets the bound of the one that stands.
+func (s *FrameSink) ensure(ctx context.Context) error {
+	js, err := s.conn.jetstream(s.site)
+	if err != nil {
+		return err
+	}
+	str, err := js.Stream(ctx, s.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		_, err = js.CreateStream(ctx, s.config(0))
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	have := str.CachedInfo().Config
+	if have.MaxBytes == s.maxBytes {
+		return nil
+	}
+	have.MaxBytes = s.maxBytes
+	_, err = js.UpdateStream(ctx, have)
+	return err
+}
+
+func (s *FrameSink) config(first cdp.FrameNo) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: s.stream, Subjects: []string{s.subject}, Storage: jetstream.FileStorage,
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: s.maxBytes,
+		MaxMsgSize: maxMessage, AllowDirect: true, FirstSeq: uint64(first),
+		// A repeat within the wait for its answer is told as a success.
+		Duplicates:  2 * ackTimeout,
+		Description: "frames of " + string(s.group) + " on their way to the journal",
+	}
+}
+
+// Publish implements spool.Sink. Some frames begin a trace of their own.
+func (s *FrameSink) Publish(f frame.Frame) error {
+	return s.publish(context.Background(), f, s.conn.tel.Frame(f.No))
+}
+
+// PublishIn is Publish as a part of the trace in ctx: what asked for a recovery
+// point, the frame that marks it and what the journal does with it are one.
+func (s *FrameSink) PublishIn(ctx context.Context, f frame.Frame) error {
+	return s.publish(ctx, f, s.conn.tel.On())
+}
+
+func (s *FrameSink) publish(ctx context.Context, f frame.Frame, sampled bool) error {
+	s.pubMu.Lock()
+	defer s.pubMu.Unlock()
+	o := outstanding{no: f.No, at: time.Now()}
+	if sampled {
+		o.span = s.conn.tel.Send(ctx, telemetry.Message{Template: writeTemplate, ID: strconv.FormatUint(uint64(f.No), 10)}, s.msg.Header)
+	}
+	s.mu.Lock()
+	if s.closed || len(s.out)+len(s.results) >= maxOutstanding {
+		closed := s.closed
+		s.mu.Unlock()
+		err := cdp.Errorf(cdp.Transient, "publish frame", s.subject, "%d frames without a read result", maxOutstanding)
+		if closed {
+			err = cdp.Errorf(cdp.Internal, "publish frame", s.subject, "closed")
+		}
+		o.span.End(err)
+		return err
+	}
+	s.out = append(s.out, o)
+	gen := s.gen
+	s.mu.Unlock()
+
+	b := append(append(s.reply[:0], s.inbox...), '.')
+	b = strconv.AppendUint(b, gen, 10)
+	b = strconv.AppendUint(append(b, '.'), uint64(f.No), 10)
+	s.reply = b
+	s.msg.Reply, s.msg.Data = string(b), f.Bytes()
+	s.msg.Header[expectedLastSeq][0] = strconv.FormatUint(uint64(f.No-1), 10)
+	s.msg.Header[nats.MsgIdHdr][0] = hex.EncodeToString(f.Hash[:])
+	// The sequence alone does not fence: a frame of a killed capturer that is
+	// still on the wire could enter between two of ours, under the number of the
+	// second. So a frame also names the one it follows.
+	if s.blind || f.Prev == (frame.Hash{}) {
+		delete(s.msg.Header, expectedLastID)
+	} else {
+		s.msg.Header[expectedLastID] = []string{hex.EncodeToString(f.Prev[:])}
+	}
+	err := s.conn.nc.PublishMsg(&s.msg)
+	s.blind = s.blind && err != nil
+	s.msg.Data = nil
+	if sampled {
+		delete(s.msg.Header, "traceparent")
+		delete(s.msg.Header, "tracestate")
+	}
+	if err == nil {
+		return nil
+	}
+	err = wrap(err, "publish frame", s.subject)
+	s.mu.Lock()
+	if n := len(s.out); s.gen == gen && n > 0 && s.out[n-1].no == f.No {
+		s.out = s.out[:n-1]
+	}
+	s.mu.Unlock()
+	o.span.End(err)
+	return err
+}
+
+// Results implements spool.Sink.
+func (s *FrameSink) Results() <-chan spool.Result { return s.results }
+
+// Reset implements spool.Sink.
+func (s *FrameSink) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gen++
+	for _, o := range s.out {
+		o.span.End(cdp.Errorf(cdp.Transient, "publish frame", s.subject, "dropped"))
+	}
+	s.out = s.out[:0]
+	for len(s.results) > 0 {
+		<-s.results
+	}
+}
+
+// Durable implements spool.Sink.
+func (s *FrameSink) Durable() <-chan spool.Durable { return s.durable }
+
+// Close ends the subscriptions; the stream stays.
+func (s *FrameSink) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.stop)
+	_ = s.acks.Unsubscribe() // fails only when the connection is gone, and with it the subscription
+	_ = s.word.Unsubscribe()
+	s.wg.Wait()
+	s.Reset()
+	return nil
+}
+
+func (s *FrameSink) onDurable(m *nats.Msg) {
+	d, ok := unpackDurable(m.Data)
+	if !ok {
+		return
+	}
+	for {
+		select {
+		case s.durable <- d:
+			return
+		default:
+		}
+		select {
+		case <-s.durable:
+		default:
+		}
+	}
+}

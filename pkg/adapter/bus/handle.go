@@ -1,0 +1,261 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/oklog/ulid/v2"
+
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+const (
+	// handleTime is how long a handler may be silent; it is extended while the
+	// handler runs, so it only bounds how soon a dead service's command comes
+	// again.
+	handleTime = 5 * time.Second
+	// backoffMax bounds the wait between attempts of a Transient failure.
+	backoffMax = 30 * time.Second
+	// reasonHeader carries why a message was refused, in the dead letters.
+	reasonHeader  = "Tidemark-Reason"
+	subjectHeader = "Tidemark-Subject"
+)
+
+// Handler handles one command. The kind of its error decides what happens:
+//
+//	nil, Duplicate   done
+//	Transient, Full  again after a while, for ever
+//	Invalid          refused, kept as a dead letter
+//	any other        refused
+//
+// Refused means that an event command.refused tells why. A command may come
+// twice: a handler is idempotent by the event's ID.
+type Handler = func(ctx context.Context, e event.Event) error
+
+// HandleCommands handles the commands to a service of the connection's site,
+// one at a time, in order but for those tried again, until ctx is done. What is not handled stays in
+// the stream, over restarts of the service and of the server. A command whose
+// schema refuses it does not reach its handler.
+func (c *Conn) HandleCommands(ctx context.Context, service string, handlers map[string]Handler) error {
+	const op = "handle commands"
+	js, err := c.jetstream(c.site)
+	if err != nil {
+		return err
+	}
+	cfg := jetstream.ConsumerConfig{
+		Durable: service, FilterSubject: root + "cmd.v1." + string(c.site) + "." + service + ".>",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: handleTime, MaxAckPending: 64,
+	}
+	for {
+		cons, err := js.CreateOrUpdateConsumer(ctx, StreamCommands, cfg)
+		if err == nil {
+			err = c.handleFrom(ctx, service, cons, handlers)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !isLink(err) && !errors.Is(err, errAgain) {
+			return wrap(err, op, service)
+		}
+		if err := pause(ctx, retryMax); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *Conn) handleFrom(ctx context.Context, service string, cons jetstream.Consumer, handlers map[string]Handler) error {
+	it, err := cons.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(time.Second))
+	if err != nil {
+		return err
+	}
+	defer c.giveBack(it)
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = m.Nak() // else it comes again after handleTime
+			}
+			return ctx.Err()
+		case errors.Is(err, jetstream.ErrNoHeartbeat):
+			continue // it asks again by itself
+		case err != nil:
+			c.notify(Notice{"commands interrupted", wrap(err, "receive commands", service)})
+			return errAgain
+		}
+		if err := c.handle(ctx, service, m, handlers); err != nil {
+			c.notify(Notice{"command not settled", err})
+		}
+	}
+}
+
+// giveBack ends it, and puts back at once what it had received already, so that
+// a service that starts next need not wait for it.
+func (c *Conn) giveBack(it jetstream.MessagesContext) {
+	if !c.nc.IsConnected() {
+		it.Stop()
+		return
+	}
+	it.Drain()
+	for {
+		m, err := it.Next(jetstream.NextMaxWait(time.Second))
+		if err != nil {
+			break
+		}
+		_ = m.Nak() // else it comes again after handleTime
+	}
+	it.Stop()
+	_ = c.nc.FlushTimeout(time.Second) // the server must know before the caller goes on
+}
+
+// handle brings one command to its end. The error it returns is about the bus;
+// the command comes again then.
+func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, handlers map[string]Handler) error {
+	md, err := m.Metadata()
+	if err != nil {
+		return wrap(err, "read command", m.Subject())
+	}
+	e, herr := c.open(m.Subject(), m.Headers(), m.Data())
+	addr, _ := event.ParseSubject(m.Subject())
+	mctx, span := c.tel.Process(ctx, telemetry.Message{Template: addr.Template(), ID: e.ID, Group: service}, m.Headers())
+	if herr == nil {
+		if h := handlers[addr.Name]; h != nil {
+			herr = c.run(mctx, m, e, h)
+		} else {
+			herr = cdp.Errorf(cdp.Invalid, "handle command", e.Type, "the service %s has no such command", service)
+		}
+	}
+	span.End(herr)
+	if ctx.Err() != nil && herr != nil {
+		return wrap(m.NakWithDelay(0), "give command back", m.Subject()) // the service stops
+	}
+	switch kind := cdp.KindOf(herr); {
+	case herr == nil || kind == cdp.Duplicate:
+		return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
+	case kind == cdp.Transient || kind == cdp.Full:
+		c.notify(Notice{"command to be tried again", herr})
+		return wrap(m.NakWithDelay(backoff(md.NumDelivered)), "put command back", m.Subject())
+	case kind == cdp.Invalid:
+		if err := c.deadLetter(ctx, addr, m, herr); err != nil {
+			return err
+		}
+	}
+	if err := c.refuse(mctx, e, addr, herr); err != nil {
+		return err
+	}
+	c.notify(Notice{"command refused", herr})
+	return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
+}
+
+// open decodes a message by its headers and checks it against its schema. Bare
+// JSON gets its attributes from the subject.
+func (c *Conn) open(subject string, header nats.Header, data []byte) (event.Event, error) {
+	addr, err := event.ParseSubject(subject)
+	if err != nil {
+		return event.Event{}, err
+	}
+	e, err := event.Decode(header, data)
+	if err != nil {
+		return e, err
+	}
+	if e.Type == "" {
+		e.Type, e.Subject, e.Source = addr.Type(), addr.ID, "unknown"
+		if e.ID = header.Get(nats.MsgIdHdr); e.ID == "" {
+			e.ID = ulid.Make().String()
+		}
+	}
+	if e.Type != addr.Type() {
+		return e, cdp.Errorf(cdp.Invalid, "check", "type", "%q came on the subject of %q", e.Type, addr.Type())
+	}
+	if err := c.checks.Check(e); err != nil {
+		return e, err
+	}
+	p, err := e.Typed()
+	if err != nil {
+		return e, err
+	}
+	if token(p.About()) != addr.ID {
+		return e, cdp.Errorf(cdp.Invalid, "check", "subject", "%q came on the subject of %q", p.About(), addr.ID)
+	}
+	return e, nil
+}
+
+// run runs the handler and tells the server that it is still at work.
+func (c *Conn) run(ctx context.Context, m jetstream.Msg, e event.Event, h Handler) error {
+	done := make(chan struct{})
+	quit := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(handleTime / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+				_ = m.InProgress() // if it fails the command comes again; handlers are idempotent
+			}
+		}
+	}()
+	defer func() { close(quit); <-done }()
+	return h(ctx, e)
+}
+
+// deadLetter keeps a refused message as it came, with the reason.
+func (c *Conn) deadLetter(ctx context.Context, a event.Address, m jetstream.Msg, why error) error {
+	header := nats.Header{}
+	for k, v := range m.Headers() {
+		if len(k) < 5 || k[:5] != "Nats-" {
+			header[k] = v
+		}
+	}
+	header.Set(reasonHeader, oneLine(why.Error()))
+	header.Set(subjectHeader, m.Subject())
+	subject := root + "dlq.v1." + string(c.site) + "." + token(a.Area) + "." + token(a.Name) + "." + token(a.ID)
+	return c.store(ctx, &nats.Msg{Subject: subject, Header: header, Data: m.Data()}, "keep dead letter")
+}
+
+// refuse emits command.refused.
+func (c *Conn) refuse(ctx context.Context, e event.Event, a event.Address, why error) error {
+	r := event.CommandRefused{Command: cut(a.Type(), 200), ID: cut(e.ID, 200), Name: cut(a.ID, 200), Kind: cdp.KindOf(why), Reason: cut(why.Error(), 4000), Hint: cut(cdp.HintOf(why), 500)}
+	if r.ID == "" {
+		r.ID = "unknown"
+	}
+	return c.Emit(ctx, r)
+}
+
+func backoff(deliveries uint64) time.Duration {
+	return min(500*time.Millisecond<<min(deliveries-1, 10), backoffMax)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// oneLine makes s fit for a header.
+func oneLine(s string) string {
+	b := []byte(cut(s, 4000))
+	for i, c := range b {
+		if c < ' ' || c == 0x7f {
+			b[i] = ' '
+		}
+	}
+	return string(b)
+}

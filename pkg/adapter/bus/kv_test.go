@@ -1,0 +1,133 @@
+package bus_test
+
+import (
+	"context"
+	"testing"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
+	"tidemark.dev/pkg/cdp"
+)
+
+type thing struct {
+	N int `json:"n"`
+}
+
+func open(t *testing.T, b *bus.Bucket[thing], err error) *bus.Bucket[thing] {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestBucketAcrossSites(t *testing.T) {
+	ctx := t.Context()
+	s := bustest.Start(t, bustest.Secured)
+	cp, cd := s.Connect("prod", "console"), s.Connect("dr", "console")
+	b, err := bus.OpenBucket[thing](ctx, cd, "dr", bus.BucketSpec, "job")
+	own := open(t, b, err)
+	b, err = bus.OpenBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	far := open(t, b, err)
+	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	near := open(t, b, err)
+
+	if _, err := own.Get(ctx, "vm1"); !cdp.Is(err, cdp.NotFound) {
+		t.Fatalf("got %v", err)
+	}
+	rev, err := own.Create(ctx, "vm1", thing{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := far.Create(ctx, "vm1", thing{1}); !cdp.Is(err, cdp.Conflict) {
+		t.Fatalf("got %v", err)
+	}
+	if rev, err = far.Update(ctx, "vm1", thing{2}, rev); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.Update(ctx, "vm1", thing{3}, rev-1); !cdp.Is(err, cdp.Conflict) {
+		t.Fatalf("got %v", err)
+	}
+	bustest.Eventually(t, "copied", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 2 })
+
+	// With the link down the copy still answers, and what is far does not.
+	s.Link.Cut()
+	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
+	if e, err := near.Get(ctx, "vm1"); err != nil || e.Value.N != 2 {
+		t.Fatal(e, err)
+	}
+	if _, err := far.Put(ctx, "vm1", thing{9}); !cdp.Is(err, cdp.Transient) {
+		t.Fatalf("got %v", err)
+	}
+	if rev, err = own.Update(ctx, "vm1", thing{4}, rev); err != nil {
+		t.Fatal(err)
+	}
+	s.Link.Heal()
+	bustest.Eventually(t, "caught up", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 4 })
+
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	seen, synced := 0, make(chan int, 1)
+	done := make(chan error, 1)
+	go func() {
+		done <- near.Watch(wctx, func() { synced <- seen }, func(e bus.Entry[thing]) error {
+			seen++
+			if e.Deleted && e.Key == "vm1" {
+				cancel()
+			}
+			return nil
+		})
+	}()
+	if n := <-synced; n != 1 {
+		t.Fatalf("synced after %d", n)
+	}
+	if keys, err := near.Keys(ctx); err != nil || len(keys) != 1 || keys[0] != "vm1" {
+		t.Fatal(keys, err)
+	}
+	if _, err := own.Put(ctx, "vm0", thing{7}); err != nil {
+		t.Fatal(err)
+	}
+	all, err := own.All(ctx)
+	if err != nil || len(all) != 2 || all[0].Key != "vm0" || all[0].Value.N != 7 || all[1].Key != "vm1" || all[1].Revision != rev {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if err := own.Delete(ctx, "vm0", 0); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = own.All(ctx); err != nil || len(all) != 1 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	if err := own.Delete(ctx, "vm1", rev-1); !cdp.Is(err, cdp.Conflict) {
+		t.Fatalf("got %v", err)
+	}
+	if err := own.Delete(ctx, "vm1", rev); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != context.Canceled || seen != 4 {
+		t.Fatal(seen, err)
+	}
+}
+
+func TestEnsureIsRepeatableAndNeedsNoPeer(t *testing.T) {
+	s, err := bus.StartServer(t.Context(), bus.ServerConfig{Site: "prod", StoreDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	c, err := bus.Connect(t.Context(), bus.Config{Site: "prod", Name: "setup", Server: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for range 2 {
+		if err := bus.EnsurePeer(t.Context(), c, "dr"); err != nil {
+			t.Fatal(err)
+		}
+		if err := bus.EnsureSite(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bus.EnsurePeer(t.Context(), c, "prod"); !cdp.Is(err, cdp.Invalid) {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,311 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// background runs fn until the test ends.
+func background(t *testing.T, fn func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// recorder keeps what was seen.
+type recorder struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (r *recorder) add(s string) { r.mu.Lock(); defer r.mu.Unlock(); r.seen = append(r.seen, s) }
+func (r *recorder) has(s string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, x := range r.seen {
+		if strings.Contains(x, s) {
+			return true
+		}
+	}
+	return false
+}
+func (r *recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.seen, "\n")
+}
+
+func (r *recorder) watch(c *bus.Conn, f bus.EventFilter) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return c.WatchEvents(ctx, f, func(_ context.Context, e bus.SeenEvent) error {
+			r.add(e.Type + " " + string(e.Data))
+			return nil
+		})
+	}
+}
+
+func TestEventsReachThePeerOverACut(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
+	var far, narrow recorder
+	background(t, far.watch(cd, bus.EventFilter{Site: "prod"}))
+	background(t, narrow.watch(cd, bus.EventFilter{Site: "prod", Area: "capture", Fact: "progress", ID: "vm2"}))
+	emit := func(group cdp.GroupID, done int64) {
+		t.Helper()
+		if err := cp.Emit(t.Context(), event.CaptureProgress{Group: group, Done: done, Total: 1000}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	emit("vm1", 1)
+	bustest.Eventually(t, "first", func() bool { return far.has(`"done":1,`) })
+	s.Link.Cut()
+	for i := range int64(20) {
+		emit("vm1", 100+i)
+	}
+	emit("vm2", 7)
+	s.Link.Heal()
+	bustest.Eventually(t, "all", func() bool { return narrow.has(`"done":7,`) && far.has(`"done":7,`) })
+	if len(far.seen) != 22 || len(narrow.seen) != 1 {
+		t.Fatal(&far)
+	}
+	if err := cp.Emit(t.Context(), event.CaptureProgress{Group: "VM", Done: 1}); !cdp.Is(err, cdp.Invalid) {
+		t.Fatal(err)
+	}
+	if err := cp.Emit(t.Context(), event.CaptureMark{Group: "vm1"}); !cdp.Is(err, cdp.Invalid) {
+		t.Fatal(err)
+	}
+	s.Link.Cut()
+	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 && s.DR.Joined() == 0 })
+	if _, err := cd.Command(t.Context(), "prod", event.CaptureMark{Group: "vm1"}); !cdp.Is(err, cdp.Transient) || cdp.HintOf(err) == "" {
+		t.Fatal(err)
+	}
+}
+
+func TestWatchFromNow(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	c := s.Connect("prod", "scheduler")
+	emit := func(n uint64) {
+		if err := c.Emit(t.Context(), event.JobApplied{Job: "vm1", Revision: n}); err != nil {
+			t.Error(err)
+		}
+	}
+	emit(1)
+	var r recorder
+	background(t, r.watch(c, bus.EventFilter{Site: "prod", Newest: true}))
+	n := uint64(100)
+	bustest.Eventually(t, "a new one", func() bool { n++; emit(n); return r.has("applied") })
+	if r.has(`"revision":1}`) {
+		t.Fatal(&r)
+	}
+	s.Prod.Close()
+	s.StartProd()
+	bustest.Eventually(t, "connected", c.Connected)
+	n = 900
+	bustest.Eventually(t, "after the restart", func() bool {
+		n++
+		err := c.Emit(t.Context(), event.JobApplied{Job: "vm1", Revision: n})
+		return err == nil && r.has(`"revision":9`)
+	})
+}
+
+func TestCommands(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	capture, scheduler := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
+	var events, handled recorder
+	background(t, events.watch(scheduler, bus.EventFilter{Site: "prod", Area: "command"}))
+	tries := 0
+	handlers := map[string]bus.Handler{
+		"mark": func(_ context.Context, e event.Event) error {
+			var m event.CaptureMark
+			if err := e.Into(&m); err != nil {
+				return err
+			}
+			switch m.Group {
+			case "busy":
+				return cdp.Errorf(cdp.Conflict, "mark", "busy", "the group is resyncing").WithHint("wait")
+			case "twice":
+				return cdp.Errorf(cdp.Duplicate, "mark", "twice", "done already")
+			case "flaky":
+				if tries++; tries < 3 {
+					return cdp.Errorf(cdp.Transient, "mark", "flaky", "not now")
+				}
+			}
+			handled.add(string(m.Group) + " by " + e.Source)
+			return nil
+		},
+	}
+	mark := func(group cdp.GroupID) error {
+		_, err := scheduler.Command(t.Context(), "prod", event.CaptureMark{Group: group})
+		return err
+	}
+	for _, g := range []cdp.GroupID{"vm1", "busy", "twice", "flaky"} {
+		if err := mark(g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := mark("vm1"); !bus.IsPending(err) || !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) == "" || strings.Contains(err.Error(), "nats") {
+		t.Fatalf("a second pending command: %v", err)
+	}
+	stop := background(t, func(ctx context.Context) error { return capture.HandleCommands(ctx, "capture", handlers) })
+	bustest.Eventually(t, "handled", func() bool { return handled.has("vm1 by /dr/scheduler") && handled.has("flaky") })
+	bustest.Eventually(t, "refused", func() bool { return events.has("resyncing") })
+	if handled.has("twice") || handled.has("busy") || events.has("twice") || !events.has(`"hint":"wait"`) || tries != 3 {
+		t.Fatal(&handled, &events, tries)
+	}
+
+	// What a person may type.
+	nc, err := nats.Connect(s.Prod.ClientURL(), nats.UserInfo("setup", s.Credential("prod", "setup").Password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	send := func(id, data string, header nats.Header) {
+		t.Helper()
+		if err := nc.PublishMsg(&nats.Msg{Subject: "tidemark.cmd.v1.prod.capture." + id, Data: []byte(data), Header: header}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("mark.bare", `{"group":"bare","requested":true}`, nil)
+	send("mark.typed", `{"group":"typed","requested":true}`, nats.Header{"CE-SpecVersion": {"1.0"}, "Ce-Id": {"x1"}, "Ce-Source": {"me"}, "Ce-Type": {"tidemark.cmd.v1.capture.mark"}})
+	send("mark.bad", `{"group":"bad","requested":true,"zzz":1}`, nil)
+	send("mark.other", `{"group":"vm1","requested":true}`, nil)
+	send("mark.nonsense", `nonsense`, nil)
+	send("unknown.x", `{}`, nil)
+	bustest.Eventually(t, "typed by hand", func() bool { return handled.has("bare by unknown") && handled.has("typed by me") })
+	bustest.Eventually(t, "refused", func() bool {
+		return events.has("zzz") && events.has("came on the subject") && events.has("not a JSON object") && events.has("no such command")
+	})
+	if handled.has("bad") {
+		t.Fatal(&handled)
+	}
+	letter, err := nc.Request("$JS.API.DIRECT.GET.DLQ.tidemark.dlq.v1.prod.capture.mark.bad", nil, time.Minute)
+	if err != nil || !strings.Contains(string(letter.Data), "zzz") || !strings.Contains(letter.Header.Get("Tidemark-Reason"), "zzz") ||
+		letter.Header.Get("Tidemark-Subject") != "tidemark.cmd.v1.prod.capture.mark.bad" {
+		t.Fatal(letter, err)
+	}
+
+	// Over restarts of the service and of the server nothing is lost.
+	stop()
+	if err := mark("later"); err != nil {
+		t.Fatal(err)
+	}
+	s.Prod.Close()
+	s.StartProd()
+	background(t, func(ctx context.Context) error { return capture.HandleCommands(ctx, "capture", handlers) })
+	bustest.Eventually(t, "after restart", func() bool { return handled.has("later") })
+	s.Prod.Close()
+	s.StartProd()
+	s.Joined()
+	bustest.Eventually(t, "sent again", func() bool { return mark("again") == nil })
+	bustest.Eventually(t, "while handling", func() bool { return handled.has("again") })
+}
+
+func TestRequests(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	server, client := s.Connect("dr", "journal"), s.Connect("prod", "capture")
+	ask := func(endpoint string, in, out any) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+		defer cancel()
+		return client.Request(ctx, "dr", "journal", endpoint, in, out)
+	}
+	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) || !strings.Contains(cdp.HintOf(err), "journal is not running at site dr") {
+		t.Fatal(err, cdp.HintOf(err))
+	}
+	var long []int // some 5 MiB
+	for i := range 700_000 {
+		long = append(long, i)
+	}
+	background(t, func(ctx context.Context) error {
+		return server.Serve(ctx, "journal", map[string]api.Endpoint{
+			"points": func(_ context.Context, req []byte) (any, error) { return map[string]string{"got": string(req)}, nil },
+			"fail": func(context.Context, []byte) (any, error) {
+				e := cdp.Errorf(cdp.Fenced, "find point", "p1", "line one\nline two")
+				return nil, fmt.Errorf("outer: %w", e.WithHint("try p2"))
+			},
+			"long":    func(context.Context, []byte) (any, error) { return long, nil },
+			"endless": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 33<<20), nil },
+		})
+	})
+	var out map[string]string
+	bustest.Eventually(t, "answered", func() bool { return ask("points", map[string]int{"n": 1}, &out) == nil })
+	if out["got"] != `{"n":1}` {
+		t.Fatal(out)
+	}
+	err := ask("fail", nil, nil)
+	var e *cdp.Error
+	if !errors.As(err, &e) || e.Op != "find point" || e.Kind != cdp.Fenced || e.Subject != "p1" || e.Hint != "try p2" || e.Cause.Error() != "line one\nline two" {
+		t.Fatalf("%+v", err)
+	}
+	// An answer that is longer than a message comes in parts; somebody who asks
+	// with other tools is told so.
+	var got []int
+	if err := ask("long", nil, &got); err != nil || !slices.Equal(got, long) {
+		t.Fatal(len(got), err)
+	}
+	if err := ask("endless", nil, nil); !cdp.Is(err, cdp.Full) {
+		t.Fatal(err)
+	}
+	cred := s.Credential("dr", "console")
+	nc, err := nats.Connect(s.DR.ClientURL(), nats.UserInfo(cred.User, cred.Password), nats.CustomInboxPrefix("_INBOX_console"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	m, err := nc.Request(bus.RequestSubject("dr", "journal", "long"), nil, time.Minute)
+	if err != nil || m.Header.Get("Nats-Service-Error-Code") != string(cdp.Full) {
+		t.Fatal(m, err)
+	}
+	s.Link.Cut()
+	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
+	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) {
+		t.Fatal(err)
+	}
+}
+
+// A vCenter may take long, and its answer must be heard all the same.
+func TestASlowAnswerIsHeard(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, bustest.Secured)
+	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "capture")
+	slow := false
+	background(t, func(ctx context.Context) error {
+		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{"freeze": func(context.Context, []byte) (any, error) {
+			if slow {
+				time.Sleep(7 * time.Second)
+			}
+			return "frozen", nil
+		}})
+	})
+	ask := func() (out string, err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		return out, client.Request(ctx, "dr", "vcenter", "freeze", nil, &out)
+	}
+	bustest.Eventually(t, "it serves", func() bool { _, err := ask(); return err == nil })
+	slow = true
+	if out, err := ask(); err != nil || out != "frozen" {
+		t.Fatal(out, err)
+	}
+}

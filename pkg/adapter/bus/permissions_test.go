@@ -1,0 +1,193 @@
+package bus_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
+	"tidemark.dev/pkg/cdp"
+)
+
+// may lists, per service, what of the candidates below it is allowed; all else
+// must be refused by the server.
+func may(service, subject string) bool {
+	emits := map[string]string{
+		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover",
+		bus.Orchestrator: "orchestrator", bus.VCenter: "vcenter", bus.Console: "job", bus.Operator: "job",
+	}
+	commands := map[string][]string{
+		bus.Scheduler: {"capture", "journal", "failover"}, bus.Failover: {"capture", "journal", "scheduler"},
+		bus.Orchestrator: {"capture", "scheduler", "failover"}, bus.VCenter: {"scheduler"},
+		bus.Console:  {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		bus.Operator: {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+	}
+	writes := map[string]string{
+		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover", bus.Orchestrator: "orchestrator",
+		bus.VCenter: "vcenter",
+	}
+	people := service == bus.Console || service == bus.Operator
+	handles := !people && service != bus.RPOMonitor && service != bus.VCenter
+	watches := service != bus.Capture && service != bus.Journal && service != bus.VCenter
+	p := strings.Split(subject, ".")
+	switch {
+	case strings.HasPrefix(subject, "$JS.prod.API.") && !strings.Contains(subject, "STREAM.PURGE.WRITE_"):
+		return false // the journal pulls frames from there, nobody does anything else
+	case strings.HasPrefix(subject, "tidemark.evt.v1.dr.command."):
+		return handles
+	case strings.HasPrefix(subject, "tidemark.evt.v1.dr."):
+		return emits[service] == p[4] || people && p[4] == "site"
+	case strings.HasPrefix(subject, "tidemark.cmd.v1."):
+		return slices.Contains(commands[service], p[4])
+	case strings.HasPrefix(subject, "tidemark.dlq.v1.dr."):
+		return handles && p[4] == service
+	case strings.HasPrefix(subject, "tidemark.write.v1.dr."):
+		return service == bus.Capture
+	case strings.HasPrefix(subject, "tidemark.ack.v1."):
+		return service == bus.Journal
+	case strings.HasPrefix(subject, "$KV.tidemark-state."):
+		return writes[service] == p[2]
+	case strings.HasPrefix(subject, "$KV.tidemark-spec."):
+		return people || service == bus.VCenter && p[2] == "job" // it writes the jobs that a job on VMs comes to
+	case strings.HasPrefix(subject, "$KV.tidemark-epoch.group."):
+		return service == bus.Capture
+	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
+		return service == bus.Capture
+	case strings.Contains(subject, "STREAM.PURGE.WRITE_"):
+		return service == bus.Journal
+	case strings.Contains(subject, "MSG.NEXT.CMD."):
+		return handles && p[len(p)-1] == service
+	case strings.Contains(subject, "CONSUMER.CREATE.EVT.x.tidemark."), strings.Contains(subject, "MSG.NEXT.EVT"):
+		return watches
+	case strings.Contains(subject, "DLQ"):
+		return service == bus.Operator && !strings.Contains(subject, "STREAM.")
+	}
+	return false
+}
+
+func candidates() (out []string) {
+	all := []string{"capture", "journal", "scheduler", "rpo-monitor", "failover", "orchestrator", "vcenter"}
+	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "vcenter", "command"} {
+		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
+	}
+	for _, s := range all {
+		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
+			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
+		if s != "rpo-monitor" && s != "vcenter" {
+			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)
+		}
+	}
+	for _, k := range []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter"} {
+		out = append(out, "$KV.tidemark-state."+k+".vm1")
+	}
+	for _, stream := range []string{"CMD", "EVT", "DLQ", "EVT_prod", "KV_tidemark-spec", "KV_tidemark-state", "KV_tidemark-epoch", "KV_tidemark-spec-prod"} {
+		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "MSG.GET", "SNAPSHOT"} {
+			out = append(out, "$JS.API.STREAM."+verb+"."+stream, "$JS.dr.API.STREAM."+verb+"."+stream)
+		}
+	}
+	return append(out,
+		"tidemark.write.v1.dr.vm1", "tidemark.write.v1.prod.vm1", "tidemark.ack.v1.dr.vm1", "tidemark.ack.v1.prod.vm1",
+		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-spec.vmjob.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
+		"$JS.API.STREAM.DELETE.WRITE_vm1", "$JS.API.STREAM.CREATE.WRITE_vm1", "$JS.API.STREAM.PURGE.WRITE_vm1",
+		"$JS.prod.API.STREAM.PURGE.CMD", "$JS.prod.API.STREAM.PURGE.WRITE_vm1", "$JS.prod.API.STREAM.DELETE.WRITE_vm1",
+		"$JS.API.CONSUMER.CREATE.EVT.x.tidemark.evt.v1.dr.job.x.vm1", "$JS.API.CONSUMER.MSG.NEXT.EVT.x",
+		"$JS.API.CONSUMER.CREATE.EVT.x", "$JS.API.CONSUMER.CREATE.WRITE_vm1.x", "$JS.API.CONSUMER.CREATE.CMD.other",
+		"$JS.API.CONSUMER.CREATE.DLQ.x.tidemark.dlq.v1.dr.>", "$JS.API.DIRECT.GET.DLQ.tidemark.dlq.v1.dr.x.y.z",
+		"$JS.API.DIRECT.GET.KV_tidemark-epoch", "$JS.API.ACCOUNT.PURGE.x", "$SYS.REQ.SERVER.PING", "_INBOX_other.x", "anything")
+}
+
+func TestPermissions(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	for _, service := range bus.Services() {
+		if service == bus.Setup {
+			continue
+		}
+		t.Run(service, func(t *testing.T) {
+			t.Parallel()
+			u := s.Credential("dr", service)
+			refused := make(chan string, 16)
+			nc, err := nats.Connect(s.DR.ClientURL(), nats.UserInfo(u.User, u.Password), nats.CustomInboxPrefix("_INBOX_"+service),
+				nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused <- err.Error() }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			try := func(what, subject string, allowed bool, do func() error) {
+				t.Helper()
+				if err := do(); err != nil {
+					t.Fatal(err)
+				}
+				if err := nc.Flush(); err != nil {
+					t.Fatal(err)
+				}
+				wait := time.Minute
+				if allowed {
+					wait = 5 * time.Millisecond // the answer came before the flush's
+				}
+				select {
+				case e := <-refused:
+					if allowed || !strings.Contains(strings.ToLower(e), "permissions violation") {
+						t.Errorf("%s %s: %s", what, subject, e)
+					}
+				case <-time.After(wait):
+					if !allowed {
+						t.Errorf("%s %s: not refused", what, subject)
+					}
+				}
+			}
+			for _, c := range candidates() {
+				try("publish", c, may(service, c), func() error { return nc.Publish(c, nil) })
+			}
+			for _, c := range []string{">", "tidemark.>", "tidemark.write.v1.dr.vm1", "tidemark.cmd.v1.dr.failover.>", "tidemark.evt.v1.dr.>", "$KV.>", "$JS.>", "_INBOX_other.>", "_INBOX.>", "tidemark.api.v1.dr.other.x"} {
+				try("subscribe", c, false, func() error { _, err := nc.SubscribeSync(c); return err })
+			}
+			try("subscribe", "its ack", service == bus.Capture, func() error { _, err := nc.SubscribeSync("tidemark.ack.v1.dr.*"); return err })
+			try("subscribe", "its inbox", true, func() error { _, err := nc.SubscribeSync(nc.NewInbox()); return err })
+		})
+	}
+}
+
+func TestCredentialsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials.json")
+	if _, err := bus.LoadCredentials(path); !cdp.Is(err, cdp.NotFound) {
+		t.Fatal(err)
+	}
+	c := bus.NewCredentials("prod", bus.Credential{})
+	if err := c.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatal(info, err)
+	}
+	d, err := bus.LoadCredentials(path)
+	if err != nil || d.Users[bus.Capture] != c.Users[bus.Capture] || d.Leaf != c.Leaf || d.Leaf.Password == d.Users[bus.Capture].Password {
+		t.Fatal(d, err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bus.LoadCredentials(path); !cdp.Is(err, cdp.Invalid) || cdp.HintOf(err) == "" {
+		t.Fatal(err)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	for _, u := range []bus.Credential{{}, {User: "capture", Password: "x"}} {
+		ctx := t.Context()
+		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		_, err := bus.Connect(short, bus.Config{Site: "dr", Name: "capture", URL: s.DR.ClientURL(), Credential: u})
+		cancel()
+		if err == nil || cdp.HintOf(err) == "" {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+)
+
+// serviceVersion is what `nats micro ls` shows: the version of the subjects.
+const serviceVersion = "1.0.0"
+
+// maxRequests is how many requests one service answers at once.
+const maxRequests = 32
+
+// An answer is not let out by the server later than this after its request. A
+// vCenter is slow; but every message that has a reply subject is remembered for
+// so long, and who pulls frames gets thousands a second.
+const (
+	answerTime       = 40 * time.Second
+	answerTimeFrames = 10 * time.Second
+)
+
+// Serve answers requests to a service of the connection's site until ctx is
+// done, several at once, and returns when the last answer is out.
+func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]api.Endpoint) error {
+	const op = "serve requests"
+	svc, err := micro.AddService(c.nc, micro.Config{
+		Name: "tidemark-" + service, Version: serviceVersion, QueueGroupDisabled: false,
+		Metadata: map[string]string{"site": string(c.site)},
+	})
+	if err != nil {
+		return wrap(err, op, service)
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxRequests)
+	for name, fn := range endpoints {
+		template := root + "api.v1.{site}." + service + "." + name
+		h := micro.HandlerFunc(func(r micro.Request) {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				c.answer(ctx, template, service, r, fn)
+			})
+		})
+		if err = svc.AddEndpoint(name, h, micro.WithEndpointSubject(RequestSubject(c.site, service, name))); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		<-ctx.Done()
+	}
+	stop := svc.Stop()
+	wg.Wait()
+	switch {
+	case err != nil:
+		return wrap(err, op, service)
+	case stop != nil && !errors.Is(stop, nats.ErrConnectionClosed):
+		return wrap(stop, op, service)
+	}
+	return ctx.Err()
+}
+
+// remoteError is a cdp.Error on its way in a reply.
+type remoteError struct {
+	Op      string   `json:"op"`
+	Kind    cdp.Kind `json:"kind"`
+	Subject string   `json:"subject,omitempty"`
+	Cause   string   `json:"cause,omitempty"`
+	Hint    string   `json:"hint,omitempty"`
+}
+
+func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {
+	ctx, span := c.tel.Process(ctx, telemetry.Message{Template: template, Group: service}, r.Headers())
+	out, err := fn(ctx, r.Data())
+	span.End(err)
+	if err == nil {
+		var data []byte
+		if data, err = json.Marshal(out); err == nil {
+			var parts []*nats.Msg
+			if parts, err = c.parts(r, data); err == nil {
+				for _, m := range parts {
+					c.sent(c.nc.PublishMsg(m), template)
+				}
+				return
+			}
+		}
+	}
+	re := remoteError{Op: "answer", Kind: cdp.KindOf(err), Cause: err.Error(), Hint: cdp.HintOf(err)}
+	var e *cdp.Error
+	if errors.As(err, &e) {
+		re.Op, re.Subject, re.Cause = e.Op, e.Subject, ""
+		if e.Cause != nil {
+			re.Cause = e.Cause.Error()
+		}
+	}
+	data, _ := json.Marshal(re) // a struct of strings
+	// Not through r: micro looks at it when its handler returns, which is long
+	// before this goroutine is done.
+	m := nats.NewMsg(r.Reply())
+	m.Header.Set(micro.ErrorHeader, oneLine(err.Error()))
+	m.Header.Set(micro.ErrorCodeHeader, string(re.Kind))
+	m.Data = data
+	c.sent(c.nc.PublishMsg(m), template)
+}
+
+func (c *Conn) sent(err error, template string) {
+	if err != nil {
+		c.notify(Notice{"answer lost", wrap(err, "answer", template)})
+	}
+}
+
+// Request asks a service of site. in is sent as JSON, nil as nothing; the
+// answer is decoded into out, unless that is nil. An error of the service comes
+// back as the cdp.Error it was; its cause is text.
+func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error {
+	op := "ask " + service
+	subject := RequestSubject(site, service, endpoint)
+	m := &nats.Msg{Subject: subject, Header: nats.Header{}}
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: endpoint, Cause: err}
+		}
+		m.Data = data
+	}
+	if _, has := ctx.Deadline(); !has {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, ackTimeout)
+		defer cancel()
+	}
+	span := c.tel.Send(ctx, telemetry.Message{Template: root + "api.v1.{site}." + service + "." + endpoint}, m.Header)
+	err := c.request(ctx, m, op, site, service, endpoint, out)
+	span.End(err)
+	return err
+}
+
+func (c *Conn) request(ctx context.Context, m *nats.Msg, op string, site cdp.Site, service, endpoint string, out any) error {
+	reply, err := c.exchange(ctx, m)
+	if errors.Is(err, nats.ErrNoResponders) {
+		e := cdp.Errorf(cdp.Transient, op, endpoint, "nobody answers at site %s", site)
+		return e.WithHint(fmt.Sprintf("the service %s is not running at site %s, or the link to it is down", service, site))
+	}
+	if err != nil {
+		return wrap(err, op, endpoint)
+	}
+	if reply.Header.Get(micro.ErrorCodeHeader) != "" {
+		var re remoteError
+		if err := json.Unmarshal(reply.Data, &re); err != nil || re.Kind == "" {
+			return cdp.Errorf(cdp.Internal, op, endpoint, "%s", reply.Header.Get(micro.ErrorHeader))
+		}
+		e := &cdp.Error{Op: re.Op, Kind: re.Kind, Subject: re.Subject, Hint: re.Hint}
+		if re.Cause != "" {
+			e.Cause = errors.New(re.Cause)
+		}
+		return e
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(reply.Data, out); err != nil {
+		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: endpoint, Cause: err}
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package bus_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+)
+
+type keep struct{ *tracetest.InMemoryExporter }
+
+func (keep) Shutdown(context.Context) error { return nil }
+
+// TestOneTrace: a command, the event its handler emits and the request it
+// makes are one trace; a sampled frame carries its trace context.
+func TestOneTrace(t *testing.T) {
+	s := bustest.Start(t)
+	exp := tracetest.NewInMemoryExporter()
+	tel, err := telemetry.Setup(t.Context(), telemetry.Config{Service: "test", Exporter: keep{exp}, FrameEvery: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := func(srv *bus.Server, name string) *bus.Conn {
+		c, err := bus.Connect(t.Context(), bus.Config{Site: srv.Site(), Name: name, Server: srv, Telemetry: tel})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	capture, journal := conn(s.Prod, "capture"), conn(s.DR, "journal")
+	background(t, func(ctx context.Context) error {
+		return journal.Serve(ctx, "journal", map[string]api.Endpoint{"head": func(context.Context, []byte) (any, error) { return 1, nil }})
+	})
+	bustest.Eventually(t, "serving", func() bool {
+		return capture.Request(t.Context(), "dr", "journal", "head", nil, nil) == nil
+	})
+	done := make(chan struct{})
+	handled := sync.OnceFunc(func() { close(done) })
+	stop := background(t, func(ctx context.Context) error {
+		return capture.HandleCommands(ctx, "capture", map[string]bus.Handler{"mark": func(ctx context.Context, e event.Event) error {
+			if err := capture.Request(ctx, "dr", "journal", "head", nil, nil); err != nil {
+				return err
+			}
+			if err := capture.Emit(ctx, event.CaptureProgress{Group: "vm1"}); err != nil {
+				return err
+			}
+			handled()
+			return nil
+		}})
+	})
+	ctx, root := tel.Start(t.Context(), "root")
+	if _, err := journal.Command(ctx, "prod", event.CaptureMark{Group: "vm1"}); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	stop() // the process span ends after its handler
+	root.End(nil)
+
+	sink, err := bus.OpenFrames(t.Context(), capture, "prod", "vm1", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := bus.OpenSource(journal, "prod", "vm1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for no := cdp.FrameNo(1); no <= 4; no++ {
+		if err := sink.Publish(spooltest.Make(no, 1, 512)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 4 {
+		<-sink.Results()
+	}
+	var traced []cdp.FrameNo
+	_ = source.Pull(t.Context(), 1, nil, func(m spool.Message) error {
+		if m.Header["traceparent"] != nil {
+			traced = append(traced, m.No)
+		}
+		if m.No == 4 {
+			return errDone
+		}
+		return nil
+	})
+	if !slices.Equal(traced, []cdp.FrameNo{2, 4}) {
+		t.Error("traced frames", traced)
+	}
+	// With the connection gone nothing is sent, and Close still ends cleanly.
+	capture.Close()
+	if err := sink.Publish(spooltest.Make(5, 1, 512)); !cdp.Is(err, cdp.Transient) {
+		t.Error(err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Error(err)
+	}
+
+	if err := tel.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var names []string
+	spans := exp.GetSpans()
+	i := slices.IndexFunc(spans, func(x tracetest.SpanStub) bool { return x.Name == "root" })
+	for _, x := range spans {
+		if i >= 0 && x.SpanContext.TraceID() == spans[i].SpanContext.TraceID() {
+			names = append(names, x.Name)
+		}
+	}
+	for _, want := range []string{
+		"send tidemark.cmd.v1.{site}.capture.mark.{id}", "process tidemark.cmd.v1.{site}.capture.mark.{id}",
+		"send tidemark.api.v1.{site}.journal.head", "process tidemark.api.v1.{site}.journal.head",
+		"send tidemark.evt.v1.{site}.capture.progress.{id}",
+	} {
+		if !slices.Contains(names, want) {
+			t.Errorf("no span %q in %q", want, names)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package pebblestore
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/history"
+	"tidemark.dev/pkg/engine/vault"
+)
+
+// reader looks up index and floors in one snapshot of the database.
+type reader struct {
+	g              *Group
+	index, whole   *pebble.Iterator
+	floor, content *pebble.Iterator
+	wholes, floors bool
+	k              []byte
+}
+
+var _ vault.Reader = (*reader)(nil)
+
+// Reader opens a reader of the index and floors as they are now.
+func (g *Group) Reader() (vault.Reader, error) {
+	const op = "open reader"
+	r := &reader{g: g}
+	var err error
+	if r.index, err = g.iter(g.key(nil, kindIndex), g.key(nil, kindWhole)); err != nil {
+		return nil, failed(op, err)
+	}
+	if r.whole, err = g.iter(g.key(nil, kindWhole), g.key(nil, kindIndexed)); err != nil {
+		r.Close()
+		return nil, failed(op, err)
+	}
+	if r.floor, err = g.iter(g.key(nil, kindFloor), g.key(nil, kindZero+1)); err != nil {
+		r.Close()
+		return nil, failed(op, err)
+	}
+	if r.content, err = g.iter(g.key(nil, kindContent), g.key(nil, kindZero)); err != nil {
+		r.Close()
+		return nil, failed(op, err)
+	}
+	r.wholes = r.whole.First()
+	r.floors = r.floor.First()
+	if err := r.errors(); err != nil {
+		r.Close()
+		return nil, failed(op, err)
+	}
+	return r, nil
+}
+
+func (r *reader) errors() error {
+	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content} {
+		if err := it.Error(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) Any() (wholes, floors bool) { return r.wholes, r.floors }
+
+func (r *reader) Close() error {
+	var first error
+	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content} {
+		if it != nil {
+			if err := it.Close(); first == nil {
+				first = err
+			}
+		}
+	}
+	return failed("close reader", first)
+}
+
+func (r *reader) Entries(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq, fn func(history.Entry) bool) error {
+	r.k = r.g.seqKey(r.k, kindIndex, disk, uint64(b), upTo)
+	for ok := r.index.SeekGE(r.k); ok; ok = r.index.Next() {
+		k := r.index.Key()
+		if string(k[:placeKeyLen]) != string(r.k[:placeKeyLen]) {
+			break
+		}
+		v := r.index.Value()
+		e := history.Entry{Seq: seqOfKey(k), Mask: cdp.Mask(v[12]),
+			Place: history.Place{Frame: cdp.FrameNo(be.Uint64(v)), Off: be.Uint32(v[8:]), Zero: v[13] != 0}}
+		if !fn(e) {
+			break
+		}
+	}
+	return failed("look up index", r.index.Error())
+}
+
+func (r *reader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(cdp.Seq) bool) error {
+	if !r.wholes {
+		return nil
+	}
+	r.k = r.g.seqKey(r.k, kindWhole, disk, uint64(x), upTo)
+	for ok := r.whole.SeekGE(r.k); ok; ok = r.whole.Next() {
+		k := r.whole.Key()
+		if string(k[:placeKeyLen]) != string(r.k[:placeKeyLen]) || !fn(seqOfKey(k)) {
+			break
+		}
+	}
+	return failed("look up index", r.whole.Error())
+}
+
+func (r *reader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
+	r.k = r.g.placeKey(r.k, kindContent, disk, uint64(b))
+	if r.content.SeekGE(r.k) && string(r.content.Key()) == string(r.k) {
+		copy(p, r.content.Value())
+		return nil
+	}
+	clear(p)
+	return failed("look up floor", r.content.Error())
+}
+
+func (r *reader) Floors(disk cdp.DiskID, b cdp.Block, has []bool) error {
+	clear(has)
+	if !r.floors {
+		return nil
+	}
+	r.k = r.g.placeKey(r.k, kindFloor, disk, uint64(b))
+	prefix := placeKeyLen - 6
+	for ok := r.floor.SeekGE(r.k); ok; ok = r.floor.Next() {
+		k := r.floor.Key()
+		if len(k) != placeKeyLen || string(k[:prefix]) != string(r.k[:prefix]) {
+			break
+		}
+		n := placeOfKey(k) - uint64(b)
+		if n >= uint64(len(has)) {
+			break
+		}
+		has[n] = true
+	}
+	return failed("look up floors", r.floor.Error())
+}
+
+func (r *reader) ZeroFloor(disk cdp.DiskID, x cdp.Region) (bool, error) {
+	if !r.floors {
+		return false, nil
+	}
+	r.k = r.g.placeKey(r.k, kindZero, disk, uint64(x))
+	zero := r.floor.SeekGE(r.k) && string(r.floor.Key()) == string(r.k)
+	return zero, failed("look up floors", r.floor.Error())
+}

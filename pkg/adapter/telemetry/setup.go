@@ -1,0 +1,101 @@
+package telemetry
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// DefaultFrameEvery is one in how many frames has spans.
+const DefaultFrameEvery = 256
+
+// Config says where spans go.
+type Config struct {
+	// Service and Site name the process in the traces.
+	Service, Site string
+	// Endpoint is the URL of an OTLP/HTTP collector. Empty means what
+	// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT say; if
+	// they are empty too, tracing is off.
+	Endpoint string
+	// FrameEvery: default DefaultFrameEvery; negative means no frame at all.
+	FrameEvery int
+	// Exporter replaces the OTLP exporter, for tests.
+	Exporter sdktrace.SpanExporter
+}
+
+// Telemetry makes spans. The zero value is not usable: see Off and Setup.
+type Telemetry struct {
+	tracer     trace.Tracer
+	prop       propagation.TextMapPropagator
+	frameEvery uint64
+	on         bool
+	close      func(context.Context) error
+}
+
+// Off makes no spans.
+func Off() *Telemetry {
+	return &Telemetry{tracer: noop.NewTracerProvider().Tracer(""), prop: propagation.TraceContext{}}
+}
+
+// Setup starts tracing if an endpoint is configured, else it returns Off.
+func Setup(ctx context.Context, cfg Config) (*Telemetry, error) {
+	env := os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") + os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+	if cfg.Endpoint == "" && env == "" && cfg.Exporter == nil {
+		return Off(), nil
+	}
+	exp := cfg.Exporter
+	if exp == nil {
+		var opts []otlptracehttp.Option
+		if cfg.Endpoint != "" {
+			opts = append(opts, otlptracehttp.WithEndpointURL(cfg.Endpoint))
+		}
+		var err error
+		if exp, err = otlptracehttp.New(ctx, opts...); err != nil {
+			e := &cdp.Error{Op: "start tracing", Kind: cdp.Invalid, Subject: cfg.Endpoint, Cause: err}
+			return nil, e.WithHint("the endpoint is a URL such as http://collector:4318")
+		}
+	}
+	res := resource.NewSchemaless(
+		attribute.String("service.name", "tidemark-"+cfg.Service),
+		attribute.String("service.namespace", "tidemark"),
+		attribute.String("tidemark.site", cfg.Site),
+		attribute.String("service.instance.id", cfg.Site+"/"+cfg.Service+"/"+strconv.Itoa(os.Getpid())),
+	)
+	tp := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(exp, sdktrace.WithBatchTimeout(time.Second)),
+		sdktrace.WithResource(res),
+	)
+	t := &Telemetry{tracer: tp.Tracer("tidemark.dev/pkg/adapter/telemetry"), prop: propagation.TraceContext{}, on: true, close: tp.Shutdown}
+	switch {
+	case cfg.FrameEvery == 0:
+		t.frameEvery = DefaultFrameEvery
+	case cfg.FrameEvery > 0:
+		t.frameEvery = uint64(cfg.FrameEvery)
+	}
+	return t, nil
+}
+
+// On reports whether spans are made.
+func (t *Telemetry) On() bool { return t.on }
+
+// Close sends what is left, within ctx, and stops.
+func (t *Telemetry) Close(ctx context.Context) error {
+	if t.close == nil {
+		return nil
+	}
+	if err := t.close(ctx); err != nil {
+		return &cdp.Error{Op: "stop tracing", Kind: cdp.Transient, Cause: err}
+	}
+	return nil
+}

@@ -1,0 +1,562 @@
+package vsphere_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// source is the hardware that the contract's VMs are made of: what a replica's
+// may look like, with keys that a new VM will not have.
+func (r *rig) source() inventory.Hardware {
+	return inventory.Hardware{
+		Version: "vmx-15", GuestID: "otherLinux64Guest", CPUs: 4, PerSocket: 2, MemoryMB: 512, Firmware: "efi", SecureBoot: true,
+		Controllers: []inventory.Controller{
+			{Key: 200, Kind: "ide", Bus: 0},
+			{Key: 7000, Kind: "pvscsi", Bus: 0, Sharing: "none"},
+			{Key: 7001, Kind: "lsilogic-sas", Bus: 1, Sharing: "none"},
+			{Key: 7100, Kind: "nvme", Bus: 0},
+		},
+		NICs: []inventory.NIC{
+			{Key: 9000, Label: "Network adapter 1", Kind: "vmxnet3", NetName: "a", MAC: "00:50:56:a1:02:03", Connected: true},
+			{Key: 9001, Label: "Network adapter 2", Kind: "e1000e", NetName: "b", MAC: "00:50:56:a1:02:04"},
+		},
+		Extra: map[string]string{"disk.EnableUUID": "TRUE"},
+	}
+}
+
+func (r *rig) networks() map[int32]inventory.Ref {
+	return map[int32]inventory.Ref{9000: r.nets[0], 9001: r.nets[1]}
+}
+
+func (r *rig) spec(name string) inventory.Make {
+	return inventory.Make{
+		Name: r.name(name), Note: "a replica", Folder: r.folder.Ref, Pool: r.cluster.Pool, Host: r.host.Ref, Datastore: r.store.Ref,
+		Hardware: r.source(), Networks: r.networks(), Extra: map[string]string{"tidemark.test": name},
+	}
+}
+
+// make makes a VM that is destroyed at the test's end.
+func (r *rig) make(m inventory.Make) inventory.Ref {
+	r.Helper()
+	ref, err := r.c.MakeVM(r.ctx, m)
+	r.must(err)
+	r.made = append(r.made, ref)
+	return ref
+}
+
+// disk makes a disk that is deleted at the test's end.
+func (r *rig) disk(name string, size int64) string {
+	r.Helper()
+	file := fmt.Sprintf("[%s] %s/%s.vmdk", r.store.Name, r.name("disks"), name)
+	r.must(r.c.MakeDisk(r.ctx, r.dc.Ref, file, size))
+	r.files = append(r.files, file)
+	return file
+}
+
+// clean leaves nothing: the VMs first, for they hold the disks.
+func (r *rig) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, ref := range r.made {
+		if err := r.c.PowerOff(ctx, ref); cdp.Is(err, cdp.NotFound) {
+			continue
+		}
+		if err := r.c.Destroy(ctx, ref, true); err != nil {
+			r.Errorf("clean up: %v", err)
+		}
+	}
+	for _, file := range r.files {
+		if err := r.c.DeleteDisk(ctx, r.dc.Ref, file); err != nil {
+			r.Errorf("clean up: %v", err)
+		}
+	}
+}
+
+// see is the VM as the inventory has it.
+func (r *rig) see(ref inventory.Ref) inventory.VM {
+	r.Helper()
+	inv, err := r.c.Inventory(r.ctx)
+	r.must(err)
+	for _, v := range inv.VMs {
+		if v.Ref == ref {
+			return v
+		}
+	}
+	r.Fatalf("the inventory has no %s", ref)
+	return inventory.VM{}
+}
+
+func testMakeVM(r *rig) {
+	for _, keep := range []bool{true, false} {
+		m := r.spec(fmt.Sprintf("made-%v", keep))
+		m.KeepMAC = keep
+		ref := r.make(m)
+		v := r.see(ref)
+		h, want := v.Hardware, m.Hardware
+		if v.Name != m.Name || v.Note != m.Note || v.UUID == "" || v.Power != "off" {
+			r.Errorf("made %+v", v)
+		}
+		if h.Version != want.Version || h.GuestID != want.GuestID || h.CPUs != want.CPUs || h.PerSocket != want.PerSocket ||
+			h.MemoryMB != want.MemoryMB || h.Firmware != want.Firmware || h.SecureBoot != want.SecureBoot || len(h.Disks) != 0 {
+			r.Errorf("hardware %+v", h)
+		}
+		for _, c := range want.Controllers {
+			if !slices.ContainsFunc(h.Controllers, func(g inventory.Controller) bool { return g.Kind == c.Kind && g.Bus == c.Bus }) {
+				r.Errorf("no %s %d among %+v", c.Kind, c.Bus, h.Controllers)
+			}
+		}
+		if got := r.nics(ref); len(got) != 2 ||
+			got[0].Kind != "vmxnet3" || got[0].Network != r.nets[0] || !got[0].Connected ||
+			got[1].Kind != "e1000e" || got[1].Network != r.nets[1] || got[1].Connected {
+			r.Errorf("NICs %+v", got)
+		} else if same := strings.EqualFold(got[0].MAC, want.NICs[0].MAC); same != keep {
+			r.Errorf("keep %v: address %s", keep, got[0].MAC)
+		}
+		extra, err := r.c.Extra(r.ctx, ref)
+		r.must(err)
+		if extra["disk.EnableUUID"] != "TRUE" || extra["tidemark.test"] == "" || extra["uuid.action"] != "keep" {
+			r.Errorf("settings %v", extra)
+		}
+		_, err = r.c.MakeVM(r.ctx, m)
+		r.is(err, cdp.Conflict, m.Name)
+		m.Name += "-x"
+		m.Networks = map[int32]inventory.Ref{9000: r.nets[0]}
+		_, err = r.c.MakeVM(r.ctx, m)
+		r.is(err, cdp.Invalid, `Network adapter 2 on "b"`)
+	}
+}
+
+func (r *rig) nics(ref inventory.Ref) []inventory.NIC {
+	r.Helper()
+	n := r.see(ref).Hardware.NICs
+	slices.SortFunc(n, func(a, b inventory.NIC) int { return int(a.Key - b.Key) })
+	return n
+}
+
+func testReshape(r *rig) {
+	for _, keep := range []bool{false, true} {
+		m := r.spec(fmt.Sprintf("reshape-%v", keep))
+		m.KeepMAC = keep
+		ref := r.make(m)
+		h, nets := m.Hardware, r.networks()
+		r.must(r.c.Reshape(r.ctx, ref, h, nets))
+
+		h.CPUs, h.PerSocket, h.MemoryMB, h.Firmware, h.SecureBoot, h.GuestID = 2, 1, 256, "bios", false, "windows9Server64Guest"
+		h.Extra = map[string]string{"disk.EnableUUID": "FALSE"}
+		h.Controllers = append(slices.Clone(h.Controllers), inventory.Controller{Kind: "pvscsi", Bus: 2})
+		h.Controllers[2].Kind = "lsilogic"
+		// The first is gone, a new one comes last, and the one that stays moves to
+		// another network.
+		h.NICs = []inventory.NIC{h.NICs[1], {Key: 9002, Kind: "vmxnet3", MAC: "00:50:56:a1:02:05", Connected: true}}
+		nets = map[int32]inventory.Ref{9001: r.nets[0], 9002: r.nets[1]}
+		for range 2 {
+			r.must(r.c.Reshape(r.ctx, ref, h, nets))
+			v := r.see(ref)
+			g := v.Hardware
+			if g.CPUs != 2 || max(g.PerSocket, 1) != 1 || g.MemoryMB != 256 || g.Firmware != "bios" || g.SecureBoot || g.GuestID != h.GuestID {
+				r.Errorf("hardware %+v", g)
+			}
+			if len(g.Controllers) != len(r.see(ref).Hardware.Controllers) {
+				r.Errorf("controllers %+v", g.Controllers)
+			}
+			for _, c := range h.Controllers {
+				if !slices.ContainsFunc(g.Controllers, func(g inventory.Controller) bool { return g.Kind == c.Kind && g.Bus == c.Bus }) {
+					r.Errorf("no %s %d among %+v", c.Kind, c.Bus, g.Controllers)
+				}
+			}
+			n := r.nics(ref)
+			if len(n) != 2 || n[0].Kind != "e1000e" || n[0].Network != r.nets[0] || n[1].Kind != "vmxnet3" || n[1].Network != r.nets[1] || !n[1].Connected {
+				r.Errorf("NICs %+v", n)
+			} else if keep && (!strings.EqualFold(n[0].MAC, h.NICs[0].MAC) || !strings.EqualFold(n[1].MAC, h.NICs[1].MAC)) {
+				r.Errorf("addresses %s %s", n[0].MAC, n[1].MAC)
+			}
+		}
+		calls := r.calls("ReconfigVM_Task")
+		r.must(r.c.Reshape(r.ctx, ref, h, nets))
+		if r.calls("ReconfigVM_Task") != calls {
+			r.Errorf("reshaped though nothing differs")
+		}
+		r.must(r.c.PowerOn(r.ctx, ref))
+		r.is(r.c.Reshape(r.ctx, ref, h, nets), cdp.Conflict, "powered on")
+	}
+}
+
+func testDisks(r *rig) {
+	file := r.disk("one", 64<<20)
+	r.is(r.c.MakeDisk(r.ctx, r.dc.Ref, file, 64<<20), cdp.Conflict, "one.vmdk")
+	size, err := r.c.DiskSize(r.ctx, r.dc.Ref, file)
+	r.must(err)
+	if size != 64<<20 {
+		r.Errorf("size %d", size)
+	}
+	second := r.disk("two", 1<<20) // the folder is there now
+	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second))
+	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second))
+	_, err = r.c.DiskSize(r.ctx, r.dc.Ref, second)
+	r.is(err, cdp.NotFound, "")
+	_, err = r.c.DiskSize(r.ctx, r.dc.Ref, "["+r.store.Name+"] "+r.name("nowhere")+"/x.vmdk")
+	r.is(err, cdp.NotFound, "")
+	r.is(r.c.MakeDisk(r.ctx, r.dc.Ref, "no datastore", 1<<20), cdp.Invalid, "")
+	r.is(r.c.MakeDisk(r.ctx, r.dc.Ref, file+"x", 0), cdp.Invalid, "")
+}
+
+func testPlug(r *rig) {
+	ref := r.make(r.spec("plug"))
+	a, b, c := r.disk("a", 8<<20), r.disk("b", 8<<20), r.disk("c", 8<<20)
+	r.must(r.c.PowerOn(r.ctx, ref))
+	plugs := []inventory.Plug{{File: a}, {File: b, Address: "scsi0:0"}}
+	uuids, err := r.c.Plug(r.ctx, ref, plugs)
+	r.must(err)
+	for range 2 {
+		again, err := r.c.Plug(r.ctx, ref, append(slices.Clone(plugs), inventory.Plug{File: c, Frozen: true}))
+		r.must(err)
+		if len(again) != 3 || !slices.Equal(again[:2], uuids) || slices.Contains(again, "") || again[2] == again[0] {
+			r.Fatalf("UUIDs %v, then %v", uuids, again)
+		}
+	}
+	h := r.see(ref).Hardware
+	at := map[string]string{}
+	for i, d := range h.Disks {
+		at[d.File] = h.Address(d) + " " + d.Mode
+		if d.Size != 8<<20 || d.UUID == "" {
+			r.Errorf("disk %d: %+v", i, d)
+		}
+	}
+	if at[b] != "scsi0:0 persistent" || at[a] != "scsi0:1 persistent" || at[c] != "scsi0:2 independent_nonpersistent" {
+		r.Errorf("disks at %v", at)
+	}
+	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: r.disk("d", 1<<20), Address: "scsi0:1"}})
+	r.is(err, cdp.Conflict, "taken")
+	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: a, Frozen: true}})
+	r.is(err, cdp.Conflict, "persistent")
+	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: a + "x.vmdk"}})
+	r.is(err, cdp.NotFound, "")
+	r.is(r.c.Destroy(r.ctx, ref, false), cdp.Conflict, "")
+
+	r.must(r.c.Unplug(r.ctx, ref, []string{a, c, "[" + r.store.Name + "] never/was.vmdk"}))
+	r.must(r.c.Unplug(r.ctx, ref, []string{a, c}))
+	if d := r.see(ref).Hardware.Disks; len(d) != 1 || d[0].File != b {
+		r.Errorf("left: %+v", d)
+	}
+	r.must(r.c.Unplug(r.ctx, ref, []string{b}))
+	r.must(r.c.PowerOff(r.ctx, ref))
+	for _, f := range []string{a, b, c} {
+		if _, err := r.c.DiskSize(r.ctx, r.dc.Ref, f); err != nil {
+			r.Errorf("detached, and: %v", err)
+		}
+	}
+}
+
+func testDestroy(r *rig) {
+	ref := r.make(r.spec("destroy"))
+	kept, lost := r.disk("kept", 1<<20), r.disk("lost", 1<<20)
+	_, err := r.c.Plug(r.ctx, ref, []inventory.Plug{{File: kept}, {File: lost}})
+	r.must(err)
+	r.is(r.c.Destroy(r.ctx, ref, false), cdp.Conflict, kept)
+	r.must(r.c.Unplug(r.ctx, ref, []string{kept}))
+	r.is(r.c.Destroy(r.ctx, ref, false), cdp.Conflict, lost)
+	r.must(r.c.Destroy(r.ctx, ref, true))
+	r.must(r.c.Destroy(r.ctx, ref, false))
+	if _, err := r.c.DiskSize(r.ctx, r.dc.Ref, kept); err != nil {
+		r.Errorf("a disk that was detached: %v", err)
+	}
+	_, err = r.c.DiskSize(r.ctx, r.dc.Ref, lost)
+	r.is(err, cdp.NotFound, "")
+}
+
+func testPower(r *rig) {
+	ref := r.make(r.spec("power"))
+	r.must(r.c.PowerOff(r.ctx, ref))
+	for range 2 {
+		r.must(r.c.PowerOn(r.ctx, ref))
+	}
+	r.is(r.c.Destroy(r.ctx, ref, true), cdp.Conflict, "powered on")
+	for range 2 {
+		r.must(r.c.PowerOff(r.ctx, ref))
+	}
+	for i := range 2 {
+		r.must(r.c.Block(r.ctx, ref, fmt.Sprintf("it is a replica (%d)", i)))
+	}
+	r.is(r.c.PowerOn(r.ctx, ref), cdp.Conflict, "it is a replica (1)")
+	if extra, err := r.c.Extra(r.ctx, ref); err != nil || extra["tidemark.blocked"] == "" {
+		r.Errorf("marks %v, %v", extra, err)
+	}
+	for range 2 {
+		r.must(r.c.Unblock(r.ctx, ref))
+	}
+	r.must(r.c.PowerOn(r.ctx, ref))
+	r.must(r.c.PowerOff(r.ctx, ref))
+	gone := inventory.Ref("VirtualMachine:vm-999999")
+	r.is(r.c.PowerOn(r.ctx, gone), cdp.NotFound, "")
+	r.is(r.c.PowerOff(r.ctx, gone), cdp.NotFound, "")
+	r.is(r.c.Unplug(r.ctx, gone, []string{"[x] y/z.vmdk"}), cdp.NotFound, "")
+	r.is(r.c.PowerOn(r.ctx, "nonsense"), cdp.Invalid, "")
+}
+
+func testLabel(r *rig) {
+	ref := r.make(r.spec("label"))
+	other := r.make(r.spec("label-taken"))
+	for range 2 {
+		r.must(r.c.Label(r.ctx, ref, r.name("label/new"), "new", map[string]string{"tidemark.test": "", "tidemark.more": "1"}))
+	}
+	calls := r.calls("ReconfigVM_Task")
+	r.must(r.c.Label(r.ctx, ref, r.name("label/new"), "new", map[string]string{"tidemark.more": "1"}))
+	r.must(r.c.Label(r.ctx, ref, "", "", nil))
+	if r.calls("ReconfigVM_Task") != calls {
+		r.Errorf("labelled though nothing differs")
+	}
+	v := r.see(ref)
+	extra, err := r.c.Extra(r.ctx, ref)
+	r.must(err)
+	if v.Name != r.name("label/new") || v.Note != "new" || extra["tidemark.test"] != "" || extra["tidemark.more"] != "1" {
+		r.Errorf("%s, %s, %v", v.Name, v.Note, extra)
+	}
+	_ = other
+}
+
+func testConnect(r *rig) {
+	ref := r.make(r.spec("connect"))
+	n := r.nics(ref)
+	to := map[int32]inventory.Ref{n[0].Key: r.nets[1], n[1].Key: r.nets[0]}
+	r.must(r.c.Connect(r.ctx, ref, to))
+	got := r.nics(ref)
+	if len(got) != 2 || got[0].Network != r.nets[1] || got[1].Network != r.nets[0] || got[0].MAC != n[0].MAC || got[0].Key != n[0].Key {
+		r.Errorf("NICs %+v, before %+v", got, n)
+	}
+	calls := r.calls("ReconfigVM_Task")
+	r.must(r.c.Connect(r.ctx, ref, to))
+	if r.calls("ReconfigVM_Task") != calls {
+		r.Errorf("connected though nothing differs")
+	}
+	r.is(r.c.Connect(r.ctx, ref, map[int32]inventory.Ref{77: r.nets[0]}), cdp.NotFound, "77")
+}
+
+func testCustomize(r *rig) {
+	for _, windows := range []bool{false, true} {
+		m := r.spec(fmt.Sprintf("custom-%v", windows))
+		m.KeepMAC = true
+		ref := r.make(m)
+		id := inventory.Identity{HostName: "web01", Windows: windows, Domain: "dr.example.com", DNS: []string{"10.9.0.2"}, NICs: []inventory.NICIdentity{
+			{IP: "10.9.0.5", Mask: "255.255.255.0", Gateway: "10.9.0.1"}, {}}}
+		if r.inv.About.ESX {
+			r.is(r.c.Customize(r.ctx, ref, id), cdp.Invalid, "without a vCenter")
+			continue
+		}
+		for range 2 {
+			r.must(r.c.Customize(r.ctx, ref, id))
+		}
+		id.NICs[0].IP = "10.9.0.6"
+		r.is(r.c.Customize(r.ctx, ref, id), cdp.Conflict, "pending")
+		id.NICs = id.NICs[:1]
+		r.is(r.c.Customize(r.ctx, ref, id), cdp.Invalid, "1 NICs")
+		if r.sim == nil {
+			continue // no guest runs in these VMs to take it up
+		}
+		r.must(r.c.PowerOn(r.ctx, ref))
+		g := r.see(ref).Guest
+		if len(g.NICs) != 2 || len(g.NICs[0].IPs) == 0 || !strings.HasPrefix(g.NICs[0].IPs[0], "10.9.0.5") {
+			r.Errorf("the guest has %+v", g)
+		}
+		r.is(r.c.Customize(r.ctx, ref, id), cdp.Conflict, "powered on")
+	}
+}
+
+// Two attach disks to one VM at the same time, as two jobs do with the site's
+// transporter.
+func testPlugTogether(r *rig) {
+	ref := r.make(r.spec("together"))
+	r.must(r.c.PowerOn(r.ctx, ref))
+	const each = 6 // more than a controller holds, and than are attached at once
+	var files [4][]inventory.Plug
+	for w := range files {
+		for i := range each {
+			files[w] = append(files[w], inventory.Plug{File: r.disk(fmt.Sprintf("t%d-%d", w, i), 1<<20)})
+		}
+	}
+	// Another client of the same vCenter stands for another process.
+	other := r.dial()
+	var wg sync.WaitGroup
+	for w, plugs := range files {
+		c := r.c
+		if w == 3 {
+			c = other
+		}
+		wg.Go(func() {
+			for i := 0; i < each; i += 2 {
+				uuids, err := c.Plug(r.ctx, ref, plugs[i:i+2])
+				if err != nil || len(uuids) != 2 {
+					r.Errorf("worker %d: %v, %v", w, uuids, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	h := r.see(ref).Hardware
+	at := map[string]bool{}
+	for _, d := range h.Disks {
+		at[h.Address(d)] = true
+	}
+	if len(h.Disks) != len(files)*each || len(at) != len(h.Disks) {
+		r.Errorf("%d disks at %d addresses", len(h.Disks), len(at))
+	}
+	var all []string
+	for _, plugs := range files {
+		for _, p := range plugs {
+			all = append(all, p.File)
+		}
+	}
+	r.must(r.c.Unplug(r.ctx, ref, all))
+}
+
+// A call that is broken off anywhere and made again ends where one that was not
+// broken off ends.
+func testBrokenOff(r *rig) {
+	ref := r.make(r.spec("broken"))
+	r.must(r.c.PowerOn(r.ctx, ref))
+	var plugs []inventory.Plug
+	var files []string
+	for i := range 3 {
+		plugs = append(plugs, inventory.Plug{File: r.disk(fmt.Sprint("broken", i), 1<<20)})
+		files = append(files, plugs[i].File)
+	}
+	// until is fn broken off after longer and longer times, until it ends.
+	until := func(what string, fn func(context.Context) error) {
+		for wait := time.Millisecond; ; wait = wait * time.Duration(120+rand.IntN(100)) / 100 {
+			ctx, cancel := context.WithTimeout(r.ctx, wait)
+			err := fn(ctx)
+			cancel()
+			if err == nil {
+				return
+			}
+			if !cdp.Is(err, cdp.Transient) || wait > time.Minute {
+				r.Fatalf("%s, broken off after %v: %v", what, wait, err)
+			}
+		}
+	}
+	for range 2 {
+		until("Plug", func(ctx context.Context) error { _, err := r.c.Plug(ctx, ref, plugs); return err })
+		if d := r.see(ref).Hardware.Disks; len(d) != 3 {
+			r.Fatalf("attached: %+v", d)
+		}
+		until("Unplug", func(ctx context.Context) error { return r.c.Unplug(ctx, ref, files) })
+		if d := r.see(ref).Hardware.Disks; len(d) != 0 {
+			r.Fatalf("left: %+v", d)
+		}
+		until("Label", func(ctx context.Context) error {
+			return r.c.Label(ctx, ref, "", "again", map[string]string{"tidemark.n": fmt.Sprint(time.Now())})
+		})
+		until("PowerOff", func(ctx context.Context) error { return r.c.PowerOff(ctx, ref) })
+		until("Block", func(ctx context.Context) error { return r.c.Block(ctx, ref, "broken off") })
+		until("Unblock", func(ctx context.Context) error { return r.c.Unblock(ctx, ref) })
+		until("PowerOn", func(ctx context.Context) error { return r.c.PowerOn(ctx, ref) })
+	}
+	r.must(r.c.PowerOff(r.ctx, ref))
+	until("Destroy", func(ctx context.Context) error { return r.c.Destroy(ctx, ref, false) })
+}
+
+// The disks of a VM that runs cannot be written by another.
+func testLocked(r *rig) {
+	owner, other := r.make(r.spec("owner")), r.make(r.spec("other"))
+	file, free := r.disk("locked", 1<<20), r.disk("free", 1<<20)
+	_, err := r.c.Plug(r.ctx, owner, []inventory.Plug{{File: file}})
+	r.must(err)
+	r.must(r.c.PowerOn(r.ctx, owner))
+	r.must(r.c.PowerOn(r.ctx, other))
+	_, err = r.c.Plug(r.ctx, other, []inventory.Plug{{File: free}, {File: file}})
+	r.is(err, cdp.Conflict, r.name("owner"))
+	if d := r.see(other).Hardware.Disks; len(d) != 0 {
+		r.Errorf("attached all the same: %+v", d)
+	}
+	r.is(r.c.DeleteDisk(r.ctx, r.dc.Ref, file), cdp.Conflict, "")
+	r.must(r.c.Unplug(r.ctx, owner, []string{file}))
+	_, err = r.c.Plug(r.ctx, other, []inventory.Plug{{File: free}, {File: file}})
+	r.must(err)
+	r.must(r.c.Unplug(r.ctx, other, []string{free, file}))
+}
+
+// The session ends now and then while changes are made.
+func testExpiry(r *rig) {
+	ref := r.make(r.spec("expiry"))
+	file := r.disk("expiry", 1<<20)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(40 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				r.sim.ExpireSessions()
+			}
+		}
+	})
+	defer func() { close(stop); wg.Wait() }()
+	for range 3 {
+		// A session that ends twice within one call is told as Transient.
+		r.persist(func() error { _, err := r.c.Plug(r.ctx, ref, []inventory.Plug{{File: file}}); return err })
+		r.persist(func() error { return r.c.PowerOn(r.ctx, ref) })
+		r.persist(func() error { _, err := r.c.Snapshot(r.ctx, ref, "expiry", "", false); return err })
+		var all []inventory.Snapshot
+		r.persist(func() (err error) { all, err = r.c.Snapshots(r.ctx, ref); return err })
+		for _, s := range all {
+			r.persist(func() error { return r.c.RemoveSnapshot(r.ctx, ref, s.Ref) })
+		}
+		r.persist(func() error { return r.c.PowerOff(r.ctx, ref) })
+		r.persist(func() error { return r.c.Unplug(r.ctx, ref, []string{file}) })
+	}
+}
+
+func (r *rig) persist(fn func() error) {
+	r.Helper()
+	for r.ctx.Err() == nil {
+		err := fn()
+		if err == nil {
+			return
+		}
+		if !cdp.Is(err, cdp.Transient) {
+			r.Fatal(err)
+		}
+	}
+	r.Fatal("does not come to an end")
+}
+
+// A call to detach a disk reaches the vCenter late, its process is dead, and
+// another disk has come to the same place meanwhile.
+func testLateUnplug(r *rig) {
+	ref := r.make(r.spec("late"))
+	old, next := r.disk("old", 1<<20), r.disk("next", 1<<20)
+	_, err := r.c.Plug(r.ctx, ref, []inventory.Plug{{File: old}})
+	r.must(err)
+	dead := r.dial()
+	r.sim.Delay("ReconfigVM_Task", 2*time.Second, 1)
+	called, answered := r.calls("ReconfigVM_Task"), make(chan error, 1)
+	ctx, kill := context.WithCancel(r.ctx)
+	go func() { answered <- dead.Unplug(ctx, ref, []string{old}) }()
+	for r.calls("ReconfigVM_Task") == called {
+		time.Sleep(time.Millisecond)
+	}
+	kill()
+	<-answered
+	r.must(r.c.Unplug(r.ctx, ref, []string{old}))
+	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: next}})
+	r.must(err)
+	for r.sim.Late() > 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	for range 20 { // its task begins only now
+		if d := r.see(ref).Hardware.Disks; len(d) != 1 || d[0].File != next {
+			r.Fatalf("the late call detached what it did not mean: %+v", d)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}

@@ -1,0 +1,162 @@
+package vsphere
+
+import (
+	"context"
+	"path"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// MakeDisk makes a thin disk of at least size bytes (whole KiB), and its folder
+// if there is none. Conflict: the file exists.
+func (c *Client) MakeDisk(ctx context.Context, dc inventory.Ref, file string, size int64) error {
+	const op = "make a disk"
+	ref, p, err := diskFile(op, dc, file)
+	if err != nil {
+		return err
+	}
+	if size <= 0 {
+		return cdp.Errorf(cdp.Invalid, op, file, "a disk of %d bytes", size)
+	}
+	if dir := path.Dir(p.Path); dir != "." {
+		if err := c.makeFolder(ctx, op, ref, object.DatastorePath{Datastore: p.Datastore, Path: dir}); err != nil {
+			return err
+		}
+	}
+	_, err = c.task(ctx, op, file, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		return object.NewVirtualDiskManager(v).CreateVirtualDisk(ctx, file, object.NewDatacenter(v, ref),
+			&types.FileBackedVirtualDiskSpec{
+				VirtualDiskSpec: types.VirtualDiskSpec{
+					// What a descriptor says for every SCSI controller but BusLogic.
+					AdapterType: string(types.VirtualDiskAdapterTypeLsiLogic),
+					DiskType:    string(types.VirtualDiskTypeThin),
+				},
+				CapacityKb: (size + 1023) / 1024,
+			})
+	})
+	return err
+}
+
+func (c *Client) makeFolder(ctx context.Context, op string, dc types.ManagedObjectReference, dir object.DatastorePath) error {
+	return c.do(ctx, op, dir.String(), func(ctx context.Context, v *vim25.Client) error {
+		err := object.NewFileManager(v).MakeDirectory(ctx, dir.String(), object.NewDatacenter(v, dc), true)
+		if isFault[*types.FileAlreadyExists](err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// DeleteDisk deletes a disk that no VM uses; one that is gone is no error.
+// Conflict: it is in use.
+func (c *Client) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error {
+	const op = "delete a disk"
+	ref, _, err := diskFile(op, dc, file)
+	if err != nil {
+		return err
+	}
+	_, err = c.task(ctx, op, file, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		return object.NewVirtualDiskManager(v).DeleteVirtualDisk(ctx, file, object.NewDatacenter(v, ref))
+	})
+	if cdp.Is(err, cdp.NotFound) {
+		return nil
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	// Not every server says that the file is not there; the folder does.
+	if _, gone := c.DiskSize(ctx, dc, file); cdp.Is(gone, cdp.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// DiskSize is a disk file's capacity in bytes, whether a VM uses it or not.
+// NotFound: there is no such file.
+func (c *Client) DiskSize(ctx context.Context, dc inventory.Ref, file string) (int64, error) {
+	const op = "look up a disk"
+	ref, p, err := diskFile(op, dc, file)
+	if err != nil {
+		return 0, err
+	}
+	browser, err := c.browser(ctx, op, ref, p.Datastore)
+	if err != nil {
+		return 0, err
+	}
+	dir := object.DatastorePath{Datastore: p.Datastore, Path: path.Dir(p.Path)}
+	if dir.Path == "." {
+		dir.Path = ""
+	}
+	res, err := c.task(ctx, op, file, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		t, err := methods.SearchDatastore_Task(ctx, v, &types.SearchDatastore_Task{
+			This: browser, DatastorePath: dir.String(),
+			SearchSpec: &types.HostDatastoreBrowserSearchSpec{
+				MatchPattern: []string{path.Base(p.Path)},
+				Details:      &types.FileQueryFlags{FileType: true, FileSize: true},
+				Query:        []types.BaseFileQuery{&types.VmDiskFileQuery{Details: &types.VmDiskFileQueryFlags{CapacityKb: true, DiskType: true}}},
+			}})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, t.Returnval), nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	found, _ := res.(types.HostDatastoreBrowserSearchResults)
+	for _, f := range found.File {
+		d, ok := f.(*types.VmDiskFileInfo)
+		if !ok || path.Base(d.Path) != path.Base(p.Path) {
+			continue
+		}
+		if d.CapacityKb == 0 {
+			return 0, cdp.Errorf(cdp.Conflict, op, file, "the datastore does not tell its capacity: its descriptor may be damaged")
+		}
+		return d.CapacityKb << 10, nil
+	}
+	return 0, cdp.Errorf(cdp.NotFound, op, file, "there is no such disk")
+}
+
+// browser is the browser of a datastore, by name.
+func (c *Client) browser(ctx context.Context, op string, dc types.ManagedObjectReference, datastore string) (types.ManagedObjectReference, error) {
+	var out types.ManagedObjectReference
+	err := c.do(ctx, op, datastore, func(ctx context.Context, v *vim25.Client) error {
+		pc := property.DefaultCollector(v)
+		var d mo.Datacenter
+		if err := pc.RetrieveOne(ctx, dc, []string{"datastore"}, &d); err != nil {
+			return err
+		}
+		var stores []mo.Datastore
+		if len(d.Datastore) > 0 {
+			if err := pc.Retrieve(ctx, d.Datastore, []string{"name", "browser"}, &stores); err != nil {
+				return err
+			}
+		}
+		for _, s := range stores {
+			if s.Name == datastore {
+				out = s.Browser
+				return nil
+			}
+		}
+		return cdp.Errorf(cdp.NotFound, op, datastore, "the datacenter has no such datastore")
+	})
+	return out, err
+}
+
+// diskFile reads where a disk file is.
+func diskFile(op string, dc inventory.Ref, file string) (types.ManagedObjectReference, object.DatastorePath, error) {
+	var p object.DatastorePath
+	ref, err := morOf(dc, "Datacenter")
+	if err == nil && (!p.FromString(file) || path.Ext(p.Path) != ".vmdk") {
+		err = cdp.Errorf(cdp.Invalid, op, file, "it is not written as [datastore] folder/name.vmdk")
+	}
+	return ref, p, err
+}

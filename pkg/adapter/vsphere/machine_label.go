@@ -1,0 +1,53 @@
+package vsphere
+
+import (
+	"context"
+
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// Label sets name, annotation and settings; an empty name or annotation stays
+// as it is. A setting of "" is taken away. Conflict: the name is taken.
+func (c *Client) Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error {
+	const op = "label a VM"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return err
+	}
+	unlock, err := c.settle(ctx, op, ref)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	m, err := c.config(ctx, op, ref, "name")
+	if err != nil {
+		return err
+	}
+	spec := types.VirtualMachineConfigSpec{ExtraConfig: changedSettings(settings(m), extra)}
+	if unescape(m.Name) != name {
+		spec.Name = name
+	}
+	if m.Config.Annotation != note {
+		spec.Annotation = note
+	}
+	if spec.Name == "" && spec.Annotation == "" && len(spec.ExtraConfig) == 0 {
+		return nil
+	}
+	return c.reconfigure(ctx, op, ref, spec)
+}
+
+// Extra are a VM's advanced settings, its secrets among them: they are for whoever
+// set them, and go nowhere else.
+func (c *Client) Extra(ctx context.Context, vm inventory.Ref) (map[string]string, error) {
+	ref, err := vmRef(vm)
+	if err != nil {
+		return nil, err
+	}
+	m, err := c.config(ctx, "read a VM's settings", ref)
+	if err != nil {
+		return nil, err
+	}
+	return settings(m), nil
+}

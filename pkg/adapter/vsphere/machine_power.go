@@ -1,0 +1,132 @@
+package vsphere
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// PowerOn starts a VM; one that runs is no error. A question whether it was
+// moved or copied is answered; Conflict: it asks another, which a person has to
+// answer, or its power-on is blocked.
+func (c *Client) PowerOn(ctx context.Context, vm inventory.Ref) error {
+	const op = "power a VM on"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return err
+	}
+	m, err := c.config(ctx, op, ref, "runtime.powerState", "runtime.question")
+	if err != nil {
+		return err
+	}
+	if q := m.Runtime.Question; q != nil {
+		// One that an earlier power-on waits for.
+		if err := c.answer(ctx, op, ref, q); err != nil {
+			return err
+		}
+	}
+	if m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn {
+		return nil
+	}
+	if why := settings(m)[settingBlocked]; why != "" {
+		return cdp.Errorf(cdp.Conflict, op, ref.String(), "its power-on is blocked: %s", why)
+	}
+	err = c.attended(ctx, op, ref, func(ctx context.Context) error {
+		_, err := c.task(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+			return object.NewVirtualMachine(v, ref).PowerOn(ctx)
+		})
+		return err
+	})
+	return c.unlessPower(ctx, op, ref, types.VirtualMachinePowerStatePoweredOn, err)
+}
+
+// PowerOff turns a VM off, hard; one that is off is no error.
+func (c *Client) PowerOff(ctx context.Context, vm inventory.Ref) error {
+	const op = "power a VM off"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return err
+	}
+	m, err := c.load(ctx, op, ref, "runtime.powerState")
+	if err != nil || m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff {
+		return err
+	}
+	_, err = c.task(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		return object.NewVirtualMachine(v, ref).PowerOff(ctx)
+	})
+	return c.unlessPower(ctx, op, ref, types.VirtualMachinePowerStatePoweredOff, err)
+}
+
+// unlessPower forgives err where the VM is in the state all the same: somebody
+// else was faster.
+func (c *Client) unlessPower(ctx context.Context, op string, vm types.ManagedObjectReference, want types.VirtualMachinePowerState, err error) error {
+	if err == nil || ctx.Err() != nil || cdp.Is(err, cdp.NotFound) {
+		return err
+	}
+	if m, e := c.load(ctx, op, vm, "runtime.powerState", "runtime.question"); e == nil &&
+		m.Runtime.PowerState == want && m.Runtime.Question == nil {
+		return nil
+	}
+	return err
+}
+
+// attended runs fn, and looks meanwhile whether the VM asks something: a task
+// does not end before a question is answered.
+func (c *Client) attended(ctx context.Context, op string, vm types.ManagedObjectReference, fn func(context.Context) error) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var asked error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+			if sleep(inner, pause) != nil {
+				return
+			}
+			m, err := c.load(inner, op, vm, "runtime.question")
+			if err != nil || m.Runtime.Question == nil {
+				continue
+			}
+			if err := c.answer(inner, op, vm, m.Runtime.Question); cdp.Is(err, cdp.Conflict) {
+				asked = err
+				cancel() // fn stops waiting
+				return
+			}
+		}
+	})
+	err := fn(inner)
+	cancel()
+	wg.Wait()
+	if err != nil && asked != nil {
+		return asked
+	}
+	return err
+}
+
+// answer answers a VM's question, if it is whether the VM was moved: it was, and
+// keeps what it is known by. Conflict: it is another question.
+func (c *Client) answer(ctx context.Context, op string, vm types.ManagedObjectReference, q *types.VirtualMachineQuestionInfo) error {
+	for _, o := range q.Choice.ChoiceInfo {
+		d := o.GetElementDescription()
+		text := strings.ToLower(d.Key + " " + d.Label + " " + d.Summary)
+		if !strings.Contains(text, "moved it") && !strings.Contains(text, "movedthevm") {
+			continue
+		}
+		return c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+			err := object.NewVirtualMachine(v, vm).Answer(ctx, q.Id, d.Key)
+			if isFault[*types.ConcurrentAccess](err) {
+				return nil // somebody else has answered it
+			}
+			return err
+		})
+	}
+	return cdp.Errorf(cdp.Conflict, op, vm.String(), "the VM asks a question and waits: %s", strings.TrimSpace(q.Text)).
+		WithHint("answer it in the vSphere Client")
+}

@@ -1,0 +1,91 @@
+package vsphere
+
+import (
+	"context"
+	"slices"
+
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// attached is the disk whose newest file it is; nil if none is. Conflict: it is
+// attached, but a snapshot of the VM lies over it, so that what is written goes
+// elsewhere.
+func attached(devices []types.BaseVirtualDevice, file string) (*types.VirtualDisk, link, error) {
+	for _, d := range disksOf(devices) {
+		for depth, l := range linksOf(d) {
+			switch {
+			case l.file != file:
+			case depth == 0:
+				return d, l, nil
+			case linksOf(d)[0].mode != frozenMode:
+				return nil, l, cdp.Errorf(cdp.Conflict, "look for", file,
+					"a snapshot of the VM that it is attached to lies over it: writes go to %s", linksOf(d)[0].file).
+					WithHint("remove the snapshots of that VM, and keep it out of backups that make some")
+			}
+		}
+	}
+	return nil, link{}, nil
+}
+
+func plugged(op, subject string, devices []types.BaseVirtualDevice, disks []inventory.Plug) ([]string, error) {
+	out := make([]string, len(disks))
+	for i, p := range disks {
+		d, top, err := attached(devices, p.File)
+		if err != nil {
+			return nil, cdp.Wrap(err, op, subject)
+		}
+		if d == nil {
+			return nil, cdp.Errorf(cdp.Transient, op, subject, "%s was attached, but is no longer", p.File)
+		}
+		if top.uuid == "" {
+			return nil, cdp.Errorf(cdp.Conflict, op, subject, "the vCenter tells no UUID of %s", p.File)
+		}
+		out[i] = top.uuid
+	}
+	return out, nil
+}
+
+// tellApart gives the UUIDs of disks that are attached now. A disk and the
+// snapshots it grew from have one UUID, and a guest finds disks by that: if one
+// is there twice, what was not there before is detached again.
+func (c *Client) tellApart(ctx context.Context, op string, ref types.ManagedObjectReference, disks []inventory.Plug, before, now []types.BaseVirtualDevice) ([]string, error) {
+	uuids, err := plugged(op, ref.String(), now, disks)
+	if err != nil {
+		return nil, err
+	}
+	one, other := twins(now, uuids)
+	if one == "" {
+		return uuids, nil
+	}
+	var undo []string
+	for _, p := range disks {
+		was, _, _ := attached(before, p.File)
+		if is, _, _ := attached(now, p.File); was == nil && is != nil {
+			undo = append(undo, p.File)
+		}
+	}
+	if err := c.takeOut(ctx, op, ref, undo); err != nil {
+		return nil, err
+	}
+	return nil, cdp.Errorf(cdp.Conflict, op, ref.String(), "%s and %s have the same UUID, so the guest could not tell them apart", one, other).
+		WithHint("detach the one that is left over")
+}
+
+// twins are two files that have one UUID, which is among uuids; "" if none.
+func twins(devices []types.BaseVirtualDevice, uuids []string) (one, other string) {
+	files := map[string]string{}
+	for _, d := range disksOf(devices) {
+		ls := linksOf(d)
+		if len(ls) == 0 || !slices.Contains(uuids, ls[0].uuid) {
+			continue
+		}
+		if first, twice := files[ls[0].uuid]; twice {
+			return first, ls[0].file
+		}
+		files[ls[0].uuid] = ls[0].file
+	}
+	return "", ""
+}

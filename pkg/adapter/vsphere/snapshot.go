@@ -1,0 +1,214 @@
+package vsphere
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/property"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/methods"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// Snapshot makes one, without memory, and tells its disks as they are frozen.
+// If it cannot be quiesced as asked it is an error, and no other is made. When
+// ctx ends it may be made all the same: look for its name.
+func (c *Client) Snapshot(ctx context.Context, vm inventory.Ref, name, note string, quiesce bool) (inventory.Snapshot, error) {
+	const op = "make a snapshot"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return inventory.Snapshot{}, err
+	}
+	res, err := c.task(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		return object.NewVirtualMachine(v, ref).CreateSnapshot(ctx, name, note, false, quiesce)
+	})
+	if err != nil {
+		return inventory.Snapshot{}, err
+	}
+	made, ok := res.(types.ManagedObjectReference)
+	if !ok {
+		return inventory.Snapshot{}, cdp.Errorf(cdp.Internal, op, ref.String(), "the task's result is a %T, not a snapshot", res)
+	}
+	all, err := c.Snapshots(ctx, vm)
+	if err != nil {
+		return inventory.Snapshot{}, err
+	}
+	for _, s := range all {
+		if s.Ref == refOf(&made) {
+			return s, nil
+		}
+	}
+	return inventory.Snapshot{}, cdp.Errorf(cdp.Transient, op, ref.String(), "the snapshot %s was made, and is gone already", made.Value)
+}
+
+// Snapshots are the VM's, oldest first, with their disks.
+func (c *Client) Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory.Snapshot, error) {
+	const op = "list snapshots"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		m, err := c.load(ctx, op, ref, "snapshot")
+		if err != nil {
+			return nil, err
+		}
+		list := snapshotsOf(m.Snapshot)
+		if len(list) == 0 {
+			return nil, nil
+		}
+		err = c.frozen(ctx, op, ref, list)
+		// One that was removed since the list was read fails the whole answer.
+		if cdp.Is(err, cdp.NotFound) && try < 5 {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return list, nil
+	}
+}
+
+// snapshotsOf are all snapshots of a tree, oldest first; a parent is never after its
+// children, whatever the clock did.
+func snapshotsOf(t *types.VirtualMachineSnapshotInfo) []inventory.Snapshot {
+	if t == nil {
+		return nil
+	}
+	var out []inventory.Snapshot
+	var walk func([]types.VirtualMachineSnapshotTree, time.Time)
+	walk = func(list []types.VirtualMachineSnapshotTree, after time.Time) {
+		for _, n := range list {
+			made := n.CreateTime
+			if made.Before(after) {
+				made = after
+			}
+			out = append(out, inventory.Snapshot{Ref: refOf(&n.Snapshot), Name: unescape(n.Name), Note: n.Description, Created: made})
+			walk(n.ChildSnapshotList, made)
+		}
+	}
+	walk(t.RootSnapshotList, time.Time{})
+	slices.SortStableFunc(out, func(a, b inventory.Snapshot) int { return a.Created.Compare(b.Created) })
+	return out
+}
+
+// frozen fills in the disks of snapshots.
+func (c *Client) frozen(ctx context.Context, op string, vm types.ManagedObjectReference, list []inventory.Snapshot) error {
+	var refs []types.ManagedObjectReference
+	for _, s := range list {
+		r, err := snapshotRef(s.Ref)
+		if err != nil {
+			return err
+		}
+		refs = append(refs, r)
+	}
+	var got []mo.VirtualMachineSnapshot
+	err := c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+		got = nil
+		return property.DefaultCollector(v).Retrieve(ctx, refs, []string{"config.hardware.device"}, &got)
+	})
+	if err != nil {
+		return err
+	}
+	for _, g := range got {
+		for i := range list {
+			if list[i].Ref == refOf(&g.Self) {
+				list[i].Disks = frozenDisks(g)
+			}
+		}
+	}
+	return nil
+}
+
+// frozenDisks are a snapshot's. A disk that is independent is not frozen: it
+// is listed with the mode that says so.
+func frozenDisks(s mo.VirtualMachineSnapshot) []inventory.Disk {
+	var out []inventory.Disk
+	for _, d := range disksOf(s.Config.Hardware.Device) {
+		out = append(out, diskOf(d))
+	}
+	return out
+}
+
+// RemoveSnapshot merges it into what came after it; one that is gone is no
+// error. It may take hours; when ctx ends, the vCenter goes on.
+func (c *Client) RemoveSnapshot(ctx context.Context, vm, snapshot inventory.Ref) error {
+	const op = "remove a snapshot"
+	ref, err := snapshotRef(snapshot)
+	if err != nil {
+		return err
+	}
+	_, err = c.task(ctx, op, string(vm)+" "+ref.Value, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.RemoveSnapshot_Task(ctx, v, &types.RemoveSnapshot_Task{This: ref, Consolidate: types.NewBool(true)})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	if cdp.Is(err, cdp.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// Revert brings the disks of a VM that is off to the snapshot.
+func (c *Client) Revert(ctx context.Context, vm, snapshot inventory.Ref) error {
+	const op = "revert to a snapshot"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return err
+	}
+	at, err := snapshotRef(snapshot)
+	if err != nil {
+		return err
+	}
+	if err := c.mustBeOff(ctx, op, ref); err != nil {
+		return err
+	}
+	_, err = c.task(ctx, op, ref.String()+" "+at.Value, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.RevertToSnapshot_Task(ctx, v, &types.RevertToSnapshot_Task{This: at, SuppressPowerOn: types.NewBool(true)})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	return err
+}
+
+// Consolidate merges delta disks that belong to no snapshot.
+func (c *Client) Consolidate(ctx context.Context, vm inventory.Ref) error {
+	ref, err := vmRef(vm)
+	if err != nil {
+		return err
+	}
+	_, err = c.task(ctx, "consolidate disks", ref.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
+		res, err := methods.ConsolidateVMDisks_Task(ctx, v, &types.ConsolidateVMDisks_Task{This: ref})
+		if err != nil {
+			return nil, err
+		}
+		return object.NewTask(v, res.Returnval), nil
+	})
+	return err
+}
+
+func snapshotRef(r inventory.Ref) (types.ManagedObjectReference, error) {
+	return morOf(r, "VirtualMachineSnapshot")
+}
+
+// mustBeOff is Conflict for a VM that is not powered off.
+func (c *Client) mustBeOff(ctx context.Context, op string, vm types.ManagedObjectReference) error {
+	m, err := c.load(ctx, op, vm, "runtime.powerState")
+	if err != nil {
+		return err
+	}
+	if p := m.Runtime.PowerState; p != types.VirtualMachinePowerStatePoweredOff {
+		return cdp.Errorf(cdp.Conflict, op, vm.String(), "it is %s", powerWord(p)).WithHint("power it off first")
+	}
+	return nil
+}

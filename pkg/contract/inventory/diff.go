@@ -1,0 +1,91 @@
+package inventory
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Change is how a VM's hardware differs from what its replica was made of.
+type Change struct {
+	Kind string // cpu, memory, nic, extra, disk-added, disk-removed, disk-resized, disk-moved, controller, firmware, security
+	// Follow: the replica can take it over by being reshaped; else replication
+	// goes on as it was, and Text says why that is not all of it.
+	Follow bool
+	Text   string
+}
+
+// Diff compares a VM's hardware with how it was. only are the disks that are
+// replicated, by device key, as they were; other disks were excluded.
+func Diff(was, is Hardware, only []MemberDisk) []Change {
+	var out []Change
+	add := func(kind string, follow bool, format string, args ...any) {
+		out = append(out, Change{kind, follow, fmt.Sprintf(format, args...)})
+	}
+	if was.CPUs != is.CPUs || was.PerSocket != is.PerSocket {
+		add("cpu", true, "%d CPUs became %d", was.CPUs, is.CPUs)
+	}
+	if was.MemoryMB != is.MemoryMB {
+		add("memory", true, "%d MiB of memory became %d MiB", was.MemoryMB, is.MemoryMB)
+	}
+	nic := func(n NIC) string { return fmt.Sprintf("%d/%s/%s/%v", n.Key, n.Kind, n.NetName, n.Connected) }
+	if !slices.Equal(texts(was.NICs, nic), texts(is.NICs, nic)) {
+		add("nic", true, "its network cards changed")
+	}
+	if !maps.Equal(was.ForReplica().Extra, is.ForReplica().Extra) {
+		add("extra", true, "its advanced settings changed")
+	}
+	if was.Firmware != is.Firmware || was.SecureBoot != is.SecureBoot {
+		add("firmware", false, "its firmware changed from %s to %s", firmware(was), firmware(is))
+	}
+	if is.TPM && !was.TPM || is.Encrypted && !was.Encrypted {
+		add("security", false, "it got a vTPM or is encrypted now, which a replica cannot have")
+	}
+	out = append(out, diffDisks(was, is, only)...)
+	return out
+}
+
+func diffDisks(was, is Hardware, only []MemberDisk) []Change {
+	var out []Change
+	add := func(kind, format string, args ...any) {
+		out = append(out, Change{Kind: kind, Text: fmt.Sprintf(format, args...)})
+	}
+	for _, d := range only {
+		i := slices.IndexFunc(is.Disks, func(x Disk) bool { return x.Key == d.Disk.Key })
+		if i < 0 {
+			add("disk-removed", "%s (%s) is not part of the VM any more, and no snapshot has it: the VM's replication has stopped, and there are no new recovery points. Those that it has, and its replica, stay; attach the disk again, or delete the job and apply it again", d.Disk.Label, d.Address)
+			continue
+		}
+		switch x := is.Disks[i]; {
+		case x.Size > d.Disk.Size:
+			add("disk-resized", "%s (%s) was extended to %d bytes, and only its first %d are replicated: what the guest writes behind them is in no recovery point, so once its file systems have grown the points are not whole. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
+		case x.Size < d.Disk.Size:
+			add("disk-resized", "%s (%s) has %d bytes now and had %d: the VM's replication has stopped. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
+		case x.UUID != d.Disk.UUID:
+			add("disk-replaced", "%s (%s) is another disk than before", d.Disk.Label, d.Address)
+		case is.Address(x) != d.Address:
+			add("disk-moved", "%s was moved from %s to %s", d.Disk.Label, d.Address, is.Address(x))
+		}
+	}
+	for _, x := range is.Disks {
+		if !slices.ContainsFunc(was.Disks, func(d Disk) bool { return d.Key == x.Key }) {
+			add("disk-added", "%s (%s) is new and is not replicated: to include it, delete the job and apply it again, with the replica's disks as seeds", x.Label, is.Address(x))
+		}
+	}
+	return out
+}
+
+func texts[T any](in []T, f func(T) string) []string {
+	var out []string
+	for _, x := range in {
+		out = append(out, f(x))
+	}
+	return out
+}
+
+func firmware(h Hardware) string {
+	if h.SecureBoot {
+		return h.Firmware + " with secure boot"
+	}
+	return h.Firmware
+}

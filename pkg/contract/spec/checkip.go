@@ -1,0 +1,145 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// reIP checks the rules by which guests' addresses are changed.
+func (c *checker) reIP(list []inventory.ReIP) {
+	cards, addresses := map[string]int{}, map[netip.Addr]int{}
+	var froms []netip.Prefix
+	var fromAt []int
+	for i, r := range list {
+		at := "/spec/target/reIP/" + itoa(i)
+		switch {
+		case r.VM == "" && r.From == "":
+			c.bad(at, "either", "give either vm and ip, or from and to")
+			continue
+		case r.VM != "" && (r.From != "" || r.To != ""):
+			c.bad(at, "either", "either vm and ip, or from and to: a rule is of one card or of a network")
+			continue
+		case r.VM != "":
+			c.text(at+"/vm", r.VM)
+			card := fmt.Sprintf("card %d of %s", r.NIC, r.VM)
+			if first, twice := cards[card]; twice {
+				c.bad(at+"/vm", "unique", "%s has its address from reIP %d already", card, first)
+			} else {
+				cards[card] = i
+			}
+			c.cardIP(at, r, i, addresses)
+		default:
+			if r.IP != "" {
+				c.bad(at+"/ip", "either", "goes with vm only")
+			}
+			if r.NIC != 0 {
+				c.bad(at+"/nic", "either", "goes with vm only")
+			}
+			from, ok := c.network(at+"/from", r.From)
+			for k, f := range froms {
+				if ok && f.Overlaps(from) {
+					c.bad(at+"/from", "unique", "%s overlaps %s of reIP %d: an address would have two rules", from, f, fromAt[k])
+				}
+			}
+			if ok {
+				froms, fromAt = append(froms, from), append(fromAt, i)
+			}
+			if r.To == "" {
+				c.bad(at+"/to", "required", "what do the addresses of %s become? give to", r.From)
+				continue
+			}
+			to, good := c.network(at+"/to", r.To)
+			if ok && good && from.Bits() != to.Bits() {
+				c.bad(at+"/to", "length", "%s and %s differ in length: the host part stays, so they must be equally long", from, to)
+			}
+			if good {
+				c.gateway(at+"/gateway", r.Gateway, to, netip.Addr{})
+			} else {
+				c.address(at+"/gateway", r.Gateway)
+			}
+		}
+		for k, d := range r.DNS {
+			if _, err := netip.ParseAddr(d); err != nil {
+				c.bad(at+"/dns/"+itoa(k), "ip", "%q is no IP address", d)
+			}
+		}
+	}
+}
+
+// cardIP checks the address of one card.
+func (c *checker) cardIP(at string, r inventory.ReIP, i int, addresses map[netip.Addr]int) {
+	if r.IP == "" {
+		c.bad(at+"/ip", "required", "which address? give ip, as 10.9.0.5/24")
+		return
+	}
+	p, err := netip.ParsePrefix(r.IP)
+	switch {
+	case err != nil:
+		c.bad(at+"/ip", "cidr", "%q: write an address with the length of its network, as 10.9.0.5/24", r.IP)
+	case !p.Addr().Is4():
+		c.bad(at+"/ip", "ipv4", "%s: only IPv4 addresses can be given to a guest", r.IP)
+	case p.Bits() == 0:
+		c.bad(at+"/ip", "cidr", "%s: a network of length 0 is no network", r.IP)
+	case p.Bits() < 31 && (p.Addr() == p.Masked().Addr() || p.Addr() == last(p)):
+		c.bad(at+"/ip", "host", "%s is the address of the network itself, or its broadcast address", p.Addr())
+	default:
+		if first, twice := addresses[p.Addr()]; twice {
+			c.bad(at+"/ip", "unique", "%s is given away by reIP %d already", p.Addr(), first)
+		} else {
+			addresses[p.Addr()] = i
+		}
+		c.gateway(at+"/gateway", r.Gateway, p.Masked(), p.Addr())
+		return
+	}
+	c.address(at+"/gateway", r.Gateway)
+}
+
+// gateway checks that it is in the network and not the guest itself.
+func (c *checker) gateway(at, raw string, in netip.Prefix, self netip.Addr) {
+	g, ok := c.address(at, raw)
+	switch {
+	case !ok:
+	case !in.Contains(g):
+		c.bad(at, "network", "%s is not in the network %s: it could not be reached", g, in)
+	case g == self:
+		c.bad(at, "unique", "%s is the VM's own address", g)
+	}
+}
+
+// address reads one; an empty one is not ok, and no problem.
+func (c *checker) address(at, raw string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(raw)
+	if err != nil && raw != "" {
+		c.bad(at, "ip", "%q is no IP address", raw)
+	}
+	return a, err == nil
+}
+
+// network reads a network of IPv4 without a host part.
+func (c *checker) network(at, raw string) (netip.Prefix, bool) {
+	p, err := netip.ParsePrefix(raw)
+	switch {
+	case err != nil:
+		c.bad(at, "cidr", "%q is no network: write 10.1.0.0/24", raw)
+	case !p.Addr().Is4():
+		c.bad(at, "ipv4", "%s: only IPv4 addresses can be changed", raw)
+	case p.Bits() == 0:
+		c.bad(at, "cidr", "%s: a network of length 0 is no network", raw)
+	case p != p.Masked():
+		c.bad(at, "cidr", "%s has a host part: the network is %s", raw, p.Masked())
+	default:
+		return p, true
+	}
+	return p, false
+}
+
+// last is the broadcast address of an IPv4 network.
+func last(p netip.Prefix) netip.Addr {
+	a := p.Masked().Addr().As4()
+	for b := p.Bits(); b < 32; b++ {
+		a[b/8] |= 1 << (7 - b%8)
+	}
+	return netip.AddrFrom4(a)
+}

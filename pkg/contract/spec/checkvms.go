@@ -1,0 +1,207 @@
+package spec
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// rawVMs is what the source of a job on VMs has beside site and capture.
+type rawVMs struct {
+	// VMs is nil in a job of disks.
+	VMs          json.RawMessage     `json:"vms"`
+	ExcludeDisks []inventory.DiskRef `json:"excludeDisks"`
+	Filter       string              `json:"filter"`
+	Policy       string              `json:"policy"`
+	Quiesce      bool                `json:"quiesce"`
+}
+
+// rawPlace is what the target of a job on VMs has beside site and disks.
+type rawPlace struct {
+	Host      string                 `json:"host"`
+	Cluster   string                 `json:"cluster"`
+	Datastore string                 `json:"datastore"`
+	Folder    string                 `json:"folder"`
+	Pool      string                 `json:"pool"`
+	Suffix    string                 `json:"suffix"`
+	Networks  []inventory.NetworkMap `json:"networks"`
+	ReIP      []inventory.ReIP       `json:"reIP"`
+	Seeds     []inventory.Seed       `json:"seeds"`
+	KeepMAC   bool                   `json:"keepMAC"`
+}
+
+// rawChecks are checks as they are written.
+type rawChecks struct {
+	Tools   bool   `json:"tools"`
+	Ping    bool   `json:"ping"`
+	Ports   []int  `json:"ports"`
+	Script  string `json:"script"`
+	Timeout string `json:"timeout"`
+}
+
+// onlyVMs says of each field that belongs to VMs why a job of disks has it not.
+func (c *checker) onlyVMs(raw rawJob) {
+	for i, p := range c.problems {
+		if p.Rule == "false" {
+			c.problems[i].Text = "goes with source.vms only: this job is of disks"
+		}
+	}
+}
+
+// vmJob reads a job on VMs.
+func (c *checker) vmJob(raw rawJob) *VMJob {
+	src, tgt := raw.Spec.Source, raw.Spec.Target
+	j := &VMJob{
+		Job: inventory.Job{
+			Name: raw.Metadata.Name,
+			Source: inventory.JobSource{Capture: string(src.Capture), ExcludeDisks: src.ExcludeDisks,
+				Filter: src.Filter, Policy: src.Policy, Quiesce: src.Quiesce},
+			Target: inventory.JobTarget{Host: tgt.Host, Cluster: tgt.Cluster, Datastore: tgt.Datastore, Folder: tgt.Folder, Pool: tgt.Pool,
+				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC},
+			Checks: c.checks(raw.Spec.Checks),
+		},
+		SourceSite: src.Site, TargetSite: tgt.Site,
+		Journal: c.journal(raw),
+	}
+	_ = json.Unmarshal(src.VMs, &j.Source.VMs) // as the document
+	if j.Target.Suffix == "" {
+		j.Target.Suffix = DefaultSuffix
+	}
+	c.capture(raw)
+	if src.Capture == CBT {
+		j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultCBTRPO, MinCBTRPO, ": with capture cbt every recovery point costs the VM a snapshot")
+	} else {
+		j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultRPO, MinRPO, "")
+	}
+	c.selectors(j.Source.VMs)
+	excluded := c.diskRefs("/spec/source/excludeDisks", j.Source.ExcludeDisks)
+	c.place(raw, j, excluded)
+	c.networks(j.Target.Networks)
+	c.reIP(j.Target.ReIP)
+	return j
+}
+
+// capture checks what goes with which way of seeing writes.
+func (c *checker) capture(raw rawJob) {
+	in := raw.Spec.Source
+	const at = "/spec/source"
+	c.badIf(at+"/disks", in.Disks != nil, "either disks or vms: a job is of one of them")
+	c.badIf(at+"/listen", in.Listen != "", "goes with disks only: where a VM's filter sends its writes is agreed with the vCenter")
+	switch in.Capture {
+	case Inline:
+		c.reword(at+"/capture", "enum", "", "inline cannot be: a VM's disk on a datastore cannot be an export of capture. Use tap or cbt, or name disks instead of vms")
+	case Tap:
+		c.badIf(at+"/quiesce", in.Quiesce, "goes with capture cbt only: a tap sees every write, and takes no snapshots to be quiesced for")
+	case CBT:
+		c.badIf(at+"/filter", in.Filter != "", "goes with capture tap only: cbt needs no I/O filter")
+		c.badIf(at+"/policy", in.Policy != "", "goes with capture tap only: cbt needs no I/O filter")
+	}
+	c.text(at+"/filter", in.Filter)
+	c.text(at+"/policy", in.Policy)
+}
+
+// badIf is bad where it is the case.
+func (c *checker) badIf(path string, is bool, text string) {
+	if is {
+		c.bad(path, "capture", "%s", text)
+	}
+}
+
+var uuidRE = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// selectors checks them, and writes UUIDs as a vCenter does.
+func (c *checker) selectors(list []inventory.Selector) {
+	seen := map[string]int{}
+	for i := range list {
+		s, at := &list[i], "/spec/source/vms/"+itoa(i)
+		s.UUID = strings.ToLower(s.UUID)
+		var set []string
+		key := ""
+		for _, f := range []struct{ name, value string }{{"name", s.Name}, {"path", s.Path}, {"uuid", s.UUID}, {"folder", s.Folder}, {"tag", s.Tag}} {
+			if f.value != "" {
+				set, key = append(set, f.name), f.name+" "+f.value
+				c.text(at+"/"+f.name, f.value)
+			}
+		}
+		switch {
+		case len(set) == 0:
+			c.bad(at, "either", "which VM? give exactly one of name, path, uuid, folder and tag")
+			continue
+		case len(set) > 1:
+			c.bad(at, "either", "exactly one of name, path, uuid, folder and tag says which VM; it has %s", strings.Join(set, " and "))
+			continue
+		}
+		if first, twice := seen[key]; twice {
+			c.bad(at+"/"+set[0], "unique", "%s is meant by vms %d already", strings.TrimPrefix(key, set[0]+" "), first)
+		} else {
+			seen[key] = i
+		}
+		switch {
+		case s.Path != "":
+			c.inventoryPath(at+"/path", s.Path)
+		case strings.HasPrefix(s.Folder, "/"):
+			c.inventoryPath(at+"/folder", s.Folder)
+		case s.UUID != "" && !uuidRE.MatchString(s.UUID):
+			c.bad(at+"/uuid", "uuid", "%q is no UUID: write the VM's instance UUID, as 503e115f-0c9a-7721-d04b-88126faa5d03", s.UUID)
+		case s.Tag != "":
+			if cat, name, _ := strings.Cut(s.Tag, "/"); cat == "" || name == "" {
+				c.bad(at+"/tag", "tag", "%q: write category/name", s.Tag)
+			}
+		}
+		if len(s.Exclude) > 0 && s.Folder == "" && s.Tag == "" {
+			c.bad(at+"/exclude", "either", "goes with folder or tag only: a %s means one VM", set[0])
+		}
+		for k, name := range s.Exclude {
+			if slices.Index(s.Exclude, name) < k {
+				c.bad(at+"/exclude/"+itoa(k), "unique", "%q is excluded already", name)
+			}
+		}
+	}
+}
+
+func (c *checker) inventoryPath(at, p string) {
+	if !strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.Contains(p, "//") {
+		c.bad(at, "path", "%q is no inventory path: write /datacenter/vm/folder/name", p)
+	}
+}
+
+// diskRefs checks disks, and gives where each stands in the list.
+func (c *checker) diskRefs(at string, refs []inventory.DiskRef) map[inventory.DiskRef]int {
+	seen := map[inventory.DiskRef]int{}
+	for i, r := range refs {
+		if r.Disk == "" {
+			continue
+		}
+		c.diskRef(at+"/"+itoa(i), r)
+		if first, twice := seen[r]; twice {
+			c.bad(at+"/"+itoa(i)+"/disk", "unique", "%s is named at %d already", refText(r), first)
+			continue
+		}
+		seen[r] = i
+	}
+	return seen
+}
+
+var (
+	busRE     = regexp.MustCompile(`(?i)^(scsi|nvme|sata|ide)`)
+	addressRE = regexp.MustCompile(`^(scsi|nvme|sata|ide)[0-9]:[0-9]{1,2}$`)
+)
+
+func (c *checker) diskRef(at string, r inventory.DiskRef) {
+	c.text(at+"/vm", r.VM)
+	c.text(at+"/disk", r.Disk)
+	if busRE.MatchString(r.Disk) && !addressRE.MatchString(r.Disk) {
+		c.bad(at+"/disk", "address", "%q: write an address as scsi0:1, or a label as Hard disk 2", r.Disk)
+	}
+}
+
+func refText(r inventory.DiskRef) string {
+	if r.VM == "" {
+		return fmt.Sprintf("the disk %q of every VM", r.Disk)
+	}
+	return fmt.Sprintf("the disk %q of %s", r.Disk, r.VM)
+}

@@ -1,0 +1,265 @@
+// Package overlay is a scratch layer over a disk that must not change: writes
+// go to a sparse file, reads come from there where something was written, and
+// from below elsewhere. A test failover runs on it, and a failover in
+// production until it is committed.
+//
+// What was written survives a kill of the process at any instruction, and what
+// was flushed survives a power loss. It never writes to what is below.
+package overlay
+
+import (
+	"errors"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/cdp"
+)
+
+// Below is the disk that is covered. Reads are of whole blocks; what lies
+// beyond its end reads as zeros.
+type Below interface {
+	Size() int64
+	ReadAt(p []byte, off int64) error
+}
+
+// Disk is one overlaid disk; it is an nbd.Backend.
+//
+// The files are name.data, as long as the disk, and name.map, one bit a 4 KiB
+// block. A bit is set after its block was written, and only Flush makes either
+// durable, data first. The kernel may write a bit back sooner than its data: an
+// unflushed block can be zeros after a power loss, as on a disk that tore it.
+type Disk struct {
+	below Below
+	data  *nbd.File
+	f     *os.File
+	m     *os.File
+	words []byte // the mapped bits
+	size  int64
+
+	mu sync.RWMutex // held for writing by writes
+}
+
+var (
+	_ nbd.Backend       = (*Disk)(nil)
+	_ nbd.StatusBackend = (*Disk)(nil)
+)
+
+// Open opens or makes the overlay called name in dir.
+func Open(dir, name string, below Below) (*Disk, error) {
+	const op = "open scratch"
+	fail := func(err error) (*Disk, error) {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: filepath.Join(dir, name), Cause: err}
+	}
+	d := &Disk{below: below, size: below.Size()}
+	var err error
+	if d.f, err = sized(filepath.Join(dir, name+".data"), d.size); err != nil {
+		return fail(err)
+	}
+	blocks := (d.size + cdp.BlockSize - 1) / cdp.BlockSize
+	mapLen := ((blocks+63)/64*8 + 4095) &^ 4095
+	if d.m, err = sized(filepath.Join(dir, name+".map"), mapLen); err != nil {
+		return fail(errors.Join(err, d.f.Close()))
+	}
+	if d.data, err = nbd.NewFile(d.f); err != nil {
+		return fail(errors.Join(err, d.f.Close(), d.m.Close()))
+	}
+	if d.words, err = unix.Mmap(int(d.m.Fd()), 0, int(mapLen), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fail(errors.Join(err, d.f.Close(), d.m.Close()))
+	}
+	return d, nil
+}
+
+func sized(path string, size int64) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || st.Size() < size {
+		if err == nil {
+			err = f.Truncate(size)
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// Close closes the files and keeps them.
+func (d *Disk) Close() error {
+	return errors.Join(unix.Munmap(d.words), d.data.Close(), d.m.Close())
+}
+
+func (d *Disk) word(i int64) *uint64 { return (*uint64)(unsafe.Pointer(&d.words[i*8])) }
+
+func (d *Disk) has(block int64) bool { return *d.word(block / 64)&(1<<(block%64)) != 0 }
+
+func (d *Disk) set(block int64) { *d.word(block / 64) |= 1 << (block % 64) }
+
+// Written is how many bytes were written, in whole blocks.
+func (d *Disk) Written() int64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	n := 0
+	for i := range int64(len(d.words) / 8) {
+		n += bits.OnesCount64(*d.word(i))
+	}
+	return int64(n) * cdp.BlockSize
+}
+
+// Size is the disk's length in bytes.
+func (d *Disk) Size() int64 { return d.size }
+
+// runs calls fn for the runs of blocks of [off, off+n) that are, or are not, in
+// the overlay, clipped to the range.
+func (d *Disk) runs(off, n int64, fn func(off, n int64, here bool) error) error {
+	for end := off + n; off < end; {
+		here := d.has(off / cdp.BlockSize)
+		stop := (off/cdp.BlockSize + 1) * cdp.BlockSize
+		for stop < end && d.has(stop/cdp.BlockSize) == here {
+			stop += cdp.BlockSize
+		}
+		stop = min(stop, end)
+		if err := fn(off, stop-off, here); err != nil {
+			return err
+		}
+		off = stop
+	}
+	return nil
+}
+
+// ReadAt fills p.
+func (d *Disk) ReadAt(p []byte, off int64) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	start := off
+	return d.runs(off, int64(len(p)), func(off, n int64, here bool) error {
+		if q := p[off-start:][:n]; here {
+			return d.data.ReadAt(q, off)
+		} else {
+			return d.below.ReadAt(q, off)
+		}
+	})
+}
+
+// WriteAt stores p. Blocks written in part are first brought up from below.
+func (d *Disk) WriteAt(p []byte, off int64, fua bool) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.bringUp(off, int64(len(p))); err != nil {
+		return err
+	}
+	if err := d.data.WriteAt(p, off, fua); err != nil {
+		return err
+	}
+	d.mark(off, int64(len(p)))
+	return nil
+}
+
+func (d *Disk) mark(off, n int64) {
+	for b := off / cdp.BlockSize; b*cdp.BlockSize < off+n; b++ {
+		d.set(b)
+	}
+}
+
+// bringUp copies the blocks at the edges of a range that it covers in part.
+func (d *Disk) bringUp(off, n int64) error {
+	first, last := off/cdp.BlockSize, (off+n-1)/cdp.BlockSize
+	if off%cdp.BlockSize != 0 {
+		if err := d.bringUpBlock(first); err != nil {
+			return err
+		}
+	}
+	if (off+n)%cdp.BlockSize != 0 && off+n != d.size {
+		return d.bringUpBlock(last)
+	}
+	return nil
+}
+
+func (d *Disk) bringUpBlock(b int64) error {
+	if d.has(b) {
+		return nil
+	}
+	var block [cdp.BlockSize]byte
+	at := b * cdp.BlockSize
+	p := block[:min(cdp.BlockSize, d.size-at)]
+	if err := d.below.ReadAt(p, at); err != nil {
+		return err
+	}
+	if err := d.data.WriteAt(p, at, false); err != nil {
+		return err
+	}
+	d.set(b)
+	return nil
+}
+
+// Zero makes a range read as zeros.
+func (d *Disk) Zero(off, n int64, flags nbd.ZeroFlags) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.bringUp(off, n); err != nil {
+		return err
+	}
+	if err := d.data.Zero(off, n, flags); err != nil {
+		return err
+	}
+	d.mark(off, n)
+	return nil
+}
+
+// Trim makes a range read as zeros too.
+func (d *Disk) Trim(off, n int64, fua bool) error { return d.Zero(off, n, 0) }
+
+// Flush makes what was written durable.
+func (d *Disk) Flush() error {
+	if err := d.data.Flush(); err != nil {
+		return err
+	}
+	if err := unix.Msync(d.words, unix.MS_SYNC); err != nil {
+		return &os.PathError{Op: "msync", Path: d.m.Name(), Err: err}
+	}
+	return d.m.Sync()
+}
+
+// Status reports everything as data, but says so in few extents.
+func (d *Disk) Status(off, n int64) []nbd.Extent { return []nbd.Extent{{Length: n}} }
+
+// Each calls fn with the content of every run that was written, at most 1 MiB
+// at a time, in order.
+func (d *Disk) Each(fn func(p []byte, off int64) error) error {
+	buf := make([]byte, cdp.RegionSize)
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.runs(0, d.size, func(off, n int64, here bool) error {
+		for here && n > 0 {
+			p := buf[:min(n, int64(len(buf)))]
+			if err := d.data.ReadAt(p, off); err != nil {
+				return err
+			}
+			if err := fn(p, off); err != nil {
+				return err
+			}
+			off, n = off+int64(len(p)), n-int64(len(p))
+		}
+		return nil
+	})
+}
+
+// Remove deletes the files of the overlay called name in dir.
+func Remove(dir, name string) error {
+	var errs []error
+	for _, ext := range []string{".data", ".map"} {
+		if err := os.Remove(filepath.Join(dir, name+ext)); err != nil && !errors.Is(err, syscall.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

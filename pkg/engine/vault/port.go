@@ -1,0 +1,177 @@
+package vault
+
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/core/history"
+)
+
+// State is what a group remembers besides frames, index and floors.
+type State struct {
+	Horizon cdp.Seq `json:"horizon"`
+	Base    cdp.Seq `json:"base"`
+	// Moving is where a move of base that was begun goes; the replica may hold
+	// any mix of Base and Moving. Equal to Base when none is under way.
+	Moving cdp.Seq `json:"moving"`
+	// Halted stops ingest: the group has been failed over in production.
+	Halted bool `json:"halted,omitempty"`
+	// Run is the failover run it is halted for; empty if it is not halted.
+	Run string `json:"run,omitempty"`
+	// Released: the replica is another machine's for now. Only a halted group
+	// is, and Moving is Base then.
+	Released bool `json:"released,omitempty"`
+	// Straight: nothing was recoverable yet, and frames went straight into the
+	// replica, which may be ahead of Base. It ends with a frame that is
+	// consistent; until then nothing can be looked at.
+	Straight bool `json:"straight,omitempty"`
+	// Cursor is the frame that stands for all before it, while all went straight.
+	Cursor cdp.FrameNo `json:"cursor,omitempty"`
+	// Sealed is set by a commit of a failover: history beyond Base is void, the
+	// replica is the disk from now on.
+	Sealed bool `json:"sealed,omitempty"`
+}
+
+// IndexEntry is one line of the index. Whole entries cover a region with zeros.
+type IndexEntry struct {
+	Disk   cdp.DiskID
+	Whole  bool
+	Region cdp.Region // if Whole
+	Block  cdp.Block  // if not Whole
+	history.Entry
+}
+
+// Loaded is what a store holds when it is opened.
+type Loaded struct {
+	State   State
+	Newest  *frame.Header // the frame of the largest number, nil for none
+	Oldest  cdp.FrameNo   // the frame of the smallest number, 0 for none
+	Indexed cdp.FrameNo   // every frame up to here is in the index
+}
+
+// Store is where a group's frames, index, floors and points stand. What a
+// method says is durable survives a power loss. Errors are *cdp.Error; after
+// one from Commit the store must be reopened before it is written again.
+type Store interface {
+	Load() (Loaded, error)
+
+	// Prepare begins to store frames, which continue the newest one without a
+	// gap. The frames' bytes are not used after it returns. Pendings are
+	// committed in the order they were prepared; the next may be prepared while
+	// one is being committed.
+	Prepare(frames []frame.Frame) (Pending, error)
+
+	// Tables calls fn for the frames in [from, to] that are stored, ascending.
+	// The table is valid during the call.
+	Tables(from, to cdp.FrameNo, fn func(frame.Table) error) error
+	// Frames is Tables with the payload; it is valid during the call.
+	Frames(from, to cdp.FrameNo, fn func(t frame.Table, payload []byte) error) error
+	// Payload fills p from the payload of frame no at off.
+	Payload(no cdp.FrameNo, off uint32, p []byte) error
+
+	// AddFloors saves floors of blocks that have none, sorted by disk and block,
+	// and zero floors of regions. They are durable at the latest with the next
+	// Commit of an Update.
+	AddFloors(floors []Floor, zeros []ZeroFloor) error
+
+	// AddIndex adds entries, sorted by SortIndex and each new, and the fact that
+	// every frame up to upTo is indexed, at once and durably.
+	AddIndex(upTo cdp.FrameNo, entries []IndexEntry) error
+
+	// Reader sees the index, floors and points as they are now.
+	Reader() (Reader, error)
+
+	// Begin collects changes that Commit makes at once and durably.
+	Begin() Update
+
+	// Points calls fn for every point, ascending.
+	Points(fn func(cdp.Point) error) error
+	// Usage is the space taken by the group's history, in bytes.
+	Usage() (int64, error)
+}
+
+// Floor is a block's own floor: its content at horizon.
+type Floor struct {
+	Disk    cdp.DiskID
+	Block   cdp.Block
+	Content []byte // BlockSize bytes; nil for zeros
+}
+
+// ZeroFloor is a region's zero floor.
+type ZeroFloor struct {
+	Disk   cdp.DiskID
+	Region cdp.Region
+}
+
+// Pending is a set of frames on their way into the store.
+type Pending interface {
+	// Begin sets the disk to work; it is called once, in order, before Commit. A
+	// set that was begun must be committed, for it may get there by itself.
+	Begin() error
+	// Commit returns once the frames, and all those before them, are durable.
+	Commit() error
+	// Abort gives up frames that were not begun.
+	Abort()
+}
+
+// Reader is an unchanging view of the index, floors and points. It is not safe
+// for concurrent use.
+type Reader interface {
+	// Entries calls fn for the entries of a block at or below upTo, newest
+	// first, until it returns false. Whole entries are not among them.
+	Entries(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq, fn func(history.Entry) bool) error
+	// Wholes does so for the whole-region zeros of a region.
+	Wholes(disk cdp.DiskID, r cdp.Region, upTo cdp.Seq, fn func(cdp.Seq) bool) error
+	// Floor fills p, of BlockSize bytes, with the own floor of a block that has
+	// one.
+	Floor(disk cdp.DiskID, b cdp.Block, p []byte) error
+	// Floors sets has[i] for the blocks b+i that have a floor of their own. It
+	// costs little: no content is read.
+	Floors(disk cdp.DiskID, b cdp.Block, has []bool) error
+	// ZeroFloor tells whether the region has a zero floor.
+	ZeroFloor(disk cdp.DiskID, r cdp.Region) (bool, error)
+	// Any tells what there is at all in the group, so that look-ups can be
+	// spared: it may say true in vain but never false.
+	Any() (wholes, floors bool)
+	Close() error
+}
+
+// Update is a set of changes. Methods only note what is to be done.
+type Update interface {
+	SetState(State)
+	// PutFloor notes a block's own floor in place of the one it may have; p is
+	// copied.
+	PutFloor(disk cdp.DiskID, b cdp.Block, p []byte)
+	DropFloor(disk cdp.DiskID, b cdp.Block)
+	DropZeroFloor(disk cdp.DiskID, r cdp.Region)
+	DropEntry(disk cdp.DiskID, b cdp.Block, s cdp.Seq)
+	DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq)
+	// DropFrames removes all frames below no.
+	DropFrames(no cdp.FrameNo)
+	// SkipTo makes f the newest frame, without its payload and without its place
+	// in the index, and drops all before it. The index is empty.
+	SkipTo(f frame.Frame)
+	PutPoint(cdp.Point)
+	DropPoint(cdp.FrameNo)
+	// Commit makes the changes at once; it returns once they are durable, also
+	// against changes committed before. The Update must not be used after it.
+	Commit() error
+	// Discard gives up an update that was not committed.
+	Discard()
+}
+
+// Replica is a group's disk images on the target, by disk. Blocks of a sparse
+// image that were never written read as zeros.
+type Replica interface {
+	Size(disk cdp.DiskID) int64
+	// ReadAt fills p; what lies beyond the disk's end reads as zeros.
+	ReadAt(disk cdp.DiskID, p []byte, off int64) error
+	// WriteAt writes p; what lies beyond the disk's end is ignored.
+	WriteAt(disk cdp.DiskID, p []byte, off int64) error
+	// Zero makes a range read as zeros, giving space back where it can.
+	Zero(disk cdp.DiskID, off, n int64) error
+	// IsZero reports whether a range is known to read as zeros without reading
+	// it.
+	IsZero(disk cdp.DiskID, off, n int64) bool
+	// Sync returns once everything written is durable.
+	Sync() error
+}

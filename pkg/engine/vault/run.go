@@ -1,0 +1,294 @@
+package vault
+
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/history"
+)
+
+// run reads at most BlocksPerRegion whole blocks of a disk at a view's seq. Its
+// memory is used again and again.
+//
+// The read rule says: the newest entries at or below the seq, else the floor,
+// else the replica. Two short cuts spare most of the work, while no move of base
+// is under way: the replica holds every write up to base, so an entry at or
+// below base, with no later one up to base, is what the replica's block holds;
+// and a floor matters only to a block with an entry between the seq and base.
+// Whether a move began meanwhile is looked at after the replica was read.
+type run struct {
+	v    *View
+	disk cdp.DiskID
+	p    []byte
+	b    cdp.Block // the first
+	n    int       // how many
+
+	short   bool    // the short cuts are taken
+	base    cdp.Seq // as the read began, when short
+	lowers  uint64
+	reads   [cdp.BlocksPerRegion]history.Read
+	stopped [cdp.BlocksPerRegion]bool // older entries do not matter
+	below   [cdp.BlocksPerRegion]bool // an entry between the seq and base: a floor matters
+	rest    [cdp.BlocksPerRegion]cdp.Mask
+	has     [cdp.BlocksPerRegion]bool
+	wholes  [2]cdp.Seq // newest zeros of the whole region at or below the seq, for the two regions a run can touch
+	over    [2]bool    // zeros of the whole region between the seq and base
+	inTail  []tailHit
+	from    []source
+	scratch [cdp.BlockSize]byte
+}
+
+type tailHit struct {
+	i int
+	e history.Entry
+}
+
+// source is a run of sectors that stands in a frame.
+type source struct {
+	at    int // offset in p
+	n     int
+	place history.Place
+}
+
+func (r *run) read(v *View, disk cdp.DiskID, p []byte, b cdp.Block) error {
+	r.v, r.disk, r.p, r.b, r.n = v, disk, p, b, len(p)/cdp.BlockSize
+	r.lowers = v.g.lowers.Load() // before the state: see lowerTo
+	st := v.g.State()
+	r.short, r.base = st.Moving == st.Base && st.Horizon <= st.Base, st.Base
+	ok, err := r.try()
+	if err == nil && !ok {
+		r.short = false
+		_, err = r.try()
+	}
+	r.v, r.p = nil, nil
+	return err
+}
+
+// try reads; false when the short cuts turned out not to hold.
+func (r *run) try() (bool, error) {
+	clear(r.reads[:r.n])
+	clear(r.stopped[:r.n])
+	clear(r.wholes[:])
+	clear(r.over[:])
+	r.inTail, r.from = r.inTail[:0], r.from[:0]
+	for i := range r.n {
+		r.below[i] = !r.short
+	}
+	rd, err := r.entries()
+	if err != nil {
+		return false, err
+	}
+	ok, rd, err := r.lower(rd)
+	if err != nil {
+		return false, err
+	}
+	r.v.put(rd)
+	if !ok {
+		return false, nil
+	}
+	return true, r.fetch()
+}
+
+// upTo is the newest entry that matters.
+func (r *run) upTo() cdp.Seq {
+	if r.short {
+		return max(r.v.at, r.base)
+	}
+	return r.v.at
+}
+
+func (r *run) slot(b cdp.Block) int { return int(b.Region() - r.b.Region()) }
+
+// take offers a block's next older entry; false when older ones do not matter.
+func (r *run) take(i int, e history.Entry) bool {
+	if r.stopped[i] {
+		return false
+	}
+	x := r.slot(r.b + cdp.Block(i))
+	switch {
+	case e.Seq > r.v.at:
+		r.below[i] = true
+		return true
+	case e.Seq < r.wholes[x]: // the region was zeroed later
+	case r.short && e.Seq <= r.base && !r.below[i]: // the replica has it
+	default:
+		if m := r.reads[i].Take(e.Mask); m != 0 {
+			r.from = appendSources(r.from, i*cdp.BlockSize, m, e)
+		}
+		if !r.reads[i].Done() {
+			return true
+		}
+	}
+	r.stopped[i] = true
+	return false
+}
+
+// whole notes a zeroing of a whole region; newest first.
+func (r *run) whole(x int, s cdp.Seq) bool {
+	if s > r.v.at {
+		r.over[x] = true
+		return true
+	}
+	r.wholes[x] = max(r.wholes[x], s)
+	return false
+}
+
+// entries looks everything up that the index has, and says per block what is
+// left.
+func (r *run) entries() (cachedReader, error) {
+	g, upTo := r.v.g, r.upTo()
+	last := (r.b + cdp.Block(r.n-1)).Region()
+	// The tails first, then a reader of the generation after: what is flushed in
+	// between is seen twice, which does no harm, and not missed.
+	g.mu.RLock()
+	for _, t := range [...]*tail{g.active, g.flushing} {
+		if t == nil {
+			continue
+		}
+		for x := r.b.Region(); x <= last && len(t.wholes) > 0; x++ {
+			t.wholesOf(r.disk, x, upTo, func(e history.Entry) bool { return r.whole(int(x-r.b.Region()), e.Seq) })
+		}
+		for i := 0; i < r.n && len(t.blocks) > 0; i++ {
+			t.entries(r.disk, r.b+cdp.Block(i), upTo, func(e history.Entry) bool {
+				r.inTail = append(r.inTail, tailHit{i, e})
+				return e.Seq > r.v.at || e.Mask != cdp.FullMask
+			})
+		}
+	}
+	g.mu.RUnlock()
+	rd, err := r.v.reader()
+	if err != nil {
+		return rd, err
+	}
+	if any, _ := rd.Any(); any {
+		for x := r.b.Region(); x <= last; x++ {
+			if err := rd.Wholes(r.disk, x, upTo, func(s cdp.Seq) bool { return r.whole(int(x-r.b.Region()), s) }); err != nil {
+				return rd, err
+			}
+		}
+	}
+	for i := range r.n {
+		r.below[i] = r.below[i] || r.over[r.slot(r.b+cdp.Block(i))]
+	}
+	for _, h := range r.inTail { // active before flushing, each newest first
+		r.take(h.i, h.e)
+	}
+	for i := range r.n {
+		if r.stopped[i] {
+			continue
+		}
+		if err := rd.Entries(r.disk, r.b+cdp.Block(i), upTo, func(e history.Entry) bool { return r.take(i, e) }); err != nil {
+			return rd, err
+		}
+	}
+	for i := range r.n {
+		r.rest[i] = r.reads[i].Rest()
+		w := r.wholes[r.slot(r.b+cdp.Block(i))]
+		if r.rest[i] == 0 || w == 0 || r.short && w <= r.base && !r.below[i] {
+			continue
+		}
+		clearSectors(r.p[i*cdp.BlockSize:(i+1)*cdp.BlockSize], r.rest[i])
+		r.rest[i] = 0
+	}
+	return rd, nil
+}
+
+// lower fills what the index did not have from the replica, or from floors
+// where they matter. The replica is read first: see the package's word on who
+// may run at once. False when a move of base made the short cuts wrong.
+func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
+	g := r.v.g
+	var floors, any bool
+	for i := 0; i < r.n; {
+		rest := r.rest[i]
+		if rest == 0 {
+			i++
+			continue
+		}
+		any = true
+		first := i
+		for i < r.n && r.rest[i] == cdp.FullMask {
+			floors = floors || r.below[i]
+			i++
+		}
+		if i > first {
+			p, off := r.p[first*cdp.BlockSize:i*cdp.BlockSize], (r.b + cdp.Block(first)).Offset()
+			if r.v.sparse && g.replica.IsZero(r.disk, off, int64(len(p))) {
+				clear(p)
+			} else if err := g.replica.ReadAt(r.disk, p, off); err != nil {
+				return false, rd, err
+			}
+			continue
+		}
+		if err := g.replica.ReadAt(r.disk, r.scratch[:], (r.b + cdp.Block(i)).Offset()); err != nil {
+			return false, rd, err
+		}
+		copySectors(r.p[i*cdp.BlockSize:], r.scratch[:], rest)
+		floors = floors || r.below[i]
+		i++
+	}
+	if !any {
+		return true, rd, nil
+	}
+	if r.short && !r.held() {
+		return false, rd, nil
+	}
+	if !floors {
+		return true, rd, nil
+	}
+	if rd.gen != g.gen.Load() {
+		rd.Close()
+		var err error
+		if rd, err = r.v.reader(); err != nil {
+			return false, rd, err
+		}
+	}
+	if _, any := rd.Any(); !any {
+		return true, rd, nil
+	}
+	return true, rd, r.floors(rd)
+}
+
+// held reports whether the replica's blocks that were read by the short cuts
+// cannot have changed: base stands where it stood; or it only went up, and not
+// past the seq, which changes no block that has no entry up there.
+func (r *run) held() bool {
+	st := r.v.g.State()
+	if r.v.g.lowers.Load() != r.lowers {
+		return false
+	}
+	if st.Base < r.base || st.Moving < r.base {
+		return false
+	}
+	return st.Moving == r.base || st.Moving <= r.v.at
+}
+
+func (r *run) floors(rd cachedReader) error {
+	if err := rd.Floors(r.disk, r.b, r.has[:r.n]); err != nil {
+		return err
+	}
+	region, zero := ^cdp.Region(0), false
+	for i := range r.n {
+		if r.rest[i] == 0 || !r.below[i] {
+			continue
+		}
+		b := r.b + cdp.Block(i)
+		dst := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]
+		if r.has[i] {
+			if err := rd.Floor(r.disk, b, r.scratch[:]); err != nil {
+				return err
+			}
+			copySectors(dst, r.scratch[:], r.rest[i])
+			continue
+		}
+		if b.Region() != region {
+			region = b.Region()
+			var err error
+			if zero, err = rd.ZeroFloor(r.disk, region); err != nil {
+				return err
+			}
+		}
+		if zero {
+			clearSectors(dst, r.rest[i])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package vaulttest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+)
+
+// Model is what a journal must answer, in the simplest way there is: the list
+// of all writes, searched from the newest back.
+type Model struct {
+	Disks  []cdp.Disk
+	Writes []ModelWrite // Writes[i] has seq i+1
+	Frames [][]byte     // as they were sent
+	last   frame.Header
+	slot   []byte
+}
+
+// ModelWrite is one write of the model.
+type ModelWrite struct {
+	Disk cdp.DiskID
+	Off  int64
+	Len  int64
+	Zero bool
+}
+
+// NewModel is a model of empty disks.
+func NewModel(disks []cdp.Disk) *Model {
+	return &Model{Disks: disks, slot: make([]byte, frame.SlotSize)}
+}
+
+// sector is the content a write of seq gives to a sector: its seq and its place,
+// so that a wrong sector tells where it came from.
+func sector(seq cdp.Seq, disk cdp.DiskID, n int64) (s [cdp.SectorSize]byte) {
+	binary.LittleEndian.PutUint64(s[0:], uint64(seq))
+	binary.LittleEndian.PutUint64(s[8:], uint64(disk)<<48|uint64(n))
+	for i := 16; i < cdp.SectorSize; i++ {
+		s[i] = byte(uint64(seq) + uint64(n) + uint64(i))
+	}
+	return s
+}
+
+// Sector is what sector n of a disk holds at seq at.
+func (m *Model) Sector(at cdp.Seq, disk cdp.DiskID, n int64) [cdp.SectorSize]byte {
+	off := n * cdp.SectorSize
+	for i := int(at) - 1; i >= 0; i-- {
+		w := m.Writes[i]
+		if w.Disk == disk && w.Off <= off && off < w.Off+w.Len {
+			if w.Zero {
+				return [cdp.SectorSize]byte{}
+			}
+			return sector(cdp.Seq(i+1), disk, n)
+		}
+	}
+	return [cdp.SectorSize]byte{}
+}
+
+// Frame makes the next frame of the given writes.
+func (m *Model) Frame(flags frame.Flags, epoch cdp.Epoch, sealed int64, writes ...ModelWrite) []byte {
+	b := frame.NewBuilder(m.slot)
+	for _, w := range writes {
+		m.Writes = append(m.Writes, w)
+		r := frame.Record{Offset: w.Off, Length: uint32(w.Len), Disk: w.Disk, Kind: frame.Zero}
+		if w.Zero {
+			b.Append(r, nil)
+			continue
+		}
+		r.Kind = frame.Write
+		data := make([]byte, 0, w.Len)
+		for at := w.Off; at < w.Off+w.Len; at += cdp.SectorSize {
+			s := sector(cdp.Seq(len(m.Writes)), w.Disk, at/cdp.SectorSize)
+			data = append(data, s[:]...)
+		}
+		b.Append(r, data)
+	}
+	f := b.Seal(frame.Header{Flags: flags, Epoch: epoch, No: m.last.No + 1,
+		First: cdp.Seq(len(m.Writes)-len(writes)) + 1, Prev: m.last.Hash, Opened: sealed, Sealed: sealed})
+	m.last = f.Header
+	raw := append([]byte(nil), f.Bytes()...)
+	m.Frames = append(m.Frames, raw)
+	return raw
+}
+
+// hot are the blocks of each region that random writes prefer.
+const hot = 5
+
+// RandomWrite is a write that is likely to meet others: small ones on a few
+// blocks, some over block borders, some zeros, now and then a whole region.
+func (m *Model) RandomWrite(rng *rand.Rand) ModelWrite {
+	d := m.Disks[rng.IntN(len(m.Disks))]
+	w := ModelWrite{Disk: d.ID, Zero: rng.IntN(5) == 0}
+	regions := (d.Size + cdp.RegionSize - 1) / cdp.RegionSize
+	at := rng.Int64N(regions) * cdp.RegionSize
+	switch {
+	case w.Zero && rng.IntN(3) == 0: // over one or more regions
+		w.Off = max(0, at-rng.Int64N(3)*cdp.BlockSize)
+		w.Len = cdp.RegionSize + rng.Int64N(20)*cdp.SectorSize
+	case rng.IntN(3) > 0: // a whole block
+		w.Off, w.Len = at+rng.Int64N(hot)*cdp.BlockSize, cdp.BlockSize
+	default:
+		w.Off = at + rng.Int64N(hot*cdp.SectorsPerBlock)*cdp.SectorSize
+		w.Len = (1 + rng.Int64N(20)) * cdp.SectorSize
+	}
+	w.Off = min(w.Off, d.Size-cdp.SectorSize)
+	w.Len = min(w.Len, d.Size-w.Off)
+	return w
+}
+
+// HotRanges calls fn for the ranges worth comparing: the hot blocks, and the
+// last of each region.
+func (m *Model) HotRanges(fn func(disk cdp.DiskID, off, n int64)) {
+	for _, d := range m.Disks {
+		for at := int64(0); at < d.Size; at += cdp.RegionSize {
+			end := min(d.Size, at+cdp.RegionSize)
+			head := min(end-at, (hot+3)*cdp.BlockSize)
+			fn(d.ID, at, head)
+			if at+head < end {
+				fn(d.ID, end-cdp.BlockSize, cdp.BlockSize)
+			}
+		}
+	}
+}
+
+// Check compares what read gives at seq at with the model, over HotRanges.
+func (m *Model) Check(at cdp.Seq, read func(disk cdp.DiskID, p []byte, off int64) error) error {
+	buf := make([]byte, (hot+3)*cdp.BlockSize)
+	var wrong error
+	m.HotRanges(func(disk cdp.DiskID, off, n int64) {
+		if wrong != nil {
+			return
+		}
+		p := buf[:n]
+		for i := range p {
+			p[i] = 0xEE
+		}
+		if wrong = read(disk, p, off); wrong != nil {
+			return
+		}
+		for i := int64(0); i < n; i += cdp.SectorSize {
+			s := (off + i) / cdp.SectorSize
+			if want := m.Sector(at, disk, s); string(want[:]) != string(p[i:i+cdp.SectorSize]) {
+				wrong = fmt.Errorf("at %d disk %d sector %d holds % x, want % x", at, disk, s, p[i:i+16], want[:16])
+				return
+			}
+		}
+	})
+	return wrong
+}

@@ -1,0 +1,204 @@
+package window
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/seedtest"
+)
+
+var id = Identity{Group: "shop", Boot: "boot-1"}
+
+func mustOpen(t testing.TB, path string, id Identity, slots int, restored bool) *Window {
+	t.Helper()
+	w, got, err := Open(path, id, slots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != restored {
+		t.Fatalf("restored %v, want %v", got, restored)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+// A random life of a window, closed and opened again at any point, against a
+// list of frames that are lists of writes.
+func TestAWindowIsWhatWasPutIntoIt(t *testing.T) {
+	type model struct {
+		ord    uint64
+		writes [][]byte
+		closed bool
+		hash   frame.Hash
+	}
+	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 1))
+	path := filepath.Join(t.TempDir(), "w")
+	const slots = 4
+	w := mustOpen(t, path, id, slots, false)
+	var ring []*model
+	last := uint64(0)
+	for step := range 3000 {
+		var newest *model
+		if len(ring) > 0 {
+			newest = ring[len(ring)-1]
+		}
+		switch rng.IntN(8) {
+		case 0:
+			want := len(ring) < slots && (newest == nil || newest.closed)
+			if got := w.Begin(int64(step) * 1000); got != want {
+				t.Fatalf("step %d: begin %v, want %v", step, got, want)
+			}
+			if want {
+				last++
+				ring = append(ring, &model{ord: last})
+			}
+		case 1, 2, 3:
+			if newest == nil || newest.closed {
+				continue
+			}
+			if _, _, full := w.Open(); full {
+				continue
+			}
+			data := bytes.Repeat([]byte{byte(step)}, 512*(1+rng.IntN(512)))
+			w.Append(frame.Record{Offset: int64(step) * 512, Length: uint32(len(data)), Kind: frame.Write}, data, int64(step)*1000)
+			newest.writes = append(newest.writes, data)
+		case 4:
+			if newest != nil && !newest.closed {
+				w.End(frame.Consistent, int64(step))
+				newest.closed = true
+			}
+		case 5:
+			if len(ring) > 0 && ring[0].closed {
+				w.Release(ring[0].ord)
+				ring = ring[1:]
+			}
+		case 6:
+			for _, m := range ring {
+				if m.closed {
+					f := w.Seal(m.ord, frame.Header{Epoch: cdp.Epoch(step + 1), No: cdp.FrameNo(m.ord), First: 1})
+					if b := w.Before(m.ord); b != m.hash {
+						t.Fatalf("step %d: the hash before is not the one before", step)
+					}
+					m.hash = f.Hash
+				}
+			}
+		case 7:
+			w.Close()
+			if len(ring) == 0 {
+				last = 0 // an empty window starts again
+			}
+			w = mustOpen(t, path, id, slots, true)
+		}
+		if len(ring) > 0 && (w.First() != ring[0].ord || w.Last() != last) || w.Free() != slots-len(ring) {
+			t.Fatalf("step %d: holds %d..%d, %d free; the model holds %d frames up to %d", step, w.First(), w.Last(), w.Free(), len(ring), last)
+		}
+		for _, m := range ring {
+			if w.Records(m.ord) != len(m.writes) {
+				t.Fatalf("step %d: frame %d has %d records, want %d", step, m.ord, w.Records(m.ord), len(m.writes))
+			}
+			f, ok := w.Frame(m.ord)
+			if ok != (m.hash != frame.Hash{}) {
+				t.Fatalf("step %d: frame %d sealed: %v", step, m.ord, ok)
+			}
+			if !ok {
+				continue
+			}
+			p, err := frame.Parse(f.Bytes())
+			if err == nil {
+				err = p.Verify()
+			}
+			if err != nil || p.Hash != m.hash {
+				t.Fatalf("step %d: frame %d: %v", step, m.ord, err)
+			}
+			for i, data := range m.writes {
+				if !bytes.Equal(p.Data(p.Record(i)), data) {
+					t.Fatalf("step %d: frame %d write %d differs", step, m.ord, i)
+				}
+			}
+		}
+	}
+}
+
+func TestWhatIsNotOursIsNoWindow(t *testing.T) {
+	fill := func(t *testing.T) string {
+		path := filepath.Join(t.TempDir(), "w")
+		w := mustOpen(t, path, id, 4, false)
+		w.Begin(1)
+		w.Append(frame.Record{Length: 512, Kind: frame.Zero}, nil, 1)
+		w.Close()
+		return path
+	}
+	t.Run("another boot", func(t *testing.T) {
+		w := mustOpen(t, fill(t), Identity{Group: "shop", Boot: "boot-2"}, 4, false)
+		if w.Free() != 4 {
+			t.Fatal("it holds something")
+		}
+	})
+	t.Run("another group", func(t *testing.T) {
+		mustOpen(t, fill(t), Identity{Group: "web", Boot: "boot-1"}, 4, false)
+	})
+	t.Run("another number of slots", func(t *testing.T) { mustOpen(t, fill(t), id, 5, false) })
+	t.Run("a torn file", func(t *testing.T) {
+		path := fill(t)
+		os.Truncate(path, 3000)
+		mustOpen(t, path, id, 4, false)
+	})
+	t.Run("a broken slot table", func(t *testing.T) {
+		path := fill(t)
+		f, _ := os.OpenFile(path, os.O_RDWR, 0)
+		f.WriteAt([]byte{9}, page+entrySize)
+		f.Close()
+		mustOpen(t, path, id, 4, false)
+	})
+	t.Run("ours again", func(t *testing.T) {
+		path := fill(t)
+		if st, _ := os.Stat(path); st.Mode().Perm() != 0o600 {
+			t.Fatalf("mode %v", st.Mode())
+		}
+		w := mustOpen(t, path, id, 4, true)
+		if _, n, _ := w.Open(); n != 1 {
+			t.Fatalf("%d records", n)
+		}
+	})
+	t.Run("somebody else's directory", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "d")
+		os.Mkdir(dir, 0o700)
+		os.Chmod(dir, 0o777)
+		if _, _, err := Open(filepath.Join(dir, "w"), id, 4); !cdp.Is(err, cdp.Invalid) {
+			t.Fatalf("got %v", err)
+		}
+	})
+	t.Run("a second process", func(t *testing.T) {
+		path := fill(t)
+		mustOpen(t, path, id, 4, true)
+		if _, _, err := Open(path, id, 4); !cdp.Is(err, cdp.Conflict) {
+			t.Fatalf("got %v", err)
+		}
+	})
+}
+
+func BenchmarkAppend4K(b *testing.B) {
+	w := mustOpen(b, filepath.Join(b.TempDir(), "w"), id, 8, false)
+	data := make([]byte, 4096)
+	b.SetBytes(4096)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		open, _, full := w.Open()
+		if full {
+			w.End(0, 0)
+			open = false
+		}
+		if !open {
+			if w.Free() == 0 {
+				w.Release(w.First())
+			}
+			w.Begin(0)
+		}
+		w.Append(frame.Record{Offset: int64(i) * 4096, Length: 4096, Kind: frame.Write}, data, 0)
+	}
+}
