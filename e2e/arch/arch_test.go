@@ -40,7 +40,7 @@ var floors = []floor{
 	{path: "schemas", why: "schemas are documents"},
 	{path: "pkg/seedtest", why: "it helps tests, and is nothing else"},
 	{path: "pkg/cdp", why: "the nouns import the standard library only", quiet: true},
-	{path: "pkg/clock", on: []string{"pkg/cdp"}, why: "a clock is a noun"},
+	{path: "pkg/clock", on: []string{"pkg/cdp"}, why: "a clock is a noun", vendors: []string{"github.com/cenkalti/backoff"}},
 	{path: "pkg/contract", on: []string{"pkg/cdp", "schemas", "pkg/contract"}, why: "what crosses a process is nouns and schemas",
 		vendors: []string{jsonschema, "sigs.k8s.io/yaml", "golang.org/x/text", "github.com/oklog/ulid"}},
 	{path: "pkg/core", on: []string{"pkg/cdp", "pkg/contract", "pkg/core"}, why: "pure code takes state, input and now, and gives state and effects", quiet: true},
