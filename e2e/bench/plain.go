@@ -6,6 +6,8 @@ import (
 	"errors"
 	"path/filepath"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/cockroachdb/pebble/v2"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -26,7 +28,7 @@ type plain struct {
 
 func startPlain(ctx context.Context, dir string, g cdp.GroupID, srv *bus.Server) (_ *plain, err error) {
 	p := &plain{done: make(chan error, 1)}
-	if p.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: bus.Journal, Server: srv}); err != nil {
+	if p.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: subjects.Journal, Server: srv}); err != nil {
 		return nil, err
 	}
 	if p.db, err = pebble.Open(filepath.Join(dir, "plain"), &pebble.Options{FormatMajorVersion: pebble.FormatNewest, Logger: mute{}}); err != nil {

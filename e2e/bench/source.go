@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -74,7 +76,7 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 	if s.srv, err = bus.StartServer(ctx, sc); err != nil {
 		return s, err
 	}
-	if s.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: bus.Capture, Server: s.srv}); err != nil {
+	if s.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: subjects.Capture, Server: s.srv}); err != nil {
 		return s, err
 	}
 	if s.window, err = os.MkdirTemp("/dev/shm", "tmbench"); err != nil {
@@ -214,7 +216,7 @@ func (s *source) ready(ctx context.Context) error {
 		}
 		if err := until(ctx, 60*time.Second, func() (bool, error) {
 			var r api.StatusReply
-			if err := s.conn.Request(ctx, site, bus.Journal, api.JournalStatus, api.GroupRequest{Group: c.Group}, &r); err != nil {
+			if err := s.conn.Request(ctx, site, subjects.Journal, api.JournalStatus, api.GroupRequest{Group: c.Group}, &r); err != nil {
 				return false, err
 			}
 			if len(r.Groups) == 1 && r.Groups[0].Points > 0 && r.Groups[0].Bounds.Horizon == r.Groups[0].Oldest.Seq {
@@ -233,7 +235,7 @@ func (s *source) merged(ctx context.Context) error {
 	for _, c := range s.cfg.Groups {
 		if err := until(ctx, 10*time.Minute, func() (bool, error) {
 			var r api.StatusReply
-			if err := s.conn.Request(ctx, site, bus.Journal, api.JournalStatus, api.GroupRequest{Group: c.Group}, &r); err != nil {
+			if err := s.conn.Request(ctx, site, subjects.Journal, api.JournalStatus, api.GroupRequest{Group: c.Group}, &r); err != nil {
 				return false, err
 			}
 			if len(r.Groups) == 1 && r.Groups[0].Points > 0 && r.Groups[0].Bounds.Base == r.Groups[0].Newest.Seq {

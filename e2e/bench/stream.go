@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -128,6 +130,6 @@ func (c cursor) Cursor(ctx context.Context, g cdp.GroupID) (admission.State, err
 	if c.mute {
 		return admission.State{}, nil
 	}
-	err := c.conn.Request(ctx, site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &out)
+	err := c.conn.Request(ctx, site, subjects.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &out)
 	return admission.State{Epoch: out.Epoch, No: out.Frame, Hash: frame.Hash(append(out.Hash, make([]byte, 32)...)[:32]), Head: out.Head}, err
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/pebblestore"
 	"tidemark.dev/pkg/adapter/replica"
@@ -36,7 +38,7 @@ type target struct {
 
 func startTarget(ctx context.Context, cfg targetConfig, srv *bus.Server) (_ *target, err error) {
 	t := &target{cfg: cfg, done: make(chan error, 2)}
-	if t.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: bus.Journal, Server: srv, URL: cfg.URL}); err != nil {
+	if t.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: subjects.Journal, Server: srv, URL: cfg.URL}); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -50,7 +52,7 @@ func startTarget(ctx context.Context, cfg targetConfig, srv *bus.Server) (_ *tar
 	run, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	go func() { t.done <- svc.Run(run) }()
-	go func() { t.conn.Serve(run, bus.Journal, svc.Endpoints()); t.done <- nil }()
+	go func() { t.conn.Serve(run, subjects.Journal, svc.Endpoints()); t.done <- nil }()
 	for _, g := range cfg.Groups {
 		svc.Apply(journal.GroupSpec{Group: g.Group, Source: site, Mode: cfg.Mode, History: time.Hour,
 			Names: []string{"disk"}, Paths: []string{filepath.Join(cfg.Dir, string(g.Group)+".img")}})

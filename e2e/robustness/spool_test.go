@@ -5,10 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 )
 
@@ -31,7 +32,7 @@ func TestFullSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := js.Stream(t.Context(), bus.FrameStream(cdp.GroupID(w.job)))
+	s, err := js.Stream(t.Context(), subjects.FrameStream(cdp.GroupID(w.job)))
 	if err != nil {
 		t.Fatal(err)
 	}

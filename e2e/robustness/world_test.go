@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/e2e/robustness/sites"
 	"tidemark.dev/e2e/robustness/traffic"
@@ -156,7 +158,7 @@ func (w *world) eventually(what string, d time.Duration, ok func() error) time.D
 func ask[R any](w *world, endpoint string, in any) (r R, err error) {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
 	defer cancel()
-	return r, w.conn.Request(ctx, "dr", bus.Journal, endpoint, in, &r)
+	return r, w.conn.Request(ctx, "dr", subjects.Journal, endpoint, in, &r)
 }
 
 func (w *world) group() api.GroupRequest { return api.GroupRequest{Group: cdp.GroupID(w.job)} }
@@ -178,7 +180,7 @@ func (w *world) captureOver(conn *bus.Conn) (api.CaptureGroup, error) {
 	var r api.CaptureStatusReply
 	ctx, cancel := context.WithTimeout(w.t.Context(), 2*time.Second)
 	defer cancel()
-	if err := conn.Request(ctx, "prod", bus.Capture, api.CaptureStatus, w.group(), &r); err != nil {
+	if err := conn.Request(ctx, "prod", subjects.Capture, api.CaptureStatus, w.group(), &r); err != nil {
 		return api.CaptureGroup{}, err
 	}
 	if len(r.Groups) != 1 {

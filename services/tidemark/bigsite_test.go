@@ -6,7 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 )
@@ -33,9 +34,9 @@ func TestBigSite(t *testing.T) {
 		}
 		journal.Groups, capture.Groups = append(journal.Groups, g), append(capture.Groups, c)
 	}
-	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.VMJobCheck: says(api.JobCheckReply{VMs: names}), api.VMJobStatus: says(api.VMJobsReply{Jobs: []api.VMJobState{state}})})
-	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(journal)})
-	d.serve("prod", bus.Capture, map[string]func([]byte) (any, error){api.CaptureStatus: says(capture)})
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){api.VMJobCheck: says(api.JobCheckReply{VMs: names}), api.VMJobStatus: says(api.VMJobsReply{Jobs: []api.VMJobState{state}})})
+	d.serve("dr", subjects.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(journal)})
+	d.serve("prod", subjects.Capture, map[string]func([]byte) (any, error){api.CaptureStatus: says(capture)})
 	d.apply(0, shopJob)
 	d.put("shop", names...)
 

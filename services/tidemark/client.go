@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
@@ -22,11 +24,11 @@ const pendingFor = 10 * time.Second
 func (c *client) journal() journalAPI { return journalAPI{c.conn, c.site} }
 
 func (c *client) jobs(ctx context.Context) (*bus.Bucket[spec.ReplicationJob], error) {
-	return bus.OpenBucket[spec.ReplicationJob](ctx, c.conn, c.site, bus.BucketSpec, keyJob)
+	return bus.OpenBucket[spec.ReplicationJob](ctx, c.conn, c.site, subjects.BucketSpec, subjects.KeyJob)
 }
 
 func (c *client) sites(ctx context.Context) (*bus.Bucket[spec.Site], error) {
-	return bus.OpenBucket[spec.Site](ctx, c.conn, c.site, bus.BucketSpec, keySite)
+	return bus.OpenBucket[spec.Site](ctx, c.conn, c.site, subjects.BucketSpec, subjects.KeySite)
 }
 
 // job is one job's spec; NotFound says what to do. The name of a job on one VM
@@ -51,7 +53,7 @@ func (c *client) job(ctx context.Context, name string) (spec.ReplicationJob, err
 
 // state reads one value of the state bucket; NotFound.
 func state[T any](ctx context.Context, c *client, prefix, key string) (T, error) {
-	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, bus.BucketState, prefix)
+	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, subjects.BucketState, prefix)
 	if err != nil {
 		var none T
 		return none, err
@@ -72,7 +74,7 @@ func maybe[T any](ctx context.Context, c *client, prefix, key string) (*T, error
 // states are the values of the state bucket under a prefix: all, or that of
 // one key.
 func states[T any](ctx context.Context, c *client, prefix, only string) (map[string]*T, error) {
-	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, bus.BucketState, prefix)
+	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, subjects.BucketState, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +87,11 @@ func states[T any](ctx context.Context, c *client, prefix, only string) (map[str
 }
 
 func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
-	return maybe[scheduler.RunState](ctx, c, keyJob, job)
+	return maybe[scheduler.RunState](ctx, c, subjects.KeyJob, job)
 }
 
 func (c *client) run(ctx context.Context, job string) (*failoverrun.State, error) {
-	return maybe[failoverrun.State](ctx, c, keyFailover, job)
+	return maybe[failoverrun.State](ctx, c, subjects.KeyFailover, job)
 }
 
 // command sends a command and waits until done says so, or a service refuses

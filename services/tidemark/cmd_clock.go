@@ -6,9 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
@@ -221,7 +222,7 @@ func (c *client) captureClock(ctx context.Context) (span, error) {
 		one, cancel := context.WithTimeout(ctx, time.Second)
 		sent := time.Now()
 		var r api.ClockReply
-		err := c.conn.Request(one, c.peer, bus.Capture, api.CaptureClock, api.ClockRequest{Sent: sent.UnixNano()}, &r)
+		err := c.conn.Request(one, c.peer, subjects.Capture, api.CaptureClock, api.ClockRequest{Sent: sent.UnixNano()}, &r)
 		received := time.Now()
 		cancel()
 		if err != nil {

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
@@ -163,7 +164,7 @@ func (a *app) failover(ctx context.Context, c *client, r failoverrun.Request, f 
 // request: the command has no word for it yet.
 func (c *client) start(ctx context.Context, r failoverrun.Request) (id string, err error) {
 	if r.Planned {
-		return "", c.conn.Request(ctx, c.site, bus.Failover, apiStart, r, nil)
+		return "", c.conn.Request(ctx, c.site, subjects.Failover, apiStart, r, nil)
 	}
 	if r.Point != "" && (r.Point[0] != 'p' || strings.Trim(r.Point[1:], "0123456789") != "") {
 		// The command takes points only; what else people say is resolved first.
@@ -172,7 +173,7 @@ func (c *client) start(ctx context.Context, r failoverrun.Request) (id string, e
 			return "", err
 		}
 		if res.Point == nil {
-			return "", c.conn.Request(ctx, c.site, bus.Failover, apiStart, r, nil)
+			return "", c.conn.Request(ctx, c.site, subjects.Failover, apiStart, r, nil)
 		}
 		r.Point = res.Point.ID()
 	}

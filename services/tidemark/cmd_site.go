@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -82,7 +84,7 @@ func (c *client) uses(ctx context.Context) (map[cdp.Site][]inventory.Role, error
 		return nil, err
 	}
 	// At a source its jobs stand in the copy of what was applied at the target.
-	b, err = bus.OpenPeerBucket[spec.VMJob](ctx, c.conn, c.peer, bus.BucketSpec, keyVMJob)
+	b, err = bus.OpenPeerBucket[spec.VMJob](ctx, c.conn, c.peer, subjects.BucketSpec, subjects.KeyVMJob)
 	if err == nil {
 		err = collect(ctx, b, "", use)
 	}

@@ -11,9 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -151,7 +152,7 @@ func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t ta
 			}
 			return &cdp.Error{Op: "mirror", Kind: cdp.Internal, Subject: t.device, Cause: err}
 		}
-		if err := c.conn.Request(ctx, job.Source.Site, bus.Capture, apiSynced, diskRequest{job.Group(), t.disk}, nil); cdp.Is(err, cdp.Conflict) {
+		if err := c.conn.Request(ctx, job.Source.Site, subjects.Capture, apiSynced, diskRequest{job.Group(), t.disk}, nil); cdp.Is(err, cdp.Conflict) {
 			return errMissed
 		} else if err != nil {
 			return err
@@ -272,7 +273,7 @@ func (c *client) startCopy(ctx context.Context, job spec.ReplicationJob, disk st
 			return err
 		}
 		if g.State != string(capture.Detached) && g.State != string(capture.Overflow) {
-			return c.conn.Request(ctx, job.Source.Site, bus.Capture, apiCopyStarted, diskRequest{job.Group(), disk}, nil)
+			return c.conn.Request(ctx, job.Source.Site, subjects.Capture, apiCopyStarted, diskRequest{job.Group(), disk}, nil)
 		}
 		select {
 		case <-ctx.Done():

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/services/capture"
@@ -53,7 +54,7 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 		// Capture notices when the connection ends, which is a little later than
 		// the last write that is told. It may be away: then it knows already.
 		say, stop := context.WithTimeout(end, time.Second)
-		_ = c.conn.Request(say, c.site, bus.Capture, apiUnlive, diskRequest{g, t.disk}, nil)
+		_ = c.conn.Request(say, c.site, subjects.Capture, apiUnlive, diskRequest{g, t.disk}, nil)
 		stop()
 		_ = m.Abort(end)
 		_ = q.RemoveNode(end, node)
@@ -64,7 +65,7 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 				return err
 			}
 		}
-		err := c.conn.Request(ctx, c.site, bus.Capture, apiLive, diskRequest{g, t.disk}, nil)
+		err := c.conn.Request(ctx, c.site, subjects.Capture, apiLive, diskRequest{g, t.disk}, nil)
 		if err == nil {
 			fmt.Fprintf(a.out, "%s: every write to %s is told\n", clockText(time.Now()), t.disk)
 			err = watchLive(ctx, c, g, m)

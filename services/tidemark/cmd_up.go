@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -121,7 +123,7 @@ func (a *app) up(ctx context.Context, cfg upConfig, only string, log *slog.Logge
 		}
 		ref := siteRef{URL: s.srv.ClientURL(), TLS: cfg.tlsFiles()}
 		if e.creds != nil {
-			ref.Credential = e.creds.Users[bus.Operator]
+			ref.Credential = e.creds.Users[subjects.Operator]
 		}
 		refs[e.site] = ref
 		wg.Go(func() { supervise(ctx, e, s.cfg.Services) })
@@ -202,7 +204,7 @@ func setUp(ctx context.Context, e *env) error {
 }
 
 func setUpOnce(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, bus.Setup)
+	conn, err := e.connect(ctx, subjects.Setup)
 	if err != nil {
 		return err
 	}
@@ -215,7 +217,7 @@ func setUpOnce(ctx context.Context, e *env) error {
 
 // followPeer keeps the copies of the peer following until ctx ends.
 func followPeer(ctx context.Context, e *env) {
-	conn, err := e.connect(ctx, bus.Setup)
+	conn, err := e.connect(ctx, subjects.Setup)
 	if err == nil {
 		defer conn.Close()
 		err = bus.FollowPeer(ctx, conn, e.peer)

@@ -4,6 +4,8 @@ import (
 	"os"
 	"slices"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"sigs.k8s.io/yaml"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -50,8 +52,8 @@ type siteConfig struct {
 
 func defaultUpConfig() upConfig {
 	return upConfig{
-		Source: siteConfig{Name: defaultSource, Listen: defaultSourceNATS, Services: []string{bus.Capture, bus.VCenter}},
-		Target: siteConfig{Name: defaultTarget, Listen: defaultTargetNATS, Services: []string{bus.Journal, bus.Scheduler, bus.RPOMonitor, bus.Failover, bus.VCenter}},
+		Source: siteConfig{Name: defaultSource, Listen: defaultSourceNATS, Services: []string{subjects.Capture, subjects.VCenter}},
+		Target: siteConfig{Name: defaultTarget, Listen: defaultTargetNATS, Services: []string{subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}},
 		Leaf:   defaultLeaf,
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -192,7 +194,7 @@ func (a *app) connect(ctx context.Context) (*client, error) {
 	}
 	cctx, cancel := context.WithTimeout(ctx, a.conn.wait)
 	defer cancel()
-	conn, err := bus.Connect(cctx, bus.Config{Site: site, Name: bus.Operator, URL: ref.URL, Credential: ref.Credential, TLS: ref.TLS})
+	conn, err := bus.Connect(cctx, bus.Config{Site: site, Name: subjects.Operator, URL: ref.URL, Credential: ref.Credential, TLS: ref.TLS})
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -25,11 +26,11 @@ func TestADeletedJobsPassesAreRemoved(t *testing.T) {
 		s := bustest.Start(t, bustest.Secured)
 		ctx, cancel := context.WithCancel(t.Context())
 		dir := t.TempDir()
-		w := &captureWiring{e: &env{site: "prod", log: slog.New(slog.DiscardHandler)}, conn: s.Connect("prod", bus.Capture), ctx: ctx, taps: &tapPorts{}, retry: time.Millisecond,
+		w := &captureWiring{e: &env{site: "prod", log: slog.New(slog.DiscardHandler)}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, taps: &tapPorts{}, retry: time.Millisecond,
 			retries: map[string]retry{}, jobs: map[cdp.GroupID]spec.ReplicationJob{}}
 		var mu sync.Mutex
 		var asked []api.ThawRequest
-		go s.Connect("prod", bus.VCenter).Serve(ctx, bus.VCenter, map[string]api.Endpoint{
+		go s.Connect("prod", subjects.VCenter).Serve(ctx, subjects.VCenter, map[string]api.Endpoint{
 			api.VMThaw: api.Answer(func(_ context.Context, r api.ThawRequest) (any, error) {
 				mu.Lock()
 				defer mu.Unlock()

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
@@ -18,13 +20,13 @@ func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	d := newDesk(t)
 	sim := vcsim.NewSite(t, vcsim.Config{Name: "dr"})
 	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), "username: "+sim.User()+"\npassword: wrong\n")
-	conn := connectAs(t, d.url, "dr", bus.VCenter)
+	conn := connectAs(t, d.url, "dr", subjects.VCenter)
 	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	sites, err := openSpecs[spec.Site](t.Context(), e, conn, keySite)
+	sites, err := openSpecs[spec.Site](t.Context(), e, conn, subjects.KeySite)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.OpenBucket[spec.Site](t.Context(), d.conn, "dr", bus.BucketSpec, keySite)
+	b, err := bus.OpenBucket[spec.Site](t.Context(), d.conn, "dr", subjects.BucketSpec, subjects.KeySite)
 	if err == nil {
 		_, err = b.Put(t.Context(), "dr", spec.Site{Name: "dr", Kind: spec.SiteVSphere, VSphere: &spec.VSphere{URL: sim.URL(), Thumbprint: sim.Thumbprint(), Credentials: file}})
 	}

@@ -3,7 +3,8 @@ package main
 import (
 	"testing"
 
-	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 )
@@ -13,7 +14,7 @@ import (
 func TestEpochsGrowThoughTheServerForgetsThem(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
 	capturer := func(id string) *captureWiring {
-		return &captureWiring{e: &env{site: "prod"}, conn: s.Connect("prod", bus.Capture), id: id}
+		return &captureWiring{e: &env{site: "prod"}, conn: s.Connect("prod", subjects.Capture), id: id}
 	}
 	next := func(w *captureWiring, held cdp.Epoch) cdp.Epoch {
 		t.Helper()

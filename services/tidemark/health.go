@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/dustin/go-humanize"
 
 	"tidemark.dev/pkg/cdp"
@@ -72,15 +74,15 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 	for _, g := range journals.Groups {
 		journal[g.Group] = &g
 	}
-	runs, err := states[scheduler.RunState](ctx, c, keyJob, name)
+	runs, err := states[scheduler.RunState](ctx, c, subjects.KeyJob, name)
 	if err != nil {
 		return nil, err
 	}
-	rpos, err := states[rpomonitor.Record](ctx, c, keyRPO, name)
+	rpos, err := states[rpomonitor.Record](ctx, c, subjects.KeyRPO, name)
 	if err != nil {
 		return nil, err
 	}
-	failovers, err := states[failoverrun.State](ctx, c, keyFailover, name)
+	failovers, err := states[failoverrun.State](ctx, c, subjects.KeyFailover, name)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -32,7 +34,7 @@ func ask[R any](ctx context.Context, j journalAPI, endpoint string, in any) (r R
 		ctx, cancel = context.WithTimeout(ctx, slow)
 		defer cancel()
 	}
-	return r, j.conn.Request(ctx, j.site, bus.Journal, endpoint, in, &r)
+	return r, j.conn.Request(ctx, j.site, subjects.Journal, endpoint, in, &r)
 }
 
 // Status of one group.

@@ -4,20 +4,11 @@ import (
 	"context"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/spec"
-)
-
-// Prefixes of keys in the buckets. A value under job. of the spec bucket is a
-// spec.ReplicationJob as JSON, one under vmjob. a spec.VMJob, one under site. a
-// spec.Site.
-const (
-	keyJob      = "job"
-	keyVMJob    = "vmjob"
-	keySite     = "site"
-	keyRPO      = "rpo"
-	keyFailover = "failover"
 )
 
 // watch is Bucket.Watch that outlives the bus: it begins anew until ctx ends.
@@ -53,7 +44,7 @@ type jobs struct {
 }
 
 func openJobs(ctx context.Context, e *env, c *bus.Conn) (jobs, error) {
-	b, err := bus.OpenBucket[spec.ReplicationJob](ctx, c, e.site, bus.BucketSpec, keyJob)
+	b, err := bus.OpenBucket[spec.ReplicationJob](ctx, c, e.site, subjects.BucketSpec, subjects.KeyJob)
 	return jobs{e, b}, err
 }
 

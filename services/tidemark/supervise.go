@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // role runs a service at a site until ctx ends. An error is why it stopped; it
@@ -16,12 +16,12 @@ type role func(ctx context.Context, e *env) error
 // roles are the services of this binary.
 func roles() map[string]role {
 	return map[string]role{
-		bus.Capture:    runCapture,
-		bus.Journal:    runJournal,
-		bus.Scheduler:  runScheduler,
-		bus.RPOMonitor: runRPOMonitor,
-		bus.Failover:   runFailover,
-		bus.VCenter:    runVCenter,
+		subjects.Capture:    runCapture,
+		subjects.Journal:    runJournal,
+		subjects.Scheduler:  runScheduler,
+		subjects.RPOMonitor: runRPOMonitor,
+		subjects.Failover:   runFailover,
+		subjects.VCenter:    runVCenter,
 	}
 }
 

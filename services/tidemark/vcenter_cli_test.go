@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -36,7 +38,7 @@ func aboutVC() inventory.About {
 func TestSites(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
-	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VCenterCheck: says(api.SiteCheck{About: aboutVC(), Transporter: &inventory.Appliance{Name: "tm-dr", Host: "esx11", Power: "on"}}),
 	})
 	out, _ := d.do(0, "events", "site")
@@ -66,7 +68,7 @@ func TestSites(t *testing.T) {
 	d.do(0, "site", "check", "dr", "--for", "target,transporter")
 	wants(t, f.saw(), `{"for":["every","target","transporter"]}`)
 	d.do(exitUsage, "site", "check", "dr", "--for", "king")
-	b, err := bus.OpenBucket[spec.VMJob](t.Context(), d.conn, "dr", bus.BucketSpec, keyVMJob)
+	b, err := bus.OpenBucket[spec.VMJob](t.Context(), d.conn, "dr", subjects.BucketSpec, subjects.KeyVMJob)
 	if err == nil {
 		_, err = b.Put(t.Context(), "shop", spec.VMJob{Job: inventory.Job{Name: "shop", Source: inventory.JobSource{Capture: "tap"}}, SourceSite: "prod", TargetSite: "dr"})
 	}
@@ -76,7 +78,7 @@ func TestSites(t *testing.T) {
 	out, _ = d.do(0, "site", "check", "dr")
 	wants(t, out, "all are there (for target)")
 	wants(t, f.saw(), `{"for":["every","target"]}`)
-	p := d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterCheck: says(api.SiteCheck{About: aboutVC()})})
+	p := d.serve("prod", subjects.VCenter, map[string]func([]byte) (any, error){api.VCenterCheck: says(api.SiteCheck{About: aboutVC()})})
 	d.do(0, "site", "check", "prod")
 	wants(t, p.saw(), `{"for":["every","source","iofilter"]}`)
 
@@ -103,7 +105,7 @@ func TestInventory(t *testing.T) {
 			Hardware: inventory.Hardware{CPUs: 2, MemoryMB: 4096, Controllers: []inventory.Controller{{Key: 1000, Kind: "pvscsi"}},
 				Disks: []inventory.Disk{{Key: 2000, Controller: 1000, Unit: 0, Size: 40 << 30, File: "[ds1] a/a.vmdk"}, {Key: 2001, Controller: 1000, Unit: 1, Size: 1 << 40, File: "[ds1] a/b.vmdk"}}}}
 	}
-	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VCenterInventory: says(inventory.Inventory{Site: "dr", About: aboutVC(), Datacenters: []inventory.Place{place("d1", "DC1")},
 			Clusters:   []inventory.Cluster{{Place: place("c1", "Cluster-1"), Hosts: []inventory.Ref{"h1"}, ImageManaged: true}},
 			Hosts:      []inventory.Host{{Place: place("h1", "esx11"), Cluster: "c1", State: "connected", Maintenance: true, Version: "8.0.3", Newest: "vmx-21"}},
@@ -149,7 +151,7 @@ func TestInventory(t *testing.T) {
 func TestTransporters(t *testing.T) {
 	d := newDesk(t)
 	d.apply(0, twoSites)
-	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.TransporterDeploy: working(api.Progress{Text: "uploading", Moved: 1, Total: 4}, api.Progress{Text: "uploading", Moved: 4, Total: 4}, api.Progress{Text: "waiting for its journal"}, api.Progress{Done: true}),
 		api.TransporterList:   says(api.TransportersReply{Transporters: []inventory.Appliance{{Name: "tm-dr", Host: "esx11", Power: "on", Answers: true, Holds: []string{"shop-web01", "web"}}}}),
 		api.TransporterRemove: fails(cdp.Errorf(cdp.Conflict, "remove transporter", "tm-dr", "it holds the journals of shop-web01, web").WithHint("their recovery points would be gone; if that is meant: --force")),
@@ -202,8 +204,8 @@ func TestTransporters(t *testing.T) {
 // another's word.
 func TestWhoseJournalAnswers(t *testing.T) {
 	d := newDesk(t)
-	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-dr", Groups: []api.GroupStatus{{Group: "web"}}})})
-	w := vcenterWiring{e: &env{site: "dr", peer: "prod"}, conn: connectAs(t, d.url, "dr", bus.VCenter),
+	d.serve("dr", subjects.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-dr", Groups: []api.GroupStatus{{Group: "web"}}})})
+	w := vcenterWiring{e: &env{site: "dr", peer: "prod"}, conn: connectAs(t, d.url, "dr", subjects.VCenter),
 		site: func(context.Context) (vcenter.Site, error) {
 			return vcenter.Site{Name: "dr", Transporter: "tm-dr"}, nil
 		}}
@@ -216,7 +218,7 @@ func TestWhoseJournalAnswers(t *testing.T) {
 			t.Errorf("%s: %s, not %s", name, got, want)
 		}
 	}
-	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-x"})})
+	d.serve("dr", subjects.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-x"})})
 	for range 20 { // either answers
 		if answers, _, err := w.Heard(t.Context(), "tm-x"); answers && err == nil {
 			return
@@ -229,7 +231,7 @@ func TestWhoseJournalAnswers(t *testing.T) {
 func TestFinishOutlivesAService(t *testing.T) {
 	d := newDesk(t)
 	n := 0
-	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.TransporterRemove: func(req []byte) (any, error) {
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){api.TransporterRemove: func(req []byte) (any, error) {
 		if len(req) == 0 {
 			return nil, nil
 		}
@@ -250,7 +252,7 @@ func TestFinishOutlivesAService(t *testing.T) {
 func TestFinishTakesAnAnswer(t *testing.T) {
 	d := newDesk(t)
 	n := 0
-	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.TransporterRemove: func(req []byte) (any, error) {
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){api.TransporterRemove: func(req []byte) (any, error) {
 		if n++; n <= 2 { // the first is the test's own
 			return api.Progress{Text: "powering off"}, nil
 		}
@@ -266,7 +268,7 @@ func TestIOFilters(t *testing.T) {
 	filter := inventory.Filter{ID: "TMK_1.0", Name: "tidemark", Version: "1.0", Bundle: "https://files/x.zip", Doing: "install",
 		Hosts: []inventory.FilterHost{{Name: "esx1", State: "installed"}, {Name: "esx2", State: "pending", Issues: []string{"must be in maintenance mode"}}},
 		Disks: []inventory.FilterDisk{{VM: "web01", Disk: "scsi0:0"}}}
-	f := d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){
+	f := d.serve("prod", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VCenterInventory: says(inventory.Inventory{Clusters: []inventory.Cluster{{Place: inventory.Place{Name: "C1", Path: "/DC0/host/C1"}}}}),
 		api.FilterStatus:     says(api.FiltersReply{Cluster: "C1", Filters: []inventory.Filter{filter}}),
 		api.FilterChange:     working(api.Progress{Text: "installing on esx1", Moved: 1, Total: 2}, api.Progress{Done: true}),
@@ -342,13 +344,13 @@ func TestClock(t *testing.T) {
 	clocks := func(ahead time.Duration, hosts ...inventory.Clock) func([]byte) (any, error) {
 		return func([]byte) (any, error) { return api.ClocksReply{At: time.Now().Add(ahead), Hosts: hosts}, nil }
 	}
-	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(0,
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(0,
 		inventory.Clock{Name: "esx11", Min: -ms, Max: 2 * ms, NTP: []string{"pool.ntp.org"}}, inventory.Clock{Name: "esx12", Error: "the host does not respond"})})
 	out, _ := d.do(0, "clock") // the source is dead
 	wants(t, out, "services on tm-dr", "0, by definition", "-1.00 ms … +2.00 ms", "pool.ntp.org", "not measured: the host does not respond", "services on tm-prod", "not measured: its services", "site prod:", "nobody answers")
 
 	// Its clock is 3 s behind, and esx1's 2 s ahead of that.
-	d.serve("prod", bus.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(-3*time.Second, inventory.Clock{Name: "esx1", Min: 2 * time.Second, Max: 2*time.Second + ms})})
+	d.serve("prod", subjects.VCenter, map[string]func([]byte) (any, error){api.VCenterClocks: clocks(-3*time.Second, inventory.Clock{Name: "esx1", Min: 2 * time.Second, Max: 2*time.Second + ms})})
 	began := time.Now()
 	all := decode[[]reading](t, outOf(d.do(0, "clock", "-o", "json")))
 	took := time.Since(began)
@@ -366,7 +368,7 @@ func TestClock(t *testing.T) {
 	wants(t, out, "behind", "off by more than 1 s", "no NTP server")
 
 	// With a clock that tells when it was asked the interval is a round trip.
-	d.serve("prod", bus.Capture, map[string]func([]byte) (any, error){api.CaptureClock: func([]byte) (any, error) {
+	d.serve("prod", subjects.Capture, map[string]func([]byte) (any, error){api.CaptureClock: func([]byte) (any, error) {
 		now := time.Now().Add(-3 * time.Second).UnixNano()
 		return api.ClockReply{Received: now, Sent: now}, nil
 	}})
@@ -376,7 +378,7 @@ func TestClock(t *testing.T) {
 	}
 	// The journal's own measurement is taken where it is the best there is.
 	d.apply(0, goodJob("/a", "/b"))
-	d.serve("dr", bus.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Groups: []api.GroupStatus{{Group: "web", ClockOffset: 3 * time.Second, ClockBound: 1}}})})
+	d.serve("dr", subjects.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Groups: []api.GroupStatus{{Group: "web", ClockOffset: 3 * time.Second, ClockBound: 1}}})})
 	again = decode[[]reading](t, outOf(d.do(0, "clock", "-o", "json")))[3]
 	if again.Min != -3*time.Second-1 || again.Max != -3*time.Second+1 {
 		t.Errorf("%+v", again)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
@@ -39,7 +41,7 @@ func newDesk(t *testing.T) *desk {
 	if err := setUp(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	return &desk{t: t, url: url, conn: connectAs(t, url, "dr", bus.Operator)}
+	return &desk{t: t, url: url, conn: connectAs(t, url, "dr", subjects.Operator)}
 }
 
 func connectAs(t *testing.T, url string, site cdp.Site, service string) *bus.Conn {
@@ -67,7 +69,7 @@ func (d *desk) apply(code int, text string, more ...string) (out, errs string) {
 // put keeps the job of a VM, as the vcenter service would.
 func (d *desk) put(of string, names ...string) {
 	d.t.Helper()
-	b, err := bus.OpenBucket[spec.ReplicationJob](d.t.Context(), d.conn, "dr", bus.BucketSpec, keyJob)
+	b, err := bus.OpenBucket[spec.ReplicationJob](d.t.Context(), d.conn, "dr", subjects.BucketSpec, subjects.KeyJob)
 	for _, n := range names {
 		if err == nil {
 			_, err = b.Put(d.t.Context(), n, spec.ReplicationJob{Name: n, Of: of, RPO: spec.Duration(time.Minute),

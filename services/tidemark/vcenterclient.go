@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
@@ -23,7 +24,7 @@ const vcenterTime = 30 * time.Second
 func askVCenter[R any](ctx context.Context, c *client, site cdp.Site, endpoint string, in any) (r R, err error) {
 	ctx, cancel := context.WithTimeout(ctx, vcenterTime)
 	defer cancel()
-	return r, c.conn.Request(ctx, site, bus.VCenter, endpoint, in, &r)
+	return r, c.conn.Request(ctx, site, subjects.VCenter, endpoint, in, &r)
 }
 
 // checkSite says whether a site is one of the two.
@@ -108,7 +109,7 @@ func (a *app) finish(ctx context.Context, what, look string, ask func(context.Co
 // error that was answered has the answerer's own op.
 func isSilent(err error) bool {
 	var e *cdp.Error
-	return errors.As(err, &e) && e.Op == "ask "+bus.VCenter && cdp.Is(err, cdp.Transient)
+	return errors.As(err, &e) && e.Op == "ask "+subjects.VCenter && cdp.Is(err, cdp.Transient)
 }
 
 // meter shows progress: a bar on a terminal, else a line for each new text and

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -13,7 +15,7 @@ import (
 )
 
 func (c *client) vmJobs(ctx context.Context) (*bus.Bucket[spec.VMJob], error) {
-	return bus.OpenBucket[spec.VMJob](ctx, c.conn, c.site, bus.BucketSpec, keyVMJob)
+	return bus.OpenBucket[spec.VMJob](ctx, c.conn, c.site, subjects.BucketSpec, subjects.KeyVMJob)
 }
 
 // vmJob is a job on VMs; nil if there is none of this name.

@@ -5,7 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
@@ -39,7 +40,7 @@ func TestApplyVMs(t *testing.T) {
 	if _, errs := d.apply(exitUnreachable, shopJob); !strings.Contains(errs, "vcenter is not running at site dr") {
 		t.Error(errs)
 	}
-	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VMJobCheck: says(api.JobCheckReply{Problems: []inventory.Problem{
 			{VM: "web01", Path: "/spec/target/networks", Rule: "unmapped", Text: `Network adapter 2 is on the network "Backup", which is not mapped`},
 			{Path: "/spec/target/datastore", Rule: "space", Text: "ds1 has 10 GiB free, 40 GiB are needed"},
@@ -120,7 +121,7 @@ func TestVMJobLife(t *testing.T) {
 	}
 	both := state(vmMember("shop-web01", "web01", "ready"),
 		vmMember("shop-db01", "db01", "refused", inventory.Problem{VM: "db01", Rule: "rdm", Text: "Hard disk 2 is a physical RDM"}))
-	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VMJobCheck:  says(api.JobCheckReply{VMs: []string{"web01", "db01"}}),
 		api.VMJobStatus: both,
 		api.VMJobRun:    func([]byte) (any, error) { running = true; return api.Empty{}, nil },
@@ -196,7 +197,7 @@ func outOf(out, _ string) string { return out }
 // TestVMJobOfNoVM: the words of a job that means none yet.
 func TestVMJobOfNoVM(t *testing.T) {
 	d := newDesk(t)
-	d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VMJobCheck:  says(api.JobCheckReply{}),
 		api.VMJobStatus: says(api.VMJobsReply{Jobs: []api.VMJobState{{Job: "shop", Running: true}}}),
 	})
@@ -264,7 +265,7 @@ func TestTheWorstVMIsTheJobsState(t *testing.T) {
 func TestAVMThatLeftItsJob(t *testing.T) {
 	d := newDesk(t)
 	member := vmMember("shop-web01", "web01", "ready")
-	f := d.serve("dr", bus.VCenter, map[string]func([]byte) (any, error){
+	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
 		api.VMJobCheck: says(api.JobCheckReply{VMs: []string{"web01"}}),
 		api.VMJobStatus: func([]byte) (any, error) {
 			return api.VMJobsReply{Jobs: []api.VMJobState{{Job: "shop", Running: true, Members: []api.VMMember{member}}}}, nil

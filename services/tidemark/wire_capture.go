@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
@@ -54,7 +56,7 @@ type captureWiring struct {
 // runCapture gives the capture service the bus. A job's disks are served from
 // the moment the job is known; they are replicated while the job runs.
 func runCapture(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, bus.Capture)
+	conn, err := e.connect(ctx, subjects.Capture)
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func runCapture(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	sites, err := openSpecs[spec.Site](ctx, e, conn, keySite)
+	sites, err := openSpecs[spec.Site](ctx, e, conn, subjects.KeySite)
 	if err != nil {
 		return err
 	}
@@ -76,11 +78,11 @@ func runCapture(ctx context.Context, e *env) error {
 	}
 	// What the target's people said, as far as it has come over the link: the
 	// copies are here, so that a restart needs no link.
-	specs, err := bus.OpenPeerBucket[spec.ReplicationJob](ctx, conn, e.peer, bus.BucketSpec, keyJob)
+	specs, err := bus.OpenPeerBucket[spec.ReplicationJob](ctx, conn, e.peer, subjects.BucketSpec, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
-	runs, err := bus.OpenPeerBucket[scheduler.RunState](ctx, conn, e.peer, bus.BucketState, keyJob)
+	runs, err := bus.OpenPeerBucket[scheduler.RunState](ctx, conn, e.peer, subjects.BucketState, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
@@ -99,9 +101,9 @@ func runCapture(ctx context.Context, e *env) error {
 			return nil
 		}))
 	})
-	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, bus.Capture, w.endpoints())) })
+	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, subjects.Capture, w.endpoints())) })
 	eg.Go(func() error {
-		return ended(ctx, conn.HandleCommands(ctx, bus.Capture, map[string]bus.Handler{"mark": command(w.mark), "synced": command(w.synced)}))
+		return ended(ctx, conn.HandleCommands(ctx, subjects.Capture, map[string]bus.Handler{"mark": command(w.mark), "synced": command(w.synced)}))
 	})
 	return eg.Wait()
 }
@@ -257,7 +259,7 @@ type holder struct {
 // the fencing number, so it grows, and only its holder can raise it. A server
 // that lost power may have forgotten the newest; then it is raised above held.
 func (w *captureWiring) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
-	b, err := bus.OpenBucket[holder](ctx, w.conn, w.e.site, bus.BucketEpoch, "group")
+	b, err := bus.OpenBucket[holder](ctx, w.conn, w.e.site, subjects.BucketEpoch, "group")
 	if err != nil {
 		return 0, err
 	}
@@ -302,7 +304,7 @@ func (w *captureWiring) Cursor(ctx context.Context, g cdp.GroupID) (admission.St
 	if !ok {
 		return admission.State{}, cdp.Errorf(cdp.Transient, "ask journal", string(g), "the job is not known")
 	}
-	if err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &c); err != nil {
+	if err := w.conn.Request(ctx, j.Target.Site, subjects.Journal, api.JournalCursor, api.GroupRequest{Group: g}, &c); err != nil {
 		// Whatever the reason, the journal cannot be asked now.
 		return admission.State{}, &cdp.Error{Op: "ask journal", Kind: cdp.Transient, Subject: string(g), Cause: err}
 	}
@@ -466,7 +468,7 @@ func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		var r api.VMPowerReply
-		err := w.conn.Request(ctx, w.e.site, bus.VCenter, api.VMPower, api.VMPowerRequest{VM: j.Source.VM}, &r)
+		err := w.conn.Request(ctx, w.e.site, subjects.VCenter, api.VMPower, api.VMPowerRequest{VM: j.Source.VM}, &r)
 		if err == nil && r.Power != "off" {
 			e := cdp.Errorf(cdp.Conflict, "see writes", j.Name, "the VM is %s, and its I/O filter does not tell its writes", r.Power)
 			return e.WithHint("power the VM off, or wait until the filter is attached again: tidemark status " + j.Name)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"go.opentelemetry.io/otel/propagation"
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +20,7 @@ const apiStart = "start"
 
 // runFailover gives the failover service the bus.
 func runFailover(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, bus.Failover)
+	conn, err := e.connect(ctx, subjects.Failover)
 	if err != nil {
 		return err
 	}
@@ -27,7 +29,7 @@ func runFailover(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	records, err := bus.OpenBucket[failoverrun.State](ctx, conn, e.site, bus.BucketState, keyFailover)
+	records, err := bus.OpenBucket[failoverrun.State](ctx, conn, e.site, subjects.BucketState, subjects.KeyFailover)
 	if err != nil {
 		return err
 	}
@@ -39,12 +41,12 @@ func runFailover(ctx context.Context, e *env) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
-		return conn.HandleCommands(ctx, bus.Failover, map[string]bus.Handler{
+		return conn.HandleCommands(ctx, subjects.Failover, map[string]bus.Handler{
 			"start": s.HandleStart, "cleanup": s.HandleCleanup, "undo": s.HandleUndo, "commit": s.HandleCommit,
 		})
 	})
 	g.Go(func() error {
-		return conn.Serve(ctx, bus.Failover, map[string]api.Endpoint{apiStart: api.Answer(func(ctx context.Context, r failoverrun.Request) (any, error) {
+		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{apiStart: api.Answer(func(ctx context.Context, r failoverrun.Request) (any, error) {
 			err := s.Start(ctx, r)
 			if cdp.Is(err, cdp.Duplicate) {
 				err = nil
@@ -81,7 +83,7 @@ func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (ap
 }
 
 func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (out api.DrainReply, err error) {
-	return out, s.conn.Request(ctx, site, bus.Capture, api.CaptureDrain, r, &out)
+	return out, s.conn.Request(ctx, site, subjects.Capture, api.CaptureDrain, r, &out)
 }
 
 // vmsAPI is failover.VMs: the vcenter service of this site.
@@ -93,13 +95,13 @@ type vmsAPI struct {
 var _ failover.VMs = vmsAPI{}
 
 func (v vmsAPI) Do(ctx context.Context, step string, r api.VMRunRequest) (out api.VMRunReply, err error) {
-	return out, v.conn.Request(ctx, v.site, bus.VCenter, step, r, &out)
+	return out, v.conn.Request(ctx, v.site, subjects.VCenter, step, r, &out)
 }
 
 // captureStatus is what the capture service at site says of a group.
 func captureStatus(ctx context.Context, conn *bus.Conn, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
 	var r api.CaptureStatusReply
-	if err := conn.Request(ctx, site, bus.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
+	if err := conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
 		return api.CaptureGroup{}, err
 	}
 	for _, x := range r.Groups {

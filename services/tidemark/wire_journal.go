@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -50,7 +52,7 @@ const envTransporter = "TIDEMARK_TRANSPORTER"
 
 // runJournal gives the journal service the bus and its directory.
 func runJournal(ctx context.Context, e *env) (err error) {
-	conn, err := e.connect(ctx, bus.Journal)
+	conn, err := e.connect(ctx, subjects.Journal)
 	if err != nil {
 		return err
 	}
@@ -74,8 +76,8 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error { return s.Run(ctx) })
-	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, bus.Journal, s.Endpoints())) })
-	eg.Go(func() error { return ended(ctx, conn.HandleCommands(ctx, bus.Journal, w.commands(s))) })
+	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, subjects.Journal, s.Endpoints())) })
+	eg.Go(func() error { return ended(ctx, conn.HandleCommands(ctx, subjects.Journal, w.commands(s))) })
 	eg.Go(func() error { return ended(ctx, w.follow(ctx, s, specs)) })
 	return eg.Wait()
 }
@@ -194,7 +196,7 @@ func (replicas) Open(disks []cdp.Disk, paths []string, fresh bool) (journal.Repl
 
 func (w *journalWiring) Disks(ctx context.Context, site cdp.Site, g cdp.GroupID) ([]cdp.Disk, error) {
 	var r api.CaptureStatusReply
-	if err := w.conn.Request(ctx, site, bus.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
+	if err := w.conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
 		return nil, err
 	}
 	for _, c := range r.Groups {
@@ -207,7 +209,7 @@ func (w *journalWiring) Disks(ctx context.Context, site cdp.Site, g cdp.GroupID)
 
 func (w *journalWiring) Clock(ctx context.Context, site cdp.Site) (received, sent int64, err error) {
 	var r api.ClockReply
-	err = w.conn.Request(ctx, site, bus.Capture, api.CaptureClock, api.ClockRequest{Sent: time.Now().UnixNano()}, &r)
+	err = w.conn.Request(ctx, site, subjects.Capture, api.CaptureClock, api.ClockRequest{Sent: time.Now().UnixNano()}, &r)
 	return r.Received, r.Sent, err
 }
 

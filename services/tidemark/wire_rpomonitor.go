@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -13,7 +15,7 @@ import (
 
 // runRPOMonitor gives the monitor the bus.
 func runRPOMonitor(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, bus.RPOMonitor)
+	conn, err := e.connect(ctx, subjects.RPOMonitor)
 	if err != nil {
 		return err
 	}
@@ -22,11 +24,11 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, bus.BucketState, keyJob)
+	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
-	records, err := bus.OpenBucket[rpomonitor.Record](ctx, conn, e.site, bus.BucketState, keyRPO)
+	records, err := bus.OpenBucket[rpomonitor.Record](ctx, conn, e.site, subjects.BucketState, subjects.KeyRPO)
 	if err != nil {
 		return err
 	}
@@ -51,7 +53,7 @@ type journalStatus struct{ conn *bus.Conn }
 
 func (j journalStatus) Status(ctx context.Context) ([]api.GroupStatus, error) {
 	var r api.StatusReply
-	err := j.conn.Request(ctx, j.conn.Site(), bus.Journal, api.JournalStatus, api.GroupRequest{}, &r)
+	err := j.conn.Request(ctx, j.conn.Site(), subjects.Journal, api.JournalStatus, api.GroupRequest{}, &r)
 	return r.Groups, err
 }
 

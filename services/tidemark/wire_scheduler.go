@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -13,7 +15,7 @@ import (
 
 // runScheduler gives the scheduler the bus.
 func runScheduler(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, bus.Scheduler)
+	conn, err := e.connect(ctx, subjects.Scheduler)
 	if err != nil {
 		return err
 	}
@@ -22,7 +24,7 @@ func runScheduler(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, bus.BucketState, keyJob)
+	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
@@ -33,7 +35,7 @@ func runScheduler(ctx context.Context, e *env) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
-		return conn.HandleCommands(ctx, bus.Scheduler, map[string]bus.Handler{"job-run": s.RunJob, "job-stop": s.StopJob})
+		return conn.HandleCommands(ctx, subjects.Scheduler, map[string]bus.Handler{"job-run": s.RunJob, "job-stop": s.StopJob})
 	})
 	return g.Wait()
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -65,7 +67,7 @@ func (s vmSnapshots) Changed(ctx context.Context, g cdp.GroupID, pass string, di
 	for {
 		actx, cancel := context.WithTimeout(ctx, time.Minute)
 		var a api.ChangedReply
-		err := s.w.conn.Request(actx, s.w.e.site, bus.VCenter, api.VMChanged, r, &a)
+		err := s.w.conn.Request(actx, s.w.e.site, subjects.VCenter, api.VMChanged, r, &a)
 		cancel()
 		if err != nil {
 			return err
@@ -97,7 +99,7 @@ func (s vmSnapshots) until(ctx context.Context, endpoint string, in, out any, p 
 func pollStep(ctx context.Context, conn *bus.Conn, site cdp.Site, endpoint string, in, out any, done func() bool) error {
 	for {
 		actx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		err := conn.Request(actx, site, bus.VCenter, endpoint, in, out)
+		err := conn.Request(actx, site, subjects.VCenter, endpoint, in, out)
 		cancel()
 		if err != nil || done() {
 			return err
@@ -121,7 +123,7 @@ func (w *captureWiring) sums(ctx context.Context, g cdp.GroupID, disk cdp.DiskID
 	out := make([][32]byte, 0, (n+int64(block)-1)/int64(block))
 	for most := int64(api.SumsMax / block * block); n > 0; off, n = off+most, n-most {
 		var a api.SumsReply
-		err := w.conn.Request(ctx, j.Target.Site, bus.Journal, api.JournalSums, api.SumsRequest{Group: g, Disk: disk, Off: off, N: min(n, most), Block: int64(block)}, &a)
+		err := w.conn.Request(ctx, j.Target.Site, subjects.Journal, api.JournalSums, api.SumsRequest{Group: g, Disk: disk, Off: off, N: min(n, most), Block: int64(block)}, &a)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,8 @@ import (
 	"path"
 	"strings"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -17,29 +19,26 @@ import (
 	"tidemark.dev/services/vcenter"
 )
 
-// keyVCenter is the prefix of the vcenter service's records in the state bucket.
-const keyVCenter = "vcenter"
-
 // runVCenter gives the vcenter service the bus, and its site's vCenter.
 func runVCenter(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, bus.VCenter)
+	conn, err := e.connect(ctx, subjects.VCenter)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	sites, err := openSpecs[spec.Site](ctx, e, conn, keySite)
+	sites, err := openSpecs[spec.Site](ctx, e, conn, subjects.KeySite)
 	if err != nil {
 		return err
 	}
-	jobs, err := openSpecs[spec.VMJob](ctx, e, conn, keyVMJob)
+	jobs, err := openSpecs[spec.VMJob](ctx, e, conn, subjects.KeyVMJob)
 	if err != nil {
 		return err
 	}
-	groups, err := openSpecs[spec.ReplicationJob](ctx, e, conn, keyJob)
+	groups, err := openSpecs[spec.ReplicationJob](ctx, e, conn, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
-	records, err := bus.OpenBucket[json.RawMessage](ctx, conn, e.site, bus.BucketState, keyVCenter)
+	records, err := bus.OpenBucket[json.RawMessage](ctx, conn, e.site, subjects.BucketState, subjects.KeyVCenter)
 	if err != nil {
 		return err
 	}
@@ -52,7 +51,7 @@ func runVCenter(ctx context.Context, e *env) error {
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
-	g.Go(func() error { return conn.Serve(ctx, bus.VCenter, s.Endpoints()) })
+	g.Go(func() error { return conn.Serve(ctx, subjects.VCenter, s.Endpoints()) })
 	return g.Wait()
 }
 
@@ -65,10 +64,10 @@ type specs[T any] struct {
 
 func openSpecs[T any](ctx context.Context, e *env, conn *bus.Conn, prefix string) (s specs[T], err error) {
 	s.e = e
-	if s.own, err = bus.OpenBucket[T](ctx, conn, e.site, bus.BucketSpec, prefix); err != nil {
+	if s.own, err = bus.OpenBucket[T](ctx, conn, e.site, subjects.BucketSpec, prefix); err != nil {
 		return s, err
 	}
-	s.peer, err = bus.OpenPeerBucket[T](ctx, conn, e.peer, bus.BucketSpec, prefix)
+	s.peer, err = bus.OpenPeerBucket[T](ctx, conn, e.peer, subjects.BucketSpec, prefix)
 	return s, err
 }
 
@@ -155,15 +154,15 @@ type vcenterWiring struct {
 }
 
 func (w vcenterWiring) Members(ctx context.Context, site cdp.Site, r api.MembersRequest) (out api.MembersReply, err error) {
-	return out, w.ask(ctx, site, bus.VCenter, api.VCenterMembers, r, &out)
+	return out, w.ask(ctx, site, subjects.VCenter, api.VCenterMembers, r, &out)
 }
 
 func (w vcenterWiring) Tap(ctx context.Context, site cdp.Site, r api.TapRequest) (out api.Progress, err error) {
-	return out, w.ask(ctx, site, bus.VCenter, api.VMTap, r, &out)
+	return out, w.ask(ctx, site, subjects.VCenter, api.VMTap, r, &out)
 }
 
 func (w vcenterWiring) Filters(ctx context.Context, site cdp.Site, r api.FilterRequest) (out api.FiltersReply, err error) {
-	return out, w.ask(ctx, site, bus.VCenter, api.FilterStatus, r, &out)
+	return out, w.ask(ctx, site, subjects.VCenter, api.FilterStatus, r, &out)
 }
 
 // ask gives a vCenter the time that it may need.
@@ -188,7 +187,7 @@ func (w vcenterWiring) Status(ctx context.Context, site cdp.Site, g cdp.GroupID)
 }
 
 func (w vcenterWiring) journals(ctx context.Context) (out api.StatusReply, err error) {
-	return out, w.ask(ctx, w.e.site, bus.Journal, api.JournalStatus, api.GroupRequest{}, &out)
+	return out, w.ask(ctx, w.e.site, subjects.Journal, api.JournalStatus, api.GroupRequest{}, &out)
 }
 
 // Free is of the file system that this site's files are on, for that is where
@@ -246,7 +245,7 @@ const asksOfJournals = 6
 
 // captures: the site is a source, and its capture service answers.
 func (w vcenterWiring) captures(ctx context.Context) bool {
-	return w.ask(ctx, w.e.site, bus.Capture, api.CaptureStatus, api.GroupRequest{}, nil) == nil
+	return w.ask(ctx, w.e.site, subjects.Capture, api.CaptureStatus, api.GroupRequest{}, nil) == nil
 }
 
 var (

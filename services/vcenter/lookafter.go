@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"tidemark.dev/pkg/contract/subjects"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -41,7 +42,7 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	c.mu.Lock()
 	job := c.job
 	c.mu.Unlock()
-	rec, err := load[jobRecord](ctx, s, keyJob+name)
+	rec, err := load[jobRecord](ctx, s, subjects.KeyJob+name)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
@@ -188,7 +190,7 @@ func (p *Pair) JSON(ctx context.Context, v any, args ...string) error {
 func (p *Pair) Connect(ctx context.Context, site cdp.Site) (*bus.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	cfg := bus.Config{Site: site, Name: bus.Operator, URL: "nats://" + p.drAddr}
+	cfg := bus.Config{Site: site, Name: subjects.Operator, URL: "nats://" + p.drAddr}
 	if site == "prod" {
 		cfg.URL = p.ProdURL()
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"tidemark.dev/pkg/cdp"
@@ -35,7 +37,7 @@ func NewCredentials(site cdp.Site, leaf Credential) *Credentials {
 		leaf = Credential{User: "leaf", Password: rand.Text()}
 	}
 	c := &Credentials{Site: site, Leaf: leaf, Users: map[string]Credential{}}
-	for _, s := range Services() {
+	for _, s := range subjects.Services() {
 		c.Users[s] = Credential{User: s, Password: rand.Text()}
 	}
 	return c
@@ -81,7 +83,7 @@ func LoadCredentials(path string) (*Credentials, error) {
 // users are the server's users: each service with its role's permissions.
 func (c *Credentials) users(site cdp.Site, peers []cdp.Site) []*server.User {
 	out := []*server.User{}
-	for _, s := range Services() {
+	for _, s := range subjects.Services() {
 		if u, ok := c.Users[s]; ok {
 			out = append(out, &server.User{Username: u.User, Password: u.Password, Permissions: Permissions(s, site, peers...).server()})
 		}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
@@ -76,11 +78,11 @@ func BenchmarkFrames(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				sites := bustest.Start(b, direct)
-				src, err := bus.Connect(b.Context(), bus.Config{Site: "prod", Name: bus.Capture, Server: sites.Prod})
+				src, err := bus.Connect(b.Context(), bus.Config{Site: "prod", Name: subjects.Capture, Server: sites.Prod})
 				if err != nil {
 					b.Fatal(err)
 				}
-				dst, err := bus.Connect(b.Context(), bus.Config{Site: "dr", Name: bus.Journal, Server: sites.DR})
+				dst, err := bus.Connect(b.Context(), bus.Config{Site: "dr", Name: subjects.Journal, Server: sites.DR})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -29,7 +31,7 @@ const (
 const (
 	expectedLastSeq = "Nats-Expected-Last-Sequence"
 	expectedLastID  = "Nats-Expected-Last-Msg-Id"
-	writeTemplate   = root + "write.v1.{site}.{group}"
+	writeTemplate   = subjects.Root + "write.v1.{site}.{group}"
 )
 
 // FrameSink is spool.Sink over JetStream: see there for what it promises.
@@ -81,7 +83,7 @@ func OpenFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupI
 	}
 	s := &FrameSink{
 		conn: conn, site: site, group: group, maxBytes: maxBytes,
-		subject: WriteSubject(site, group), stream: FrameStream(group),
+		subject: subjects.WriteSubject(site, group), stream: subjects.FrameStream(group),
 		inbox:   conn.nc.NewRespInbox(),
 		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1),
 		stop: make(chan struct{}),
@@ -96,7 +98,7 @@ func OpenFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupI
 		return nil, wrap(err, op, string(group))
 	}
 	_ = s.acks.SetPendingLimits(-1, -1)
-	if s.word, err = conn.nc.Subscribe(AckSubject(site, group), s.onDurable); err != nil {
+	if s.word, err = conn.nc.Subscribe(subjects.AckSubject(site, group), s.onDurable); err != nil {
 		_ = s.acks.Unsubscribe()
 		return nil, wrap(err, op, string(group))
 	}

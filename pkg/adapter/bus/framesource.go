@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/spool"
 )
@@ -36,7 +38,7 @@ func OpenSource(conn *Conn, site cdp.Site, group cdp.GroupID) (*FrameSource, err
 // PublishDurable implements spool.Source. The bytes are the frame number and
 // the epoch, and if a frame is refused also that one's; all u64 little endian.
 func (s *FrameSource) PublishDurable(d spool.Durable) error {
-	return wrap(s.conn.nc.Publish(AckSubject(s.site, s.grp), packDurable(d)), "publish durable frame", string(s.grp))
+	return wrap(s.conn.nc.Publish(subjects.AckSubject(s.site, s.grp), packDurable(d)), "publish durable frame", string(s.grp))
 }
 
 func packDurable(d spool.Durable) []byte {
@@ -71,7 +73,7 @@ func (s *FrameSource) PurgeBehind(ctx context.Context, no cdp.FrameNo) error {
 	req := struct {
 		Sequence uint64 `json:"seq"`
 	}{uint64(no)}
-	return wrap(s.ask(ctx, "STREAM.PURGE."+FrameStream(s.grp), req, nil), "purge frames", string(s.grp))
+	return wrap(s.ask(ctx, "STREAM.PURGE."+subjects.FrameStream(s.grp), req, nil), "purge frames", string(s.grp))
 }
 
 // askTimeout is how long the API of the other site may take to answer.

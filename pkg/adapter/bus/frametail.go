@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
@@ -95,7 +97,7 @@ func DeleteFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.Grou
 	if err != nil {
 		return err
 	}
-	err = js.DeleteStream(ctx, FrameStream(group))
+	err = js.DeleteStream(ctx, subjects.FrameStream(group))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/oklog/ulid/v2"
@@ -48,11 +50,11 @@ func (c *Conn) HandleCommands(ctx context.Context, service string, handlers map[
 		return err
 	}
 	cfg := jetstream.ConsumerConfig{
-		Durable: service, FilterSubject: root + "cmd.v1." + string(c.site) + "." + service + ".>",
+		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(c.site) + "." + service + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: handleTime, MaxAckPending: 64,
 	}
 	for {
-		cons, err := js.CreateOrUpdateConsumer(ctx, StreamCommands, cfg)
+		cons, err := js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, cfg)
 		if err == nil {
 			err = c.handleFrom(ctx, service, cons, handlers)
 		}
@@ -216,7 +218,7 @@ func (c *Conn) deadLetter(ctx context.Context, a event.Address, m jetstream.Msg,
 	}
 	header.Set(reasonHeader, oneLine(why.Error()))
 	header.Set(subjectHeader, m.Subject())
-	subject := root + "dlq.v1." + string(c.site) + "." + token(a.Area) + "." + token(a.Name) + "." + token(a.ID)
+	subject := subjects.Root + "dlq.v1." + string(c.site) + "." + token(a.Area) + "." + token(a.Name) + "." + token(a.ID)
 	return c.store(ctx, &nats.Msg{Subject: subject, Header: header, Data: m.Data()}, "keep dead letter")
 }
 

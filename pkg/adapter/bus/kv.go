@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
@@ -37,7 +39,7 @@ func OpenBucket[T any](ctx context.Context, conn *Conn, site cdp.Site, bucket, p
 // OpenPeerBucket opens the local copy of a peer's bucket: it can be read and
 // watched while the link is down. Nothing may be written through it.
 func OpenPeerBucket[T any](ctx context.Context, conn *Conn, peer cdp.Site, bucket, prefix string) (*Bucket[T], error) {
-	return openBucket[T](ctx, conn, conn.site, PeerBucket(bucket, peer), prefix)
+	return openBucket[T](ctx, conn, conn.site, subjects.PeerBucket(bucket, peer), prefix)
 }
 
 func openBucket[T any](ctx context.Context, conn *Conn, domain cdp.Site, name, prefix string) (*Bucket[T], error) {

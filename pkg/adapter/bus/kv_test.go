@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
@@ -25,11 +27,11 @@ func TestBucketAcrossSites(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t, bustest.Secured)
 	cp, cd := s.Connect("prod", "console"), s.Connect("dr", "console")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", bus.BucketSpec, "job")
+	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
 	own := open(t, b, err)
-	b, err = bus.OpenBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	b, err = bus.OpenBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
 	far := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
 	near := open(t, b, err)
 
 	if _, err := own.Get(ctx, "vm1"); !cdp.Is(err, cdp.NotFound) {

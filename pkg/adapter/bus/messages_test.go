@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -273,7 +275,7 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	m, err := nc.Request(bus.RequestSubject("dr", "journal", "long"), nil, time.Minute)
+	m, err := nc.Request(subjects.RequestSubject("dr", "journal", "long"), nil, time.Minute)
 	if err != nil || m.Header.Get("Nats-Service-Error-Code") != string(cdp.Full) {
 		t.Fatal(m, err)
 	}

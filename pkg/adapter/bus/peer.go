@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
@@ -28,18 +30,18 @@ func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 // behind the newest message that the stream has of it.
 func peerStreams(peer cdp.Site) []jetstream.StreamConfig {
 	events := jetstream.StreamConfig{
-		Name: PeerEvents(peer), Description: "copy of the events of " + string(peer),
-		Sources: []*jetstream.StreamSource{source(StreamEvents, peer)},
+		Name: subjects.PeerEvents(peer), Description: "copy of the events of " + string(peer),
+		Sources: []*jetstream.StreamSource{source(subjects.StreamEvents, peer)},
 		MaxAge:  eventAge, MaxBytes: eventBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
 	}
-	return []jetstream.StreamConfig{events, bucketCopy(BucketSpec, specHistory, peer), bucketCopy(BucketState, stateHistory, peer)}
+	return []jetstream.StreamConfig{events, bucketCopy(subjects.BucketSpec, specHistory, peer), bucketCopy(subjects.BucketState, stateHistory, peer)}
 }
 
 func bucketCopy(name string, history int64, peer cdp.Site) jetstream.StreamConfig {
 	src := source("KV_"+name, peer)
-	src.SubjectTransforms = []jetstream.SubjectTransformConfig{{Source: "$KV." + name + ".>", Destination: "$KV." + PeerBucket(name, peer) + ".>"}}
+	src.SubjectTransforms = []jetstream.SubjectTransformConfig{{Source: "$KV." + name + ".>", Destination: "$KV." + subjects.PeerBucket(name, peer) + ".>"}}
 	return jetstream.StreamConfig{
-		Name: "KV_" + PeerBucket(name, peer), Description: "copy of " + name + " of " + string(peer),
+		Name: "KV_" + subjects.PeerBucket(name, peer), Description: "copy of " + name + " of " + string(peer),
 		Sources:           []*jetstream.StreamSource{src},
 		MaxMsgsPerSubject: history, DenyDelete: true, AllowDirect: true,
 	}

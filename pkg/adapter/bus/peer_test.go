@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/contract/event"
@@ -21,9 +23,9 @@ func TestSitesStartInAnyOrder(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Apart(t, bustest.Secured)
 	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "console")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", bus.BucketSpec, "job")
+	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
 	own := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
 	near := open(t, b, err)
 	if _, err := own.Put(ctx, "vm1", thing{1}); err != nil {
 		t.Fatal(err)
@@ -60,9 +62,9 @@ func TestACopyBegunAnewLosesNothing(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t)
 	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "console")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", bus.BucketSpec, "job")
+	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
 	own := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", bus.BucketSpec, "job")
+	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
 	near := open(t, b, err)
 	if _, err := own.Put(ctx, "stands", thing{1}); err != nil {
 		t.Fatal(err)
@@ -107,7 +109,7 @@ func TestACopyBegunAnewLosesNothing(t *testing.T) {
 			return nil
 		}()
 	}()
-	setup := s.Connect("prod", bus.Setup)
+	setup := s.Connect("prod", subjects.Setup)
 	begun := 0
 	for going := true; going; {
 		if err := bus.BeginAnew(ctx, setup, "dr"); err != nil {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats-server/v2/server"
 
 	"tidemark.dev/pkg/cdp"
@@ -21,7 +23,7 @@ type Permission struct {
 // Permissions gives the permission of a service's user on the server of site,
 // which talks to peers. A service that is not known may do nothing.
 func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
-	if service == Setup {
+	if service == subjects.Setup {
 		return Permission{Publish: []string{">"}, Subscribe: []string{">"}}
 	}
 	r, ok := roleOf(service)
@@ -75,23 +77,23 @@ func (b *permissions) sites() []cdp.Site { return append([]cdp.Site{b.site}, b.p
 func (b *permissions) messages(r role) {
 	site := string(b.site)
 	for _, area := range r.emits {
-		b.pub(root + "evt.v1." + site + "." + area + ".>")
+		b.pub(subjects.Root + "evt.v1." + site + "." + area + ".>")
 	}
 	if r.handles {
-		b.pub(root+"evt.v1."+site+".command.refused.>", root+"dlq.v1."+site+"."+b.service+".>")
-		b.api(b.site, "CONSUMER.CREATE."+StreamCommands+"."+b.service+"."+root+"cmd.v1."+site+"."+b.service+".>")
-		b.api(b.site, "CONSUMER.MSG.NEXT."+StreamCommands+"."+b.service)
-		b.acks(StreamCommands, b.service)
+		b.pub(subjects.Root+"evt.v1."+site+".command.refused.>", subjects.Root+"dlq.v1."+site+"."+b.service+".>")
+		b.api(b.site, "CONSUMER.CREATE."+subjects.StreamCommands+"."+b.service+"."+subjects.Root+"cmd.v1."+site+"."+b.service+".>")
+		b.api(b.site, "CONSUMER.MSG.NEXT."+subjects.StreamCommands+"."+b.service)
+		b.acks(subjects.StreamCommands, b.service)
 	}
 	if r.serves {
-		b.sub("$SRV.>", root+"api.v1."+site+"."+b.service+".*")
+		b.sub("$SRV.>", subjects.Root+"api.v1."+site+"."+b.service+".*")
 	}
 	for _, s := range b.sites() {
 		for _, x := range r.commands {
-			b.pub(root + "cmd.v1." + string(s) + "." + x + ".>")
+			b.pub(subjects.Root + "cmd.v1." + string(s) + "." + x + ".>")
 		}
 		for _, x := range r.asks {
-			b.pub(root + "api.v1." + string(s) + "." + x + ".*")
+			b.pub(subjects.Root + "api.v1." + string(s) + "." + x + ".*")
 		}
 	}
 }
@@ -110,13 +112,13 @@ func (b *permissions) events(r role) {
 		b.api(b.site, "DIRECT.GET."+stream+"."+subjects)
 	}
 	if r.watches {
-		read(StreamEvents, root+"evt.v1."+string(b.site)+".>")
+		read(subjects.StreamEvents, subjects.Root+"evt.v1."+string(b.site)+".>")
 		for _, p := range b.peers {
-			read(PeerEvents(p), root+"evt.v1."+string(p)+".>")
+			read(subjects.PeerEvents(p), subjects.Root+"evt.v1."+string(p)+".>")
 		}
 	}
 	if r.buried {
-		read(StreamDeadLetters, root+"dlq.v1."+string(b.site)+".>")
+		read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
 	}
 }
 
@@ -127,7 +129,7 @@ func (b *permissions) buckets(r role) {
 			b.readBucket(bucket, p+".>", r.far)
 		}
 	}
-	lease := map[string][]string{BucketState: {"lease." + b.service}}
+	lease := map[string][]string{subjects.BucketState: {"lease." + b.service}}
 	for _, writes := range []map[string][]string{r.writes, lease} {
 		for bucket, prefixes := range writes {
 			for _, p := range prefixes {
@@ -157,8 +159,8 @@ func (b *permissions) readBucket(bucket, keys string, far bool) {
 	}
 	read(b.site, bucket)
 	for _, p := range b.peers {
-		if bucket != BucketEpoch {
-			read(b.site, PeerBucket(bucket, p))
+		if bucket != subjects.BucketEpoch {
+			read(b.site, subjects.PeerBucket(bucket, p))
 		}
 		if far {
 			read(p, bucket)
@@ -171,9 +173,9 @@ func (b *permissions) readBucket(bucket, keys string, far bool) {
 // pattern: what must not be touched is denied by name.
 func (b *permissions) frames(r role) {
 	if r.framesOut {
-		subject := root + "write.v1." + string(b.site) + ".*"
+		subject := subjects.Root + "write.v1." + string(b.site) + ".*"
 		b.pub(subject)
-		b.sub(root + "ack.v1." + string(b.site) + ".*")
+		b.sub(subjects.Root + "ack.v1." + string(b.site) + ".*")
 		b.api(b.site, "DIRECT.GET.*."+subject)
 		b.api(b.site, "STREAM.INFO.*")
 		for _, verb := range []string{"STREAM.CREATE.", "STREAM.UPDATE.", "STREAM.DELETE."} {
@@ -185,8 +187,8 @@ func (b *permissions) frames(r role) {
 		return
 	}
 	for _, s := range b.sites() {
-		subject := root + "write.v1." + string(s) + ".*"
-		b.pub(root + "ack.v1." + string(s) + ".*")
+		subject := subjects.Root + "write.v1." + string(s) + ".*"
+		b.pub(subjects.Root + "ack.v1." + string(s) + ".*")
 		b.api(s, "STREAM.INFO.*")
 		b.api(s, "CONSUMER.CREATE.*.*."+subject)
 		b.api(s, "CONSUMER.MSG.NEXT.*.*")
@@ -201,16 +203,16 @@ func (b *permissions) frames(r role) {
 // denyStreams denies a request on every stream that is not a group's, but for
 // the service's own consumer of commands and its own watches of buckets.
 func (b *permissions) denyStreams(domain cdp.Site, verb, consumers string) {
-	names := []string{StreamEvents, StreamDeadLetters, "KV_" + BucketEpoch}
+	names := []string{subjects.StreamEvents, subjects.StreamDeadLetters, "KV_" + subjects.BucketEpoch}
 	for _, s := range b.sites() {
-		names = append(names, PeerEvents(s))
+		names = append(names, subjects.PeerEvents(s))
 	}
 	own := domain == b.site && consumers != ""
 	if !own || verb != "CONSUMER.DELETE." {
-		for _, bucket := range []string{BucketSpec, BucketState} {
+		for _, bucket := range []string{subjects.BucketSpec, subjects.BucketState} {
 			names = append(names, "KV_"+bucket)
 			for _, s := range b.sites() {
-				names = append(names, "KV_"+PeerBucket(bucket, s))
+				names = append(names, "KV_"+subjects.PeerBucket(bucket, s))
 			}
 		}
 	}
@@ -218,12 +220,12 @@ func (b *permissions) denyStreams(domain cdp.Site, verb, consumers string) {
 		b.deny(domain, verb+n+consumers)
 	}
 	if !own {
-		b.deny(domain, verb+StreamCommands+consumers)
+		b.deny(domain, verb+subjects.StreamCommands+consumers)
 		return
 	}
-	for _, s := range Services() {
+	for _, s := range subjects.Services() {
 		if s != b.service {
-			b.deny(domain, verb+StreamCommands+"."+s)
+			b.deny(domain, verb+subjects.StreamCommands+"."+s)
 		}
 	}
 }

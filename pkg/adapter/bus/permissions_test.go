@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -20,22 +22,22 @@ import (
 // must be refused by the server.
 func may(service, subject string) bool {
 	emits := map[string]string{
-		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover",
-		bus.Orchestrator: "orchestrator", bus.VCenter: "vcenter", bus.Console: "job", bus.Operator: "job",
+		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
+		subjects.Orchestrator: "orchestrator", subjects.VCenter: "vcenter", subjects.Console: "job", subjects.Operator: "job",
 	}
 	commands := map[string][]string{
-		bus.Scheduler: {"capture", "journal", "failover"}, bus.Failover: {"capture", "journal", "scheduler"},
-		bus.Orchestrator: {"capture", "scheduler", "failover"}, bus.VCenter: {"scheduler"},
-		bus.Console:  {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
-		bus.Operator: {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		subjects.Scheduler: {"capture", "journal", "failover"}, subjects.Failover: {"capture", "journal", "scheduler"},
+		subjects.Orchestrator: {"capture", "scheduler", "failover"}, subjects.VCenter: {"scheduler"},
+		subjects.Console:  {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		subjects.Operator: {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
 	}
 	writes := map[string]string{
-		bus.Capture: "capture", bus.Journal: "journal", bus.Scheduler: "job", bus.RPOMonitor: "rpo", bus.Failover: "failover", bus.Orchestrator: "orchestrator",
-		bus.VCenter: "vcenter",
+		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover", subjects.Orchestrator: "orchestrator",
+		subjects.VCenter: "vcenter",
 	}
-	people := service == bus.Console || service == bus.Operator
-	handles := !people && service != bus.RPOMonitor && service != bus.VCenter
-	watches := service != bus.Capture && service != bus.Journal && service != bus.VCenter
+	people := service == subjects.Console || service == subjects.Operator
+	handles := !people && service != subjects.RPOMonitor && service != subjects.VCenter
+	watches := service != subjects.Capture && service != subjects.Journal && service != subjects.VCenter
 	p := strings.Split(subject, ".")
 	switch {
 	case strings.HasPrefix(subject, "$JS.prod.API.") && !strings.Contains(subject, "STREAM.PURGE.WRITE_"):
@@ -49,25 +51,25 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "tidemark.dlq.v1.dr."):
 		return handles && p[4] == service
 	case strings.HasPrefix(subject, "tidemark.write.v1.dr."):
-		return service == bus.Capture
+		return service == subjects.Capture
 	case strings.HasPrefix(subject, "tidemark.ack.v1."):
-		return service == bus.Journal
+		return service == subjects.Journal
 	case strings.HasPrefix(subject, "$KV.tidemark-state."):
 		return writes[service] == p[2]
 	case strings.HasPrefix(subject, "$KV.tidemark-spec."):
-		return people || service == bus.VCenter && p[2] == "job" // it writes the jobs that a job on VMs comes to
+		return people || service == subjects.VCenter && p[2] == "job" // it writes the jobs that a job on VMs comes to
 	case strings.HasPrefix(subject, "$KV.tidemark-epoch.group."):
-		return service == bus.Capture
+		return service == subjects.Capture
 	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
-		return service == bus.Capture
+		return service == subjects.Capture
 	case strings.Contains(subject, "STREAM.PURGE.WRITE_"):
-		return service == bus.Journal
+		return service == subjects.Journal
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
 	case strings.Contains(subject, "CONSUMER.CREATE.EVT.x.tidemark."), strings.Contains(subject, "MSG.NEXT.EVT"):
 		return watches
 	case strings.Contains(subject, "DLQ"):
-		return service == bus.Operator && !strings.Contains(subject, "STREAM.")
+		return service == subjects.Operator && !strings.Contains(subject, "STREAM.")
 	}
 	return false
 }
@@ -105,8 +107,8 @@ func candidates() (out []string) {
 
 func TestPermissions(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
-	for _, service := range bus.Services() {
-		if service == bus.Setup {
+	for _, service := range subjects.Services() {
+		if service == subjects.Setup {
 			continue
 		}
 		t.Run(service, func(t *testing.T) {
@@ -148,7 +150,7 @@ func TestPermissions(t *testing.T) {
 			for _, c := range []string{">", "tidemark.>", "tidemark.write.v1.dr.vm1", "tidemark.cmd.v1.dr.failover.>", "tidemark.evt.v1.dr.>", "$KV.>", "$JS.>", "_INBOX_other.>", "_INBOX.>", "tidemark.api.v1.dr.other.x"} {
 				try("subscribe", c, false, func() error { _, err := nc.SubscribeSync(c); return err })
 			}
-			try("subscribe", "its ack", service == bus.Capture, func() error { _, err := nc.SubscribeSync("tidemark.ack.v1.dr.*"); return err })
+			try("subscribe", "its ack", service == subjects.Capture, func() error { _, err := nc.SubscribeSync("tidemark.ack.v1.dr.*"); return err })
 			try("subscribe", "its inbox", true, func() error { _, err := nc.SubscribeSync(nc.NewInbox()); return err })
 		})
 	}
@@ -168,7 +170,7 @@ func TestCredentialsFile(t *testing.T) {
 		t.Fatal(info, err)
 	}
 	d, err := bus.LoadCredentials(path)
-	if err != nil || d.Users[bus.Capture] != c.Users[bus.Capture] || d.Leaf != c.Leaf || d.Leaf.Password == d.Users[bus.Capture].Password {
+	if err != nil || d.Users[subjects.Capture] != c.Users[subjects.Capture] || d.Leaf != c.Leaf || d.Leaf.Password == d.Users[subjects.Capture].Password {
 		t.Fatal(d, err)
 	}
 	if err := os.Chmod(path, 0o640); err != nil {

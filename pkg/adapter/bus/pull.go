@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
@@ -146,7 +148,7 @@ func (p *puller) look(ctx context.Context) error {
 			Last  uint64 `json:"last_seq"`
 		} `json:"state"`
 	}
-	err := p.src.ask(ctx, "STREAM.INFO."+FrameStream(p.src.grp), nil, &info)
+	err := p.src.ask(ctx, "STREAM.INFO."+subjects.FrameStream(p.src.grp), nil, &info)
 	var api *apiError
 	if errors.As(err, &api) && api.ErrCode == codeStreamNotFound {
 		p.tell(spool.Status{State: spool.NoStream, Err: wrap(err, "pull frames", string(p.src.grp))})
@@ -175,7 +177,7 @@ func (p *puller) lost(first, last cdp.FrameNo) error {
 // join makes the consumer. Its filter names the group's subject, so that the
 // permission to make one reaches no other stream.
 func (p *puller) join(ctx context.Context) error {
-	subject := WriteSubject(p.src.site, p.src.grp)
+	subject := subjects.WriteSubject(p.src.site, p.src.grp)
 	type config struct {
 		Name      string        `json:"name"`
 		Ack       string        `json:"ack_policy"`
@@ -189,17 +191,17 @@ func (p *puller) join(ctx context.Context) error {
 	req := struct {
 		Stream string `json:"stream_name"`
 		Config config `json:"config"`
-	}{FrameStream(p.src.grp), config{
+	}{subjects.FrameStream(p.src.grp), config{
 		Name: p.consumer, Ack: "none", Deliver: "by_start_sequence", Start: uint64(p.next),
 		Replay: "instant", Filter: subject, Memory: true, Threshold: 10 * time.Second,
 	}}
-	return p.src.ask(ctx, "CONSUMER.CREATE."+FrameStream(p.src.grp)+"."+p.consumer+"."+subject, req, nil)
+	return p.src.ask(ctx, "CONSUMER.CREATE."+subjects.FrameStream(p.src.grp)+"."+p.consumer+"."+subject, req, nil)
 }
 
 // leave removes the consumer, if it can be reached; else it ends by itself.
 func (p *puller) leave() {
 	nc := p.src.conn.nc
-	_ = nc.Publish(p.src.api+".CONSUMER.DELETE."+FrameStream(p.src.grp)+"."+p.consumer, nil)
+	_ = nc.Publish(p.src.api+".CONSUMER.DELETE."+subjects.FrameStream(p.src.grp)+"."+p.consumer, nil)
 }
 
 // ask tops the outstanding requests up.
@@ -220,7 +222,7 @@ func (p *puller) ask() error {
 	b = append(strconv.AppendInt(b, int64(pullExpiry), 10), `,"idle_heartbeat":`...)
 	b = append(strconv.AppendInt(b, int64(pullBeat), 10), '}')
 	p.msgs, p.bytes = p.msgs+batch, p.bytes+size
-	return p.src.conn.nc.PublishRequest(p.src.api+".CONSUMER.MSG.NEXT."+FrameStream(p.src.grp)+"."+p.consumer, p.inbox, b)
+	return p.src.conn.nc.PublishRequest(p.src.api+".CONSUMER.MSG.NEXT."+subjects.FrameStream(p.src.grp)+"."+p.consumer, p.inbox, b)
 }
 
 // take handles one message: a frame or a word of the server.

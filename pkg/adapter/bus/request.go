@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
@@ -44,7 +46,7 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, maxRequests)
 	for name, fn := range endpoints {
-		template := root + "api.v1.{site}." + service + "." + name
+		template := subjects.Root + "api.v1.{site}." + service + "." + name
 		h := micro.HandlerFunc(func(r micro.Request) {
 			select {
 			case slots <- struct{}{}:
@@ -56,7 +58,7 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 				c.answer(ctx, template, service, r, fn)
 			})
 		})
-		if err = svc.AddEndpoint(name, h, micro.WithEndpointSubject(RequestSubject(c.site, service, name))); err != nil {
+		if err = svc.AddEndpoint(name, h, micro.WithEndpointSubject(subjects.RequestSubject(c.site, service, name))); err != nil {
 			break
 		}
 	}
@@ -128,7 +130,7 @@ func (c *Conn) sent(err error, template string) {
 // back as the cdp.Error it was; its cause is text.
 func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error {
 	op := "ask " + service
-	subject := RequestSubject(site, service, endpoint)
+	subject := subjects.RequestSubject(site, service, endpoint)
 	m := &nats.Msg{Subject: subject, Header: nats.Header{}}
 	if in != nil {
 		data, err := json.Marshal(in)
@@ -142,7 +144,7 @@ func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint str
 		ctx, cancel = context.WithTimeout(ctx, ackTimeout)
 		defer cancel()
 	}
-	span := c.tel.Send(ctx, telemetry.Message{Template: root + "api.v1.{site}." + service + "." + endpoint}, m.Header)
+	span := c.tel.Send(ctx, telemetry.Message{Template: subjects.Root + "api.v1.{site}." + service + "." + endpoint}, m.Header)
 	err := c.request(ctx, m, op, site, service, endpoint, out)
 	span.End(err)
 	return err

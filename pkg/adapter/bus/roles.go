@@ -1,26 +1,10 @@
 package bus
 
-import "slices"
+import (
+	"slices"
 
-// Services that have a user of their own on every site's server. Setup makes
-// streams and may do everything; Operator is a person with the command line.
-const (
-	Capture      = "capture"
-	Journal      = "journal"
-	Scheduler    = "scheduler"
-	RPOMonitor   = "rpo-monitor"
-	Failover     = "failover"
-	Orchestrator = "orchestrator"
-	VCenter      = "vcenter"
-	Console      = "console"
-	Operator     = "operator"
-	Setup        = "setup"
+	"tidemark.dev/pkg/contract/subjects"
 )
-
-// Services lists them all.
-func Services() []string {
-	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator, VCenter, Console, Operator, Setup}
-}
 
 // role is what a service needs of the bus, from which its permissions follow.
 type role struct {
@@ -42,57 +26,57 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	worker := []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator, VCenter}
+	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.Orchestrator, subjects.VCenter}
 	states := []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter", "lease"}
 	roles := map[string]role{
-		Capture: {
-			emits: []string{"capture"}, handles: true, serves: true, asks: []string{Journal, VCenter}, framesOut: true,
-			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: {"job"}},
-			writes: map[string][]string{BucketState: {"capture"}, BucketEpoch: {"group"}},
+		subjects.Capture: {
+			emits: []string{"capture"}, handles: true, serves: true, asks: []string{subjects.Journal, subjects.VCenter}, framesOut: true,
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: {"job"}},
+			writes: map[string][]string{subjects.BucketState: {"capture"}, subjects.BucketEpoch: {"group"}},
 		},
-		Journal: {
-			emits: []string{"journal"}, handles: true, serves: true, asks: []string{Capture}, framesIn: true,
-			reads:  map[string][]string{BucketSpec: {"job", "site"}},
-			writes: map[string][]string{BucketState: {"journal"}},
+		subjects.Journal: {
+			emits: []string{"journal"}, handles: true, serves: true, asks: []string{subjects.Capture}, framesIn: true,
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}},
+			writes: map[string][]string{subjects.BucketState: {"journal"}},
 		},
-		Scheduler: {
+		subjects.Scheduler: {
 			emits: []string{"job"}, handles: true, serves: true, watches: true,
-			commands: []string{Capture, Journal, Failover}, asks: []string{Capture, Journal, Failover},
-			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: states},
-			writes: map[string][]string{BucketState: {"job"}},
+			commands: []string{subjects.Capture, subjects.Journal, subjects.Failover}, asks: []string{subjects.Capture, subjects.Journal, subjects.Failover},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketState: {"job"}},
 		},
-		RPOMonitor: {
-			emits: []string{"rpo"}, serves: true, watches: true, asks: []string{Capture, Journal},
-			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: states},
-			writes: map[string][]string{BucketState: {"rpo"}},
+		subjects.RPOMonitor: {
+			emits: []string{"rpo"}, serves: true, watches: true, asks: []string{subjects.Capture, subjects.Journal},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketState: {"rpo"}},
 		},
-		Failover: {
+		subjects.Failover: {
 			emits: []string{"failover"}, handles: true, serves: true, watches: true,
-			commands: []string{Capture, Journal, Scheduler}, asks: []string{Capture, Journal, Scheduler, VCenter},
-			reads:  map[string][]string{BucketSpec: {"job", "site"}, BucketState: states},
-			writes: map[string][]string{BucketState: {"failover"}},
+			commands: []string{subjects.Capture, subjects.Journal, subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.VCenter},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketState: {"failover"}},
 		},
-		Orchestrator: {
+		subjects.Orchestrator: {
 			emits: []string{"orchestrator"}, handles: true, serves: true, watches: true,
-			commands: []string{Capture, Scheduler, Failover}, asks: worker,
-			reads:  map[string][]string{BucketSpec: {"job", "site", "plan"}, BucketState: states},
-			writes: map[string][]string{BucketState: {"orchestrator"}},
+			commands: []string{subjects.Capture, subjects.Scheduler, subjects.Failover}, asks: worker,
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site", "plan"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketState: {"orchestrator"}},
 		},
-		VCenter: {
+		subjects.VCenter: {
 			emits: []string{"vcenter"}, serves: true,
-			commands: []string{Scheduler}, asks: []string{Capture, Journal, VCenter},
-			reads:  map[string][]string{BucketSpec: {"job", "vmjob", "site"}, BucketState: states},
-			writes: map[string][]string{BucketSpec: {"job"}, BucketState: {"vcenter"}},
+			commands: []string{subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.VCenter},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"job"}, subjects.BucketState: {"vcenter"}},
 		},
-		Console: {
+		subjects.Console: {
 			emits: []string{"job", "site"}, serves: true, watches: true, commands: worker, asks: worker,
-			reads:  map[string][]string{BucketState: states},
-			writes: map[string][]string{BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
+			reads:  map[string][]string{subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
 		},
-		Operator: {
-			emits: []string{"job", "site"}, watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), Console),
-			reads:  map[string][]string{BucketState: states},
-			writes: map[string][]string{BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
+		subjects.Operator: {
+			emits: []string{"job", "site"}, watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), subjects.Console),
+			reads:  map[string][]string{subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
 		},
 	}
 	r, ok := roles[service]

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -26,24 +28,24 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 	site := string(conn.site)
 	return conn.ensure(ctx, []jetstream.StreamConfig{
 		{
-			Name: StreamCommands, Subjects: []string{root + "cmd.v1." + site + ".>"},
+			Name: subjects.StreamCommands, Subjects: []string{subjects.Root + "cmd.v1." + site + ".>"},
 			Description: "commands to the services of " + site + ", one pending per subject",
 			Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 			DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxAge: commandAge,
 		},
 		{
-			Name: StreamEvents, Subjects: []string{root + "evt.v1." + site + ".>"},
+			Name: subjects.StreamEvents, Subjects: []string{subjects.Root + "evt.v1." + site + ".>"},
 			Description: "events of " + site, Discard: jetstream.DiscardOld,
 			MaxAge: eventAge, MaxBytes: eventBytes, AllowDirect: true,
 		},
 		{
-			Name: StreamDeadLetters, Subjects: []string{root + "dlq.v1." + site + ".>"},
+			Name: subjects.StreamDeadLetters, Subjects: []string{subjects.Root + "dlq.v1." + site + ".>"},
 			Description: "refused input of " + site + ", with the reason", Discard: jetstream.DiscardOld,
 			MaxAge: deadLetterAge, MaxBytes: deadLetterBytes, AllowDirect: true,
 		},
-		bucket(BucketSpec, specHistory, "specs of "+site),
-		bucket(BucketState, stateHistory, "states of runs at "+site),
-		bucket(BucketEpoch, stateHistory, "fencing epochs of the groups captured at "+site),
+		bucket(subjects.BucketSpec, specHistory, "specs of "+site),
+		bucket(subjects.BucketState, stateHistory, "states of runs at "+site),
+		bucket(subjects.BucketEpoch, stateHistory, "fencing epochs of the groups captured at "+site),
 	})
 }
 

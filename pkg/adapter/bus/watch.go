@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/adapter/telemetry"
@@ -41,9 +43,9 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 	if err != nil {
 		return err
 	}
-	stream := StreamEvents
+	stream := subjects.StreamEvents
 	if f.Site != c.site {
-		stream = PeerEvents(f.Site)
+		stream = subjects.PeerEvents(f.Site)
 	}
 	any := func(s string) string {
 		if s == "" {
@@ -51,7 +53,7 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 		}
 		return s
 	}
-	filter := root + "evt.v1." + string(f.Site) + "." + any(f.Area) + "." + any(f.Fact) + "." + any(f.ID)
+	filter := subjects.Root + "evt.v1." + string(f.Site) + "." + any(f.Area) + "." + any(f.Fact) + "." + any(f.ID)
 	next, newest := f.After+1, f.Newest
 	for {
 		cfg := jetstream.ConsumerConfig{

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/subjects"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 )
@@ -63,7 +65,7 @@ func start(t testing.TB, joined bool, opts []Option) *Sites {
 		s.Joined()
 	}
 	for _, x := range []struct{ srv, peer *bus.Server }{{s.Prod, s.DR}, {s.DR, s.Prod}} {
-		c := s.connect(x.srv, bus.Setup)
+		c := s.connect(x.srv, subjects.Setup)
 		if err := bus.EnsureSite(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
