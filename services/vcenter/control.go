@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"sync"
-	"tidemark.dev/pkg/contract/subjects"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -82,7 +81,7 @@ func (s *Service) watchJobs(ctx context.Context) error {
 				c.cancel()
 				<-c.done
 			}
-			rec, err := load[jobRecord](ctx, s, subjects.KeyJob+name)
+			rec, err := load[jobRecord](ctx, s, keyJob+name)
 			if err == nil && rec.Value.Deleted != "" {
 				err = rec.drop(ctx, s)
 			}

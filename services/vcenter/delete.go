@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -47,7 +46,7 @@ func (s *Service) deleteNow(ctx context.Context, r api.VMJobDeleteRequest, tell 
 			return err
 		}
 	}
-	rec, err := load[jobRecord](ctx, s, subjects.KeyJob+r.Job)
+	rec, err := load[jobRecord](ctx, s, keyJob+r.Job)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -30,7 +29,7 @@ func (s *Service) want(ctx context.Context, job string, running bool) error {
 		}
 		return cdp.Wrap(err, op, job)
 	}
-	rec, err := load[jobRecord](ctx, s, subjects.KeyJob+job)
+	rec, err := load[jobRecord](ctx, s, keyJob+job)
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 		return nil, cdp.Errorf(cdp.NotFound, "tell status", r.Job, "there is no such job on VMs at this site")
 	}
 	for name, c := range jobs {
-		rec, err := load[jobRecord](ctx, s, subjects.KeyJob+name)
+		rec, err := load[jobRecord](ctx, s, keyJob+name)
 		if err != nil {
 			return nil, err
 		}

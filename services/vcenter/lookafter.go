@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"tidemark.dev/pkg/contract/subjects"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -42,7 +41,7 @@ func (s *Service) lookAfter(ctx context.Context, name string, c *control) error 
 	c.mu.Lock()
 	job := c.job
 	c.mu.Unlock()
-	rec, err := load[jobRecord](ctx, s, subjects.KeyJob+name)
+	rec, err := load[jobRecord](ctx, s, keyJob+name)
 	if err != nil {
 		return err
 	}
