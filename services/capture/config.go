@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/engine/window"
 )
 
@@ -110,7 +111,7 @@ type Deps struct {
 	Epochs  Epochs
 	Journal Journal
 	Events  Events
-	Clock   Clock                                          // nil: SystemClock
+	Clock   clock.Clock                                    // nil: the machine's
 	Boot    string                                         // "": this machine's boot id
 	Disk    func(path string, readOnly bool) (Disk, error) // nil: OpenDisk
 	// Snapshots freezes disks; nil: no job can be frozen here.
@@ -121,7 +122,7 @@ type Deps struct {
 
 func (d Deps) withDefaults() (Deps, error) {
 	if d.Clock == nil {
-		d.Clock = SystemClock{}
+		d.Clock = clock.System
 	}
 	if d.Events == nil {
 		d.Events = noEvents{}

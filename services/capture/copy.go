@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
 )
@@ -103,7 +104,7 @@ func (g *Group) copier(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-g.room:
-		case <-g.deps.Clock.After(wait):
+		case <-clock.After(g.deps.Clock, wait):
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
 	"tidemark.dev/pkg/engine/window"
@@ -228,7 +229,7 @@ func (g *Group) drain(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.deps.Clock.After(2 * time.Millisecond):
+		case <-clock.After(g.deps.Clock, 2*time.Millisecond):
 		}
 	}
 }

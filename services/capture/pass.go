@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/engine/dirty"
 )
 
@@ -13,12 +14,9 @@ import (
 // pass whenever one is due, and removes what it made before anything else.
 func (g *Group) passes(ctx context.Context) {
 	thawed := false // nothing of an earlier pass is left
-	pause := g.cfg.PassRetryMin
+	pauses := clock.Backoff{Min: g.cfg.PassRetryMin, Max: g.cfg.PassRetryMax}
 	var notBefore time.Time
-	failed := func() {
-		notBefore = g.deps.Clock.Now().Add(pause)
-		pause = min(2*pause, g.cfg.PassRetryMax)
-	}
+	failed := func() { notBefore = g.deps.Clock.Now().Add(pauses.Next()) }
 	for ctx.Err() == nil {
 		now := g.deps.Clock.Now()
 		wait, ready := g.due(now)
@@ -39,7 +37,8 @@ func (g *Group) passes(ctx context.Context) {
 			switch {
 			case ctx.Err() != nil:
 			case err == nil && thawed:
-				pause, g.frozen.alarmed = g.cfg.PassRetryMin, ""
+				pauses.Reset()
+				g.frozen.alarmed = ""
 				g.trouble(nil)
 				g.passEnded(nil)
 			default:
@@ -88,7 +87,7 @@ func (g *Group) rest(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-g.room:
-	case <-g.deps.Clock.After(d):
+	case <-clock.After(g.deps.Clock, d):
 	}
 }
 
@@ -218,7 +217,7 @@ func (g *Group) watchCycle() (end func()) {
 		select {
 		case <-over:
 			return
-		case <-g.deps.Clock.After(left):
+		case <-clock.After(g.deps.Clock, left):
 		}
 		g.mu.Lock()
 		late := f.owed && !f.late

@@ -95,12 +95,6 @@ type Progress struct {
 	At          time.Time
 }
 
-// Clock is the source's time.
-type Clock interface {
-	Now() time.Time
-	After(d time.Duration) <-chan time.Time
-}
-
 // Disk is what an inline export stands on, or a tap's reference. Calls may be
 // concurrent.
 type Disk interface {
@@ -132,9 +126,3 @@ const (
 	// Fast: fail with EOPNOTSUPP, having changed nothing, unless it is quick.
 	Fast
 )
-
-// SystemClock is the machine's clock.
-type SystemClock struct{}
-
-func (SystemClock) Now() time.Time                         { return time.Now() }
-func (SystemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -41,7 +42,7 @@ func (g *Group) patient() {
 		if room {
 			return
 		}
-		<-g.deps.Clock.After(pause)
+		<-clock.After(g.deps.Clock, pause)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -29,7 +30,7 @@ func (g *Group) run(ctx context.Context) {
 	case g.job.Mode == Inline:
 		wg.Go(func() { g.copier(ctx) })
 	}
-	pause := g.cfg.RetryMin
+	pauses := clock.Backoff{Min: g.cfg.RetryMin, Max: g.cfg.RetryMax}
 	for ctx.Err() == nil {
 		acked := g.mark().No
 		err := g.attach(ctx)
@@ -48,17 +49,16 @@ func (g *Group) run(ctx context.Context) {
 		}
 		g.trouble(err)
 		if g.mark().No > acked {
-			pause = g.cfg.RetryMin
+			pauses.Reset()
 		}
-		g.wait(ctx, pause)
-		pause = min(2*pause, g.cfg.RetryMax)
+		g.wait(ctx, pauses.Next())
 	}
 }
 
 // send publishes until the place in the stream is in doubt.
 func (g *Group) send(ctx context.Context) error {
-	pause := g.cfg.RetryMin
-	tick := g.deps.Clock.After(g.cfg.ProgressEvery)
+	pauses := clock.Backoff{Min: g.cfg.RetryMin, Max: g.cfg.RetryMax}
+	tick := clock.After(g.deps.Clock, g.cfg.ProgressEvery)
 	asked := g.deps.Clock.Now() // the last answer, or the first question behind it
 	for ctx.Err() == nil {
 		if g.strayed != nil {
@@ -68,7 +68,7 @@ func (g *Group) send(ctx context.Context) error {
 		var err error
 		var due <-chan time.Time
 		if later > 0 {
-			due = g.deps.Clock.After(later)
+			due = clock.After(g.deps.Clock, later)
 		}
 		if ok {
 			if !waiting {
@@ -91,7 +91,7 @@ func (g *Group) send(ctx context.Context) error {
 			case d := <-g.stream.Durable():
 				g.hear(d)
 			case now := <-tick:
-				tick = g.deps.Clock.After(g.cfg.ProgressEvery)
+				tick = clock.After(g.deps.Clock, g.cfg.ProgressEvery)
 				g.turn()
 				g.recheck()
 				g.report()
@@ -103,11 +103,10 @@ func (g *Group) send(ctx context.Context) error {
 		switch {
 		case err == nil:
 			if ok {
-				pause = g.cfg.RetryMin
+				pauses.Reset()
 			}
 		case cdp.Is(err, cdp.Transient), cdp.Is(err, cdp.Full):
-			g.goBack(ctx, err, pause)
-			pause = min(2*pause, g.cfg.RetryMax)
+			g.goBack(ctx, err, pauses.Next())
 		default:
 			return err
 		}
@@ -316,7 +315,7 @@ func (g *Group) mark() (r ref) {
 
 // wait pauses, and keeps what the journal says.
 func (g *Group) wait(ctx context.Context, d time.Duration) {
-	over := g.deps.Clock.After(d)
+	over := clock.After(g.deps.Clock, d)
 	for {
 		select {
 		case <-ctx.Done():

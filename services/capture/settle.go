@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // Settle makes the last point of a tap. A frozen one whose clients are gone may
@@ -33,7 +34,7 @@ func (g *Group) Settle(ctx context.Context, off func(context.Context) error) (cd
 			return p, cdp.Errorf(cdp.Transient, op, name, "the disks were not read in time: the group is %s", g.Status().State)
 		case <-g.done:
 			return p, cdp.Errorf(cdp.Transient, op, name, "the group was stopped")
-		case <-g.deps.Clock.After(10 * time.Millisecond):
+		case <-clock.After(g.deps.Clock, 10*time.Millisecond):
 		}
 	}
 	if err := off(ctx); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/engine/dirty"
 )
 
@@ -130,7 +131,7 @@ func (v *verifier) wait() error {
 		}
 		select {
 		case <-v.ctx.Done():
-		case <-g.deps.Clock.After(g.cfg.RetryMin):
+		case <-clock.After(g.deps.Clock, g.cfg.RetryMin):
 		}
 	}
 	return nil
