@@ -54,7 +54,8 @@ var floors = []floor{
 }
 
 // vendors are the outside things that one adapter each has. The bus carries
-// traces and keeps its credentials with the tools beside it.
+// traces and keeps its credentials with the tools beside it. A replica's images
+// are files and block devices of the machine.
 var adapters = []struct {
 	path    string
 	vendors []string
@@ -62,6 +63,7 @@ var adapters = []struct {
 }{
 	{path: "pkg/adapter/bus", vendors: []string{"github.com/nats-io"}, on: []string{"pkg/adapter/telemetry", "pkg/adapter/bus"}},
 	{path: "pkg/adapter/pebblestore", vendors: []string{"github.com/cockroachdb/pebble"}},
+	{path: "pkg/adapter/replica", on: []string{"pkg/adapter/blockfile"}},
 	{path: "pkg/adapter/telemetry", vendors: []string{"go.opentelemetry.io"}},
 	{path: "pkg/adapter/vsphere", vendors: []string{"github.com/vmware/govmomi"}},
 	{path: "pkg/adapter/vcsim", vendors: []string{"github.com/vmware/govmomi", "github.com/google/uuid"}},
@@ -69,10 +71,8 @@ var adapters = []struct {
 
 // debts run against the floors still. The list only gets shorter.
 var debts = []string{
-	"pkg/adapter/replica pkg/adapter/nbd",
-	"pkg/engine/overlay pkg/adapter/nbd",
+	"pkg/adapter/nbd pkg/adapter/blockfile",
 	"services/capture pkg/adapter/nbd",
-	"services/journal pkg/adapter/nbd",
 }
 
 // noisy are standard packages that pure code must not use.

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"crypto/tls"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -12,8 +11,6 @@ import (
 type Config struct {
 	// Dir is for exports: their sockets, records and scratch. Required.
 	Dir string
-	// TLS is for exports over TCP; nil: none.
-	TLS *tls.Config
 	// Transporter is the name of the appliance that the service runs on; empty
 	// on another machine.
 	Transporter string

@@ -1,21 +1,16 @@
 package journal
 
 import (
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
-	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/engine/durable"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/vault"
@@ -26,7 +21,7 @@ import (
 // written to it; its view holds horizon from the moment the journal opens.
 type exports struct {
 	dir   string
-	tls   *tls.Config // for TCP; nil: none
+	deps  Deps
 	group cdp.GroupID
 	vault *vault.Group
 
@@ -37,16 +32,14 @@ type exports struct {
 type export struct {
 	req    api.OpenRequest
 	view   *vault.View
-	disks  []nbd.Backend
-	stop   context.CancelFunc
-	served chan error
-	addr   net.Addr
+	disks  []block.Device
+	server DiskServer
 }
 
 const recordName = "export.json"
 
-func openExports(cfg Config, id cdp.GroupID, v *vault.Group) (*exports, error) {
-	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), tls: cfg.TLS, group: id, vault: v, open: map[string]*export{}}
+func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*exports, error) {
+	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), deps: deps, group: id, vault: v, open: map[string]*export{}}
 	entries, err := os.ReadDir(x.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &cdp.Error{Op: "open exports", Kind: cdp.Transient, Subject: x.dir, Cause: err}
@@ -111,7 +104,7 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 
 // serve makes an export's view, layers and server.
 func (x *exports) serve(req api.OpenRequest) (err error) {
-	e := &export{req: req, served: make(chan error, 1)}
+	e := &export{req: req}
 	if e.view, err = x.vault.View(req.Seq); err != nil {
 		return err
 	}
@@ -121,75 +114,39 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 		}
 	}()
 	dir := filepath.Join(x.dir, req.ID)
-	var cfg nbd.Config
-	if req.Listen != "" && !strings.HasPrefix(req.Listen, "/") {
-		cfg.TLS = x.tls
-	}
-	srv := nbd.New(cfg)
+	var served []ServedDisk
 	for _, d := range x.vault.Disks() {
-		var b nbd.Backend = point{e.view, d.ID}
+		var b block.Device = point{e.view, d.ID}
 		if req.Scratch {
-			if b, err = overlay.Open(dir, d.Name, point{e.view, d.ID}); err != nil {
+			if b, err = overlay.Open(dir, d.Name, point{e.view, d.ID}, x.deps.OpenScratch); err != nil {
 				return err
 			}
 		}
 		e.disks = append(e.disks, b)
-		if err = srv.AddExport(nbd.Export{Name: d.Name, Backend: b, ReadOnly: !req.Scratch, MultiConn: true,
-			Description: fmt.Sprintf("%s of group %s at write %d", d.Name, x.group, req.Seq)}); err != nil {
-			return err
-		}
+		served = append(served, ServedDisk{Name: d.Name, Device: b, ReadOnly: !req.Scratch,
+			Description: fmt.Sprintf("%s of group %s at write %d", d.Name, x.group, req.Seq)})
 	}
-	l, err := listen(req.Listen, filepath.Join(dir, "nbd.sock"))
-	if err != nil {
-		return &cdp.Error{Op: "serve export", Kind: cdp.Transient, Subject: req.Listen, Cause: err}
+	addr := req.Listen
+	if addr == "" {
+		addr = filepath.Join(dir, "nbd.sock")
 	}
-	e.addr = l.Addr()
-	ctx, stop := context.WithCancel(context.Background())
-	e.stop = stop
-	go func() { e.served <- srv.Serve(ctx, l) }()
+	if e.server, err = x.deps.Servers.Serve(addr, served); err != nil {
+		return &cdp.Error{Op: "serve export", Kind: cdp.Transient, Subject: addr, Cause: err}
+	}
 	x.open[req.ID] = e
 	return nil
-}
-
-// listen opens a unix socket or a TCP address; def is the socket for "".
-func listen(addr, def string) (net.Listener, error) {
-	if addr == "" {
-		addr = def
-	}
-	if !strings.HasPrefix(addr, "/") {
-		return net.Listen("tcp", addr)
-	}
-	if err := os.Remove(addr); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", addr)
-	if err != nil {
-		return nil, err
-	}
-	return l, os.Chmod(addr, 0o600)
 }
 
 func (x *exports) describe(e *export) api.Export {
 	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose}
 	for i, d := range x.vault.Disks() {
-		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: x.uri(e.addr, d.Name)}
+		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: e.server.URI(d.Name)}
 		if o, ok := e.disks[i].(*overlay.Disk); ok {
 			ed.Written = o.Written()
 		}
 		out.Disks = append(out.Disks, ed)
 	}
 	return out
-}
-
-func (x *exports) uri(a net.Addr, name string) string {
-	if a.Network() == "unix" {
-		return (&url.URL{Scheme: "nbd+unix", Path: "/" + name, RawQuery: "socket=" + a.String()}).String()
-	}
-	scheme := "nbd"
-	if x.tls != nil {
-		scheme = "nbds"
-	}
-	return (&url.URL{Scheme: scheme, Host: a.String(), Path: "/" + name}).String()
 }
 
 // list are the open exports.
@@ -255,8 +212,7 @@ func (x *exports) close() error {
 }
 
 func (e *export) close() error {
-	e.stop()
-	return errors.Join(<-e.served, e.closeDisks())
+	return errors.Join(e.server.Close(), e.closeDisks())
 }
 
 func (e *export) closeDisks() error {

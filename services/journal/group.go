@@ -89,7 +89,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	}
 	g := &group{cfg: cfg, deps: deps, id: spec.Group, vault: v, replica: r, source: source, spec: spec,
 		state: stateEmpty, done: make(chan struct{})}
-	if g.exports, err = openExports(cfg, spec.Group, v); err != nil {
+	if g.exports, err = openExports(cfg, deps, spec.Group, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
 	}
 	if g.fills, err = openFiller(cfg, deps, spec, v); err != nil {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/block"
+	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/vault"
 )
@@ -62,12 +64,38 @@ type Facts interface {
 // Clock is the time of the target.
 type Clock interface{ Now() time.Time }
 
+// ServedDisk is a disk that a DiskServer serves under a name.
+type ServedDisk struct {
+	Name        string
+	Description string // for people
+	Device      block.Device
+	ReadOnly    bool
+}
+
+// DiskServers serve disks to hypervisors and block tools.
+type DiskServers interface {
+	// Serve serves disks at addr until the server is closed: a host and port, or
+	// the absolute path of a unix socket, which it replaces.
+	Serve(addr string, disks []ServedDisk) (DiskServer, error)
+}
+
+// DiskServer is what serves some disks. Once Close has returned, the disks are
+// in no more use.
+type DiskServer interface {
+	// URI is how a client addresses a disk.
+	URI(disk string) string
+	Close() error
+}
+
 // Deps are the service's surroundings.
 type Deps struct {
 	Stores   Stores
 	Streams  Streams
 	Replicas Replicas
-	Capture  Capture
-	Facts    Facts
-	Clock    Clock
+	Servers  DiskServers
+	// OpenScratch opens the files that hold what is written to an export.
+	OpenScratch overlay.OpenFile
+	Capture     Capture
+	Facts       Facts
+	Clock       Clock
 }

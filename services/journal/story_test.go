@@ -11,12 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/adapter/pebblestore"
 	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/spool/spooltest"
 	"tidemark.dev/pkg/engine/vault"
@@ -91,13 +93,25 @@ func (files) Open(d []cdp.Disk, p []string, fresh bool) (Replica, error) {
 	return replica.Open(d, p, fresh)
 }
 
+type servers struct{}
+
+func (servers) Serve(addr string, disks []ServedDisk) (DiskServer, error) {
+	var exports []nbd.Export
+	for _, d := range disks {
+		exports = append(exports, nbd.Export{Name: d.Name, Backend: d.Device, ReadOnly: d.ReadOnly, MultiConn: true})
+	}
+	return nbd.Serve(addr, nbd.Config{}, exports...)
+}
+
+func openScratch(path string) (overlay.File, error) { return blockfile.Open(path, false) }
+
 func (s *site) start(mode Mode) {
 	var err error
 	if s.db, err = pebblestore.Open(filepath.Join(s.dir, "db"), pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, PurgeBytes: 100 << 10},
-		Deps{Stores: s, Streams: s, Replicas: files{}, Capture: s, Facts: s, Clock: s})
+		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()

@@ -68,8 +68,8 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), TLS: exportTLS, Transporter: os.Getenv(envTransporter)},
-		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Capture: w, Facts: w, Clock: w})
+	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), Transporter: os.Getenv(envTransporter)},
+		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Servers: nbdServers{exportTLS}, OpenScratch: openScratch, Capture: w, Facts: w, Clock: w})
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {
 		return err

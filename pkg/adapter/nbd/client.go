@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tidemark.dev/pkg/core/block"
 )
 
 // Client is one connection to an NBD export. Its methods may be called
@@ -44,7 +46,7 @@ type call struct {
 	buf     []byte // destination of a read
 	got     int64  // bytes of it that arrived
 	err     error
-	extents []Extent
+	extents []block.Extent
 	done    chan struct{}
 }
 
@@ -113,15 +115,15 @@ func (c *Client) Trim(off, n int64) error {
 }
 
 // Zero makes n bytes at off read as zeroes.
-func (c *Client) Zero(off, n int64, flags ZeroFlags) error {
+func (c *Client) Zero(off, n int64, flags block.ZeroFlags) error {
 	var f uint16
-	if flags&ZeroNoHole != 0 {
+	if flags&block.ZeroNoHole != 0 {
 		f |= cmdFlagNoHole
 	}
-	if flags&ZeroFast != 0 {
+	if flags&block.ZeroFast != 0 {
 		f |= cmdFlagFastZero
 	}
-	if flags&ZeroFUA != 0 {
+	if flags&block.ZeroFUA != 0 {
 		f |= cmdFlagFUA
 	}
 	return c.spans(off, n, func(off, n int64) error { return c.do("zero", cmdWriteZeroes, f, off, n, nil, nil) })
@@ -144,10 +146,10 @@ func (c *Client) spans(off, n int64, piece func(off, n int64) error) error {
 
 // Status describes the extents of n bytes (at most 1 GiB) from off; it may
 // cover less. Without the server's help everything is data.
-func (c *Client) Status(off, n int64) ([]Extent, error) {
+func (c *Client) Status(off, n int64) ([]block.Extent, error) {
 	n = min(n, 1<<30)
 	if !c.allocation {
-		return []Extent{{Length: n}}, nil
+		return []block.Extent{{Length: n}}, nil
 	}
 	k := &call{cmd: cmdBlockStatus, off: off, n: n}
 	err := c.run("status", k, 0, nil)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"tidemark.dev/pkg/core/block"
 )
 
 // TestRoundTrip runs every command over both backends and both reply styles.
@@ -17,7 +19,7 @@ func TestRoundTrip(t *testing.T) {
 	rand.New(rand.NewSource(2)).Read(pattern)
 	lender := newMemory(size)
 	lender.lend = true
-	for name, backend := range map[string]Backend{
+	for name, backend := range map[string]block.Device{
 		"memory": newMemory(size), "lending": lender, "file": newDisk(t, size),
 	} {
 		for style, d := range map[string]Dialer{"structured": {}, "simple": {Simple: true}} {
@@ -44,7 +46,7 @@ func TestRoundTrip(t *testing.T) {
 				}
 				must(t, c.Flush())
 				must(t, c.Zero(4096, 1<<20, 0))
-				must(t, c.Zero(2<<20, 1<<20, ZeroNoHole|ZeroFUA))
+				must(t, c.Zero(2<<20, 1<<20, block.ZeroNoHole|block.ZeroFUA))
 				must(t, c.Trim(4<<20, 1<<20))
 				_, err := c.WriteFUA(bytes.Repeat([]byte{7}, 512), 4096)
 				must(t, err)
@@ -118,7 +120,7 @@ func TestStatus(t *testing.T) {
 	must(t, err)
 	ext, err := c.Status(0, 8<<20)
 	must(t, err)
-	want := []Extent{{2 << 20, true, true}, {1 << 20, false, false}, {5 << 20, true, true}}
+	want := []block.Extent{{Length: 2 << 20, Hole: true, Zero: true}, {Length: 1 << 20}, {Length: 5 << 20, Hole: true, Zero: true}}
 	if len(ext) != 3 || ext[0] != want[0] || ext[1] != want[1] || ext[2] != want[2] {
 		t.Fatalf("extents %v, want %v", ext, want)
 	}
@@ -151,7 +153,7 @@ func TestServerErrors(t *testing.T) {
 			{"unaligned write", write(rw, 100, 0), syscall.EINVAL},
 			{"unaligned offset", read(rw, 512, 7), syscall.EINVAL},
 			{"trim of nothing", rw.Trim(0, 0), syscall.EINVAL},
-			{"fast zero", rw.Zero(0, 512, ZeroFast), syscall.EOPNOTSUPP},
+			{"fast zero", rw.Zero(0, 512, block.ZeroFast), syscall.EOPNOTSUPP},
 			{"unknown command", rw.do("x", 99, 0, 0, 0, nil, nil), syscall.EINVAL},
 			{"unknown flag", rw.do("x", cmdWrite, 1<<9, 0, 512, buf[:512], nil), syscall.EINVAL},
 			{"flush with a range", rw.do("x", cmdFlush, 0, 512, 512, nil, nil), syscall.EINVAL},

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+
+	"tidemark.dev/pkg/core/block"
 )
 
 // maxReplyChunk bounds the replies without read data, in bytes.
@@ -156,7 +158,7 @@ func (k *call) chunk(typ uint16, p []byte) error {
 	case typ == chunkBlockStatus && k.cmd == cmdBlockStatus && len(p) >= 12 && len(p)%8 == 4:
 		for p = p[4:]; len(p) > 0; p = p[8:] {
 			s := be.Uint32(p[4:])
-			k.extents = append(k.extents, Extent{int64(be.Uint32(p)), s&stateHole != 0, s&stateZero != 0})
+			k.extents = append(k.extents, block.Extent{Length: int64(be.Uint32(p)), Hole: s&stateHole != 0, Zero: s&stateZero != 0})
 		}
 	default:
 		return violation("unexpected chunk of type %d", typ)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tidemark.dev/pkg/adapter/blockfile"
 )
 
 var (
@@ -45,7 +47,7 @@ func TestCompareNbdkit(t *testing.T) {
 		must(t, f.Sync())
 		return path
 	}
-	d, err := OpenFile(fill("ours"), false)
+	d, err := blockfile.Open(fill("ours"), false)
 	must(t, err)
 	defer d.Close()
 	r := newRig(t, Config{}, Export{Backend: d, MultiConn: true})

@@ -1,10 +1,10 @@
 // Package nbd is a server (and a small client) of the Network Block Device
-// protocol: it lends a [Backend] to hypervisors and block tools as a disk.
+// protocol: it lends a [block.Device] to hypervisors and block tools as a disk.
 //
 // The server decodes, checks and answers requests; what a block means is the
 // backend's business. It never caches, reorders or merges the writes of one
 // connection, never acknowledges a FLUSH or a FUA write before
-// [Backend.Flush] returned, never starts a backend call for a request it has
+// [block.Device.Flush] returned, never starts a backend call for a request it has
 // not found valid, and never logs: diagnostics go to [Config.Events].
 //
 // # Protocol

@@ -5,16 +5,18 @@ import (
 	"errors"
 	"math/bits"
 	"sync"
+
+	"tidemark.dev/pkg/core/block"
 )
 
-// Export is a Backend under a name.
+// Export is a block device under a name.
 type Export struct {
 	// Name is what clients ask for, at most 4096 bytes; "" is the default export.
 	Name string
 	// Description is for people, at most 4096 bytes; may be empty.
 	Description string
 	// Backend is the disk. Its Size must be a multiple of MinBlock.
-	Backend Backend
+	Backend block.Device
 	// ReadOnly refuses writes, trims and zeroes with EPERM.
 	ReadOnly bool
 	// MultiConn tells clients that they may spread requests over connections.
@@ -48,8 +50,8 @@ type Peer struct {
 type export struct {
 	Export
 	size   int64
-	status StatusBackend // nil: all data
-	lender WriteBufferer // nil: writes go through scratch memory
+	status block.StatusDevice // nil: all data
+	lender WriteBufferer      // nil: writes go through scratch memory
 	group  group
 
 	// Guarded by Server.mu.
@@ -76,7 +78,7 @@ func newExport(e Export) (*export, error) {
 		return fail("size is no multiple of the minimum block", "set MinBlock to 1 or pad the disk")
 	}
 	x := &export{Export: e, size: e.Backend.Size(), conns: map[*conn]struct{}{}}
-	x.status, _ = e.Backend.(StatusBackend)
+	x.status, _ = e.Backend.(block.StatusDevice)
 	x.lender, _ = e.Backend.(WriteBufferer)
 	x.group.flush = e.Backend.Flush
 	return x, nil

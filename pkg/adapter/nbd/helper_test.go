@@ -13,9 +13,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/core/block"
 )
 
-// memory is a Backend in RAM that counts what is asked of it and can be told
+// memory is a block device in RAM that counts what is asked of it and can be told
 // to fail.
 type memory struct {
 	mu      sync.Mutex
@@ -58,9 +61,9 @@ func (m *memory) WriteAt(p []byte, off int64, fua bool) error {
 	return m.fail
 }
 
-func (m *memory) Zero(off, n int64, flags ZeroFlags) error {
+func (m *memory) Zero(off, n int64, flags block.ZeroFlags) error {
 	defer m.begin()()
-	if flags&ZeroFast != 0 {
+	if flags&block.ZeroFast != 0 {
 		return syscall.EOPNOTSUPP
 	}
 	if m.fail == nil {
@@ -233,7 +236,7 @@ func toolErr(t testing.TB, name string, args ...string) (string, error) {
 }
 
 // newDisk makes a sparse file of n bytes as a backend.
-func newDisk(t testing.TB, n int64) *File {
+func newDisk(t testing.TB, n int64) *blockfile.File {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "disk")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -242,7 +245,7 @@ func newDisk(t testing.TB, n int64) *File {
 	if err := os.Truncate(path, n); err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenFile(path, false)
+	d, err := blockfile.Open(path, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,29 +5,31 @@ import (
 	"io"
 	"math/rand"
 	"testing"
+
+	"tidemark.dev/pkg/core/block"
 )
 
 // TestNormalize checks extents against a model of one state per byte.
 func TestNormalize(t *testing.T) {
 	rnd := rand.New(rand.NewSource(3))
 	for i := range 3000 {
-		block := int64(8)
-		n := block * (1 + rnd.Int63n(12))
-		var in []Extent
+		unit := int64(8)
+		n := unit * (1 + rnd.Int63n(12))
+		var in []block.Extent
 		truth := make([]byte, 0, n)
 		for range rnd.Intn(8) {
-			e := Extent{Length: 1 + rnd.Int63n(24), Hole: rnd.Intn(2) == 0, Zero: rnd.Intn(2) == 0}
+			e := block.Extent{Length: 1 + rnd.Int63n(24), Hole: rnd.Intn(2) == 0, Zero: rnd.Intn(2) == 0}
 			in = append(in, e)
 			truth = append(truth, bytes.Repeat([]byte{state(e)}, int(e.Length))...)
 		}
 		limit := 1 + rnd.Intn(4)
-		out := normalize(in, 0, n, block, limit)
+		out := normalize(in, 0, n, unit, limit)
 		if len(out) == 0 || len(out) > limit {
 			t.Fatalf("case %d: %d extents, limit %d", i, len(out), limit)
 		}
 		var at int64
 		for k, e := range out {
-			if e.Length <= 0 || e.Length%block != 0 || k > 0 && state(out[k-1]) == state(e) {
+			if e.Length <= 0 || e.Length%unit != 0 || k > 0 && state(out[k-1]) == state(e) {
 				t.Fatalf("case %d: %v gives %v", i, in, out)
 			}
 			for ; e.Length > 0; e.Length-- {
@@ -44,7 +46,7 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-func state(e Extent) (s byte) {
+func state(e block.Extent) (s byte) {
 	if e.Hole {
 		s |= stateHole
 	}

@@ -1,6 +1,10 @@
 package nbd
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"tidemark.dev/pkg/core/block"
+)
 
 // maxExtents bounds one block status reply; a client asks again for the rest.
 const maxExtents = 1024
@@ -11,7 +15,7 @@ func (c *conn) blockStatus(r request) error {
 	if r.flags&cmdFlagReqOne != 0 {
 		limit = 1
 	}
-	var found []Extent
+	var found []block.Extent
 	if c.exp.status != nil {
 		found = c.exp.status.Status(int64(r.off), int64(r.n))
 	}
@@ -40,8 +44,8 @@ func (c *conn) blockStatus(r request) error {
 // neighbours in different states, at least one and at most limit. Where an
 // extent ends inside a block the block counts as data, which is always true
 // enough.
-func normalize(in []Extent, off, n, block int64, limit int) []Extent {
-	out := make([]Extent, 0, min(len(in)+1, limit))
+func normalize(in []block.Extent, off, n, unit int64, limit int) []block.Extent {
+	out := make([]block.Extent, 0, min(len(in)+1, limit))
 	var at, covered int64 // bytes decided, bytes that in describes so far
 	for _, e := range in {
 		if at >= n {
@@ -50,32 +54,32 @@ func normalize(in []Extent, off, n, block int64, limit int) []Extent {
 		covered += max(e.Length, 0)
 		end := min(covered, n)
 		if e.Hole || e.Zero {
-			end -= end % block
+			end -= end % unit
 		} else {
-			end = min((end+block-1)/block*block, n)
+			end = min((end+unit-1)/unit*unit, n)
 		}
 		// A hole that starts inside a block already counted as data begins later.
 		if end > at {
-			if !add(&out, Extent{end - at, e.Hole, e.Zero}, limit) {
+			if !add(&out, block.Extent{Length: end - at, Hole: e.Hole, Zero: e.Zero}, limit) {
 				return out
 			}
 			at = end
 		}
 		if covered > at && at < n { // the cut-off end of a hole
-			if !add(&out, Extent{Length: min(block, n-at)}, limit) {
+			if !add(&out, block.Extent{Length: min(unit, n-at)}, limit) {
 				return out
 			}
-			at += min(block, n-at)
+			at += min(unit, n-at)
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, Extent{Length: n})
+		out = append(out, block.Extent{Length: n})
 	}
 	return out
 }
 
 // add appends e, or lengthens the last extent; false if there is no room.
-func add(out *[]Extent, e Extent, limit int) bool {
+func add(out *[]block.Extent, e block.Extent, limit int) bool {
 	if k := len(*out); k > 0 && (*out)[k-1].Hole == e.Hole && (*out)[k-1].Zero == e.Zero {
 		(*out)[k-1].Length += e.Length
 		return true

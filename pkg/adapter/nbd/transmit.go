@@ -1,6 +1,10 @@
 package nbd
 
-import "fmt"
+import (
+	"fmt"
+
+	"tidemark.dev/pkg/core/block"
+)
 
 // requests reads and serves one request after the other.
 func (c *conn) requests() (clean bool, err error) {
@@ -65,15 +69,15 @@ func (c *conn) request(r request) error {
 	return c.finish(r, "cache", false, nil) // there is no cache to fill
 }
 
-func zeroFlags(cmd uint16) (f ZeroFlags) {
+func zeroFlags(cmd uint16) (f block.ZeroFlags) {
 	if cmd&cmdFlagNoHole != 0 {
-		f |= ZeroNoHole
+		f |= block.ZeroNoHole
 	}
 	if cmd&cmdFlagFastZero != 0 {
-		f |= ZeroFast
+		f |= block.ZeroFast
 	}
 	if cmd&cmdFlagFUA != 0 {
-		f |= ZeroFUA
+		f |= block.ZeroFUA
 	}
 	return f
 }

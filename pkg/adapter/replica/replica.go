@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/vault"
 )
@@ -18,7 +18,7 @@ import (
 // Disks are the open images of a group, by disk.
 type Disks struct {
 	disks []cdp.Disk
-	files []*nbd.File
+	files []*blockfile.File
 	paths []string
 }
 
@@ -42,7 +42,7 @@ func Open(disks []cdp.Disk, paths []string, fresh bool) (*Disks, error) {
 	return d, nil
 }
 
-func openOne(disk cdp.Disk, path string, fresh bool) (*nbd.File, error) {
+func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 	const op = "open replica"
 	st, err := os.Stat(path)
 	switch {
@@ -58,11 +58,11 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*nbd.File, error) {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
 	}
-	f, err := nbd.OpenFile(path, false)
+	f, err := blockfile.Open(path, false)
 	if err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 	}
-	fail := func(e *cdp.Error) (*nbd.File, error) {
+	fail := func(e *cdp.Error) (*blockfile.File, error) {
 		f.Close()
 		return nil, e
 	}
@@ -113,7 +113,7 @@ func create(path string, size int64) error {
 	return err
 }
 
-func isHole(f *nbd.File, off, n int64) bool {
+func isHole(f *blockfile.File, off, n int64) bool {
 	for n > 0 {
 		es := f.Status(off, n)
 		if len(es) == 0 {

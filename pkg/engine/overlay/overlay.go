@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/block"
 )
 
 // Below is the disk that is covered. Reads are of whole blocks; what lies
@@ -29,7 +29,17 @@ type Below interface {
 	ReadAt(p []byte, off int64) error
 }
 
-// Disk is one overlaid disk; it is an nbd.Backend.
+// File is a file that the scratch is written to. It punches holes where the file
+// system can.
+type File interface {
+	block.Device
+	Close() error
+}
+
+// OpenFile opens the file at path for reading and writing.
+type OpenFile func(path string) (File, error)
+
+// Disk is one overlaid disk. It is a block.Device.
 //
 // The files are name.data, as long as the disk, and name.map, one bit a 4 KiB
 // block. A bit is set after its block was written, and only Flush makes either
@@ -37,8 +47,7 @@ type Below interface {
 // unflushed block can be zeros after a power loss, as on a disk that tore it.
 type Disk struct {
 	below Below
-	data  *nbd.File
-	f     *os.File
+	data  File
 	m     *os.File
 	words []byte // the mapped bits
 	size  int64
@@ -46,32 +55,33 @@ type Disk struct {
 	mu sync.RWMutex // held for writing by writes
 }
 
-var (
-	_ nbd.Backend       = (*Disk)(nil)
-	_ nbd.StatusBackend = (*Disk)(nil)
-)
+var _ block.StatusDevice = (*Disk)(nil)
 
 // Open opens or makes the overlay called name in dir.
-func Open(dir, name string, below Below) (*Disk, error) {
+func Open(dir, name string, below Below, open OpenFile) (*Disk, error) {
 	const op = "open scratch"
 	fail := func(err error) (*Disk, error) {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: filepath.Join(dir, name), Cause: err}
 	}
 	d := &Disk{below: below, size: below.Size()}
-	var err error
-	if d.f, err = sized(filepath.Join(dir, name+".data"), d.size); err != nil {
+	path := filepath.Join(dir, name)
+	f, err := sized(path+".data", d.size)
+	if err != nil {
+		return fail(err)
+	}
+	if err := f.Close(); err != nil {
 		return fail(err)
 	}
 	blocks := (d.size + cdp.BlockSize - 1) / cdp.BlockSize
 	mapLen := ((blocks+63)/64*8 + 4095) &^ 4095
-	if d.m, err = sized(filepath.Join(dir, name+".map"), mapLen); err != nil {
-		return fail(errors.Join(err, d.f.Close()))
+	if d.m, err = sized(path+".map", mapLen); err != nil {
+		return fail(err)
 	}
-	if d.data, err = nbd.NewFile(d.f); err != nil {
-		return fail(errors.Join(err, d.f.Close(), d.m.Close()))
+	if d.data, err = open(path + ".data"); err != nil {
+		return fail(errors.Join(err, d.m.Close()))
 	}
 	if d.words, err = unix.Mmap(int(d.m.Fd()), 0, int(mapLen), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return fail(errors.Join(err, d.f.Close(), d.m.Close()))
+		return fail(errors.Join(err, d.data.Close(), d.m.Close()))
 	}
 	return d, nil
 }
@@ -188,9 +198,9 @@ func (d *Disk) bringUpBlock(b int64) error {
 	if d.has(b) {
 		return nil
 	}
-	var block [cdp.BlockSize]byte
+	var content [cdp.BlockSize]byte
 	at := b * cdp.BlockSize
-	p := block[:min(cdp.BlockSize, d.size-at)]
+	p := content[:min(cdp.BlockSize, d.size-at)]
 	if err := d.below.ReadAt(p, at); err != nil {
 		return err
 	}
@@ -202,7 +212,7 @@ func (d *Disk) bringUpBlock(b int64) error {
 }
 
 // Zero makes a range read as zeros.
-func (d *Disk) Zero(off, n int64, flags nbd.ZeroFlags) error {
+func (d *Disk) Zero(off, n int64, flags block.ZeroFlags) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.bringUp(off, n); err != nil {
@@ -230,7 +240,7 @@ func (d *Disk) Flush() error {
 }
 
 // Status reports everything as data, but says so in few extents.
-func (d *Disk) Status(off, n int64) []nbd.Extent { return []nbd.Extent{{Length: n}} }
+func (d *Disk) Status(off, n int64) []block.Extent { return []block.Extent{{Length: n}} }
 
 // Each calls fn with the content of every run that was written, at most 1 MiB
 // at a time, in order.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -16,6 +17,8 @@ func (f fixed) ReadAt(p []byte, off int64) error {
 	copy(p, f[off:])
 	return nil
 }
+
+func openFile(path string) (File, error) { return blockfile.Open(path, false) }
 
 // Whatever is written to the scratch, also over reopenings, reads back; what is
 // below never changes; and Each finds all of it.
@@ -31,7 +34,7 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 		}
 		was := bytes.Clone(below)
 		want := bytes.Clone(below)
-		d, err := Open(dir, "d", below)
+		d, err := Open(dir, "d", below, openFile)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +54,7 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 				if err := d.Close(); err != nil {
 					t.Fatal(err)
 				}
-				if d, err = Open(dir, "d", below); err != nil {
+				if d, err = Open(dir, "d", below, openFile); err != nil {
 					t.Fatal(err)
 				}
 			default:

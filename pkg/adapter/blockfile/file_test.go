@@ -1,4 +1,4 @@
-package nbd
+package blockfile
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"tidemark.dev/pkg/core/block"
 )
 
 // TestFileZero checks each way to zeroes, on the file system and with its help
@@ -19,9 +21,9 @@ func TestFileZero(t *testing.T) {
 		ones := bytes.Repeat([]byte{1}, 4<<20)
 		must(t, d.WriteAt(ones, 0, false))
 		must(t, d.Zero(512, 1000, 0))
-		must(t, d.Zero(1<<20, 700<<10, ZeroNoHole))
+		must(t, d.Zero(1<<20, 700<<10, block.ZeroNoHole))
 		must(t, d.Trim(2<<20, 1<<20, false))
-		err := d.Zero(3<<20, 4096, ZeroFast)
+		err := d.Zero(3<<20, 4096, block.ZeroFast)
 		if helpless != errors.Is(err, syscall.EOPNOTSUPP) {
 			t.Errorf("helpless %v: fast zero: %v", helpless, err)
 		}
@@ -57,10 +59,35 @@ func TestFileFlushFailsForGood(t *testing.T) {
 	}
 }
 
-func TestOpenFileErrors(t *testing.T) {
+func TestOpenErrors(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir(), "/dev/null"} {
-		if _, err := OpenFile(path, true); err == nil {
+		if _, err := Open(path, true); err == nil {
 			t.Errorf("opened %s", path)
 		}
+	}
+}
+
+// newDisk makes a sparse file of n bytes.
+func newDisk(t testing.TB, n int64) *File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, n); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,69 +1,86 @@
-package nbd
+package blockfile
 
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/block"
 )
 
-var (
-	_ Backend       = (*File)(nil)
-	_ StatusBackend = (*File)(nil)
-)
+var _ block.StatusDevice = (*File)(nil)
 
-// File is a Backend over a raw disk image or a block device. It relies on the
-// page cache and allows concurrent calls.
+// File is an open image or block device. It allows concurrent calls.
 type File struct {
 	f    *os.File
 	fd   int
 	size int64
 	dev  bool // a block device
 
-	// The file system said no once; it will say no again.
+	// The file system refused it once, and will refuse it again.
 	noPunch, noZeroRange atomic.Bool
 
 	mu     sync.Mutex
-	failed error // first failure of a flush
+	failed error // the first failure of a flush
 }
 
-// OpenFile opens the image or device at path. The caller closes it when no
-// export uses it any more.
-func OpenFile(path string, readOnly bool) (*File, error) {
+// Open opens the image or block device at path. The caller closes it once
+// nobody uses it any more.
+func Open(path string, readOnly bool) (*File, error) {
 	mode := os.O_RDWR
 	if readOnly {
 		mode = os.O_RDONLY
 	}
 	f, err := os.OpenFile(path, mode, 0)
 	if err != nil {
-		return nil, &Error{Op: "open disk", Subject: path, Err: err}
+		return nil, openError(path, err)
 	}
-	d, err := NewFile(f)
+	d, err := measure(f)
 	if err != nil {
 		f.Close()
+		return nil, openError(path, err)
 	}
-	return d, err
+	return d, nil
 }
 
-// NewFile makes a backend of an open file or block device and owns it from
-// then on, unless it fails.
-func NewFile(f *os.File) (*File, error) {
+// openError is why path could not be opened.
+func openError(path string, err error) error {
+	kind := cdp.Transient
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		err = e.Err // the path is the subject
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		kind = cdp.NotFound
+	case errors.Is(err, errNoDisk):
+		kind = cdp.Invalid
+	}
+	return &cdp.Error{Op: "open disk", Kind: kind, Subject: path, Cause: err}
+}
+
+var errNoDisk = errors.New("it is neither a file nor a block device")
+
+// measure makes a File of f, which it owns unless it fails.
+func measure(f *os.File) (*File, error) {
 	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() && st.Mode()&(os.ModeDevice|os.ModeCharDevice) != os.ModeDevice {
-		err = errors.New("neither a file nor a block device")
-	}
-	var size int64
-	if err == nil {
-		// For a block device this is what BLKGETSIZE64 says.
-		size, err = f.Seek(0, io.SeekEnd)
-	}
 	if err != nil {
-		return nil, &Error{Op: "open disk", Subject: f.Name(), Err: err}
+		return nil, err
 	}
-	return &File{f: f, fd: int(f.Fd()), size: size, dev: !st.Mode().IsRegular()}, nil
+	dev := st.Mode()&(os.ModeDevice|os.ModeCharDevice) == os.ModeDevice
+	if !dev && !st.Mode().IsRegular() {
+		return nil, errNoDisk
+	}
+	size, err := f.Seek(0, io.SeekEnd) // of a block device, too
+	if err != nil {
+		return nil, err
+	}
+	return &File{f: f, fd: int(f.Fd()), size: size, dev: dev}, nil
 }
 
 // Close closes the file without flushing it.
@@ -72,7 +89,7 @@ func (d *File) Close() error { return d.f.Close() }
 // Size is the length the file had when it was opened, in bytes.
 func (d *File) Size() int64 { return d.size }
 
-// ReadAt implements Backend.
+// ReadAt implements block.Device.
 func (d *File) ReadAt(p []byte, off int64) error {
 	_, err := d.f.ReadAt(p, off)
 	if err == io.EOF {
@@ -81,13 +98,13 @@ func (d *File) ReadAt(p []byte, off int64) error {
 	return err
 }
 
-// WriteAt implements Backend.
+// WriteAt implements block.Device.
 func (d *File) WriteAt(p []byte, off int64, _ bool) error {
 	_, err := d.f.WriteAt(p, off)
 	return err
 }
 
-// Flush implements Backend with fdatasync. Once it failed it always fails:
+// Flush implements block.Device with fdatasync. Once it failed it always fails:
 // the kernel reports lost pages only once and forgets them.
 func (d *File) Flush() error {
 	d.mu.Lock()
@@ -109,7 +126,7 @@ func (d *File) Flush() error {
 	return err
 }
 
-// Trim implements Backend by punching a hole, where that can be done.
+// Trim implements block.Device by punching a hole, where that can be done.
 func (d *File) Trim(off, n int64, _ bool) error {
 	err := d.fallocate(&d.noPunch, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 	if err == unix.EOPNOTSUPP {
@@ -118,18 +135,18 @@ func (d *File) Trim(off, n int64, _ bool) error {
 	return err
 }
 
-// Zero implements Backend: a hole if one is welcome, else allocated zeroes,
+// Zero implements block.Device: a hole if one is welcome, else allocated zeroes,
 // else written ones.
-func (d *File) Zero(off, n int64, flags ZeroFlags) error {
+func (d *File) Zero(off, n int64, flags block.ZeroFlags) error {
 	err := error(unix.EOPNOTSUPP)
-	if flags&ZeroNoHole == 0 {
+	if flags&block.ZeroNoHole == 0 {
 		err = d.fallocate(&d.noPunch, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 	}
 	// On a device the kernel may write the zeroes itself, which is not fast.
-	if err == unix.EOPNOTSUPP && !(d.dev && flags&ZeroFast != 0) {
+	if err == unix.EOPNOTSUPP && !(d.dev && flags&block.ZeroFast != 0) {
 		err = d.fallocate(&d.noZeroRange, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 	}
-	if err != unix.EOPNOTSUPP || flags&ZeroFast != 0 {
+	if err != unix.EOPNOTSUPP || flags&block.ZeroFast != 0 {
 		return err
 	}
 	zeroes := make([]byte, min(n, 256<<10))
@@ -169,25 +186,25 @@ func (d *File) fallocate(no *atomic.Bool, mode uint32, off, n int64) error {
 // fileExtents bounds the lseek calls of one Status.
 const fileExtents = 128
 
-// Status implements StatusBackend with SEEK_DATA and SEEK_HOLE. Preallocated
+// Status implements block.StatusDevice with SEEK_DATA and SEEK_HOLE. Preallocated
 // space that was never written counts as a hole, as the kernel has it.
-func (d *File) Status(off, n int64) []Extent {
-	var out []Extent
+func (d *File) Status(off, n int64) []block.Extent {
+	var out []block.Extent
 	for at := off; at < off+n && len(out) < fileExtents; {
 		data, err := unix.Seek(d.fd, at, unix.SEEK_DATA)
 		switch {
 		case err == unix.ENXIO: // nothing but a hole from here
-			return append(out, Extent{Length: off + n - at, Hole: true, Zero: true})
+			return append(out, block.Extent{Length: off + n - at, Hole: true, Zero: true})
 		case err != nil:
-			return append(out, Extent{Length: off + n - at})
+			return append(out, block.Extent{Length: off + n - at})
 		case data > at:
-			out = append(out, Extent{Length: data - at, Hole: true, Zero: true})
+			out = append(out, block.Extent{Length: data - at, Hole: true, Zero: true})
 		}
 		hole, err := unix.Seek(d.fd, data, unix.SEEK_HOLE)
 		if err != nil || hole <= data {
-			return append(out, Extent{Length: max(off+n-data, 1)})
+			return append(out, block.Extent{Length: max(off+n-data, 1)})
 		}
-		out = append(out, Extent{Length: hole - data})
+		out = append(out, block.Extent{Length: hole - data})
 		at = hole
 	}
 	return out
