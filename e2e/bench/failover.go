@@ -239,7 +239,7 @@ func (f *failoverBench) failover(name, point string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var st failoverrun.State
+	var st failoverrun.Run
 	if err := json.Unmarshal(out, &st); err != nil {
 		return 0, err
 	}

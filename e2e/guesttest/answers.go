@@ -38,7 +38,7 @@ func (p *Product) Points(ctx context.Context, job string) (ps []cdp.Point, err e
 }
 
 // Failover says how a job's failover run stands.
-func (p *Product) Failover(ctx context.Context, job string) (st failoverrun.State, err error) {
+func (p *Product) Failover(ctx context.Context, job string) (st failoverrun.Run, err error) {
 	return st, p.ask(ctx, &st, "failover", "status", job)
 }
 

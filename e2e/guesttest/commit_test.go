@@ -58,7 +58,7 @@ func (l *life) commitFiles(newest [2]string) {
 	l.boots(acked)
 }
 
-func (l *life) produce(to, point string) failoverrun.State {
+func (l *life) produce(to, point string) failoverrun.Run {
 	l.Helper()
 	_, err := l.p.CLI(l.ctx, "failover", l.s.Job, "--mode", "production", "--to", to, "--point", point)
 	l.must(err)

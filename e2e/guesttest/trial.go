@@ -12,7 +12,7 @@ import (
 	"tidemark.dev/e2e/oracle"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/contract/recovery"
 )
 
 // Trial is a test failover to one point, judged by everyone there is.
@@ -141,7 +141,7 @@ func (s *Source) cleanUp(ctx context.Context, p *Product) error {
 	if err != nil {
 		return err
 	}
-	if st.Phase != failoverrun.Cleaned || len(xs) > 0 || len(left) > 0 {
+	if st.Phase != recovery.Cleaned || len(xs) > 0 || len(left) > 0 {
 		return fmt.Errorf("a cleaned up test failover is %s and leaves exports %+v and files %v", st.Phase, xs, left)
 	}
 	return nil

@@ -14,7 +14,7 @@ import (
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/e2e/lab/stage"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/contract/recovery"
 )
 
 // world is two sites with a VM that runs and writes its ledger.
@@ -143,7 +143,7 @@ func (w *world) failover(pt cdp.Point, test bool) {
 	up := time.Since(began)
 	st, err := w.Failover(w.ctx)
 	w.must(err)
-	if st.Phase != failoverrun.Ready && st.Phase != failoverrun.Usable {
+	if st.Phase != recovery.Ready && st.Phase != recovery.Usable {
 		w.Fatalf("a failover that was told to be done is %s: %+v", st.Phase, st)
 	}
 	console := w.booted(before)
@@ -154,10 +154,10 @@ func (w *world) failover(pt cdp.Point, test bool) {
 	w.must(err)
 	acked, newest := w.bounds(pt)
 	w.Logf("%s of %s: the failover took %.1fs; the machine found %d rows, %d to %d were possible", pt.ID(), pt.Time.Format(time.TimeOnly), up.Seconds(), l.Max, acked, newest)
-	for _, stage := range st.Stages {
-		w.Logf("  %-8s %s %s", stage.Room, stage.Status, stage.Text)
+	for _, step := range st.Steps {
+		w.Logf("  %-8s %s %s", step.Step, step.Status, step.Text)
 	}
-	w.timing(st.Run)
+	w.timing(st.ID)
 	// The other points are tried all the same: which are right is the best clue.
 	if err := l.Verify(acked); err != nil {
 		w.Errorf("%s: %v", pt.ID(), err)
@@ -223,7 +223,7 @@ func (w *world) cleanup() {
 	w.must(err)
 	st, err := w.Failover(w.ctx)
 	w.must(err)
-	if st.Phase != failoverrun.Cleaned {
+	if st.Phase != recovery.Cleaned {
 		w.Fatalf("a cleaned up test failover is %s: %+v", st.Phase, st)
 	}
 }

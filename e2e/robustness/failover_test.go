@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -26,8 +27,8 @@ func TestFailoverInterrupted(t *testing.T) {
 		want := w.read(p)
 		w.soon("failover", w.job, "--mode", mode, "--point", p.ID(), "--no-wait")
 		w.killTargets()
-		st := w.rests(func(s failoverrun.State) bool {
-			return s.Phase == failoverrun.Ready || s.Phase == failoverrun.Usable && mode == "test"
+		st := w.rests(func(s failoverrun.Run) bool {
+			return s.Phase == recovery.Ready || s.Phase == recovery.Usable && mode == "test"
 		})
 		w.served(st.Export.ID, "the failover", want)
 		if mode == "production" {
@@ -39,7 +40,7 @@ func TestFailoverInterrupted(t *testing.T) {
 		end := map[string]string{"production": "undo", "test": "cleanup"}[mode]
 		w.must("failover", end, w.job, "--no-wait")
 		w.killTargets()
-		w.rests(func(s failoverrun.State) bool { return s.Over() })
+		w.rests(func(s failoverrun.Run) bool { return s.Over() })
 		w.nothingLeft()
 		w.validate(0)
 	}
@@ -64,10 +65,10 @@ func (w *world) killTargets() {
 
 // rests waits until the run has come to where ok says; one that failed has to be
 // over or to say what is left to do.
-func (w *world) rests(ok func(failoverrun.State) bool) (st failoverrun.State) {
+func (w *world) rests(ok func(failoverrun.Run) bool) (st failoverrun.Run) {
 	w.t.Helper()
 	w.eventually("the failover rests", 60*time.Second, func() error {
-		st = failoverrun.State{}
+		st = failoverrun.Run{}
 		err := w.JSON(w.t.Context(), &st, "failover", "status", w.job)
 		if err == nil && !ok(st) {
 			err = fmt.Errorf("phase %s, goal %s: %s", st.Phase, st.Goal, st.Error)

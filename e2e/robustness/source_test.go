@@ -151,13 +151,13 @@ func (w *world) soon(args ...string) string {
 }
 
 // run is the job's failover run.
-func (w *world) run() (s failoverrun.State) {
+func (w *world) run() (s failoverrun.Run) {
 	w.t.Helper()
 	if err := w.JSON(w.t.Context(), &s, "failover", "status", w.job); err != nil {
 		w.t.Fatal(err)
 	}
 	if s.Export == nil {
-		w.t.Fatalf("the run %s has no export: %s, %s", s.Run, s.Phase, s.Error)
+		w.t.Fatalf("the run %s has no export: %s, %s", s.ID, s.Phase, s.Error)
 	}
 	return s
 }

@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -14,7 +15,7 @@ func (s *Service) HandleCleanup(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, failoverrun.Cleanup)
+	return s.Ask(ctx, p.Job, p.Run, recovery.Cleanup)
 }
 
 // HandleUndo handles failover.undo.
@@ -23,7 +24,7 @@ func (s *Service) HandleUndo(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, failoverrun.Undo)
+	return s.Ask(ctx, p.Job, p.Run, recovery.Undo)
 }
 
 // HandleCommit handles failover.commit.
@@ -32,12 +33,12 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, failoverrun.Commit)
+	return s.Ask(ctx, p.Job, p.Run, recovery.Commit)
 }
 
 // Ask asks the job's run for cleanup, undo or commit; run, if not empty, must
 // be the one that stands. A step under way comes to its end first.
-func (s *Service) Ask(ctx context.Context, job, run string, g failoverrun.Goal) error {
+func (s *Service) Ask(ctx context.Context, job, run string, g recovery.Goal) error {
 	op := string(g) + " failover"
 	for {
 		st, rev, err := s.deps.Records.Get(ctx, job)
@@ -46,8 +47,8 @@ func (s *Service) Ask(ctx context.Context, job, run string, g failoverrun.Goal) 
 			return cdp.Errorf(cdp.NotFound, op, job, "no failover was ever started for it")
 		case err != nil:
 			return cdp.Wrap(err, op, job)
-		case run != "" && run != st.Run:
-			return cdp.Errorf(cdp.Conflict, op, job, "the run is %s, not %s", st.Run, run)
+		case run != "" && run != st.ID:
+			return cdp.Errorf(cdp.Conflict, op, job, "the run is %s, not %s", st.ID, run)
 		}
 		if err := st.CheckAsk(g); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -36,7 +37,7 @@ func (s *Service) steps(ctx context.Context, job string) error {
 	e := failoverrun.Event{What: failoverrun.Resumed}
 	wait := s.cfg.RetryMin
 	for {
-		next, room, again, err := s.advance(ctx, &st, &rev, e)
+		next, step, again, err := s.advance(ctx, &st, &rev, e)
 		if err != nil || !next {
 			return err
 		}
@@ -51,7 +52,7 @@ func (s *Service) steps(ctx context.Context, job string) error {
 		} else {
 			wait = s.cfg.RetryMin
 		}
-		e = s.do(ctx, st, room)
+		e = s.do(ctx, st, step)
 		if ctx.Err() != nil {
 			return ctx.Err() // the service stops: the step is asked again later
 		}
@@ -61,7 +62,7 @@ func (s *Service) steps(ctx context.Context, job string) error {
 // advance applies an event to the run, writes it, and tells. If somebody else
 // has written meanwhile, an operator's wish or another service, the event is
 // applied to what stands there now.
-func (s *Service) advance(ctx context.Context, st *failoverrun.State, rev *uint64, e failoverrun.Event) (more bool, room failoverrun.Room, again bool, err error) {
+func (s *Service) advance(ctx context.Context, st *failoverrun.Run, rev *uint64, e failoverrun.Event) (more bool, step recovery.Step, again bool, err error) {
 	for {
 		e.Now = s.deps.Clock.Now()
 		next, cmds := failoverrun.Step(*st, e)
@@ -81,28 +82,28 @@ func (s *Service) advance(ctx context.Context, st *failoverrun.State, rev *uint6
 		*st = next
 		for _, c := range cmds {
 			if c.Do != "" {
-				more, room, again = true, c.Do, c.Again
+				more, step, again = true, c.Do, c.Again
 			}
 		}
 		if len(cmds) == 0 { // the event was late: go on with what is at hand
 			if cur, busy := st.Current(); busy && e.What != failoverrun.Resumed {
-				more, room = true, cur.Room
+				more, step = true, cur.Step
 			}
 		}
 		s.tell(ctx, *st, cmds)
-		return more, room, again, ctx.Err()
+		return more, step, again, ctx.Err()
 	}
 }
 
 // tell emits what the commands tell, trying for as long as the service runs.
-func (s *Service) tell(ctx context.Context, st failoverrun.State, cmds []failoverrun.Command) {
+func (s *Service) tell(ctx context.Context, st failoverrun.Run, cmds []failoverrun.Command) {
 	for _, c := range cmds {
 		var p event.Payload
 		switch {
 		case c.Tell != nil:
-			p = event.FailoverStep{Job: st.Job, Run: st.Run, Step: string(c.Tell.Room), State: string(c.Tell.Status), Text: cut(c.Tell.Text)}
+			p = event.FailoverStep{Job: st.Job, Run: st.ID, Step: c.Tell.Step, State: c.Tell.Status, Text: cut(c.Tell.Text)}
 		case c.Finish != "":
-			p = event.FailoverFinished{Job: st.Job, Run: st.Run, State: string(c.Finish), Result: cut(Summary(st))}
+			p = event.FailoverFinished{Job: st.Job, Run: st.ID, State: c.Finish, Result: cut(Summary(st))}
 		default:
 			continue
 		}

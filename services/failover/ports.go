@@ -19,10 +19,10 @@ type Jobs interface {
 // Records keeps one run per job.
 type Records interface {
 	// Get is the job's run and its revision; NotFound.
-	Get(ctx context.Context, job string) (failoverrun.State, uint64, error)
+	Get(ctx context.Context, job string) (failoverrun.Run, uint64, error)
 	// Put writes it if the revision is still the newest, 0 for none, and gives
 	// the new one; Conflict.
-	Put(ctx context.Context, job string, s failoverrun.State, revision uint64) (uint64, error)
+	Put(ctx context.Context, job string, s failoverrun.Run, revision uint64) (uint64, error)
 	// List is the jobs that have one.
 	List(ctx context.Context) ([]string, error)
 }

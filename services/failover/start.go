@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -16,7 +17,7 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.begin(ctx, failoverrun.Request{Job: p.Job, Run: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen}, e.Time)
+	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen}, e.Time)
 }
 
 // startWithin is for how long a start that cannot be looked into yet is tried
@@ -37,7 +38,7 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 	if err := r.Check(); err != nil {
 		return err
 	}
-	var old *failoverrun.State
+	var old *failoverrun.Run
 	st, rev, err := s.deps.Records.Get(ctx, r.Job)
 	switch {
 	case err == nil:
@@ -92,7 +93,7 @@ func (s *Service) possible(ctx context.Context, r failoverrun.Request) error {
 		return cdp.Errorf(cdp.NotFound, op, r.Job, "there is no such job").WithHint("see what there is: tidemark get job")
 	case err != nil:
 		return cdp.Wrap(err, op, r.Job)
-	case r.To == event.ToVM && job.Target.VM == "":
+	case r.To == recovery.ToVM && job.Target.VM == "":
 		return cdp.Errorf(cdp.Conflict, op, r.Job, "the job has no replica VM").
 			WithHint("jobs on VMs have one; the disks of this one can be had with --to nbd")
 	}
@@ -106,6 +107,6 @@ func (s *Service) possible(ctx context.Context, r failoverrun.Request) error {
 	if r.Planned {
 		return nil
 	}
-	_, err = s.deps.Journal.Resolve(ctx, failoverrun.State{Request: r}.Want())
+	_, err = s.deps.Journal.Resolve(ctx, failoverrun.Run{Request: r}.Want())
 	return cdp.Wrap(err, op, r.Job)
 }

@@ -9,6 +9,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
@@ -22,17 +23,17 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for _, c := range []struct {
 		r    failoverrun.Request
-		goal failoverrun.Goal
-		want failoverrun.Phase
+		goal recovery.Goal
+		want recovery.Phase
 		eff  []string
 	}{
-		{failoverrun.Request{Mode: "test", To: "nbd"}, failoverrun.Cleanup, failoverrun.Cleaned, []string{"open", "close"}},
-		{failoverrun.Request{Mode: "production", To: "nbd"}, failoverrun.Undo, failoverrun.Undone, []string{"halt", "open", "move", "close", "resume"}},
-		{failoverrun.Request{Mode: "production", To: "nbd", Planned: true}, failoverrun.Commit, failoverrun.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
-		{failoverrun.Request{Mode: "production", To: "files"}, failoverrun.Commit, failoverrun.Committed, []string{"halt", "move", "seal"}},
-		{failoverrun.Request{Mode: "test", To: "vm"}, failoverrun.Cleanup, failoverrun.Cleaned, []string{"keep", "vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
-		{failoverrun.Request{Mode: "production", To: "vm"}, failoverrun.Undo, failoverrun.Undone, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-stop", "vm-return", "resume"}},
-		{failoverrun.Request{Mode: "production", To: "vm", Planned: true}, failoverrun.Commit, failoverrun.Committed, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-keep", "seal"}},
+		{failoverrun.Request{Mode: recovery.Test, To: recovery.ToNBD}, recovery.Cleanup, recovery.Cleaned, []string{"open", "close"}},
+		{failoverrun.Request{Mode: recovery.Production, To: recovery.ToNBD}, recovery.Undo, recovery.Undone, []string{"halt", "open", "move", "close", "resume"}},
+		{failoverrun.Request{Mode: recovery.Production, To: recovery.ToNBD, Planned: true}, recovery.Commit, recovery.Committed, []string{"halt", "open", "move", "absorb", "close", "seal"}},
+		{failoverrun.Request{Mode: recovery.Production, To: recovery.ToFiles}, recovery.Commit, recovery.Committed, []string{"halt", "move", "seal"}},
+		{failoverrun.Request{Mode: recovery.Test, To: recovery.ToVM}, recovery.Cleanup, recovery.Cleaned, []string{"keep", "vm-build", "fill", "vm-attach", "vm-boot", "vm-stop", "fill-stop", "vm-remove"}},
+		{failoverrun.Request{Mode: recovery.Production, To: recovery.ToVM}, recovery.Undo, recovery.Undone, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-stop", "vm-return", "resume"}},
+		{failoverrun.Request{Mode: recovery.Production, To: recovery.ToVM, Planned: true}, recovery.Commit, recovery.Committed, []string{"halt", "move", "release", "vm-attach", "vm-boot", "vm-keep", "seal"}},
 	} {
 		for range 15 {
 			w := newWorld()
@@ -50,8 +51,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				}
 			}
 			r := c.r
-			r.Job, r.Run = "web", "run"
-			until := func(f func(context.Context, *failover.Service) error, done func(failoverrun.State) bool) {
+			r.Job, r.ID = "web", "run"
+			until := func(f func(context.Context, *failover.Service) error, done func(failoverrun.Run) bool) {
 				for n := 0; ; n++ {
 					life(f)
 					if st, _, err := w.Get(t.Context(), "web"); err == nil && done(st) {
@@ -63,9 +64,9 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				}
 			}
 			until(func(ctx context.Context, s *failover.Service) error { return s.Start(ctx, r) },
-				func(s failoverrun.State) bool { return s.Phase == failoverrun.Ready })
+				func(s failoverrun.Run) bool { return s.Phase == recovery.Ready })
 			until(func(ctx context.Context, s *failover.Service) error { return s.Ask(ctx, "web", "", c.goal) },
-				func(s failoverrun.State) bool { return s.Phase == c.want })
+				func(s failoverrun.Run) bool { return s.Phase == c.want })
 			if got := w.effectsOnce(t); got != len(c.eff) {
 				t.Fatalf("%s %s: effects %v, want %v", c.r.Mode, c.goal, w.effects, c.eff)
 			}
@@ -74,7 +75,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 					t.Fatalf("%s %s: no %s: %v", c.r.Mode, c.goal, e, w.effects)
 				}
 			}
-			if w.finished[string(c.want)] == 0 {
+			if w.finished[c.want] == 0 {
 				t.Fatalf("nobody was told that it is %s: %v", c.want, w.finished)
 			}
 		}
@@ -88,16 +89,16 @@ func TestRefusesBeforeAnythingChanges(t *testing.T) {
 		r    failoverrun.Request
 		kind cdp.Kind
 	}{
-		"no such job":   {failoverrun.Request{Job: "nope", Run: "r", Mode: "test", To: "nbd"}, cdp.NotFound},
-		"no such point": {failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "nbd", Point: "p99"}, cdp.NotFound},
-		"no replica VM": {failoverrun.Request{Job: "plain", Run: "r", Mode: "test", To: "vm"}, cdp.Conflict},
-		"bad mode":      {failoverrun.Request{Job: "web", Run: "r", Mode: "maybe", To: "nbd"}, cdp.Invalid},
+		"no such job":   {failoverrun.Request{Job: "nope", ID: "r", Mode: recovery.Test, To: recovery.ToNBD}, cdp.NotFound},
+		"no such point": {failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToNBD, Point: "p99"}, cdp.NotFound},
+		"no replica VM": {failoverrun.Request{Job: "plain", ID: "r", Mode: recovery.Test, To: recovery.ToVM}, cdp.Conflict},
+		"bad mode":      {failoverrun.Request{Job: "web", ID: "r", Mode: "maybe", To: recovery.ToNBD}, cdp.Invalid},
 	} {
 		if err := s.Start(t.Context(), c.r); !cdp.Is(err, c.kind) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.Ask(t.Context(), "web", "", failoverrun.Undo); !cdp.Is(err, cdp.NotFound) {
+	if err := s.Ask(t.Context(), "web", "", recovery.Undo); !cdp.Is(err, cdp.NotFound) {
 		t.Error("undo of nothing:", err)
 	}
 	if len(w.effects) > 0 || w.rev != 0 {
@@ -112,7 +113,7 @@ func TestAStartIsNotTriedForEver(t *testing.T) {
 	w.silent = true
 	s := w.service()
 	at := func(sent time.Time) error {
-		e, err := event.New("01J00000000000000000000000", sent, "/dr/cli", event.FailoverStart{Job: "web", Run: "r", Mode: "test", To: "nbd"})
+		e, err := event.New("01J00000000000000000000000", sent, "/dr/cli", event.FailoverStart{Job: "web", Run: "r", Mode: recovery.Test, To: recovery.ToNBD})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +138,7 @@ func TestTwoAtOnce(t *testing.T) {
 	errs := make(chan error, 2)
 	for _, run := range []string{"a", "b"} {
 		go func() {
-			errs <- s.Start(t.Context(), failoverrun.Request{Job: "web", Run: run, Mode: "test", To: "nbd"})
+			errs <- s.Start(t.Context(), failoverrun.Request{Job: "web", ID: run, Mode: recovery.Test, To: recovery.ToNBD})
 		}()
 	}
 	a, b := <-errs, <-errs
@@ -163,12 +164,12 @@ func TestDeadSource(t *testing.T) {
 		ended := make(chan struct{})
 		go func() { defer close(ended); _ = s.Run(ctx) }()
 		began := time.Now()
-		if err := s.Start(ctx, failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "files", Planned: planned}); err != nil {
+		if err := s.Start(ctx, failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles, Planned: planned}); err != nil {
 			t.Fatal(err)
 		}
-		want := failoverrun.Ready
+		want := recovery.Ready
 		if planned {
-			want = failoverrun.Failed
+			want = recovery.Failed
 		}
 		for w.state().Phase != want {
 			if time.Since(began) > time.Minute {
@@ -191,13 +192,13 @@ func TestVMInWords(t *testing.T) {
 	for name, c := range map[string]struct {
 		lame    bool
 		refuses string
-		want    failoverrun.Phase
+		want    recovery.Phase
 		says    []string
 	}{
-		"all well":            {want: failoverrun.Ready, says: []string{"web-replica is on", "10.1.2.3", "passed: tools, ping"}},
-		"no ping":             {lame: true, want: failoverrun.Ready, says: []string{"failed: ping (no answer)", "passed: tools"}},
-		"checks cannot begin": {refuses: "vm-check", want: failoverrun.Ready, says: []string{"could not be made"}},
-		"no boot":             {refuses: "vm-boot", want: failoverrun.Failed, says: []string{"lock", "nothing is changed"}},
+		"all well":            {want: recovery.Ready, says: []string{"web-replica is on", "10.1.2.3", "passed: tools, ping"}},
+		"no ping":             {lame: true, want: recovery.Ready, says: []string{"failed: ping (no answer)", "passed: tools"}},
+		"checks cannot begin": {refuses: "vm-check", want: recovery.Ready, says: []string{"could not be made"}},
+		"no boot":             {refuses: "vm-boot", want: recovery.Failed, says: []string{"lock", "nothing is changed"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
@@ -206,16 +207,16 @@ func TestVMInWords(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 			ended := make(chan struct{})
 			go func() { defer close(ended); _ = s.Run(ctx) }()
-			if err := s.Start(ctx, failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "vm"}); err != nil {
+			if err := s.Start(ctx, failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToVM}); err != nil {
 				t.Fatal(err)
 			}
-			for w.state().Phase != c.want && ctx.Err() == nil || w.finishes(string(c.want)) == 0 && ctx.Err() == nil {
+			for w.state().Phase != c.want && ctx.Err() == nil || w.finishes(c.want) == 0 && ctx.Err() == nil {
 				time.Sleep(time.Millisecond)
 			}
 			stop()
 			<-ended
 			st := w.state()
-			if st.Phase != c.want || st.CheckFailed != (c.lame || c.refuses == "vm-check") || (c.want == failoverrun.Ready) == st.UsableAt.IsZero() {
+			if st.Phase != c.want || st.CheckFailed != (c.lame || c.refuses == "vm-check") || (c.want == recovery.Ready) == st.UsableAt.IsZero() {
 				t.Fatalf("%+v", st)
 			}
 			for _, word := range c.says {
@@ -223,7 +224,7 @@ func TestVMInWords(t *testing.T) {
 					t.Errorf("%q does not say %q", text, word)
 				}
 			}
-			if c.want == failoverrun.Failed && (w.vm.at != "transporter" || w.halted || w.released) {
+			if c.want == recovery.Failed && (w.vm.at != "transporter" || w.halted || w.released) {
 				t.Errorf("not taken back: %+v", w.vm)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -26,13 +27,13 @@ func Point(r api.Resolved) string {
 }
 
 // Summary says in words what came of a run.
-func Summary(s failoverrun.State) string {
+func Summary(s failoverrun.Run) string {
 	switch s.Phase {
-	case failoverrun.Cleaned:
+	case recovery.Cleaned:
 		return "the test is over and left nothing behind"
-	case failoverrun.Undone:
+	case recovery.Undone:
 		return "the failover is undone: replication goes on, all recovery points are kept"
-	case failoverrun.Failed:
+	case recovery.Failed:
 		text := "failed: " + s.Error
 		if s.Over() {
 			return text + "; what was begun was taken back, nothing is changed"

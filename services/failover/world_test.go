@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
@@ -18,7 +19,7 @@ import (
 // is idempotent, and counts what really changed.
 type world struct {
 	mu       sync.Mutex
-	rec      *failoverrun.State
+	rec      *failoverrun.Run
 	rev      uint64
 	dead     bool // the source
 	silent   bool // the journal
@@ -31,11 +32,11 @@ type world struct {
 	moves    int
 	vm       vcenter
 	effects  map[string]int
-	finished map[string]int
+	finished map[recovery.Phase]int
 }
 
 func newWorld() *world {
-	return &world{open: map[string]bool{}, effects: map[string]int{}, finished: map[string]int{}}
+	return &world{open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}}
 }
 
 func (w *world) service() *failover.Service {
@@ -43,16 +44,16 @@ func (w *world) service() *failover.Service {
 	return failover.New(cfg, failover.Deps{Jobs: specs{}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock{}})
 }
 
-func (w *world) state() failoverrun.State {
+func (w *world) state() failoverrun.Run {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.rec == nil {
-		return failoverrun.State{}
+		return failoverrun.Run{}
 	}
 	return *w.rec
 }
 
-func (w *world) finishes(phase string) int {
+func (w *world) finishes(phase recovery.Phase) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.finished[phase]
@@ -99,16 +100,16 @@ func (specs) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
 	return spec.ReplicationJob{Name: name, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}}, nil
 }
 
-func (w *world) Get(_ context.Context, job string) (failoverrun.State, uint64, error) {
+func (w *world) Get(_ context.Context, job string) (failoverrun.Run, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.rec == nil || job != "web" {
-		return failoverrun.State{}, 0, cdp.Errorf(cdp.NotFound, "get", job, "no")
+		return failoverrun.Run{}, 0, cdp.Errorf(cdp.NotFound, "get", job, "no")
 	}
 	return *w.rec, w.rev, nil
 }
 
-func (w *world) Put(_ context.Context, _ string, s failoverrun.State, rev uint64) (uint64, error) {
+func (w *world) Put(_ context.Context, _ string, s failoverrun.Run, rev uint64) (uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if rev != w.rev {

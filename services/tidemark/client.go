@@ -90,8 +90,8 @@ func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState,
 	return maybe[scheduler.RunState](ctx, c, subjects.KeyJob, job)
 }
 
-func (c *client) run(ctx context.Context, job string) (*failoverrun.State, error) {
-	return maybe[failoverrun.State](ctx, c, subjects.KeyFailover, job)
+func (c *client) run(ctx context.Context, job string) (*failoverrun.Run, error) {
+	return maybe[failoverrun.Run](ctx, c, subjects.KeyFailover, job)
 }
 
 // command sends a command and waits until done says so, or a service refuses

@@ -11,8 +11,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -119,7 +119,7 @@ func (a *app) deleteJob(ctx context.Context, c *client, name string, yes, replic
 		return err
 	}
 	if run != nil && !run.Over() {
-		return cdp.Errorf(cdp.Conflict, op, name, "the failover run %s is %s", run.Run, run.Phase).
+		return cdp.Errorf(cdp.Conflict, op, name, "the failover run %s is %s", run.ID, run.Phase).
 			WithHint("end it first: see tidemark failover status " + name)
 	}
 	if !yes {
@@ -155,8 +155,8 @@ func (a *app) deleteLeft(ctx context.Context, c *client, j spec.ReplicationJob, 
 	if err != nil {
 		return err
 	}
-	if run != nil && !run.Over() && run.Phase != failoverrun.Failed {
-		return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s is %s", run.Run, run.Phase).
+	if run != nil && !run.Over() && run.Phase != recovery.Failed {
+		return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s is %s", run.ID, run.Phase).
 			WithHint("end it first: see tidemark failover status " + j.Name)
 	}
 	if !yes {
@@ -195,8 +195,8 @@ func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, rep
 		}
 		// Whether one that failed can be left as it is the vcenter service knows: its
 		// VM may have been deleted.
-		if run != nil && !run.Over() && run.Phase != failoverrun.Failed {
-			return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s of %s is %s", run.Run, m.Name, run.Phase).
+		if run != nil && !run.Over() && run.Phase != recovery.Failed {
+			return cdp.Errorf(cdp.Conflict, op, j.Name, "the failover run %s of %s is %s", run.ID, m.Name, run.Phase).
 				WithHint("end it first: see tidemark failover status " + m.Name)
 		}
 		if yes {

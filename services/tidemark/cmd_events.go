@@ -172,7 +172,7 @@ func gist(e event.Event) string {
 	case *event.FailoverStep:
 		return fmt.Sprintf("%s %s%s", p.Step, p.State, because(p.Text))
 	case *event.FailoverFinished:
-		return p.State + because(p.Result)
+		return string(p.State) + because(p.Result)
 	case *event.JobStarted:
 		return p.Reason
 	case *event.JobStopped:

@@ -15,6 +15,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
@@ -76,20 +77,20 @@ Without it the source is not needed, and what is lost is said.`),
 	p.StringVar(&f.run, "run", "", "the run's name; the same name again is the same run")
 	f.wait.register(c, 5*time.Minute)
 	c.AddCommand(a.cmdFailoverStatus(),
-		a.failoverAsk(failoverrun.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left", func(job, run string) event.Payload { return event.FailoverCleanup{Job: job, Run: run} }),
-		a.failoverAsk(failoverrun.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept", func(job, run string) event.Payload { return event.FailoverUndo{Job: job, Run: run} }),
-		a.failoverAsk(failoverrun.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote", func(job, run string) event.Payload { return event.FailoverCommit{Job: job, Run: run} }))
+		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left", func(job, run string) event.Payload { return event.FailoverCleanup{Job: job, Run: run} }),
+		a.failoverAsk(recovery.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept", func(job, run string) event.Payload { return event.FailoverUndo{Job: job, Run: run} }),
+		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote", func(job, run string) event.Payload { return event.FailoverCommit{Job: job, Run: run} }))
 	return c
 }
 
 // request checks the flags and makes the run's request.
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
-	r := failoverrun.Request{Job: job, Run: f.run, Mode: event.FailoverMode(f.mode), To: f.to, Point: f.point, Listen: f.listen, Planned: f.planned}
+	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned}
 	if f.mode == "" {
 		return r, usage("which failover? say --mode test (changes nothing) or --mode production")
 	}
-	if r.Run == "" {
-		r.Run = shortID(f.mode[:1])
+	if r.ID == "" {
+		r.ID = shortID(f.mode[:1])
 	}
 	if f.at != "" {
 		t, err := parseTime(f.at, now)
@@ -99,16 +100,16 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 		r.At = &t
 	}
 	early := r
-	early.To = cmp.Or(r.To, event.ToNBD)
+	early.To = cmp.Or(r.To, recovery.ToNBD)
 	return r, early.Check()
 }
 
 // defaultTo is how a job's disks are handed out if nobody says.
-func defaultTo(j spec.ReplicationJob, r failoverrun.Request) string {
+func defaultTo(j spec.ReplicationJob, r failoverrun.Request) recovery.Destination {
 	if j.Target.VM != "" && r.Listen == "" {
-		return event.ToVM
+		return recovery.ToVM
 	}
-	return event.ToNBD
+	return recovery.ToNBD
 }
 
 // shortID is a name for a run or an export. It stands in paths of sockets, which
@@ -148,11 +149,11 @@ func (a *app) failover(ctx context.Context, c *client, r failoverrun.Request, f 
 		return cdp.Wrap(err, op, r.Job)
 	}
 	if f.wait.no {
-		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", r.Run, r.Job)
+		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", r.ID, r.Job)
 		return nil
 	}
-	st, err := a.follow(ctx, c, r.Job, id, nil, func(s failoverrun.State) bool {
-		return s.Run == r.Run && (s.Phase == failoverrun.Ready || s.Phase == failoverrun.Failed || s.Phase == failoverrun.Usable && s.To != event.ToVM && !f.ready)
+	st, err := a.follow(ctx, c, r.Job, id, nil, func(s failoverrun.Run) bool {
+		return s.ID == r.ID && (s.Phase == recovery.Ready || s.Phase == recovery.Failed || s.Phase == recovery.Usable && s.To != recovery.ToVM && !f.ready)
 	})
 	if err != nil {
 		return cdp.Wrap(err, op, r.Job)
@@ -177,12 +178,12 @@ func (c *client) start(ctx context.Context, r failoverrun.Request) (id string, e
 		}
 		r.Point = res.Point.ID()
 	}
-	return c.conn.Command(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.Run, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
+	return c.conn.Command(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
 }
 
 // outcome says what came of a run, and is an error if it failed.
-func (a *app) outcome(s failoverrun.State) error {
-	if s.Phase == failoverrun.Failed {
+func (a *app) outcome(s failoverrun.Run) error {
+	if s.Phase == recovery.Failed {
 		e := cdp.Errorf(s.Kind, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
 		if s.Hint == "" && !s.Over() {
 			e.Hint = "something is still held: tidemark failover undo " + s.Job + ", or try the same again"
@@ -194,7 +195,7 @@ func (a *app) outcome(s failoverrun.State) error {
 }
 
 // failoverAsk is a command that asks a run for its end.
-func (a *app) failoverAsk(g failoverrun.Goal, use, short string, cmd func(job, run string) event.Payload) *cobra.Command {
+func (a *app) failoverAsk(g recovery.Goal, use, short string, cmd func(job, run string) event.Payload) *cobra.Command {
 	var w waitFlags
 	var run string
 	c := &cobra.Command{
@@ -221,7 +222,7 @@ func (a *app) failoverAsk(g failoverrun.Goal, use, short string, cmd func(job, r
 					return err
 				}
 				if run == "" {
-					run = old.Run
+					run = old.ID
 				}
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
@@ -229,8 +230,8 @@ func (a *app) failoverAsk(g failoverrun.Goal, use, short string, cmd func(job, r
 				if err != nil || w.no {
 					return cdp.Wrap(err, string(g)+" failover", job)
 				}
-				st, err := a.follow(ctx, cl, job, id, old, func(s failoverrun.State) bool {
-					return s.Run == run && s.Goal == g && (s.Over() || s.Phase == failoverrun.Failed)
+				st, err := a.follow(ctx, cl, job, id, old, func(s failoverrun.Run) bool {
+					return s.ID == run && s.Goal == g && (s.Over() || s.Phase == recovery.Failed)
 				})
 				if err != nil {
 					return cdp.Wrap(err, string(g)+" failover", job)
@@ -268,8 +269,8 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 				a.describe(*st)
 				fmt.Fprintln(a.out)
 				return out.print(a.out, nil, []string{"step", "state", ""}, func(add func(...any)) {
-					for _, s := range st.Stages {
-						add(s.Room, s.Status, s.Text)
+					for _, s := range st.Steps {
+						add(s.Step, s.Status, s.Text)
 					}
 				})
 			})

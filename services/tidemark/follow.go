@@ -9,7 +9,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
@@ -17,13 +17,13 @@ import (
 // follow shows a run's steps until done, or until the command id is refused. An
 // empty id was a request and is not refused any more. What old says is not told
 // again.
-func (a *app) follow(ctx context.Context, c *client, job, id string, old *failoverrun.State, done func(failoverrun.State) bool) (failoverrun.State, error) {
-	var last failoverrun.State
+func (a *app) follow(ctx context.Context, c *client, job, id string, old *failoverrun.Run, done func(failoverrun.Run) bool) (failoverrun.Run, error) {
+	var last failoverrun.Run
 	p := newProgress(a)
 	defer p.close()
 	if old != nil {
-		p.run = old.Run
-		for i, st := range old.Stages {
+		p.run = old.ID
+		for i, st := range old.Steps {
 			p.told[i] = st.Status
 		}
 	}
@@ -34,7 +34,7 @@ func (a *app) follow(ctx context.Context, c *client, job, id string, old *failov
 		}
 		last = *st
 		ok := done(last)
-		if ok || last.Phase != failoverrun.Failed {
+		if ok || last.Phase != recovery.Failed {
 			p.show(last)
 		}
 		return ok, nil
@@ -58,37 +58,37 @@ func (a *app) follow(ctx context.Context, c *client, job, id string, old *failov
 type progress struct {
 	a    *app
 	run  string
-	told map[int]failoverrun.Status
+	told map[int]recovery.StepStatus
 	bars *mpb.Progress
 	bar  *mpb.Bar
-	room failoverrun.Room
+	step recovery.Step
 }
 
 func newProgress(a *app) *progress {
-	p := &progress{a: a, told: map[int]failoverrun.Status{}}
+	p := &progress{a: a, told: map[int]recovery.StepStatus{}}
 	if isTerminal(a.err) {
 		p.bars = mpb.New(mpb.WithOutput(a.err), mpb.WithWidth(40))
 	}
 	return p
 }
 
-func (p *progress) show(s failoverrun.State) {
-	if s.Run != p.run {
-		p.run, p.told = s.Run, map[int]failoverrun.Status{}
+func (p *progress) show(s failoverrun.Run) {
+	if s.ID != p.run {
+		p.run, p.told = s.ID, map[int]recovery.StepStatus{}
 	}
-	for i, st := range s.Stages {
-		if p.told[i] != st.Status && (st.Status == failoverrun.Done || st.Status == failoverrun.StepFailed) {
+	for i, st := range s.Steps {
+		if p.told[i] != st.Status && (st.Status == recovery.Done || st.Status == recovery.StepFailed) {
 			p.unbar()
-			fmt.Fprintf(p.a.err, "  %-8s %-7s %s\n", st.Room, st.Status, st.Text)
+			fmt.Fprintf(p.a.err, "  %-8s %-7s %s\n", st.Step, st.Status, st.Text)
 		}
 		p.told[i] = st.Status
 	}
 	if cur, busy := s.Current(); busy && s.Total > 0 && p.bars != nil {
-		if p.room != cur.Room {
+		if p.step != cur.Step {
 			p.unbar()
-			p.room = cur.Room
+			p.step = cur.Step
 			p.bar = p.bars.AddBar(s.Total, mpb.BarRemoveOnComplete(),
-				mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-8s ", cur.Room))), mpb.AppendDecorators(decor.Percentage()))
+				mpb.PrependDecorators(decor.Name(fmt.Sprintf("  %-8s ", cur.Step))), mpb.AppendDecorators(decor.Percentage()))
 		}
 		p.bar.SetTotal(s.Total, false)
 		p.bar.SetCurrent(s.Moved)
@@ -99,7 +99,7 @@ func (p *progress) unbar() {
 	if p.bar != nil {
 		p.bar.Abort(true)
 		p.bar.Wait()
-		p.bar, p.room = nil, ""
+		p.bar, p.step = nil, ""
 	}
 }
 
@@ -111,11 +111,11 @@ func (p *progress) close() {
 }
 
 // describe says in words how a run stands.
-func (a *app) describe(s failoverrun.State) {
+func (a *app) describe(s failoverrun.Run) {
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(a.out, "%-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
-	say("run", "%s (%s of %s)", s.Run, s.Mode, s.Job)
+	say("run", "%s (%s of %s)", s.ID, s.Mode, s.Job)
 	say("state", "%s", phaseText(s))
 	if s.Error != "" {
 		say("error", "%s", s.Error)
@@ -133,7 +133,7 @@ func (a *app) describe(s failoverrun.State) {
 			say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
 		}
 	}
-	if l := s.Loss(); l != "" && s.Phase != failoverrun.Undone {
+	if l := s.Loss(); l != "" && s.Phase != recovery.Undone {
 		say("lost", "%s", l)
 	}
 	if s.VM != nil {
@@ -146,7 +146,7 @@ func (a *app) describe(s failoverrun.State) {
 		for _, d := range s.Export.Disks {
 			say("disk", "%s  %s", d.Name, d.URI)
 		}
-	} else if !s.Over() || s.Phase == failoverrun.Committed {
+	} else if !s.Over() || s.Phase == recovery.Committed {
 		for _, path := range s.Paths {
 			say("disk", "%s", path)
 		}
@@ -155,53 +155,53 @@ func (a *app) describe(s failoverrun.State) {
 		say("usable", "%s after the start", round(s.UsableAt.Sub(s.StartedAt)))
 	}
 	if s.Total > 0 {
-		say("progress", "%d of %d (%s)", s.Moved, s.Total, currentRoom(s))
+		say("progress", "%d of %d (%s)", s.Moved, s.Total, currentStep(s))
 	}
 	if next := nextText(s); next != "" {
 		say("next", "%s", next)
 	}
 }
 
-func currentRoom(s failoverrun.State) failoverrun.Room {
+func currentStep(s failoverrun.Run) recovery.Step {
 	cur, _ := s.Current()
-	return cur.Room
+	return cur.Step
 }
 
 // phaseText is a phase for an operator.
-func phaseText(s failoverrun.State) string {
+func phaseText(s failoverrun.Run) string {
 	switch s.Phase {
-	case failoverrun.Running:
-		return "under way: " + string(currentRoom(s))
-	case failoverrun.Usable:
-		if s.To == event.ToVM {
+	case recovery.Running:
+		return "under way: " + string(currentStep(s))
+	case recovery.Usable:
+		if s.To == recovery.ToVM {
 			return "the VM runs, and is being checked"
 		}
 		return "the disks can be used; the replica is being brought to the point behind them"
-	case failoverrun.Ready:
+	case recovery.Ready:
 		what, then := "the disks can be used", "replication is halted"
-		if s.To == event.ToVM {
+		if s.To == recovery.ToVM {
 			what = "the VM runs"
 		}
 		if s.CheckFailed {
 			what += ", but not every check passed"
 		}
-		if s.Mode == "test" {
+		if s.Mode == recovery.Test {
 			then = "replication goes on"
 		}
 		return "ready: " + what + "; " + then
-	case failoverrun.Ending:
-		return fmt.Sprintf("on its way: %s (%s)", s.Goal, currentRoom(s))
-	case failoverrun.Failed:
+	case recovery.Ending:
+		return fmt.Sprintf("on its way: %s (%s)", s.Goal, currentStep(s))
+	case recovery.Failed:
 		if s.Over() {
 			return "failed, and taken back: nothing is held"
 		}
 		return fmt.Sprintf("failed on the way to %s; something is still held", s.Goal)
-	case failoverrun.Cleaned:
+	case recovery.Cleaned:
 		return "cleaned up: the test left nothing behind"
-	case failoverrun.Undone:
+	case recovery.Undone:
 		return "undone: replication goes on, all points are kept"
-	case failoverrun.Committed:
-		if s.To == event.ToVM {
+	case recovery.Committed:
+		if s.To == recovery.ToVM {
 			return "committed: the replica VM is the VM"
 		}
 		return "committed: the replica is the disk"
@@ -210,18 +210,18 @@ func phaseText(s failoverrun.State) string {
 }
 
 // nextText is what the operator can do with the run.
-func nextText(s failoverrun.State) string {
+func nextText(s failoverrun.Run) string {
 	switch {
 	case s.Over():
 		return ""
-	case s.Mode == "test":
+	case s.Mode == recovery.Test:
 		return "when done: tidemark failover cleanup " + s.Job
-	case s.Goal == failoverrun.Commit:
-		if s.Phase == failoverrun.Failed {
+	case s.Goal == recovery.Commit:
+		if s.Phase == recovery.Failed {
 			return "again: tidemark failover commit " + s.Job
 		}
 		return ""
-	case s.Phase == failoverrun.Failed, s.Phase == failoverrun.Usable, s.Phase == failoverrun.Ready:
+	case s.Phase == recovery.Failed, s.Phase == recovery.Usable, s.Phase == recovery.Ready:
 		return "keep it: tidemark failover commit " + s.Job + "; take it back: tidemark failover undo " + s.Job
 	}
 	return ""

@@ -29,7 +29,7 @@ type health struct {
 	Problems  []problem          `json:"problems,omitempty"`
 	Journal   *api.GroupStatus   `json:"journal,omitempty"`
 	Capture   *api.CaptureGroup  `json:"capture,omitempty"`
-	Failover  *failoverrun.State `json:"failover,omitempty"`
+	Failover  *failoverrun.Run   `json:"failover,omitempty"`
 	Measured  *rpomonitor.Record `json:"measured,omitempty"`
 }
 
@@ -49,7 +49,7 @@ type facts struct {
 	capture    *api.CaptureGroup
 	captureErr error
 	refused    *api.CaptureRefused // why it is not captured
-	failover   *failoverrun.State
+	failover   *failoverrun.Run
 	member     *api.VMMember // of a VM whose writes nobody tells
 	now        time.Time
 }
@@ -82,7 +82,7 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 	if err != nil {
 		return nil, err
 	}
-	failovers, err := states[failoverrun.State](ctx, c, subjects.KeyFailover, name)
+	failovers, err := states[failoverrun.Run](ctx, c, subjects.KeyFailover, name)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (h health) write(w io.Writer) {
 		}
 	}
 	if f := h.Failover; f != nil && !f.Over() {
-		say("failover", "%s: %s", f.Run, phaseText(*f))
+		say("failover", "%s: %s", f.ID, phaseText(*f))
 	}
 	if len(h.Problems) == 0 {
 		say("problems", "none")

@@ -9,8 +9,8 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/rpo"
 	"tidemark.dev/services/capture"
 	"tidemark.dev/services/scheduler"
@@ -212,17 +212,17 @@ func unseenVM(f facts, h *health, bad func(do, format string, args ...any)) {
 
 func failoverState(f facts, h *health) {
 	r := f.failover
-	if r == nil || r.Over() && r.Phase != failoverrun.Committed {
+	if r == nil || r.Over() && r.Phase != recovery.Committed {
 		return
 	}
-	text, do := fmt.Sprintf("failover run %s (%s): %s", r.Run, r.Mode, phaseText(*r)), nextText(*r)
+	text, do := fmt.Sprintf("failover run %s (%s): %s", r.ID, r.Mode, phaseText(*r)), nextText(*r)
 	switch {
-	case r.Phase == failoverrun.Committed:
+	case r.Phase == recovery.Committed:
 		h.State = stFailedOver
 		return
-	case r.Mode == "production" && (r.Phase == failoverrun.Usable || r.Phase == failoverrun.Ready):
+	case r.Mode == recovery.Production && (r.Phase == recovery.Usable || r.Phase == recovery.Ready):
 		h.State = stFailedOver
-	case r.Mode == "production":
+	case r.Mode == recovery.Production:
 		h.State = stFailingOver
 	}
 	h.Problems = append(h.Problems, problem{text, do})

@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/rpo"
@@ -55,7 +56,7 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 			f.capture = &api.CaptureGroup{State: pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped")}
 		}
 		if odd("failover") {
-			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", Run: "r", Mode: "production", To: "files"}, now)
+			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles}, now)
 			f.failover = &s
 		}
 		fine := f.run != nil && f.run.Running() && f.rpo != nil && f.rpo.Status == rpo.Met && f.rpo.At.Equal(now) &&

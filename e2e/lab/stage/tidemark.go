@@ -86,7 +86,7 @@ func (s *Stage) Points(ctx context.Context) (ps []cdp.Point, err error) {
 }
 
 // Failover says how the group's failover run stands.
-func (s *Stage) Failover(ctx context.Context) (st failoverrun.State, err error) {
+func (s *Stage) Failover(ctx context.Context) (st failoverrun.Run, err error) {
 	return st, s.ask(ctx, &st, "failover", "status", s.Group())
 }
 

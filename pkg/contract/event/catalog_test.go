@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/schemas"
 )
 
@@ -120,8 +121,8 @@ func TestProblemsNamePathAndRule(t *testing.T) {
 			t.Errorf("%s\n got %v\nwant %s", data, err, want)
 		}
 	}
-	for _, to := range []string{ToNBD, ToFiles, ToVM} {
-		data := []byte(`{"job":"j","run":"r","mode":"test","to":"` + to + `"}`)
+	for _, to := range []recovery.Destination{recovery.ToNBD, recovery.ToFiles, recovery.ToVM} {
+		data := []byte(`{"job":"j","run":"r","mode":"test","to":"` + string(to) + `"}`)
 		if err := s.Check(Event{ID: "1", Source: "/dr/test", Type: FailoverStart{}.EventType(), Data: data}); err != nil {
 			t.Error(err)
 		}

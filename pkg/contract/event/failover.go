@@ -1,34 +1,21 @@
 package event
 
-import "time"
+import (
+	"time"
 
-// FailoverMode says what a failover may change.
-type FailoverMode string
-
-const (
-	// TestFailover changes nothing of the replica, the journal or production.
-	TestFailover FailoverMode = "test"
-	// ProductionFailover is the real thing.
-	ProductionFailover FailoverMode = "production"
-)
-
-// How the disks of a failover are handed out.
-const (
-	ToNBD   = "nbd"
-	ToFiles = "files"
-	ToVM    = "vm"
+	"tidemark.dev/pkg/contract/recovery"
 )
 
 // FailoverStart asks to bring a job's disks to a point. Not both of Point
 // and At are set; with neither the newest point is meant.
 type FailoverStart struct {
-	Job    string       `json:"job"`
-	Run    string       `json:"run"`
-	Point  string       `json:"point,omitempty"`
-	At     *time.Time   `json:"at,omitempty"`
-	Mode   FailoverMode `json:"mode"`
-	To     string       `json:"to"`
-	Listen string       `json:"listen,omitempty"`
+	Job    string               `json:"job"`
+	Run    string               `json:"run"`
+	Point  string               `json:"point,omitempty"`
+	At     *time.Time           `json:"at,omitempty"`
+	Mode   recovery.Mode        `json:"mode"`
+	To     recovery.Destination `json:"to"`
+	Listen string               `json:"listen,omitempty"`
 }
 
 // EventType implements Payload.
@@ -75,12 +62,11 @@ func (p FailoverCommit) About() string { return p.Job }
 
 // FailoverStep tells that a step of a run changed its state.
 type FailoverStep struct {
-	Job  string `json:"job"`
-	Run  string `json:"run"`
-	Step string `json:"step"`
-	// State is started, done, failed, skipped or undone.
-	State string `json:"state"`
-	Text  string `json:"text"`
+	Job   string              `json:"job"`
+	Run   string              `json:"run"`
+	Step  recovery.Step       `json:"step"`
+	State recovery.StepStatus `json:"state"`
+	Text  string              `json:"text"`
 }
 
 // EventType implements Payload.
@@ -94,8 +80,8 @@ type FailoverFinished struct {
 	Job string `json:"job"`
 	Run string `json:"run"`
 	// State is ready, failed, cleaned, undone or committed.
-	State  string `json:"state"`
-	Result string `json:"result"`
+	State  recovery.Phase `json:"state"`
+	Result string         `json:"result"`
 }
 
 // EventType implements Payload.

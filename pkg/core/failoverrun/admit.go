@@ -1,59 +1,62 @@
 package failoverrun
 
-import "tidemark.dev/pkg/cdp"
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/recovery"
+)
 
-// Admit says whether a new run may begin where the record of another stands;
-// old is nil where there is none. Duplicate: it is this very run. Two runs over
-// one job cannot both proceed if the record is replaced only in the version
-// that was looked at.
-func Admit(old *State, r Request) error {
+// Admit says whether a new run may begin where old is on record; old is nil where
+// there is none. Duplicate: it is the same run. Two runs of one job cannot both
+// begin as long as the record is replaced only at the revision that was read.
+func Admit(old *Run, r Request) error {
 	const op = "start failover"
 	switch {
 	case old == nil:
 		return nil
-	case old.Run == r.Run:
-		return cdp.Errorf(cdp.Duplicate, op, r.Run, "the run was started already")
-	case old.Phase == Committed:
-		return cdp.Errorf(cdp.Conflict, op, r.Job, "the run %s was committed: the replica is the disk now", old.Run).
-			WithHint("replicate it with a new job, from its own disks")
+	case old.ID == r.ID:
+		return cdp.Errorf(cdp.Duplicate, op, r.ID, "the run has been started already")
+	case old.Phase == recovery.Committed:
+		return cdp.Errorf(cdp.Conflict, op, r.Job, "run %s was committed: the replica is the disk now", old.ID).
+			WithHint("protect the disks that run now with a new job")
 	case !old.Over():
-		return cdp.Errorf(cdp.Conflict, op, r.Job, "the run %s is %s", old.Run, old.Phase).
-			WithHint("end it first: tidemark failover " + old.way() + " " + r.Job)
+		return cdp.Errorf(cdp.Conflict, op, r.Job, "run %s is %s", old.ID, old.Phase).
+			WithHint("end it first: tidemark failover " + string(old.safeEnd()) + " " + r.Job)
 	}
 	return nil
 }
 
-// way is how the run is ended without harm.
-func (s State) way() string {
-	if s.Mode == "test" {
-		return "cleanup"
+// safeEnd is the goal that ends the run and changes nothing.
+func (r Run) safeEnd() recovery.Goal {
+	if r.Mode == recovery.Test {
+		return recovery.Cleanup
 	}
-	return "undo"
+	return recovery.Undo
 }
 
-// CheckAsk says whether cleanup, undo or commit can be asked of the run now.
-// Asked again it is no error: it is a Duplicate once it is done.
-func (s State) CheckAsk(g Goal) error {
+// CheckAsk says whether cleanup, undo or commit can be requested now. To request
+// the current goal again is no error while it is in progress, and Duplicate
+// after that.
+func (r Run) CheckAsk(g recovery.Goal) error {
 	op := string(g) + " failover"
-	test := s.Mode == "test"
+	test := r.Mode == recovery.Test
 	switch {
-	case g != Cleanup && g != Undo && g != Commit:
-		return cdp.Errorf(cdp.Invalid, op, s.Run, "want cleanup, undo or commit")
-	case s.Goal == g && s.Over():
-		return cdp.Errorf(cdp.Duplicate, op, s.Run, "it is done already")
-	case test && g != Cleanup:
-		return cdp.Errorf(cdp.Conflict, op, s.Run, "the run is a test").WithHint("end a test with: tidemark failover cleanup " + s.Job)
-	case !test && g == Cleanup:
-		return cdp.Errorf(cdp.Conflict, op, s.Run, "the run is a production failover").WithHint("end it with undo or commit")
-	case s.Over():
-		return cdp.Errorf(cdp.Conflict, op, s.Run, "the run is %s already", s.Phase)
-	case g != Commit && (s.Goal == Commit || s.Next == Commit):
-		return cdp.Errorf(cdp.Conflict, op, s.Run, "commit has begun: the replica is becoming the disk").
-			WithHint("commit goes on by itself, or again with: tidemark failover commit " + s.Job)
-	case g == Commit && (s.Goal == Undo || s.Goal == Back || s.Next == Undo):
-		return cdp.Errorf(cdp.Conflict, op, s.Run, "the run is on its way back")
-	case g == Commit && s.Phase == Running:
-		return cdp.Errorf(cdp.Conflict, op, s.Run, "the run is not ready yet").WithHint("wait until it is: tidemark failover status " + s.Job)
+	case g != recovery.Cleanup && g != recovery.Undo && g != recovery.Commit:
+		return cdp.Errorf(cdp.Invalid, op, r.ID, "want cleanup, undo or commit")
+	case r.Goal == g && r.Over():
+		return cdp.Errorf(cdp.Duplicate, op, r.ID, "it is done already")
+	case test && g != recovery.Cleanup:
+		return cdp.Errorf(cdp.Conflict, op, r.ID, "the run is a test").WithHint("end a test with: tidemark failover cleanup " + r.Job)
+	case !test && g == recovery.Cleanup:
+		return cdp.Errorf(cdp.Conflict, op, r.ID, "the run is a production failover").WithHint("end it with undo or commit")
+	case r.Over():
+		return cdp.Errorf(cdp.Conflict, op, r.ID, "the run is %s already", r.Phase)
+	case g != recovery.Commit && (r.Goal == recovery.Commit || r.Next == recovery.Commit):
+		return cdp.Errorf(cdp.Conflict, op, r.ID, "commit has begun: the replica is becoming the disk").
+			WithHint("commit continues by itself; if it failed, run it again: tidemark failover commit " + r.Job)
+	case g == recovery.Commit && (r.Goal == recovery.Undo || r.Goal == recovery.Back || r.Next == recovery.Undo):
+		return cdp.Errorf(cdp.Conflict, op, r.ID, "the run is being undone")
+	case g == recovery.Commit && r.Phase == recovery.Running:
+		return cdp.Errorf(cdp.Conflict, op, r.ID, "the run is not ready yet").WithHint("wait until it is: tidemark failover status " + r.Job)
 	}
 	return nil
 }

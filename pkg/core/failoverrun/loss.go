@@ -3,51 +3,52 @@ package failoverrun
 import (
 	"fmt"
 	"time"
+
+	"tidemark.dev/pkg/contract/recovery"
 )
 
-// Loss says in words what the run loses of the source's writes, as far as it
-// can be known; empty before it is.
-func (s State) Loss() string {
-	if s.Resolved == nil || s.Mode == "test" {
+// Loss says in words which of the source's writes the run loses, as far as that
+// can be known. It is empty for a test, and before the point is resolved.
+func (r Run) Loss() string {
+	if r.Resolved == nil || r.Mode == recovery.Test {
 		return ""
 	}
 	switch {
-	case s.Snapshots && s.Planned:
-		return "what the VM wrote after its last snapshot: nothing, if it was off by then" + s.gap()
-	case s.Snapshots:
-		return "what the VM wrote after the snapshot that the point is of" + s.gap()
+	case r.Snapshots && r.Planned:
+		return "what the VM wrote after its last snapshot: nothing, if it was off by then" + r.age()
+	case r.Snapshots:
+		return "what the VM wrote after the snapshot of this point" + r.age()
 	}
-	at := s.Resolved.Seq
-	if s.Captured != nil {
-		switch n := *s.Captured; {
-		case n <= at && s.Planned:
+	at := r.Resolved.Seq
+	if r.Captured != nil {
+		switch n := *r.Captured; {
+		case n <= at && r.Planned:
 			return "no write is lost: the source's last write is included"
 		case n <= at:
 			return "nothing: every write the source had captured is included"
-		case s.Planned:
+		case r.Planned:
 			return fmt.Sprintf("%d writes, made after the source was drained: was the VM still running?", n-at)
 		default:
-			return fmt.Sprintf("%d writes the source had captured%s", n-at, s.gap())
+			return fmt.Sprintf("%d writes the source had captured%s", n-at, r.age())
 		}
 	}
-	if s.Planned {
-		return "nothing up to the drain: the last write drained is included"
+	if r.Planned {
+		return "nothing up to the drain: the last drained write is included"
 	}
-	if s.Bounds != nil && s.Bounds.Head > at {
-		return fmt.Sprintf("%d writes that reached this site, and what the source had not sent (it does not answer)%s", s.Bounds.Head-at, s.gap())
+	if r.Bounds != nil && r.Bounds.Head > at {
+		return fmt.Sprintf("%d writes that had reached this site, and what the source had not sent (it does not answer)%s", r.Bounds.Head-at, r.age())
 	}
-	return "what the source had not sent: it does not answer, so how much cannot be known" + s.gap()
+	return "what the source had not sent: it does not answer, so the number of writes is unknown" + r.age()
 }
 
-// gap is the time behind the point.
-func (s State) gap() string {
-	from := s.HaltedAt
-	if from.IsZero() || s.Resolved.Time.IsZero() {
+// age says how much older the point is than the halt.
+func (r Run) age() string {
+	if r.HaltedAt.IsZero() || r.Resolved.Time.IsZero() {
 		return ""
 	}
-	d := from.Sub(s.Resolved.Time).Round(time.Millisecond)
-	if s.Resolved.Bound == 0 {
+	d := r.HaltedAt.Sub(r.Resolved.Time).Round(time.Millisecond)
+	if r.Resolved.Bound == 0 {
 		return fmt.Sprintf("; the point is %v older than the halt (clock error not measured)", d)
 	}
-	return fmt.Sprintf("; the point is %v older than the halt, +- %v", d, s.Resolved.Bound.Round(time.Microsecond))
+	return fmt.Sprintf("; the point is %v older than the halt, +- %v", d, r.Resolved.Bound.Round(time.Microsecond))
 }

@@ -2,323 +2,183 @@ package failoverrun
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 )
 
-// Event is what happened to a run. Now is the driver's clock.
-type Event struct {
-	Now  time.Time
-	What What
-	// Room and Result belong to StepDone, StepMoved and StepRefused.
-	Room   Room
-	Result Result
-	// Err belongs to StepRefused.
-	Err error
-	// Goal belongs to Asked.
-	Goal Goal
+// Begin is a new run and its first commands. The request must have passed Check.
+func Begin(req Request, now time.Time) (Run, []Command) {
+	r := Run{Request: req, Phase: recovery.Running, Goal: recovery.Recover, StartedAt: now}
+	r.plan(recovery.Recover, recoverSteps(req))
+	return r.next(now)
 }
 
-// What happened.
-type What string
-
-const (
-	// Resumed: the driver has started, or started again.
-	Resumed What = "resumed"
-	// StepDone: the step has had its effect.
-	StepDone What = "done"
-	// StepMoved: the step is on its way; ask again. Its Result says how far.
-	StepMoved What = "moved"
-	// StepRefused: the step failed. Transient and Full mean: ask again.
-	StepRefused What = "refused"
-	// Asked: cleanup, undo or commit. See CheckAsk.
-	Asked What = "asked"
-)
-
-// Result is what a step found out; only what belongs to the step is set.
-type Result struct {
-	Text      string
-	Drained   *api.DrainReply
-	Bounds    *cdp.Bounds
-	Captured  *cdp.Seq
-	Snapshots bool
-	Resolved  *api.Resolved
-	Export    *api.Export
-	Paths     []string
-	VM        *api.VMRun
-	Moved     int64
-	Total     int64
-}
-
-// Command is what the driver does, after it wrote the state down. Exactly one
-// of its fields is set. Tell and Finish may be lost or come twice, Do not: it
-// is given again with Resumed.
-type Command struct {
-	// Do this step, and come back with what happened.
-	Do Room
-	// Tell that a step changed.
-	Tell *Stage
-	// Finish: the run came to rest.
-	Finish Phase
-	// Again is with Do: the step was tried, wait before.
-	Again bool
-}
-
-// Begin is a new run.
-func Begin(r Request, now time.Time) (State, []Command) {
-	s := State{Request: r, Phase: Running, Goal: Recover, StartedAt: now}
-	var rooms []Room
-	if r.Planned {
-		rooms = append(rooms, Drain, Arrive)
-	}
-	switch {
-	case r.Mode == "test" && r.To == "vm":
-		rooms = append(rooms, Resolve, Build, Fill, Attach, Boot, Check)
-	case r.Mode == "test":
-		rooms = append(rooms, Resolve, Open)
-	case r.To == "vm":
-		rooms = append(rooms, Halt, Resolve, Move, Release, Attach, Boot, Check)
-	case r.To == "files":
-		rooms = append(rooms, Halt, Resolve, Move)
-	default:
-		rooms = append(rooms, Halt, Resolve, Open, Move)
-	}
-	s.plan(Recover, rooms)
-	return s.next(now)
-}
-
-// Step is what follows from an event. An event that does not belong to the
-// step at hand changes nothing: it is late.
-func Step(s State, e Event) (State, []Command) {
-	s.Stages = slices.Clone(s.Stages)
-	cur, busy := s.Current()
+// Step is what follows from an event. An event that is not about the current
+// step comes late and changes nothing.
+func Step(r Run, e Event) (Run, []Command) {
+	r.Steps = slices.Clone(r.Steps)
+	cur, busy := r.Current()
 	switch e.What {
 	case Resumed:
 		if !busy {
-			return s, nil
+			return r, nil
 		}
-		return s.next(e.Now)
+		return r.next(e.Now)
 	case Asked:
-		if s.CheckAsk(e.Goal) != nil || s.Goal == e.Goal && busy {
-			return s, nil
+		if r.CheckAsk(e.Goal) != nil || r.Goal == e.Goal && busy {
+			return r, nil
 		}
-		s.Next = e.Goal
+		r.Next = e.Goal
 		if busy {
-			return s, nil // when the step at hand came back
+			return r, nil // the current step comes to its end first
 		}
-		return s.turn(e.Now)
+		return r.turn(e.Now)
 	}
-	if !busy || cur.Room != e.Room {
-		return s, nil
+	if !busy || cur.Step != e.Step {
+		return r, nil
 	}
-	i := s.at()
 	switch e.What {
 	case StepDone:
-		return s.succeed(i, e)
+		return r.succeed(r.at(), e)
 	case StepMoved:
-		s.Moved, s.Total = e.Result.Moved, e.Result.Total
-		if e.Result.Text != "" {
-			s.Stages[i].Text = e.Result.Text
-		}
-		if e.Result.VM != nil {
-			s.VM = e.Result.VM
-		}
-		if s.Next != "" {
-			return s.turn(e.Now)
-		}
-		return s, []Command{{Do: cur.Room, Again: true}}
+		return r.progress(r.at(), e)
 	case StepRefused:
-		s.Stages[i].Text = e.Err.Error()
-		if s.Next != "" {
-			return s.turn(e.Now)
-		}
-		if k := cdp.KindOf(e.Err); k == cdp.Transient || k == cdp.Full {
-			return s, []Command{{Do: cur.Room, Again: true}}
-		}
-		if cur.Room == Check { // the VM runs all the same
-			s.CheckFailed = true
-			e.Result.Text = "the checks could not be made: " + e.Err.Error()
-			return s.succeed(i, e)
-		}
-		return s.fail(i, e)
+		return r.refused(r.at(), e)
 	}
-	return s, nil
+	return r, nil
+}
+
+// progress is an answer of a step that is not done yet.
+func (r Run) progress(i int, e Event) (Run, []Command) {
+	r.Moved, r.Total = e.Result.Moved, e.Result.Total
+	if e.Result.Text != "" {
+		r.Steps[i].Text = e.Result.Text
+	}
+	if e.Result.VM != nil {
+		r.VM = e.Result.VM
+	}
+	if r.Next != "" {
+		return r.turn(e.Now)
+	}
+	return r, []Command{{Do: r.Steps[i].Step, Again: true}}
+}
+
+// refused is an error of a step: it is tried again, or the run fails.
+func (r Run) refused(i int, e Event) (Run, []Command) {
+	r.Steps[i].Text = e.Err.Error()
+	if r.Next != "" {
+		return r.turn(e.Now)
+	}
+	if k := cdp.KindOf(e.Err); k == cdp.Transient || k == cdp.Full {
+		return r, []Command{{Do: e.Step, Again: true}}
+	}
+	if e.Step == recovery.Check { // the VM runs all the same
+		r.CheckFailed = true
+		e.Result.Text = "the checks could not be made: " + e.Err.Error()
+		return r.succeed(i, e)
+	}
+	return r.fail(i, e)
 }
 
 // succeed is the end of a step that had its effect.
-func (s State) succeed(i int, e Event) (State, []Command) {
-	s.Stages[i].Status, s.Stages[i].Text = Done, e.Result.Text
-	s.learn(e)
-	told := s.Stages[i]
-	s, cmds := s.next(e.Now)
-	return s, append([]Command{{Tell: &told}}, cmds...)
+func (r Run) succeed(i int, e Event) (Run, []Command) {
+	r.Steps[i].Status, r.Steps[i].Text = recovery.Done, e.Result.Text
+	r.learn(e)
+	told := r.Steps[i]
+	r, cmds := r.next(e.Now)
+	return r, append([]Command{{Tell: &told}}, cmds...)
 }
 
-// learn keeps what a step found out.
-func (s *State) learn(e Event) {
-	r := e.Result
-	switch e.Room {
-	case Drain:
-		s.Drained = r.Drained
-	case Halt:
-		s.Bounds, s.Captured, s.Snapshots, s.HaltedAt = r.Bounds, r.Captured, r.Snapshots, e.Now
-	case Resolve:
-		s.Resolved = r.Resolved
-	case Open:
-		s.Export = r.Export
-	case Close:
-		s.Export = nil
-	case Seal:
-		s.Paths = r.Paths
-	case Move:
-		s.Paths = r.Paths
-	case Build:
-		s.Scratch = r.Paths
+// fail is the end of a step that will not succeed. Before the disks can be used
+// everything is taken back; after that nothing is torn down unasked.
+func (r Run) fail(i int, e Event) (Run, []Command) {
+	r.Steps[i].Status = recovery.StepFailed
+	r.Error, r.Kind, r.Hint = e.Err.Error(), cdp.KindOf(e.Err), cdp.HintOf(e.Err)
+	told := r.Steps[i]
+	cmds := []Command{{Tell: &told}}
+	if r.Goal == recovery.Recover && r.Phase == recovery.Running {
+		r, more := r.take(recovery.Back, e.Now)
+		return r, append(cmds, more...)
 	}
-	s.seeVM(e)
-	s.Moved, s.Total = 0, 0
-	if e.Room == Open || e.Room == Boot || e.Room == Move && s.To != "vm" && s.UsableAt.IsZero() {
-		s.UsableAt = e.Now
-	}
+	r.Phase = recovery.Failed
+	return r, append(cmds, Command{Finish: recovery.Failed})
 }
 
-// seeVM keeps what a step saw of the VM.
-func (s *State) seeVM(e Event) {
-	if e.Result.VM != nil {
-		s.VM = e.Result.VM
-	}
-	switch e.Room {
-	case Check:
-		for _, c := range e.Result.checks() {
-			s.CheckFailed = s.CheckFailed || !c.OK
-		}
-	case Return, Remove:
-		s.VM, s.Scratch = nil, nil
-	}
-}
-
-func (r Result) checks() []api.VMCheckResult {
-	if r.VM == nil {
-		return nil
-	}
-	return r.VM.Checks
-}
-
-// plan adds the steps to a goal behind those that were done.
-func (s *State) plan(g Goal, rooms []Room) {
-	for i, st := range s.Stages {
-		if st.Status == Pending {
-			s.Stages[i].Status = Skipped
+// plan appends the steps to a goal and skips those still pending.
+func (r *Run) plan(g recovery.Goal, steps []recovery.Step) {
+	for i, st := range r.Steps {
+		if st.Status == recovery.Pending {
+			r.Steps[i].Status = recovery.Skipped
 		}
 	}
-	for _, r := range rooms {
-		s.Stages = append(s.Stages, Stage{Room: r, Goal: g, Status: Pending})
+	for _, step := range steps {
+		r.Steps = append(r.Steps, StepRecord{Step: step, Goal: g, Status: recovery.Pending})
 	}
 }
 
 // next goes on with the first step that is not done, or comes to rest.
-func (s State) next(now time.Time) (State, []Command) {
-	if s.Next != "" {
-		return s.turn(now)
+func (r Run) next(now time.Time) (Run, []Command) {
+	if r.Next != "" {
+		return r.turn(now)
 	}
-	i := s.at()
+	i := r.at()
 	if i < 0 {
-		return s.rest(now)
+		return r.rest(now)
 	}
-	if s.Goal == Recover && (s.done(Open) && s.Mode == "production" || s.done(Boot)) {
-		s.Phase = Usable
+	if r.Goal == recovery.Recover && (r.done(recovery.Open) && r.Mode == recovery.Production || r.done(recovery.Boot)) {
+		r.Phase = recovery.Usable
 	}
 	var cmds []Command
-	if s.Stages[i].Status == Pending {
-		s.Stages[i].Status = Started
-		told := s.Stages[i]
+	if r.Steps[i].Status == recovery.Pending {
+		r.Steps[i].Status = recovery.Started
+		told := r.Steps[i]
 		cmds = append(cmds, Command{Tell: &told})
 	}
-	return s, append(cmds, Command{Do: s.Stages[i].Room})
+	return r, append(cmds, Command{Do: r.Steps[i].Step})
+}
+
+// restPhase is the phase in which a run rests when its goal is reached.
+var restPhase = map[recovery.Goal]recovery.Phase{
+	recovery.Recover: recovery.Ready,
+	recovery.Cleanup: recovery.Cleaned,
+	recovery.Undo:    recovery.Undone,
+	recovery.Commit:  recovery.Committed,
+	recovery.Back:    recovery.Failed,
 }
 
 // rest is the end of a goal.
-func (s State) rest(now time.Time) (State, []Command) {
-	s.Phase = map[Goal]Phase{Recover: Ready, Cleanup: Cleaned, Undo: Undone, Commit: Committed, Back: Failed}[s.Goal]
-	if s.Goal != Recover {
-		s.EndedAt = now
+func (r Run) rest(now time.Time) (Run, []Command) {
+	r.Phase = restPhase[r.Goal]
+	if r.Goal != recovery.Recover {
+		r.EndedAt = now
 	}
-	return s, []Command{{Finish: s.Phase}}
+	return r, []Command{{Finish: r.Phase}}
 }
 
-// turn takes the way that was asked for.
-func (s State) turn(now time.Time) (State, []Command) {
-	g := s.Next
-	s.Next = ""
-	if g == s.Goal && s.at() >= 0 { // it failed on this way: try it again from there
-		s.Phase, s.Error, s.Kind, s.Hint = Ending, "", "", ""
-		s.Stages[s.at()].Status = Started
-		return s.next(now)
+// turn makes the requested goal the goal.
+func (r Run) turn(now time.Time) (Run, []Command) {
+	g := r.Next
+	r.Next = ""
+	if g == r.Goal && r.at() >= 0 { // a step of this goal failed: try it again
+		r.Phase, r.Error, r.Kind, r.Hint = recovery.Ending, "", "", ""
+		r.Steps[r.at()].Status = recovery.Started
+		return r.next(now)
 	}
-	return s.take(g, now)
+	return r.take(g, now)
 }
 
-// take begins the way to g.
-func (s State) take(g Goal, now time.Time) (State, []Command) {
-	var rooms []Room
-	switch g {
-	case Commit:
-		if !s.done(Move) {
-			rooms = append(rooms, Move)
-		}
-		switch s.To {
-		case "nbd":
-			rooms = append(rooms, Absorb, Close)
-		case "vm":
-			rooms = append(rooms, Keep)
-		}
-		rooms = append(rooms, Seal)
-	default:
-		rooms = s.back()
+// take begins to work towards g.
+func (r Run) take(g recovery.Goal, now time.Time) (Run, []Command) {
+	steps := r.backSteps()
+	if g == recovery.Commit {
+		steps = r.commitSteps()
 	}
-	if g != Back {
-		s.Error, s.Kind, s.Hint = "", "", ""
+	if g != recovery.Back {
+		r.Error, r.Kind, r.Hint = "", "", ""
 	}
-	s.plan(g, rooms)
-	s.Goal, s.Phase = g, Ending
-	return s.next(now)
+	r.plan(g, steps)
+	r.Goal, r.Phase = g, recovery.Ending
+	return r.next(now)
 }
-
-// back is what reverses all that may have had its effect.
-func (s State) back() (rooms []Room) {
-	if s.touched(Open, Close) {
-		rooms = append(rooms, Close)
-	}
-	if s.touched(Boot, Stop) {
-		rooms = append(rooms, Stop)
-	}
-	if s.touched(Attach, Return) && s.Mode != "test" { // a test's disks are its own
-		rooms = append(rooms, Return)
-	}
-	if s.touched(Build, Remove) {
-		rooms = append(rooms, Remove)
-	}
-	if s.touched(Halt, Resume) {
-		rooms = append(rooms, Resume)
-	}
-	return rooms
-}
-
-// fail is the end of a step that will not succeed.
-func (s State) fail(i int, e Event) (State, []Command) {
-	s.Stages[i].Status = StepFailed
-	s.Error, s.Kind, s.Hint = e.Err.Error(), cdp.KindOf(e.Err), cdp.HintOf(e.Err)
-	told := s.Stages[i]
-	cmds := []Command{{Tell: &told}}
-	if s.Goal == Recover && s.Phase == Running {
-		s, more := s.take(Back, e.Now)
-		return s, append(cmds, more...)
-	}
-	s.Phase = Failed
-	return s, append(cmds, Command{Finish: Failed})
-}
-
-func utoa(s cdp.Seq) string { return strconv.FormatUint(uint64(s), 10) }

@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -16,7 +17,7 @@ type world struct {
 	open                map[string]cdp.Seq
 	scratch             int
 	absorbed            bool
-	effects             map[failoverrun.Room]int
+	effects             map[recovery.Step]int
 
 	released, attached, running, dirty, kept bool // the replica VM
 	test                                     testVM
@@ -26,7 +27,7 @@ type world struct {
 type testVM struct{ built, filled, attached, running bool }
 
 func newWorld() *world {
-	return &world{head: 100, base: 40, replica: 40, open: map[string]cdp.Seq{}, effects: map[failoverrun.Room]int{}}
+	return &world{head: 100, base: 40, replica: 40, open: map[string]cdp.Seq{}, effects: map[recovery.Step]int{}}
 }
 
 // live is a moment in which the source writes.
@@ -36,34 +37,34 @@ func (w *world) live() {
 }
 
 // do does a step as the journal would.
-func (w *world) do(s failoverrun.State, r failoverrun.Room) (failoverrun.Result, error) {
+func (w *world) do(s failoverrun.Run, r recovery.Step) (failoverrun.Result, error) {
 	count := func(change bool) {
 		if change {
 			w.effects[r]++
 		}
 	}
 	switch r {
-	case failoverrun.Drain:
+	case recovery.Drain:
 		return failoverrun.Result{Drained: &api.DrainReply{Seq: w.head, Frame: 9}}, nil
-	case failoverrun.Arrive:
-	case failoverrun.Halt:
+	case recovery.Arrive:
+	case recovery.Halt:
 		count(!w.halted)
 		w.halted = true
 		captured := w.head
 		return failoverrun.Result{Bounds: &cdp.Bounds{Base: w.base, Head: w.head}, Captured: &captured}, nil
-	case failoverrun.Resume:
+	case recovery.Resume:
 		if w.attached {
 			return failoverrun.Result{}, cdp.Errorf(cdp.Internal, "resume", "", "the images are not here")
 		}
 		count(w.halted)
 		w.halted, w.released = false, false
-	case failoverrun.Resolve:
+	case recovery.Resolve:
 		seq := w.head
 		if s.Drained != nil {
 			seq = s.Drained.Seq
 		}
 		return failoverrun.Result{Resolved: &api.Resolved{Seq: seq}}, nil
-	case failoverrun.Open:
+	case recovery.Open:
 		seq, was := w.open[s.ExportID()]
 		if was && seq != s.Resolved.Seq {
 			return failoverrun.Result{}, cdp.Errorf(cdp.Conflict, "open", "", "open at another seq")
@@ -72,21 +73,21 @@ func (w *world) do(s failoverrun.State, r failoverrun.Room) (failoverrun.Result,
 		w.open[s.ExportID()] = s.Resolved.Seq
 		w.scratch = 1
 		return failoverrun.Result{Export: &api.Export{ID: s.ExportID(), Seq: s.Resolved.Seq}}, nil
-	case failoverrun.Move:
+	case recovery.Move:
 		count(w.base != s.Resolved.Seq)
 		w.base, w.replica = s.Resolved.Seq, s.Resolved.Seq
-	case failoverrun.Absorb:
+	case recovery.Absorb:
 		if _, ok := w.open[s.ExportID()]; !ok || w.base != s.Resolved.Seq {
 			return failoverrun.Result{}, cdp.Errorf(cdp.Internal, "absorb", "", "no export, or base is elsewhere")
 		}
 		count(!w.absorbed)
 		w.absorbed = true
-	case failoverrun.Close:
+	case recovery.Close:
 		_, ok := w.open[s.ExportID()]
 		count(ok)
 		delete(w.open, s.ExportID())
 		w.scratch = 0
-	case failoverrun.Seal:
+	case recovery.Seal:
 		count(!w.sealed)
 		w.sealed = true
 		return failoverrun.Result{Paths: []string{"/replica"}}, nil
@@ -97,7 +98,7 @@ func (w *world) do(s failoverrun.State, r failoverrun.Room) (failoverrun.Result,
 }
 
 // vm does a step of a failover to a VM.
-func (w *world) vm(s failoverrun.State, r failoverrun.Room, count func(bool)) (failoverrun.Result, error) {
+func (w *world) vm(s failoverrun.Run, r recovery.Step, count func(bool)) (failoverrun.Result, error) {
 	must := func(ok bool) error {
 		if ok {
 			return nil
@@ -106,46 +107,46 @@ func (w *world) vm(s failoverrun.State, r failoverrun.Room, count func(bool)) (f
 	}
 	vm := &api.VMRun{Name: "web", Power: "on"}
 	attached, running := &w.attached, &w.running
-	if s.Mode == "test" {
+	if s.Mode == recovery.Test {
 		attached, running = &w.test.attached, &w.test.running
 	}
 	switch r {
-	case failoverrun.Release:
+	case recovery.Release:
 		count(!w.released)
 		w.released = true
 		return failoverrun.Result{}, must(w.halted && w.base == s.Resolved.Seq)
-	case failoverrun.Build:
+	case recovery.Build:
 		count(!w.test.built)
 		w.test.built = true
 		return failoverrun.Result{Paths: []string{"/scratch"}, VM: vm}, nil
-	case failoverrun.Fill:
+	case recovery.Fill:
 		count(!w.test.filled)
 		w.test.filled = true
 		return failoverrun.Result{}, must(len(s.Scratch) == 1 && w.test.built)
-	case failoverrun.Attach:
+	case recovery.Attach:
 		count(!*attached)
 		*attached = true
-		return failoverrun.Result{VM: vm}, must(s.Mode == "test" && w.test.filled || w.released)
-	case failoverrun.Boot:
+		return failoverrun.Result{VM: vm}, must(s.Mode == recovery.Test && w.test.filled || w.released)
+	case recovery.Boot:
 		count(!*running)
 		*running = true
 		return failoverrun.Result{VM: vm}, must(*attached)
-	case failoverrun.Check:
+	case recovery.Check:
 		vm.Checks = []api.VMCheckResult{{Name: "tools", OK: true}, {Name: "ping", OK: w.head%2 == 0}}
 		return failoverrun.Result{VM: vm}, must(*running)
-	case failoverrun.Stop:
+	case recovery.Stop:
 		count(*running)
 		*running = false
-	case failoverrun.Return:
+	case recovery.Return:
 		count(w.attached)
 		err := must(!w.running)
 		w.attached, w.dirty = false, false
 		return failoverrun.Result{}, err
-	case failoverrun.Keep:
+	case recovery.Keep:
 		count(!w.kept)
 		w.kept = true
 		return failoverrun.Result{VM: vm}, must(w.attached)
-	case failoverrun.Remove:
+	case recovery.Remove:
 		count(w.test.built)
 		err := must(!w.test.running)
 		w.test = testVM{}
@@ -155,16 +156,16 @@ func (w *world) vm(s failoverrun.State, r failoverrun.Room, count func(bool)) (f
 }
 
 // check is what must hold at any moment.
-func (w *world) check(s failoverrun.State) error {
+func (w *world) check(s failoverrun.Run) error {
 	for r, n := range w.effects {
 		if n > 1 {
 			return fmt.Errorf("%s took effect %d times", r, n)
 		}
 	}
-	if s.Mode == "test" && (w.halted || w.sealed || w.base != 40 || w.absorbed || w.released || w.attached) {
+	if s.Mode == recovery.Test && (w.halted || w.sealed || w.base != 40 || w.absorbed || w.released || w.attached) {
 		return fmt.Errorf("a test has changed something: %+v", w)
 	}
-	if s.To == "vm" && s.Phase == failoverrun.Ready {
+	if s.To == recovery.ToVM && s.Phase == recovery.Ready {
 		if !w.running && !w.test.running || s.UsableAt.IsZero() || s.VM == nil {
 			return fmt.Errorf("ready, but there is no VM: %+v", w)
 		}
@@ -178,20 +179,20 @@ func (w *world) check(s failoverrun.State) error {
 }
 
 // over is what must hold when the run is over.
-func (w *world) over(s failoverrun.State) error {
+func (w *world) over(s failoverrun.Run) error {
 	if len(w.open) > 0 || w.scratch > 0 {
 		return fmt.Errorf("%s, but something is open", s.Phase)
 	}
 	if w.test != (testVM{}) {
 		return fmt.Errorf("%s, but the test's VM is there: %+v", s.Phase, w)
 	}
-	if s.Phase != failoverrun.Committed {
+	if s.Phase != recovery.Committed {
 		if w.halted || w.sealed || w.released || w.attached || w.running || w.dirty || s.VM != nil {
 			return fmt.Errorf("%s, but replication does not go on: %+v", s.Phase, w)
 		}
 		return nil
 	}
-	if !w.sealed || w.replica != s.Resolved.Seq || s.To == "nbd" != w.absorbed || s.To == "vm" != w.kept || w.kept && !w.attached {
+	if !w.sealed || w.replica != s.Resolved.Seq || s.To == recovery.ToNBD != w.absorbed || s.To == recovery.ToVM != w.kept || w.kept && !w.attached {
 		return fmt.Errorf("committed, but the replica is not the disk: %+v", w)
 	}
 	return nil

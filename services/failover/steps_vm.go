@@ -8,62 +8,63 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// vmStep is the vcenter service's name of a room, and what the step came to, if
+// vmEndpoint is the vcenter endpoint of a step, and what the step came to if
 // the service does not say.
-func vmStep(room failoverrun.Room) (step, text string) {
-	switch room {
-	case failoverrun.Build:
+func vmEndpoint(step recovery.Step) (endpoint, text string) {
+	switch step {
+	case recovery.Build:
 		return api.VMBuild, "there is a VM for the test, and empty disks for it"
-	case failoverrun.Attach:
+	case recovery.Attach:
 		return api.VMAttach, "the VM has the disks"
-	case failoverrun.Boot:
+	case recovery.Boot:
 		return api.VMBoot, "the VM is on"
-	case failoverrun.Check:
+	case recovery.Check:
 		return api.VMCheck, "the VM was looked at"
-	case failoverrun.Stop:
+	case recovery.Stop:
 		return api.VMStop, "the VM is off"
-	case failoverrun.Return:
+	case recovery.Return:
 		return api.VMReturn, "the disks are back at the transporter; what the VM wrote is gone"
-	case failoverrun.Keep:
+	case recovery.Keep:
 		return api.VMKeep, "the replica VM is the VM, with what it wrote"
-	case failoverrun.Remove:
+	case recovery.Remove:
 		return api.VMRemove, "the test's VM and its disks are gone"
 	}
 	return "", ""
 }
 
 // vm does a step of a failover to a VM.
-func (s *Service) vm(ctx context.Context, st failoverrun.State, room failoverrun.Room) (failoverrun.Result, bool, error) {
-	step, text := vmStep(room)
-	if step == "" {
-		return failoverrun.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(room), "there is no such step")
+func (s *Service) vm(ctx context.Context, st failoverrun.Run, step recovery.Step) (failoverrun.Result, bool, error) {
+	endpoint, text := vmEndpoint(step)
+	if endpoint == "" {
+		return failoverrun.Result{}, false, cdp.Errorf(cdp.Internal, "do step", string(step), "there is no such step")
 	}
 	job, err := s.deps.Jobs.Get(ctx, st.Job)
 	if err != nil && !cdp.Is(err, cdp.NotFound) { // a run over a job that was deleted is still to be ended
 		return failoverrun.Result{}, false, err
 	}
-	switch room {
-	case failoverrun.Build: // the point must still be there when the disks are
-		if _, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.Run, Seq: st.Resolved.Seq}); err != nil {
+	switch step {
+	case recovery.Build: // the point must still be there when the disks are
+		if _, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.ID, Seq: st.Resolved.Seq}); err != nil {
 			return failoverrun.Result{}, false, err
 		}
-	case failoverrun.Remove: // nobody writes to the disks when they go
-		if err := s.deps.Exports.FillStop(ctx, api.RunRequest{Group: cdp.GroupID(st.Job), Run: st.Run}); err != nil && !cdp.Is(err, cdp.NotFound) {
+	case recovery.Remove: // nobody writes to the disks when they go
+		if err := s.deps.Exports.FillStop(ctx, api.RunRequest{Group: cdp.GroupID(st.Job), Run: st.ID}); err != nil && !cdp.Is(err, cdp.NotFound) {
 			return failoverrun.Result{}, false, err
 		}
 	}
-	a, err := s.deps.VMs.Do(ctx, step, api.VMRunRequest{Job: st.Job, Run: st.Run, Test: st.Mode == "test", Source: job.Source.Site, Target: job.Target.Site})
+	a, err := s.deps.VMs.Do(ctx, endpoint, api.VMRunRequest{Job: st.Job, Run: st.ID, Test: st.Mode == recovery.Test, Source: job.Source.Site, Target: job.Target.Site})
 	r := failoverrun.Result{Text: a.Text, VM: a.VM, Moved: a.Moved, Total: a.Total}
 	if err != nil || !a.Done {
 		return r, false, err
 	}
 	switch {
-	case room == failoverrun.Build:
+	case step == recovery.Build:
 		r.Paths = a.Paths
-	case room == failoverrun.Check && a.VM != nil:
+	case step == recovery.Check && a.VM != nil:
 		text = Checks(*a.VM)
 	}
 	r.Text = cmp.Or(r.Text, text)
@@ -71,8 +72,8 @@ func (s *Service) vm(ctx context.Context, st failoverrun.State, room failoverrun
 }
 
 // fill writes the point onto the disks of the test's VM.
-func (s *Service) fill(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
-	m, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.Run, Seq: st.Resolved.Seq, Paths: st.Scratch})
+func (s *Service) fill(ctx context.Context, st failoverrun.Run) (failoverrun.Result, bool, error) {
+	m, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(st.Job), Run: st.ID, Seq: st.Resolved.Seq, Paths: st.Scratch})
 	return s.moved(ctx, st, m, err, "the disks of the test's VM hold the point")
 }
 

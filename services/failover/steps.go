@@ -7,19 +7,20 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // do does one step, and says what happened.
-func (s *Service) do(ctx context.Context, st failoverrun.State, room failoverrun.Room) failoverrun.Event {
-	ctx, end := s.deps.Tracer.Span(ctx, "failover "+string(room))
+func (s *Service) do(ctx context.Context, st failoverrun.Run, step recovery.Step) failoverrun.Event {
+	ctx, end := s.deps.Tracer.Span(ctx, "failover "+string(step))
 	tctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
-	e := failoverrun.Event{What: failoverrun.StepDone, Room: room}
+	e := failoverrun.Event{What: failoverrun.StepDone, Step: step}
 	var done bool
 	var err error
-	e.Result, done, err = s.enter(tctx, st, room)
+	e.Result, done, err = s.enter(tctx, st, step)
 	end(err)
 	switch {
 	case err != nil:
@@ -31,61 +32,61 @@ func (s *Service) do(ctx context.Context, st failoverrun.State, room failoverrun
 }
 
 // enter is the request of a step. It is done, or is to be asked again.
-func (s *Service) enter(ctx context.Context, st failoverrun.State, room failoverrun.Room) (r failoverrun.Result, done bool, err error) {
+func (s *Service) enter(ctx context.Context, st failoverrun.Run, step recovery.Step) (r failoverrun.Result, done bool, err error) {
 	g := cdp.GroupID(st.Job)
-	run := api.RunRequest{Group: g, Run: st.Run}
+	run := api.RunRequest{Group: g, Run: st.ID}
 	export := api.CloseRequest{Group: g, ID: st.ExportID()}
-	switch room {
-	case failoverrun.Drain:
+	switch step {
+	case recovery.Drain:
 		return s.drain(ctx, st)
-	case failoverrun.Arrive:
+	case recovery.Arrive:
 		return s.arrive(ctx, st)
-	case failoverrun.Halt:
+	case recovery.Halt:
 		return s.halt(ctx, st)
-	case failoverrun.Resolve:
+	case recovery.Resolve:
 		res, err := s.resolve(ctx, st)
 		return failoverrun.Result{Resolved: &res, Text: Point(res)}, true, err
-	case failoverrun.Open:
+	case recovery.Open:
 		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: st.ExportID(), Seq: st.Resolved.Seq, Scratch: true, Listen: st.Listen, Purpose: string(st.Mode)})
 		return failoverrun.Result{Export: &x, Text: "the disks are served: " + strings.Join(uris(x), " ")}, true, err
-	case failoverrun.Close:
+	case recovery.Close:
 		err := s.deps.Exports.Close(ctx, export)
 		if cdp.Is(err, cdp.NotFound) {
 			err = nil
 		}
 		return failoverrun.Result{Text: "the disks are served no more; what was written to them is gone"}, true, err
-	case failoverrun.Move:
-		m, err := s.deps.Replica.Move(ctx, api.MoveRequest{Group: g, Run: st.Run, Seq: st.Resolved.Seq})
+	case recovery.Move:
+		m, err := s.deps.Replica.Move(ctx, api.MoveRequest{Group: g, Run: st.ID, Seq: st.Resolved.Seq})
 		return s.moved(ctx, st, m, err, "the replica holds the point")
-	case failoverrun.Absorb:
+	case recovery.Absorb:
 		m, err := s.deps.Exports.Absorb(ctx, export)
 		return s.moved(ctx, st, m, err, "the replica holds what the VM wrote")
-	case failoverrun.Seal:
+	case recovery.Seal:
 		x, err := s.deps.Replica.Seal(ctx, run)
-		if st.To == "vm" { // the images are the VM's, and not where they were
+		if st.To == recovery.ToVM { // the images are the VM's, and not where they were
 			return failoverrun.Result{Text: "the journal has ended: the VM has the disks"}, true, err
 		}
 		return failoverrun.Result{Paths: x.Paths, Text: "the replica is the disk: " + strings.Join(x.Paths, " ")}, true, err
-	case failoverrun.Resume:
+	case recovery.Resume:
 		b, err := s.deps.Replica.Resume(ctx, run)
 		return failoverrun.Result{Text: fmt.Sprintf("the journal takes writes again behind write %d", b.Head)}, true, err
-	case failoverrun.Release:
+	case recovery.Release:
 		err := s.deps.Replica.Release(ctx, run)
 		return failoverrun.Result{Text: "the journal has let the replica's disks go"}, true, err
-	case failoverrun.Fill:
+	case recovery.Fill:
 		return s.fill(ctx, st)
 	}
-	return s.vm(ctx, st, room)
+	return s.vm(ctx, st, step)
 }
 
 // moved is the answer of a step that takes long.
-func (s *Service) moved(ctx context.Context, st failoverrun.State, m api.MoveReply, err error, text string) (failoverrun.Result, bool, error) {
+func (s *Service) moved(ctx context.Context, st failoverrun.Run, m api.MoveReply, err error, text string) (failoverrun.Result, bool, error) {
 	r := failoverrun.Result{Moved: m.Moved, Total: m.Total}
 	if err != nil || !m.Done {
 		return r, false, err
 	}
 	r.Text = text
-	if st.To == "files" {
+	if st.To == recovery.ToFiles {
 		job, err := s.deps.Jobs.Get(ctx, st.Job)
 		if err != nil && !cdp.Is(err, cdp.NotFound) {
 			return r, false, err
@@ -99,12 +100,12 @@ func (s *Service) moved(ctx context.Context, st failoverrun.State, m api.MoveRep
 
 // drain asks the source for its last frame. A planned run needs the source: if
 // it does not answer the run ends, and nothing was changed.
-func (s *Service) drain(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
+func (s *Service) drain(ctx context.Context, st failoverrun.Run) (failoverrun.Result, bool, error) {
 	job, err := s.deps.Jobs.Get(ctx, st.Job)
 	if err != nil {
 		return failoverrun.Result{}, false, err
 	}
-	d, err := s.deps.Source.Drain(ctx, job.Source.Site, api.DrainRequest{Group: job.Group(), Run: st.Run})
+	d, err := s.deps.Source.Drain(ctx, job.Source.Site, api.DrainRequest{Group: job.Group(), Run: st.ID})
 	if cdp.Is(err, cdp.Transient) {
 		return failoverrun.Result{}, false, cdp.Errorf(cdp.Conflict, "drain", st.Job, "the source does not answer: %v", err).
 			WithHint("without --planned the failover does not need the source, and says what may be lost")
@@ -118,7 +119,7 @@ func (s *Service) drain(ctx context.Context, st failoverrun.State) (failoverrun.
 // resolve makes a seq of what was asked for. A planned run goes to the seq that
 // the source named; if the frame it named became a point of that seq, the point
 // tells the time.
-func (s *Service) resolve(ctx context.Context, st failoverrun.State) (api.Resolved, error) {
+func (s *Service) resolve(ctx context.Context, st failoverrun.Run) (api.Resolved, error) {
 	res, err := s.deps.Journal.Resolve(ctx, st.Want())
 	if err != nil || st.Drained == nil || res.Point != nil {
 		return res, err
@@ -132,7 +133,7 @@ func (s *Service) resolve(ctx context.Context, st failoverrun.State) (api.Resolv
 }
 
 // arrive waits until the journal has the source's last frame.
-func (s *Service) arrive(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
+func (s *Service) arrive(ctx context.Context, st failoverrun.Run) (failoverrun.Result, bool, error) {
 	g, err := s.deps.Journal.Status(ctx, cdp.GroupID(st.Job))
 	if err != nil {
 		return failoverrun.Result{}, false, err
@@ -146,9 +147,9 @@ func (s *Service) arrive(ctx context.Context, st failoverrun.State) (failoverrun
 }
 
 // halt stops the journal, then asks the source for a moment what it had seen.
-func (s *Service) halt(ctx context.Context, st failoverrun.State) (failoverrun.Result, bool, error) {
+func (s *Service) halt(ctx context.Context, st failoverrun.Run) (failoverrun.Result, bool, error) {
 	g := cdp.GroupID(st.Job)
-	b, err := s.deps.Replica.Halt(ctx, api.RunRequest{Group: g, Run: st.Run})
+	b, err := s.deps.Replica.Halt(ctx, api.RunRequest{Group: g, Run: st.ID})
 	if err != nil {
 		return failoverrun.Result{}, false, err
 	}

@@ -1,0 +1,74 @@
+package failoverrun
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
+)
+
+// Event is what happened to a run. Now is the driver's clock.
+type Event struct {
+	Now  time.Time
+	What What
+	// Step and Result belong to StepDone, StepMoved and StepRefused.
+	Step   recovery.Step
+	Result Result
+	// Err belongs to StepRefused.
+	Err error
+	// Goal belongs to Asked.
+	Goal recovery.Goal
+}
+
+// What is the kind of an Event.
+type What string
+
+const (
+	// Resumed: the driver has started, or restarted.
+	Resumed What = "resumed"
+	// StepDone: the step has had its effect.
+	StepDone What = "done"
+	// StepMoved: the step is in progress; ask again. Its Result says how far it is.
+	StepMoved What = "moved"
+	// StepRefused: the step failed. Transient and Full mean: ask again.
+	StepRefused What = "refused"
+	// Asked: an operator asked for cleanup, undo or commit. See CheckAsk.
+	Asked What = "asked"
+)
+
+// Result is what a step found out. Only the fields of that step are set.
+type Result struct {
+	Text      string
+	Drained   *api.DrainReply
+	Bounds    *cdp.Bounds
+	Captured  *cdp.Seq
+	Snapshots bool
+	Resolved  *api.Resolved
+	Export    *api.Export
+	Paths     []string
+	VM        *api.VMRun
+	Moved     int64
+	Total     int64
+}
+
+func (r Result) checks() []api.VMCheckResult {
+	if r.VM == nil {
+		return nil
+	}
+	return r.VM.Checks
+}
+
+// Command is what the driver does after it has stored the run. Exactly one of
+// Do, Tell and Finish is set. Tell and Finish may be lost or come twice; Do may
+// not: Resumed gives it again.
+type Command struct {
+	// Do is the step to do; report its outcome as an Event.
+	Do recovery.Step
+	// Tell is a step that changed, for whoever listens.
+	Tell *StepRecord
+	// Finish is the phase in which the run came to rest.
+	Finish recovery.Phase
+	// Again is set with Do when the step was tried before: pause first.
+	Again bool
+}

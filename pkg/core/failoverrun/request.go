@@ -1,0 +1,54 @@
+package failoverrun
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/recovery"
+)
+
+// Request is what an operator asked for.
+type Request struct {
+	// Job is the name of the job to fail over; its group has the same name.
+	Job string `json:"job"`
+	// ID names the run, 1 to 40 characters. The caller chooses it, so that asking
+	// twice starts one run.
+	ID   string               `json:"run"`
+	Mode recovery.Mode        `json:"mode"`
+	To   recovery.Destination `json:"to"`
+	// Point (p123, latest, seq:456, a tag) or At; with neither the newest point.
+	Point string     `json:"point,omitempty"`
+	At    *time.Time `json:"at,omitempty"`
+	// Listen is where the NBD server listens: host:port, or the path of a unix
+	// socket. Empty: the journal chooses.
+	Listen string `json:"listen,omitempty"`
+	// Planned: the source's last writes are waited for; it must answer.
+	Planned bool `json:"planned,omitempty"`
+}
+
+// Check returns an Invalid error that names the first field that is wrong.
+func (r Request) Check() error {
+	const op = "check failover"
+	if err := cdp.CheckName("job", r.Job); err != nil {
+		return err
+	}
+	switch {
+	case r.ID == "" || len(r.ID) > 40:
+		return cdp.Errorf(cdp.Invalid, op, "run", "%q: must have 1 to 40 characters", r.ID)
+	case r.Mode != recovery.Test && r.Mode != recovery.Production:
+		return cdp.Errorf(cdp.Invalid, op, "mode", "%q: must be test or production", r.Mode)
+	case r.To != recovery.ToNBD && r.To != recovery.ToFiles && r.To != recovery.ToVM:
+		return cdp.Errorf(cdp.Invalid, op, "to", "%q: must be nbd, files or vm", r.To)
+	case r.Mode == recovery.Test && r.To == recovery.ToFiles:
+		return cdp.Errorf(cdp.Invalid, op, "to", "a test cannot use files, because they are the replica itself: use nbd or vm")
+	case r.Listen != "" && r.To == recovery.ToVM:
+		return cdp.Errorf(cdp.Invalid, op, "listen", "not allowed with vm: nothing is served over NBD")
+	case r.Point != "" && r.At != nil:
+		return cdp.Errorf(cdp.Invalid, op, "at", "not allowed together with point")
+	case r.Planned && r.Mode == recovery.Test:
+		return cdp.Errorf(cdp.Invalid, op, "planned", "needs mode production")
+	case r.Planned && (r.Point != "" || r.At != nil):
+		return cdp.Errorf(cdp.Invalid, op, "planned", "goes to the source's last write, so point and at are not allowed")
+	}
+	return nil
+}
