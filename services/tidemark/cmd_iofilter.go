@@ -154,7 +154,7 @@ func bareURL(raw string) string {
 func incomplete(site cdp.Site, r api.FilterRequest, f inventory.Filter) error {
 	var waits, others []string
 	for _, h := range f.Pending() {
-		if h.Waits() && !h.Maintenance {
+		if h.NeedsMaintenance() && !h.Maintenance {
 			waits = append(waits, h.Name)
 		} else {
 			others = append(others, h.Name+" ("+cmp.Or(strings.Join(h.Issues, "; "), h.State)+")")

@@ -16,6 +16,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 func (a *app) cmdSite() *cobra.Command {
@@ -325,7 +326,7 @@ are given on the root folder, and passed on to what is below.`),
 			if err != nil {
 				return err
 			}
-			table := inventory.Privileges(want...)
+			table := vmpolicy.Privileges(want...)
 			return out.print(a.out, table, []string{"privilege", "where", "needed by", "what for"}, func(add func(...any)) {
 				for _, p := range table {
 					add(p.ID, where(string(p.Entity)), string(p.Role), p.Purpose)

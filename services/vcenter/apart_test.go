@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -65,7 +66,7 @@ func TestOneThatCannotBeFollowed(t *testing.T) {
 	w.until("app01 is ready", func() bool { return w.states()["app01"] == "ready" })
 	s, _ := w.vm(w.a, "app01")
 	w.must(w.a.c.PowerOff(w.ctx, s.Ref))
-	h := s.Hardware.ForReplica()
+	h := vmpolicy.ReplicaHardware(s.Hardware)
 	two := h.NICs[0]
 	two.Key = 9999
 	h.NICs = append(h.NICs, two)

@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // build handles api.VMBuild: a VM of the test's own, and its disks, at the
@@ -72,7 +73,7 @@ func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 		disks = append(disks, runDisk{File: file})
 		sizes[file] = d.Disk.Size
 	}
-	if why := inv.Room(sizes); why != "" {
+	if why := vmpolicy.NoRoom(inv, sizes); why != "" {
 		return cdp.Errorf(cdp.Conflict, "build", r.req.Job, "%s", why).
 			WithHint("a test has a full copy of the replica's disks: free space there, or have the disks with --to nbd, which needs little")
 	}
@@ -129,7 +130,7 @@ func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventor
 		return "", err
 	}
 	m := r.m.Value
-	hw := m.VM.Hardware.ForReplica()
+	hw := vmpolicy.ReplicaHardware(m.VM.Hardware)
 	hw.NICs = slices.Clone(hw.NICs)
 	nets := map[int32]inventory.Ref{}
 	for i, n := range hw.NICs {
@@ -148,16 +149,16 @@ func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventor
 }
 
 // place is where the job's VMs stand.
-func (r *run) place(ctx context.Context, inv inventory.Inventory) (inventory.Placement, error) {
+func (r *run) place(ctx context.Context, inv inventory.Inventory) (vmpolicy.Placement, error) {
 	job, err := r.s.deps.Jobs.Get(ctx, r.m.Value.Job)
 	if cdp.Is(err, cdp.NotFound) {
-		return inventory.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s is gone, which says where", r.m.Value.Job).
+		return vmpolicy.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s is gone, which says where", r.m.Value.Job).
 			WithHint("apply its file again: tidemark apply -f FILE")
 	}
 	if err != nil {
-		return inventory.Placement{}, err
+		return vmpolicy.Placement{}, err
 	}
-	place, bad := inv.Resolve(job.Job.Target)
+	place, bad := vmpolicy.Place(inv, job.Job.Target)
 	for _, p := range bad {
 		if p.Rule == "reference" {
 			return place, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "%s", p.Text)

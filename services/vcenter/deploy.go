@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // deployRecord is a transporter that is being made, replaced or removed. It goes
@@ -192,13 +193,13 @@ func (d *deployment) make(ctx context.Context, inv inventory.Inventory, v invent
 
 // spot is where a transporter stands.
 type spot struct {
-	inventory.Placement
+	vmpolicy.Placement
 	network inventory.Ref
 }
 
 // place finds it, or tells all that is wrong with what was asked for.
 func (d *deployment) place(inv inventory.Inventory) (spot, error) {
-	place, bad := inv.Resolve(inventory.JobTarget{Host: d.r.Host, Datastore: d.r.Datastore, Folder: d.r.Folder})
+	place, bad := vmpolicy.Place(inv, inventory.JobTarget{Host: d.r.Host, Datastore: d.r.Datastore, Folder: d.r.Folder})
 	net, why := inv.FindNetwork(d.r.Network)
 	if why != "" {
 		bad = append(bad, inventory.Problem{Path: "network", Text: why})
@@ -210,7 +211,7 @@ func (d *deployment) place(inv inventory.Inventory) (spot, error) {
 	if len(texts) > 0 {
 		return spot{}, cdp.Errorf(cdp.Invalid, d.op, d.r.Name, "%s", strings.Join(texts, "; "))
 	}
-	return spot{place, net}, nil
+	return spot{place, net.Ref}, nil
 }
 
 // importing records that what is there may be half of it from now on.

@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // follow takes over what changed of a source's VM, without a new seed. What
@@ -16,7 +17,7 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	was := m.Value.VM
 	var did, cannot []string
 	reshape := false
-	for _, c := range inventory.Diff(was.Hardware, v.Hardware, m.Value.Disks) {
+	for _, c := range vmpolicy.Diff(was.Hardware, v.Hardware, m.Value.Disks) {
 		if c.Follow {
 			reshape = true
 			did = append(did, c.Text)
@@ -36,15 +37,15 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	keep.Hardware.Firmware, keep.Hardware.SecureBoot = was.Hardware.Firmware, was.Hardware.SecureBoot
 	keep.Hardware.TPM, keep.Hardware.Encrypted = was.Hardware.TPM, was.Hardware.Encrypted
 	keep.Hardware.Disks = was.Hardware.Disks
-	keep.Hardware.Extra = v.Hardware.ForReplica().Extra
+	keep.Hardware.Extra = vmpolicy.ReplicaHardware(v.Hardware).Extra
 	before := m.Value
 	m.Value.VM = keep
-	if m.Value.Met == "" {
-		m.Value.Met = was.Name
+	if m.Value.JoinedAs == "" {
+		m.Value.JoinedAs = was.Name
 	}
 	cannot = append(cannot, r.wire(m, was.Guest)...)
 	if reshape && m.Value.Replica != "" {
-		h := keep.Hardware.ForReplica()
+		h := vmpolicy.ReplicaHardware(keep.Hardware)
 		if err := r.reshape(ctx, m.Value, h); err != nil {
 			m.Value = before
 			return cdp.Wrap(err, "reshape replica", m.Value.Name)

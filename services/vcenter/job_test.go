@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -122,7 +123,7 @@ func TestFollow(t *testing.T) {
 	v, err := w.a.c.VM(w.ctx, src.UUID)
 	w.must(err)
 	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
-	h := v.Hardware.ForReplica()
+	h := vmpolicy.ReplicaHardware(v.Hardware)
 	h.CPUs, h.MemoryMB = 4, 512
 	w.must(w.a.c.Reshape(w.ctx, v.Ref, h, map[int32]inventory.Ref{v.Hardware.NICs[0].Key: v.Hardware.NICs[0].Network}))
 	w.until("the replica follows", func() bool {

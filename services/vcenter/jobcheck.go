@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // JobRequest is what api.VMJobCheck takes: a job on VMs that may not have been
@@ -79,7 +80,7 @@ func (r *round) kept(ctx context.Context) (*round, error) {
 	}
 	was := *r
 	was.job = job
-	was.place, _ = was.target.Resolve(job.Job.Target)
+	was.place, _ = vmpolicy.Place(was.target, job.Job.Target)
 	if job.SourceSite != r.job.SourceSite || !reflect.DeepEqual(job.Source, r.job.Source) {
 		was.source = was.askSource(ctx, nil)
 	}
@@ -128,7 +129,7 @@ func (r *round) stays(was inventory.Job) []inventory.Problem {
 		they = fmt.Sprintf("the %d replicas that stand stay as they are", stand)
 	}
 	var out []inventory.Problem
-	for _, path := range r.job.Job.NewOnly(was) {
+	for _, path := range vmpolicy.NewOnly(r.job.Job, was) {
 		whom := "new VMs only"
 		if slices.Contains([]string{"host", "cluster", "datastore", "folder", "pool"}, strings.TrimPrefix(path, "/spec/target/")) {
 			whom = "new VMs and the VMs of test failovers only"

@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // round is one look at a job on VMs.
@@ -22,7 +23,7 @@ type round struct {
 	job     spec.VMJob
 	rec     jobRecord
 	target  inventory.Inventory
-	place   inventory.Placement
+	place   vmpolicy.Placement
 	members []*member
 	source
 }
@@ -145,7 +146,7 @@ func (s *Service) newRound(ctx context.Context, job spec.VMJob, c *control) (*ro
 	if r.target, err = s.inventory(ctx, false); err != nil {
 		return nil, err
 	}
-	r.place, _ = r.target.Resolve(job.Job.Target)
+	r.place, _ = vmpolicy.Place(r.target, job.Job.Target)
 	if r.members, err = s.members(ctx, job.Name); err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := inventory.Situation{
+	x := vmpolicy.Situation{
 		Job: r.job.Job, Members: r.reply.VMs, Selectors: r.reply.Problems, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
 		Taken:        map[string]string{},
@@ -200,8 +201,8 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 	}
 	if !r.answers {
 		// What would be said of VMs that are not known now is left out.
-		_, places := r.target.Resolve(r.job.Job.Target)
+		_, places := vmpolicy.Place(r.target, r.job.Job.Target)
 		return places, nil
 	}
-	return inventory.Check(x), nil
+	return vmpolicy.Check(x), nil
 }

@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // The states of a member; see api.VMMember.
@@ -48,15 +49,15 @@ func (r *round) meet(ctx context.Context, refused map[string][]inventory.Problem
 			r.refuse(ctx, v, refused[v.Name])
 			continue
 		}
-		group := inventory.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
+		group := vmpolicy.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
 		taken[string(group)] = true
 		m := &member{key: keyMember + string(group)}
-		m.Value = inventory.Member{Group: string(group), Job: r.job.Name, VM: v, Met: v.Name, Name: r.job.Job.Target.ReplicaName(v.Name)}
+		m.Value = inventory.Member{Group: string(group), Job: r.job.Name, VM: v, JoinedAs: v.Name, Name: r.job.Job.Target.ReplicaName(v.Name)}
 		for _, d := range r.job.Job.Source.Chosen(v) {
 			at := v.Hardware.Address(d)
-			m.Value.Disks = append(m.Value.Disks, inventory.MemberDisk{Name: inventory.DiskName(at), Disk: d, Address: at})
+			m.Value.Disks = append(m.Value.Disks, inventory.MemberDisk{Name: vmpolicy.DiskName(at), Disk: d, Address: at})
 		}
-		m.Value.VM.Hardware.Extra = v.Hardware.ForReplica().Extra
+		m.Value.VM.Hardware.Extra = vmpolicy.ReplicaHardware(v.Hardware).Extra
 		r.wire(m, inventory.Guest{})
 		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
 			errs = append(errs, err)
@@ -151,7 +152,7 @@ func (r *round) refuse(ctx context.Context, v inventory.VM, problems []inventory
 	r.c.told[key] = told{run: text}
 	r.c.mu.Unlock()
 	if first {
-		group := inventory.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
+		group := vmpolicy.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
 		r.s.tellMember(ctx, inventory.Member{Job: r.job.Name, Group: string(group), VM: v, State: stateRefused}, text)
 	}
 }
@@ -212,13 +213,13 @@ func (r *round) wire(m *member, was inventory.Guest) (kept []string) {
 	v := &m.Value.VM
 	rules := slices.Clone(r.job.Job.Target.ReIP)
 	for i := range rules {
-		if rules[i].VM != "" && rules[i].VM == m.Value.Met {
+		if rules[i].VM != "" && rules[i].VM == m.Value.JoinedAs {
 			rules[i].VM = v.Name
 		}
 	}
-	v.Guest, kept = inventory.Remember(was, *v, rules)
-	w, _ := inventory.Wire(*v, r.job.Job.Target.Networks, r.target)
+	v.Guest, kept = vmpolicy.Remember(was, *v, rules)
+	w, _ := vmpolicy.Wire(*v, r.job.Job.Target.Networks, r.target)
 	m.Value.Networks, m.Value.Isolated = w.Production, w.Test
-	m.Value.Identity, _ = inventory.Identify(*v, rules)
+	m.Value.Identity, _ = vmpolicy.Identify(*v, rules)
 	return kept
 }

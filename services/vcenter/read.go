@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 func (s *Service) answerInventory(ctx context.Context, r api.InventoryRequest) (any, error) {
@@ -78,7 +79,7 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 			own = v.UUID
 		}
 	}
-	found, problems := inventory.Match(inv, r.VMs, own)
+	found, problems := vmpolicy.Match(inv, r.VMs, own)
 	reply := api.MembersReply{About: inv.About}
 	reply.VMs, reply.More = pageOf(found, r.After, func(v inventory.VM) string { return v.UUID })
 	if r.After == "" {

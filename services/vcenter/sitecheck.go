@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // answerCheck says whether this site can do what it is used for, and what it
@@ -31,7 +32,7 @@ func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, err
 	if slices.ContainsFunc(inv.VMs, func(v inventory.VM) bool { return v.Mark(inventory.MarkTransporter) != "" }) {
 		used = append(used, inventory.ForAppliance)
 	}
-	lacks, err := vc.Lacks(ctx, inventory.Privileges(roles...))
+	lacks, err := vc.Lacks(ctx, vmpolicy.Privileges(roles...))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // tend brings one member on: its replica VM, its disks at the transporter, its
@@ -125,7 +126,7 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 		v, err = replicaOf(m.Value).among(inv.VMs)
 	}
 	if cdp.Is(err, cdp.NotFound) {
-		if _, bad := inv.Resolve(r.job.Job.Target); len(bad) > 0 {
+		if _, bad := vmpolicy.Place(inv, r.job.Job.Target); len(bad) > 0 {
 			return cdp.Errorf(cdp.Conflict, "make replica VM", m.Value.Name, "%s", bad[0].Text)
 		}
 		v = inventory.VM{} // its UUID is seen at the next look
@@ -178,7 +179,7 @@ func (r *round) made(m *member) inventory.Make {
 	return inventory.Make{
 		Name: m.Value.Name, Note: replicaNote(m.Value),
 		Folder: r.place.Folder, Pool: r.place.Pool, Host: r.place.Host, Datastore: r.place.Home.Ref,
-		Hardware: m.Value.VM.Hardware.ForReplica(), Networks: m.Value.Networks, KeepMAC: r.job.Job.Target.KeepMAC,
+		Hardware: vmpolicy.ReplicaHardware(m.Value.VM.Hardware), Networks: m.Value.Networks, KeepMAC: r.job.Job.Target.KeepMAC,
 		Extra: map[string]string{inventory.MarkGroup: m.Value.Group, inventory.MarkJob: m.Value.Job},
 	}
 }

@@ -9,10 +9,11 @@ import (
 	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 func contractPrivileges(e *env) {
-	lacks, err := e.c.Lacks(e.ctx, inventory.Privileges())
+	lacks, err := e.c.Lacks(e.ctx, vmpolicy.Privileges())
 	e.must(err)
 	if len(lacks) > 0 {
 		e.Errorf("the user lacks %+v", lacks)
@@ -22,13 +23,13 @@ func contractPrivileges(e *env) {
 func TestLacks(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	e.sim.Deny("VirtualMachine.State.CreateSnapshot")
-	lacks, err := e.c.Lacks(e.ctx, inventory.Privileges(inventory.AsSource))
+	lacks, err := e.c.Lacks(e.ctx, vmpolicy.Privileges(inventory.AsSource))
 	e.must(err)
 	if len(lacks) != 1 || lacks[0].Privilege != "VirtualMachine.State.CreateSnapshot" || lacks[0].Purpose == "" || lacks[0].Entity == "" {
 		t.Errorf("%+v", lacks)
 	}
 	e.sim.Deny("VirtualMachine.State.CreateSnapshot", "Network.Assign") // a guard needs a snapshot, too
-	lacks, err = e.c.Lacks(e.ctx, inventory.Privileges(inventory.AsTarget))
+	lacks, err = e.c.Lacks(e.ctx, vmpolicy.Privileges(inventory.AsTarget))
 	e.must(err)
 	if len(lacks) != 2 || lacks[1].Privilege != "Network.Assign" {
 		t.Errorf("%+v", lacks)
@@ -55,7 +56,7 @@ func TestPrivilegesExist(t *testing.T) {
 	roles, err := object.NewAuthorizationManager(c.Client).RoleList(e.ctx)
 	e.must(err)
 	known := roles.ByName("Admin").Privilege
-	for _, p := range inventory.Privileges() {
+	for _, p := range vmpolicy.Privileges() {
 		if !slices.Contains(known, p.ID) {
 			t.Errorf("there is no privilege %s", p.ID)
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/vmware/govmomi/vim25/types"
 
-	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // What cloud-init is told of a machine.
@@ -35,7 +35,7 @@ func extraOf(all []types.BaseOptionValue) map[string]string {
 	}
 	for _, o := range all {
 		v := o.GetOptionValue()
-		if !inventory.ExtraTold(v.Key) {
+		if !vmpolicy.MayReadExtra(v.Key) {
 			continue
 		}
 		text := fmt.Sprint(v.Value)

@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // What a VM was given that may be a secret is neither in the inventory nor told
@@ -40,7 +41,7 @@ func TestSecretsStayAtTheVCenter(t *testing.T) {
 			t.Errorf("%s is %q, not %q", k, v.Hardware.Extra[k], w)
 		}
 	}
-	if x := v.Hardware.ForReplica().Extra; len(x) != 2 || x["guestinfo.metadata"] == "" {
+	if x := vmpolicy.ReplicaHardware(v.Hardware).Extra; len(x) != 2 || x["guestinfo.metadata"] == "" {
 		t.Errorf("the replica gets %v", x)
 	}
 }

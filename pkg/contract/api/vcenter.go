@@ -79,7 +79,7 @@ type CheckRequest struct {
 // SiteCheck says whether a site can do what it must.
 type SiteCheck struct {
 	About inventory.About `json:"about"`
-	// Lacks are missing privileges; the table is inventory.Privileges. Later are those
+	// Lacks are missing privileges; the table is vmpolicy.Privileges. Later are those
 	// that only other roles need.
 	Lacks []inventory.Missing `json:"lacks"`
 	Later []inventory.Missing `json:"later,omitempty"`

@@ -1,10 +1,11 @@
-// Package inventory has the words of a vCenter and the pure rules over them: what a
-// VM, its hardware, a host or a datastore is; which VMs a job means; what
-// stands in the way of protecting one; what its replica is made of.
+// Package inventory is the vocabulary of a vCenter as it crosses processes: a
+// VM and its hardware, hosts, datastores and networks, jobs on VMs, their members
+// and problems.
 //
-// A thing is never known by its reference alone: a reference means something at
-// one vCenter only. A VM is known by its instance UUID, a disk by its UUID and,
-// within its VM, by its device key.
+// A managed object reference is valid at one vCenter only, so references never
+// identify a thing across sites. A VM is identified by its instance UUID, a disk
+// by its UUID and, within its VM, by its device key.
 //
-// What it never does: it talks to nobody, and holds no clock.
+// The rules over these types, such as which VMs a job protects and what prevents
+// it, are in pkg/core/vmpolicy. This package never does I/O and has no clock.
 package inventory

@@ -1,6 +1,8 @@
 package inventory
 
-// Hardware is what a VM is made of, as far as its replica needs it.
+import "strconv"
+
+// Hardware is a VM's configuration, as far as its replica needs it.
 type Hardware struct {
 	Version    string `json:"version"` // vmx-19
 	GuestID    string `json:"guestId"` // otherLinux64Guest
@@ -11,13 +13,12 @@ type Hardware struct {
 	SecureBoot bool   `json:"secureBoot,omitempty"`
 	// TPM: it has a virtual TPM, which cannot be replicated.
 	TPM bool `json:"tpm,omitempty"`
-	// Encrypted: its home is encrypted, which a replica's cannot be.
+	// Encrypted: its home is encrypted, which cannot be replicated.
 	Encrypted   bool         `json:"encrypted,omitempty"`
 	Controllers []Controller `json:"controllers"`
 	Disks       []Disk       `json:"disks"`
 	NICs        []NIC        `json:"nics"`
-	// Extra are the advanced settings that a guest may depend on; see
-	// ExtraThatMatters.
+	// Extra are advanced settings: those that a guest may depend on, and marks.
 	Extra map[string]string `json:"extra,omitempty"`
 }
 
@@ -30,7 +31,7 @@ type Controller struct {
 	Sharing string `json:"sharing,omitempty"`
 }
 
-// Disk is a virtual disk. Key is its device key, and stays for its life.
+// Disk is a virtual disk. Key is its device key and never changes.
 type Disk struct {
 	Key        int32  `json:"key"`
 	Label      string `json:"label"` // Hard disk 1
@@ -38,8 +39,8 @@ type Disk struct {
 	Unit       int32  `json:"unit"`
 	Size       int64  `json:"size"` // bytes
 	UUID       string `json:"uuid"` // 6000C29x-...
-	// File is its newest link, as "[ds1] web/web-000001.vmdk"; Below are the
-	// files of those that it lies over, newest first.
+	// File is the top of its chain, as "[ds1] web/web-000001.vmdk"; Below are
+	// the files under it, newest first.
 	File  string   `json:"file"`
 	Below []string `json:"below,omitempty"`
 	Thin  bool     `json:"thin,omitempty"`
@@ -47,11 +48,11 @@ type Disk struct {
 	Mode string `json:"mode"`
 	// RDM is physical or virtual for a raw device mapping.
 	RDM string `json:"rdm,omitempty"`
-	// Sharing: several VMs write to it (multi-writer).
+	// Sharing: several VMs may write to it (multi-writer).
 	Sharing bool `json:"sharing,omitempty"`
-	// ChangeID is where changed-block tracking stands; of a snapshot's disk.
+	// ChangeID is the changed-block tracking id of a snapshot's disk.
 	ChangeID string `json:"changeId,omitempty"`
-	// Filters are the I/O filters that see its writes.
+	// Filters are the ids of the attached I/O filters.
 	Filters []string `json:"filters,omitempty"`
 }
 
@@ -66,8 +67,8 @@ type NIC struct {
 	Connected bool   `json:"connected"` // at power-on
 }
 
-// Address is where a disk is plugged in, as scsi0:1 or nvme0:0. It is unique
-// in a VM and what people write.
+// Address is a disk's slot, as scsi0:1 or nvme0:0. It is unique in a VM, and
+// people use it in specs.
 func (h Hardware) Address(d Disk) string {
 	for _, c := range h.Controllers {
 		if c.Key == d.Controller {
@@ -80,8 +81,8 @@ func (h Hardware) Address(d Disk) string {
 			case "ide":
 				bus = "ide"
 			}
-			return bus + itoa(c.Bus) + ":" + itoa(d.Unit)
+			return bus + strconv.Itoa(int(c.Bus)) + ":" + strconv.Itoa(int(d.Unit))
 		}
 	}
-	return "disk" + itoa(d.Key)
+	return "disk" + strconv.Itoa(int(d.Key))
 }

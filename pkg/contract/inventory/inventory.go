@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"strings"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -14,15 +15,14 @@ type About struct {
 	Name    string `json:"name"`    // VMware vCenter Server
 	Version string `json:"version"` // 8.0.3
 	Build   string `json:"build"`
-	// UUID is the instance's own, of an ESXi host the host's; empty if it does not
-	// tell.
+	// UUID is the vCenter's instance UUID, or the ESXi host's; empty if unknown.
 	UUID string `json:"uuid,omitempty"`
-	// ESX is a single host without vCenter: no clusters, tags, I/O filters or
-	// storage policies.
+	// ESX: a single host without a vCenter. It has no clusters, tags, I/O filters
+	// or storage policies.
 	ESX bool `json:"esx,omitempty"`
 }
 
-// Inventory is what stands at a site. Paths are inventory paths, as
+// Inventory is all that a site's vCenter has. Paths are inventory paths, as
 // /DC0/vm/Prod/web01.
 type Inventory struct {
 	Site        cdp.Site    `json:"site"`
@@ -37,7 +37,7 @@ type Inventory struct {
 	VMs         []VM        `json:"vms"`
 }
 
-// Place is a thing that only holds others.
+// Place identifies an object of the inventory.
 type Place struct {
 	Ref  Ref    `json:"ref"`
 	Name string `json:"name"`
@@ -48,8 +48,8 @@ type Place struct {
 type Cluster struct {
 	Place
 	Hosts []Ref `json:"hosts"`
-	// ImageManaged: its hosts' software is kept by an image (vLCM), so that
-	// I/O filters cannot be installed by IoFilterManager.
+	// ImageManaged: an image (vLCM) manages its hosts' software, so
+	// IoFilterManager cannot install I/O filters.
 	ImageManaged bool `json:"imageManaged,omitempty"`
 	// Pool is its root resource pool.
 	Pool Ref `json:"pool"`
@@ -63,8 +63,8 @@ type Host struct {
 	Maintenance bool   `json:"maintenance,omitempty"`
 	Version     string `json:"version"` // 8.0.3
 	Build       string `json:"build"`
-	// Newest is the highest hardware version it runs, as vmx-21; empty when it
-	// did not tell.
+	// Newest is the highest hardware version that it supports, as vmx-21; empty
+	// if unknown.
 	Newest string `json:"newest,omitempty"`
 }
 
@@ -87,7 +87,7 @@ type Network struct {
 // VM is a virtual machine.
 type VM struct {
 	Place
-	// UUID is the instance UUID: it stays when the VM moves.
+	// UUID is the instance UUID. It does not change when the VM moves.
 	UUID     string   `json:"uuid"`
 	BIOSUUID string   `json:"biosUuid"`
 	Host     Ref      `json:"host"`
@@ -98,7 +98,7 @@ type VM struct {
 	// Note is its annotation.
 	Note     string   `json:"note,omitempty"`
 	Hardware Hardware `json:"hardware"`
-	// Snapshots are all it has, oldest first.
+	// Snapshots are all of them, oldest first.
 	Snapshots []Snapshot `json:"snapshots,omitempty"`
 	// Consolidate: it has delta disks that belong to no snapshot.
 	Consolidate bool `json:"consolidate,omitempty"`
@@ -107,7 +107,7 @@ type VM struct {
 	Guest    Guest `json:"guest"`
 }
 
-// Guest is what VMware Tools tell.
+// Guest is what VMware Tools report.
 type Guest struct {
 	ToolsRunning bool       `json:"toolsRunning,omitempty"`
 	Heartbeat    string     `json:"heartbeat,omitempty"` // green, yellow, red, gray
@@ -116,9 +116,9 @@ type Guest struct {
 	NICs         []GuestNIC `json:"nics,omitempty"`
 }
 
-// GuestNIC is a NIC as the guest has set it up.
+// GuestNIC is a NIC as the guest has configured it.
 type GuestNIC struct {
-	Key     int32  `json:"key"` // of the device; -1 for none
+	Key     int32  `json:"key"` // of the virtual device; -1 for none
 	Network string `json:"network,omitempty"`
 	MAC     string `json:"mac,omitempty"`
 	// IPs in CIDR notation, as 10.0.0.5/24.
@@ -133,6 +133,16 @@ type Snapshot struct {
 	Name    string    `json:"name"`
 	Note    string    `json:"note,omitempty"`
 	Created time.Time `json:"created"`
-	// Disks as they are frozen; only where a single snapshot was asked for.
+	// Disks are the frozen disks; empty in a VM's list of snapshots.
 	Disks []Disk `json:"disks,omitempty"`
+}
+
+// Windows reports whether the guest is Windows.
+func (v VM) Windows() bool {
+	return v.Guest.Family == "windowsGuest" || v.Guest.Family == "" && strings.HasPrefix(strings.ToLower(v.Hardware.GuestID), "win")
+}
+
+// Is reports whether the guest's NIC is the VM's.
+func (x GuestNIC) Is(n NIC) bool {
+	return x.Key == n.Key || x.MAC != "" && strings.EqualFold(x.MAC, n.MAC)
 }

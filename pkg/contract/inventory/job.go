@@ -2,8 +2,8 @@ package inventory
 
 import "time"
 
-// Job is what an operator wants of VMs: which, from where, and as what they
-// stand at the target.
+// Job is the protection that an operator wants: which VMs, and where and how
+// their replicas are kept at the target.
 type Job struct {
 	Name   string    `json:"name"`
 	Source JobSource `json:"source"`
@@ -18,11 +18,11 @@ type JobSource struct {
 	Capture string `json:"capture"`
 	// ExcludeDisks are not replicated.
 	ExcludeDisks []DiskRef `json:"excludeDisks,omitempty"`
-	// Filter is the I/O filter that taps, by id; Policy the storage policy by
-	// which it is attached, by id; empty: by filter spec.
+	// Filter is the id of the I/O filter that captures writes. Policy is the id of
+	// the storage policy that attaches it; empty: it is attached by filter spec.
 	Filter string `json:"filter,omitempty"`
 	Policy string `json:"policy,omitempty"`
-	// Quiesce asks the guest's tools to quiesce for cbt's snapshots.
+	// Quiesce asks VMware Tools to quiesce the guest for snapshots; cbt only.
 	Quiesce bool `json:"quiesce,omitempty"`
 }
 
@@ -33,13 +33,13 @@ type DiskRef struct {
 	Disk string `json:"disk"`
 }
 
-// JobTarget says where the replicas stand. Exactly one of Host and Cluster is
-// set; names or inventory paths.
+// JobTarget says where the replicas are kept, in names or inventory paths.
+// Exactly one of Host and Cluster is set.
 type JobTarget struct {
 	Host      string `json:"host,omitempty"`
 	Cluster   string `json:"cluster,omitempty"`
 	Datastore string `json:"datastore"`
-	// Disks are put elsewhere than on Datastore.
+	// Disks are placed elsewhere than on Datastore.
 	Disks  []DiskPlace `json:"disks,omitempty"`
 	Folder string      `json:"folder,omitempty"`
 	Pool   string      `json:"pool,omitempty"`
@@ -47,30 +47,30 @@ type JobTarget struct {
 	Suffix   string       `json:"suffix,omitempty"`
 	Networks []NetworkMap `json:"networks,omitempty"`
 	ReIP     []ReIP       `json:"reIP,omitempty"`
-	// Seeds are disks that hold a copy of a source's disk already: a restored
-	// backup, an old replica. They are verified, and become the replica's.
+	// Seeds are files that already hold a copy of a source disk: a restored
+	// backup or an old replica. They are verified and become the replica's disks.
 	Seeds []Seed `json:"seeds,omitempty"`
-	// KeepMAC gives the replica's NICs the source's addresses.
+	// KeepMAC gives the replica's NICs the source's MAC addresses.
 	KeepMAC bool `json:"keepMAC,omitempty"`
 }
 
-// DiskPlace puts a disk on a datastore.
+// DiskPlace places a disk on a datastore.
 type DiskPlace struct {
 	DiskRef
 	Datastore string `json:"datastore"`
 }
 
-// NetworkMap says where NICs on the source's network From are connected: To in
-// production, Test in a test; an empty Test leaves them disconnected.
+// NetworkMap connects NICs on the source's network From to To in production and
+// to Test in a test failover. An empty Test leaves them disconnected.
 type NetworkMap struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	Test string `json:"test,omitempty"`
 }
 
-// ReIP changes addresses. With VM set, it is that VM's NIC (from 0) and IP is
-// the new address in CIDR notation; else addresses in From become those with
-// the same host part in To.
+// ReIP changes addresses. With VM set, IP becomes the address, in CIDR notation,
+// of that VM's NIC (numbered from 0). Otherwise an address in the subnet From is
+// replaced by the one with the same host part in To.
 type ReIP struct {
 	VM      string   `json:"vm,omitempty"`
 	NIC     int      `json:"nic,omitempty"`
@@ -81,49 +81,49 @@ type ReIP struct {
 	DNS     []string `json:"dns,omitempty"`
 }
 
-// Seed is a disk that is there already.
+// Seed is a file that already holds a copy of a disk.
 type Seed struct {
 	DiskRef
 	File string `json:"file"` // "[ds] dir/name.vmdk"
 }
 
-// Checks tell whether a VM that was started works. Zero: that it is powered on.
+// Checks verify that a started VM works. The zero value checks its power state.
 type Checks struct {
 	// Tools: VMware Tools run and their heartbeat is green.
 	Tools bool `json:"tools,omitempty"`
-	// Ping answers at the VM's first address.
+	// Ping: the VM's first address must answer.
 	Ping bool `json:"ping,omitempty"`
-	// Ports are TCP ports that take a connection.
+	// Ports are TCP ports that must accept a connection.
 	Ports []int `json:"ports,omitempty"`
-	// Script is a program on the transporter, run with TIDEMARK_VM,
-	// TIDEMARK_IP, TIDEMARK_JOB and TIDEMARK_RUN in its environment; exit code 0
-	// is good.
+	// Script is a program on the transporter that must exit with 0. Its
+	// environment has TIDEMARK_VM, TIDEMARK_IP, TIDEMARK_JOB and TIDEMARK_RUN.
 	Script string `json:"script,omitempty"`
-	// Timeout of all of them together; default 5 minutes.
+	// Timeout is for all checks together; default 5 minutes.
 	Timeout time.Duration `json:"timeoutNanos,omitempty"`
 }
 
-// Member is a VM that a job protects, as it was last seen, and its replica:
-// everything that a failover needs, kept at the target.
+// Member is a protected VM as it was last seen, and its replica. It is stored at
+// the target and holds everything that a failover needs.
 type Member struct {
 	Group string `json:"group"` // its own job
 	Job   string `json:"job"`
-	// VM is the source's, as it was last seen.
+	// VM is the source's VM, as it was last seen.
 	VM VM `json:"vm"`
-	// Met is the name it had when it joined, by which rules for it go on to hold.
-	Met string `json:"met,omitempty"`
-	// Disks are those that are replicated, in the order of the group's.
+	// JoinedAs is the VM's name when it became a member. Rules that name the VM
+	// keep applying to it after it is renamed.
+	JoinedAs string `json:"joinedAs,omitempty"`
+	// Disks are those that are replicated, in the group's order.
 	Disks   []MemberDisk `json:"disks"`
 	Replica Ref          `json:"replica,omitempty"` // where it was seen last
 	Name    string       `json:"name"`              // the replica's
-	// ReplicaUUID is its instance UUID: a vCenter that was made anew gives its
-	// references to other VMs.
+	// ReplicaUUID is the replica's instance UUID: a rebuilt vCenter reuses
+	// references for other VMs.
 	ReplicaUUID string `json:"replicaUuid,omitempty"`
-	// Networks are the replica's NICs', by the source's device key: in
-	// production and in a test ("": disconnected).
+	// Networks and Isolated are the networks of the replica's NICs in production
+	// and in a test, by the source's device key; "" means disconnected.
 	Networks map[int32]Ref `json:"networks,omitempty"`
 	Isolated map[int32]Ref `json:"isolated,omitempty"`
-	// Identity is what the guest is told when it starts here; nil: nothing.
+	// Identity is the guest's network configuration at the target; nil: unchanged.
 	Identity *Identity `json:"identity,omitempty"`
 	State    string    `json:"state"`
 	Trouble  string    `json:"trouble,omitempty"`
@@ -134,14 +134,15 @@ type Member struct {
 type MemberDisk struct {
 	Name string `json:"name"` // of the group's disk: scsi0-1
 	Disk Disk   `json:"disk"`
-	// Address is where it is plugged in: scsi0:1.
+	// Address is the source disk's slot: scsi0:1.
 	Address string `json:"address"`
-	// File of the replica, its UUID, and where the transporter has it.
+	// File, UUID and Path are the replica disk's file, its UUID and its block
+	// device on the transporter.
 	File string `json:"file"`
 	UUID string `json:"uuid,omitempty"`
 	Path string `json:"path,omitempty"`
-	// Seeded: File was there before, with content. It is the replica's once it has
-	// a UUID here; SeedUUID is what it was found to have before.
+	// Seeded: File existed before and held a copy. It belongs to the replica once
+	// UUID is set; SeedUUID is the UUID that was read before that.
 	Seeded   bool   `json:"seeded,omitempty"`
 	SeedUUID string `json:"seedUuid,omitempty"`
 }

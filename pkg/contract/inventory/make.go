@@ -9,26 +9,26 @@ type Make struct {
 	Host      Ref // "": the cluster chooses
 	Datastore Ref // of its home
 	Hardware  Hardware
-	// Networks, by NIC of Hardware (key): where it is connected at the target.
+	// Networks are the target's networks, by device key of Hardware's NICs.
 	Networks map[int32]Ref
-	// Extra settings besides those of Hardware: the marks that it is ours.
+	// Extra are settings besides those of Hardware: the marks.
 	Extra map[string]string
-	// KeepMAC gives the NICs the source's addresses.
+	// KeepMAC gives the NICs the source's MAC addresses.
 	KeepMAC bool
 }
 
-// Plug is a disk to be attached to a VM. Address is as Hardware.Address writes
-// it, scsi0:1; the controller must be there. Empty: the next free place of a
-// pvscsi controller, which is added where all are full.
+// Plug is a disk to be attached to a VM. Address has the form of
+// Hardware.Address, scsi0:1; its controller must exist. Empty: the next free slot
+// of a pvscsi controller, and a new controller if all slots are taken.
 type Plug struct {
 	File    string // "[ds] dir/name.vmdk"
 	Address string
-	// Frozen: attached independent and non-persistent, to be read only.
+	// Frozen: attached independent and non-persistent, for reading only.
 	Frozen bool
 }
 
-// Identity is what a guest is told of its networks when it is started, in the
-// order of the VM's NICs.
+// Identity is the network configuration that a guest is given when it starts.
+// NICs has the order of the VM's.
 type Identity struct {
 	HostName string
 	Windows  bool
@@ -37,24 +37,10 @@ type Identity struct {
 	Domain   string
 }
 
-// NICIdentity is one NIC's; an empty IP means DHCP.
+// NICIdentity configures one NIC; an empty IP means DHCP.
 type NICIdentity struct {
 	IP      string // 10.9.0.5
 	Mask    string // 255.255.255.0
 	Gateway string
 	DNS     []string
-}
-
-// Import is an appliance to be made of an OVA.
-type Import struct {
-	OVA       string // path of the file
-	Name      string
-	Note      string
-	Host      Ref
-	Pool      Ref
-	Folder    Ref
-	Datastore Ref
-	Networks  map[string]Ref    // by network name of the OVF; "" is for all others
-	Guestinfo map[string]string // guestinfo.* settings
-	Extra     map[string]string
 }

@@ -1,6 +1,6 @@
 package inventory
 
-// Privilege is one that Tidemark's user needs at a vCenter, and what for.
+// Privilege is one that Tidemark's user needs at a vCenter, and its purpose.
 type Privilege struct {
 	ID      string `json:"id"` // VirtualMachine.State.CreateSnapshot
 	Purpose string `json:"purpose"`
@@ -9,11 +9,20 @@ type Privilege struct {
 	Role   Role `json:"role"`
 }
 
-// Role is what a site is to a job.
+// Missing is a privilege that the site's user lacks.
+type Missing struct {
+	Privilege string `json:"privilege"`
+	Purpose   string `json:"purpose"`
+	Entity    string `json:"entity"`
+	// Roles are the requested roles that need it.
+	Roles []Role `json:"roles,omitempty"`
+}
+
+// Role is what a site does for a job.
 type Role string
 
-// Every is what both sides need.
 const (
+	// Every is what all sites need.
 	Every    Role = "every"
 	AsSource Role = "source"
 	AsTarget Role = "target"

@@ -1,23 +1,25 @@
-package inventory
+package vmpolicy
 
 import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Change is how a VM's hardware differs from what its replica was made of.
+// Change is a difference between a VM's hardware and its replica's.
 type Change struct {
 	Kind string // cpu, memory, nic, extra, disk-added, disk-removed, disk-resized, disk-moved, controller, firmware, security
-	// Follow: the replica can take it over by being reshaped; else replication
-	// goes on as it was, and Text says why that is not all of it.
+	// Follow: the replica VM can be reconfigured to match. Otherwise replication
+	// continues unchanged, and Text says what is missing.
 	Follow bool
 	Text   string
 }
 
-// Diff compares a VM's hardware with how it was. only are the disks that are
-// replicated, by device key, as they were; other disks were excluded.
-func Diff(was, is Hardware, only []MemberDisk) []Change {
+// Diff compares a VM's hardware with an earlier state. only are the replicated
+// disks as they were; other disks were excluded.
+func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	var out []Change
 	add := func(kind string, follow bool, format string, args ...any) {
 		out = append(out, Change{kind, follow, fmt.Sprintf(format, args...)})
@@ -28,11 +30,11 @@ func Diff(was, is Hardware, only []MemberDisk) []Change {
 	if was.MemoryMB != is.MemoryMB {
 		add("memory", true, "%d MiB of memory became %d MiB", was.MemoryMB, is.MemoryMB)
 	}
-	nic := func(n NIC) string { return fmt.Sprintf("%d/%s/%s/%v", n.Key, n.Kind, n.NetName, n.Connected) }
+	nic := func(n inventory.NIC) string { return fmt.Sprintf("%d/%s/%s/%v", n.Key, n.Kind, n.NetName, n.Connected) }
 	if !slices.Equal(texts(was.NICs, nic), texts(is.NICs, nic)) {
 		add("nic", true, "its network cards changed")
 	}
-	if !maps.Equal(was.ForReplica().Extra, is.ForReplica().Extra) {
+	if !maps.Equal(ReplicaHardware(was).Extra, ReplicaHardware(is).Extra) {
 		add("extra", true, "its advanced settings changed")
 	}
 	if was.Firmware != is.Firmware || was.SecureBoot != is.SecureBoot {
@@ -45,13 +47,13 @@ func Diff(was, is Hardware, only []MemberDisk) []Change {
 	return out
 }
 
-func diffDisks(was, is Hardware, only []MemberDisk) []Change {
+func diffDisks(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	var out []Change
 	add := func(kind, format string, args ...any) {
 		out = append(out, Change{Kind: kind, Text: fmt.Sprintf(format, args...)})
 	}
 	for _, d := range only {
-		i := slices.IndexFunc(is.Disks, func(x Disk) bool { return x.Key == d.Disk.Key })
+		i := slices.IndexFunc(is.Disks, func(x inventory.Disk) bool { return x.Key == d.Disk.Key })
 		if i < 0 {
 			add("disk-removed", "%s (%s) is not part of the VM any more, and no snapshot has it: the VM's replication has stopped, and there are no new recovery points. Those that it has, and its replica, stay; attach the disk again, or delete the job and apply it again", d.Disk.Label, d.Address)
 			continue
@@ -68,7 +70,7 @@ func diffDisks(was, is Hardware, only []MemberDisk) []Change {
 		}
 	}
 	for _, x := range is.Disks {
-		if !slices.ContainsFunc(was.Disks, func(d Disk) bool { return d.Key == x.Key }) {
+		if !slices.ContainsFunc(was.Disks, func(d inventory.Disk) bool { return d.Key == x.Key }) {
 			add("disk-added", "%s (%s) is new and is not replicated: to include it, delete the job and apply it again, with the replica's disks as seeds", x.Label, is.Address(x))
 		}
 	}
@@ -83,7 +85,7 @@ func texts[T any](in []T, f func(T) string) []string {
 	return out
 }
 
-func firmware(h Hardware) string {
+func firmware(h inventory.Hardware) string {
 	if h.SecureBoot {
 		return h.Firmware + " with secure boot"
 	}

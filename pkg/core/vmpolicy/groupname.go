@@ -1,4 +1,4 @@
-package inventory
+package vmpolicy
 
 import (
 	"crypto/sha256"
@@ -11,9 +11,9 @@ import (
 // maxName is the longest name that cdp.NameRule allows.
 const maxName = 40
 
-// GroupName names the group of a job's VM: <job>-<vm>, as far as that is a name
-// and not taken; else it is shortened and ends in a piece of the hash of the
-// VM's UUID. It is chosen once: a VM that is renamed keeps it.
+// GroupName names the group of a job's VM: <job>-<vm> if that is a valid name and
+// not taken, otherwise a shortened form that ends in part of the hash of the VM's
+// UUID. The name is chosen once: a renamed VM keeps it.
 func GroupName(job, vm, uuid string, taken func(string) bool) cdp.GroupID {
 	clean := cleanName(vm)
 	plain := job + "-" + clean
@@ -24,7 +24,7 @@ func GroupName(job, vm, uuid string, taken func(string) bool) cdp.GroupID {
 	tail := "-" + hex.EncodeToString(sum[:3])
 	head := plain
 	if room := maxName - len(tail); len(head) > room {
-		// A long job's name must not hide which VM it is.
+		// A long job name must not hide the VM's.
 		j := job[:min(len(job), room/2)]
 		head = j + "-" + clean
 		head = head[:min(len(head), room)]
@@ -32,7 +32,8 @@ func GroupName(job, vm, uuid string, taken func(string) bool) cdp.GroupID {
 	return cdp.GroupID(strings.TrimRight(head, "-") + tail)
 }
 
-// cleanName is text as a name may have it: other characters become dashes.
+// cleanName turns text into a valid part of a name: other characters become
+// dashes.
 func cleanName(text string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(text) {
@@ -45,6 +46,5 @@ func cleanName(text string) string {
 	return strings.Trim(b.String(), "-")
 }
 
-// DiskName is the name of a group's disk that is plugged in at an address:
-// scsi0-1 for scsi0:1.
+// DiskName is the name of a group's disk at an address: scsi0-1 for scsi0:1.
 func DiskName(address string) string { return strings.ReplaceAll(address, ":", "-") }

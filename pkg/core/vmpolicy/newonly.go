@@ -1,11 +1,15 @@
-package inventory
+package vmpolicy
 
-import "reflect"
+import (
+	"reflect"
 
-// NewOnly are the fields that differ from an earlier description and that only
-// VMs without a replica follow: one that stands is not moved, renamed or made
-// anew.
-func (j Job) NewOnly(was Job) []string {
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// NewOnly are the paths of the fields that differ from an earlier version of the
+// job and that apply only to VMs without a replica: an existing replica is not
+// moved, renamed or recreated.
+func NewOnly(j, was inventory.Job) []string {
 	var paths []string
 	for _, f := range []struct {
 		path    string

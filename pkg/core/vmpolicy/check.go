@@ -1,59 +1,60 @@
-package inventory
+package vmpolicy
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"tidemark.dev/pkg/contract/inventory"
 )
 
-// maxDepth is how long a snapshot chain may be: vSphere's limit is 32, and ours
-// needs room.
+// maxDepth is the longest supported snapshot chain. vSphere's limit is 32, and our
+// own snapshots need room.
 const maxDepth = 30
 
-// Situation is all that a job on VMs is checked against.
+// Situation is everything that a job on VMs is checked against.
 type Situation struct {
-	Job Job
-	// Members are the VMs that the selectors mean, Selectors what is wrong with
-	// those.
-	Members   []VM
-	Selectors []Problem
-	Target    Inventory
-	// SameVCenter: source and target are one vCenter.
+	Job inventory.Job
+	// Members are the selected VMs, Selectors the problems of the selectors.
+	Members   []inventory.VM
+	Selectors []inventory.Problem
+	Target    inventory.Inventory
+	// SameVCenter: source and target are the same vCenter.
 	SameVCenter bool
-	// Taken are VMs that other jobs protect: job by instance UUID.
+	// Taken are the VMs that other jobs protect: the job by instance UUID.
 	Taken map[string]string
-	// Known are the groups of this job's members, by instance UUID of the source's
-	// VM: a VM with that mark is theirs. Made are those whose disks are made: they
-	// need no more space.
+	// Known are the groups of this job's members, by instance UUID of the source
+	// VM: a VM with that mark is their replica. Made are those whose disks exist
+	// and need no more space.
 	Known map[string]string
 	Made  map[string]bool
-	// Replicas are the disk files of all replicas, as CleanFile writes them: the
-	// group that each is of.
+	// Replicas are the groups of all replicas' disk files, by canonical path
+	// (inventory.CleanFile).
 	Replicas map[string]string
-	// JournalLimit is the most bytes a VM's journal may take, 0 for no limit;
-	// JournalFree is what is free for journals, below 0 when it is not known.
+	// JournalLimit is the size limit of one VM's journal in bytes, 0 for none.
+	// JournalFree are the bytes free for journals, below 0 if unknown.
 	JournalLimit, JournalFree int64
-	// Filters are those installed at the clusters of the source's Hosts, which are
-	// those of the members; nil: not known.
-	Filters []Filter
-	Hosts   []Host
+	// Filters are the I/O filters on the clusters of Hosts, the source hosts that
+	// the members run on; nil: unknown.
+	Filters []inventory.Filter
+	Hosts   []inventory.Host
 }
 
-// Check finds everything that stands in the way of a job, at once. A problem
-// with a VM named stops that VM only.
-func Check(s Situation) []Problem {
+// Check finds all problems of a job at once. A problem that names a VM blocks
+// that VM only.
+func Check(s Situation) []inventory.Problem {
 	problems := slices.Clone(s.Selectors)
 	job := func(path, rule, format string, args ...any) {
-		problems = append(problems, Problem{Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
+		problems = append(problems, inventory.Problem{Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
 	}
 	if len(s.Members) == 0 && len(s.Selectors) == 0 {
-		dynamic := slices.ContainsFunc(s.Job.Source.VMs, func(x Selector) bool { return x.Folder != "" || x.Tag != "" })
+		dynamic := slices.ContainsFunc(s.Job.Source.VMs, func(x inventory.Selector) bool { return x.Folder != "" || x.Tag != "" })
 		if !dynamic {
 			job("/spec/source/vms", "empty", "no VM is meant")
 		}
 	}
-	place, bad := s.Target.Resolve(s.Job.Target)
+	place, bad := Place(s.Target, s.Job.Target)
 	problems = append(problems, bad...)
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target)...)
 	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
@@ -71,10 +72,10 @@ func Check(s Situation) []Problem {
 	return problems
 }
 
-func checkVM(s Situation, place Placement, v VM, names map[string]string) []Problem {
+func checkVM(s Situation, place Placement, v inventory.VM, names map[string]string) []inventory.Problem {
 	problems := checkDisks(s.Job, v)
 	bad := func(path, rule, format string, args ...any) {
-		problems = append(problems, Problem{VM: v.Name, Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
+		problems = append(problems, inventory.Problem{VM: v.Name, Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
 	}
 	if other := s.Taken[v.UUID]; other != "" {
 		bad("/spec/source/vms", "duplicate", "the job %s protects it already", other)
@@ -106,7 +107,7 @@ func checkVM(s Situation, place Placement, v VM, names map[string]string) []Prob
 	names[name] = v.Path
 	group := s.Known[v.UUID]
 	for _, x := range s.Target.VMs {
-		if x.Name == name && (group == "" || x.Mark(MarkGroup) != group) && s.Target.datacenter(x.Path) == place.Datacenter {
+		if x.Name == name && (group == "" || x.Mark(inventory.MarkGroup) != group) && s.Target.DatacenterAt(x.Path) == place.Datacenter {
 			bad("/spec/target/suffix", "name", "its replica would be called %s, as a VM that the target has already (%s): give another target.suffix", name, x.Path)
 		}
 	}
@@ -116,11 +117,11 @@ func checkVM(s Situation, place Placement, v VM, names map[string]string) []Prob
 	return problems
 }
 
-// checkSpace counts the full size of disks that are still to be made: thin ones
-// grow to it.
-func checkSpace(s Situation, place Placement) []Problem {
-	need := map[Ref]int64{}
-	stores := map[Ref]Datastore{}
+// checkSpace counts the full size of the disks that are not made yet: thin disks
+// may grow to it.
+func checkSpace(s Situation, place Placement) []inventory.Problem {
+	need := map[inventory.Ref]int64{}
+	stores := map[inventory.Ref]inventory.Datastore{}
 	fresh := int64(0)
 	for _, v := range s.Members {
 		if s.Made[v.UUID] {
@@ -131,43 +132,43 @@ func checkSpace(s Situation, place Placement) []Problem {
 			if s.Job.Target.SeedOf(v, d) != "" {
 				continue
 			}
-			if ds, why := s.Target.datastore(s.Job.Target.DatastoreOf(v, d), place.Hosts); why == "" {
+			if ds, why := mounted(s.Target, s.Job.Target.DatastoreOf(v, d), place.Hosts); why == "" {
 				need[ds.Ref] += d.Size
 				stores[ds.Ref] = ds
 			}
 		}
 	}
-	var problems []Problem
+	var problems []inventory.Problem
 	for ref, n := range need {
 		if ds := stores[ref]; n > ds.Free {
-			problems = append(problems, Problem{Path: "/spec/target/datastore", Rule: "space",
+			problems = append(problems, inventory.Problem{Path: "/spec/target/datastore", Rule: "space",
 				Text: fmt.Sprintf("the replicas' disks may grow to %s, and the datastore %s has %s free", bytes(n), ds.Name, bytes(ds.Free))})
 		}
 	}
-	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Text, b.Text) })
+	slices.SortFunc(problems, func(a, b inventory.Problem) int { return strings.Compare(a.Text, b.Text) })
 	if want := fresh * s.JournalLimit; s.JournalFree >= 0 && want > s.JournalFree {
-		problems = append(problems, Problem{Path: "/spec/journal/size", Rule: "space",
+		problems = append(problems, inventory.Problem{Path: "/spec/journal/size", Rule: "space",
 			Text: fmt.Sprintf("the journals of %d VMs may grow to %s, and %s is free for journals", fresh, bytes(want), bytes(s.JournalFree))})
 	}
 	return problems
 }
 
-// checkCapture: a tap needs its filter on the source's hosts.
-func checkCapture(s Situation) []Problem {
+// checkCapture finds source hosts without the I/O filter that a tap needs.
+func checkCapture(s Situation) []inventory.Problem {
 	j := s.Job.Source
 	if j.Capture != "tap" {
 		return nil
 	}
 	if j.Filter == "" {
-		return []Problem{{Path: "/spec/source/filter", Rule: "required", Text: "capture tap needs the I/O filter that taps, by its id"}}
+		return []inventory.Problem{{Path: "/spec/source/filter", Rule: "required", Text: "capture tap needs the I/O filter that taps, by its id"}}
 	}
 	if s.Filters == nil {
 		return nil
 	}
-	bad := func(rule, format string, args ...any) []Problem {
-		return []Problem{{Path: "/spec/source/filter", Rule: rule, Text: fmt.Sprintf(format, args...)}}
+	bad := func(rule, format string, args ...any) []inventory.Problem {
+		return []inventory.Problem{{Path: "/spec/source/filter", Rule: rule, Text: fmt.Sprintf(format, args...)}}
 	}
-	i := slices.IndexFunc(s.Filters, func(f Filter) bool { return f.ID == j.Filter || f.Name == j.Filter })
+	i := slices.IndexFunc(s.Filters, func(f inventory.Filter) bool { return f.ID == j.Filter || f.Name == j.Filter })
 	if i < 0 {
 		var names []string
 		for _, h := range s.Hosts {
@@ -181,8 +182,8 @@ func checkCapture(s Situation) []Problem {
 			missing = append(missing, h.Name+" ("+h.State+")")
 		}
 	}
-	for _, h := range s.Hosts { // of a cluster that does not have the filter at all
-		if !slices.ContainsFunc(s.Filters[i].Hosts, func(x FilterHost) bool { return x.Host == h.Ref }) {
+	for _, h := range s.Hosts { // of a cluster without the filter
+		if !slices.ContainsFunc(s.Filters[i].Hosts, func(x inventory.FilterHost) bool { return x.Host == h.Ref }) {
 			missing = append(missing, h.Name+" (missing)")
 		}
 	}
@@ -192,7 +193,7 @@ func checkCapture(s Situation) []Problem {
 	return nil
 }
 
-// hwNumber is 19 of vmx-19, 0 for what it cannot read.
+// hwNumber is 19 of vmx-19; 0 if it is not a version.
 func hwNumber(v string) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(v, "vmx-"))
 	return n

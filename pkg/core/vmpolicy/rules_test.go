@@ -1,4 +1,4 @@
-package inventory_test
+package vmpolicy_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 func place(kind, path string) inventory.Place {
@@ -55,44 +56,44 @@ func job() inventory.Job {
 // TestCheck: a job in order has no problem; each thing that is wrong is told
 // with its rule, and all of them at once.
 func TestCheck(t *testing.T) {
-	situation := func() inventory.Situation {
-		return inventory.Situation{Job: job(), Members: []inventory.VM{web("web01"), web("web02")}, Target: target(), JournalFree: -1}
+	situation := func() vmpolicy.Situation {
+		return vmpolicy.Situation{Job: job(), Members: []inventory.VM{web("web01"), web("web02")}, Target: target(), JournalFree: -1}
 	}
-	if got := inventory.Check(situation()); len(got) > 0 {
+	if got := vmpolicy.Check(situation()); len(got) > 0 {
 		t.Fatalf("%+v", got)
 	}
-	cases := map[string]func(*inventory.Situation){
-		"unmapped": func(s *inventory.Situation) { s.Members[0].Hardware.NICs[0].NetName = "DMZ" },
-		"space":    func(s *inventory.Situation) { s.Target.Datastores[0].Free = 20 << 30 },
-		"rdm":      func(s *inventory.Situation) { s.Members[0].Hardware.Disks[0].RDM = "physical" },
-		"shared":   func(s *inventory.Situation) { s.Members[0].Hardware.Disks[0].Sharing = true },
-		"independent": func(s *inventory.Situation) {
+	cases := map[string]func(*vmpolicy.Situation){
+		"unmapped": func(s *vmpolicy.Situation) { s.Members[0].Hardware.NICs[0].NetName = "DMZ" },
+		"space":    func(s *vmpolicy.Situation) { s.Target.Datastores[0].Free = 20 << 30 },
+		"rdm":      func(s *vmpolicy.Situation) { s.Members[0].Hardware.Disks[0].RDM = "physical" },
+		"shared":   func(s *vmpolicy.Situation) { s.Members[0].Hardware.Disks[0].Sharing = true },
+		"independent": func(s *vmpolicy.Situation) {
 			s.Members[0].Hardware.Disks[0].Mode = "independent_persistent"
 		},
-		"chain":     func(s *inventory.Situation) { s.Members[0].Hardware.Disks[0].Below = make([]string, 31) },
-		"hardware":  func(s *inventory.Situation) { s.Target.Hosts[0].Newest = "vmx-14" },
-		"vtpm":      func(s *inventory.Situation) { s.Members[1].Hardware.TPM = true },
-		"encrypted": func(s *inventory.Situation) { s.Members[1].Hardware.Encrypted = true },
-		"duplicate": func(s *inventory.Situation) { s.Taken = map[string]string{"uuid-web01": "other"} },
-		"name": func(s *inventory.Situation) {
+		"chain":     func(s *vmpolicy.Situation) { s.Members[0].Hardware.Disks[0].Below = make([]string, 31) },
+		"hardware":  func(s *vmpolicy.Situation) { s.Target.Hosts[0].Newest = "vmx-14" },
+		"vtpm":      func(s *vmpolicy.Situation) { s.Members[1].Hardware.TPM = true },
+		"encrypted": func(s *vmpolicy.Situation) { s.Members[1].Hardware.Encrypted = true },
+		"duplicate": func(s *vmpolicy.Situation) { s.Taken = map[string]string{"uuid-web01": "other"} },
+		"name": func(s *vmpolicy.Situation) {
 			s.Target.VMs = append(s.Target.VMs, inventory.VM{Place: place("VirtualMachine", "/B/vm/web01-replica")})
 		},
-		"in-use": func(s *inventory.Situation) {
+		"in-use": func(s *vmpolicy.Situation) {
 			s.Job.Target.Seeds = []inventory.Seed{{DiskRef: inventory.DiskRef{VM: "web01", Disk: "scsi0:0"}, File: "[ds1] /erp/./erp.vmdk"}}
 			erp := inventory.VM{Place: place("VirtualMachine", "/B/vm/erp")}
 			erp.Hardware.Disks = []inventory.Disk{{File: "[ds1] erp/erp-000001.vmdk", Below: []string{"[ds1] erp/erp.vmdk"}}}
 			s.Target.VMs = append(s.Target.VMs, erp)
 		},
-		"reference": func(s *inventory.Situation) { s.Job.Target.Folder = "nowhere" },
-		"state":     func(s *inventory.Situation) { s.Target.Hosts[0].Maintenance = true },
-		"disks": func(s *inventory.Situation) {
+		"reference": func(s *vmpolicy.Situation) { s.Job.Target.Folder = "nowhere" },
+		"state":     func(s *vmpolicy.Situation) { s.Target.Hosts[0].Maintenance = true },
+		"disks": func(s *vmpolicy.Situation) {
 			s.Job.Source.ExcludeDisks = []inventory.DiskRef{{VM: "web01", Disk: "scsi0:0"}, {VM: "web01", Disk: "Hard disk 2"}}
 		},
-		"unused": func(s *inventory.Situation) {
+		"unused": func(s *vmpolicy.Situation) {
 			s.Job.Target.ReIP = []inventory.ReIP{{From: "10.1.0.0/24", To: "10.9.0.0/24"}}
 		},
-		"required": func(s *inventory.Situation) { s.Job.Source.Capture = "tap" },
-		"partial": func(s *inventory.Situation) {
+		"required": func(s *vmpolicy.Situation) { s.Job.Source.Capture = "tap" },
+		"partial": func(s *vmpolicy.Situation) {
 			s.Job.Source.Capture, s.Job.Source.Filter = "tap", "f"
 			s.Filters = []inventory.Filter{{ID: "f", Hosts: []inventory.FilterHost{{Name: "esx9", State: "failed"}}}}
 		},
@@ -104,13 +105,13 @@ func TestCheck(t *testing.T) {
 		if rule != "disks" && rule != "required" { // those would hide others
 			break1(&all)
 		}
-		got := inventory.Check(s)
+		got := vmpolicy.Check(s)
 		if len(got) == 0 || slices.ContainsFunc(got, func(p inventory.Problem) bool { return p.Rule != rule || p.Warning != (rule == "unused") }) {
 			t.Errorf("%s: %+v", rule, got)
 		}
 	}
 	for rule := range cases {
-		got := inventory.Check(all)
+		got := vmpolicy.Check(all)
 		if rule != "disks" && rule != "required" && rule != "space" && !slices.ContainsFunc(got, func(p inventory.Problem) bool { return p.Rule == rule }) {
 			t.Errorf("%s is not told beside the others: %+v", rule, got)
 		}
@@ -119,13 +120,13 @@ func TestCheck(t *testing.T) {
 	s.Job.Source.Capture, s.Job.Source.Filter = "tap", "f"
 	s.Hosts = []inventory.Host{{Place: place("HostSystem", "/A/host/c1/esx1")}, {Place: place("HostSystem", "/A/host/c2/esx2")}}
 	s.Filters = []inventory.Filter{{ID: "f", Hosts: []inventory.FilterHost{{Host: s.Hosts[0].Ref, Name: "esx1", State: "installed"}}}}
-	if got := inventory.Check(s); len(got) != 1 || got[0].Rule != "partial" || !strings.Contains(got[0].Text, "esx2") || strings.Contains(got[0].Text, "esx1") {
+	if got := vmpolicy.Check(s); len(got) != 1 || got[0].Rule != "partial" || !strings.Contains(got[0].Text, "esx2") || strings.Contains(got[0].Text, "esx1") {
 		t.Errorf("a cluster without the filter: %+v", got)
 	}
 	s = situation()
 	s.Made = map[string]bool{"uuid-web01": true, "uuid-web02": true}
 	s.Target.Datastores[0].Free = 1
-	if got := inventory.Check(s); len(got) > 0 {
+	if got := vmpolicy.Check(s); len(got) > 0 {
 		t.Errorf("replicas that stand need no space: %+v", got)
 	}
 	s = situation()
@@ -133,7 +134,7 @@ func TestCheck(t *testing.T) {
 	mine := inventory.VM{Place: place("VirtualMachine", "/B/vm/web01-replica")}
 	mine.Hardware.Extra = map[string]string{inventory.MarkGroup: "shop-web01"}
 	s.Target.VMs = []inventory.VM{mine}
-	if got := inventory.Check(s); len(got) > 0 {
+	if got := vmpolicy.Check(s); len(got) > 0 {
 		t.Errorf("a replica that was made before a crash: %+v", got)
 	}
 	s = situation()
@@ -143,17 +144,17 @@ func TestCheck(t *testing.T) {
 	s.Job.Target.Seeds = []inventory.Seed{one("web01", "[ds1] old/web01.vmdk"), one("web02", "[ds1] old/web02.vmdk")}
 	s.Known = map[string]string{"uuid-web01": "shop-web01", "uuid-web02": "shop-web02"}
 	s.Replicas = map[string]string{"[ds1] old/web01.vmdk": "shop-web01"}
-	if got := inventory.Check(s); len(got) > 0 {
+	if got := vmpolicy.Check(s); len(got) > 0 {
 		t.Errorf("seeds that are free, or the replica's own by now: %+v", got)
 	}
 	s.Replicas = map[string]string{"[ds1] old/web01.vmdk": "other-web01"}
 	s.Job.Target.Seeds[1].File = "[ds1]  old/web01.vmdk"
-	if got := inventory.Check(s); len(got) != 2 || got[0].VM != "web01" || got[1].VM != "web02" || got[0].Rule != "in-use" || !strings.Contains(got[1].Text, "scsi0:0 of web01, too") {
+	if got := vmpolicy.Check(s); len(got) != 2 || got[0].VM != "web01" || got[1].VM != "web02" || got[0].Rule != "in-use" || !strings.Contains(got[1].Text, "scsi0:0 of web01, too") {
 		t.Errorf("seeds of another replica and twice: %+v", got)
 	}
 	s = situation()
 	s.JournalFree, s.JournalLimit = 10<<30, 6<<30
-	if got := inventory.Check(s); len(got) != 1 || got[0].Path != "/spec/journal/size" {
+	if got := vmpolicy.Check(s); len(got) != 1 || got[0].Path != "/spec/journal/size" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -184,7 +185,7 @@ func TestMatch(t *testing.T) {
 		{inventory.Selector{Name: "tpl"}, "[]", "unsupported"},
 		{inventory.Selector{Name: "rep"}, "[]", "unsupported"},
 	} {
-		got, bad := inventory.Match(inv, []inventory.Selector{c.s, c.s}, "")
+		got, bad := vmpolicy.Match(inv, []inventory.Selector{c.s, c.s}, "")
 		var paths []string
 		for _, v := range got {
 			paths = append(paths, v.Path)
@@ -197,18 +198,18 @@ func TestMatch(t *testing.T) {
 
 func TestIdentify(t *testing.T) {
 	v := web("web01")
-	if id, _ := inventory.Identify(v, nil); id != nil {
+	if id, _ := vmpolicy.Identify(v, nil); id != nil {
 		t.Error("no rule, but", id)
 	}
 	subnet := inventory.ReIP{From: "10.0.0.0/23", To: "172.16.8.0/23"}
-	id, used := inventory.Identify(v, []inventory.ReIP{subnet})
+	id, used := vmpolicy.Identify(v, []inventory.ReIP{subnet})
 	if id == nil || id.HostName != "web01" || id.Domain != "example.com" || len(used) != 1 {
 		t.Fatalf("%+v", id)
 	}
 	if n := id.NICs[0]; n.IP != "172.16.8.5" || n.Mask != "255.255.254.0" || n.Gateway != "172.16.8.1" || !slices.Equal(n.DNS, []string{"10.0.0.2"}) {
 		t.Errorf("%+v", n)
 	}
-	id, used = inventory.Identify(v, []inventory.ReIP{subnet, {VM: "web01", IP: "10.9.0.7/24", Gateway: "10.9.0.254", DNS: []string{"9.9.9.9"}}})
+	id, used = vmpolicy.Identify(v, []inventory.ReIP{subnet, {VM: "web01", IP: "10.9.0.7/24", Gateway: "10.9.0.254", DNS: []string{"9.9.9.9"}}})
 	if n := id.NICs[0]; n.IP != "10.9.0.7" || n.Mask != "255.255.255.0" || n.Gateway != "10.9.0.254" || n.DNS[0] != "9.9.9.9" || used[0] != 1 {
 		t.Errorf("%+v %v", n, used)
 	}
@@ -216,7 +217,7 @@ func TestIdentify(t *testing.T) {
 
 // TestGroupName: always a name, never one that is taken by another VM.
 func TestGroupName(t *testing.T) {
-	if g := inventory.GroupName("shop", "web01", "u", func(string) bool { return false }); g != "shop-web01" {
+	if g := vmpolicy.GroupName("shop", "web01", "u", func(string) bool { return false }); g != "shop-web01" {
 		t.Error(g)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -224,7 +225,7 @@ func TestGroupName(t *testing.T) {
 		taken := map[string]bool{}
 		for i := range 6 {
 			vm := rapid.OneOf(rapid.StringMatching(`[A-Za-z0-9 _.-]{0,60}`), rapid.String()).Draw(t, "vm")
-			g := inventory.GroupName(job, vm, fmt.Sprint("uuid-", i), func(s string) bool { return taken[s] })
+			g := vmpolicy.GroupName(job, vm, fmt.Sprint("uuid-", i), func(s string) bool { return taken[s] })
 			if err := cdp.CheckName("group", string(g)); err != nil || taken[string(g)] {
 				t.Fatal(err, g)
 			}
@@ -259,7 +260,7 @@ func TestDiff(t *testing.T) {
 	} {
 		is := web("web01").Hardware
 		c.change(&is)
-		got := inventory.Diff(was, is, only)
+		got := vmpolicy.Diff(was, is, only)
 		if kind == "" && len(got) > 0 || kind != "" && (len(got) != 1 || got[0].Kind != kind || got[0].Follow != c.follow || got[0].Text == "") {
 			t.Errorf("%s: %+v", kind, got)
 		}

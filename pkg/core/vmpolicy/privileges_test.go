@@ -1,9 +1,10 @@
-package inventory_test
+package vmpolicy_test
 
 import (
 	"testing"
 
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // A table that names a privilege twice for one role, or does not say what for,
@@ -14,7 +15,7 @@ func TestPrivileges(t *testing.T) {
 		role inventory.Role
 	}
 	seen := map[key]bool{}
-	for _, p := range inventory.Privileges() {
+	for _, p := range vmpolicy.Privileges() {
 		k := key{p.ID, p.Role}
 		if seen[k] || seen[key{p.ID, inventory.Every}] {
 			t.Errorf("%s is there twice", p.ID)
@@ -27,12 +28,12 @@ func TestPrivileges(t *testing.T) {
 }
 
 func TestPrivilegesOfARole(t *testing.T) {
-	for _, p := range inventory.Privileges(inventory.AsSource) {
+	for _, p := range vmpolicy.Privileges(inventory.AsSource) {
 		if p.Role != inventory.AsSource && p.Role != inventory.Every {
 			t.Errorf("%s is of role %s", p.ID, p.Role)
 		}
 	}
-	all, none := len(inventory.Privileges(inventory.AsSource)), len(inventory.Privileges(inventory.Every))
+	all, none := len(vmpolicy.Privileges(inventory.AsSource)), len(vmpolicy.Privileges(inventory.Every))
 	if none == 0 || all <= none {
 		t.Errorf("%d for every site, %d for a source", none, all)
 	}

@@ -1,0 +1,29 @@
+package inventory
+
+// Appliance is a transporter: a VM that runs Tidemark's services of a site.
+type Appliance struct {
+	Name    string `json:"name"`
+	VM      Ref    `json:"vm"`
+	UUID    string `json:"uuid"`
+	Host    string `json:"host"`
+	Power   string `json:"power"`
+	Version string `json:"version,omitempty"`
+	// Answers: its journal service was heard on the bus.
+	Answers bool `json:"answers"`
+	// Holds are the groups whose journals it keeps.
+	Holds []string `json:"holds,omitempty"`
+}
+
+// Import is an appliance to be deployed from an OVA.
+type Import struct {
+	OVA       string // path of the file
+	Name      string
+	Note      string
+	Host      Ref
+	Pool      Ref
+	Folder    Ref
+	Datastore Ref
+	Networks  map[string]Ref    // by the OVF's network name; "" is for all others
+	Guestinfo map[string]string // guestinfo.* settings
+	Extra     map[string]string // other advanced settings, such as marks
+}

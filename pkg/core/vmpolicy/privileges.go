@@ -1,0 +1,65 @@
+package vmpolicy
+
+import (
+	"slices"
+
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// Privileges are those that Tidemark's user needs for these roles, with those that
+// every site needs; without roles, for all. They are needed on the root folder
+// and must propagate to its children. The documentation's table and the site
+// check are both made from this one.
+func Privileges(roles ...inventory.Role) []inventory.Privilege {
+	table := []inventory.Privilege{
+		{ID: "VirtualMachine.Config.AddExistingDisk", Role: inventory.Every, Purpose: "attach disks to the transporter, to read and write them"},
+		{ID: "VirtualMachine.Config.RemoveDisk", Role: inventory.Every, Purpose: "detach disks from the transporter"},
+		{ID: "VirtualMachine.Config.AddRemoveDevice", Role: inventory.Every, Purpose: "give the transporter disk controllers, and replicas controllers and network cards"},
+		{ID: "VirtualMachine.Config.EditDevice", Role: inventory.Every, Purpose: "let an I/O filter see a disk, and put network cards on networks"},
+		{ID: "VirtualMachine.Config.Settings", Role: inventory.Every, Purpose: "make VMs like their sources"},
+		{ID: "VirtualMachine.Config.AdvancedConfig", Role: inventory.Every, Purpose: "mark the VMs that are Tidemark's, and show their disks' UUIDs to the transporter"},
+		{ID: "VirtualMachine.Interact.PowerOff", Role: inventory.Every, Purpose: "turn VMs off that a failover or a test started"},
+		{ID: "VirtualMachine.Interact.PowerOn", Role: inventory.Every, Purpose: "start replicas and transporters"},
+		{ID: "VirtualMachine.State.CreateSnapshot", Role: inventory.Every, Purpose: "freeze disks to read them, and a replica before a failover starts it"},
+		{ID: "VirtualMachine.State.RemoveSnapshot", Role: inventory.Every, Purpose: "remove what was frozen"},
+		{ID: "Datastore.Browse", Role: inventory.Every, Purpose: "find disk files"},
+
+		{ID: "VirtualMachine.Config.ChangeTracking", Role: inventory.AsSource, Purpose: "let the host note which blocks change"},
+		{ID: "VirtualMachine.Provisioning.DiskRandomRead", Role: inventory.AsSource, Purpose: "ask which blocks changed"},
+
+		{ID: "VirtualMachine.Inventory.Create", Role: inventory.AsTarget, Purpose: "make replica VMs"},
+		{ID: "VirtualMachine.Inventory.Delete", Role: inventory.AsTarget, Purpose: "remove replica and test VMs"},
+		{ID: "VirtualMachine.Config.AddNewDisk", Role: inventory.AsTarget, Purpose: "make replica VMs"},
+		{ID: "VirtualMachine.Config.CPUCount", Role: inventory.AsTarget, Purpose: "keep a replica's hardware like its source's"},
+		{ID: "VirtualMachine.Config.Memory", Role: inventory.AsTarget, Purpose: "keep a replica's hardware like its source's"},
+		{ID: "VirtualMachine.Config.Rename", Role: inventory.AsTarget, Purpose: "name a replica as it is configured"},
+		{ID: "VirtualMachine.Config.Annotation", Role: inventory.AsTarget, Purpose: "say in a VM's notes that it is a replica"},
+		{ID: "VirtualMachine.Config.Resource", Role: inventory.AsTarget, Purpose: "keep a replica's hardware like its source's"},
+		{ID: "VirtualMachine.State.RevertToSnapshot", Role: inventory.AsTarget, Purpose: "take a failover back: what the VM wrote is thrown away"},
+		{ID: "VirtualMachine.Interact.DeviceConnection", Role: inventory.AsTarget, Purpose: "connect network cards"},
+		{ID: "VirtualMachine.Provisioning.Customize", Role: inventory.AsTarget, Purpose: "give a replica its addresses at the target"},
+		{ID: "Resource.AssignVMToPool", Role: inventory.AsTarget, Purpose: "put replicas into a resource pool"},
+		{ID: "Network.Assign", Role: inventory.AsTarget, Purpose: "put replicas on networks"},
+		{ID: "Datastore.AllocateSpace", Role: inventory.AsTarget, Purpose: "make replica disks"},
+		{ID: "Datastore.FileManagement", Role: inventory.AsTarget, Purpose: "make and delete replica disks"},
+		{ID: "Global.DisableMethods", Role: inventory.AsTarget, Purpose: "forbid that somebody starts a VM that replicates"},
+		{ID: "Global.EnableMethods", Role: inventory.AsTarget, Purpose: "allow it again at a failover"},
+
+		{ID: "Host.Config.Patch", Role: inventory.ForFilter, Purpose: "install, upgrade and remove I/O filters"},
+		{ID: "StorageProfile.View", Role: inventory.ForFilter, Purpose: "find the storage policy that puts a filter on disks"},
+
+		{ID: "VApp.Import", Role: inventory.ForAppliance, Purpose: "upload the transporter's OVA"},
+		{ID: "VApp.ApplicationConfig", Role: inventory.ForAppliance, Purpose: "set the transporter up"},
+		{ID: "VirtualMachine.Inventory.Create", Role: inventory.ForAppliance, Purpose: "make the transporter's VM"},
+		{ID: "VirtualMachine.Config.AddNewDisk", Role: inventory.ForAppliance, Purpose: "make the transporter's disks"},
+		{ID: "Resource.AssignVMToPool", Role: inventory.ForAppliance, Purpose: "put the transporter into a resource pool"},
+		{ID: "Network.Assign", Role: inventory.ForAppliance, Purpose: "put the transporter on networks"},
+		{ID: "Datastore.AllocateSpace", Role: inventory.ForAppliance, Purpose: "make the transporter's disks"},
+	}
+	if len(roles) == 0 {
+		return table
+	}
+	return slices.DeleteFunc(table, func(p inventory.Privilege) bool {
+		return p.Role != inventory.Every && !slices.Contains(roles, p.Role)
+	})
+}

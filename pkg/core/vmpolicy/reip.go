@@ -1,0 +1,140 @@
+package vmpolicy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// Identify computes the network configuration of a VM's guest at the target; nil
+// if no rule applies. A rule for the VM's NIC takes precedence over one for a
+// subnet, and an earlier rule over a later one. A NIC without a rule keeps its
+// guest's address, or uses DHCP if the address is unknown. used are the indexes
+// of the rules that apply.
+func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, used []int) {
+	host, domain, _ := strings.Cut(v.Guest.HostName, ".")
+	if host == "" {
+		host = cleanName(v.Name)
+	}
+	out := inventory.Identity{HostName: host, Domain: domain, Windows: v.Windows()}
+	for i, n := range v.Hardware.NICs {
+		had := guestAddress(v.Guest, n)
+		nic, rule := had, -1
+		for r, x := range rules {
+			if x.VM == v.Name && x.NIC == i {
+				if p, err := netip.ParsePrefix(x.IP); err == nil && p.Addr().Is4() {
+					nic, rule = inventory.NICIdentity{IP: p.Addr().String(), Mask: mask(p.Bits()), Gateway: had.Gateway, DNS: had.DNS}, r
+					break
+				}
+			}
+		}
+		for r, x := range rules {
+			if rule >= 0 {
+				break
+			}
+			if to, ok := moved(x, had.IP); ok {
+				subnet, _ := netip.ParsePrefix(x.To)
+				nic, rule = inventory.NICIdentity{IP: to, Mask: mask(subnet.Bits()), DNS: had.DNS}, r
+				if gw, ok := moved(x, had.Gateway); ok {
+					nic.Gateway = gw
+				}
+			}
+		}
+		if rule >= 0 {
+			used = append(used, rule)
+			if x := rules[rule]; x.Gateway != "" {
+				nic.Gateway = x.Gateway
+			}
+			if x := rules[rule]; len(x.DNS) > 0 {
+				nic.DNS = x.DNS
+			}
+		}
+		for _, d := range nic.DNS {
+			if !slices.Contains(out.DNS, d) {
+				out.DNS = append(out.DNS, d)
+			}
+		}
+		out.NICs = append(out.NICs, nic)
+	}
+	if len(used) == 0 {
+		return nil, nil
+	}
+	return &out, used
+}
+
+// Remember is what the guest reports now, with a NIC's earlier address where the
+// guest reports none any more, or one that no rule moves although the earlier one
+// was moved: a guest that lost its network must still get its address at the
+// target. kept says in words which addresses were kept for the second reason.
+func Remember(was inventory.Guest, v inventory.VM, rules []inventory.ReIP) (g inventory.Guest, kept []string) {
+	g = v.Guest
+	g.NICs = slices.Clone(g.NICs)
+	moves := func(a inventory.NICIdentity) bool {
+		return slices.ContainsFunc(rules, func(x inventory.ReIP) bool { _, ok := moved(x, a.IP); return ok })
+	}
+	for i, n := range v.Hardware.NICs {
+		had, has := guestAddress(was, n), guestAddress(g, n)
+		byName := slices.ContainsFunc(rules, func(x inventory.ReIP) bool { return x.VM == v.Name && x.NIC == i })
+		if had.IP == "" || has.IP != "" && (byName || moves(has) || !moves(had)) {
+			continue
+		}
+		if has.IP != "" {
+			kept = append(kept, fmt.Sprintf("its address %s is in no subnet of the job's reIP rules: %s, which it had, counts still", has.IP, had.IP))
+		}
+		g.NICs = slices.DeleteFunc(g.NICs, func(x inventory.GuestNIC) bool { return x.Is(n) })
+		g.NICs = append(g.NICs, was.NICs[slices.IndexFunc(was.NICs, func(x inventory.GuestNIC) bool {
+			return x.Is(n) && guestAddress(inventory.Guest{NICs: []inventory.GuestNIC{x}}, n).IP != ""
+		})])
+	}
+	return g, kept
+}
+
+// moved is the address in To with the same host part as ip, if ip is in From.
+func moved(r inventory.ReIP, ip string) (string, bool) {
+	if r.VM != "" {
+		return "", false
+	}
+	from, err1 := netip.ParsePrefix(r.From)
+	to, err2 := netip.ParsePrefix(r.To)
+	a, err3 := netip.ParseAddr(ip)
+	if err1 != nil || err2 != nil || err3 != nil || !a.Is4() || !from.Contains(a) || from.Bits() != to.Bits() {
+		return "", false
+	}
+	out, old, net := [4]byte{}, a.As4(), to.Masked().Addr().As4()
+	for i := range out {
+		m := byte(0)
+		if bits := from.Bits() - 8*i; bits >= 8 {
+			m = 0xFF
+		} else if bits > 0 {
+			m = ^byte(0xFF >> bits)
+		}
+		out[i] = net[i]&m | old[i]&^m
+	}
+	return netip.AddrFrom4(out).String(), true
+}
+
+// guestAddress is a NIC's first IPv4 address as the guest reports it.
+func guestAddress(g inventory.Guest, n inventory.NIC) inventory.NICIdentity {
+	for _, x := range g.NICs {
+		if !x.Is(n) {
+			continue
+		}
+		for _, s := range x.IPs {
+			if p, err := netip.ParsePrefix(s); err == nil && p.Addr().Is4() {
+				return inventory.NICIdentity{IP: p.Addr().String(), Mask: mask(p.Bits()), Gateway: x.Gateway, DNS: x.DNS}
+			}
+		}
+	}
+	return inventory.NICIdentity{}
+}
+
+func mask(bits int) string {
+	m := uint32(0)
+	if bits > 0 {
+		m = ^uint32(0) << (32 - bits)
+	}
+	return fmt.Sprintf("%d.%d.%d.%d", m>>24, m>>16&0xFF, m>>8&0xFF, m&0xFF)
+}
