@@ -31,7 +31,7 @@ on where it was when it is started again.
 
 With --only it runs one of the two, as a site of its own: the same on the other
 site's machine, with the same configuration and a copy of the files
-DIR/SITE/credentials.json that the first start makes.
+DIR/SITE/credentials.json and DIR/SITE/link.json that the first start makes.
 
 It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 		Example: `  tidemark up
@@ -82,10 +82,10 @@ func (a *app) up(ctx context.Context, cfg upConfig, only string, log *slog.Logge
 	}
 	var sides []*side
 	if only != sideSource {
-		sides = append(sides, &side{cfg: cfg.Target, peer: cfg.Source.Name, bus: bus.ServerConfig{LeafListen: cfg.Leaf}})
+		sides = append(sides, &side{cfg: cfg.Target, peer: cfg.Source.Name, bus: bus.ServerConfig{LeafListen: cfg.Leaf, Links: []bus.Link{{}}}})
 	}
 	if only != sideTarget {
-		sides = append(sides, &side{cfg: cfg.Source, peer: cfg.Target.Name, bus: bus.ServerConfig{LeafRemotes: []string{leafURL(cfg, cfg.Leaf)}}})
+		sides = append(sides, &side{cfg: cfg.Source, peer: cfg.Target.Name, bus: bus.ServerConfig{Links: []bus.Link{{Dial: cfg.Leaf}}}})
 	}
 	for _, s := range sides {
 		unlock, err := lockDir(filepath.Join(dir, string(s.cfg.Name)))
@@ -101,7 +101,7 @@ func (a *app) up(ctx context.Context, cfg upConfig, only string, log *slog.Logge
 	refs := map[cdp.Site]siteRef{}
 	for _, s := range sides {
 		if s.cfg.Name == cfg.Source.Name && len(sides) == 2 {
-			s.bus.LeafRemotes = []string{leafURL(cfg, sides[0].srv.LeafAddr())} // the port may have been chosen just now
+			s.bus.Links[0].Dial = sides[0].srv.LeafAddr() // the port may have been chosen just now
 		}
 		if s.srv, err = startSite(ctx, dir, cfg, s.cfg, s.peer, creds, s.bus); err != nil {
 			return err
@@ -161,7 +161,13 @@ func (a *app) greet(cfg upConfig, file contextFile, up map[cdp.Site]siteRef, dir
 
 // startSite starts a site's server.
 func startSite(ctx context.Context, dir string, cfg upConfig, s siteConfig, peer cdp.Site, creds map[cdp.Site]*bus.Credentials, sc bus.ServerConfig) (*bus.Server, error) {
-	sc.Site, sc.Listen, sc.Peers = s.Name, s.Listen, []cdp.Site{peer}
+	key, err := loadLinkKey(dir, cfg, s.Name)
+	if err != nil {
+		return nil, err
+	}
+	l := &sc.Links[0]
+	l.Peer, l.Seed, l.Key = peer, key.Seed, key.Key
+	sc.Site, sc.Listen = s.Name, s.Listen
 	sc.StoreDir = filepath.Join(dir, string(s.Name), "nats")
 	sc.TLS, sc.Credentials = cfg.tlsFiles(), creds[s.Name]
 	if err := free(s.Listen); err != nil {
@@ -233,13 +239,6 @@ func closeTelemetry(e *env) {
 	if err := e.tel.Close(ctx); err != nil {
 		e.warn(err)
 	}
-}
-
-func leafURL(cfg upConfig, addr string) string {
-	if !cfg.tlsFiles().None() {
-		return "tls://" + addr
-	}
-	return "nats-leaf://" + addr
 }
 
 func mustAbs(p string) string {

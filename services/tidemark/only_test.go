@@ -36,12 +36,15 @@ func TestEachSiteOnItsOwn(t *testing.T) {
 		t.Fatal("the other site's:", err)
 	}
 	other()
-	a, err := credentials(dir, cfg)
-	if err != nil {
-		t.Fatal(err)
+	a, err := loadLinkKey(dir, cfg, "dr")
+	if err != nil || a.Seed != "" || a.Key == "" {
+		t.Fatal("the target's part of the link's key:", err)
 	}
-	b, err := credentials(dir, cfg)
-	if err != nil || a["dr"].Leaf != b["prod"].Leaf {
-		t.Fatal("the sites do not share the leaf's user:", err)
+	b, err := loadLinkKey(dir, cfg, "prod")
+	if err != nil || b.Seed == "" {
+		t.Fatal("the source's part of the link's key:", err)
+	}
+	if again, err := loadLinkKey(dir, cfg, "dr"); err != nil || again != a {
+		t.Fatal("the sites do not share the link's key:", err)
 	}
 }

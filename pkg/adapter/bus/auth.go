@@ -24,19 +24,13 @@ type Credential struct {
 // Credentials are the users of one site's server.
 type Credentials struct {
 	Site cdp.Site `json:"site"`
-	// Leaf joins two sites: both ends hold the same.
-	Leaf Credential `json:"leaf"`
 	// Users are the services' own, by service.
 	Users map[string]Credential `json:"users"`
 }
 
-// NewCredentials makes random passwords for every service. leaf is the peer's,
-// if the pair has one already; the zero value makes a new one.
-func NewCredentials(site cdp.Site, leaf Credential) *Credentials {
-	if leaf == (Credential{}) {
-		leaf = Credential{User: "leaf", Password: rand.Text()}
-	}
-	c := &Credentials{Site: site, Leaf: leaf, Users: map[string]Credential{}}
+// NewCredentials makes random passwords for every service.
+func NewCredentials(site cdp.Site) *Credentials {
+	c := &Credentials{Site: site, Users: map[string]Credential{}}
 	for _, s := range subjects.Services() {
 		c.Users[s] = Credential{User: s, Password: rand.Text()}
 	}

@@ -57,7 +57,7 @@ func pull(b *testing.B, s spool.Source, last cdp.FrameNo, latest *time.Duration)
 
 // direct joins the sites without the proxy, which would be measured too.
 func direct(prod, dr *bus.ServerConfig) {
-	prod.LeafRemotes = []string{"nats-leaf://" + dr.LeafListen}
+	prod.Links[0].Dial = dr.LeafListen
 }
 
 // BenchmarkFrames: frames of 256 KiB into the source site's stream, and out of

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"net"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -19,13 +18,10 @@ type ServerConfig struct {
 	// Listen is host:port for clients; empty means in-process only. Port 0 or
 	// -1 picks a free one.
 	Listen string
-	// LeafListen is host:port for the peer's leaf connection; empty means none.
+	// LeafListen is host:port where peers' leaf connections arrive; empty: none.
 	LeafListen string
-	// LeafRemotes are URLs (nats-leaf:// or tls://) of peers to join. User and
-	// password come from Credentials when the URL has none.
-	LeafRemotes []string
-	// LeafCompression is "off" (default), "s2_fast", "s2_better" or "s2_auto".
-	LeafCompression string
+	// Links are the peers that this site is linked with.
+	Links []Link
 	// TLS secures clients and leaf connections, with both ends verified.
 	TLS TLSFiles
 	// MaxStore bounds JetStream's files, in bytes. Default 64 GiB.
@@ -35,9 +31,10 @@ type ServerConfig struct {
 	// Credentials, when set, give every service its own user with the
 	// permissions of its role; without them everybody may do everything.
 	Credentials *Credentials
-	// Peers are the sites this one talks to: permissions name them.
-	Peers []cdp.Site
 }
+
+// openUser is everybody, at a server without Credentials.
+const openUser = "open"
 
 // Server is a running embedded NATS server.
 type Server struct {
@@ -95,7 +92,7 @@ func (s *Server) LeafAddr() string {
 	return net.JoinHostPort(v.LeafNode.Host, strconv.Itoa(v.LeafNode.Port))
 }
 
-// Joined is how many leaf connections stand now.
+// Joined is how many leaf connections are up now.
 func (s *Server) Joined() int { return s.ns.NumLeafNodes() }
 
 // Close stops the server and waits until it has.
@@ -132,12 +129,9 @@ func (cfg ServerConfig) options() (*server.Options, error) {
 		NoAdvertise: true, ReconnectInterval: time.Second, WriteDeadline: 30 * time.Second,
 		DialTimeout: 5 * time.Second,
 	}
-	comp := server.CompressionOpts{Mode: cfg.LeafCompression}
-	if comp.Mode == "" {
-		comp.Mode = server.CompressionOff
-	}
 	if cfg.LeafListen != "" {
-		opts.LeafNode.Compression = comp
+		// Who dials decides.
+		opts.LeafNode.Compression = server.CompressionOpts{Mode: server.CompressionAccept}
 		if opts.LeafNode.Host, opts.LeafNode.Port, err = hostPort("leaf listen", cfg.LeafListen); err != nil {
 			return nil, err
 		}
@@ -150,25 +144,14 @@ func (cfg ServerConfig) options() (*server.Options, error) {
 		opts.TLS, opts.TLSVerify, opts.TLSConfig, opts.TLSTimeout = true, true, tc, 5
 		opts.LeafNode.TLSConfig, opts.LeafNode.TLSTimeout = tc, 5
 	}
-	for _, r := range cfg.LeafRemotes {
-		u, err := url.Parse(r)
-		if err != nil || u.Host == "" {
-			return nil, invalid("check", "leaf remotes", "%q is not a URL", r)
-		}
-		if u.User == nil && cfg.Credentials != nil {
-			u.User = url.UserPassword(cfg.Credentials.Leaf.User, cfg.Credentials.Leaf.Password)
-		}
-		remote := &server.RemoteLeafOpts{URLs: []*url.URL{u}, Compression: comp, IgnoreDiscoveredServers: true}
-		if opts.LeafNode.TLSConfig != nil {
-			remote.TLS, remote.TLSConfig, remote.TLSTimeout = true, opts.LeafNode.TLSConfig, 5
-		}
-		opts.LeafNode.Remotes = append(opts.LeafNode.Remotes, remote)
+	if err := cfg.link(opts); err != nil {
+		return nil, err
 	}
 	if cfg.Credentials != nil {
-		opts.Users = cfg.Credentials.users(cfg.Site, cfg.Peers)
-		if cfg.LeafListen != "" {
-			opts.LeafNode.Username, opts.LeafNode.Password = cfg.Credentials.Leaf.User, cfg.Credentials.Leaf.Password
-		}
+		opts.Users = cfg.Credentials.users(cfg.Site, cfg.peers())
+	} else {
+		opts.Users = []*server.User{{Username: openUser}}
+		opts.NoAuthUser = openUser
 	}
 	return opts, nil
 }

@@ -1,0 +1,151 @@
+package bus
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Link is a leaf connection between this site and a peer. Links form a tree:
+// hub and spokes. One of the two sites dials, the other one listens.
+type Link struct {
+	Peer cdp.Site
+	// Dial is where the peer is dialled: host:port, or a URL (nats-leaf:// or
+	// tls://). Empty: the peer dials this site's LeafListen.
+	Dial string
+	// Seed is the link's secret NKEY. It is set on the side that dials, and
+	// never leaves it.
+	Seed string
+	// Key is the public half of the peer's seed. It is set on the side that is
+	// dialled.
+	Key string
+	// Compression is "off" (default), "s2_fast", "s2_better" or "s2_auto". The
+	// side that dials decides.
+	Compression string
+}
+
+// NewLinkKey makes the identity of a link: the seed for the side that dials, the
+// public key for the other.
+func NewLinkKey() (seed, public string) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		panic(err) // only if the system has no random numbers
+	}
+	s, err := pair.Seed()
+	if err != nil {
+		panic(err) // a pair that was made just now has one
+	}
+	if public, err = pair.PublicKey(); err != nil {
+		panic(err)
+	}
+	return string(s), public
+}
+
+// check reports what is wrong with the link, as one of site.
+func (l Link) check(site cdp.Site, listens bool) error {
+	field := "links." + string(l.Peer)
+	if err := cdp.CheckName("links.peer", string(l.Peer)); err != nil {
+		return err
+	}
+	if l.Peer == site {
+		return invalid("check", field, "a site has no link with itself")
+	}
+	switch l.Compression {
+	case "", "off", "s2_fast", "s2_better", "s2_auto":
+	default:
+		return invalid("check", field+".compression", "%q: want off, s2_fast, s2_better or s2_auto", l.Compression)
+	}
+	if l.Dial != "" {
+		if pair, err := nkeys.FromSeed([]byte(l.Seed)); err != nil || !isUser(pair) {
+			return invalid("check", field+".seed", "the side that dials needs the link's seed, an NKEY that begins with SU")
+		}
+		_, err := l.url(false)
+		return err
+	}
+	if !listens {
+		return invalid("check", field, "the peer is to dial this site, which has no leaf listen address")
+	}
+	if !nkeys.IsValidPublicUserKey(l.Key) {
+		return invalid("check", field+".key", "the side that is dialled needs the peer's public key, an NKEY that begins with U")
+	}
+	return nil
+}
+
+func isUser(pair nkeys.KeyPair) bool {
+	public, err := pair.PublicKey()
+	return err == nil && nkeys.IsValidPublicUserKey(public)
+}
+
+// url is where the peer is dialled.
+func (l Link) url(tls bool) (*url.URL, error) {
+	dial := l.Dial
+	if !strings.Contains(dial, "://") {
+		scheme := "nats-leaf://"
+		if tls {
+			scheme = "tls://"
+		}
+		dial = scheme + dial
+	}
+	u, err := url.Parse(dial)
+	if err != nil || u.Port() == "" {
+		return nil, invalid("check", "links."+string(l.Peer)+".dial", "%q: want host:port or a URL", l.Dial)
+	}
+	return u, nil
+}
+
+// remote is the link's leaf connection on the side that dials.
+func (l Link) remote(opts *server.Options) (*server.RemoteLeafOpts, error) {
+	u, err := l.url(opts.LeafNode.TLSConfig != nil)
+	if err != nil {
+		return nil, err
+	}
+	r := &server.RemoteLeafOpts{
+		URLs: []*url.URL{u}, IgnoreDiscoveredServers: true, Nkey: l.Seed,
+		Compression: server.CompressionOpts{Mode: l.Compression},
+	}
+	if r.Compression.Mode == "" {
+		r.Compression.Mode = server.CompressionOff
+	}
+	if opts.LeafNode.TLSConfig != nil {
+		r.TLS, r.TLSConfig, r.TLSTimeout = true, opts.LeafNode.TLSConfig, 5
+	}
+	return r, nil
+}
+
+// link sets up the site's links: the peers that it dials, and the keys of those
+// that dial it.
+func (cfg ServerConfig) link(opts *server.Options) error {
+	seen := map[cdp.Site]bool{}
+	for _, l := range cfg.Links {
+		if err := l.check(cfg.Site, cfg.LeafListen != ""); err != nil {
+			return err
+		}
+		if seen[l.Peer] {
+			return invalid("check", "links", "there are two links with %q", l.Peer)
+		}
+		seen[l.Peer] = true
+		if l.Dial == "" {
+			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: l.Key, AllowedConnectionTypes: map[string]struct{}{"LEAFNODE": {}}})
+			continue
+		}
+		r, err := l.remote(opts)
+		if err != nil {
+			return err
+		}
+		opts.LeafNode.Remotes = append(opts.LeafNode.Remotes, r)
+	}
+	return nil
+}
+
+// peers are the sites that this one is linked with.
+func (cfg ServerConfig) peers() []cdp.Site {
+	out := make([]cdp.Site, len(cfg.Links))
+	for i, l := range cfg.Links {
+		out[i] = l.Peer
+	}
+	return out
+}
