@@ -46,11 +46,11 @@ var floors = []floor{
 	{path: "pkg/core", on: []string{"pkg/cdp", "pkg/contract", "pkg/core"}, why: "pure code takes state, input and now, and gives state and effects", quiet: true},
 	{path: "pkg/engine", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine"}, why: "an engine knows the outside by its ports only", vendors: small},
 	{path: "pkg/adapter", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine"}, why: "an adapter knows one outside thing, and what it serves", vendors: small},
-	{path: "pkg/client", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/adapter/bus"}, why: "a client speaks the bus", vendors: small},
+	{path: "pkg/client", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine/durable", "pkg/adapter/bus"}, why: "a client speaks the bus, and keeps the context file", vendors: small},
 	{path: "services", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine", "pkg/client"}, why: "a service speaks to ports, and knows no adapter and no other service", vendors: small},
-	// Until the wiring has a package of its own.
-	{path: "services/tidemark", on: []string{"pkg", "services"}, why: "", vendors: append([]string{"github.com/nats-io", "go.opentelemetry.io", "github.com/spf13", "sigs.k8s.io/yaml", "github.com/jedib0t/go-pretty", "github.com/vbauerster/mpb", "github.com/lmittmann/tint", "github.com/dustin/go-humanize"}, small...)},
-	{path: "services/node", on: []string{"pkg", "schemas", "services"}, why: "here ports meet adapters", vendors: append([]string{"github.com/nats-io", "go.opentelemetry.io"}, small...)},
+	{path: "services/node", on: []string{"pkg", "schemas", "services"}, why: "here ports meet adapters", vendors: append([]string{"go.opentelemetry.io", "sigs.k8s.io/yaml"}, small...)},
+	{path: "services/tidemark", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/client", "services/node"}, why: "the command line speaks the client's language",
+		vendors: append([]string{"github.com/spf13", "sigs.k8s.io/yaml", "github.com/jedib0t/go-pretty", "github.com/vbauerster/mpb", "github.com/lmittmann/tint", "github.com/dustin/go-humanize"}, small...)},
 }
 
 // vendors are the outside things that one adapter each has. The bus carries
@@ -73,6 +73,13 @@ var adapters = []struct {
 var debts = []string{
 	"pkg/adapter/nbd pkg/adapter/blockfile",
 	"services/capture pkg/adapter/nbd",
+	"services/tidemark pkg/adapter/bus",
+	"services/tidemark pkg/adapter/qmp",
+	"services/tidemark services/capture",
+	"services/tidemark services/failover",
+	"services/tidemark services/rpomonitor",
+	"services/tidemark services/scheduler",
+	"services/tidemark services/vcenter",
 }
 
 // noisy are standard packages that pure code must not use.

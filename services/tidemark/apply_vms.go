@@ -16,7 +16,7 @@ import (
 
 // fitVMJob checks a job on VMs against the sites, against what stands, and, if
 // that is well, against both vCenters.
-func (c *client) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change, bad []error, err error) {
+func (c *session) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change, bad []error, err error) {
 	const op = "apply job"
 	j := *o.VMJob
 	x.object = o

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"tidemark.dev/pkg/client"
 )
 
 // lab is a running `tidemark up` and a command line beside it, in one process.
@@ -44,7 +46,7 @@ func newLab(t *testing.T, dir, source string, more ...string) *lab {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "up.yaml")
 	write(t, config, "source: {listen: \"127.0.0.1:0\""+source+"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n"+strings.Join(more, ""))
-	_ = os.Remove(filepath.Join(dir, contextName))
+	_ = os.Remove(filepath.Join(dir, client.ContextName))
 	ctx, cancel := context.WithCancel(context.Background())
 	log, code := &buffer{}, make(chan int, 1)
 	go func() { code <- run(ctx, []string{"up", "--dir", dir, "--config", config}, nil, io.Discard, log) }()
@@ -66,7 +68,7 @@ func newLab(t *testing.T, dir, source string, more ...string) *lab {
 		}
 	})
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(dir, contextName)); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, client.ContextName)); err == nil {
 			return l
 		}
 		select {
@@ -165,7 +167,7 @@ func TestUpLeavesNothing(t *testing.T) {
 	dir := short(t)
 	for range 2 {
 		l := newLab(t, dir, "")
-		if info, err := os.Stat(filepath.Join(dir, contextName)); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(filepath.Join(dir, client.ContextName)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Error("the context file can be read by others:", info.Mode(), err)
 		}
 		out, _ := l.do(0, "status")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -21,19 +22,19 @@ const pollEvery = 150 * time.Millisecond
 // pendingFor is how long a command waits for one like it to be settled.
 const pendingFor = 10 * time.Second
 
-func (c *client) journal() journalAPI { return journalAPI{c.conn, c.site} }
+func (c *session) journal() client.Journal { return client.NewJournal(c.conn, c.site) }
 
-func (c *client) jobs(ctx context.Context) (*bus.Bucket[spec.ReplicationJob], error) {
+func (c *session) jobs(ctx context.Context) (*bus.Bucket[spec.ReplicationJob], error) {
 	return bus.OpenBucket[spec.ReplicationJob](ctx, c.conn, c.site, subjects.BucketSpec, subjects.KeyJob)
 }
 
-func (c *client) sites(ctx context.Context) (*bus.Bucket[spec.Site], error) {
+func (c *session) sites(ctx context.Context) (*bus.Bucket[spec.Site], error) {
 	return bus.OpenBucket[spec.Site](ctx, c.conn, c.site, subjects.BucketSpec, subjects.KeySite)
 }
 
 // job is one job's spec; NotFound says what to do. The name of a job on one VM
 // means that VM's own job: use the name that comes back.
-func (c *client) job(ctx context.Context, name string) (spec.ReplicationJob, error) {
+func (c *session) job(ctx context.Context, name string) (spec.ReplicationJob, error) {
 	b, err := c.jobs(ctx)
 	if err != nil {
 		return spec.ReplicationJob{}, err
@@ -52,7 +53,7 @@ func (c *client) job(ctx context.Context, name string) (spec.ReplicationJob, err
 }
 
 // state reads one value of the state bucket; NotFound.
-func state[T any](ctx context.Context, c *client, prefix, key string) (T, error) {
+func state[T any](ctx context.Context, c *session, prefix, key string) (T, error) {
 	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, subjects.BucketState, prefix)
 	if err != nil {
 		var none T
@@ -63,7 +64,7 @@ func state[T any](ctx context.Context, c *client, prefix, key string) (T, error)
 }
 
 // maybe is state where nothing is an answer, too: nil.
-func maybe[T any](ctx context.Context, c *client, prefix, key string) (*T, error) {
+func maybe[T any](ctx context.Context, c *session, prefix, key string) (*T, error) {
 	v, err := state[T](ctx, c, prefix, key)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil, nil
@@ -73,7 +74,7 @@ func maybe[T any](ctx context.Context, c *client, prefix, key string) (*T, error
 
 // states are the values of the state bucket under a prefix: all, or that of
 // one key.
-func states[T any](ctx context.Context, c *client, prefix, only string) (map[string]*T, error) {
+func states[T any](ctx context.Context, c *session, prefix, only string) (map[string]*T, error) {
 	b, err := bus.OpenBucket[T](ctx, c.conn, c.site, subjects.BucketState, prefix)
 	if err != nil {
 		return nil, err
@@ -86,11 +87,11 @@ func states[T any](ctx context.Context, c *client, prefix, only string) (map[str
 	return out, err
 }
 
-func (c *client) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
+func (c *session) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
 	return maybe[scheduler.RunState](ctx, c, subjects.KeyJob, job)
 }
 
-func (c *client) run(ctx context.Context, job string) (*failoverrun.Run, error) {
+func (c *session) run(ctx context.Context, job string) (*failoverrun.Run, error) {
 	return maybe[failoverrun.Run](ctx, c, subjects.KeyFailover, job)
 }
 
@@ -99,7 +100,7 @@ func (c *client) run(ctx context.Context, job string) (*failoverrun.Run, error) 
 //
 // One like it that is still on its way is waited for a little: the last command
 // of the operator, or a mark of the cadence.
-func (c *client) command(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
+func (c *session) command(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
 	id, err := c.conn.Command(ctx, site, p)
 	for over := time.Now().Add(pendingFor); bus.IsPending(err) && time.Now().Before(over); {
 		select {
@@ -116,7 +117,7 @@ func (c *client) command(ctx context.Context, site cdp.Site, p event.Payload, do
 }
 
 // await waits until done, or the refusal of the command id.
-func (c *client) await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
+func (c *session) await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
 	wctx, cancel := context.WithCancel(ctx)
 	refused := make(chan error, 1)
 	go func() {

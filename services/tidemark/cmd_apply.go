@@ -48,7 +48,7 @@ that stand do not follow is named in a warning.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error { return a.apply(ctx, cl, objects, dry) })
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error { return a.apply(ctx, cl, objects, dry) })
 		},
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file to read, - for standard input; may be given again")
@@ -122,7 +122,7 @@ type change struct {
 	joins, leaves []string
 }
 
-func (a *app) apply(ctx context.Context, c *client, objects []spec.Object, dry bool) error {
+func (a *app) apply(ctx context.Context, c *session, objects []spec.Object, dry bool) error {
 	k, err := c.kept(ctx)
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ type kept struct {
 	vmJobs *bus.Bucket[spec.VMJob]
 }
 
-func (c *client) kept(ctx context.Context) (k kept, err error) {
+func (c *session) kept(ctx context.Context) (k kept, err error) {
 	if k.sites, err = c.sites(ctx); err == nil {
 		k.jobs, err = c.jobs(ctx)
 	}
@@ -209,7 +209,7 @@ func differs[T any](ctx context.Context, b *bus.Bucket[T], key string, v T) (str
 }
 
 // fits checks a job against the sites and against what stands.
-func (c *client) fits(ctx context.Context, k kept, j, old spec.ReplicationJob, what string) (bad []error, err error) {
+func (c *session) fits(ctx context.Context, k kept, j, old spec.ReplicationJob, what string) (bad []error, err error) {
 	refuse := func(kind cdp.Kind, field, hint, format string, args ...any) {
 		bad = append(bad, cdp.Errorf(kind, "apply job", j.Name+" "+field, format, args...).WithHint(hint))
 	}
@@ -234,7 +234,7 @@ func (c *client) fits(ctx context.Context, k kept, j, old spec.ReplicationJob, w
 }
 
 // fitSites checks that a job runs between the two sites.
-func (c *client) fitSites(source, target cdp.Site, refuse func(kind cdp.Kind, field, hint, format string, args ...any)) {
+func (c *session) fitSites(source, target cdp.Site, refuse func(kind cdp.Kind, field, hint, format string, args ...any)) {
 	if target != c.site {
 		refuse(cdp.Invalid, "/spec/target/site", "talk to the target site with --site", "%q: this command talks to the site %s", target, c.site)
 	}
@@ -244,7 +244,7 @@ func (c *client) fitSites(source, target cdp.Site, refuse func(kind cdp.Kind, fi
 }
 
 // store writes an object and tells it.
-func (c *client) store(ctx context.Context, k kept, o spec.Object) error {
+func (c *session) store(ctx context.Context, k kept, o spec.Object) error {
 	if o.Site != nil {
 		rev, err := k.sites.Put(ctx, string(o.Site.Name), *o.Site)
 		if err == nil {

@@ -31,7 +31,7 @@ beyond 1 s, has no NTP server, or could not be measured, is marked. A site that 
 not answer is named.`),
 		Example: "  tidemark clock\n  tidemark clock -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				all, silent, err := cl.clocks(ctx)
 				if err != nil {
 					return err
@@ -102,7 +102,7 @@ func (s span) String() string {
 }
 
 // clocks measures all clocks; silent are the sites' parts that are missing.
-func (c *client) clocks(ctx context.Context) (all []reading, silent []string, err error) {
+func (c *session) clocks(ctx context.Context) (all []reading, silent []string, err error) {
 	type answer struct {
 		reply   api.ClocksReply
 		offset  span // of the services against this command's clock
@@ -199,7 +199,7 @@ func judgeClock(r reading) reading {
 
 // serviceNames are the transporters that the sites' services run on, as far as
 // they are described.
-func (c *client) serviceNames(ctx context.Context) (map[cdp.Site]string, error) {
+func (c *session) serviceNames(ctx context.Context) (map[cdp.Site]string, error) {
 	out := map[cdp.Site]string{c.site: "services", c.peer: "services"}
 	b, err := c.sites(ctx)
 	if err != nil {
@@ -215,7 +215,7 @@ func (c *client) serviceNames(ctx context.Context) (map[cdp.Site]string, error) 
 
 // captureClock measures the clock of the peer's services against this command's,
 // as NTP does: an answer says when the question came and when it left itself.
-func (c *client) captureClock(ctx context.Context) (span, error) {
+func (c *session) captureClock(ctx context.Context) (span, error) {
 	const samples = 5
 	var best span
 	for i := range samples {
@@ -240,10 +240,10 @@ func (c *client) captureClock(ctx context.Context) (span, error) {
 
 // journalClock is the offset of the peer's services against the target's as the
 // journal measured it, over all groups; not ok if it measured none.
-func (c *client) journalClock(ctx context.Context) (out span, ok bool) {
+func (c *session) journalClock(ctx context.Context) (out span, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	r, err := ask[api.StatusReply](ctx, c.journal(), api.JournalStatus, api.GroupRequest{})
+	r, err := c.journal().All(ctx)
 	if err != nil {
 		return out, false
 	}
@@ -268,7 +268,7 @@ func (c *client) journalClock(ctx context.Context) (out span, ok bool) {
 	return out, ok
 }
 
-func (a *app) showClocks(c *client, all []reading, silent []string) error {
+func (a *app) showClocks(c *session, all []reading, silent []string) error {
 	fmt.Fprintf(a.out, "against the clock of the services at site %s\n\n", c.site)
 	red := func(s string) string { return s }
 	if isTerminal(a.out) {

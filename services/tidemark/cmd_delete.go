@@ -35,7 +35,7 @@ does not mean it any more.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				vmJob, err := cl.vmJob(ctx, name)
 				switch {
 				case err != nil:
@@ -63,7 +63,7 @@ does not mean it any more.`),
 	return c
 }
 
-func (c *client) deleteSite(ctx context.Context, name string) error {
+func (c *session) deleteSite(ctx context.Context, name string) error {
 	if _, err := c.objects(ctx, spec.KindSite, name); err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (c *client) deleteSite(ctx context.Context, name string) error {
 	return cdp.Wrap(err, "delete site", name)
 }
 
-func (a *app) deleteJob(ctx context.Context, c *client, name string, yes, replicas bool) error {
+func (a *app) deleteJob(ctx context.Context, c *session, name string, yes, replicas bool) error {
 	const op = "delete job"
 	job, err := c.job(ctx, name)
 	switch {
@@ -138,7 +138,7 @@ func (a *app) deleteJob(ctx context.Context, c *client, name string, yes, replic
 }
 
 // deleteLeft lets go of a VM that its job does not mean any more.
-func (a *app) deleteLeft(ctx context.Context, c *client, j spec.ReplicationJob, yes, replicas bool) error {
+func (a *app) deleteLeft(ctx context.Context, c *session, j spec.ReplicationJob, yes, replicas bool) error {
 	const op = "delete job"
 	states, err := c.vmJobStates(ctx, j.Of)
 	if err != nil {
@@ -175,7 +175,7 @@ func (a *app) deleteLeft(ctx context.Context, c *client, j spec.ReplicationJob, 
 
 // deleteVMJob ends a job on VMs at the vCenters first, and then its spec, so
 // that it can be asked again when it was interrupted.
-func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, replicas bool) error {
+func (a *app) deleteVMJob(ctx context.Context, c *session, j spec.VMJob, yes, replicas bool) error {
 	const op = "delete job"
 	states, err := c.vmJobStates(ctx, j.Name)
 	if err != nil {
@@ -223,8 +223,8 @@ func (a *app) deleteVMJob(ctx context.Context, c *client, j spec.VMJob, yes, rep
 }
 
 // pointless returns a Conflict if the job has recovery points, or may have.
-func (c *client) pointless(ctx context.Context, name string) error {
-	all, err := ask[api.StatusReply](ctx, c.journal(), api.JournalStatus, api.GroupRequest{})
+func (c *session) pointless(ctx context.Context, name string) error {
+	all, err := c.journal().All(ctx)
 	if err != nil {
 		e := &cdp.Error{Op: "count recovery points", Kind: cdp.Conflict, Cause: err}
 		return e.WithHint("delete it whatever it has with --yes")

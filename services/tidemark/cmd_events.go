@@ -42,7 +42,7 @@ Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				return a.events(ctx, cl, f, since, follow, out == "json")
 			})
 		},
@@ -71,7 +71,7 @@ func eventFilter(args []string) (f bus.EventFilter, err error) {
 
 // events shows the events of both sites. Without follow it ends when nothing
 // came for a while.
-func (a *app) events(ctx context.Context, c *client, f bus.EventFilter, since time.Duration, follow, asJSON bool) error {
+func (a *app) events(ctx context.Context, c *session, f bus.EventFilter, since time.Duration, follow, asJSON bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	from := time.Now().Add(-since)

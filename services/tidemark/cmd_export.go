@@ -38,7 +38,7 @@ func (a *app) cmdExport() *cobra.Command {
 			if (point == "") == (at == "") {
 				return usage("which point? give one of --point and --at")
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				job, err := cl.job(ctx, args[0])
 				if err != nil {
 					return err
@@ -57,7 +57,7 @@ func (a *app) cmdExport() *cobra.Command {
 	return c
 }
 
-func (a *app) export(ctx context.Context, c *client, req api.ResolveRequest, scratch bool, listen string, detach bool) error {
+func (a *app) export(ctx context.Context, c *session, req api.ResolveRequest, scratch bool, listen string, detach bool) error {
 	j := c.journal()
 	res, err := j.Resolve(ctx, req)
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *app) cmdExportList() *cobra.Command {
 		Use: "list JOB", Short: "List a job's open exports", Args: cobra.ExactArgs(1),
 		Long: long("List what is open, of exports and of failovers."), Example: "  tidemark export list web",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				g, err := cl.group(ctx, args[0])
 				if err != nil {
 					return err
@@ -115,7 +115,7 @@ func (a *app) cmdExportClose() *cobra.Command {
 		Use: "close JOB ID", Short: "Close an export; what was written to it is thrown away", Args: cobra.ExactArgs(2),
 		Long: long("Close an export. One that belongs to a failover is ended by cleanup, undo or commit."), Example: "  tidemark export close web x-01k0",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				g, err := cl.group(ctx, args[0])
 				if err != nil {
 					return err

@@ -63,7 +63,7 @@ Without it the source is not needed, and what is lost is said.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error { return a.failover(ctx, cl, r, f) })
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error { return a.failover(ctx, cl, r, f) })
 		},
 	}
 	p := c.Flags()
@@ -129,7 +129,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 }
 
 // failover starts a run and follows it until the disks can be used.
-func (a *app) failover(ctx context.Context, c *client, r failoverrun.Request, f failoverFlags) error {
+func (a *app) failover(ctx context.Context, c *session, r failoverrun.Request, f failoverFlags) error {
 	const op = "failover"
 	job, err := c.job(ctx, r.Job)
 	if err != nil {
@@ -163,9 +163,9 @@ func (a *app) failover(ctx context.Context, c *client, r failoverrun.Request, f 
 
 // start asks for a run; the id is that of the command. A planned run is a
 // request: the command has no word for it yet.
-func (c *client) start(ctx context.Context, r failoverrun.Request) (id string, err error) {
+func (c *session) start(ctx context.Context, r failoverrun.Request) (id string, err error) {
 	if r.Planned {
-		return "", c.conn.Request(ctx, c.site, subjects.Failover, apiStart, r, nil)
+		return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
 	}
 	if r.Point != "" && (r.Point[0] != 'p' || strings.Trim(r.Point[1:], "0123456789") != "") {
 		// The command takes points only; what else people say is resolved first.
@@ -174,7 +174,7 @@ func (c *client) start(ctx context.Context, r failoverrun.Request) (id string, e
 			return "", err
 		}
 		if res.Point == nil {
-			return "", c.conn.Request(ctx, c.site, subjects.Failover, apiStart, r, nil)
+			return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
 		}
 		r.Point = res.Point.ID()
 	}
@@ -202,7 +202,7 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string, cmd func(job, run 
 		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1),
 		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				group, err := cl.group(ctx, args[0])
 				if err != nil {
 					return err
@@ -251,7 +251,7 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 		Use: "status JOB", Short: "How the job's failover run stands", Args: cobra.ExactArgs(1),
 		Long: long("Show the run's phase, its steps, where the disks are and what is lost."), Example: "  tidemark failover status web",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				group, err := cl.group(ctx, args[0])
 				if err != nil {
 					return err

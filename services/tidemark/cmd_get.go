@@ -28,7 +28,7 @@ func (a *app) cmdGet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				objects, err := cl.described(ctx, kind, name)
 				if err != nil {
 					return err
@@ -64,7 +64,7 @@ func kindAndName(args []string) (kind, name string, err error) {
 }
 
 // described is objects with the jobs on VMs.
-func (c *client) described(ctx context.Context, kind, name string) ([]spec.Object, error) {
+func (c *session) described(ctx context.Context, kind, name string) ([]spec.Object, error) {
 	var vmJobs []spec.Object
 	if kind != spec.KindSite {
 		b, err := c.vmJobs(ctx)
@@ -84,7 +84,7 @@ func (c *client) described(ctx context.Context, kind, name string) ([]spec.Objec
 
 // objects lists the sites and the jobs that are a group, those of VMs too;
 // empty kind and name mean any.
-func (c *client) objects(ctx context.Context, kind, name string) ([]spec.Object, error) {
+func (c *session) objects(ctx context.Context, kind, name string) ([]spec.Object, error) {
 	var out []spec.Object
 	if kind != spec.KindJob {
 		b, err := c.sites(ctx)
@@ -163,7 +163,7 @@ func (a *app) write(out format, objects []spec.Object) error {
 
 // list is a line per object. Of jobs on VMs the vcenter service is asked; where
 // it is silent, the list tells what is known without it.
-func (a *app) list(ctx context.Context, c *client, objects []spec.Object) error {
+func (a *app) list(ctx context.Context, c *session, objects []spec.Object) error {
 	var states map[string]*api.VMJobState
 	vms := map[string]int{}
 	for _, o := range objects {

@@ -49,7 +49,7 @@ inventories, one per site, with everything that is known.`),
 					return usage("no kind %q: there are %s", k, strings.Join(inventoryKinds, ", "))
 				}
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				named := ""
 				if len(args) > 0 {
 					named = args[0]
@@ -69,7 +69,7 @@ inventories, one per site, with everything that is known.`),
 }
 
 // inventory shows what stands at sites. It fails only if no site answers.
-func (a *app) inventory(ctx context.Context, c *client, out format, sites []cdp.Site, kinds []string, fresh bool) error {
+func (a *app) inventory(ctx context.Context, c *session, out format, sites []cdp.Site, kinds []string, fresh bool) error {
 	var list []siteInventory
 	var first error
 	good := 0
@@ -115,7 +115,7 @@ func (a *app) inventory(ctx context.Context, c *client, out format, sites []cdp.
 
 // inventory asks for what stands at a site. The VMs come first, page by page: the
 // vCenter is asked now for the first one, and the rest is of the same look.
-func (c *client) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (inventory.Inventory, error) {
+func (c *session) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (inventory.Inventory, error) {
 	var all []inventory.VM
 	for after := ""; withVMs; {
 		page, err := askVCenter[api.VMsReply](ctx, c, site, api.VCenterVMs, api.VMsRequest{After: after, Fresh: after == ""})

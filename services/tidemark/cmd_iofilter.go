@@ -50,7 +50,7 @@ func (a *app) filterChange(do, short, more, example string, needFilter, needBund
 				}
 			}
 			r.Do, r.ID = do, shortID("f")
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				s, err := site.of(cl)
 				if err != nil {
 					return err
@@ -83,7 +83,7 @@ func checkBundle(raw string) error {
 
 // changeFilter asks for a change until it is done, and shows what came of it.
 // What can never be done there is said before anything is tried.
-func (a *app) changeFilter(ctx context.Context, c *client, site cdp.Site, r api.FilterRequest) error {
+func (a *app) changeFilter(ctx context.Context, c *session, site cdp.Site, r api.FilterRequest) error {
 	before, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: r.Cluster})
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ type siteFilters struct {
 }
 
 // filters asks for one cluster's filters, or for all clusters'.
-func (c *client) filters(ctx context.Context, site cdp.Site, cluster string) ([]siteFilters, error) {
+func (c *session) filters(ctx context.Context, site cdp.Site, cluster string) ([]siteFilters, error) {
 	names := []string{cluster}
 	if cluster == "" {
 		inv, err := askVCenter[inventory.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{})
@@ -248,7 +248,7 @@ func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 		Long:    long(short + ". Without --cluster all clusters of the site are\nshown, without --site both sites. A site that does not answer is left out with the\nreason, unless it was named."),
 		Example: "  tidemark iofilter " + use + "\n  tidemark iofilter " + use + " --site prod --cluster Cluster-1 -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				sites, err := cl.vcenterSites(ctx, site.name)
 				if err != nil {
 					return err

@@ -32,7 +32,7 @@ func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(st
 		Example: "  tidemark job " + verb + " web",
 		RunE: func(c *cobra.Command, args []string) error {
 			name := args[0]
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				vmJob, err := cl.vmJob(ctx, name)
 				if err != nil {
 					return err
@@ -68,7 +68,7 @@ func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(st
 
 // vmJobCommand runs or stops a job on VMs. The vcenter service keeps what is
 // wanted, and does it for each VM as soon as that can be.
-func (a *app) vmJobCommand(ctx context.Context, c *client, name, verb string, want scheduler.Desired) error {
+func (a *app) vmJobCommand(ctx context.Context, c *session, name, verb string, want scheduler.Desired) error {
 	endpoint := api.VMJobRun
 	if want == scheduler.Stopped {
 		endpoint = api.VMJobStop

@@ -35,7 +35,7 @@ func (a *app) cmdPointList() *cobra.Command {
 		Long:    long("List the points a job can be brought back to. Times are the target site's, with the\ngreatest error of the clock measurement."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				job, err := cl.job(ctx, args[0])
 				if err != nil {
 					return err
@@ -81,7 +81,7 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 	return &cobra.Command{
 		Use: use, Short: short, Long: long(short + ". A point is named as in the list, p123."), Example: example, Args: args,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				job, err := cl.job(ctx, args[0])
 				if err != nil {
 					return err

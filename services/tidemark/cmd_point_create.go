@@ -22,7 +22,7 @@ func (a *app) cmdPointCreate() *cobra.Command {
 		Long:    long("Ask the source site for a recovery point, and wait until it is durable at the\ntarget. It needs the source site."),
 		Example: "  tidemark point create web --tag before-upgrade --pin",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
 				return cdp.Wrap(a.createPoint(ctx, cl, args[0], tags, pin, w.no), "create point of", args[0])
@@ -35,7 +35,7 @@ func (a *app) cmdPointCreate() *cobra.Command {
 	return c
 }
 
-func (a *app) createPoint(ctx context.Context, c *client, name string, tags []string, pin, noWait bool) error {
+func (a *app) createPoint(ctx context.Context, c *session, name string, tags []string, pin, noWait bool) error {
 	job, err := c.job(ctx, name)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (a *app) createPoint(ctx context.Context, c *client, name string, tags []st
 // since is the newest requested point behind frame after; the zero point if
 // there is none yet. The list of points is long, so it is asked for only when
 // the newest point is a newer one that nobody requested.
-func (c *client) since(ctx context.Context, g cdp.GroupID, after cdp.FrameNo) (cdp.Point, error) {
+func (c *session) since(ctx context.Context, g cdp.GroupID, after cdp.FrameNo) (cdp.Point, error) {
 	st, err := c.journal().Status(ctx, g)
 	if err != nil || st.Newest == nil || st.Newest.Frame <= after || st.Newest.Requested {
 		if err != nil || st.Newest == nil || st.Newest.Frame <= after {

@@ -52,7 +52,7 @@ func (s siteState) verdict() string {
 
 // check asks a site's vcenter service whether the site can do what it is for; its
 // error goes into the state.
-func (c *client) check(ctx context.Context, s *siteState) error {
+func (c *session) check(ctx context.Context, s *siteState) error {
 	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.CheckRequest{For: append([]inventory.Role{inventory.Every}, s.For...)})
 	if err != nil {
 		s.Error, s.Hint = err.Error(), cdp.HintOf(err)
@@ -63,7 +63,7 @@ func (c *client) check(ctx context.Context, s *siteState) error {
 }
 
 // uses are what the sites are to the jobs that are described.
-func (c *client) uses(ctx context.Context) (map[cdp.Site][]inventory.Role, error) {
+func (c *session) uses(ctx context.Context) (map[cdp.Site][]inventory.Role, error) {
 	out := map[cdp.Site][]inventory.Role{}
 	add := func(s cdp.Site, r inventory.Role) {
 		if !slices.Contains(out[s], r) {
@@ -125,7 +125,7 @@ func (a *app) cmdSiteList() *cobra.Command {
 		Long:    long("List the sites that were described, and ask those of kind vsphere how they are. A site\nthat does not answer is listed with the reason."),
 		Example: "  tidemark site list\n  tidemark site list -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				b, err := cl.sites(ctx)
 				if err != nil {
 					return err
@@ -189,7 +189,7 @@ file is wrong, or another vCenter answers than the site's.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				named := ""
 				if len(args) > 0 {
 					named = args[0]

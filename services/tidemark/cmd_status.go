@@ -19,7 +19,7 @@ func (a *app) statusCommand(use, short, example string) *cobra.Command {
 		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1),
 		Long: long(short + ".\n\nRPO is what would be lost if the source died now. It is told with its greatest\nerror, and as \"no data\" when nothing is known. A job on VMs is as its worst VM is."),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
@@ -78,7 +78,7 @@ func (a *app) cmdTop() *cobra.Command {
 		Long:    long("Show the status of all jobs until ctrl-c: in place on a terminal, else one below\nthe other."),
 		Example: "  tidemark top\n  tidemark top --every 10s | tee protection.log",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				for n := 0; ; n++ {
 					if isTerminal(a.out) {
 						io.WriteString(a.out, "\x1b[H\x1b[2J")
@@ -112,7 +112,7 @@ func (a *app) cmdTop() *cobra.Command {
 
 // overview is one line per job, those of VMs below theirs, and then what needs
 // attention.
-func overview(w io.Writer, c *client, all []jobHealth) error {
+func overview(w io.Writer, c *session, all []jobHealth) error {
 	if len(all) == 0 {
 		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.site)
 		return nil

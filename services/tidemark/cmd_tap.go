@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ disk; it talks to the source site alone (--site), and stays until it is ended.`)
 			if t.disk == "" || t.qmp == "" || t.device == "" {
 				return usage("--disk, --qmp and --device are needed")
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				if t.live {
 					return cdp.Wrap(a.attachLive(ctx, cl, cdp.GroupID(args[0]), t), "attach live tap of", args[0]+"/"+t.disk)
 				}
@@ -79,7 +80,7 @@ func (t tap) node(job string) string {
 	return "tidemark-" + hex.EncodeToString(sum[:11])
 }
 
-func (a *app) attach(ctx context.Context, c *client, name string, t tap) error {
+func (a *app) attach(ctx context.Context, c *session, name string, t tap) error {
 	job, err := c.job(ctx, name)
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ var errMissed = errors.New("writes were missed")
 
 // keep waits until the copy is complete, says so, and brings it back whenever an
 // error stops it.
-func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t tap, m *qmp.Mirror, fresh bool, most int64) error {
+func (a *app) keep(ctx context.Context, c *session, job spec.ReplicationJob, t tap, m *qmp.Mirror, fresh bool, most int64) error {
 	var err error
 	told := false // that the copy is complete
 	if fresh {
@@ -152,7 +153,7 @@ func (a *app) keep(ctx context.Context, c *client, job spec.ReplicationJob, t ta
 			}
 			return &cdp.Error{Op: "mirror", Kind: cdp.Internal, Subject: t.device, Cause: err}
 		}
-		if err := c.conn.Request(ctx, job.Source.Site, subjects.Capture, apiSynced, diskRequest{job.Group(), t.disk}, nil); cdp.Is(err, cdp.Conflict) {
+		if err := c.conn.Request(ctx, job.Source.Site, subjects.Capture, api.CaptureSynced, api.DiskRequest{Group: job.Group(), Disk: t.disk}, nil); cdp.Is(err, cdp.Conflict) {
 			return errMissed
 		} else if err != nil {
 			return err
@@ -185,7 +186,7 @@ const (
 )
 
 // pace keeps the copy as fast as the frames go out.
-func (c *client) pace(ctx context.Context, job spec.ReplicationJob, m *qmp.Mirror, most int64) {
+func (c *session) pace(ctx context.Context, job spec.ReplicationJob, m *qmp.Mirror, most int64) {
 	const crowd = 4 // frames that wait for the stream
 	for speed := min(first, most); ; {
 		if m.SetSpeed(ctx, speed) != nil {
@@ -196,7 +197,7 @@ func (c *client) pace(ctx context.Context, job spec.ReplicationJob, m *qmp.Mirro
 			return
 		case <-time.After(100 * time.Millisecond):
 		}
-		if g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group()); err != nil || g.InFlight > crowd {
+		if g, err := client.CaptureStatus(ctx, c.conn, job.Source.Site, job.Group()); err != nil || g.InFlight > crowd {
 			speed = slowest
 		} else {
 			speed = min(speed+speed/2, most)
@@ -205,8 +206,8 @@ func (c *client) pace(ctx context.Context, job spec.ReplicationJob, m *qmp.Mirro
 }
 
 // endpoint is where capture wants the disk's writes.
-func (c *client) endpoint(ctx context.Context, job spec.ReplicationJob, disk string) (string, error) {
-	g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+func (c *session) endpoint(ctx context.Context, job spec.ReplicationJob, disk string) (string, error) {
+	g, err := client.CaptureStatus(ctx, c.conn, job.Source.Site, job.Group())
 	if err != nil {
 		if cdp.Is(err, cdp.NotFound) {
 			return "", cdp.Wrap(cdp.Errorf(cdp.NotFound, "find endpoint", disk, "the job is not captured at %s", job.Source.Site).
@@ -241,7 +242,7 @@ func nbdAddress(uri string) (address, export string, err error) {
 }
 
 // mirror starts the copy, or takes over the one that runs.
-func (t tap) mirror(ctx context.Context, c *client, q *qmp.Client, job spec.ReplicationJob, address string) (m *qmp.Mirror, fresh bool, err error) {
+func (t tap) mirror(ctx context.Context, c *session, q *qmp.Client, job spec.ReplicationJob, address string) (m *qmp.Mirror, fresh bool, err error) {
 	node := t.node(job.Name)
 	m = qmp.AdoptMirror(q, node)
 	var ended *qmp.JobEnded
@@ -266,14 +267,14 @@ func (t tap) mirror(ctx context.Context, c *client, q *qmp.Client, job spec.Repl
 
 // startCopy waits until capture can take a copy, and says that it comes. Before
 // the journal knows the job every write would be one that was missed.
-func (c *client) startCopy(ctx context.Context, job spec.ReplicationJob, disk string) error {
+func (c *session) startCopy(ctx context.Context, job spec.ReplicationJob, disk string) error {
 	for {
-		g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+		g, err := client.CaptureStatus(ctx, c.conn, job.Source.Site, job.Group())
 		if err != nil {
 			return err
 		}
 		if g.State != string(capture.Detached) && g.State != string(capture.Overflow) {
-			return c.conn.Request(ctx, job.Source.Site, subjects.Capture, apiCopyStarted, diskRequest{job.Group(), disk}, nil)
+			return c.conn.Request(ctx, job.Source.Site, subjects.Capture, api.CaptureCopyStarted, api.DiskRequest{Group: job.Group(), Disk: disk}, nil)
 		}
 		select {
 		case <-ctx.Done():
@@ -288,9 +289,9 @@ func (c *client) startCopy(ctx context.Context, job spec.ReplicationJob, disk st
 // complete. It forgets that when it was restarted or lost its client; QEMU may
 // have come back without its mirror noticing, and has sent again what was in
 // flight.
-func (t tap) watch(ctx context.Context, c *client, job spec.ReplicationJob, m *qmp.Mirror) error {
+func (t tap) watch(ctx context.Context, c *session, job spec.ReplicationJob, m *qmp.Mirror) error {
 	return watchMirror(ctx, m, func() (bool, error) {
-		g, err := captureStatus(ctx, c.conn, job.Source.Site, job.Group())
+		g, err := client.CaptureStatus(ctx, c.conn, job.Source.Site, job.Group())
 		switch {
 		case err == nil && g.State == string(capture.Seeding):
 			return true, nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/qmp"
@@ -16,7 +18,7 @@ import (
 // attachLive does for a disk what an I/O filter does: it tells capture every
 // write, and says so, and says it again whenever capture was away or missed
 // some. It ends with ctx, and the mirror with it.
-func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) error {
+func (a *app) attachLive(ctx context.Context, c *session, g cdp.GroupID, t tap) error {
 	address := t.endpoint
 	if address != "" {
 		var err error
@@ -24,7 +26,7 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 			return cdp.Errorf(cdp.Invalid, "read endpoint", t.endpoint, "no NBD URI")
 		}
 	} else {
-		st, err := captureStatus(ctx, c.conn, c.site, g)
+		st, err := client.CaptureStatus(ctx, c.conn, c.site, g)
 		if err == nil {
 			address, err = endpointOf(st, t.disk)
 		}
@@ -54,7 +56,7 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 		// Capture notices when the connection ends, which is a little later than
 		// the last write that is told. It may be away: then it knows already.
 		say, stop := context.WithTimeout(end, time.Second)
-		_ = c.conn.Request(say, c.site, subjects.Capture, apiUnlive, diskRequest{g, t.disk}, nil)
+		_ = c.conn.Request(say, c.site, subjects.Capture, api.CaptureUnlive, api.DiskRequest{Group: g, Disk: t.disk}, nil)
 		stop()
 		_ = m.Abort(end)
 		_ = q.RemoveNode(end, node)
@@ -65,7 +67,7 @@ func (a *app) attachLive(ctx context.Context, c *client, g cdp.GroupID, t tap) e
 				return err
 			}
 		}
-		err := c.conn.Request(ctx, c.site, subjects.Capture, apiLive, diskRequest{g, t.disk}, nil)
+		err := c.conn.Request(ctx, c.site, subjects.Capture, api.CaptureLive, api.DiskRequest{Group: g, Disk: t.disk}, nil)
 		if err == nil {
 			fmt.Fprintf(a.out, "%s: every write to %s is told\n", clockText(time.Now()), t.disk)
 			err = watchLive(ctx, c, g, m)
@@ -118,9 +120,9 @@ func (a *app) recoverLive(ctx context.Context, m *qmp.Mirror, err error) error {
 
 // watchLive waits for trouble: an error of the mirror, or nil when capture has to
 // be told again.
-func watchLive(ctx context.Context, c *client, g cdp.GroupID, m *qmp.Mirror) error {
+func watchLive(ctx context.Context, c *session, g cdp.GroupID, m *qmp.Mirror) error {
 	return watchMirror(ctx, m, func() (bool, error) {
-		st, err := captureStatus(ctx, c.conn, c.site, g)
+		st, err := client.CaptureStatus(ctx, c.conn, c.site, g)
 		return err == nil && st.State == string(capture.NeedsResync), nil
 	})
 }

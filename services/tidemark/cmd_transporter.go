@@ -32,7 +32,7 @@ func (f *siteFlag) register(c *cobra.Command) {
 }
 
 // of is the site, which must be one of the two.
-func (f *siteFlag) of(c *client) (cdp.Site, error) {
+func (f *siteFlag) of(c *session) (cdp.Site, error) {
 	if f.name == "" {
 		return c.site, nil
 	}
@@ -141,7 +141,7 @@ func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.Dep
 	if r.OVA, err = filepath.Abs(r.OVA); err != nil {
 		return usage("--ova %s: %v", r.OVA, err)
 	}
-	return a.with(ctx, func(ctx context.Context, cl *client) error {
+	return a.with(ctx, func(ctx context.Context, cl *session) error {
 		s, err := site.of(cl)
 		if err != nil {
 			return err
@@ -198,7 +198,7 @@ what it holds is not known, unless it never answered since it was deployed. With
 under way is ended.`),
 		Example: "  tidemark transporter remove tidemark-old --site dr",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				s, err := site.of(cl)
 				if err != nil {
 					return err
@@ -237,7 +237,7 @@ func (a *app) cmdTransporterList() *cobra.Command {
 		Long:    long("List the transporters that stand at the sites' vCenters, whether they answer, and\nthe groups whose journals they hold. A site that does not answer is left out with\nthe reason, unless it was named."),
 		Example: "  tidemark transporter list\n  tidemark transporter list --site dr -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
 				sites, err := cl.vcenterSites(ctx, site.name)
 				if err != nil {
 					return err

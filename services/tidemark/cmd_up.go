@@ -1,22 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"net"
-	"os"
 	"path/filepath"
-	"sync"
-	"time"
-
-	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
-	"tidemark.dev/pkg/adapter/telemetry"
-	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/services/node"
 )
 
 func (a *app) cmdUp() *cobra.Command {
@@ -39,17 +29,17 @@ It writes DIR/context.json (mode 0600), by which the other commands find it.`),
   tidemark up --config /etc/tidemark.yaml --only target`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := loadUpConfig(config)
+			cfg, err := node.LoadConfig(config)
 			if err != nil {
 				return err
 			}
 			if a.conn.dir != "" || cfg.Dir == "" {
 				cfg.Dir = a.conn.directory()
 			}
-			if only != "" && only != sideSource && only != sideTarget {
-				return usage("--only %s: it is %s or %s", only, sideSource, sideTarget)
+			if only != "" && only != node.SideSource && only != node.SideTarget {
+				return usage("--only %s: it is %s or %s", only, node.SideSource, node.SideTarget)
 			}
-			return a.up(c.Context(), cfg, only, newLog(a.err, verbose))
+			return node.Up(c.Context(), cfg, only, newLog(a.err, verbose), a.greet)
 		},
 	}
 	c.Flags().StringVar(&only, "only", "", "run this side alone: source or target")
@@ -58,187 +48,24 @@ It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 	return c
 }
 
-// The sides of a pair of sites, for --only.
-const (
-	sideSource = "source"
-	sideTarget = "target"
-)
-
-// up runs the sites, or only one, until ctx ends.
-func (a *app) up(ctx context.Context, cfg upConfig, only string, log *slog.Logger) (err error) {
-	dir, err := filepath.Abs(cfg.Dir)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
-	}
-	if err != nil {
-		return &cdp.Error{Op: "make directory", Kind: cdp.Invalid, Subject: cfg.Dir, Cause: err}
-	}
-	// The target first: the source joins it.
-	type side struct {
-		cfg  siteConfig
-		peer cdp.Site
-		bus  bus.ServerConfig
-		srv  *bus.Server
-	}
-	var sides []*side
-	if only != sideSource {
-		sides = append(sides, &side{cfg: cfg.Target, peer: cfg.Source.Name, bus: bus.ServerConfig{LeafListen: cfg.Leaf, Links: []bus.Link{{}}}})
-	}
-	if only != sideTarget {
-		sides = append(sides, &side{cfg: cfg.Source, peer: cfg.Target.Name, bus: bus.ServerConfig{Links: []bus.Link{{Dial: cfg.Leaf}}}})
-	}
-	for _, s := range sides {
-		unlock, err := lockDir(filepath.Join(dir, string(s.cfg.Name)))
-		if err != nil {
-			return err
-		}
-		defer unlock()
-	}
-	creds, err := credentials(dir, cfg)
-	if err != nil {
-		return err
-	}
-	refs := map[cdp.Site]siteRef{}
-	for _, s := range sides {
-		if s.cfg.Name == cfg.Source.Name && len(sides) == 2 {
-			s.bus.Links[0].Dial = sides[0].srv.LeafAddr() // the port may have been chosen just now
-		}
-		if s.srv, err = startSite(ctx, dir, cfg, s.cfg, s.peer, creds, s.bus); err != nil {
-			return err
-		}
-		defer s.srv.Close()
-	}
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for _, s := range sides {
-		e := &env{site: s.cfg.Name, peer: s.peer, dir: filepath.Join(dir, string(s.cfg.Name)), log: log, dial: bus.Config{Server: s.srv}, creds: creds[s.cfg.Name], tls: cfg.tlsFiles()}
-		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
-			return err
-		}
-		defer closeTelemetry(e)
-		if err := setUp(ctx, e); err != nil {
-			return err
-		}
-		ref := siteRef{URL: s.srv.ClientURL(), TLS: cfg.tlsFiles()}
-		if e.creds != nil {
-			ref.Credential = e.creds.Users[subjects.Operator]
-		}
-		refs[e.site] = ref
-		wg.Go(func() { supervise(ctx, e, s.cfg.Services) })
-		wg.Go(func() { followPeer(ctx, e) })
-	}
-	file, err := mergeContext(dir, cfg, refs)
-	if err != nil {
-		return err
-	}
-	a.greet(cfg, file, refs, dir)
-	<-ctx.Done()
-	log.Info("stopping")
-	return nil
-}
-
 // greet says how to connect.
-func (a *app) greet(cfg upConfig, file contextFile, up map[cdp.Site]siteRef, dir string) {
+func (a *app) greet(s node.Started) {
 	fmt.Fprintln(a.out, "Tidemark is up.")
-	for _, s := range []siteConfig{cfg.Source, cfg.Target} {
-		if _, here := up[s.Name]; !here {
+	for _, x := range []node.SiteConfig{s.Config.Source, s.Config.Target} {
+		if _, here := s.Here[x.Name]; !here {
 			continue
 		}
 		role := "source"
-		if s.Name == cfg.Target.Name {
+		if x.Name == s.Config.Target.Name {
 			role = "target"
 		}
-		fmt.Fprintf(a.out, "  site %-8s (%s)  %s  %v\n", s.Name, role, file.Sites[s.Name].URL, s.Services)
+		fmt.Fprintf(a.out, "  site %-8s (%s)  %s  %v\n", x.Name, role, s.Context.Sites[x.Name].URL, x.Services)
 	}
 	opt := ""
-	if dir != mustAbs(defaultDir) {
-		opt = " --dir " + dir
+	if s.Dir != mustAbs(defaultDir) {
+		opt = " --dir " + s.Dir
 	}
 	fmt.Fprintf(a.out, "Try:  tidemark status%s\nStop: ctrl-c\n", opt)
-}
-
-// startSite starts a site's server.
-func startSite(ctx context.Context, dir string, cfg upConfig, s siteConfig, peer cdp.Site, creds map[cdp.Site]*bus.Credentials, sc bus.ServerConfig) (*bus.Server, error) {
-	key, err := loadLinkKey(dir, cfg, s.Name)
-	if err != nil {
-		return nil, err
-	}
-	l := &sc.Links[0]
-	l.Peer, l.Seed, l.Key = peer, key.Seed, key.Key
-	sc.Site, sc.Listen = s.Name, s.Listen
-	sc.StoreDir = filepath.Join(dir, string(s.Name), "nats")
-	sc.TLS, sc.Credentials = cfg.tlsFiles(), creds[s.Name]
-	if err := free(s.Listen); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	return bus.StartServer(ctx, sc)
-}
-
-// free looks whether an address can be listened at; the server would only time
-// out.
-func free(addr string) error {
-	if addr == "" {
-		return nil
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		e := &cdp.Error{Op: "listen", Kind: cdp.Conflict, Subject: addr, Cause: err}
-		return e.WithHint("is another Tidemark or NATS server running? choose other addresses with --config")
-	}
-	return l.Close()
-}
-
-// setUp makes the site's streams and buckets and the copies of its peer's. It
-// tries until ctx ends: the server may be killed and started again meanwhile.
-func setUp(ctx context.Context, e *env) error {
-	for {
-		err := setUpOnce(ctx, e)
-		if err == nil || !cdp.Is(err, cdp.Transient) || ctx.Err() != nil {
-			return err
-		}
-		e.warn(err)
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-func setUpOnce(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, subjects.Setup)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := bus.EnsureSite(ctx, conn); err != nil {
-		return err
-	}
-	return bus.EnsurePeer(ctx, conn, e.peer)
-}
-
-// followPeer keeps the copies of the peer following until ctx ends.
-func followPeer(ctx context.Context, e *env) {
-	conn, err := e.connect(ctx, subjects.Setup)
-	if err == nil {
-		defer conn.Close()
-		err = bus.FollowPeer(ctx, conn, e.peer)
-	}
-	if err != nil && ctx.Err() == nil {
-		e.warn(err)
-	}
-}
-
-func closeTelemetry(e *env) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if err := e.tel.Close(ctx); err != nil {
-		e.warn(err)
-	}
 }
 
 func mustAbs(p string) string {

@@ -2,97 +2,25 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"io/fs"
-	"maps"
 	"net/url"
 	"os"
-	"path/filepath"
 	"time"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/services/node"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/engine/durable"
 )
 
 const (
-	defaultDir  = "tidemark-data"
-	contextName = "context.json"
-	envDir      = "TIDEMARK_DIR"
-	envNATS     = "TIDEMARK_NATS"
+	defaultDir = "tidemark-data"
+	envDir     = "TIDEMARK_DIR"
+	envNATS    = "TIDEMARK_NATS"
 )
-
-// contextFile is how the command line finds the bus; `tidemark up` writes it
-// for its owner only.
-type contextFile struct {
-	// Target is the site that commands talk to, Source the other one.
-	Target cdp.Site             `json:"target"`
-	Source cdp.Site             `json:"source"`
-	Sites  map[cdp.Site]siteRef `json:"sites"`
-}
-
-// siteRef is a site's bus and the operator's credential.
-type siteRef struct {
-	URL        string         `json:"url"`
-	Credential bus.Credential `json:"credential,omitzero"`
-	TLS        bus.TLSFiles   `json:"tls,omitzero"`
-}
-
-func (c contextFile) save(dir string) error {
-	const op = "save context"
-	path := filepath.Join(dir, contextName)
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err == nil {
-		err = durable.WriteFile(path, append(data, '\n'))
-	}
-	if err != nil {
-		return &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
-	}
-	return nil
-}
-
-// mergeContext adds the sites that are up here to the context, in which the
-// other site's process may have written its own.
-func mergeContext(dir string, cfg upConfig, up map[cdp.Site]siteRef) (contextFile, error) {
-	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
-	if err != nil {
-		return contextFile{}, err
-	}
-	defer unlock()
-	c, err := loadContext(dir)
-	if err != nil || c.Target != cfg.Target.Name || c.Source != cfg.Source.Name {
-		c = contextFile{Target: cfg.Target.Name, Source: cfg.Source.Name, Sites: map[cdp.Site]siteRef{}}
-	}
-	maps.Copy(c.Sites, up)
-	return c, c.save(dir)
-}
-
-func loadContext(dir string) (contextFile, error) {
-	const op = "find the bus"
-	path := filepath.Join(dir, contextName)
-	var c contextFile
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
-		return c, e.WithHint("start Tidemark with: tidemark up; or say where it is with --dir or --nats")
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &c)
-	}
-	if err != nil {
-		return c, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
-	}
-	if len(c.Sites) == 0 {
-		return c, cdp.Errorf(cdp.Invalid, op, path, "it has no sites")
-	}
-	return c, nil
-}
 
 // connectFlags say where the bus is; every command takes them.
 type connectFlags struct {
@@ -126,14 +54,14 @@ func (f *connectFlags) directory() string {
 }
 
 // where resolves the flags to a site, its peer and its bus.
-func (f *connectFlags) where() (site, peer cdp.Site, ref siteRef, err error) {
+func (f *connectFlags) where() (site, peer cdp.Site, ref client.SiteRef, err error) {
 	site, peer = cdp.Site(f.site), cdp.Site(f.peer)
 	raw := f.nats
 	if raw == "" && f.dir == "" {
 		raw = os.Getenv(envNATS)
 	}
 	if raw == "" {
-		c, err := loadContext(f.directory())
+		c, err := client.LoadContext(f.directory())
 		if err != nil {
 			return "", "", ref, err
 		}
@@ -147,7 +75,7 @@ func (f *connectFlags) where() (site, peer cdp.Site, ref siteRef, err error) {
 		}
 		ref, ok := c.Sites[site]
 		if !ok {
-			return "", "", ref, cdp.Errorf(cdp.NotFound, "find the bus", string(site), "%s has no such site", contextName)
+			return "", "", ref, cdp.Errorf(cdp.NotFound, "find the bus", string(site), "%s has no such site", client.ContextName)
 		}
 		return site, peer, ref, nil
 	}
@@ -156,21 +84,21 @@ func (f *connectFlags) where() (site, peer cdp.Site, ref siteRef, err error) {
 	}
 	ref.TLS = f.tls
 	if site == "" {
-		site = defaultTarget
+		site = node.DefaultTarget
 	}
 	if peer == "" {
-		peer = defaultSource
+		peer = node.DefaultSource
 	}
 	return site, peer, ref, nil
 }
 
 // refOf takes user and password out of a URL.
-func refOf(raw string) (siteRef, error) {
+func refOf(raw string) (client.SiteRef, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		return siteRef{}, cdp.Errorf(cdp.Invalid, "find the bus", "nats", "not a URL such as nats://host:4222")
+		return client.SiteRef{}, cdp.Errorf(cdp.Invalid, "find the bus", "nats", "not a URL such as nats://host:4222")
 	}
-	var ref siteRef
+	var ref client.SiteRef
 	if u.User != nil {
 		ref.Credential.User = u.User.Username()
 		ref.Credential.Password, _ = u.User.Password()
@@ -180,14 +108,14 @@ func refOf(raw string) (siteRef, error) {
 	return ref, nil
 }
 
-// client is the operator's connection to a site.
-type client struct {
+// session is the operator's connection to a site.
+type session struct {
 	conn       *bus.Conn
 	site, peer cdp.Site
 }
 
 // connect reaches the bus as the operator.
-func (a *app) connect(ctx context.Context) (*client, error) {
+func (a *app) connect(ctx context.Context) (*session, error) {
 	site, peer, ref, err := a.conn.where()
 	if err != nil {
 		return nil, err
@@ -198,11 +126,11 @@ func (a *app) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn: conn, site: site, peer: peer}, nil
+	return &session{conn: conn, site: site, peer: peer}, nil
 }
 
 // with connects, runs fn and closes.
-func (a *app) with(ctx context.Context, fn func(context.Context, *client) error) error {
+func (a *app) with(ctx context.Context, fn func(context.Context, *session) error) error {
 	c, err := a.connect(ctx)
 	if err != nil {
 		return err

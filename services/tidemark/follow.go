@@ -17,7 +17,7 @@ import (
 // follow shows a run's steps until done, or until the command id is refused. An
 // empty id was a request and is not refused any more. What old says is not told
 // again.
-func (a *app) follow(ctx context.Context, c *client, job, id string, old *failoverrun.Run, done func(failoverrun.Run) bool) (failoverrun.Run, error) {
+func (a *app) follow(ctx context.Context, c *session, job, id string, old *failoverrun.Run, done func(failoverrun.Run) bool) (failoverrun.Run, error) {
 	var last failoverrun.Run
 	p := newProgress(a)
 	defer p.close()

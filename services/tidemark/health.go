@@ -56,7 +56,7 @@ type facts struct {
 
 // health asks everybody about the jobs; all of them with an empty name. Of a
 // service that does not answer the state is judged without it.
-func (c *client) health(ctx context.Context, name string) ([]health, error) {
+func (c *session) health(ctx context.Context, name string) ([]health, error) {
 	if name != "" {
 		if _, err := c.job(ctx, name); err != nil {
 			return nil, err
@@ -69,7 +69,7 @@ func (c *client) health(ctx context.Context, name string) ([]health, error) {
 	// A long answer takes its time; of who is away it is known at once.
 	jctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	journals, jerr := ask[api.StatusReply](jctx, c.journal(), api.JournalStatus, api.GroupRequest{})
+	journals, jerr := c.journal().All(jctx)
 	journal := map[cdp.GroupID]*api.GroupStatus{}
 	for _, g := range journals.Groups {
 		journal[g.Group] = &g
@@ -118,7 +118,7 @@ type captured struct {
 
 // captured asks about one group, or with an empty name about all, for so long at
 // most.
-func (c *client) captured(ctx context.Context, site cdp.Site, only cdp.GroupID, most time.Duration) captured {
+func (c *session) captured(ctx context.Context, site cdp.Site, only cdp.GroupID, most time.Duration) captured {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	x := captured{groups: map[cdp.GroupID]*api.CaptureGroup{}, refused: map[cdp.GroupID]*api.CaptureRefused{}}

@@ -172,7 +172,7 @@ func withLeft(list []jobHealth, st *api.VMJobState) {
 }
 
 // groups is health of all jobs that are a group, with what they belong to.
-func (c *client) groups(ctx context.Context) ([]jobHealth, error) {
+func (c *session) groups(ctx context.Context) ([]jobHealth, error) {
 	groups, err := c.health(ctx, "")
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (c *client) groups(ctx context.Context) ([]jobHealth, error) {
 
 // healthOfAll asks about all jobs. The jobs of VMs stand behind the job they
 // belong to.
-func (c *client) healthOfAll(ctx context.Context) ([]jobHealth, error) {
+func (c *session) healthOfAll(ctx context.Context) ([]jobHealth, error) {
 	groups, err := c.groups(ctx)
 	if err != nil {
 		return nil, err
@@ -252,7 +252,7 @@ func withoutOwn(h jobHealth, own []jobHealth) jobHealth {
 }
 
 // vmJobStatus shows one job on VMs.
-func (a *app) vmJobStatus(ctx context.Context, c *client, out format, j spec.VMJob) error {
+func (a *app) vmJobStatus(ctx context.Context, c *session, out format, j spec.VMJob) error {
 	all, err := c.groups(ctx)
 	if err != nil {
 		return err

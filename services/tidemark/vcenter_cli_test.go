@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/services/vcenter"
 )
 
 const twoSites = `apiVersion: tidemark.dev/v1
@@ -198,33 +196,6 @@ func TestTransporters(t *testing.T) {
 	f.set(api.TransporterDeploy, fails(cdp.Errorf(cdp.Transient, "power on", "tm-dr", "the host does not respond")))
 	_, errs = d.do(exitUnreachable, append([]string{"transporter", "upgrade", "tm-dr"}, args[6:14]...)...)
 	wants(t, errs, "tidemark: upgrade transporter tm-dr: power on tm-dr: the host")
-}
-
-// TestWhoseJournalAnswers: what one transporter's journal says is not taken for
-// another's word.
-func TestWhoseJournalAnswers(t *testing.T) {
-	d := newDesk(t)
-	d.serve("dr", subjects.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-dr", Groups: []api.GroupStatus{{Group: "web"}}})})
-	w := vcenterWiring{e: &env{site: "dr", peer: "prod"}, conn: connectAs(t, d.url, "dr", subjects.VCenter),
-		site: func(context.Context) (vcenter.Site, error) {
-			return vcenter.Site{Name: "dr", Transporter: "tm-dr"}, nil
-		}}
-	heard := func(name string) string {
-		answers, groups, err := w.Heard(t.Context(), name)
-		return fmt.Sprint(answers, groups, err != nil && cdp.Is(err, cdp.Transient))
-	}
-	for name, want := range map[string]string{"tm-dr": "true [web] false", "tm-x": "false [] true"} {
-		if got := heard(name); got != want {
-			t.Errorf("%s: %s, not %s", name, got, want)
-		}
-	}
-	d.serve("dr", subjects.Journal, map[string]func([]byte) (any, error){api.JournalStatus: says(api.StatusReply{Transporter: "tm-x"})})
-	for range 20 { // either answers
-		if answers, _, err := w.Heard(t.Context(), "tm-x"); answers && err == nil {
-			return
-		}
-	}
-	t.Error("tm-x was never heard")
 }
 
 // TestFinishOutlivesAService: a service that is started again is waited for.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -14,7 +12,6 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
-	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
@@ -37,8 +34,11 @@ func newDesk(t *testing.T) *desk {
 	}
 	t.Cleanup(srv.Close)
 	url := srv.ClientURL()
-	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: url}}
-	if err := setUp(t.Context(), e); err != nil {
+	set := connectAs(t, url, "dr", subjects.Setup)
+	if err := bus.EnsureSite(t.Context(), set); err != nil {
+		t.Fatal(err)
+	}
+	if err := bus.EnsurePeer(t.Context(), set, "prod"); err != nil {
 		t.Fatal(err)
 	}
 	return &desk{t: t, url: url, conn: connectAs(t, url, "dr", subjects.Operator)}

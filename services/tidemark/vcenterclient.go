@@ -21,14 +21,14 @@ import (
 const vcenterTime = 30 * time.Second
 
 // askVCenter asks the vcenter service of a site.
-func askVCenter[R any](ctx context.Context, c *client, site cdp.Site, endpoint string, in any) (r R, err error) {
+func askVCenter[R any](ctx context.Context, c *session, site cdp.Site, endpoint string, in any) (r R, err error) {
 	ctx, cancel := context.WithTimeout(ctx, vcenterTime)
 	defer cancel()
 	return r, c.conn.Request(ctx, site, subjects.VCenter, endpoint, in, &r)
 }
 
 // checkSite says whether a site is one of the two.
-func (c *client) checkSite(site cdp.Site) error {
+func (c *session) checkSite(site cdp.Site) error {
 	if site == c.site || site == c.peer {
 		return nil
 	}
@@ -38,7 +38,7 @@ func (c *client) checkSite(site cdp.Site) error {
 // vcenterSites are the sites that a command is about: the one that is named, or
 // those of kind vsphere; where none is described, the own one. The peer's stand
 // last.
-func (c *client) vcenterSites(ctx context.Context, named string) ([]cdp.Site, error) {
+func (c *session) vcenterSites(ctx context.Context, named string) ([]cdp.Site, error) {
 	if named != "" {
 		return []cdp.Site{cdp.Site(named)}, c.checkSite(cdp.Site(named))
 	}

@@ -14,12 +14,12 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-func (c *client) vmJobs(ctx context.Context) (*bus.Bucket[spec.VMJob], error) {
+func (c *session) vmJobs(ctx context.Context) (*bus.Bucket[spec.VMJob], error) {
 	return bus.OpenBucket[spec.VMJob](ctx, c.conn, c.site, subjects.BucketSpec, subjects.KeyVMJob)
 }
 
 // vmJob is a job on VMs; nil if there is none of this name.
-func (c *client) vmJob(ctx context.Context, name string) (*spec.VMJob, error) {
+func (c *session) vmJob(ctx context.Context, name string) (*spec.VMJob, error) {
 	b, err := c.vmJobs(ctx)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (c *client) vmJob(ctx context.Context, name string) (*spec.VMJob, error) {
 
 // members are the jobs of the VMs of a job on VMs, by name; of all such jobs
 // with an empty name. They stand in the bus, so that no vCenter is needed.
-func (c *client) members(ctx context.Context, of string) ([]spec.ReplicationJob, error) {
+func (c *session) members(ctx context.Context, of string) ([]spec.ReplicationJob, error) {
 	b, err := c.jobs(ctx)
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (c *client) members(ctx context.Context, of string) ([]spec.ReplicationJob,
 
 // onlyMember is the job of the one VM that a job on VMs has; ok is false if
 // there is no such job on VMs. With none, or several, it is an error.
-func (c *client) onlyMember(ctx context.Context, name string) (only spec.ReplicationJob, ok bool, err error) {
+func (c *session) onlyMember(ctx context.Context, name string) (only spec.ReplicationJob, ok bool, err error) {
 	const op = "find job"
 	j, err := c.vmJob(ctx, name)
 	if err != nil || j == nil {
@@ -75,7 +75,7 @@ func (c *client) onlyMember(ctx context.Context, name string) (only spec.Replica
 
 // group is the group that a name means: that of the one VM of a job on VMs, or
 // the one of this name, whose job may be gone.
-func (c *client) group(ctx context.Context, name string) (cdp.GroupID, error) {
+func (c *session) group(ctx context.Context, name string) (cdp.GroupID, error) {
 	j, err := c.job(ctx, name)
 	if cdp.Is(err, cdp.NotFound) {
 		return cdp.GroupID(name), nil
@@ -85,7 +85,7 @@ func (c *client) group(ctx context.Context, name string) (cdp.GroupID, error) {
 
 // vmJobStates are what the vcenter service of the target says of the jobs on
 // VMs, by name. An error is why it says nothing.
-func (c *client) vmJobStates(ctx context.Context, name string) (map[string]*api.VMJobState, error) {
+func (c *session) vmJobStates(ctx context.Context, name string) (map[string]*api.VMJobState, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	r, err := askVCenter[api.VMJobsReply](ctx, c, c.site, api.VMJobStatus, api.VMJobName{Job: name})
@@ -101,7 +101,7 @@ func (c *client) vmJobStates(ctx context.Context, name string) (map[string]*api.
 
 // vmMembers is what the vcenter service of the target says of each VM, by its
 // group; of none if it is silent.
-func (c *client) vmMembers(ctx context.Context) map[cdp.GroupID]*api.VMMember {
+func (c *session) vmMembers(ctx context.Context) map[cdp.GroupID]*api.VMMember {
 	jobs, _ := c.vmJobStates(ctx, "")
 	out := map[cdp.GroupID]*api.VMMember{}
 	for _, j := range jobs {

@@ -1,8 +1,9 @@
-package main
+package node
 
 import (
 	"context"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -14,9 +15,6 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
-
-// apiStart is the endpoint that starts a planned run: failoverrun.Request -> Empty.
-const apiStart = "start"
 
 // runFailover gives the failover service the bus.
 func runFailover(ctx context.Context, e *env) error {
@@ -33,7 +31,7 @@ func runFailover(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	j := journalAPI{conn, e.site}
+	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
 		Jobs: specs, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
 		Events: conn, Clock: clock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
@@ -46,7 +44,7 @@ func runFailover(ctx context.Context, e *env) error {
 		})
 	})
 	g.Go(func() error {
-		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{apiStart: api.Answer(func(ctx context.Context, r failoverrun.Request) (any, error) {
+		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{api.FailoverStart: api.Answer(func(ctx context.Context, r failoverrun.Request) (any, error) {
 			err := s.Start(ctx, r)
 			if cdp.Is(err, cdp.Duplicate) {
 				err = nil
@@ -79,7 +77,7 @@ func (r runRecords) List(ctx context.Context) ([]string, error) { return r.b.Key
 type sourceAPI struct{ conn *bus.Conn }
 
 func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
-	return captureStatus(ctx, s.conn, site, g)
+	return client.CaptureStatus(ctx, s.conn, site, g)
 }
 
 func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (out api.DrainReply, err error) {
@@ -96,20 +94,6 @@ var _ failover.VMs = vmsAPI{}
 
 func (v vmsAPI) Do(ctx context.Context, step string, r api.VMRunRequest) (out api.VMRunReply, err error) {
 	return out, v.conn.Request(ctx, v.site, subjects.VCenter, step, r, &out)
-}
-
-// captureStatus is what the capture service at site says of a group.
-func captureStatus(ctx context.Context, conn *bus.Conn, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
-	var r api.CaptureStatusReply
-	if err := conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
-		return api.CaptureGroup{}, err
-	}
-	for _, x := range r.Groups {
-		if x.Group == g {
-			return x, nil
-		}
-	}
-	return api.CaptureGroup{}, cdp.Errorf(cdp.NotFound, "ask capture", string(g), "it is not captured at %s", site)
 }
 
 // tracer is failover.Tracer.

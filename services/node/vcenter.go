@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"golang.org/x/sync/errgroup"
@@ -167,7 +168,7 @@ func (w vcenterWiring) Filters(ctx context.Context, site cdp.Site, r api.FilterR
 
 // ask gives a vCenter the time that it may need.
 func (w vcenterWiring) ask(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, slow)
+	ctx, cancel := context.WithTimeout(ctx, client.Slow)
 	defer cancel()
 	return w.conn.Request(ctx, site, service, endpoint, in, out)
 }
@@ -183,7 +184,7 @@ func (w vcenterWiring) Stop(ctx context.Context, job string) error {
 }
 
 func (w vcenterWiring) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
-	return captureStatus(ctx, w.conn, site, g)
+	return client.CaptureStatus(ctx, w.conn, site, g)
 }
 
 func (w vcenterWiring) journals(ctx context.Context) (out api.StatusReply, err error) {

@@ -1,25 +1,26 @@
-package main
+package node
 
 import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 )
 
 // Two processes run a site each over one directory: both are in the context,
 // and neither can be started twice.
 func TestEachSiteOnItsOwn(t *testing.T) {
 	dir := t.TempDir()
-	cfg := defaultUpConfig()
+	cfg := DefaultConfig()
 	for _, x := range []struct {
 		site cdp.Site
 		url  string
 	}{{"prod", "nats://a:1"}, {"dr", "nats://b:2"}} {
-		if _, err := mergeContext(dir, cfg, map[cdp.Site]siteRef{x.site: {URL: x.url}}); err != nil {
+		if _, err := mergeContext(dir, cfg, map[cdp.Site]client.SiteRef{x.site: {URL: x.url}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	c, err := loadContext(dir)
+	c, err := client.LoadContext(dir)
 	if err != nil || c.Sites["prod"].URL != "nats://a:1" || c.Sites["dr"].URL != "nats://b:2" {
 		t.Fatalf("%+v, %v", c, err)
 	}

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ import (
 
 // credentials loads the users of both sites, and makes them the first time.
 // With Open there are none.
-func credentials(dir string, cfg upConfig) (map[cdp.Site]*bus.Credentials, error) {
+func credentials(dir string, cfg Config) (map[cdp.Site]*bus.Credentials, error) {
 	out := map[cdp.Site]*bus.Credentials{}
 	if cfg.Open {
 		return out, nil
@@ -52,7 +52,7 @@ type linkKey struct {
 }
 
 // loadLinkKey reads a site's part of the link's identity, DIR/SITE/link.json.
-func loadLinkKey(dir string, cfg upConfig, site cdp.Site) (k linkKey, err error) {
+func loadLinkKey(dir string, cfg Config, site cdp.Site) (k linkKey, err error) {
 	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
 	if err != nil {
 		return k, err

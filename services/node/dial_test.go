@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"io"
@@ -17,16 +17,16 @@ import (
 // A password that is refused is not tried so often that the account is locked; one
 // that was corrected is, at once.
 func TestRefusedLoginIsNotRepeated(t *testing.T) {
-	d := newDesk(t)
+	url := siteServer(t)
 	sim := vcsim.NewSite(t, vcsim.Config{Name: "dr"})
 	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), "username: "+sim.User()+"\npassword: wrong\n")
-	conn := connectAs(t, d.url, "dr", subjects.VCenter)
+	conn := connectAs(t, url, "dr", subjects.VCenter)
 	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	sites, err := openSpecs[spec.Site](t.Context(), e, conn, subjects.KeySite)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bus.OpenBucket[spec.Site](t.Context(), d.conn, "dr", subjects.BucketSpec, subjects.KeySite)
+	b, err := bus.OpenBucket[spec.Site](t.Context(), connectAs(t, url, "dr", subjects.Operator), "dr", subjects.BucketSpec, subjects.KeySite)
 	if err == nil {
 		_, err = b.Put(t.Context(), "dr", spec.Site{Name: "dr", Kind: spec.SiteVSphere, VSphere: &spec.VSphere{URL: sim.URL(), Thumbprint: sim.Thumbprint(), Credentials: file}})
 	}

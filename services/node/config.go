@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"os"
@@ -14,19 +14,19 @@ import (
 
 // Defaults of `tidemark up`, all in one place.
 const (
-	defaultSource     = cdp.Site("prod")
-	defaultTarget     = cdp.Site("dr")
+	DefaultSource     = cdp.Site("prod")
+	DefaultTarget     = cdp.Site("dr")
 	defaultSourceNATS = "127.0.0.1:4222"
 	defaultTargetNATS = "127.0.0.1:4223"
 	defaultLeaf       = "127.0.0.1:7422"
 )
 
-// upConfig is what `tidemark up` can be told, as YAML.
-type upConfig struct {
+// Config is what `tidemark up` can be told, as YAML.
+type Config struct {
 	// Dir holds everything; --dir goes before it.
 	Dir    string     `json:"dir,omitempty"`
-	Source siteConfig `json:"source"`
-	Target siteConfig `json:"target"`
+	Source SiteConfig `json:"source"`
+	Target SiteConfig `json:"target"`
 	// Leaf is host:port where the target waits for the source to join.
 	Leaf string `json:"leaf,omitempty"`
 	// Open does without users and passwords. Anybody who reaches the ports may
@@ -41,8 +41,8 @@ type upConfig struct {
 	OTLP string `json:"otlp,omitempty"`
 }
 
-// siteConfig is one of the two sites.
-type siteConfig struct {
+// SiteConfig is one of the two sites.
+type SiteConfig struct {
 	Name cdp.Site `json:"name,omitempty"`
 	// Listen is host:port of its NATS server.
 	Listen string `json:"listen,omitempty"`
@@ -50,18 +50,18 @@ type siteConfig struct {
 	Services []string `json:"services,omitempty"`
 }
 
-func defaultUpConfig() upConfig {
-	return upConfig{
-		Source: siteConfig{Name: defaultSource, Listen: defaultSourceNATS, Services: []string{subjects.Capture, subjects.VCenter}},
-		Target: siteConfig{Name: defaultTarget, Listen: defaultTargetNATS, Services: []string{subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}},
+func DefaultConfig() Config {
+	return Config{
+		Source: SiteConfig{Name: DefaultSource, Listen: defaultSourceNATS, Services: []string{subjects.Capture, subjects.VCenter}},
+		Target: SiteConfig{Name: DefaultTarget, Listen: defaultTargetNATS, Services: []string{subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}},
 		Leaf:   defaultLeaf,
 	}
 }
 
-// loadUpConfig reads a file over the defaults; an empty path is the defaults.
-func loadUpConfig(path string) (upConfig, error) {
+// LoadConfig reads a file over the defaults; an empty path is the defaults.
+func LoadConfig(path string) (Config, error) {
 	const op = "read config"
-	c := defaultUpConfig()
+	c := DefaultConfig()
 	if path != "" {
 		data, err := os.ReadFile(path)
 		if err == nil {
@@ -71,13 +71,13 @@ func loadUpConfig(path string) (upConfig, error) {
 			return c, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
 		}
 	}
-	for field, s := range map[string]siteConfig{"source": c.Source, "target": c.Target} {
+	for field, s := range map[string]SiteConfig{"source": c.Source, "target": c.Target} {
 		if err := cdp.CheckName(field+".name", string(s.Name)); err != nil {
 			return c, cdp.Wrap(err, op, path)
 		}
 		for _, x := range s.Services {
-			if !slices.Contains(roleNames(), x) {
-				return c, cdp.Errorf(cdp.Invalid, op, field+".services", "%q: there are %v", x, roleNames())
+			if !slices.Contains(Services(), x) {
+				return c, cdp.Errorf(cdp.Invalid, op, field+".services", "%q: there are %v", x, Services())
 			}
 		}
 	}
@@ -87,6 +87,6 @@ func loadUpConfig(path string) (upConfig, error) {
 	return c, nil
 }
 
-func (c upConfig) tlsFiles() bus.TLSFiles {
+func (c Config) tlsFiles() bus.TLSFiles {
 	return bus.TLSFiles{CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key}
 }

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -339,20 +339,6 @@ func (w *captureWiring) Progress(p capture.Progress) {
 
 func (w *captureWiring) ListenerFailed(g cdp.GroupID, err error) { w.e.warn(err, "job", string(g)) }
 
-// What `tidemark tap attach` says to capture; a request, for a refusal must be
-// heard: diskRequest -> Empty.
-const (
-	apiCopyStarted = "copy-started" // a full copy begins; it covers what was missed before
-	apiSynced      = "synced"       // it is complete; Conflict: writes were missed meanwhile
-	apiLive        = "live"         // from now on every write is told (a VM's disks)
-	apiUnlive      = "unlive"       // soon none is
-)
-
-type diskRequest struct {
-	Group cdp.GroupID `json:"group"`
-	Disk  string      `json:"disk"`
-}
-
 // endpoints answer for capture.
 func (w *captureWiring) endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
@@ -360,16 +346,16 @@ func (w *captureWiring) endpoints() map[string]api.Endpoint {
 			received := time.Now().UnixNano()
 			return api.ClockReply{Received: received, Sent: time.Now().UnixNano()}, nil
 		},
-		apiCopyStarted: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
+		api.CaptureCopyStarted: api.Answer(func(_ context.Context, r api.DiskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).CopyStarted)
 		}),
-		apiLive: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
+		api.CaptureLive: api.Answer(func(_ context.Context, r api.DiskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Live)
 		}),
-		apiUnlive: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
+		api.CaptureUnlive: api.Answer(func(_ context.Context, r api.DiskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, func(g *capture.Group, d cdp.DiskID) error { g.Unlive(d); return nil })
 		}),
-		apiSynced: api.Answer(func(_ context.Context, r diskRequest) (any, error) {
+		api.CaptureSynced: api.Answer(func(_ context.Context, r api.DiskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)
 		}),
 		api.CaptureStatus: api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
@@ -532,11 +518,11 @@ func (w *captureWiring) takeMark(g cdp.GroupID) context.Context {
 }
 
 func (w *captureWiring) synced(_ context.Context, s event.CaptureSynced) error {
-	return w.ofDisk(diskRequest{s.Group, s.Disk}, (*capture.Group).Synced)
+	return w.ofDisk(api.DiskRequest{Group: s.Group, Disk: s.Disk}, (*capture.Group).Synced)
 }
 
 // ofDisk does what concerns one disk of a job, by its name.
-func (w *captureWiring) ofDisk(r diskRequest, do func(*capture.Group, cdp.DiskID) error) error {
+func (w *captureWiring) ofDisk(r api.DiskRequest, do func(*capture.Group, cdp.DiskID) error) error {
 	g, err := w.svc.Group(r.Group)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -25,7 +25,8 @@ func roles() map[string]role {
 	}
 }
 
-func roleNames() []string {
+// Services are the names of the services that a node can run.
+func Services() []string {
 	var names []string
 	for n := range roles() {
 		names = append(names, n)

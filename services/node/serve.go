@@ -1,0 +1,63 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/telemetry"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
+)
+
+// ServeConfig is what Serve is told.
+type ServeConfig struct {
+	Site, Peer cdp.Site
+	// Dir is Tidemark's directory; the site's own is in it.
+	Dir string
+	// Bus is the site's NATS server.
+	Bus client.SiteRef
+	// Services to run, of Services.
+	Services []string
+	// Credentials is a file with the users of the server; empty: that of Bus.
+	Credentials string
+	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
+	OTLP string
+	// SetUpTime bounds the setting up of the site's streams.
+	SetUpTime time.Duration
+}
+
+// Serve runs services of one site against a NATS server until ctx ends. It calls
+// ready once, when the site is set up.
+func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func()) error {
+	dir, err := filepath.Abs(filepath.Join(cfg.Dir, string(cfg.Site)))
+	if err != nil {
+		return cdp.Wrap(err, "serve", string(cfg.Site))
+	}
+	e := &env{site: cfg.Site, peer: cfg.Peer, dir: dir, log: log, tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	if cfg.Credentials != "" {
+		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
+			return err
+		}
+	}
+	if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: strings.Join(cfg.Services, "-"), Site: string(cfg.Site), Endpoint: cfg.OTLP}); err != nil {
+		return err
+	}
+	defer closeTelemetry(e)
+	sctx, cancel := context.WithTimeout(ctx, cfg.SetUpTime)
+	err = setUp(sctx, e)
+	cancel()
+	if err != nil {
+		return cdp.Wrap(err, "set up site", string(cfg.Site))
+	}
+	ready()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { followPeer(ctx, e) })
+	supervise(ctx, e, cfg.Services)
+	return nil
+}
