@@ -19,6 +19,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
@@ -124,7 +125,7 @@ func (c *Client) ready(ctx context.Context, name string, lease *nfc.Lease) (*typ
 		case l.State != types.HttpNfcLeaseStateInitializing && l.State != types.HttpNfcLeaseStateReady:
 			return nil, cdp.Errorf(cdp.Transient, opImport, name, "the vCenter ended the upload (%s)", l.State)
 		}
-		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+		if err := clock.Sleep(ctx, clock.System, 200*time.Millisecond); err != nil {
 			return nil, c.fail(ctx, opImport, name, err)
 		}
 	}
@@ -135,7 +136,7 @@ func (c *Client) renewed(ctx context.Context, name string, lease *nfc.Lease, t *
 	within, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for sleep(within, renewal) == nil {
+		for clock.Sleep(within, clock.System, renewal) == nil {
 			err := lease.Progress(within, int32(t.percent()))
 			if err != nil && within.Err() == nil && cdp.KindOf(c.fail(within, opImport, name, err)) != cdp.Transient {
 				cancel(c.fail(within, opImport, name, err))

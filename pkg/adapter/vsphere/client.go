@@ -16,6 +16,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/engine/keylock"
 )
 
 // Config says which vCenter or ESXi host, whom to trust and who asks.
@@ -40,7 +41,7 @@ type Client struct {
 	cfg   Config
 	v     *vim25.Client
 	about inventory.About
-	busy  vmLocks
+	locks keylock.Locks[types.ManagedObjectReference]
 
 	mu      sync.Mutex // held while logging in
 	logins  uint64     // how often it was logged in

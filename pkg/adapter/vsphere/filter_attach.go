@@ -115,7 +115,7 @@ func (c *Client) DetachFilter(ctx context.Context, vm inventory.Ref, filter stri
 // refilter changes those of the disks for which there is something to change,
 // all at once. how is asked with nil for a disk that is gone.
 func (c *Client) refilter(ctx context.Context, op string, ref types.ManagedObjectReference, keys []int32, how func(*types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error)) error {
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (c *Client) Connect(ctx context.Context, vm inventory.Ref, networks map[int
 	if err != nil {
 		return err
 	}
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func (c *Client) Destroy(ctx context.Context, vm inventory.Ref, withDisks bool) 
 		return err
 	}
 	// Held until it is gone: no disk may be attached in between.
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil
 	}

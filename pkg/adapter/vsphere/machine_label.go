@@ -16,7 +16,7 @@ func (c *Client) Label(ctx context.Context, vm inventory.Ref, name, note string,
 	if err != nil {
 		return err
 	}
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
 		return err
 	}

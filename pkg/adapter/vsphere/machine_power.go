@@ -11,6 +11,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
@@ -86,10 +87,8 @@ func (c *Client) attended(ctx context.Context, op string, vm types.ManagedObject
 	var asked error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
-			if sleep(inner, pause) != nil {
-				return
-			}
+		between := clock.Backoff{Min: 100 * time.Millisecond, Max: 2 * time.Second}
+		for between.Wait(inner) == nil {
 			m, err := c.load(inner, op, vm, "runtime.question")
 			if err != nil || m.Runtime.Question == nil {
 				continue

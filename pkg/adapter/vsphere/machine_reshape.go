@@ -25,7 +25,7 @@ func (c *Client) Reshape(ctx context.Context, vm inventory.Ref, h inventory.Hard
 	if err != nil {
 		return err
 	}
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
 		return err
 	}

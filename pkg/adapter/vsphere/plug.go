@@ -21,11 +21,12 @@ func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.P
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	between := betweenTries()
 	for try := 1; ; try++ {
 		m, err := c.config(ctx, op, ref)
 		if err != nil {
@@ -55,7 +56,7 @@ func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.P
 		case try == 5 || cdp.Is(err, cdp.Conflict) && !c.moved(ctx, op, ref, devices):
 			return nil, c.namingHolders(ctx, op, ref, disks, err)
 		}
-		if err := c.pause(ctx, op, ref, try); err != nil {
+		if err := c.pause(ctx, op, ref, between); err != nil {
 			return nil, err
 		}
 	}
@@ -75,7 +76,7 @@ func (c *Client) Unplug(ctx context.Context, vm inventory.Ref, files []string) e
 	if err != nil {
 		return err
 	}
-	unlock, err := c.settle(ctx, op, ref)
+	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // task starts a task and waits for its end, and gives its result. It survives
@@ -66,7 +67,7 @@ func (c *Client) await(ctx context.Context, op, subject string, ref types.Manage
 		if err != nil {
 			pause = time.Second
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := clock.Sleep(ctx, clock.System, pause); err != nil {
 			return nil, c.fail(ctx, op, subject, err)
 		}
 	}
@@ -78,16 +79,4 @@ func (c *Client) taskError(ctx context.Context, op, subject string, info types.T
 		return c.failed(ctx, op, subject, &types.RequestCanceled{}, "")
 	}
 	return c.fail(ctx, op, subject, gtask.Error{LocalizedMethodFault: info.Error, Description: info.Description})
-}
-
-// sleep waits, and gives ctx's error if that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

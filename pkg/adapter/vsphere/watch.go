@@ -10,6 +10,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // watched is what a change is a change of. A VM's changeVersion stands for all
@@ -50,7 +51,7 @@ func (c *Client) Watch(ctx context.Context, changed func()) error {
 		case time.Since(failing) > bearable || cdp.Is(err, cdp.Invalid):
 			return err
 		}
-		if sleep(ctx, often) != nil {
+		if clock.Sleep(ctx, clock.System, often) != nil {
 			return ctx.Err()
 		}
 	}
@@ -130,7 +131,7 @@ func (w *watcher) follow(ctx context.Context, op string, pc types.ManagedObjectR
 		if isTrue(set.Truncated) {
 			continue // the rest comes at once
 		}
-		if sleep(ctx, often-time.Since(w.last)) != nil {
+		if clock.Sleep(ctx, clock.System, often-time.Since(w.last)) != nil {
 			return ctx.Err()
 		}
 		w.last, w.told = time.Now(), true

@@ -3,7 +3,6 @@ package vsphere
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/vmware/govmomi/object"
@@ -13,60 +12,35 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
-// vmLocks are one lock for each VM: what reads a VM's devices to decide what to
-// change must not be overtaken by another that does the same. The zero value is
-// ready.
-type vmLocks struct {
-	mu sync.Mutex
-	m  map[types.ManagedObjectReference]chan struct{}
-}
+// othersChange is how long to wait for a change that somebody else began.
+const othersChange = 30 * time.Second
 
-// lock waits its turn, or for ctx to end.
-func (l *vmLocks) lock(ctx context.Context, vm types.ManagedObjectReference) (unlock func(), err error) {
-	l.mu.Lock()
-	if l.m == nil {
-		l.m = map[types.ManagedObjectReference]chan struct{}{}
-	}
-	held := l.m[vm]
-	if held == nil {
-		held = make(chan struct{}, 1)
-		l.m[vm] = held
-	}
-	l.mu.Unlock()
-	select {
-	case held <- struct{}{}:
-		return func() { <-held }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// settling is how long a change that somebody else began is waited for.
-const settling = 30 * time.Second
-
-// settle takes the VM's lock and waits for a change of its hardware that is
-// still under way: one of ours whose caller died goes on at the vCenter, and
-// what it does must be seen before more is done.
-func (c *Client) settle(ctx context.Context, op string, vm types.ManagedObjectReference) (unlock func(), err error) {
-	unlock, err = c.busy.lock(ctx, vm)
+// exclusive takes the VM's lock and waits for a reconfiguration that is still
+// running: a task of ours continues at the vCenter after its caller died, and its
+// effect must be visible before the next change. Whoever reads a VM's devices to
+// decide on a change needs this lock.
+func (c *Client) exclusive(ctx context.Context, op string, vm types.ManagedObjectReference) (unlock func(), err error) {
+	unlock, err = c.locks.Lock(ctx, vm)
 	if err != nil {
 		return nil, c.fail(ctx, op, vm.String(), err)
 	}
-	if err := c.settled(ctx, op, vm); err != nil {
+	if err := c.untilUnchanging(ctx, op, vm); err != nil {
 		unlock()
 		return nil, err
 	}
 	return unlock, nil
 }
 
-func (c *Client) settled(ctx context.Context, op string, vm types.ManagedObjectReference) error {
+// untilUnchanging waits until no reconfiguration of the VM is running.
+func (c *Client) untilUnchanging(ctx context.Context, op string, vm types.ManagedObjectReference) error {
 	m, err := c.load(ctx, op, vm, "recentTask")
 	if err != nil {
 		return err
 	}
-	short, cancel := context.WithTimeout(ctx, settling)
+	short, cancel := context.WithTimeout(ctx, othersChange)
 	defer cancel()
 	for _, ref := range m.RecentTask {
 		var t mo.Task
@@ -83,10 +57,10 @@ func (c *Client) settled(ctx context.Context, op string, vm types.ManagedObjectR
 		if !running || !strings.HasPrefix(t.Info.DescriptionId, "VirtualMachine.reconfig") {
 			continue
 		}
-		// How it ended is its caller's business.
+		// Its result is its caller's business.
 		_, _ = c.await(short, op, vm.String(), ref)
 		if short.Err() != nil {
-			return cdp.Errorf(cdp.Transient, op, vm.String(), "another change of the VM is still under way (%s)", ref.Value)
+			return cdp.Errorf(cdp.Transient, op, vm.String(), "another change of the VM is still running (%s)", ref.Value)
 		}
 	}
 	return nil
@@ -102,13 +76,13 @@ func (c *Client) load(ctx context.Context, op string, vm types.ManagedObjectRefe
 	return m, err
 }
 
-// config reads a VM with its configuration, of which a VM that cannot be
-// reached has none.
+// config reads a VM with its configuration. A VM that cannot be reached has none,
+// which is a Conflict.
 func (c *Client) config(ctx context.Context, op string, vm types.ManagedObjectReference, paths ...string) (mo.VirtualMachine, error) {
 	m, err := c.load(ctx, op, vm, append(paths, "config", "runtime.connectionState")...)
 	if err == nil && m.Config == nil {
-		return m, cdp.Errorf(cdp.Conflict, op, vm.String(), "the vCenter does not know its configuration: it is %s", m.Runtime.ConnectionState).
-			WithHint("see whether its host is connected and its datastore accessible")
+		return m, cdp.Errorf(cdp.Conflict, op, vm.String(), "the vCenter has no configuration of the VM: its state is %s", m.Runtime.ConnectionState).
+			WithHint("check that its host is connected and its datastore accessible")
 	}
 	return m, err
 }
@@ -121,11 +95,12 @@ func (c *Client) reconfigure(ctx context.Context, op string, vm types.ManagedObj
 	return err
 }
 
-// rework changes a VM by what think makes of it as it stands; nil is nothing.
-// The vCenter takes the change only of the VM that was read: so a call that
-// arrives late, from a process that is dead, finds no other device under a key
-// that it names. What was changed meanwhile is read and thought of again.
+// rework changes a VM by the spec that think returns for its current
+// configuration; nil means no change. The spec carries the change version that was
+// read, so a late call of a dead process cannot hit another device that has got
+// the same key. If the VM changed in between, it is read and decided again.
 func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectReference, think func(mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error)) error {
+	between := betweenTries()
 	for try := 1; ; try++ {
 		m, err := c.config(ctx, op, vm)
 		if err != nil {
@@ -140,19 +115,24 @@ func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectRe
 		if err == nil || try == 5 || ctx.Err() != nil || !cdp.Is(err, cdp.Transient) {
 			return err
 		}
-		if err := c.pause(ctx, op, vm, try); err != nil {
+		if err := c.pause(ctx, op, vm, between); err != nil {
 			return err
 		}
 	}
 }
 
-// pause comes after the try-th try of a change, the longer the more there were,
-// and lasts until the VM is not being changed.
-func (c *Client) pause(ctx context.Context, op string, vm types.ManagedObjectReference, try int) error {
-	if err := sleep(ctx, time.Duration(try)*50*time.Millisecond); err != nil {
+// betweenTries are the pauses between the tries of a change.
+func betweenTries() *clock.Backoff {
+	return &clock.Backoff{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}
+}
+
+// pause waits before the next try of a change, and then until nobody else is
+// changing the VM.
+func (c *Client) pause(ctx context.Context, op string, vm types.ManagedObjectReference, between *clock.Backoff) error {
+	if err := between.Wait(ctx); err != nil {
 		return c.fail(ctx, op, vm.String(), err)
 	}
-	return c.settled(ctx, op, vm)
+	return c.untilUnchanging(ctx, op, vm)
 }
 
 // settings are a VM's advanced settings.
@@ -170,8 +150,8 @@ func settings(m mo.VirtualMachine) map[string]string {
 	return out
 }
 
-// changedSettings are those of want that have is not like; a value of "" takes
-// a setting away.
+// changedSettings are the settings of want that differ from have. A value of ""
+// removes a setting.
 func changedSettings(have, want map[string]string) []types.BaseOptionValue {
 	var out []types.BaseOptionValue
 	for _, k := range sortedKeys(want) {
@@ -182,7 +162,7 @@ func changedSettings(have, want map[string]string) []types.BaseOptionValue {
 	return out
 }
 
-// isFault reports whether err is a fault of that very type.
+// isFault reports whether err is a fault of exactly this type.
 func isFault[F types.BaseMethodFault](err error) bool {
 	if err == nil {
 		return false
