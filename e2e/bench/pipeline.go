@@ -12,7 +12,6 @@ import (
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/services/capture"
-	"tidemark.dev/services/journal"
 )
 
 // benchPipeline: writes of 4 KiB from a guest's hand to the journal's disk,
@@ -23,7 +22,7 @@ func benchPipeline(b *Bench) error {
 	if b.quick {
 		long = time.Second
 	}
-	kinds := []string{"", "plain", string(journal.Rollback)}
+	kinds := []string{"", "plain", string(cdp.Rollback)}
 	rate := map[string][]float64{}
 	for range b.rounds {
 		for _, k := range kinds {
@@ -120,9 +119,9 @@ func newLine(b *Bench, kind string) (_ *line, err error) {
 	if kind == "plain" {
 		l.journal, err = startPlain(b, l.dir, "line", l.src.srv)
 	} else {
-		mode := journal.RollForward
+		mode := cdp.RollForward
 		if kind != "" {
-			mode = journal.Mode(kind)
+			mode = cdp.JournalMode(kind)
 		}
 		l.journal, err = startTarget(b, targetConfig{Dir: filepath.Join(l.dir, "journal"), Mode: mode, Groups: groups}, l.src.srv)
 	}

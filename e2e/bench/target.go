@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -23,7 +24,7 @@ import (
 type targetConfig struct {
 	Dir    string
 	URL    string // of the bus; empty: that of the same process
-	Mode   journal.Mode
+	Mode   cdp.JournalMode
 	Groups []groupConfig
 }
 
@@ -93,11 +94,11 @@ func (t *target) Clock(context.Context, cdp.Site) (int64, int64, error) {
 	return n, n, nil
 }
 
-func (t *target) PointCreated(context.Context, cdp.GroupID, cdp.Point)          {}
-func (t *target) PointChanged(context.Context, cdp.GroupID, cdp.Point, string)  {}
-func (t *target) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string) {}
-func (t *target) StateChanged(context.Context, cdp.GroupID, string, string)     {}
-func (t *target) Stored(context.Context, cdp.GroupID, spool.Message)            {}
+func (t *target) PointCreated(context.Context, cdp.GroupID, cdp.Point)                    {}
+func (t *target) PointChanged(context.Context, cdp.GroupID, cdp.Point, event.PointChange) {}
+func (t *target) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string)           {}
+func (t *target) StateChanged(context.Context, cdp.GroupID, event.JournalState, string)   {}
+func (t *target) Stored(context.Context, cdp.GroupID, spool.Message)                      {}
 func (t *target) Alarm(_ context.Context, g cdp.GroupID, kind, text string) {
 	complain(fmt.Errorf("journal %s: %s: %s", g, kind, text))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tidemark.dev/e2e/lab/stage"
+	"tidemark.dev/pkg/cdp"
 )
 
 // cmdPlay runs both sites for a person, until ctx ends.
@@ -95,7 +96,7 @@ func startStage(ctx context.Context, s *stage.Stage, capture string) error {
 		_, err := s.WriteJob(stage.Protection{Capture: "tap"})
 		return err
 	}
-	return s.Protect(sctx, stage.Protection{Capture: capture})
+	return s.Protect(sctx, stage.Protection{Capture: cdp.CaptureMode(capture)})
 }
 
 // manual says what to try.

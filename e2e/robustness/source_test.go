@@ -116,7 +116,7 @@ func sourceGone(t *testing.T, mode string) {
 	w.eventually("the journal says that it is sealed", 5*time.Second, func() error {
 		s, err := w.status()
 		if err == nil && s.State != "sealed" {
-			err = errors.New(s.State)
+			err = errors.New(string(s.State))
 		}
 		return err
 	})

@@ -101,7 +101,7 @@ func (s *Service) possible(ctx context.Context, r failoverrun.Request) error {
 	if err != nil {
 		return cdp.Wrap(err, op, r.Job)
 	}
-	if g.State == "sealed" {
+	if g.State == event.JournalSealed {
 		return cdp.Errorf(cdp.Conflict, op, r.Job, "the journal is sealed: the replica was made the disk")
 	}
 	if r.Planned {

@@ -8,7 +8,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -158,7 +157,7 @@ func (s *Service) halt(ctx context.Context, st failoverrun.Run) (failoverrun.Res
 	if err != nil {
 		return r, false, err
 	}
-	r.Snapshots = job.Source.Capture == spec.CBT
+	r.Snapshots = job.Source.Capture == cdp.CBT
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.SourceTimeout)
 	defer cancel()
 	if c, err := s.deps.Source.Status(ctx, job.Source.Site, g); err == nil {

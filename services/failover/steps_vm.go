@@ -105,7 +105,7 @@ func Checks(vm api.VMRun) string {
 
 // VM says in words where a VM is.
 func VM(vm api.VMRun) string {
-	text := vm.Name + " is " + vm.Power
+	text := vm.Name + " is " + string(vm.Power)
 	if vm.Host != "" {
 		text += " at host " + vm.Host
 	}

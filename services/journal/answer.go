@@ -9,6 +9,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // status tells people and services how the group stands.
@@ -25,16 +26,16 @@ func (g *group) status() (api.GroupStatus, error) {
 	s, o := g.vault.Stored(), g.clockNow()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	st := api.GroupStatus{Group: g.id, State: g.state, Reason: g.reason, Mode: string(g.spec.Mode), Bounds: g.vault.Bounds(),
+	st := api.GroupStatus{Group: g.id, State: g.state, Reason: g.reason, Mode: g.spec.Mode, Bounds: g.vault.Bounds(),
 		Frame: s.No, Epoch: s.Epoch, Received: g.received, Sealed: g.sealed, Consistent: g.whole, Points: len(ps),
 		Bytes: bytes, Limit: g.spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
 	switch now := g.vault.State(); {
 	case now.Sealed:
-		st.State, st.Reason = stateSealed, "the failover was committed: the images are the disks"
+		st.State, st.Reason = event.JournalSealed, "the failover was committed: the images are the disks"
 	case now.Released:
-		st.State, st.Reason = stateHalted, "the group has been failed over; the run "+now.Run+" has the replica's disks"
+		st.State, st.Reason = event.JournalHalted, "the group has been failed over; the run "+now.Run+" has the replica's disks"
 	case now.Halted:
-		st.State, st.Reason = stateHalted, "the group has been failed over"
+		st.State, st.Reason = event.JournalHalted, "the group has been failed over"
 	}
 	if len(ps) > 0 {
 		st.Oldest, st.Newest = &ps[0], &ps[len(ps)-1]
@@ -114,12 +115,12 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 	if err != nil {
 		return p, err
 	}
-	what := "tagged"
+	what := event.PointTagged
 	if r.Delete {
 		if p.Pinned {
 			return p, cdp.Errorf(cdp.Conflict, "delete point", p.ID(), "it is pinned").WithHint("unpin it first: tidemark point unpin")
 		}
-		what = "deleted"
+		what = event.PointDeleted
 		err = g.vault.DeletePoint(ctx, p.Frame)
 	} else {
 		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) {
@@ -131,7 +132,7 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 			}
 		})
 		if r.Pinned != nil {
-			what = map[bool]string{true: "pinned", false: "unpinned"}[*r.Pinned]
+			what = map[bool]event.PointChange{true: event.PointPinned, false: event.PointUnpinned}[*r.Pinned]
 		}
 		o := g.clockNow()
 		p.Time, p.Bound = o.target(p.Time), o.Bound

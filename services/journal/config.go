@@ -57,16 +57,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Mode says where base stands.
-type Mode string
-
-const (
-	// Rollback keeps base close behind head.
-	Rollback Mode = "rollback"
-	// RollForward leaves base at horizon; changes are merged as they age out.
-	RollForward Mode = "roll-forward"
-)
-
 // GroupSpec is what a job says to the journal.
 type GroupSpec struct {
 	Group  cdp.GroupID
@@ -74,7 +64,7 @@ type GroupSpec struct {
 	// Names and Paths are the disks' names and their images, by disk.
 	Names []string
 	Paths []string
-	Mode  Mode
+	Mode  cdp.JournalMode
 	// History is how long points are kept. Limit is the most bytes the history
 	// may take, 0 for no limit.
 	History time.Duration

@@ -20,12 +20,12 @@ func TestNothingCanBeRecoveredYet(t *testing.T) {
 		}
 	}
 	s.silent = true
-	s.start(Rollback)
+	s.start(cdp.Rollback)
 	recovers(api.JournalStatus, api.GroupRequest{Group: "g"})
 	recovers(api.JournalResolve, api.ResolveRequest{Group: "g", Point: "latest"})
 	s.silent = false
 	s.shut()
-	s.start(Rollback)
+	s.start(cdp.Rollback)
 	s.until("the journal", func() bool {
 		_, err := call[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"})
 		return err == nil

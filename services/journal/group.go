@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/vault"
 )
@@ -31,7 +32,7 @@ type group struct {
 	// mu guards what follows.
 	mu       sync.Mutex
 	spec     GroupSpec
-	state    string
+	state    event.JournalState
 	reason   string
 	link     spool.State
 	received time.Time // when the newest frame became durable
@@ -43,18 +44,6 @@ type group struct {
 	policy   context.CancelFunc // ends the move that policy is making
 	intake   context.CancelFunc // stops the running intake, so that it starts anew
 }
-
-// Words for a group's state, as operators see them.
-const (
-	stateEmpty     = "empty"
-	stateReceiving = "receiving"
-	stateLinkDown  = "link-down"
-	stateWaiting   = "waiting"
-	stateHalted    = "halted"
-	stateSealed    = "sealed"
-	stateFailed    = "failed"
-	stateFull      = "full"
-)
 
 // openGroup opens a journal, with its exports that survived.
 func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks []cdp.Disk, fresh bool) (*group, error) {
@@ -88,7 +77,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		return nil, errors.Join(err, r.Close())
 	}
 	g := &group{cfg: cfg, deps: deps, id: spec.Group, vault: v, replica: r, source: source, spec: spec,
-		state: stateEmpty, done: make(chan struct{})}
+		state: event.JournalEmpty, done: make(chan struct{})}
 	if g.exports, err = openExports(cfg, deps, spec.Group, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
 	}
@@ -96,7 +85,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
 	}
 	if s := v.Stored(); s.No > 0 {
-		g.state = stateReceiving
+		g.state = event.JournalReceiving
 	}
 	g.readNewest()
 	return g, nil
@@ -123,7 +112,7 @@ func (g *group) close() error {
 }
 
 // become sets the state that people see, and tells it once.
-func (g *group) become(ctx context.Context, state, reason string) {
+func (g *group) become(ctx context.Context, state event.JournalState, reason string) {
 	g.mu.Lock()
 	changed := g.state != state || g.reason != reason
 	g.state, g.reason = state, reason

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/admission"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/spool"
@@ -20,16 +21,16 @@ func (g *group) runIntake(ctx context.Context) {
 	told := time.Time{}
 	for ctx.Err() == nil {
 		if st := g.vault.State(); st.Halted || st.Sealed {
-			state := stateHalted
+			state := event.JournalHalted
 			if st.Sealed {
-				state = stateSealed
+				state = event.JournalSealed
 			}
 			g.become(ctx, state, "the group has been failed over")
 			pause(ctx, g.cfg.Beat)
 			continue
 		}
 		if err := g.room(); err != nil {
-			g.become(ctx, stateFull, err.Error())
+			g.become(ctx, event.JournalFull, err.Error())
 			if now := g.deps.Clock.Now(); now.Sub(told) > time.Minute {
 				told = now
 				g.deps.Facts.Alarm(ctx, g.id, "full", "the journal takes nothing more in until space is free; the source spools meanwhile")
@@ -39,7 +40,7 @@ func (g *group) runIntake(ctx context.Context) {
 		}
 		if g.vault.Broken() != nil {
 			if err := g.vault.Recover(ctx); err != nil {
-				g.become(ctx, stateFailed, err.Error())
+				g.become(ctx, event.JournalFailed, err.Error())
 				pause(ctx, 4*g.cfg.Beat)
 				continue
 			}
@@ -57,7 +58,7 @@ func (g *group) runIntake(ctx context.Context) {
 		}
 		if err != nil && !cdp.Is(err, cdp.Full) {
 			g.refuse(err)
-			g.become(ctx, stateFailed, err.Error())
+			g.become(ctx, event.JournalFailed, err.Error())
 			g.deps.Facts.Alarm(ctx, g.id, "intake", err.Error())
 			pause(ctx, 2*g.cfg.Beat)
 		}
@@ -70,8 +71,8 @@ func (g *group) resumed(ctx context.Context) {
 	g.mu.Lock()
 	was := g.state
 	g.mu.Unlock()
-	if was == stateHalted {
-		g.become(ctx, stateWaiting, "the failover was undone; the source is asked to go on")
+	if was == event.JournalHalted {
+		g.become(ctx, event.JournalWaiting, "the failover was undone; the source is asked to go on")
 	}
 }
 
@@ -142,15 +143,15 @@ func (g *group) linkChanged(ctx context.Context, s spool.Status) {
 	g.mu.Unlock()
 	switch s.State {
 	case spool.Flowing:
-		g.become(ctx, stateReceiving, "frames come in as they are written")
+		g.become(ctx, event.JournalReceiving, "frames come in as they are written")
 	case spool.NoStream:
-		g.become(ctx, stateEmpty, "the source has not begun to send")
+		g.become(ctx, event.JournalEmpty, "the source has not begun to send")
 	default:
 		reason := string(s.State)
 		if s.Err != nil {
 			reason = s.Err.Error()
 		}
-		g.become(ctx, stateLinkDown, reason)
+		g.become(ctx, event.JournalLinkDown, reason)
 	}
 }
 

@@ -15,7 +15,7 @@ type outlook struct {
 	Known  bool
 	Points []cdp.Point // oldest first, their times in target time
 	Bytes  int64
-	Mode   Mode
+	Mode   cdp.JournalMode
 	// History and Limit are the job's.
 	History time.Duration
 	Limit   int64
@@ -36,7 +36,7 @@ type intent struct {
 // decide is the policy of base and horizon. It is pure.
 func decide(o outlook) intent {
 	var in intent
-	if o.Mode == Rollback && o.Bounds.Base < o.Bounds.Head && !o.Busy {
+	if o.Mode == cdp.Rollback && o.Bounds.Base < o.Bounds.Head && !o.Busy {
 		in.Raise = o.Bounds.Head
 	}
 	if !o.Known {

@@ -20,7 +20,7 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 		h := cdp.Seq(rng.IntN(50))
 		b := h + cdp.Seq(rng.IntN(50))
 		o := outlook{Now: now, Known: true, Bounds: cdp.Bounds{Horizon: h, Base: b, Head: b + cdp.Seq(rng.IntN(50))},
-			Mode: []Mode{Rollback, RollForward}[rng.IntN(2)], History: time.Duration(rng.IntN(100)) * time.Second,
+			Mode: []cdp.JournalMode{cdp.Rollback, cdp.RollForward}[rng.IntN(2)], History: time.Duration(rng.IntN(100)) * time.Second,
 			Bytes: rng.Int64N(1000), Limit: rng.Int64N(2) * 500}
 		at := now.Add(-200 * time.Second)
 		for s := h; s <= o.Bounds.Head; s += cdp.Seq(1 + rng.IntN(20)) {

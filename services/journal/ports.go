@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/spool"
@@ -52,9 +53,9 @@ type Capture interface {
 // cannot be told is no reason to stop.
 type Facts interface {
 	PointCreated(ctx context.Context, group cdp.GroupID, p cdp.Point)
-	PointChanged(ctx context.Context, group cdp.GroupID, p cdp.Point, what string)
+	PointChanged(ctx context.Context, group cdp.GroupID, p cdp.Point, what event.PointChange)
 	HorizonMoved(ctx context.Context, group cdp.GroupID, b cdp.Bounds, reason string)
-	StateChanged(ctx context.Context, group cdp.GroupID, state, reason string)
+	StateChanged(ctx context.Context, group cdp.GroupID, state event.JournalState, reason string)
 	Alarm(ctx context.Context, group cdp.GroupID, kind, text string)
 	// Stored is called with the headers of each stored frame's message, for
 	// those that carry a trace.

@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // Service keeps the journals of a transporter.
@@ -133,7 +134,7 @@ func (s *Service) openWanted(ctx context.Context) {
 			cancel()
 			close(g.done)
 			if err := g.close(); err != nil {
-				s.deps.Facts.StateChanged(ctx, spec.Group, stateFailed, err.Error())
+				s.deps.Facts.StateChanged(ctx, spec.Group, event.JournalFailed, err.Error())
 			}
 			continue
 		}
@@ -151,7 +152,7 @@ func (s *Service) waits(ctx context.Context, id cdp.GroupID, why error) {
 	}
 	s.mu.Unlock()
 	if changed && !cdp.Is(why, cdp.Transient) {
-		s.deps.Facts.StateChanged(ctx, id, stateFailed, why.Error())
+		s.deps.Facts.StateChanged(ctx, id, event.JournalFailed, why.Error())
 	}
 }
 
@@ -282,9 +283,9 @@ func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	}
 	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
 	for id, w := range s.wanted {
-		st := api.GroupStatus{Group: id, State: stateWaiting, Reason: w.reason().Error(), Mode: string(w.Mode)}
+		st := api.GroupStatus{Group: id, State: event.JournalWaiting, Reason: w.reason().Error(), Mode: w.Mode}
 		if w.why != nil && !cdp.Is(w.why, cdp.Transient) {
-			st.State = stateFailed
+			st.State = event.JournalFailed
 		}
 		reply.Groups = append(reply.Groups, st)
 	}

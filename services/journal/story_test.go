@@ -17,6 +17,7 @@ import (
 	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/spool"
@@ -77,10 +78,10 @@ func (s *site) PointCreated(_ context.Context, _ cdp.GroupID, p cdp.Point) {
 	defer s.mu.Unlock()
 	s.points = append(s.points, p)
 }
-func (s *site) PointChanged(context.Context, cdp.GroupID, cdp.Point, string)  {}
-func (s *site) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string) {}
-func (s *site) StateChanged(context.Context, cdp.GroupID, string, string)     {}
-func (s *site) Stored(context.Context, cdp.GroupID, spool.Message)            {}
+func (s *site) PointChanged(context.Context, cdp.GroupID, cdp.Point, event.PointChange) {}
+func (s *site) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string)           {}
+func (s *site) StateChanged(context.Context, cdp.GroupID, event.JournalState, string)   {}
+func (s *site) Stored(context.Context, cdp.GroupID, spool.Message)                      {}
 func (s *site) Alarm(_ context.Context, _ cdp.GroupID, kind, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +106,7 @@ func (servers) Serve(addr string, disks []ServedDisk) (DiskServer, error) {
 
 func openScratch(path string) (overlay.File, error) { return blockfile.Open(path, false) }
 
-func (s *site) start(mode Mode) {
+func (s *site) start(mode cdp.JournalMode) {
 	var err error
 	if s.db, err = pebblestore.Open(filepath.Join(s.dir, "db"), pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
 		s.t.Fatal(err)
@@ -200,7 +201,7 @@ func (s *site) checkExport(m *vaulttest.Model, at cdp.Seq, e api.Export) {
 // disk are exactly the point, with what was written since.
 func TestAPointIsServedTestedUndoneAndMadePermanent(t *testing.T) {
 	seed := seedtest.Seed(t)
-	for _, mode := range []Mode{Rollback, RollForward} {
+	for _, mode := range []cdp.JournalMode{cdp.Rollback, cdp.RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 7))
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}

@@ -11,6 +11,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/engine/spool/spooltest"
 	"tidemark.dev/pkg/seedtest"
 )
@@ -59,7 +60,7 @@ func (s *site) take(away bool) {
 // the journal has no hold of them meanwhile, answers what it can, refuses what
 // it cannot, and goes on as if nothing had been. The second time they stay away.
 func TestTheReplicaGoesToAVMAndComesBack(t *testing.T) {
-	for _, mode := range []Mode{Rollback, RollForward} {
+	for _, mode := range []cdp.JournalMode{cdp.Rollback, cdp.RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 			restart := func() {
@@ -103,7 +104,7 @@ func TestTheReplicaGoesToAVMAndComesBack(t *testing.T) {
 					t.Fatal("base has moved")
 				}
 				st := must[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"}).Groups[0]
-				if st.State != stateHalted || !strings.Contains(st.Reason, "r1") {
+				if st.State != event.JournalHalted || !strings.Contains(st.Reason, "r1") {
 					t.Fatalf("%s: %s", st.State, st.Reason)
 				}
 				if got := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points; len(got) != len(points) {
@@ -127,7 +128,7 @@ func TestTheReplicaGoesToAVMAndComesBack(t *testing.T) {
 			must[api.SealReply](s, api.JournalSeal, run2)
 			restart()
 			refused[cdp.Bounds](s, cdp.Conflict, api.JournalResume, run2)
-			if st := must[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"}).Groups[0]; st.State != stateSealed {
+			if st := must[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"}).Groups[0]; st.State != event.JournalSealed {
 				t.Fatalf("%s: %s", st.State, st.Reason)
 			}
 			s.shut()
@@ -138,7 +139,7 @@ func TestTheReplicaGoesToAVMAndComesBack(t *testing.T) {
 // A point is written onto other disks, while replication goes on and the
 // journal is restarted: they hold the point, and nothing where it holds nothing.
 func TestAPointIsWrittenOntoOtherDisks(t *testing.T) {
-	for _, mode := range []Mode{Rollback, RollForward} {
+	for _, mode := range []cdp.JournalMode{cdp.Rollback, cdp.RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 			s.start(mode)
@@ -239,7 +240,7 @@ func TestAPointIsWrittenOntoOtherDisks(t *testing.T) {
 // through to the replica, and afterwards, in both modes.
 func TestSumsAreOfHead(t *testing.T) {
 	seed := seedtest.Seed(t)
-	for _, mode := range []Mode{Rollback, RollForward} {
+	for _, mode := range []cdp.JournalMode{cdp.Rollback, cdp.RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 14))
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
@@ -304,7 +305,7 @@ func TestSumsAreOfHead(t *testing.T) {
 // the differences, and the replica ends with both.
 func TestAnOldReplicaIsAdopted(t *testing.T) {
 	seed := seedtest.Seed(t)
-	for _, mode := range []Mode{Rollback, RollForward} {
+	for _, mode := range []cdp.JournalMode{cdp.Rollback, cdp.RollForward} {
 		t.Run(string(mode), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, 15))
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30), adopt: true}
@@ -312,7 +313,7 @@ func TestAnOldReplicaIsAdopted(t *testing.T) {
 			s.start(mode) // without its images the group waits for them
 			s.until("the refusal", func() bool {
 				st := must[api.StatusReply](s, api.JournalStatus, api.GroupRequest{}).Groups[0]
-				return st.State == stateFailed
+				return st.State == event.JournalFailed
 			})
 			for i, path := range s.images() {
 				b := make([]byte, testDisks[i].Size)

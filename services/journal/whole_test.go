@@ -19,7 +19,7 @@ import (
 func TestAWriteInTheMiddleOfACopyIsNoPoint(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 10))
 	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
-	s.start(Rollback)
+	s.start(cdp.Rollback)
 	defer s.shut()
 	sink := s.mem.Sink(t)
 	m := vaulttest.NewModel(testDisks)

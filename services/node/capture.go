@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/oklog/ulid/v2"
@@ -199,7 +200,7 @@ func (w *captureWiring) applyLater(ctx context.Context, name string, j *spec.Rep
 
 func (w *captureWiring) job(j spec.ReplicationJob) (capture.Job, error) {
 	c := capture.Job{Group: j.Group(), Mode: capture.Mode(j.Source.Capture), Frozen: j.Source.VM != "", Verify: j.Source.VM != "" && j.Target.Adopt}
-	if j.Source.Capture == spec.CBT {
+	if j.Source.Capture == cdp.CBT {
 		// A point is as old as its cycle when that is complete, and the next one's
 		// time goes on top: with two cycles to an RPO it is kept.
 		c.Every = j.RPO.Std() / 2
@@ -232,7 +233,7 @@ func (w *captureWiring) listen(j spec.ReplicationJob) capture.Listen {
 
 // uris are the addresses of a job's disks, by disk.
 func (w *captureWiring) uris(j spec.ReplicationJob) (out []string) {
-	if j.Source.Capture == spec.CBT {
+	if j.Source.Capture == cdp.CBT {
 		return []string{}
 	}
 	l := w.listen(j)
@@ -381,7 +382,7 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 			continue
 		}
 		st := g.Status()
-		c := api.CaptureGroup{Group: id, State: string(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
+		c := api.CaptureGroup{Group: id, State: event.CaptureState(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
 			Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Exports: w.uris(j)}
 		why := st.Failed
 		if why == nil && st.State != capture.Replicating {
@@ -445,7 +446,7 @@ func (w *captureWiring) drain(ctx context.Context, r api.DrainRequest) (any, err
 }
 
 func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.ReplicationJob) (cdp.Point, error) {
-	if j.Source.Capture == spec.CBT {
+	if j.Source.Capture == cdp.CBT {
 		return g.Point(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
@@ -455,7 +456,7 @@ func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.
 		defer cancel()
 		var r api.VMPowerReply
 		err := w.conn.Request(ctx, w.e.site, subjects.VCenter, api.VMPower, api.VMPowerRequest{VM: j.Source.VM}, &r)
-		if err == nil && r.Power != "off" {
+		if err == nil && r.Power != inventory.PoweredOff {
 			e := cdp.Errorf(cdp.Conflict, "see writes", j.Name, "the VM is %s, and its I/O filter does not tell its writes", r.Power)
 			return e.WithHint("power the VM off, or wait until the filter is attached again: tidemark status " + j.Name)
 		}
@@ -478,7 +479,7 @@ type drained struct {
 func (w *captureWiring) cbt(id cdp.GroupID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.jobs[id].Source.Capture == spec.CBT
+	return w.jobs[id].Source.Capture == cdp.CBT
 }
 
 func (w *captureWiring) mark(ctx context.Context, m event.CaptureMark) error {

@@ -40,7 +40,7 @@ func TestADeletedJobsPassesAreRemoved(t *testing.T) {
 				return api.Progress{Done: true}, nil
 			})})
 		if known {
-			w.jobs["shop-web01"] = spec.ReplicationJob{Source: spec.Source{VM: "5000", Capture: spec.CBT}}
+			w.jobs["shop-web01"] = spec.ReplicationJob{Source: spec.Source{VM: "5000", Capture: cdp.CBT}}
 		}
 		chain := filepath.Join(dir, "shop-web01.passes")
 		if err := os.WriteFile(chain, []byte("{}"), 0o600); err != nil {

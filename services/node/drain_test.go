@@ -35,7 +35,7 @@ func TestARunGoesToALastPointOfItsOwn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	dir := t.TempDir()
 	w := &captureWiring{e: &env{site: "prod"}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, drains: map[cdp.GroupID]*drain{},
-		jobs: map[cdp.GroupID]spec.ReplicationJob{"shop-web01": {Source: spec.Source{VM: "5000", Capture: spec.CBT}}}}
+		jobs: map[cdp.GroupID]spec.ReplicationJob{"shop-web01": {Source: spec.Source{VM: "5000", Capture: cdp.CBT}}}}
 	var err error
 	w.svc, err = capture.New(capture.Config{StateDir: dir, WindowDir: dir}, capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Snapshots: noVM{}})
 	if err != nil {

@@ -27,7 +27,7 @@ func runFailover(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	records, err := bus.OpenBucket[failoverrun.State](ctx, conn, e.site, subjects.BucketState, subjects.KeyFailover)
+	records, err := bus.OpenBucket[failoverrun.Run](ctx, conn, e.site, subjects.BucketState, subjects.KeyFailover)
 	if err != nil {
 		return err
 	}
@@ -57,17 +57,17 @@ func runFailover(ctx context.Context, e *env) error {
 
 // runRecords is failover.Records.
 type runRecords struct {
-	b *bus.Bucket[failoverrun.State]
+	b *bus.Bucket[failoverrun.Run]
 }
 
 var _ failover.Records = runRecords{}
 
-func (r runRecords) Get(ctx context.Context, job string) (failoverrun.State, uint64, error) {
+func (r runRecords) Get(ctx context.Context, job string) (failoverrun.Run, uint64, error) {
 	x, err := r.b.Get(ctx, job)
 	return x.Value, x.Revision, err
 }
 
-func (r runRecords) Put(ctx context.Context, job string, s failoverrun.State, revision uint64) (uint64, error) {
+func (r runRecords) Put(ctx context.Context, job string, s failoverrun.Run, revision uint64) (uint64, error) {
 	return put(ctx, r.b, job, s, revision)
 }
 

@@ -105,7 +105,7 @@ func (w *journalWiring) follow(ctx context.Context, s *journal.Service, specs jo
 // groupSpec is a job as the journal sees it. The disks are in the order of the
 // source's.
 func groupSpec(j spec.ReplicationJob) journal.GroupSpec {
-	g := journal.GroupSpec{Group: cdp.GroupID(j.Name), Source: j.Source.Site, Mode: journal.Mode(j.Journal.Mode),
+	g := journal.GroupSpec{Group: cdp.GroupID(j.Name), Source: j.Source.Site, Mode: cdp.JournalMode(j.Journal.Mode),
 		History: time.Duration(j.Journal.History), Limit: int64(j.Journal.Size),
 		Adopt: j.Target.Adopt}
 	for _, d := range j.Source.Disks {
@@ -232,7 +232,7 @@ func (w *journalWiring) PointCreated(ctx context.Context, g cdp.GroupID, p cdp.P
 	w.emit(ctx, event.PointCreated{Group: g, Point: p})
 }
 
-func (w *journalWiring) PointChanged(ctx context.Context, g cdp.GroupID, p cdp.Point, what string) {
+func (w *journalWiring) PointChanged(ctx context.Context, g cdp.GroupID, p cdp.Point, what event.PointChange) {
 	w.emit(ctx, event.PointChanged{Group: g, Point: p, Change: what})
 }
 
@@ -240,7 +240,7 @@ func (w *journalWiring) HorizonMoved(ctx context.Context, g cdp.GroupID, b cdp.B
 	w.emit(ctx, event.HorizonMoved{Group: g, Reason: reason, Bounds: b})
 }
 
-func (w *journalWiring) StateChanged(ctx context.Context, g cdp.GroupID, state, reason string) {
+func (w *journalWiring) StateChanged(ctx context.Context, g cdp.GroupID, state event.JournalState, reason string) {
 	w.emit(ctx, event.JournalStateChanged{Group: g, State: state, Reason: reason})
 }
 

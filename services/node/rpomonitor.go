@@ -68,7 +68,7 @@ func (p points) Watch(ctx context.Context, fn func(cdp.GroupID, cdp.Point, bool)
 		switch {
 		case e.Type == created.EventType() && e.Into(&created) == nil:
 			return fn(created.Group, created.Point, false)
-		case e.Type == changed.EventType() && e.Into(&changed) == nil && changed.Change == "deleted":
+		case e.Type == changed.EventType() && e.Into(&changed) == nil && changed.Change == event.PointDeleted:
 			return fn(changed.Group, changed.Point, true)
 		}
 		return nil

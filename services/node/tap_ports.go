@@ -37,7 +37,7 @@ func openTapPorts(e *env, sites specs[spec.Site]) (*tapPorts, error) {
 
 // address is where a VM's tap is listened for; empty: a socket of the job's own.
 func (t *tapPorts) address(ctx context.Context, j spec.ReplicationJob) (string, error) {
-	if j.Source.VM == "" || j.Source.Capture != spec.Tap || j.Source.Listen != "" {
+	if j.Source.VM == "" || j.Source.Capture != cdp.Tap || j.Source.Listen != "" {
 		return j.Source.Listen, nil
 	}
 	s, err := t.sites.get(ctx, string(j.Source.Site))

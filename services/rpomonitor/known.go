@@ -68,7 +68,7 @@ func (k *known) onStatus(groups []api.GroupStatus, now time.Time) {
 	for _, g := range groups {
 		_ = k.change(string(g.Group), func(j *job) {
 			j.journal, j.offset, j.bound = now, g.ClockOffset, g.ClockBound
-			j.idle = g.State == "halted" || g.State == "sealed"
+			j.idle = g.State.Stopped()
 			if g.Newest == nil && g.Points == 0 && g.Frame == 0 {
 				j.point = nil // an empty journal
 			}

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/scheduler"
@@ -146,7 +147,7 @@ func (a *app) deleteLeft(ctx context.Context, c *session, j spec.ReplicationJob,
 	}
 	left := false
 	if st := states[j.Of]; st != nil {
-		left = slices.ContainsFunc(st.Members, func(m api.VMMember) bool { return m.Group == j.Group() && m.State == "gone" })
+		left = slices.ContainsFunc(st.Members, func(m api.VMMember) bool { return m.Group == j.Group() && m.State == inventory.Gone })
 	}
 	if !left {
 		return notByHand(op, j)

@@ -142,13 +142,13 @@ func gist(e event.Event) string {
 	case *event.PointCreated:
 		return fmt.Sprintf("%s write %d", p.Point.ID(), p.Point.Seq)
 	case *event.PointChanged:
-		return p.Point.ID() + " " + p.Change
+		return p.Point.ID() + " " + string(p.Change)
 	case *event.CaptureStateChanged:
 		return string(p.State) + because(p.Reason)
 	case *event.CaptureProgress:
 		return fmt.Sprintf("%d of %d bytes", p.Done, p.Total)
 	case *event.JournalStateChanged:
-		return p.State + because(p.Reason)
+		return string(p.State) + because(p.Reason)
 	case *event.JournalAlarm:
 		return p.Text
 	case *event.HorizonMoved:
@@ -158,7 +158,7 @@ func gist(e event.Event) string {
 	case *event.VCenterAlarm:
 		return p.Kind + " " + p.Subject + because(p.Text)
 	case *event.VCenterMemberChanged:
-		return p.VM + " " + p.State + because(p.Text)
+		return p.VM + " " + string(p.State) + because(p.Text)
 	case *event.VCenterTransporterChanged:
 		return p.Name + " " + p.State + because(p.Text)
 	case *event.VCenterFilterChanged:

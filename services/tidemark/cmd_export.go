@@ -63,7 +63,7 @@ func (a *app) export(ctx context.Context, c *session, req api.ResolveRequest, sc
 	if err != nil {
 		return cdp.Wrap(err, "export", string(req.Group))
 	}
-	open := api.OpenRequest{Group: req.Group, ID: shortID("x"), Seq: res.Seq, Scratch: scratch, Listen: listen, Purpose: "export"}
+	open := api.OpenRequest{Group: req.Group, ID: shortID("x"), Seq: res.Seq, Scratch: scratch, Listen: listen, Purpose: api.ForExport}
 	x, err := j.Open(ctx, open)
 	if err != nil {
 		return cdp.Wrap(err, "export", string(req.Group))
@@ -128,7 +128,7 @@ func (a *app) cmdExportClose() *cobra.Command {
 					if x.ID != args[1] {
 						continue
 					}
-					if x.Purpose != "export" {
+					if x.Purpose != api.ForExport {
 						return cdp.Errorf(cdp.Conflict, "close export", x.ID, "it belongs to a %s failover", x.Purpose).
 							WithHint("see: tidemark failover status " + args[0])
 					}

@@ -250,7 +250,7 @@ func inventoryTable(inv inventory.Inventory, kind string, hosts, clusters map[in
 }
 
 func powerText(v inventory.VM) string {
-	text := v.Power
+	text := string(v.Power)
 	if v.State != "" && v.State != "connected" {
 		text += ", " + v.State
 	}

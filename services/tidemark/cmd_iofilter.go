@@ -157,7 +157,7 @@ func incomplete(site cdp.Site, r api.FilterRequest, f inventory.Filter) error {
 		if h.NeedsMaintenance() && !h.Maintenance {
 			waits = append(waits, h.Name)
 		} else {
-			others = append(others, h.Name+" ("+cmp.Or(strings.Join(h.Issues, "; "), h.State)+")")
+			others = append(others, h.Name+" ("+cmp.Or(strings.Join(h.Issues, "; "), string(h.State))+")")
 		}
 	}
 	if len(waits)+len(others) == 0 {
@@ -317,8 +317,8 @@ func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
 			for _, f := range x.Filters {
 				for _, h := range f.Hosts {
 					found = found || len(h.Issues) > 0
-					state := h.State
-					if f.Doing != "" && (state == "pending" || state == "failed") {
+					state := string(h.State)
+					if f.Doing != "" && (h.State == inventory.FilterPending || h.State == inventory.FilterFailed) {
 						state = f.Doing + " " + state
 					}
 					if h.Maintenance {

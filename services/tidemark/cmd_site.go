@@ -73,7 +73,7 @@ func (c *session) uses(ctx context.Context) (map[cdp.Site][]inventory.Role, erro
 	use := func(j spec.VMJob) {
 		add(j.SourceSite, inventory.AsSource)
 		add(j.TargetSite, inventory.AsTarget)
-		if j.Source.Capture == string(spec.Tap) {
+		if j.Source.Capture == cdp.Tap {
 			add(j.SourceSite, inventory.ForFilter)
 		}
 	}

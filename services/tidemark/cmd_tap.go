@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/services/capture"
 )
 
 func (a *app) cmdTap() *cobra.Command {
@@ -85,7 +85,7 @@ func (a *app) attach(ctx context.Context, c *session, name string, t tap) error 
 	if err != nil {
 		return err
 	}
-	if job.Source.Capture != spec.Tap {
+	if job.Source.Capture != cdp.Tap {
 		return cdp.Errorf(cdp.Conflict, "check", name, "its capture is %s, not tap", job.Source.Capture)
 	}
 	if !slices.ContainsFunc(job.Source.Disks, func(d spec.SourceDisk) bool { return d.Name == t.disk }) {
@@ -273,7 +273,7 @@ func (c *session) startCopy(ctx context.Context, job spec.ReplicationJob, disk s
 		if err != nil {
 			return err
 		}
-		if g.State != string(capture.Detached) && g.State != string(capture.Overflow) {
+		if g.State != event.Detached && g.State != event.Overflow {
 			return c.conn.Request(ctx, job.Source.Site, subjects.Capture, api.CaptureCopyStarted, api.DiskRequest{Group: job.Group(), Disk: disk}, nil)
 		}
 		select {
@@ -293,9 +293,9 @@ func (t tap) watch(ctx context.Context, c *session, job spec.ReplicationJob, m *
 	return watchMirror(ctx, m, func() (bool, error) {
 		g, err := client.CaptureStatus(ctx, c.conn, job.Source.Site, job.Group())
 		switch {
-		case err == nil && g.State == string(capture.Seeding):
+		case err == nil && g.State == event.Seeding:
 			return true, nil
-		case err == nil && g.State == string(capture.NeedsResync):
+		case err == nil && g.State == event.NeedsResync:
 			return true, errMissed
 		}
 		return false, nil

@@ -8,11 +8,11 @@ import (
 
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/services/capture"
 )
 
 // attachLive does for a disk what an I/O filter does: it tells capture every
@@ -123,6 +123,6 @@ func (a *app) recoverLive(ctx context.Context, m *qmp.Mirror, err error) error {
 func watchLive(ctx context.Context, c *session, g cdp.GroupID, m *qmp.Mirror) error {
 	return watchMirror(ctx, m, func() (bool, error) {
 		st, err := client.CaptureStatus(ctx, c.conn, c.site, g)
-		return err == nil && st.State == string(capture.NeedsResync), nil
+		return err == nil && st.State == event.NeedsResync, nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
 )
 
@@ -28,10 +29,10 @@ type vmHealth struct {
 	Replica string `json:"replica,omitempty"`
 	// Member is what the vcenter service says of it: preparing, ready, refused,
 	// gone, failed-over; empty where that is silent.
-	Member   string    `json:"member,omitempty"`
-	State    string    `json:"state"`
-	RPO      string    `json:"rpo"`
-	Problems []problem `json:"problems,omitempty"`
+	Member   inventory.MemberState `json:"member,omitempty"`
+	State    string                `json:"state"`
+	RPO      string                `json:"rpo"`
+	Problems []problem             `json:"problems,omitempty"`
 }
 
 // vmFacts are what judgeVMs looks at.
@@ -80,7 +81,7 @@ func judgeVMs(f vmFacts) jobHealth {
 		switch {
 		case v.State == stProtected:
 			protected++
-		case v.Member == "gone" || v.Member == "failed-over":
+		case v.Member == inventory.Gone || v.Member == inventory.FailedOver:
 			waiting++
 		}
 	}
@@ -103,13 +104,13 @@ func judgeVMs(f vmFacts) jobHealth {
 
 // badness are the states of VMs that are not protected, the worst first; what is
 // not in it is the least.
-var badness = []string{stFailed, stLate, stNoPoints, stUnseen, stResyncing, stFailingOver, "refused", stNoData, stSeeding, "preparing", stUnknown, stNotRunning, stOff}
+var badness = []string{stFailed, stLate, stNoPoints, stUnseen, stResyncing, stFailingOver, string(inventory.Refused), stNoData, stSeeding, string(inventory.Preparing), stUnknown, stNotRunning, stOff}
 
 // worst is the worst state of VMs. One that its job does not mean any more, or
 // that was failed over, counts only if there is no other.
 func worst(all []vmHealth) string {
 	rank := func(v vmHealth) int {
-		if v.Member == "gone" || v.Member == "failed-over" {
+		if v.Member == inventory.Gone || v.Member == inventory.FailedOver {
 			return len(badness) + 1
 		}
 		if i := slices.Index(badness, v.State); i >= 0 {
@@ -123,10 +124,10 @@ func worst(all []vmHealth) string {
 // judgeVM says how one VM stands: as its own job does, unless it has none yet
 // or the vcenter service knows worse.
 func judgeVM(m api.VMMember, own *jobHealth) vmHealth {
-	v := vmHealth{VM: m.VM, Group: string(m.Group), Replica: m.Replica, Member: m.State, State: m.State, RPO: "no data"}
+	v := vmHealth{VM: m.VM, Group: string(m.Group), Replica: m.Replica, Member: m.State, State: string(m.State), RPO: "no data"}
 	if own != nil {
 		v.RPO, v.Problems = own.RPO, own.Problems
-		if m.State == "ready" || m.State == "gone" {
+		if m.State == inventory.Ready || m.State == inventory.Gone {
 			v.State = own.State
 		}
 	}
@@ -147,9 +148,6 @@ func judgeVM(m api.VMMember, own *jobHealth) vmHealth {
 	return v
 }
 
-// stGone is a VM whose job does not mean it any more.
-const stGone = "gone"
-
 // withLeft tells of the VMs that left their job that this is why they are
 // stopped, and how to let go of them. It changes list.
 func withLeft(list []jobHealth, st *api.VMJobState) {
@@ -158,11 +156,11 @@ func withLeft(list []jobHealth, st *api.VMJobState) {
 	}
 	for i := range list {
 		h := &list[i]
-		j := slices.IndexFunc(st.Members, func(m api.VMMember) bool { return string(m.Group) == h.Job && m.State == stGone })
+		j := slices.IndexFunc(st.Members, func(m api.VMMember) bool { return string(m.Group) == h.Job && m.State == inventory.Gone })
 		if j < 0 || h.State != stNotRunning {
 			continue
 		}
-		h.State = stGone
+		h.State = string(inventory.Gone)
 		rest := slices.DeleteFunc(slices.Clone(h.Problems), func(p problem) bool { return p.Do == "tidemark job run "+h.Job })
 		h.Problems = append([]problem{{
 			cmp.Or(st.Members[j].Trouble, "its job does not mean the VM any more"),

@@ -9,10 +9,10 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/rpo"
-	"tidemark.dev/services/capture"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -94,24 +94,24 @@ func journalProblems(f facts, h *health, bad func(do, format string, args ...any
 		return
 	}
 	switch j.State {
-	case "empty", "receiving", "waiting":
-	case "halted":
+	case event.JournalEmpty, event.JournalReceiving, event.JournalWaiting:
+	case event.JournalHalted:
 		h.State = stFailedOver
-	case "sealed":
+	case event.JournalSealed:
 		h.State = stFailedOver
 		bad("stop it with: tidemark job stop "+f.job.Name+"; replicate the disks that run now with a new job", "the replica was made the disk: this job is over")
-	case "link-down":
+	case event.JournalLinkDown:
 		h.worse(stLate)
 		bad("check the network to site "+string(f.job.Source.Site), "the source site cannot be reached%s", because(j.Reason))
-	case "full":
+	case event.JournalFull:
 		h.worse(stFailed)
 		bad("make room on the journal's disk, or raise journal.size", "the journal is full%s", because(j.Reason))
 	default:
 		h.worse(stFailed)
 		bad("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
 	}
-	cycle := f.job.Source.Capture == spec.CBT && j.Newest != nil // between two of its points, as always
-	if !j.Consistent && j.Frame > 0 && !cycle && !f.unseen() && j.State != "halted" && j.State != "sealed" {
+	cycle := f.job.Source.Capture == cdp.CBT && j.Newest != nil // between two of its points, as always
+	if !j.Consistent && j.Frame > 0 && !cycle && !f.unseen() && !j.State.Stopped() {
 		h.worse(stResyncing)
 		bad("wait; older points stay recoverable", "a seed or resync is under way: no new recovery points meanwhile")
 	}
@@ -145,38 +145,38 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 		bad("see the log of capture at site "+src, "the job is not captured at site %s", src)
 		return
 	}
-	if f.job.Source.Capture == spec.CBT && c.Reason != "" && (c.State == "replicating" || c.State == "resyncing") {
+	if f.job.Source.Capture == cdp.CBT && c.Reason != "" && (c.State == event.Replicating || c.State == event.Resyncing) {
 		h.worse(stNoPoints)
 		bad(cmp.Or(c.Hint, "it is tried again by itself; see the log of capture at site "+src), "the last cycle failed, and no new recovery point is made until one goes well%s", because(c.Reason))
 		return
 	}
 	switch c.State {
-	case "replicating":
+	case event.Replicating:
 		if c.Reason != "" { // what its job says now could not be done
 			h.worse(stFailed)
 			bad(cmp.Or(c.Hint, "see the log of capture at site "+src), "the job's last change was not taken over%s", because(c.Reason))
 		}
-	case "seeding":
+	case event.Seeding:
 		h.worse(stSeeding)
 		do := cmp.Or(c.Hint, "wait until it is done")
-		if f.job.Source.Capture == spec.Tap && f.job.Source.VM == "" {
+		if f.job.Source.Capture == cdp.Tap && f.job.Source.VM == "" {
 			do = "attach the VM's disks: tidemark tap attach " + f.job.Name + " --disk NAME --qmp SOCKET --device NODE"
 		}
 		bad(do, "the first copy is not complete%s%s", progressText(*c, f.now), because(c.Reason))
-	case "resyncing":
-		if f.job.Source.Capture == spec.CBT {
+	case event.Resyncing:
+		if f.job.Source.Capture == cdp.CBT {
 			return // a cycle like any
 		}
 		h.worse(stResyncing)
 		bad("wait; older points stay recoverable", "changed blocks are being sent again%s%s", progressText(*c, f.now), because(c.Reason))
-	case "needs-resync":
+	case event.NeedsResync:
 		if f.unseen() {
 			unseenVM(f, h, bad)
 			return
 		}
 		h.worse(stResyncing)
 		bad("copy again: tidemark tap attach "+f.job.Name+" ...", "the tap missed writes%s", because(c.Reason))
-	case "overflow":
+	case event.Overflow:
 		h.worse(stLate)
 		bad("check the network to the target, and its disk", "writes come faster than they can be sent%s", because(c.Reason))
 	default:
@@ -187,14 +187,14 @@ func captureProblems(f facts, h *health, bad func(do, format string, args ...any
 
 // unseen: nobody tells the writes of the job's VM.
 func (f facts) unseen() bool {
-	return f.job.Source.VM != "" && f.capture != nil && f.capture.State == string(capture.NeedsResync)
+	return f.job.Source.VM != "" && f.capture != nil && f.capture.State == event.NeedsResync
 }
 
 // unseenVM: nobody tells the writes of a VM. While it is off there are none, and
 // what its RPO grows by is no loss.
 func unseenVM(f facts, h *health, bad func(do, format string, args ...any)) {
 	why := f.capture.Reason
-	if m := f.member; m != nil && m.Power == "off" {
+	if m := f.member; m != nil && m.Power == inventory.PoweredOff {
 		if h.State == stProtected || h.State == stLate || h.State == stFailed {
 			h.State = stOff
 		}

@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
@@ -47,13 +48,13 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 		if odd("journal silent") {
 			f.journalErr = errors.New("silent")
 		} else if !odd("no journal") {
-			f.journal = &api.GroupStatus{State: pick("journal", "receiving", "link-down", "halted", "sealed", "failed", "full"), Consistent: !odd("inconsistent"), Frame: 5,
+			f.journal = &api.GroupStatus{State: event.JournalState(pick("journal", "receiving", "link-down", "halted", "sealed", "failed", "full")), Consistent: !odd("inconsistent"), Frame: 5,
 				Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}}
 		}
 		if odd("capture silent") {
 			f.captureErr = cdp.Errorf(cdp.Transient, "ask", "", "silent")
 		} else if !odd("no capture") {
-			f.capture = &api.CaptureGroup{State: pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped")}
+			f.capture = &api.CaptureGroup{State: event.CaptureState(pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped"))}
 		}
 		if odd("failover") {
 			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles}, now)
@@ -97,7 +98,7 @@ func TestAVMThatNobodySeesIsNotProtected(t *testing.T) {
 		{rpo.Breached, &api.VMMember{Power: "off"}, stOff, "powered off"},
 	} {
 		h := judge(facts{now: now, member: x.member,
-			job:     spec.ReplicationJob{Name: "shop-web", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: spec.Tap, VM: "uuid"}},
+			job:     spec.ReplicationJob{Name: "shop-web", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: cdp.Tap, VM: "uuid"}},
 			run:     &scheduler.RunState{Desired: scheduler.Running},
 			rpo:     &rpomonitor.Record{State: rpo.State{Status: x.rpo, At: now}},
 			journal: &api.GroupStatus{State: "receiving", Consistent: true, Frame: 5, Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}},
@@ -134,7 +135,7 @@ func TestAJobThatMakesNoPointsSaysWhy(t *testing.T) {
 		{rpo.Met, nil, &api.CaptureRefused{Reason: why, Hint: grant}, stNoData},
 	} {
 		h := judge(facts{now: now, capture: x.capture, refused: x.refused,
-			job:     spec.ReplicationJob{Name: "shop", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: spec.CBT, VM: "uuid"}},
+			job:     spec.ReplicationJob{Name: "shop", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: cdp.CBT, VM: "uuid"}},
 			run:     &scheduler.RunState{Desired: scheduler.Running},
 			rpo:     &rpomonitor.Record{State: rpo.State{Status: x.rpo, At: now}},
 			journal: &api.GroupStatus{State: "receiving", Consistent: true, Frame: 5, Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}}})

@@ -16,7 +16,7 @@ func TestASeedTellsHowFarItIs(t *testing.T) {
 	now := time.Now()
 	c := api.CaptureGroup{State: "seeding", Done: 30 << 20, Total: 100 << 20, Verified: 5 << 20, Since: now.Add(-10 * time.Second)}
 	h := health{State: stProtected}
-	judgeCapture(facts{job: spec.ReplicationJob{Name: "shop-db01", Source: spec.Source{Site: "prod", Capture: spec.Tap, VM: "4f"}}, capture: &c, now: now}, &h)
+	judgeCapture(facts{job: spec.ReplicationJob{Name: "shop-db01", Source: spec.Source{Site: "prod", Capture: cdp.Tap, VM: "4f"}}, capture: &c, now: now}, &h)
 	if h.State != stSeeding || len(h.Problems) != 1 {
 		t.Fatalf("%+v", h)
 	}
@@ -34,8 +34,8 @@ func TestASeedTellsHowFarItIs(t *testing.T) {
 func TestACycleIsNoTrouble(t *testing.T) {
 	c := api.CaptureGroup{State: "resyncing"}
 	h := health{State: stProtected}
-	judgeCapture(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: spec.CBT, VM: "4f"}}, capture: &c, now: time.Now()}, &h)
-	journalProblems(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: spec.CBT, VM: "4f"}}, now: time.Now(),
+	judgeCapture(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, capture: &c, now: time.Now()}, &h)
+	journalProblems(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, now: time.Now(),
 		journal: &api.GroupStatus{State: "receiving", Frame: 9, Newest: &cdp.Point{}}}, &h, func(_, format string, args ...any) { t.Errorf(format, args...) })
 	if h.State != stProtected || len(h.Problems) != 0 {
 		t.Errorf("%+v", h)

@@ -73,7 +73,7 @@ func (d *desk) put(of string, names ...string) {
 	for _, n := range names {
 		if err == nil {
 			_, err = b.Put(d.t.Context(), n, spec.ReplicationJob{Name: n, Of: of, RPO: spec.Duration(time.Minute),
-				Source: spec.Source{Site: "prod", Capture: spec.CBT, VM: "u-" + n, Disks: []spec.SourceDisk{{Name: "scsi0-0", Path: "/dev/x", Key: 2000}}},
+				Source: spec.Source{Site: "prod", Capture: cdp.CBT, VM: "u-" + n, Disks: []spec.SourceDisk{{Name: "scsi0-0", Path: "/dev/x", Key: 2000}}},
 				Target: spec.Target{Site: "dr", VM: n + "-replica", Disks: []spec.TargetDisk{{Name: "scsi0-0", Path: "/dev/y"}}}})
 		}
 	}

@@ -29,7 +29,7 @@ spec:
   rpo: 1m
 `
 
-func vmMember(group, vm, state string, ps ...inventory.Problem) api.VMMember {
+func vmMember(group, vm string, state inventory.MemberState, ps ...inventory.Problem) api.VMMember {
 	return api.VMMember{Group: cdp.GroupID(group), VM: vm, State: state, Replica: vm + "-replica", Problems: ps}
 }
 

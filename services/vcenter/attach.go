@@ -20,8 +20,8 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 		return none, cdp.Errorf(cdp.NotFound, "attach", r.req.Job, "the test VM was not built")
 	}
 	// The member first: from then on nobody looks after the replica.
-	if !r.req.Test && r.m.Value.State != stateFailedOver {
-		if err := s.become(ctx, r.m, stateFailedOver, "the failover "+r.req.Run+" has it"); err != nil {
+	if !r.req.Test && r.m.Value.State != inventory.FailedOver {
+		if err := s.become(ctx, r.m, inventory.FailedOver, "the failover "+r.req.Run+" has it"); err != nil {
 			return none, err
 		}
 	}
@@ -49,7 +49,7 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 		return none, err
 	}
 	if len(ours) == 0 {
-		if v.Power == "on" && !r.hasDisks(v) {
+		if v.Power == inventory.PoweredOn && !r.hasDisks(v) {
 			// Started by hand, without a disk: there is nothing to lose.
 			r.tell("powers "+v.Name+" off, which somebody started without its disks", 0, 0)
 			if err := r.vc.PowerOff(ctx, v.Ref); err != nil {

@@ -49,7 +49,7 @@ func (s *Service) boot(ctx context.Context, r *run) (api.VMRunReply, error) {
 	if err != nil {
 		return none, err
 	}
-	if v.Power != "on" {
+	if v.Power != inventory.PoweredOn {
 		ours, _, err := r.guards(ctx, v.Ref)
 		if err != nil {
 			return none, err

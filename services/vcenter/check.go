@@ -87,7 +87,7 @@ func (r *run) look(ctx context.Context, v inventory.VM, c inventory.Checks, end 
 		}
 		return f()
 	}
-	if v.Power != "on" {
+	if v.Power != inventory.PoweredOn {
 		note("power", "", fmt.Errorf("it is %s", v.Power))
 	} else {
 		note("power", "it is on", nil)

@@ -141,7 +141,7 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 		return "", err
 	}
 	*m = *now
-	if r.Group != "" && m.Value.State != stateGone {
+	if r.Group != "" && m.Value.State != inventory.Gone {
 		return "", cdp.Errorf(cdp.Conflict, "delete job", m.Value.Group, "the job %s means the VM %s", m.Value.Job, m.Value.VM.Name).
 			WithHint("leave it out of source.vms first: tidemark get job " + m.Value.Job + " -o yaml")
 	}
@@ -152,7 +152,7 @@ func (s *Service) dismiss(ctx context.Context, job spec.VMJob, known bool, m *me
 	if err := s.deps.Runs.Stop(ctx, m.Value.Group); err != nil && !cdp.Is(err, cdp.Duplicate) && !cdp.Is(err, cdp.NotFound) {
 		return "", err
 	}
-	if known && job.Job.Source.Capture == "tap" {
+	if known && job.Job.Source.Capture == cdp.Tap {
 		note = s.untap(ctx, job, m.Value)
 	}
 	if err := s.deps.Groups.Delete(ctx, m.Value.Group); err != nil {

@@ -52,7 +52,7 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 		}
 	}
 	state, trouble := m.Value.State, strings.Join(cannot, "; ")
-	if trouble != m.Value.Trouble && (state == stateReady || trouble != "") {
+	if trouble != m.Value.Trouble && (state == inventory.Ready || trouble != "") {
 		if err := r.s.become(ctx, m, state, trouble); err != nil {
 			return err
 		}

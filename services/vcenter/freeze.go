@@ -126,7 +126,7 @@ func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v inventory.VM, 
 	quiesce := false
 	if g, err := s.deps.Groups.Get(ctx, string(r.Group)); err == nil && g.Of != "" {
 		if j, err := s.deps.Jobs.Get(ctx, g.Of); err == nil {
-			quiesce = j.Job.Source.Quiesce && j.Job.Source.Capture == "cbt"
+			quiesce = j.Job.Source.Quiesce && j.Job.Source.Capture == cdp.CBT
 		}
 	}
 	tell("takes a snapshot", 0, 0)

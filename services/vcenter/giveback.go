@@ -23,7 +23,7 @@ func (s *Service) powerOff(ctx context.Context, r *run) (api.VMRunReply, error) 
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return api.VMRunReply{}, err
 	}
-	v.Power = "off"
+	v.Power = inventory.PoweredOff
 	r.tell(v.Name+" is off", 0, 0)
 	return api.VMRunReply{VM: r.tellVM(ctx, v)}, nil
 }
@@ -74,8 +74,8 @@ func (s *Service) giveBack(ctx context.Context, r *run) (api.VMRunReply, error) 
 			return none, cdp.Errorf(cdp.Internal, "return", d.File, "it came back as %s at %s, and was %s at %s", uuids[i], paths[i], d.UUID, d.Path)
 		}
 	}
-	if r.m.Value.State == stateFailedOver {
-		if err := s.become(ctx, r.m, stateReady, ""); err != nil {
+	if r.m.Value.State == inventory.FailedOver {
+		if err := s.become(ctx, r.m, inventory.Ready, ""); err != nil {
 			return none, err
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Service) plugIn(ctx context.Context, vc VCenter, plugs []inventory.Plug
 	if err != nil {
 		return nil, nil, err
 	}
-	if t.Power != "on" {
+	if t.Power != inventory.PoweredOn {
 		return nil, nil, cdp.Errorf(cdp.Conflict, op, t.Name, "it is not powered on")
 	}
 	dev, err := s.devices(ctx)

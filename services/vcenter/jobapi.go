@@ -96,7 +96,7 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 				}
 			}
 			for _, b := range c.bad {
-				x := api.VMMember{VM: b.vm.Name, Path: b.vm.Path, UUID: b.vm.UUID, State: stateRefused, Problems: b.problems, Trouble: c.trouble}
+				x := api.VMMember{VM: b.vm.Name, Path: b.vm.Path, UUID: b.vm.UUID, State: inventory.Refused, Problems: b.problems, Trouble: c.trouble}
 				if len(b.problems) > 0 {
 					x.Trouble = b.problems[0].Text
 				}

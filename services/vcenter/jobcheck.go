@@ -98,7 +98,7 @@ func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
 			continue
 		}
 		reply.VMs = append(reply.VMs, v.Name)
-		if i < 0 || r.members[i].Value.State == stateGone {
+		if i < 0 || r.members[i].Value.State == inventory.Gone {
 			reply.Joins = append(reply.Joins, v.Name)
 		}
 	}
@@ -106,7 +106,7 @@ func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
 		return
 	}
 	for _, m := range r.members {
-		if !meant[m.Value.VM.UUID] && m.Value.State != stateGone && m.Value.State != stateFailedOver {
+		if !meant[m.Value.VM.UUID] && m.Value.State != inventory.Gone && m.Value.State != inventory.FailedOver {
 			reply.Leaves = append(reply.Leaves, m.Value.VM.Name)
 		}
 	}

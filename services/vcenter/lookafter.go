@@ -181,7 +181,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		case m.Value.Job == r.job.Name:
 			x.Known[m.Value.VM.UUID] = m.Value.Group
 			x.Made[m.Value.VM.UUID] = slices.ContainsFunc(m.Value.Disks, func(d inventory.MemberDisk) bool { return d.UUID != "" })
-		case m.Value.State != stateGone:
+		case m.Value.State != inventory.Gone:
 			x.Taken[m.Value.VM.UUID] = m.Value.Job
 		}
 	}

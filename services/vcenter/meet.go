@@ -11,15 +11,6 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// The states of a member; see api.VMMember.
-const (
-	statePreparing  = "preparing"
-	stateReady      = "ready"
-	stateRefused    = "refused"
-	stateGone       = "gone"
-	stateFailedOver = "failed-over"
-)
-
 // meet makes records of the VMs that the source means now, and marks those that
 // it means no more.
 func (r *round) meet(ctx context.Context, refused map[string][]inventory.Problem, whole bool) error {
@@ -59,7 +50,7 @@ func (r *round) meet(ctx context.Context, refused map[string][]inventory.Problem
 		}
 		m.Value.VM.Hardware.Extra = vmpolicy.ReplicaHardware(v.Hardware).Extra
 		r.wire(m, inventory.Guest{})
-		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
+		if err := r.s.become(ctx, m, inventory.Preparing, ""); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -69,8 +60,8 @@ func (r *round) meet(ctx context.Context, refused map[string][]inventory.Problem
 		meant := slices.ContainsFunc(r.reply.VMs, func(v inventory.VM) bool { return v.UUID == m.Value.VM.UUID })
 		// A selector that fails may say nothing of the VMs it would mean.
 		unsure := slices.ContainsFunc(r.reply.Problems, func(p inventory.Problem) bool { return p.Rule != "reference" })
-		if !meant && !unsure && m.Value.State != stateGone && m.Value.State != stateFailedOver {
-			errs = append(errs, r.s.become(ctx, m, stateGone, "the job does not mean it any more, or the source deleted it; its replica stays"))
+		if !meant && !unsure && m.Value.State != inventory.Gone && m.Value.State != inventory.FailedOver {
+			errs = append(errs, r.s.become(ctx, m, inventory.Gone, "the job does not mean it any more, or the source deleted it; its replica stays"))
 		}
 	}
 	return errors.Join(errs...)
@@ -85,19 +76,19 @@ func (r *round) again(ctx context.Context, m *member, v inventory.VM, problems [
 		return err
 	}
 	defer unlock()
-	if m.Value.State == stateGone {
-		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
+	if m.Value.State == inventory.Gone {
+		if err := r.s.become(ctx, m, inventory.Preparing, ""); err != nil {
 			return err
 		}
 	}
 	// One that stands already is not refused for what was found since.
 	if m.Value.Replica == "" && len(problems) > 0 {
 		m.Value.Problems = problems
-		return r.s.become(ctx, m, stateRefused, problems[0].Text)
+		return r.s.become(ctx, m, inventory.Refused, problems[0].Text)
 	}
-	if m.Value.State == stateRefused {
+	if m.Value.State == inventory.Refused {
 		m.Value.Problems = nil
-		if err := r.s.become(ctx, m, statePreparing, ""); err != nil {
+		if err := r.s.become(ctx, m, inventory.Preparing, ""); err != nil {
 			return err
 		}
 	}
@@ -129,7 +120,7 @@ func (r *round) hold(ctx context.Context, m *member) (held context.Context, unlo
 		}
 		*m = *now
 	}
-	if m.Value.State == stateFailedOver {
+	if m.Value.State == inventory.FailedOver {
 		unlock()
 		return nil, nil, false, nil
 	}
@@ -153,12 +144,12 @@ func (r *round) refuse(ctx context.Context, v inventory.VM, problems []inventory
 	r.c.mu.Unlock()
 	if first {
 		group := vmpolicy.GroupName(r.job.Name, v.Name, v.UUID, func(string) bool { return false })
-		r.s.tellMember(ctx, inventory.Member{Job: r.job.Name, Group: string(group), VM: v, State: stateRefused}, text)
+		r.s.tellMember(ctx, inventory.Member{Job: r.job.Name, Group: string(group), VM: v, State: inventory.Refused}, text)
 	}
 }
 
 // become writes a member with a state, and tells if that is new.
-func (s *Service) become(ctx context.Context, m *member, state, trouble string) error {
+func (s *Service) become(ctx context.Context, m *member, state inventory.MemberState, trouble string) error {
 	was, had := m.Value.State, m.Value.Trouble
 	m.Value.State, m.Value.Trouble = state, trouble
 	if err := m.save(ctx, s); err != nil {
@@ -176,9 +167,9 @@ func words(m inventory.Member, had string) string {
 	switch {
 	case m.Trouble != "":
 		return m.Trouble
-	case m.State == statePreparing:
+	case m.State == inventory.Preparing:
 		return "its replica " + m.Name + " is being prepared"
-	case m.State == stateReady && had != "":
+	case m.State == inventory.Ready && had != "":
 		return "its replica " + m.Name + " stands, and its trouble is over: " + had
 	}
 	return "its replica " + m.Name + " stands"

@@ -27,13 +27,13 @@ func (r *round) own(ctx context.Context, m *member) error {
 			return err
 		}
 	}
-	if err := r.run(ctx, group, m.Value.State != stateGone && r.rec.Running); err != nil {
+	if err := r.run(ctx, group, m.Value.State != inventory.Gone && r.rec.Running); err != nil {
 		return err
 	}
-	if r.job.Job.Source.Capture != "tap" || !r.answers {
+	if r.job.Job.Source.Capture != cdp.Tap || !r.answers {
 		return nil
 	}
-	if m.Value.State == stateGone || !r.rec.Running {
+	if m.Value.State == inventory.Gone || !r.rec.Running {
 		return r.untap(ctx, m)
 	}
 	return r.tap(ctx, m)
@@ -50,7 +50,7 @@ func same(a, b spec.ReplicationJob) bool {
 func (r *round) ownJob(m inventory.Member) spec.ReplicationJob {
 	j := spec.ReplicationJob{
 		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal,
-		Source: spec.Source{Site: r.job.SourceSite, Capture: spec.CaptureMode(r.job.Job.Source.Capture), VM: m.VM.UUID},
+		Source: spec.Source{Site: r.job.SourceSite, Capture: cdp.CaptureMode(r.job.Job.Source.Capture), VM: m.VM.UUID},
 		Target: spec.Target{Site: r.job.TargetSite, VM: m.Name},
 	}
 	for _, d := range m.Disks {

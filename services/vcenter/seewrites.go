@@ -16,18 +16,18 @@ import (
 // tapped is what is known of a member whose I/O filter is to tell its writes,
 // since this process began.
 type tapped struct {
-	to     string        // where the filter was told to send, once that was done
-	at     time.Time     // when it was
-	power  string        // the VM's
-	unseen string        // why its writes are not told, as it was alarmed
-	silent time.Time     // since when the filter is attached and tells nothing
-	again  bool          // it is attached, and has to be detached first
-	mended time.Time     // when it was last attached once more,
-	pause  time.Duration // and how long it is not after that
+	to     string          // where the filter was told to send, once that was done
+	at     time.Time       // when it was
+	power  inventory.Power // the VM's
+	unseen string          // why its writes are not told, as it was alarmed
+	silent time.Time       // since when the filter is attached and tells nothing
+	again  bool            // it is attached, and has to be detached first
+	mended time.Time       // when it was last attached once more,
+	pause  time.Duration   // and how long it is not after that
 }
 
 // unseen is the state of a capture group that waits for its filters.
-const unseen = "needs-resync"
+const unseen = event.NeedsResync
 
 // tap lets the I/O filter send the VM's writes to capture, once that listens,
 // and sees to it that it does: a change of the VM's storage policy takes the
@@ -55,7 +55,7 @@ func (r *round) tap(ctx context.Context, m *member) error {
 	r.tell(group, func(x *told) { x.taps = t })
 	if t.to != to {
 		err = r.askTap(ctx, m, to, api.TapRequest{Attach: true, Disks: disks, Again: t.again})
-		if err != nil && c.State == unseen && t.power != "off" {
+		if err != nil && c.State == unseen && t.power != inventory.PoweredOff {
 			why = err.Error()
 		}
 	}
@@ -76,7 +76,7 @@ func (r *round) judge(t *tapped, to string, v inventory.VM, m inventory.Member, 
 	case detached:
 		why = "its I/O filter was found detached"
 		t.again = false
-	case c.State != unseen || v.Power != "on":
+	case c.State != unseen || v.Power != inventory.PoweredOn:
 		t.silent = time.Time{}
 		if now.Sub(t.mended) >= t.pause {
 			t.pause = 0

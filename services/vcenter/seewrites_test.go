@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // installFilter puts an I/O filter on all hosts of the source, and gives its id.
@@ -43,7 +44,7 @@ func (w *world) member() api.VMMember {
 }
 
 // capture sets how every group stands at capture.
-func (w *world) capture(state string, exports ...string) {
+func (w *world) capture(state event.CaptureState, exports ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.captures, w.exports = state, exports

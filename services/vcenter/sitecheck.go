@@ -67,7 +67,7 @@ func unfitTransporter(v inventory.VM, inv inventory.Inventory) []string {
 	bad := func(format string, args ...any) {
 		out = append(out, fmt.Sprintf("the transporter %s ", v.Name)+fmt.Sprintf(format, args...))
 	}
-	if v.Power != "on" {
+	if v.Power != inventory.PoweredOn {
 		bad("is not powered on")
 	}
 	set := func(key string) string {

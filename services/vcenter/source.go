@@ -41,7 +41,7 @@ func (r *round) askSource(ctx context.Context, c *control) source {
 	if err == nil {
 		r.reply = reply
 		r.renamed(ctx)
-		if r.job.Job.Source.Capture == "tap" {
+		if r.job.Job.Source.Capture == cdp.Tap {
 			r.filters, err = r.sourceFilters(ctx)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // tend brings one member on: its replica VM, its disks at the transporter, its
 // own job. Each step is found done after a crash.
 func (r *round) tend(ctx context.Context, m *member) error {
-	if m.Value.State == stateRefused || m.Value.State == stateGone && m.Value.Replica == "" {
+	if m.Value.State == inventory.Refused || m.Value.State == inventory.Gone && m.Value.Replica == "" {
 		return nil
 	}
 	whole := ctx
@@ -30,7 +30,7 @@ func (r *round) tend(ctx context.Context, m *member) error {
 	defer unlock()
 	r.tell(group, func(t *told) { t.since = r.s.deps.Clock.Now() })
 	defer r.tell(group, func(t *told) { t.since = time.Time{} })
-	if m.Value.State == stateRefused {
+	if m.Value.State == inventory.Refused {
 		return nil
 	}
 	err = r.stand(ctx, m)
@@ -38,16 +38,16 @@ func (r *round) tend(ctx context.Context, m *member) error {
 		err = r.own(ctx, m)
 	}
 	if err == nil {
-		if m.Value.State == statePreparing {
-			return r.s.become(ctx, m, stateReady, "")
+		if m.Value.State == inventory.Preparing {
+			return r.s.become(ctx, m, inventory.Ready, "")
 		}
 		return nil
 	}
 	if brokenOff(ctx) {
 		return nil
 	}
-	if m.Value.State == statePreparing && m.Value.Trouble != err.Error() {
-		if berr := r.s.become(whole, m, statePreparing, err.Error()); berr != nil {
+	if m.Value.State == inventory.Preparing && m.Value.Trouble != err.Error() {
+		if berr := r.s.become(whole, m, inventory.Preparing, err.Error()); berr != nil {
 			r.s.deps.Notify(berr)
 		}
 	}
@@ -160,7 +160,7 @@ func (r *round) replicaVM(ctx context.Context, m *member) error {
 func (r *round) lookIfItRuns(ctx context.Context, m *member) {
 	group := cdp.GroupID(m.Value.Group)
 	i := slices.IndexFunc(r.target.VMs, func(v inventory.VM) bool { return v.Ref == m.Value.Replica })
-	runs := i >= 0 && r.target.VMs[i].Power == "on"
+	runs := i >= 0 && r.target.VMs[i].Power == inventory.PoweredOn
 	if runs == r.told(group).runs {
 		return
 	}

@@ -126,7 +126,7 @@ func (s *Service) removeTransporter(ctx context.Context, op string, r api.Remove
 	for _, v := range inv.VMs {
 		if m := v.Mark(inventory.MarkTransporter); m == r.Name || m == r.Name+beside {
 			its = append(its, v)
-			off = off && v.Power == "off"
+			off = off && v.Power == inventory.PoweredOff
 		}
 	}
 	if len(its) == 0 && !rec.exists() {

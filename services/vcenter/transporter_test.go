@@ -275,7 +275,7 @@ func TestTransporterIsNotTakenAwayUnknown(t *testing.T) {
 	up := r
 	up.Upgrade = true
 	w.journal(false)
-	for _, power := range []string{"on", "off"} {
+	for _, power := range []inventory.Power{inventory.PoweredOn, inventory.PoweredOff} {
 		v, _ := w.vm(w.b, "tp2")
 		if power == "off" {
 			w.must(w.b.c.PowerOff(w.ctx, v.Ref))

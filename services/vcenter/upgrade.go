@@ -103,7 +103,7 @@ func (d *deployment) old(inv inventory.Inventory) (inventory.VM, bool) {
 // nobody is asked what it keeps: it is off, and the new one answers in its name.
 func (d *deployment) switchOver(ctx context.Context, inv inventory.Inventory) error {
 	old, there := d.old(inv)
-	if !there || d.rec.Value.Stage == deploySwitched && old.Power != "on" {
+	if !there || d.rec.Value.Stage == deploySwitched && old.Power != inventory.PoweredOn {
 		return nil
 	}
 	if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {

@@ -47,8 +47,8 @@ type world struct {
 	running  map[string]bool
 	journals map[cdp.GroupID]bool // groups whose images the journal has open
 	exports  []string
-	captures string // the state of every group at capture
-	again    int    // how often a filter was asked to be attached once more
+	captures event.CaptureState // the state of every group at capture
+	again    int                // how often a filter was asked to be attached once more
 	events   []event.Payload
 	answers  map[string]bool
 	holds    map[string][]string
@@ -291,7 +291,7 @@ func shop(b *end) spec.VMJob {
 			Source: inventory.JobSource{VMs: []inventory.Selector{{Folder: "prod"}}, Capture: "cbt"},
 			Target: inventory.JobTarget{Cluster: inv.Clusters[0].Name, Datastore: inv.Datastores[0].Name,
 				Networks: []inventory.NetworkMap{{From: "VM Network", To: inv.Networks[0].Path, Test: inv.Networks[1].Path}}}},
-		SourceSite: "a", TargetSite: "b", RPO: spec.Duration(time.Minute), Journal: spec.Journal{Mode: spec.Rollback, History: spec.Duration(time.Hour)},
+		SourceSite: "a", TargetSite: "b", RPO: spec.Duration(time.Minute), Journal: spec.Journal{Mode: cdp.Rollback, History: spec.Duration(time.Hour)},
 	}
 }
 
@@ -308,7 +308,7 @@ func (w *world) states() map[string]string {
 	}
 	for _, j := range st.Jobs {
 		for _, m := range j.Members {
-			out[m.VM] = m.State
+			out[m.VM] = string(m.State)
 		}
 	}
 	return out

@@ -92,8 +92,8 @@ func (s *Stage) Failover(ctx context.Context) (st failoverrun.Run, err error) {
 
 // Protection is how the VM is protected.
 type Protection struct {
-	Capture string        // tap or cbt
-	RPO     time.Duration // 0: 5 s with a tap, 20 s with cbt, whose points cost a snapshot each
+	Capture cdp.CaptureMode // tap or cbt
+	RPO     time.Duration   // 0: 5 s with a tap, 20 s with cbt, whose points cost a snapshot each
 }
 
 // WriteJob writes the description of the job, and returns the file.

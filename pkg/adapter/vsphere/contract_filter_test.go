@@ -76,7 +76,7 @@ func (e *env) filter() inventory.Filter {
 func states(f inventory.Filter) string {
 	var s []string
 	for _, h := range f.Hosts {
-		s = append(s, h.State)
+		s = append(s, string(h.State))
 	}
 	return strings.Join(s, " ")
 }

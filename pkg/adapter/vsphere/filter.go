@@ -276,7 +276,7 @@ func (c *Client) putRight(ctx context.Context, op string, cl *filterCluster, id 
 		return err
 	}
 	for _, f := range all {
-		if f.ID == id && slices.ContainsFunc(f.Hosts, func(h inventory.FilterHost) bool { return h.State != stateInstalled }) {
+		if f.ID == id && slices.ContainsFunc(f.Hosts, func(h inventory.FilterHost) bool { return h.State != inventory.FilterInstalled }) {
 			return c.resolve(ctx, op, cl, id)
 		}
 	}

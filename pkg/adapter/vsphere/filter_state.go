@@ -11,14 +11,6 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// What inventory.FilterHost.State may be.
-const (
-	stateInstalled = "installed"
-	stateMissing   = "missing"
-	stateFailed    = "failed"
-	statePending   = "pending" // it is done as soon as something else is: a reboot, ...
-)
-
 // states is a filter on each host of the cluster, by name.
 func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoFilterQueryIssueResult) []inventory.FilterHost {
 	out := make([]inventory.FilterHost, 0, len(cl.hosts))
@@ -38,13 +30,13 @@ func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoF
 			}
 		}
 		if len(fh.Issues) > 0 {
-			fh.State = stateFailed
+			fh.State = inventory.FilterFailed
 			if waits {
-				fh.State = statePending
+				fh.State = inventory.FilterPending
 			}
 		}
 		switch {
-		case fh.State == stateInstalled:
+		case fh.State == inventory.FilterInstalled:
 		case h.Runtime.ConnectionState != types.HostSystemConnectionStateConnected:
 			fh.Issues = append(fh.Issues, "the host is "+string(h.Runtime.ConnectionState))
 		case h.Summary.RebootRequired:
@@ -60,22 +52,22 @@ func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoF
 
 // stateOn is what the host itself tells. A host with no filters at all tells
 // nothing; if no host tells anything, it is what the cluster means it to be.
-func stateOn(h mo.HostSystem, info types.ClusterIoFilterInfo, op string, told bool) string {
+func stateOn(h mo.HostSystem, info types.ClusterIoFilterInfo, op string, told bool) inventory.FilterState {
 	if h.Config != nil {
 		for _, has := range h.Config.IoFilterInfo {
 			switch {
 			case has.Id != info.Id:
 			case has.Available:
-				return stateInstalled
+				return inventory.FilterInstalled
 			default:
-				return statePending
+				return inventory.FilterPending
 			}
 		}
 	}
 	if told || h.Runtime.ConnectionState != types.HostSystemConnectionStateConnected || op == string(types.IoFilterOperationUninstall) {
-		return stateMissing
+		return inventory.FilterMissing
 	}
-	return stateInstalled
+	return inventory.FilterInstalled
 }
 
 // issueWords is an issue in plain words, and whether it goes away by itself

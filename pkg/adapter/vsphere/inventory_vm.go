@@ -111,14 +111,14 @@ func vmOf(m *mo.VirtualMachine, at inventory.Place, nets networks) inventory.VM 
 	return out
 }
 
-func powerOf(s types.VirtualMachinePowerState) string {
+func powerOf(s types.VirtualMachinePowerState) inventory.Power {
 	switch s {
 	case types.VirtualMachinePowerStatePoweredOn:
-		return "on"
+		return inventory.PoweredOn
 	case types.VirtualMachinePowerStateSuspended:
-		return "suspended"
+		return inventory.Suspended
 	}
-	return "off"
+	return inventory.PoweredOff
 }
 
 // networks finds a network by its reference, and an opaque one by its id.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // Journal endpoints, served by the journal service at the target site. Each is
@@ -48,13 +49,13 @@ type GroupRequest struct {
 
 // GroupStatus is what the journal knows of a group.
 type GroupStatus struct {
-	Group  cdp.GroupID `json:"group"`
-	State  string      `json:"state"` // empty, receiving, waiting (nothing comes), link-down, halted, sealed, failed, full
-	Reason string      `json:"reason,omitempty"`
-	Mode   string      `json:"mode"`
-	Bounds cdp.Bounds  `json:"bounds"`
-	Frame  cdp.FrameNo `json:"frame"` // the newest durable one
-	Epoch  cdp.Epoch   `json:"epoch"`
+	Group  cdp.GroupID        `json:"group"`
+	State  event.JournalState `json:"state"`
+	Reason string             `json:"reason,omitempty"`
+	Mode   cdp.JournalMode    `json:"mode"`
+	Bounds cdp.Bounds         `json:"bounds"`
+	Frame  cdp.FrameNo        `json:"frame"` // the newest durable one
+	Epoch  cdp.Epoch          `json:"epoch"`
 	// Received is when the newest frame became durable, on the target's clock;
 	// Sealed is its source time. Zero for an empty journal.
 	Received time.Time `json:"received"`
@@ -135,8 +136,12 @@ type OpenRequest struct {
 	Seq     cdp.Seq     `json:"seq"`
 	Scratch bool        `json:"scratch"`          // writable, into an overlay; else read-only
 	Listen  string      `json:"listen,omitempty"` // unix path or host:port; default a unix socket in the journal's directory
-	Purpose string      `json:"purpose"`          // export, test, production
+	// Purpose is ForExport, or the mode of the failover run.
+	Purpose string `json:"purpose"`
 }
+
+// ForExport is the purpose of exports that belong to no failover.
+const ForExport = "export"
 
 // CloseRequest closes exports and throws their scratch away.
 type CloseRequest struct {
@@ -253,8 +258,8 @@ type CaptureRefused struct {
 
 // CaptureGroup is what capture knows of a group.
 type CaptureGroup struct {
-	Group cdp.GroupID `json:"group"`
-	State string      `json:"state"`
+	Group cdp.GroupID        `json:"group"`
+	State event.CaptureState `json:"state"`
 	// Reason is why it is in State, or why no points are made though it
 	// replicates; Hint is what to do.
 	Reason   string      `json:"reason,omitempty"`

@@ -153,18 +153,16 @@ type VMJobState struct {
 
 // VMMember is one VM of a job and its replica.
 type VMMember struct {
-	Group   cdp.GroupID `json:"group"` // its own job
-	VM      string      `json:"vm"`
-	Path    string      `json:"path"`
-	UUID    string      `json:"uuid"`
-	Replica string      `json:"replica,omitempty"`
-	// State: preparing, ready (replicates or can), refused, gone (no member any
-	// more; its replica stays), failed-over.
-	State    string              `json:"state"`
-	Trouble  string              `json:"trouble,omitempty"`
-	Problems []inventory.Problem `json:"problems,omitempty"`
-	// Power is on, off or suspended, as it was seen last; empty: not yet.
-	Power string `json:"power,omitempty"`
+	Group    cdp.GroupID           `json:"group"` // its own job
+	VM       string                `json:"vm"`
+	Path     string                `json:"path"`
+	UUID     string                `json:"uuid"`
+	Replica  string                `json:"replica,omitempty"`
+	State    inventory.MemberState `json:"state"`
+	Trouble  string                `json:"trouble,omitempty"`
+	Problems []inventory.Problem   `json:"problems,omitempty"`
+	// Power as it was last seen; empty: not yet.
+	Power inventory.Power `json:"power,omitempty"`
 	// Unseen is why nobody tells its writes though the job runs; empty: they are
 	// told, or need not be.
 	Unseen string `json:"unseen,omitempty"`
@@ -221,9 +219,9 @@ type VMPowerRequest struct {
 	VM string `json:"vm"`
 }
 
-// VMPowerReply answers VMPower: on, off or suspended.
+// VMPowerReply answers VMPower.
 type VMPowerReply struct {
-	Power string `json:"power"`
+	Power inventory.Power `json:"power"`
 }
 
 // TapRequest lets the I/O filter see the disks of a VM, or ends that.

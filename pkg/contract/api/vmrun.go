@@ -1,6 +1,9 @@
 package api
 
-import "tidemark.dev/pkg/cdp"
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
 
 // VCenter endpoints for the steps of a failover to a VM, served by the vcenter
 // service at the target site: VMRunRequest -> VMRunReply. Each is idempotent,
@@ -44,10 +47,10 @@ type VMRunReply struct {
 
 // VMRun is a VM as a failover left it.
 type VMRun struct {
-	Name  string `json:"name"`
-	Ref   string `json:"ref"`   // the vCenter's own name for it
-	Power string `json:"power"` // on, off, suspended
-	Host  string `json:"host,omitempty"`
+	Name  string          `json:"name"`
+	Ref   string          `json:"ref"` // the vCenter's own name for it
+	Power inventory.Power `json:"power"`
+	Host  string          `json:"host,omitempty"`
 	// IPs as the guest's tools tell them.
 	IPs    []string        `json:"ips,omitempty"`
 	Checks []VMCheckResult `json:"checks,omitempty"`

@@ -2,38 +2,6 @@ package event
 
 import "tidemark.dev/pkg/cdp"
 
-// CaptureState is what a group's capture is doing.
-type CaptureState string
-
-const (
-	// Detached: the disk is not served.
-	Detached CaptureState = "detached"
-	// Seeding: the first copy is on its way.
-	Seeding CaptureState = "seeding"
-	// Replicating: every write goes out as it happens.
-	Replicating CaptureState = "replicating"
-	// Overflow: writes are only noted as changed blocks.
-	Overflow CaptureState = "overflow"
-	// Resyncing: the noted blocks are being sent.
-	Resyncing CaptureState = "resyncing"
-	// NeedsResync: writes were missed that only the tap's client can send again.
-	NeedsResync CaptureState = "needs-resync"
-	// Fenced: another capturer has taken the group.
-	Fenced CaptureState = "fenced"
-	// CaptureStopped: the job was stopped.
-	CaptureStopped CaptureState = "stopped"
-)
-
-// RPOClass is how old the newest recovery point can become in a state.
-type RPOClass string
-
-const (
-	RPOSubSecond RPOClass = "sub-second"
-	RPOSeconds   RPOClass = "seconds"
-	RPOMinutes   RPOClass = "minutes"
-	RPOUnbounded RPOClass = "unbounded"
-)
-
 // CaptureMark asks for a recovery point at the end of the open frame.
 type CaptureMark struct {
 	Group cdp.GroupID `json:"group"`

@@ -57,10 +57,9 @@ func (p PointCreated) About() string { return string(p.Group) }
 
 // PointChanged tells that a recovery point was changed.
 type PointChanged struct {
-	Group cdp.GroupID `json:"group"`
-	Point cdp.Point   `json:"point"`
-	// Change is tagged, pinned, unpinned or deleted.
-	Change string `json:"change"`
+	Group  cdp.GroupID `json:"group"`
+	Point  cdp.Point   `json:"point"`
+	Change PointChange `json:"change"`
 }
 
 // EventType implements Payload.
@@ -84,9 +83,9 @@ func (p HorizonMoved) About() string { return string(p.Group) }
 
 // JournalStateChanged tells what a group's journal does now.
 type JournalStateChanged struct {
-	Group  cdp.GroupID `json:"group"`
-	State  string      `json:"state"`
-	Reason string      `json:"reason"`
+	Group  cdp.GroupID  `json:"group"`
+	State  JournalState `json:"state"`
+	Reason string       `json:"reason"`
 }
 
 // EventType implements Payload.

@@ -1,6 +1,9 @@
 package event
 
-import "tidemark.dev/pkg/cdp"
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+)
 
 // The kinds of capture's alarms about VMs. The same kind is the same alarm.
 const (
@@ -46,11 +49,11 @@ func (p CaptureAlarm) About() string { return string(p.Group) }
 
 // VCenterMemberChanged tells how a VM of a job on VMs stands now.
 type VCenterMemberChanged struct {
-	Job   string      `json:"job"`   // on VMs
-	Group cdp.GroupID `json:"group"` // the VM's own
-	VM    string      `json:"vm"`    // its name
-	State string      `json:"state"` // see api.VMMember
-	Text  string      `json:"text"`
+	Job   string                `json:"job"`   // on VMs
+	Group cdp.GroupID           `json:"group"` // the VM's own
+	VM    string                `json:"vm"`    // its name
+	State inventory.MemberState `json:"state"`
+	Text  string                `json:"text"`
 }
 
 // EventType implements Payload.

@@ -6,7 +6,7 @@ type Appliance struct {
 	VM      Ref    `json:"vm"`
 	UUID    string `json:"uuid"`
 	Host    string `json:"host"`
-	Power   string `json:"power"`
+	Power   Power  `json:"power"`
 	Version string `json:"version,omitempty"`
 	// Answers: its journal service was heard on the bus.
 	Answers bool `json:"answers"`

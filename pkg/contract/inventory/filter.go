@@ -23,9 +23,9 @@ type Filter struct {
 
 // FilterHost is a filter's state on one host.
 type FilterHost struct {
-	Host  Ref    `json:"host"`
-	Name  string `json:"name"`
-	State string `json:"state"` // installed, missing, failed, pending
+	Host  Ref         `json:"host"`
+	Name  string      `json:"name"`
+	State FilterState `json:"state"`
 	// Issues are the vCenter's own words for what blocks the host: maintenance
 	// mode, a reboot, ...
 	Issues      []string `json:"issues,omitempty"`
@@ -50,9 +50,9 @@ func SameFilter(id, filter string) bool {
 func (f Filter) Pending() []FilterHost {
 	var out []FilterHost
 	for _, h := range f.Hosts {
-		done := h.State == "installed"
+		done := h.State == FilterInstalled
 		if f.Doing == "uninstall" {
-			done = h.State == "missing" && len(h.Issues) == 0
+			done = h.State == FilterMissing && len(h.Issues) == 0
 		}
 		if !done {
 			out = append(out, h)
@@ -64,5 +64,5 @@ func (f Filter) Pending() []FilterHost {
 // NeedsMaintenance reports whether the host waits for maintenance mode and for
 // nothing else.
 func (h FilterHost) NeedsMaintenance() bool {
-	return h.State == "pending" && slices.ContainsFunc(h.Issues, func(s string) bool { return strings.Contains(strings.ToLower(s), "maintenance mode") })
+	return h.State == FilterPending && slices.ContainsFunc(h.Issues, func(s string) bool { return strings.Contains(strings.ToLower(s), "maintenance mode") })
 }

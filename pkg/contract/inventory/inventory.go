@@ -91,7 +91,7 @@ type VM struct {
 	UUID     string   `json:"uuid"`
 	BIOSUUID string   `json:"biosUuid"`
 	Host     Ref      `json:"host"`
-	Power    string   `json:"power"` // on, off, suspended
+	Power    Power    `json:"power"`
 	Template bool     `json:"template,omitempty"`
 	State    string   `json:"state"`          // connected, disconnected, orphaned, inaccessible
 	Tags     []string `json:"tags,omitempty"` // category/name

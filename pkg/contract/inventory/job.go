@@ -1,6 +1,10 @@
 package inventory
 
-import "time"
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
 
 // Job is the protection that an operator wants: which VMs, and where and how
 // their replicas are kept at the target.
@@ -15,7 +19,7 @@ type Job struct {
 type JobSource struct {
 	VMs []Selector `json:"vms"`
 	// Capture is tap or cbt.
-	Capture string `json:"capture"`
+	Capture cdp.CaptureMode `json:"capture"`
 	// ExcludeDisks are not replicated.
 	ExcludeDisks []DiskRef `json:"excludeDisks,omitempty"`
 	// Filter is the id of the I/O filter that captures writes. Policy is the id of
@@ -124,10 +128,10 @@ type Member struct {
 	Networks map[int32]Ref `json:"networks,omitempty"`
 	Isolated map[int32]Ref `json:"isolated,omitempty"`
 	// Identity is the guest's network configuration at the target; nil: unchanged.
-	Identity *Identity `json:"identity,omitempty"`
-	State    string    `json:"state"`
-	Trouble  string    `json:"trouble,omitempty"`
-	Problems []Problem `json:"problems,omitempty"`
+	Identity *Identity   `json:"identity,omitempty"`
+	State    MemberState `json:"state"`
+	Trouble  string      `json:"trouble,omitempty"`
+	Problems []Problem   `json:"problems,omitempty"`
 }
 
 // MemberDisk is one disk and its replica.

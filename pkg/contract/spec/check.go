@@ -48,8 +48,8 @@ type rawJob struct {
 	Metadata metadata `json:"metadata"`
 	Spec     struct {
 		Source struct {
-			Site    cdp.Site    `json:"site"`
-			Capture CaptureMode `json:"capture"`
+			Site    cdp.Site        `json:"site"`
+			Capture cdp.CaptureMode `json:"capture"`
 			Disks   []struct {
 				Name string          `json:"name"`
 				Path string          `json:"path"`
@@ -67,7 +67,7 @@ type rawJob struct {
 		RPO              string    `json:"rpo"`
 		FailIfRPOExceeds string    `json:"failIfRpoExceeds"`
 		Journal          struct {
-			Mode       JournalMode     `json:"mode"`
+			Mode       cdp.JournalMode `json:"mode"`
 			History    string          `json:"history"`
 			Size       json.RawMessage `json:"size"`
 			MergeEvery string          `json:"mergeEvery"`
@@ -123,7 +123,7 @@ func (c *checker) source(raw rawJob, j *ReplicationJob) {
 	in := raw.Spec.Source
 	j.Source = Source{Site: in.Site, Capture: in.Capture, Listen: in.Listen}
 	c.reword("/spec/source", "required", "'disks'", "which disks? name disks, or vms of a site of kind vsphere")
-	if in.Capture == CBT {
+	if in.Capture == cdp.CBT {
 		c.reword("/spec/source/capture", "enum", "", "cbt asks a vCenter what changed: it goes with vms; of disks, use inline or tap")
 	}
 	names, paths := map[string]int{}, map[string]int{}
@@ -133,7 +133,7 @@ func (c *checker) source(raw rawJob, j *ReplicationJob) {
 		c.path(at+"/path", d.Path, paths, i)
 		size := c.size(at+"/size", d.Size)
 		switch {
-		case d.Path == "" && in.Capture == Inline:
+		case d.Path == "" && in.Capture == cdp.Inline:
 			c.bad(at+"/path", "required", "a path is needed: with capture inline the disk stands behind the export")
 		case d.Path == "" && len(d.Size) == 0:
 			c.bad(at+"/size", "required", "a size is needed where there is no path")
@@ -192,11 +192,11 @@ func (c *checker) journal(raw rawJob) Journal {
 		c.bad("/spec/journal/size", "range", "%s: must be at least 1MiB", out.Size)
 	}
 	switch {
-	case in.MergeEvery != "" && out.Mode != RollForward:
-		c.bad("/spec/journal/mergeEvery", "mode", "goes with the mode %s only", RollForward)
+	case in.MergeEvery != "" && out.Mode != cdp.RollForward:
+		c.bad("/spec/journal/mergeEvery", "mode", "goes with the mode %s only", cdp.RollForward)
 	case in.MergeEvery != "" && out.MergeEvery == 0:
 		c.bad("/spec/journal/mergeEvery", "range", "must be more than 0")
-	case in.MergeEvery == "" && out.Mode == RollForward:
+	case in.MergeEvery == "" && out.Mode == cdp.RollForward:
 		out.MergeEvery = Duration(DefaultMergeEvery)
 	}
 	return out

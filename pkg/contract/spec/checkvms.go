@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
@@ -58,7 +59,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 	j := &VMJob{
 		Job: inventory.Job{
 			Name: raw.Metadata.Name,
-			Source: inventory.JobSource{Capture: string(src.Capture), ExcludeDisks: src.ExcludeDisks,
+			Source: inventory.JobSource{Capture: src.Capture, ExcludeDisks: src.ExcludeDisks,
 				Filter: src.Filter, Policy: src.Policy, Quiesce: src.Quiesce},
 			Target: inventory.JobTarget{Host: tgt.Host, Cluster: tgt.Cluster, Datastore: tgt.Datastore, Folder: tgt.Folder, Pool: tgt.Pool,
 				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC},
@@ -72,7 +73,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 		j.Target.Suffix = DefaultSuffix
 	}
 	c.capture(raw)
-	if src.Capture == CBT {
+	if src.Capture == cdp.CBT {
 		j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultCBTRPO, MinCBTRPO, ": with capture cbt every recovery point costs the VM a snapshot")
 	} else {
 		j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultRPO, MinRPO, "")
@@ -92,11 +93,11 @@ func (c *checker) capture(raw rawJob) {
 	c.badIf(at+"/disks", in.Disks != nil, "either disks or vms: a job is of one of them")
 	c.badIf(at+"/listen", in.Listen != "", "goes with disks only: where a VM's filter sends its writes is agreed with the vCenter")
 	switch in.Capture {
-	case Inline:
+	case cdp.Inline:
 		c.reword(at+"/capture", "enum", "", "inline cannot be: a VM's disk on a datastore cannot be an export of capture. Use tap or cbt, or name disks instead of vms")
-	case Tap:
+	case cdp.Tap:
 		c.badIf(at+"/quiesce", in.Quiesce, "goes with capture cbt only: a tap sees every write, and takes no snapshots to be quiesced for")
-	case CBT:
+	case cdp.CBT:
 		c.badIf(at+"/filter", in.Filter != "", "goes with capture tap only: cbt needs no I/O filter")
 		c.badIf(at+"/policy", in.Policy != "", "goes with capture tap only: cbt needs no I/O filter")
 	}

@@ -20,7 +20,7 @@ const (
 const (
 	DefaultRPO     = 5 * time.Second
 	DefaultHistory = 24 * time.Hour
-	DefaultMode    = Rollback
+	DefaultMode    = cdp.Rollback
 	// DefaultMergeEvery is for roll-forward.
 	DefaultMergeEvery = time.Hour
 
@@ -109,28 +109,6 @@ type VSphere struct {
 	Instance string `json:"instance,omitempty"`
 }
 
-// CaptureMode says where guest writes are seen.
-type CaptureMode string
-
-const (
-	// Inline: the VM's disk is the export.
-	Inline CaptureMode = "inline"
-	// Tap: the export is told every write.
-	Tap CaptureMode = "tap"
-	// CBT: snapshots, and what changed between them. Of VMs only.
-	CBT CaptureMode = "cbt"
-)
-
-// JournalMode says where base stands.
-type JournalMode string
-
-const (
-	// Rollback keeps base close to head.
-	Rollback JournalMode = "rollback"
-	// RollForward keeps base at horizon, or where merging puts it.
-	RollForward JournalMode = "roll-forward"
-)
-
 // ReplicationJob is a job. Its name is also the name of its group.
 type ReplicationJob struct {
 	Name   string   `json:"name"`
@@ -160,8 +138,8 @@ func (j ReplicationJob) Group() cdp.GroupID { return cdp.GroupID(j.Name) }
 
 // Source is where the writes come from.
 type Source struct {
-	Site    cdp.Site    `json:"site"`
-	Capture CaptureMode `json:"capture"`
+	Site    cdp.Site        `json:"site"`
+	Capture cdp.CaptureMode `json:"capture"`
 	// Disks in the order that numbers them: Disks[i] is cdp.DiskID(i).
 	Disks []SourceDisk `json:"disks"`
 	// Listen is where the NBD server listens: host:port, or the absolute path
@@ -201,8 +179,8 @@ type TargetDisk struct {
 
 // Journal says what is kept.
 type Journal struct {
-	Mode    JournalMode `json:"mode"`
-	History Duration    `json:"history"`
+	Mode    cdp.JournalMode `json:"mode"`
+	History Duration        `json:"history"`
 	// Size in bytes; 0 means no limit.
 	Size Size `json:"size,omitempty"`
 	// MergeEvery is 0 for rollback.

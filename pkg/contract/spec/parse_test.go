@@ -48,9 +48,9 @@ func TestDefaultsAndOrder(t *testing.T) {
 		{Line: 1, Site: &Site{Name: "prod", Kind: "block", NATS: "nats://10.0.0.5:4222"}},
 		{Line: 6, Job: &ReplicationJob{
 			Name: "web-shop", RPO: Duration(5 * time.Second),
-			Source:  Source{Site: "prod", Capture: Tap, Disks: []SourceDisk{{Name: "system", Size: 20 << 30}, {Name: "data", Path: "/srv/data.img", Size: 1 << 20}}},
+			Source:  Source{Site: "prod", Capture: cdp.Tap, Disks: []SourceDisk{{Name: "system", Size: 20 << 30}, {Name: "data", Path: "/srv/data.img", Size: 1 << 20}}},
 			Target:  Target{Site: "dr", Disks: []TargetDisk{{"system", "/srv/r-system.img"}, {"data", "/srv/r-data.img"}}},
-			Journal: Journal{Mode: Rollback, History: Duration(24 * time.Hour)},
+			Journal: Journal{Mode: cdp.Rollback, History: Duration(24 * time.Hour)},
 		}},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -63,7 +63,7 @@ func TestVMs(t *testing.T) {
 		{Line: 1, Site: &Site{Name: "prod", Kind: "vsphere", VSphere: &VSphere{URL: "https://vc.example.com/sdk", Credentials: "/etc/tidemark/vcenter.yaml",
 			Thumbprint: "3E:11:5F:0C:9A:77:21:D0:4B:88:12:6F:AA:5D:03:C4:19:E2:7B:50", Devices: "/dev/disk/by-id"}}},
 		{Line: 10, VMJob: &VMJob{SourceSite: "prod", TargetSite: "dr", RPO: Duration(time.Minute),
-			Journal: Journal{Mode: Rollback, History: Duration(24 * time.Hour)},
+			Journal: Journal{Mode: cdp.Rollback, History: Duration(24 * time.Hour)},
 			Job: inventory.Job{Name: "shop",
 				Source: inventory.JobSource{Capture: "cbt", Quiesce: true, VMs: []inventory.Selector{{Name: "web01"}, {UUID: "503e115f-0c9a-7721-d04b-88126faa5d03"}, {Tag: "tier/gold", Exclude: []string{"old"}}},
 					ExcludeDisks: []inventory.DiskRef{{Disk: "scsi0:3"}}},

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
@@ -97,7 +98,7 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 				v.Hardware.Version, h.Newest, h.Name, h.Version)
 		}
 	}
-	if s.Job.Source.Capture == "cbt" && hwNumber(v.Hardware.Version) > 0 && hwNumber(v.Hardware.Version) < 7 {
+	if s.Job.Source.Capture == cdp.CBT && hwNumber(v.Hardware.Version) > 0 && hwNumber(v.Hardware.Version) < 7 {
 		bad("/spec/source/capture", "hardware", "its hardware version %s has no changed-block tracking: vmx-7 has", v.Hardware.Version)
 	}
 	name := s.Job.Target.ReplicaName(v.Name)
@@ -156,7 +157,7 @@ func checkSpace(s Situation, place Placement) []inventory.Problem {
 // checkCapture finds source hosts without the I/O filter that a tap needs.
 func checkCapture(s Situation) []inventory.Problem {
 	j := s.Job.Source
-	if j.Capture != "tap" {
+	if j.Capture != cdp.Tap {
 		return nil
 	}
 	if j.Filter == "" {
@@ -178,8 +179,8 @@ func checkCapture(s Situation) []inventory.Problem {
 	}
 	var missing []string
 	for _, h := range s.Filters[i].Hosts {
-		if h.State != "installed" {
-			missing = append(missing, h.Name+" ("+h.State+")")
+		if h.State != inventory.FilterInstalled {
+			missing = append(missing, h.Name+" ("+string(h.State)+")")
 		}
 	}
 	for _, h := range s.Hosts { // of a cluster without the filter

@@ -1,0 +1,69 @@
+package event
+
+// CaptureState is what a group's capture is doing.
+type CaptureState string
+
+const (
+	// Detached: the disk is not served.
+	Detached CaptureState = "detached"
+	// Seeding: the first copy is in progress.
+	Seeding CaptureState = "seeding"
+	// Replicating: every write is sent as it happens.
+	Replicating CaptureState = "replicating"
+	// Overflow: writes are only recorded as changed blocks.
+	Overflow CaptureState = "overflow"
+	// Resyncing: the recorded blocks are being sent.
+	Resyncing CaptureState = "resyncing"
+	// NeedsResync: writes were missed that only the tap's client can send again.
+	NeedsResync CaptureState = "needs-resync"
+	// Fenced: another capturer has taken over the group.
+	Fenced CaptureState = "fenced"
+	// CaptureStopped: the job was stopped.
+	CaptureStopped CaptureState = "stopped"
+)
+
+// RPOClass is how old the newest recovery point can become in a state.
+type RPOClass string
+
+const (
+	RPOSubSecond RPOClass = "sub-second"
+	RPOSeconds   RPOClass = "seconds"
+	RPOMinutes   RPOClass = "minutes"
+	RPOUnbounded RPOClass = "unbounded"
+)
+
+// JournalState is what a group's journal is doing.
+type JournalState string
+
+const (
+	// JournalEmpty: the source has not begun to send.
+	JournalEmpty JournalState = "empty"
+	// JournalReceiving: frames arrive as they are written.
+	JournalReceiving JournalState = "receiving"
+	// JournalWaiting: no frames arrive, and none are known to be missing.
+	JournalWaiting JournalState = "waiting"
+	// JournalLinkDown: the source site cannot be reached.
+	JournalLinkDown JournalState = "link-down"
+	// JournalHalted: a failover has stopped the intake.
+	JournalHalted JournalState = "halted"
+	// JournalSealed: a failover was committed; the journal has ended.
+	JournalSealed JournalState = "sealed"
+	// JournalFailed: the journal cannot work; see its reason.
+	JournalFailed JournalState = "failed"
+	// JournalFull: there is no space for more frames.
+	JournalFull JournalState = "full"
+)
+
+// Stopped reports whether a failover has stopped the intake, so that no recovery
+// point can come.
+func (s JournalState) Stopped() bool { return s == JournalHalted || s == JournalSealed }
+
+// PointChange is what happened to a recovery point.
+type PointChange string
+
+const (
+	PointTagged   PointChange = "tagged"
+	PointPinned   PointChange = "pinned"
+	PointUnpinned PointChange = "unpinned"
+	PointDeleted  PointChange = "deleted"
+)

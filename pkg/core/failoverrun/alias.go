@@ -1,4 +1,0 @@
-package failoverrun
-
-// State is the former name of Run, until the wiring uses the new one.
-type State = Run
