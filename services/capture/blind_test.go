@@ -30,10 +30,10 @@ func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	f.still(func() { f.told = false })
 	f.put(0, 256<<10, 4096) // nobody tells
 	taken := f.taken()
-	f.g.mu.Lock()
-	f.g.miss(1, 0, 512)
-	f.g.settle("a write found no room")
-	f.g.mu.Unlock()
+	f.g.order.mu.Lock()
+	f.g.order.miss(1, 0, 512)
+	f.g.order.update("a write found no room")
+	f.g.order.mu.Unlock()
 	f.eventually("a pass for that", func() bool { return f.taken() > taken && f.left() == 0 })
 	for d := range f.job.Disks {
 		f.g.clientGone(cdp.DiskID(d), false)
@@ -102,13 +102,13 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 	var asked int
 	for _, says := range [][]error{{on}, {nil, on}} {
 		asked = 0
-		p, err := f.g.Settle(ctx, func(context.Context) error { asked++; return says[asked-1] })
+		p, err := f.g.LastPoint(ctx, func(context.Context) error { asked++; return says[asked-1] })
 		if !cdp.Is(err, cdp.Conflict) || asked != len(says) {
 			t.Fatalf("a machine that is on: %v, %v, asked %d times", p, err, asked)
 		}
 		f.eventually("it asks for its clients", f.state(NeedsResync))
 	}
-	p, err := f.g.Settle(ctx, func(context.Context) error {
+	p, err := f.g.LastPoint(ctx, func(context.Context) error {
 		if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) {
 			t.Errorf("a point beside the last one: %v", err)
 		}
@@ -124,7 +124,7 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 		t.Fatalf("a point behind the last one: %v, %+v", err, f.g.Status())
 	}
 	f.settle()
-	if p, err = f.g.Settle(ctx, func(context.Context) error { t.Error("asked of a live tap"); return nil }); err != nil {
+	if p, err = f.g.LastPoint(ctx, func(context.Context) error { t.Error("asked of a live tap"); return nil }); err != nil {
 		t.Fatal(p, err)
 	}
 	f.end()
@@ -137,7 +137,7 @@ func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 	f.bus.with(func() { f.bus.linkDown, f.bus.watch = true, nil }) // it has no state of this write
 	data := make([]byte, 4096)
 	fill(data, 1<<40|1)
-	if err := f.g.write(0, data, 8192); err != nil { // and the disk is as it was
+	if err := f.g.guests.write(0, data, 8192); err != nil { // and the disk is as it was
 		t.Fatal(err)
 	}
 	f.put(0, 512<<10, 512) // so that something is new
@@ -252,9 +252,9 @@ func TestWritesOfAPassThatAreLostAreReadAgain(t *testing.T) {
 	f.bus.with(func() { n = int(f.bus.last - f.bus.journal.No) })
 	f.bus.lose(n)
 	losses := func() uint64 {
-		f.g.mu.Lock()
-		defer f.g.mu.Unlock()
-		return f.g.frozen.losses
+		f.g.order.mu.Lock()
+		defer f.g.order.mu.Unlock()
+		return f.g.order.losses
 	}
 	before := losses()
 	f.one(1)

@@ -90,7 +90,7 @@ func TestACycleSendsWhatChanged(t *testing.T) {
 	if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) {
 		t.Fatalf("mark between two cycles: %v", err)
 	}
-	if err := f.g.write(0, make([]byte, 512), 0); err == nil {
+	if err := f.g.guests.write(0, make([]byte, 512), 0); err == nil {
 		t.Fatal("somebody wrote to it")
 	}
 	f.put(1, 256<<10, 4096)
@@ -337,7 +337,7 @@ func TestASnapshotDoesNotWaitForTheStreamForEver(t *testing.T) {
 	f.eventually("it is given up", func() bool { return f.left() == 0 })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := f.g.Point(ctx); !cdp.Is(err, cdp.Transient) {
+	if _, err := f.g.CyclePoint(ctx); !cdp.Is(err, cdp.Transient) {
 		t.Fatalf("a point meanwhile: %v", err)
 	}
 	f.heal()

@@ -8,11 +8,11 @@
 //	consumes                          from                 through
 //	guest reads, writes, flushes      NBD clients          listeners of the group
 //	jobs                              the binary           Service.Apply, Remove
-//	recovery-point requests           scheduler            Service.Mark
+//	recovery-point requests           scheduler            Group.Mark
 //	"the tap's copy is complete"      who runs the tap     Group.Synced
 //	"every write is told from now",   a frozen tap's       Group.Live, Unlive
 //	"and now no more"                 client
-//	"a cycle now", "and its point"    whoever wants one    Group.Cycle, Point
+//	"a cycle now", "and its point"    whoever wants one    Group.Cycle, CyclePoint
 //	frozen disks, what changed        the site's vCenter   Snapshots
 //	checksums of what is there        journal              Sums
 //	last frame, acknowledgements      the group's stream   Stream.Tail, Results
@@ -31,14 +31,14 @@
 //
 //  1. Its range is entered in the flight table (flight.go), which keeps
 //     overlapping writes apart and is the intent a restart finds after kill -9.
-//  2. It is written to the disk (write.go). An error is the guest's, and leaves
+//  2. It is written to the disk (guestio.go). An error is the guest's, and leaves
 //     the region dirty.
-//  3. Under the group's mutex it is appended to the open frame in the window
+//  3. Under the group's one lock (order.go) it is appended to the open frame in the window
 //     (record.go); or, where the region is dirty or no frame can be had, it
 //     sets the region's dirty bit and nothing else.
 //  4. The guest has its reply. Nothing above waited for the bus; only while a
 //     tap's client makes its full copy a write may wait a moment for a slot.
-//  5. The sender (send.go) closes frames as they are full or the line is idle,
+//  5. The sender (sender.go) closes frames as they are full or the line is idle,
 //     seals and publishes them; a frame leaves the window once the journal has
 //     it, or, when room is short, once the stream has it.
 //
@@ -83,7 +83,7 @@
 // A place is taken without the journal, for the link may be down; it is asked
 // only where the stream lacks what this side knows it had. So a stream that lost
 // its newest frames may go on from another one than the journal, which refuses
-// what does not continue its own chain. Its word tells (Group.strays): it has
+// what does not continue its own chain. Its word tells (answers.go): it has
 // frames of another epoch behind our base, or it names the frame it refuses. Then
 // the journal is asked, the stream begins anew behind its newest frame, in a new
 // extent, and what is not in frames that follow is dirty: the activity, if that

@@ -7,126 +7,132 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// lockRoom returns with mu held and room for one piece, in a window whose other
+// lockRoom returns with order.mu held and room for one piece, in a window whose other
 // half is left to live writes. An error, without mu, when the stream takes
 // nothing for too long, or for good.
-func (g *Group) lockRoom(ctx context.Context) error {
-	since, acked := g.deps.Clock.Now(), uint64(0)
+func (p *passes) lockRoom(ctx context.Context) error {
+	o := p.order
+	since, acked := o.deps.Clock.Now(), uint64(0)
 	for {
-		g.mu.Lock()
-		if g.why.fenced || g.why.stopped {
-			defer g.mu.Unlock()
-			return cdp.Errorf(cdp.Fenced, "send pass", string(g.job.Group), "the group is %s", g.state)
+		o.mu.Lock()
+		if o.why.fenced || o.why.stopped {
+			defer o.mu.Unlock()
+			return cdp.Errorf(cdp.Fenced, "send pass", string(o.job.Group), "the group is %s", o.state)
 		}
-		if g.state.accepts() && g.pending() < g.cfg.Slots/2 && g.fits() {
+		if o.state.accepts() && o.out.pending() < o.cfg.Slots/2 && o.fits() {
 			return nil
 		}
-		if g.acked != acked {
-			since, acked = g.deps.Clock.Now(), g.acked
+		if o.out.acked != acked {
+			since, acked = o.deps.Clock.Now(), o.out.acked
 		}
-		g.mu.Unlock()
-		if err := g.patience(ctx, since); err != nil {
+		o.mu.Unlock()
+		if err := p.stalled(ctx, since); err != nil {
 			return err
 		}
-		g.rest(ctx, time.Second)
+		p.rest(ctx, time.Second)
 	}
 }
 
-// patience is over when nothing moved for too long: a snapshot that is kept
+// stalled is an error when nothing moved for too long: a snapshot that is kept
 // grows.
-func (g *Group) patience(ctx context.Context, since time.Time) error {
+func (p *passes) stalled(ctx context.Context, since time.Time) error {
+	o := p.order
 	if err := ctx.Err(); err != nil {
-		return &cdp.Error{Op: "send pass", Kind: cdp.Transient, Subject: string(g.job.Group), Cause: err}
+		return &cdp.Error{Op: "send pass", Kind: cdp.Transient, Subject: string(o.job.Group), Cause: err}
 	}
-	if d := g.deps.Clock.Now().Sub(since); d > g.cfg.PassStall {
-		return cdp.Errorf(cdp.Transient, "send pass", string(g.job.Group), "the target has taken nothing for %v", d.Round(time.Second)).
+	if d := o.deps.Clock.Now().Sub(since); d > o.cfg.PassStall {
+		return cdp.Errorf(cdp.Transient, "send pass", string(o.job.Group), "the stream has taken nothing for %v", d.Round(time.Second)).
 			WithHint("the snapshot is removed meanwhile; the rest is sent later")
 	}
 	return nil
 }
 
 // complete ends the frames in which history was not. A reader takes any write
-// inside a consistent frame behind another for a state of the disks, so what
-// was copied must not share a frame with a consistent end. Call with mu held.
-func (g *Group) complete(p *pass, reason string) {
-	if open, n, _ := g.win.Open(); open && n > 0 {
-		g.win.End(0, g.now())
-		nudge(g.wake)
+// inside a consistent frame after another for a state of the disks, so what
+// was copied must not share a frame with a consistent end. Call with order.mu
+// held.
+func (p *passes) complete(x *pass, reason string) {
+	o := p.order
+	if o.out.hasOpenWrites() {
+		o.out.win.End(0, o.stamp())
+		nudge(o.wake)
 	}
-	p.sending = false
-	g.settle(reason)
+	x.sending = false
+	o.update(reason)
 }
 
 // endPass ends a tap's pass: in the same instant writes to what is still dirty
-// are no longer noted. If all is sent, that is made a point.
-func (g *Group) endPass(ctx context.Context, p *pass) error {
-	if err := g.lockRoom(ctx); err != nil {
+// are no longer noted. If everything is sent it makes a recovery point.
+func (p *passes) endPass(ctx context.Context, x *pass) error {
+	o := p.order
+	if err := p.lockRoom(ctx); err != nil {
 		return err
 	}
-	g.frozen.pass = nil
-	done := g.book.Count() == 0
-	g.complete(p, "everything dirty was sent")
-	if g.flags() != 0 && !g.frozen.off && g.fits() {
-		g.point(false, g.now())
+	o.pass = nil
+	done := o.book.Count() == 0
+	p.complete(x, "everything dirty was sent")
+	if o.flags() != 0 && !o.taps.off && o.fits() {
+		o.cutPoint(false, o.stamp())
 	}
-	g.mu.Unlock()
-	return g.compared(done)
+	o.mu.Unlock()
+	return p.compared(done)
 }
 
 // endCycle makes a cycle's recovery point and waits until the stream has it.
 // done is false if something has become dirty: frames were lost.
-func (g *Group) endCycle(ctx context.Context, p *pass, requested bool) (point cdp.Point, done bool, err error) {
-	if err := g.lockRoom(ctx); err != nil {
+func (p *passes) endCycle(ctx context.Context, x *pass, requested bool) (point cdp.Point, done bool, err error) {
+	o := p.order
+	if err := p.lockRoom(ctx); err != nil {
 		return point, false, err
 	}
-	if g.book.Count() > 0 {
-		g.mu.Unlock()
+	if o.book.Count() > 0 {
+		o.mu.Unlock()
 		return point, false, nil
 	}
-	g.complete(p, "a cycle is complete")
-	if g.flags() == 0 || !g.fits() {
-		defer g.mu.Unlock()
-		return point, false, cdp.Errorf(cdp.Transient, "end cycle", string(g.job.Group), "the group is %s", g.state)
+	p.complete(x, "a cycle is complete")
+	if o.flags() == 0 || !o.fits() {
+		defer o.mu.Unlock()
+		return point, false, cdp.Errorf(cdp.Transient, "end cycle", string(o.job.Group), "the group is %s", o.state)
 	}
-	point = g.point(requested, g.now())
-	ord, losses := g.win.Last(), g.frozen.losses
-	since, acked := g.deps.Clock.Now(), g.acked
-	for g.acked < ord {
-		g.mu.Unlock()
-		g.rest(ctx, time.Second)
-		err := g.patience(ctx, since)
-		g.mu.Lock()
-		if g.acked != acked {
-			since, acked = g.deps.Clock.Now(), g.acked
+	point = o.cutPoint(requested, o.stamp())
+	ord, losses := o.out.win.Last(), o.losses
+	since, acked := o.deps.Clock.Now(), o.out.acked
+	for o.out.acked < ord {
+		o.mu.Unlock()
+		p.rest(ctx, time.Second)
+		err := p.stalled(ctx, since)
+		o.mu.Lock()
+		if o.out.acked != acked {
+			since, acked = o.deps.Clock.Now(), o.out.acked
 		}
-		if g.frozen.losses != losses {
+		if o.losses != losses {
 			break
 		}
-		if err != nil || g.why.fenced {
+		if err != nil || o.why.fenced {
 			break // it is in the window, and the stream gets it when it can
 		}
 	}
-	lost := g.frozen.losses != losses
-	point.Frame = g.number(ord)
+	lost := o.losses != losses
+	point.Frame = o.out.number(ord)
 	if lost {
-		p.sending = g.book.Count() > 0
-		g.settle("frames of the cycle were lost")
+		x.sending = o.book.Count() > 0
+		o.update("frames of the cycle were lost")
 	} else {
-		g.frozen.owed, g.frozen.pass = false, nil
+		p.cycles.owed, o.pass = false, nil
 	}
-	g.mu.Unlock()
+	o.mu.Unlock()
 	if lost {
 		return point, false, nil
 	}
-	return point, true, g.compared(true)
+	return point, true, p.compared(true)
 }
 
-// compared: nothing is left to be compared.
-func (g *Group) compared(done bool) error {
-	c := &g.frozen.chain
-	if !done || !c.Verify {
+// compared notes that nothing is left to be compared, if the pass is done.
+func (p *passes) compared(done bool) error {
+	o := p.order
+	if !done || !p.chain.Verify {
 		return nil
 	}
-	c.Verify = false
-	return c.save(chainPath(g.cfg, g.job.Group))
+	p.chain.Verify = false
+	return p.chain.save(chainPath(o.cfg, o.job.Group))
 }

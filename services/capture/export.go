@@ -17,7 +17,7 @@ import (
 
 // export is one disk of a group as an NBD client sees it.
 type export struct {
-	g  *Group
+	*guestIO
 	id cdp.DiskID
 }
 
@@ -26,11 +26,11 @@ var (
 	_ nbd.StatusBackend = export{}
 )
 
-func (e export) Size() int64                               { return e.g.disks[e.id].Size }
-func (e export) ReadAt(p []byte, off int64) error          { return e.g.read(e.id, p, off) }
-func (e export) WriteAt(p []byte, off int64, _ bool) error { return e.g.write(e.id, p, off) }
-func (e export) Trim(off, n int64, _ bool) error           { return e.g.trim(e.id, off, n) }
-func (e export) Flush() error                              { return e.g.sync(e.id) }
+func (e export) Size() int64                               { return e.disks[e.id].Size }
+func (e export) ReadAt(p []byte, off int64) error          { return e.read(e.id, p, off) }
+func (e export) WriteAt(p []byte, off int64, _ bool) error { return e.write(e.id, p, off) }
+func (e export) Trim(off, n int64, _ bool) error           { return e.trim(e.id, off, n) }
+func (e export) Flush() error                              { return e.flush(e.id) }
 
 func (e export) Zero(off, n int64, flags nbd.ZeroFlags) error {
 	var f ZeroFlags
@@ -40,12 +40,12 @@ func (e export) Zero(off, n int64, flags nbd.ZeroFlags) error {
 	if flags&nbd.ZeroFast != 0 {
 		f |= Fast
 	}
-	return e.g.zero(e.id, off, n, f)
+	return e.zero(e.id, off, n, f)
 }
 
 // Status implements nbd.StatusBackend.
 func (e export) Status(off, n int64) (es []nbd.Extent) {
-	dev := e.g.disks[e.id].dev
+	dev := e.disks[e.id].dev
 	if dev == nil {
 		return nil
 	}
@@ -56,7 +56,7 @@ func (e export) Status(off, n int64) (es []nbd.Extent) {
 }
 
 // Backend is a disk of the group for a server of the caller's.
-func (g *Group) Backend(id cdp.DiskID) nbd.Backend { return export{g, id} }
+func (g *Group) Backend(id cdp.DiskID) nbd.Backend { return export{&g.guests, id} }
 
 // servers are the NBD listeners of one group.
 type servers struct {
@@ -89,7 +89,7 @@ func (g *Group) serve() (_ *servers, err error) {
 		srv := nbd.New(nbd.Config{TLS: l.TLS, Events: g.nbdEvent})
 		for _, d := range g.disks {
 			err := srv.AddExport(nbd.Export{
-				Name: d.Name, Backend: export{g, d.ID}, MultiConn: g.job.Mode == Inline,
+				Name: d.Name, Backend: export{&g.guests, d.ID}, MultiConn: g.job.Mode == Inline,
 				OnConnect:    func(nbd.Peer) error { g.clientCame(d.ID); return nil },
 				OnDisconnect: func(_ nbd.Peer, clean bool) { g.clientGone(d.ID, clean) },
 			})
@@ -99,7 +99,7 @@ func (g *Group) serve() (_ *servers, err error) {
 		}
 		s.wg.Go(func() {
 			if err := srv.Serve(ctx, ls[i]); err != nil {
-				g.tell(err)
+				g.notes.add(err)
 			}
 		})
 	}
@@ -108,7 +108,7 @@ func (g *Group) serve() (_ *servers, err error) {
 
 func (g *Group) nbdEvent(e nbd.Event) {
 	if e.Kind == nbd.EventRefused && e.Err != nil {
-		g.tell(e.Err)
+		g.notes.add(e.Err)
 	}
 }
 

@@ -3,92 +3,50 @@ package capture
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
-	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
-	"tidemark.dev/pkg/engine/window"
 )
 
 // Group captures the disks of one protection group. OpenGroup makes it ready
-// for guest I/O at once; Start attaches it to its stream; Close ends it.
+// for guest I/O; Start attaches it to its stream; Close ends it.
+//
+// It only joins its parts. Each part owns its state and says which goroutine or
+// lock guards it: order is shared and has the lock; sender, copier and passes
+// each run on one goroutine.
 type Group struct {
-	job    Job
-	cfg    Config
-	deps   Deps
-	stream Stream
-	book   *dirty.Map
-	disks  []*disk
-	flight flight
+	*setup
+	order  order
+	guests guestIO
+	notes  notes
+	sender sender
+	copier copier
+	passes passes
 
-	wake   chan struct{}      // to the sender: there may be a frame to send
-	room   chan struct{}      // to the copier: there may be room and work
-	facts  chan any           // to the herald: Change, Progress, or an error
 	done   chan struct{}      // run returned
 	cancel context.CancelFunc // of run; nil before Start
+}
 
-	// mu orders the group's writes. It is held for one piece of a write, at
-	// most frame.MaxWrite bytes, and never across a system call.
-	mu    sync.Mutex
-	state State
-	why   facts
-	win   *window.Window
-	// Ordinals in the window: acked <= sent <= sealed <= win.Closed(), and
-	// win.First() <= acked+1: a frame leaves only once the stream has it.
-	acked, sent, sealed uint64
-	// The frame of ordinal from is the one behind base in the stream, so
-	// ordinal o has number base.No + o-from+1.
-	from uint64
-	base ref
-	// seq is the last write's in the window, were it all sealed now.
-	seq        cdp.Seq
-	wrote      int64     // the time of the last write in the window, ns since 1970
-	overflowed time.Time // when overflow began
-	idle       bool      // the sender waits for wake
-	parted     time.Time // when a frame that was not full was last closed
-	copy       copying
-	total      int64 // of the seed or resync under way, in bytes
-	copied     int64 // of the last one that had something to send
-	virgin     bool  // there was no map: a first start, perhaps
-	frozen     freezing
-	err        error // the last trouble
-
-	// Of the sender's goroutine alone.
-	epoch     cdp.Epoch
-	taken     cdp.Epoch   // the last one given to us; epoch once a place is taken with it
-	extent    bool        // the next frame sealed starts an extent
-	tail      ref         // the last frame sealed, or base
-	olderLast cdp.FrameNo // newest frame the older activity can be of
-	swapped   time.Time
-	durable   cdp.FrameNo // newest that the journal has
-	proven    cdp.FrameNo // the same, of this epoch
-	puzzled   int         // see patience
-	// strayed is how the journal's history and the stream's turned out to be two;
-	// nil as far as is known. A place behind the journal's newest frame ends it.
-	strayed error
+// setup is what stays the same while a group is open.
+type setup struct {
+	job   Job
+	cfg   Config
+	deps  Deps
+	disks []*disk // by ID
 }
 
 // disk is one disk of a group.
 type disk struct {
 	cdp.Disk
-	dev Disk // nil: a tap without reference
-	// Of a tap, guarded by Group.mu.
-	lost   bool // it missed a write since CopyStarted
-	synced bool
-	// ... that is frozen.
-	clients int    // that are connected
-	live    bool   // its client tells every write
-	away    string // if not, since when and why
+	dev Disk // nil for a tap without a reference, and for frozen disks
 }
 
-// OpenGroup opens disks, map and window. What an earlier process left there is
-// taken over.
+// OpenGroup opens disks, map and window. It takes over what an earlier process
+// left there.
 func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 	cfg = cfg.WithDefaults()
 	if err := errors.Join(cfg.check(), job.check()); err != nil {
@@ -98,11 +56,10 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 		return nil, err
 	}
 	if job.frozen() && deps.Snapshots == nil {
-		return nil, cdp.Errorf(cdp.Invalid, "open group", "frozen", "this machine cannot freeze the disks of %s", job.Group).
-			WithHint("capture of a vSphere VM needs the site's vCenter")
+		return nil, cdp.Errorf(cdp.Invalid, "open group", "frozen", "this service cannot take snapshots of the disks of %s", job.Group).
+			WithHint("capturing a vSphere VM needs the vcenter service of the site")
 	}
-	g = &Group{job: job, cfg: cfg, deps: deps, state: Detached,
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1), facts: make(chan any, 64), done: make(chan struct{})}
+	g = newGroup(job, cfg, deps)
 	defer func() {
 		if err != nil {
 			g.release(false)
@@ -112,39 +69,34 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 	if err := g.openDisks(); err != nil {
 		return g, err
 	}
-	var found dirty.Found
-	g.book, found, err = dirty.Open(filepath.Join(cfg.StateDir, string(job.Group)+".dirty"), g.job.identity(deps.Boot))
+	found, err := g.openState()
 	if err != nil {
 		return g, err
 	}
-	g.flight.init(g.book)
-	restored, err := g.openWindow()
-	if err != nil {
-		return g, err
-	}
-	if found <= dirty.Rebooted { // its frames cannot be placed, and need not be
-		g.win.Release(g.win.Closed())
-	} else if !restored {
-		g.book.Lose()
-	}
-	g.virgin = found == dirty.Fresh
 	if job.frozen() {
-		if err := g.openFrozen(found); err != nil {
+		if err := g.passes.open(found); err != nil {
 			return g, err
 		}
 	} else if job.Mode == Tap {
-		g.why.tapCopying = true
-		g.book.Narrow() // a tap has no regions to read: see disk.lost
-		g.book.Seeded()
+		g.order.book.Narrow() // no regions to read here: see taps
+		g.order.book.Seeded()
 	}
-	if open, _, _ := g.win.Open(); open {
-		// Its writes are whole; what came behind them is among the intents.
-		g.win.End(g.flags(), g.now())
-	}
-	g.acked = g.win.First() - 1
-	g.sent, g.sealed = g.acked, g.acked
-	g.stream, err = deps.Stream(job.Group)
+	g.order.recoverWindow()
+	g.sender.stream, err = deps.Stream(job.Group)
 	return g, cdp.Wrap(err, "open stream", string(job.Group))
+}
+
+// newGroup joins the parts; nothing is open yet.
+func newGroup(job Job, cfg Config, deps Deps) *Group {
+	g := &Group{setup: &setup{job: job, cfg: cfg, deps: deps}, done: make(chan struct{})}
+	g.notes = notes{group: job.Group, events: deps.Events, queue: make(chan any, 64)}
+	g.order = order{setup: g.setup, notes: &g.notes, state: Detached,
+		wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	g.guests = guestIO{setup: g.setup, order: &g.order}
+	g.sender = sender{order: &g.order}
+	g.copier = copier{order: &g.order, flight: &g.guests.flight}
+	g.passes = passes{order: &g.order}
+	return g
 }
 
 func (g *Group) openDisks() error {
@@ -169,78 +121,86 @@ func (g *Group) openDisks() error {
 		}
 		d.Disk = j.Disk
 	}
+	g.order.taps = newTaps(g.job)
 	return nil
 }
 
-// openWindow looks first where a window had to fall back to.
-func (g *Group) openWindow() (restored bool, err error) {
-	id := window.Identity{Group: g.job.Group, Boot: g.deps.Boot}
-	name := string(g.job.Group) + ".window"
-	fallback := filepath.Join(g.cfg.StateDir, name)
-	if _, err := os.Lstat(fallback); !errors.Is(err, fs.ErrNotExist) {
-		if g.win, restored, err = window.Open(fallback, id, g.cfg.Slots); restored || cdp.Is(err, cdp.Conflict) {
-			return restored, err
-		}
-		if err == nil {
-			g.win.Close()
-		}
-		g.win = nil
-		os.Remove(fallback)
+// openState opens map and window.
+func (g *Group) openState() (found dirty.Found, err error) {
+	o := &g.order
+	o.book, found, err = dirty.Open(filepath.Join(g.cfg.StateDir, string(g.job.Group)+".dirty"), g.job.identity(g.deps.Boot))
+	if err != nil {
+		return found, err
 	}
-	g.win, restored, err = window.Open(filepath.Join(g.cfg.WindowDir, name), id, g.cfg.Slots)
-	if err != nil && !cdp.Is(err, cdp.Conflict) {
-		g.win, restored, err = window.Open(fallback, id, g.cfg.Slots)
+	g.guests.flight.init(o.book)
+	restored, err := o.out.open(g.job.Group, g.cfg, g.deps.Boot)
+	if err != nil {
+		return found, err
 	}
-	return restored, err
+	if found <= dirty.Rebooted { // its frames cannot be placed, and need not be
+		o.out.win.Release(o.out.win.Closed())
+	} else if !restored {
+		o.book.Lose()
+	}
+	o.virgin = found == dirty.Fresh
+	return found, nil
+}
+
+// Start attaches the group to its stream and sends until Close. Call it once.
+// No failure of the bus ends it. Being fenced ends the sending, but not the
+// guest I/O.
+func (g *Group) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel = cancel
+	go g.run(ctx)
+}
+
+func (g *Group) run(ctx context.Context) {
+	defer close(g.done)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { g.notes.run(ctx) })
+	switch {
+	case g.job.frozen():
+		wg.Go(func() { g.passes.run(ctx) })
+	case g.job.Mode == Inline:
+		wg.Go(func() { g.copier.run(ctx) })
+	}
+	g.sender.run(ctx)
 }
 
 // Close refuses further guest I/O, drains the window until ctx ends, and closes
-// everything. What did not drain stays in the window for the next start, and
-// among the activity should it be lost.
+// everything. What did not drain stays in the window for the next start; should
+// the window be lost, the activity log still covers it.
 func (g *Group) Close(ctx context.Context) error {
-	g.flight.close()
+	g.guests.flight.close()
 	if g.cancel != nil {
 		g.drain(ctx)
 		g.cancel()
 	}
-	g.mu.Lock()
-	g.why.stopped = true
-	g.settle("closed")
-	g.mu.Unlock()
+	g.order.stop()
 	if g.cancel != nil {
 		<-g.done
 	}
-	g.tellAll()
+	g.notes.flush()
 	return g.release(true)
 }
 
 func (g *Group) drain(ctx context.Context) {
-	for {
-		g.mu.Lock()
-		if open, n, _ := g.win.Open(); open && n > 0 && g.state.accepts() {
-			g.win.End(g.flags(), g.now())
-			nudge(g.wake)
-		}
-		done := g.win.Closed() == g.acked || !g.why.attached || g.state == Fenced
-		g.mu.Unlock()
-		if done {
+	for !g.order.drained() {
+		if clock.Sleep(ctx, g.deps.Clock, 2*time.Millisecond) != nil {
 			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-clock.After(g.deps.Clock, 2*time.Millisecond):
 		}
 	}
 }
 
 func (g *Group) release(clean bool) error {
 	var errs []error
-	if g.stream != nil {
-		errs = append(errs, g.stream.Close())
+	if g.sender.stream != nil {
+		errs = append(errs, g.sender.stream.Close())
 	}
-	if g.win != nil {
-		errs = append(errs, g.win.Close())
+	if g.order.out.win != nil {
+		errs = append(errs, g.order.out.win.Close())
 	}
 	for _, d := range g.disks {
 		if d.dev != nil {
@@ -250,76 +210,8 @@ func (g *Group) release(clean bool) error {
 			errs = append(errs, d.dev.Close())
 		}
 	}
-	if g.book != nil {
-		errs = append(errs, g.book.Close(clean && errors.Join(errs...) == nil))
+	if g.order.book != nil {
+		errs = append(errs, g.order.book.Close(clean && errors.Join(errs...) == nil))
 	}
 	return errors.Join(errs...)
-}
-
-// now is the time that frames and writes get. Those of a cbt group are of the
-// snapshot they were read from, whenever that is.
-func (g *Group) now() int64 {
-	if g.job.Mode == CBT && g.frozen.at != 0 {
-		return g.frozen.at
-	}
-	return g.deps.Clock.Now().UnixNano()
-}
-
-// flags are those of a frame that is closed now. Call with mu held.
-func (g *Group) flags() frame.Flags {
-	if g.state == Replicating && g.book.Count() == 0 && !g.frozen.incomplete() {
-		return frame.Consistent
-	}
-	return 0
-}
-
-// number is that of the frame of an ordinal. Call with mu held, attached.
-func (g *Group) number(ord uint64) cdp.FrameNo {
-	return cdp.FrameNo(int64(g.base.No) + int64(ord) - int64(g.from) + 1)
-}
-
-// pending is how many closed frames the stream lacks. Call with mu held.
-func (g *Group) pending() int { return int(g.win.Closed() - g.acked) }
-
-// settle chooses the state anew after a fact changed. Call with mu held.
-func (g *Group) settle(reason string) {
-	g.why.dirty = g.book.Count() > 0 || g.frozen.incomplete()
-	g.why.seeding = g.book.Seeding()
-	now := g.deps.Clock.Now()
-	g.why.drained = g.pending() <= g.cfg.Slots/2 && now.Sub(g.overflowed) >= g.cfg.OverflowHold
-	from := g.state
-	g.state = next(from, g.why)
-	if g.state == Replicating && g.why.seeding {
-		g.book.Seeded()
-	}
-	if from == g.state {
-		return
-	}
-	if g.state == Overflow {
-		g.overflowed = now
-	}
-	switch {
-	case g.state.copies():
-		g.total = g.book.Bytes()
-	case g.state == Replicating && from.copies() && g.total > 0:
-		g.copied = g.total
-	}
-	g.tell(Change{Group: g.job.Group, From: from, To: g.state, Reason: reason, At: now})
-	nudge(g.room)
-	nudge(g.wake)
-}
-
-// poke wakes the sender if it waits. Call with mu held.
-func (g *Group) poke() {
-	if g.idle {
-		g.idle = false
-		nudge(g.wake)
-	}
-}
-
-func nudge(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -57,12 +57,12 @@ func fill(p []byte, v uint64) {
 func (o op) do(g *Group, w int, k uint64, buf []byte) error {
 	switch o.kind {
 	case 1:
-		return g.zero(o.disk, o.off, o.n, 0)
+		return g.guests.zero(o.disk, o.off, o.n, 0)
 	case 2:
-		return g.trim(o.disk, o.off, o.n)
+		return g.guests.trim(o.disk, o.off, o.n)
 	}
 	fill(buf[:o.n], stamp(w, k))
-	return g.write(o.disk, buf[:o.n], o.off)
+	return g.guests.write(o.disk, buf[:o.n], o.off)
 }
 
 // oracle knows, for one writer, what each block held after each operation.

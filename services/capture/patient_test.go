@@ -27,7 +27,7 @@ func TestATapsCopyWaitsForTheStream(t *testing.T) {
 	buf := make([]byte, 512<<10)
 	fill(buf, stamp(0, 1))
 	for i := range int64(100) { // many times the window
-		if err := w.g.write(cdp.DiskID(i%disks), buf, i%8*int64(len(buf))); err != nil {
+		if err := w.g.guests.write(cdp.DiskID(i%disks), buf, i%8*int64(len(buf))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -50,7 +50,7 @@ func TestTheStreamIsTheSpoolAndActivityKnowsWhatIsInIt(t *testing.T) {
 	buf := make([]byte, stripe)
 	fill(buf, stamp(0, 1))
 	one := func(off int64) {
-		if err := w.g.write(0, buf[:256<<10], off); err != nil {
+		if err := w.g.guests.write(0, buf[:256<<10], off); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,9 +75,9 @@ func TestTheStreamIsTheSpoolAndActivityKnowsWhatIsInIt(t *testing.T) {
 		return len(w.log.changes) >= before+2
 	})
 	w.eventually("replicating", w.state(Replicating))
-	w.g.mu.Lock()
-	total := w.g.total
-	w.g.mu.Unlock()
+	w.g.order.mu.Lock()
+	total := w.g.order.total
+	w.g.order.mu.Unlock()
 	if total == 0 || total > stripe {
 		t.Fatalf("%d bytes were resynced, the activity was 256 KiB", total)
 	}
@@ -105,10 +105,10 @@ func TestAReplacedCapturerIsFenced(t *testing.T) {
 	defer g.Close(context.Background())
 	w.eventually("the other replicating", func() bool { return g.Status().State == Replicating })
 	w.eventually("fenced", func() bool {
-		if err := w.g.write(0, make([]byte, 4096), 0); err != nil {
+		if err := w.g.guests.write(0, make([]byte, 4096), 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.write(1, make([]byte, 4096), 0); err != nil {
+		if err := g.guests.write(1, make([]byte, 4096), 0); err != nil {
 			t.Fatal(err)
 		}
 		return w.g.Status().State == Fenced || g.Status().State == Fenced
@@ -116,7 +116,7 @@ func TestAReplacedCapturerIsFenced(t *testing.T) {
 	if g.Status().State == Fenced {
 		t.Fatal("the newer one was fenced")
 	}
-	if err := w.g.write(0, make([]byte, 4096), 0); err != nil {
+	if err := w.g.guests.write(0, make([]byte, 4096), 0); err != nil {
 		t.Fatalf("a guest's write failed: %v", err)
 	}
 	if _, err := w.g.Mark(true); !cdp.Is(err, cdp.Conflict) {
@@ -154,7 +154,7 @@ func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
 	bad.Store(true)
 	buf := make([]byte, 8192)
 	fill(buf, 5)
-	if err := w.g.write(1, buf, 4096); !errors.Is(err, unix.EIO) {
+	if err := w.g.guests.write(1, buf, 4096); !errors.Is(err, unix.EIO) {
 		t.Fatalf("got %v", err)
 	}
 	bad.Store(false)
@@ -180,13 +180,13 @@ func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 	w.up()
 	w.eventually("seeding", w.state(Seeding))
 	buf := make([]byte, 256<<10)
-	if err := w.g.read(0, buf, 0); !errors.Is(err, unix.EIO) {
+	if err := w.g.guests.read(0, buf, 0); !errors.Is(err, unix.EIO) {
 		t.Fatalf("read: %v", err)
 	}
 	put := func() {
 		t.Helper()
 		fill(buf, stamp(0, 1))
-		if err := w.g.write(0, buf, 0); err != nil {
+		if err := w.g.guests.write(0, buf, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,7 +286,7 @@ func TestOverlappingWritesReachDiskAndJournalInOneOrder(t *testing.T) {
 			for k := range 300 {
 				fill(buf, stamp(i, uint64(k+1)))
 				n := 4096 * (1 + (i+k)%16)
-				if err := w.g.write(0, buf[:n], int64((i*k)%5)*4096); err != nil {
+				if err := w.g.guests.write(0, buf[:n], int64((i*k)%5)*4096); err != nil {
 					t.Error(err)
 				}
 			}

@@ -11,95 +11,109 @@ import (
 // resolve finds out what a pass has to send: what is dirty already, and what
 // changed since the last pass where nobody saw it. When it returned nil that is
 // dirty on disk, and the change ids of this pass are the last ones.
-func (g *Group) resolve(ctx context.Context, p *pass, snap Frozen) error {
-	f := &g.frozen
-	g.mu.Lock()
-	bare, unsure, losses := f.bare, f.unsure, f.losses
-	whole := unsure || g.book.Bytes() >= g.book.Total()
-	seeding := g.book.Seeding()
-	blind := p.blind || f.blind
-	g.mu.Unlock()
+func (p *passes) resolve(ctx context.Context, x *pass, snap Frozen) error {
+	o := p.order
+	o.mu.Lock()
+	bare, unsure, losses := o.bare, o.unsure, o.losses
+	whole := unsure || o.book.Bytes() >= o.book.Total()
+	seeding := o.book.Seeding()
+	blind := x.blind || o.taps.blind
+	o.mu.Unlock()
 
-	p.verify = !bare && (f.chain.Verify || unsure || blind)
+	x.verify = !bare && (p.chain.Verify || unsure || blind)
 	var found *dirty.Regions
-	if !whole && (blind || g.job.Mode == CBT) {
+	if !whole && (blind || o.job.Mode == CBT) {
 		var reset bool
 		var err error
-		if found, reset, err = g.changed(ctx, p); err != nil {
-			return g.unreadable(ctx, err)
+		if found, reset, err = p.changed(ctx, x); err != nil {
+			return p.unreadable(ctx, err)
 		}
-		p.verify = p.verify || reset
+		x.verify = x.verify || reset
 		seeding = seeding || reset
 	}
 	if whole || seeding {
-		p.alloc = g.allocated(ctx, p)
+		x.alloc = p.allocated(ctx, x)
 	}
 
-	g.mu.Lock()
-	switch {
-	case bare && f.bare:
-		g.book.Narrow()
-		g.book.SetRegions(p.alloc)
-		g.book.SetRegions(p.later) // missed since, perhaps where nothing was
-		g.book.Narrowed()
-	case whole:
-		g.book.SetAll()
-	default:
-		g.book.SetRegions(found)
-	}
-	f.bare = false
-	if f.losses == losses {
-		f.unsure = false
-	}
-	if f.blinds == p.blinds {
-		f.blind = false
-	}
-	if g.job.Mode == CBT {
-		if open, _, _ := g.win.Open(); open { // of another moment
-			g.win.End(0, g.now())
-			nudge(g.wake)
-		}
-		f.at = max(f.at, p.at.UnixNano())
-		p.at = time.Unix(0, f.at)
-		p.sending = g.book.Count() > 0
-	}
-	if g.total = g.book.Bytes(); g.total > 0 {
-		f.verified = 0
-	}
-	g.settle("a pass begins")
-	g.mu.Unlock()
-
-	if err := g.book.Sync(); err != nil {
+	o.setDirty(x, found, whole, bare, losses)
+	if err := o.book.Sync(); err != nil {
 		return err
 	}
-	f.chain.Pass, f.chain.At, f.chain.Verify = p.name, p.at, p.verify
-	// That a tap's client was gone is noticed late. So these change ids hold only
-	// if the changes up to them were asked for, whatever the client had told.
-	if whole || found != nil {
-		f.chain.Disks = nil
-		for i, d := range g.disks {
-			f.chain.Disks = append(f.chain.Disks, chainDisk{d.Name, d.Size, snap.Disks[i].ChangeID})
-		}
-	}
-	if err := f.chain.save(chainPath(g.cfg, g.job.Group)); err != nil {
-		f.chain = loadChain(chainPath(g.cfg, g.job.Group), g.job.Disks)
+	// A tap's client may have been gone before that was noticed. So these change
+	// ids hold only if the changes up to them were asked for.
+	if err := p.extendChain(x, snap, whole || found != nil); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	p.settled = true
-	g.mu.Unlock()
+	o.mu.Lock()
+	x.settled = true
+	o.mu.Unlock()
 	return nil
 }
 
-// changed is what changed since the last pass. reset: of some disk that cannot
-// be told, and all of it is in the set.
-func (g *Group) changed(ctx context.Context, p *pass) (set *dirty.Regions, reset bool, err error) {
-	set = dirty.NewRegions(g.book.Disks())
-	for _, d := range g.disks {
-		since := g.frozen.chain.changeID(d.ID)
+// setDirty makes dirty what a pass found, and begins to send it. It locks.
+func (o *order) setDirty(x *pass, found *dirty.Regions, whole, bare bool, losses uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case bare && o.bare:
+		o.book.Narrow()
+		o.book.SetRegions(x.alloc)
+		o.book.SetRegions(x.later) // missed since, perhaps where nothing was
+		o.book.Narrowed()
+	case whole:
+		o.book.SetAll()
+	default:
+		o.book.SetRegions(found)
+	}
+	o.bare = false
+	if o.losses == losses {
+		o.unsure = false
+	}
+	if o.taps.blinds == x.blinds {
+		o.taps.blind = false
+	}
+	if o.job.Mode == CBT {
+		if open, _, _ := o.out.win.Open(); open { // of another moment
+			o.out.win.End(0, o.stamp())
+			nudge(o.wake)
+		}
+		o.at = max(o.at, x.at.UnixNano())
+		x.at = time.Unix(0, o.at)
+		x.sending = o.book.Count() > 0
+	}
+	if o.total = o.book.Bytes(); o.total > 0 {
+		o.verified = 0
+	}
+	o.update("a pass begins")
+}
+
+// extendChain keeps that the pass joins the chain; with its change ids if asked.
+func (p *passes) extendChain(x *pass, snap Frozen, ids bool) error {
+	o := p.order
+	p.chain.Pass, p.chain.At, p.chain.Verify = x.name, x.at, x.verify
+	if ids {
+		p.chain.Disks = nil
+		for i, d := range o.disks {
+			p.chain.Disks = append(p.chain.Disks, chainDisk{d.Name, d.Size, snap.Disks[i].ChangeID})
+		}
+	}
+	if err := p.chain.save(chainPath(o.cfg, o.job.Group)); err != nil {
+		p.chain = loadChain(chainPath(o.cfg, o.job.Group), o.job.Disks)
+		return err
+	}
+	return nil
+}
+
+// changed is what changed since the last pass. reset: for some disk that is not
+// known, and all of it is in the set.
+func (p *passes) changed(ctx context.Context, x *pass) (set *dirty.Regions, reset bool, err error) {
+	o := p.order
+	set = dirty.NewRegions(o.book.Disks())
+	for _, d := range o.disks {
+		since := p.chain.changeID(d.ID)
 		var err error = cdp.Errorf(cdp.Conflict, "ask for changes", d.Name, "its changes were not tracked at the last pass")
 		if since != "" {
-			err = g.areas(ctx, p, d, since, set)
+			err = p.areas(ctx, x, d, since, set)
 		}
 		switch {
 		case err == nil:
@@ -108,8 +122,8 @@ func (g *Group) changed(ctx context.Context, p *pass) (set *dirty.Regions, reset
 		default: // whatever it means, the way on is the same
 			reset = true
 			set.Set(d.ID, 0, d.Size)
-			if g.job.Mode == CBT || since != "" {
-				g.alarm(AlarmReset, "all of "+d.Name+" is compared with the replica: "+err.Error())
+			if o.job.Mode == CBT || since != "" {
+				p.alarm(AlarmReset, "all of "+d.Name+" is compared with the replica: "+err.Error())
 			}
 		}
 	}
@@ -117,18 +131,20 @@ func (g *Group) changed(ctx context.Context, p *pass) (set *dirty.Regions, reset
 }
 
 // allocated is what may hold something; a disk that cannot be asked is all data.
-func (g *Group) allocated(ctx context.Context, p *pass) *dirty.Regions {
-	set := dirty.NewRegions(g.book.Disks())
-	for _, d := range g.disks {
-		if g.areas(ctx, p, d, "*", set) != nil {
+func (p *passes) allocated(ctx context.Context, x *pass) *dirty.Regions {
+	o := p.order
+	set := dirty.NewRegions(o.book.Disks())
+	for _, d := range o.disks {
+		if p.areas(ctx, x, d, "*", set) != nil {
 			set.Set(d.ID, 0, d.Size)
 		}
 	}
 	return set
 }
 
-func (g *Group) areas(ctx context.Context, p *pass, d *disk, since string, set *dirty.Regions) error {
-	return g.deps.Snapshots.Changed(ctx, g.job.Group, p.name, d.ID, since, func(off, n int64) {
+func (p *passes) areas(ctx context.Context, x *pass, d *disk, since string, set *dirty.Regions) error {
+	o := p.order
+	return o.deps.Snapshots.Changed(ctx, o.job.Group, x.name, d.ID, since, func(off, n int64) {
 		off, end := max(off, 0), min(off+n, d.Size)
 		if off < end {
 			set.Set(d.ID, off, end-off)

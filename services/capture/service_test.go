@@ -160,7 +160,7 @@ func TestAWindowFallsBackToTheStateDirectory(t *testing.T) {
 	for range 2 {
 		w.up()
 		w.eventually("replicating", w.state(Replicating))
-		if got := filepath.Dir(w.g.win.Path()); got != w.cfg.StateDir {
+		if got := filepath.Dir(w.g.order.out.win.Path()); got != w.cfg.StateDir {
 			t.Fatalf("it lies in %s", got)
 		}
 		w.crash()
@@ -184,11 +184,11 @@ func benchGroup(b testing.TB) *Group {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { g.release(false) })
-	for _, d := range g.disks {
-		d.synced = true
+	for i := range g.order.taps.of {
+		g.order.taps.of[i].synced = true
 	}
-	g.why.attached, g.why.tapCopying = true, false
-	g.settle("for the benchmark")
+	g.order.why.attached = true
+	g.order.update("for the benchmark")
 	return g
 }
 
@@ -200,8 +200,8 @@ func BenchmarkWrite4K(b *testing.B) {
 	b.SetBytes(4096)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		g.write(0, buf, int64(i%1024)*4096)
-		g.acked = g.win.Closed()
+		g.guests.write(0, buf, int64(i%1024)*4096)
+		g.order.out.acked = g.order.out.win.Closed()
 	}
 }
 
@@ -210,11 +210,11 @@ func TestAWriteAllocatesNothing(t *testing.T) {
 	buf := make([]byte, 4096)
 	i := 0
 	if n := testing.AllocsPerRun(2000, func() {
-		if err := g.write(0, buf, int64(i%1024)*4096); err != nil {
+		if err := g.guests.write(0, buf, int64(i%1024)*4096); err != nil {
 			t.Fatal(err)
 		}
 		i++
-		g.acked = g.win.Closed()
+		g.order.out.acked = g.order.out.win.Closed()
 	}); n != 0 {
 		t.Fatalf("%v allocations per write", n)
 	}

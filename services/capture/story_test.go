@@ -122,14 +122,14 @@ func (w *world) crash() {
 	g := w.g
 	g.cancel()
 	<-g.done
-	g.stream.Close()
-	g.win.Close()
+	g.sender.stream.Close()
+	g.order.out.win.Close()
 	for _, d := range g.disks {
 		if d.dev != nil {
 			d.dev.Close()
 		}
 	}
-	g.book.Close(false)
+	g.order.book.Close(false)
 }
 
 // write starts the guests; they write until the world stops.
@@ -357,7 +357,7 @@ func powerLoss(rng *rand.Rand, b *bus, still func(func()), crash, up func()) {
 }
 
 func (w *world) total() int64 {
-	w.g.mu.Lock()
-	defer w.g.mu.Unlock()
-	return w.g.total
+	w.g.order.mu.Lock()
+	defer w.g.order.mu.Unlock()
+	return w.g.order.total
 }

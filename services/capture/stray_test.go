@@ -42,7 +42,7 @@ func TestTheJournalHasWhatTheStreamLostBeforeTheCapturerKnew(t *testing.T) {
 				one := func() {
 					k++
 					fill(buf, stamp(0, k))
-					if err := w.g.write(0, buf, int64(k%16)*int64(len(buf))); err != nil {
+					if err := w.g.guests.write(0, buf, int64(k%16)*int64(len(buf))); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -25,7 +25,7 @@ type chunk struct {
 
 // sweep sends what is dirty from the pass's disks, one after the other. A range
 // is read, and compared, while the one before it is put into frames.
-func (g *Group) sweep(ctx context.Context, p *pass) error {
+func (p *passes) sweep(ctx context.Context, x *pass) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -37,10 +37,10 @@ func (g *Group) sweep(ctx context.Context, p *pass) error {
 	var failed error
 	wg.Go(func() {
 		defer close(full)
-		failed = g.readDirty(ctx, p, free, full)
+		failed = p.readDirty(ctx, x, free, full)
 	})
 	for c := range full {
-		if err := g.place(ctx, p, c); err != nil {
+		if err := p.place(ctx, x, c); err != nil {
 			return err
 		}
 		free <- c
@@ -48,12 +48,13 @@ func (g *Group) sweep(ctx context.Context, p *pass) error {
 	return failed
 }
 
-func (g *Group) readDirty(ctx context.Context, p *pass, free <-chan *chunk, full chan<- *chunk) error {
-	v := g.verifier(ctx, p)
+func (p *passes) readDirty(ctx context.Context, x *pass, free <-chan *chunk, full chan<- *chunk) error {
+	o := p.order
+	v := p.verifier(ctx, x)
 	defer v.close()
-	for _, d := range g.disks {
+	for _, d := range o.disks {
 		for off := int64(0); ; {
-			start, n, ok := g.book.NextBut(d.ID, off, maxZero, p.later)
+			start, n, ok := o.book.NextBut(d.ID, off, maxZero, x.later)
 			if !ok {
 				break
 			}
@@ -64,8 +65,8 @@ func (g *Group) readDirty(ctx context.Context, p *pass, free <-chan *chunk, full
 			case c = <-free:
 			}
 			c.disk, c.off, c.parts, c.same = d.ID, start, c.parts[:0], 0
-			if err := g.readChunk(p, c, n, v); err != nil {
-				return g.unreadable(ctx, cdp.Wrap(err, "read pass", d.Name))
+			if err := p.readChunk(x, c, n, v); err != nil {
+				return p.unreadable(ctx, cdp.Wrap(err, "read pass", d.Name))
 			}
 			select {
 			case <-ctx.Done():
@@ -79,12 +80,12 @@ func (g *Group) readDirty(ctx context.Context, p *pass, free <-chan *chunk, full
 }
 
 // readChunk fills a chunk with the first part of n bytes.
-func (g *Group) readChunk(p *pass, c *chunk, n int64, v *verifier) error {
-	dev := p.devs[c.disk]
+func (p *passes) readChunk(x *pass, c *chunk, n int64, v *verifier) error {
+	dev := x.devs[c.disk]
 	hole, until := false, c.off+n
-	if p.alloc != nil {
+	if x.alloc != nil {
 		var data bool
-		data, until = p.alloc.At(c.disk, c.off, c.off+n)
+		data, until = x.alloc.At(c.disk, c.off, c.off+n)
 		hole = !data
 	}
 	c.n = until - c.off
@@ -108,46 +109,47 @@ func (g *Group) readChunk(p *pass, c *chunk, n int64, v *verifier) error {
 
 // place puts what a chunk holds into frames, but for the touched sectors, and
 // clears its regions, but for those of later.
-func (g *Group) place(ctx context.Context, p *pass, c *chunk) error {
-	g.mu.Lock()
-	losses := g.frozen.losses
-	g.mu.Unlock()
+func (p *passes) place(ctx context.Context, x *pass, c *chunk) error {
+	o := p.order
+	o.mu.Lock()
+	losses := o.losses
+	o.mu.Unlock()
 	for _, e := range c.parts {
 		for e.off < e.end {
 			end := e.end
 			if !e.zero {
 				end = min(end, e.off+frame.MaxWrite)
 			}
-			if err := g.lockRoom(ctx); err != nil {
+			if err := p.lockRoom(ctx); err != nil {
 				return err
 			}
-			whole := p.touched.rest(c.disk, e.off, end, func(from, to int64) bool {
-				if !g.fits() {
+			whole := x.touched.rest(c.disk, e.off, end, func(from, to int64) bool {
+				if !o.fits() {
 					return false
 				}
 				var data []byte
 				if !e.zero {
 					data = c.buf[from-c.off : to-c.off]
 				}
-				g.append(c.disk, from, to-from, data, frame.Copied)
+				o.append(c.disk, from, to-from, data, frame.Copied)
 				e.off = to
 				return true
 			})
-			g.mu.Unlock()
+			o.mu.Unlock()
 			if whole {
 				e.off = end
 			}
 		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.frozen.losses != losses {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.losses != losses {
 		return nil // of these, perhaps: they stay dirty
 	}
-	g.book.ClearBut(c.disk, c.off, c.n, p.later)
-	g.frozen.verified += c.same
+	o.book.ClearBut(c.disk, c.off, c.n, x.later)
+	o.verified += c.same
 	end := c.off + c.n
-	p.touched.forget(c.disk, p.swept[c.disk], end)
-	p.swept[c.disk] = max(p.swept[c.disk], end/dirty.RegionSize*dirty.RegionSize)
+	x.touched.forget(c.disk, x.swept[c.disk], end)
+	x.swept[c.disk] = max(x.swept[c.disk], end/dirty.RegionSize*dirty.RegionSize)
 	return nil
 }

@@ -23,13 +23,13 @@ const (
 // by frames of this pass: by writes, whose sectors are touched and left out
 // anyway, or by the same frozen content.
 type verifier struct {
-	g     *Group
-	p     *pass
-	ctx   context.Context
-	ready bool
-	now   *sums // of where it reads
-	soon  *sums // asked for meanwhile; nil: nothing
-	wg    sync.WaitGroup
+	passes *passes
+	pass   *pass
+	ctx    context.Context
+	ready  bool
+	now    *sums // of where it reads
+	soon   *sums // asked for meanwhile; nil: nothing
+	wg     sync.WaitGroup
 }
 
 // sums are the target's of one range. They count once done is closed.
@@ -40,11 +40,12 @@ type sums struct {
 	of     [][32]byte // nil: they could not be had
 }
 
-func (g *Group) verifier(ctx context.Context, p *pass) *verifier {
-	if !p.verify || g.deps.Sums == nil {
+func (p *passes) verifier(ctx context.Context, x *pass) *verifier {
+	o := p.order
+	if !x.verify || o.deps.Sums == nil {
 		return nil
 	}
-	return &verifier{g: g, p: p, ctx: ctx}
+	return &verifier{passes: p, pass: x, ctx: ctx}
 }
 
 func (v *verifier) close() {
@@ -105,33 +106,33 @@ func sumOf(p []byte, n int64) [32]byte {
 
 // wait returns once the journal has every frame from before the pass.
 func (v *verifier) wait() error {
-	g := v.g
-	since := g.deps.Clock.Now()
+	o := v.passes.order
+	since := o.deps.Clock.Now()
 	for asked := since; !v.ready; {
-		g.mu.Lock()
-		base, epoch := g.base, g.book.Mark().Epoch
+		o.mu.Lock()
+		base, epoch := o.out.base, o.book.Mark().Epoch
 		want := base.No // of what came before it, lost frames aside
-		if v.p.behind >= g.from {
-			want = g.number(v.p.behind)
+		if v.pass.last >= o.out.from {
+			want = o.out.number(v.pass.last)
 		}
-		g.mu.Unlock()
-		ctx, cancel := context.WithTimeout(v.ctx, g.cfg.AskTimeout)
-		have, err := g.deps.Journal.Cursor(ctx, g.job.Group)
+		o.mu.Unlock()
+		ctx, cancel := context.WithTimeout(v.ctx, o.cfg.AskTimeout)
+		have, err := o.deps.Journal.Cursor(ctx, o.job.Group)
 		cancel()
 		here := have.Epoch == epoch || have.No == base.No && have.Hash == base.Hash // see strays
 		if v.ready = err == nil && have.No >= want && here; v.ready {
 			break
 		}
-		if err := g.patience(v.ctx, since); err != nil {
+		if err := v.passes.stalled(v.ctx, since); err != nil {
 			return err
 		}
-		if now := g.deps.Clock.Now(); now.Sub(asked) > g.cfg.AckTimeout {
+		if now := o.deps.Clock.Now(); now.Sub(asked) > o.cfg.AckTimeout {
 			asked = now
-			g.probe()
+			v.probe()
 		}
 		select {
 		case <-v.ctx.Done():
-		case <-clock.After(g.deps.Clock, g.cfg.RetryMin):
+		case <-clock.After(o.deps.Clock, o.cfg.RetryMin):
 		}
 	}
 	return nil
@@ -139,12 +140,13 @@ func (v *verifier) wait() error {
 
 // probe sends an empty frame when there is nothing else on its way: a stream
 // that lost what the journal still lacks is noticed only so.
-func (g *Group) probe() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.state.accepts() && g.pending() == 0 && g.fits() {
-		g.win.End(0, g.now())
-		nudge(g.wake)
+func (v *verifier) probe() {
+	o := v.passes.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state.accepts() && o.out.pending() == 0 && o.fits() {
+		o.out.win.End(0, o.stamp())
+		nudge(o.wake)
 	}
 }
 
@@ -156,7 +158,7 @@ func (v *verifier) sum(d cdp.DiskID, off int64) (s [32]byte, ok bool) {
 			v.now = v.ask(d, off)
 		}
 		next := v.now.off + v.now.n
-		if start, _, ok := v.g.book.NextBut(d, next, sumBlock, v.p.later); ok && start < next+sumAhead {
+		if start, _, ok := v.passes.order.book.NextBut(d, next, sumBlock, v.pass.later); ok && start < next+sumAhead {
 			v.soon = v.ask(d, start)
 		}
 	}
@@ -169,13 +171,13 @@ func (v *verifier) sum(d cdp.DiskID, off int64) (s [32]byte, ok bool) {
 }
 
 func (v *verifier) ask(d cdp.DiskID, off int64) *sums {
-	g := v.g
-	x := &sums{disk: d, off: off, n: min(sumAhead, g.disks[d].Size-off), done: make(chan struct{})}
+	o := v.passes.order
+	x := &sums{disk: d, off: off, n: min(sumAhead, o.disks[d].Size-off), done: make(chan struct{})}
 	v.wg.Go(func() {
 		defer close(x.done)
-		ctx, cancel := context.WithTimeout(v.ctx, 6*g.cfg.AskTimeout)
+		ctx, cancel := context.WithTimeout(v.ctx, 6*o.cfg.AskTimeout)
 		defer cancel()
-		of, err := g.deps.Sums(ctx, g.job.Group, d, x.off, x.n, sumBlock)
+		of, err := o.deps.Sums(ctx, o.job.Group, d, x.off, x.n, sumBlock)
 		if err == nil && int64(len(of)) == (x.n+sumBlock-1)/sumBlock {
 			x.of = of
 		}

@@ -438,9 +438,9 @@ func (f *frozenWorld) connect() {
 func (f *frozenWorld) live() {
 	f.t.Helper()
 	for d := range f.job.Disks {
-		f.g.mu.Lock()
-		f.g.disks[d].clients = 1
-		f.g.mu.Unlock()
+		f.g.order.mu.Lock()
+		f.g.order.taps.of[d].clients = 1
+		f.g.order.mu.Unlock()
 		if err := f.g.Live(cdp.DiskID(d)); err != nil {
 			f.t.Fatal(err)
 		}
@@ -474,9 +474,9 @@ func (f *frozenWorld) leave(d cdp.DiskID, clean bool) {
 // tell is what the client does with a write.
 func (f *frozenWorld) tell(w guestWrite) error {
 	if w.data == nil {
-		return f.g.zero(w.disk, w.off, w.n, 0)
+		return f.g.guests.zero(w.disk, w.off, w.n, 0)
 	}
-	return f.g.write(w.disk, w.data, w.off)
+	return f.g.guests.write(w.disk, w.data, w.off)
 }
 
 // run writes until the world stops.
@@ -563,7 +563,7 @@ func (f *frozenWorld) settle() {
 	} else {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		p, err := f.g.Point(ctx)
+		p, err := f.g.CyclePoint(ctx)
 		if err != nil {
 			f.t.Fatalf("%v; %+v", err, f.g.Status())
 		}

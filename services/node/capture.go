@@ -447,11 +447,11 @@ func (w *captureWiring) drain(ctx context.Context, r api.DrainRequest) (any, err
 
 func (w *captureWiring) lastPoint(ctx context.Context, g *capture.Group, j spec.ReplicationJob) (cdp.Point, error) {
 	if j.Source.Capture == cdp.CBT {
-		return g.Point(ctx)
+		return g.CyclePoint(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	return g.Settle(ctx, func(ctx context.Context) error {
+	return g.LastPoint(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		var r api.VMPowerReply

@@ -8,8 +8,15 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// read serves a guest's read.
-func (g *Group) read(d cdp.DiskID, p []byte, off int64) error {
+// guestIO serves the reads and writes of a group's guests. Many goroutines call
+// it at once; flight keeps overlapping writes apart.
+type guestIO struct {
+	*setup
+	order  *order
+	flight flight
+}
+
+func (g *guestIO) read(d cdp.DiskID, p []byte, off int64) error {
 	if g.disks[d].dev == nil {
 		return unix.EIO // a tap without a reference, or frozen
 	}
@@ -18,7 +25,7 @@ func (g *Group) read(d cdp.DiskID, p []byte, off int64) error {
 
 // write is a guest's write. Once it returned nil the write is on the disk and
 // in a frame that survives kill -9, or its region is dirty.
-func (g *Group) write(d cdp.DiskID, p []byte, off int64) error {
+func (g *guestIO) write(d cdp.DiskID, p []byte, off int64) error {
 	if g.job.Mode == CBT {
 		return unix.EROFS // nobody's writes come here
 	}
@@ -33,12 +40,12 @@ func (g *Group) write(d cdp.DiskID, p []byte, off int64) error {
 			return err
 		}
 	}
-	g.record(d, off, int64(len(p)), p)
+	g.order.record(d, off, int64(len(p)), p)
 	return nil
 }
 
 // zero is a guest's WRITE ZEROES.
-func (g *Group) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
+func (g *guestIO) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
 	if g.job.Mode == CBT {
 		return unix.EROFS
 	}
@@ -56,13 +63,13 @@ func (g *Group) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
 			return err
 		}
 	}
-	g.record(d, off, n, nil)
+	g.order.record(d, off, n, nil)
 	return nil
 }
 
-// trim makes the range read as zeros where that is quick, and else does nothing:
+// trim makes the range read as zeros where that is quick, and else does nothing,
 // so that source and replica agree on what it holds.
-func (g *Group) trim(d cdp.DiskID, off, n int64) error {
+func (g *guestIO) trim(d cdp.DiskID, off, n int64) error {
 	err := g.zero(d, off, n, Fast)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return nil
@@ -70,18 +77,18 @@ func (g *Group) trim(d cdp.DiskID, off, n int64) error {
 	return err
 }
 
-// sync is a guest's FLUSH: a matter of the disk alone.
-func (g *Group) sync(d cdp.DiskID) error {
+// flush is a guest's FLUSH. Only the disk is concerned.
+func (g *guestIO) flush(d cdp.DiskID) error {
 	if g.job.Mode != Inline {
 		return nil
 	}
 	return g.disks[d].dev.Sync()
 }
 
-// fault: the disk failed a write, and may hold some of it.
-func (g *Group) fault(d cdp.DiskID, off, n int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.miss(d, off, n)
-	g.settle("a write failed on the disk")
+// fault notes that the disk failed a write, and may hold some of it.
+func (g *guestIO) fault(d cdp.DiskID, off, n int64) {
+	g.order.mu.Lock()
+	defer g.order.mu.Unlock()
+	g.order.miss(d, off, n)
+	g.order.update("a write failed on the disk")
 }

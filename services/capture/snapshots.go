@@ -11,15 +11,15 @@ import (
 // All are idempotent and may take minutes; they return when done or ctx ends.
 // One goroutine per group calls them, with at most one pass at a time.
 type Snapshots interface {
-	// Freeze makes the snapshot of a pass, or finds the one it made. Every write
-	// that the group was told of before the call, and every write that the VM had
-	// completed then, is in it. Kinds: Transient; Conflict, the VM or its disks
+	// Freeze makes the snapshot of a pass, or finds the one it made. It holds every
+	// write that was reported to the group before the call, and every write that
+	// the VM had completed then. Kinds: Transient; Conflict, the VM or its disks
 	// are not what the job says; NotFound.
 	Freeze(ctx context.Context, group cdp.GroupID, pass string) (Frozen, error)
-	// Changed calls fn with the areas of a disk that changed since change id
-	// `since` ("*": the allocated areas), in order, as of the pass's snapshot.
-	// More than that is allowed. Conflict: since is stale, CBT was reset, and
-	// everything has to be compared instead.
+	// Changed calls fn with the areas of a disk, in bytes and in order, that
+	// changed since change id `since` ("*": the allocated areas), as of the pass's
+	// snapshot. More than that is allowed. Conflict: since is stale, CBT was reset,
+	// and everything has to be compared instead.
 	Changed(ctx context.Context, group cdp.GroupID, pass string, disk cdp.DiskID, since string, fn func(off, n int64)) error
 	// Thaw detaches and removes what passes other than keep left of this group
 	// ("": all). This side has closed the disks before.
@@ -39,7 +39,7 @@ type Frozen struct {
 type FrozenDisk struct {
 	// Path is opened with Deps.Disk, read only.
 	Path string
-	// ChangeID is what Changed takes later to tell what changed since; "" when
+	// ChangeID is what Changed takes later to find what changed since; "" when
 	// the disk's changes are not tracked.
 	ChangeID string
 }
@@ -48,8 +48,8 @@ type FrozenDisk struct {
 // n bytes from off, of what the target's journal holds at its head.
 type Sums func(ctx context.Context, group cdp.GroupID, disk cdp.DiskID, off, n int64, block int) ([][32]byte, error)
 
-// Alarms is what an Events may be as well, to hear of what somebody should look
-// after. The rules of Events hold.
+// Alarms is what an Events may be as well, to hear of what needs somebody's
+// attention. The rules of Events hold.
 type Alarms interface {
 	Alarm(group cdp.GroupID, kind AlarmKind, text string)
 }
@@ -58,8 +58,8 @@ type Alarms interface {
 type AlarmKind = string
 
 const (
-	// AlarmOverrun: a cycle takes longer than the job's cadence; told once, while it
-	// runs.
+	// AlarmOverrun: a cycle takes longer than the job's cadence. It is raised once
+	// per cycle, while the cycle runs.
 	AlarmOverrun AlarmKind = "overrun"
 	// AlarmReset: the list of changes was reset; everything is compared.
 	AlarmReset AlarmKind = "cbt-reset"

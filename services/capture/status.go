@@ -1,0 +1,60 @@
+package capture
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Status is the state of a group.
+type Status struct {
+	State State
+	Epoch cdp.Epoch
+	// Seq is the last write in the window; Acked and Durable are the newest
+	// frames that stream and journal are known to have.
+	Seq            cdp.Seq
+	Acked, Durable cdp.FrameNo
+	Pending        int   // closed frames the stream lacks
+	DirtyBytes     int64 // that resync or seed still have to send
+	TotalBytes     int64 // of all disks
+	// Of a seed or resync, also when it is over: how much of it is done, in bytes.
+	// Of these, the target had Verified already. Since is when the pass of a
+	// frozen group began; zero: none runs.
+	Done, Total int64
+	Since       time.Time
+	Verified    int64
+	// Trouble is the last failure of stream, journal or disk; it may be over.
+	Trouble error
+	// Failed is why a frozen group's last pass failed, until one goes well. As
+	// long as it is not nil no point is made.
+	Failed error
+}
+
+// Status is the group's state now.
+func (g *Group) Status() Status {
+	o := &g.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state == Stopped {
+		return Status{State: Stopped}
+	}
+	m := o.book.Mark()
+	s := Status{State: o.state, Epoch: m.Epoch, Seq: o.out.seq, Acked: m.No, Durable: o.out.durable,
+		Pending: o.out.pending(), DirtyBytes: o.book.Bytes(), TotalBytes: o.book.Total(), Trouble: o.trouble, Failed: o.failed,
+		Verified: o.verified}
+	if o.state == NeedsResync {
+		if why := o.taps.absent(); why != nil {
+			s.Trouble = why
+		}
+	}
+	if o.state.copies() {
+		s.Total = max(o.total, s.DirtyBytes)
+		s.Done = s.Total - s.DirtyBytes
+	} else if o.state == Replicating {
+		s.Total, s.Done = o.copied, o.copied
+	}
+	if p := o.pass; p != nil {
+		s.Since = p.began
+	}
+	return s
+}
