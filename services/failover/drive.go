@@ -103,7 +103,7 @@ func (s *Service) tell(ctx context.Context, st failoverrun.Run, cmds []failoverr
 		case c.Tell != nil:
 			p = event.FailoverStep{Job: st.Job, Run: st.ID, Step: c.Tell.Step, State: c.Tell.Status, Text: cut(c.Tell.Text)}
 		case c.Finish != "":
-			p = event.FailoverFinished{Job: st.Job, Run: st.ID, State: c.Finish, Result: cut(Summary(st))}
+			p = event.FailoverFinished{Job: st.Job, Run: st.ID, State: c.Finish, Result: cut(st.Summary())}
 		default:
 			continue
 		}

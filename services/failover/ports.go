@@ -7,13 +7,13 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// Jobs are the specs that were applied.
+// Jobs are the jobs' specs.
 type Jobs interface {
-	Get(ctx context.Context, name string) (spec.ReplicationJob, error) // NotFound
+	// Get is a job's spec as it is now, with its revision; NotFound.
+	Get(ctx context.Context, name string) (failoverrun.Pinned, error)
 }
 
 // Records keeps one run per job.

@@ -220,7 +220,7 @@ func TestVMInWords(t *testing.T) {
 				t.Fatalf("%+v", st)
 			}
 			for _, word := range c.says {
-				if text := failover.Summary(st); !strings.Contains(text, word) {
+				if text := st.Summary(); !strings.Contains(text, word) {
 					t.Errorf("%q does not say %q", text, word)
 				}
 			}

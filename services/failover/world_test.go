@@ -19,6 +19,8 @@ import (
 // is idempotent, and counts what really changed.
 type world struct {
 	mu       sync.Mutex
+	jobs     map[string]spec.ReplicationJob
+	specRev  uint64
 	rec      *failoverrun.Run
 	rev      uint64
 	dead     bool // the source
@@ -30,18 +32,23 @@ type world struct {
 	base     cdp.Seq
 	absorbed bool
 	moves    int
+	stuck    bool // moves do not end
 	vm       vcenter
 	effects  map[string]int
 	finished map[recovery.Phase]int
 }
 
 func newWorld() *world {
-	return &world{open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}}
+	w := &world{open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
+	w.change("plain", &spec.ReplicationJob{Name: "plain"})
+	w.change("web", &spec.ReplicationJob{Name: "web", Source: spec.Source{Site: "prod"},
+		Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}})
+	return w
 }
 
 func (w *world) service() *failover.Service {
 	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond}
-	return failover.New(cfg, failover.Deps{Jobs: specs{}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock{}})
+	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock{}})
 }
 
 func (w *world) state() failoverrun.Run {
@@ -88,16 +95,27 @@ type clock struct{}
 func (clock) Now() time.Time                         { return time.Now() }
 func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
-type specs struct{}
+// specs are the jobs' specs.
+type specs struct{ w *world }
 
-func (specs) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
-	if name == "plain" {
-		return spec.ReplicationJob{Name: name}, nil
+func (s specs) Get(_ context.Context, name string) (failoverrun.Pinned, error) {
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	job, ok := s.w.jobs[name]
+	if !ok {
+		return failoverrun.Pinned{}, cdp.Errorf(cdp.NotFound, "get", name, "no")
 	}
-	if name != "web" {
-		return spec.ReplicationJob{}, cdp.Errorf(cdp.NotFound, "get", name, "no")
+	return failoverrun.Pinned{Revision: s.w.specRev, Spec: job}, nil
+}
+
+// change replaces a job's spec; nil deletes it.
+func (w *world) change(name string, job *spec.ReplicationJob) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.specRev++
+	if delete(w.jobs, name); job != nil {
+		w.jobs[name] = *job
 	}
-	return spec.ReplicationJob{Name: name, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}}, nil
 }
 
 func (w *world) Get(_ context.Context, job string) (failoverrun.Run, uint64, error) {
@@ -172,7 +190,7 @@ func (w *world) Resume(ctx context.Context, _ api.RunRequest) (cdp.Bounds, error
 func (w *world) Move(ctx context.Context, r api.MoveRequest) (api.MoveReply, error) {
 	w.mu.Lock()
 	w.moves++
-	done := w.moves > 2
+	done := w.moves > 2 && !w.stuck
 	w.mu.Unlock()
 	if !done {
 		return api.MoveReply{Moved: 1, Total: 3}, nil

@@ -33,7 +33,7 @@ func runFailover(ctx context.Context, e *env) error {
 	}
 	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
-		Jobs: specs, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
+		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
 		Events: conn, Clock: clock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -53,6 +53,16 @@ func runFailover(ctx context.Context, e *env) error {
 		})})
 	})
 	return g.Wait()
+}
+
+// pinnedJobs is failover.Jobs.
+type pinnedJobs struct{ jobs }
+
+var _ failover.Jobs = pinnedJobs{}
+
+func (j pinnedJobs) Get(ctx context.Context, name string) (failoverrun.Pinned, error) {
+	x, err := j.b.Get(ctx, name)
+	return failoverrun.Pinned{Revision: x.Revision, Spec: x.Value}, err
 }
 
 // runRecords is failover.Records.

@@ -11,7 +11,6 @@ import (
 
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
-	"tidemark.dev/services/failover"
 )
 
 // follow shows a run's steps until done, or until the command id is refused. An
@@ -116,7 +115,7 @@ func (a *app) describe(s failoverrun.Run) {
 		fmt.Fprintf(a.out, "%-10s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	say("run", "%s (%s of %s)", s.ID, s.Mode, s.Job)
-	say("state", "%s", phaseText(s))
+	say("state", "%s", s.PhaseText())
 	if s.Error != "" {
 		say("error", "%s", s.Error)
 		if s.Hint != "" {
@@ -137,7 +136,7 @@ func (a *app) describe(s failoverrun.Run) {
 		say("lost", "%s", l)
 	}
 	if s.VM != nil {
-		say("vm", "%s", failover.VM(*s.VM))
+		say("vm", "%s", failoverrun.VMText(*s.VM))
 		for _, c := range s.VM.Checks {
 			say("check", "%s: %s", c.Name, cmp.Or(c.Text, map[bool]string{true: "passed", false: "failed"}[c.OK]))
 		}
@@ -157,7 +156,7 @@ func (a *app) describe(s failoverrun.Run) {
 	if s.Total > 0 {
 		say("progress", "%d of %d (%s)", s.Moved, s.Total, currentStep(s))
 	}
-	if next := nextText(s); next != "" {
+	if next := s.NextText(); next != "" {
 		say("next", "%s", next)
 	}
 }
@@ -165,64 +164,4 @@ func (a *app) describe(s failoverrun.Run) {
 func currentStep(s failoverrun.Run) recovery.Step {
 	cur, _ := s.Current()
 	return cur.Step
-}
-
-// phaseText is a phase for an operator.
-func phaseText(s failoverrun.Run) string {
-	switch s.Phase {
-	case recovery.Running:
-		return "under way: " + string(currentStep(s))
-	case recovery.Usable:
-		if s.To == recovery.ToVM {
-			return "the VM runs, and is being checked"
-		}
-		return "the disks can be used; the replica is being brought to the point behind them"
-	case recovery.Ready:
-		what, then := "the disks can be used", "replication is halted"
-		if s.To == recovery.ToVM {
-			what = "the VM runs"
-		}
-		if s.CheckFailed {
-			what += ", but not every check passed"
-		}
-		if s.Mode == recovery.Test {
-			then = "replication goes on"
-		}
-		return "ready: " + what + "; " + then
-	case recovery.Ending:
-		return fmt.Sprintf("on its way: %s (%s)", s.Goal, currentStep(s))
-	case recovery.Failed:
-		if s.Over() {
-			return "failed, and taken back: nothing is held"
-		}
-		return fmt.Sprintf("failed on the way to %s; something is still held", s.Goal)
-	case recovery.Cleaned:
-		return "cleaned up: the test left nothing behind"
-	case recovery.Undone:
-		return "undone: replication goes on, all points are kept"
-	case recovery.Committed:
-		if s.To == recovery.ToVM {
-			return "committed: the replica VM is the VM"
-		}
-		return "committed: the replica is the disk"
-	}
-	return string(s.Phase)
-}
-
-// nextText is what the operator can do with the run.
-func nextText(s failoverrun.Run) string {
-	switch {
-	case s.Over():
-		return ""
-	case s.Mode == recovery.Test:
-		return "when done: tidemark failover cleanup " + s.Job
-	case s.Goal == recovery.Commit:
-		if s.Phase == recovery.Failed {
-			return "again: tidemark failover commit " + s.Job
-		}
-		return ""
-	case s.Phase == recovery.Failed, s.Phase == recovery.Usable, s.Phase == recovery.Ready:
-		return "keep it: tidemark failover commit " + s.Job + "; take it back: tidemark failover undo " + s.Job
-	}
-	return ""
 }

@@ -161,7 +161,7 @@ func (h health) write(w io.Writer) {
 		}
 	}
 	if f := h.Failover; f != nil && !f.Over() {
-		say("failover", "%s: %s", f.ID, phaseText(*f))
+		say("failover", "%s: %s", f.ID, f.PhaseText())
 	}
 	if len(h.Problems) == 0 {
 		say("problems", "none")

@@ -215,7 +215,7 @@ func failoverState(f facts, h *health) {
 	if r == nil || r.Over() && r.Phase != recovery.Committed {
 		return
 	}
-	text, do := fmt.Sprintf("failover run %s (%s): %s", r.ID, r.Mode, phaseText(*r)), nextText(*r)
+	text, do := fmt.Sprintf("failover run %s (%s): %s", r.ID, r.Mode, r.PhaseText()), r.NextText()
 	switch {
 	case r.Phase == recovery.Committed:
 		h.State = stFailedOver

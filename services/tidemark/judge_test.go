@@ -57,7 +57,7 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 			f.capture = &api.CaptureGroup{State: event.CaptureState(pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped"))}
 		}
 		if odd("failover") {
-			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles}, now)
+			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles}, failoverrun.Pinned{}, now)
 			f.failover = &s
 		}
 		fine := f.run != nil && f.run.Running() && f.rpo != nil && f.rpo.Status == rpo.Met && f.rpo.At.Equal(now) &&

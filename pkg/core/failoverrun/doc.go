@@ -9,6 +9,10 @@
 // current step once more; every step is a request that does nothing the second
 // time. So each effect happens once.
 //
+// A run pins what it works on: the job's spec, when it begins, and the recovery
+// point, when the step resolve is done. Neither is looked up again, so a job
+// that is changed or deleted meanwhile changes nothing for the run.
+//
 // A test failover and a production failover are made of the same steps:
 //
 //	test, nbd          resolve open            cleanup: close

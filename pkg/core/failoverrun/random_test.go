@@ -45,7 +45,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 		if err := req.Check(); err != nil {
 			t.Fatal(err)
 		}
-		kept, todo := failoverrun.Begin(req, t0) // kept: what is on disk
+		kept, todo := failoverrun.Begin(req, failoverrun.Pinned{}, t0) // kept: what is on disk
 		calm := false
 		apply := func(e failoverrun.Event) {
 			e.Now = t0
@@ -147,7 +147,7 @@ func TestTwoRuns(t *testing.T) {
 					if rec != nil && !rec.Over() {
 						t.Fatalf("%s began beside %s", run, rec.ID)
 					}
-					s, _ := failoverrun.Begin(r, t0)
+					s, _ := failoverrun.Begin(r, failoverrun.Pinned{}, t0)
 					rec, rev = &s, rev+1
 					begun[run] = true
 				}
@@ -166,7 +166,7 @@ func TestTwoRuns(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	ready := func(r failoverrun.Request) failoverrun.Run {
-		s, _ := failoverrun.Begin(r, t0)
+		s, _ := failoverrun.Begin(r, failoverrun.Pinned{}, t0)
 		for s.Phase != recovery.Ready {
 			cur, _ := s.Current()
 			s, _ = failoverrun.Step(s, failoverrun.Event{What: failoverrun.StepDone, Step: cur.Step, Result: failoverrun.Result{Resolved: &api.Resolved{Seq: 5}}})
@@ -244,7 +244,7 @@ func TestToVM(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r1", Mode: c.mode, To: recovery.ToVM}, t0)
+			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r1", Mode: c.mode, To: recovery.ToVM}, failoverrun.Pinned{}, t0)
 			var did []recovery.Step
 			for !s.Over() {
 				cur, busy := s.Current()

@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // StepRecord is one step of a run and what came of it.
@@ -15,6 +16,14 @@ type StepRecord struct {
 	Goal   recovery.Goal       `json:"goal"`
 	Status recovery.StepStatus `json:"status"`
 	Text   string              `json:"text,omitempty"`
+}
+
+// Pinned is a job's spec as it was when the run began. The run works with it to
+// its end, whatever becomes of the job meanwhile.
+type Pinned struct {
+	// Revision is that of the spec in its bucket.
+	Revision uint64              `json:"revision"`
+	Spec     spec.ReplicationJob `json:"spec"`
 }
 
 // Run is the record of a run: all that is stored of it, and enough to go on
@@ -26,10 +35,12 @@ type StepRecord struct {
 // had its effect, or not.
 type Run struct {
 	Request
-	Phase recovery.Phase `json:"phase"`
-	Goal  recovery.Goal  `json:"goal"`
-	Next  recovery.Goal  `json:"next,omitempty"` // requested while a step was in progress
-	Steps []StepRecord   `json:"steps"`
+	// Pinned is set when the run begins, and never changed.
+	Pinned Pinned         `json:"pinned"`
+	Phase  recovery.Phase `json:"phase"`
+	Goal   recovery.Goal  `json:"goal"`
+	Next   recovery.Goal  `json:"next,omitempty"` // requested while a step was in progress
+	Steps  []StepRecord   `json:"steps"`
 	// Error is why the run failed, Kind its class, Hint what to do.
 	Error string   `json:"error,omitempty"`
 	Kind  cdp.Kind `json:"kind,omitempty"`

@@ -8,9 +8,10 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 )
 
-// Begin is a new run and its first commands. The request must have passed Check.
-func Begin(req Request, now time.Time) (Run, []Command) {
-	r := Run{Request: req, Phase: recovery.Running, Goal: recovery.Recover, StartedAt: now}
+// Begin is a new run of the job and its first commands. The request must have
+// passed Check.
+func Begin(req Request, job Pinned, now time.Time) (Run, []Command) {
+	r := Run{Request: req, Pinned: job, Phase: recovery.Running, Goal: recovery.Recover, StartedAt: now}
 	r.plan(recovery.Recover, recoverSteps(req))
 	return r.next(now)
 }
