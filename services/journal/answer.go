@@ -121,7 +121,7 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 			return p, cdp.Errorf(cdp.Conflict, "delete point", p.ID(), "it is pinned").WithHint("unpin it first: tidemark point unpin")
 		}
 		what = event.PointDeleted
-		err = g.vault.DeletePoint(ctx, p.Frame)
+		err = g.vault.DeletePoint(p.Frame)
 	} else {
 		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) {
 			if r.Tags != nil {

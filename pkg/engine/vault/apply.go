@@ -5,10 +5,10 @@ import (
 )
 
 // apply writes a step's newest content to the replica, durably.
-func (g *Group) apply(s step) error {
-	buf := g.regions.Get().(*[cdp.RegionSize]byte)
-	defer g.regions.Put(buf)
-	w := runWriter{replica: g.replica, buf: buf[:0]}
+func (m *mover) apply(s step) error {
+	buf := m.regions.Get().(*[cdp.RegionSize]byte)
+	defer m.regions.Put(buf)
+	w := runWriter{replica: m.replica, buf: buf[:0]}
 	var block [cdp.BlockSize]byte
 	err := s.regions(func(ps []patch) error {
 		var zeroed cdp.Seq // the newest zeroing of the whole region
@@ -18,7 +18,7 @@ func (g *Group) apply(s step) error {
 				if err := w.flush(); err != nil {
 					return err
 				}
-				if err := g.replica.Zero(ps[0].Disk, int64(ps[0].Region)*cdp.RegionSize, cdp.RegionSize); err != nil {
+				if err := m.replica.Zero(ps[0].Disk, int64(ps[0].Region)*cdp.RegionSize, cdp.RegionSize); err != nil {
 					return err
 				}
 			}
@@ -29,7 +29,7 @@ func (g *Group) apply(s step) error {
 			for n < len(ps) && ps[n].Block == ps[0].Block {
 				n++
 			}
-			if err := g.applyBlock(&w, ps[:n], zeroed, s.arena, block[:]); err != nil {
+			if err := m.applyBlock(&w, ps[:n], zeroed, s.arena, block[:]); err != nil {
 				return err
 			}
 			ps = ps[n:]
@@ -40,14 +40,14 @@ func (g *Group) apply(s step) error {
 		err = w.flush()
 	}
 	if err == nil {
-		err = g.replica.Sync()
+		err = m.replica.Sync()
 	}
 	return err
 }
 
 // applyBlock writes one block: its patches, oldest first, of which those up to
 // zeroed are hidden.
-func (g *Group) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, block []byte) error {
+func (m *mover) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, block []byte) error {
 	for len(ps) > 0 && ps[0].seq <= zeroed {
 		ps = ps[1:]
 	}
@@ -65,7 +65,7 @@ func (g *Group) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, bloc
 		if err := w.flush(); err != nil { // it may hold this very block's neighbours only, but order is cheap here
 			return err
 		}
-		if err := g.replica.ReadAt(disk, block, off); err != nil {
+		if err := m.replica.ReadAt(disk, block, off); err != nil {
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func (r *run) fetchSome(from []source) error {
 	for _, s := range from {
 		if s.place.Zero {
 			clear(r.p[s.at : s.at+s.n])
-		} else if err := r.v.g.store.Payload(s.place.Frame, s.place.Off, r.p[s.at:s.at+s.n]); err != nil {
+		} else if err := r.v.of.store.Payload(s.place.Frame, s.place.Off, r.p[s.at:s.at+s.n]); err != nil {
 			return err
 		}
 	}

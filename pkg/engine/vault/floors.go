@@ -7,6 +7,62 @@ import (
 	"tidemark.dev/pkg/core/history"
 )
 
+// floors saves floors and remembers which blocks have one, for moves up ask again
+// and again. Only moves use it: they hold mover.mu.
+type floors struct {
+	store   Store
+	replica Replica
+	ledger  *ledger
+	most    int // bytes of content saved at once
+	known   map[regionKey]*presence
+}
+
+// presence is which blocks of a region have floors.
+type presence struct {
+	own  blockSet // floors of their own
+	zero bool     // the region has a zero floor
+}
+
+// maxKnown is how many regions' presence is remembered: a few MiB.
+const maxKnown = 1 << 15
+
+// of is which blocks of a region have floors.
+func (f *floors) of(r Reader, disk cdp.DiskID, x cdp.Region) (*presence, error) {
+	k := regionKey{disk, x}
+	if p := f.known[k]; p != nil {
+		return p, nil
+	}
+	var has [cdp.BlocksPerRegion]bool
+	if err := r.Floors(disk, cdp.Block(x)*cdp.BlocksPerRegion, has[:]); err != nil {
+		return nil, err
+	}
+	p := &presence{}
+	for i, h := range has {
+		if h {
+			p.own.add(cdp.Block(i))
+		}
+	}
+	var err error
+	if p.zero, err = r.ZeroFloor(disk, x); err != nil {
+		return nil, err
+	}
+	if len(f.known) >= maxKnown || f.known == nil {
+		f.known = map[regionKey]*presence{}
+	}
+	f.known[k] = p
+	return p, nil
+}
+
+// forget is called when floors of the touched regions were dropped, or
+// may have been.
+func (f *floors) forget(t touched) {
+	for k := range t {
+		delete(f.known, k)
+	}
+}
+
+func (f *floors) forgetAll() { f.known = nil }
+
 // floorRun is a run of blocks of one region that need floors.
 type floorRun struct {
 	disk  cdp.DiskID
@@ -17,10 +73,10 @@ type floorRun struct {
 	p     []byte // the content, once it was read
 }
 
-// saveFloors saves the floors that the step needs. They are durable with the
-// next commit, which comes before the replica is written.
-func (g *Group) saveFloors(s step) error {
-	r, err := g.store.Reader()
+// save saves the floors that the step needs. They are durable with the next
+// commit, which comes before the replica is written.
+func (f *floors) save(s step) error {
+	r, err := f.store.Reader()
 	if err != nil {
 		return err
 	}
@@ -28,20 +84,20 @@ func (g *Group) saveFloors(s step) error {
 	var runs []floorRun
 	size := 0
 	flush := func() error {
-		err := g.saveRuns(runs, size)
+		err := f.saveRuns(runs, size)
 		runs, size = runs[:0], 0
 		return err
 	}
 	err = s.regions(func(ps []patch) error {
-		has, err := g.floorsOf(r, ps[0].Disk, ps[0].Region)
+		has, err := f.of(r, ps[0].Disk, ps[0].Region)
 		if err != nil || has.zero {
-			return err // a zero floor stands for every block that has none
+			return err // a zero floor is that of every block without its own
 		}
 		for _, run := range runsOf(ps, has) {
 			runs = append(runs, run)
 			size += run.n * cdp.BlockSize
 		}
-		if size >= g.cfg.StepBytes {
+		if size >= f.most {
 			return flush()
 		}
 		return nil
@@ -50,7 +106,7 @@ func (g *Group) saveFloors(s step) error {
 		err = flush()
 	}
 	if err != nil {
-		g.present = nil // what was saved of it is not known
+		f.forgetAll() // what was saved of it is not known
 	}
 	return err
 }
@@ -81,7 +137,7 @@ func runsOf(ps []patch, has *presence) (runs []floorRun) {
 
 // saveRuns reads what the runs' blocks hold, several at once, for they lie
 // scattered, and saves it.
-func (g *Group) saveRuns(runs []floorRun, size int) error {
+func (f *floors) saveRuns(runs []floorRun, size int) error {
 	if len(runs) == 0 {
 		return nil
 	}
@@ -92,38 +148,38 @@ func (g *Group) saveRuns(runs []floorRun, size int) error {
 		r := &runs[i]
 		r.p, buf = buf[:r.n*cdp.BlockSize], buf[r.n*cdp.BlockSize:]
 		eg.Go(func() error {
-			if g.replica.IsZero(r.disk, r.first.Offset(), int64(len(r.p))) {
+			if f.replica.IsZero(r.disk, r.first.Offset(), int64(len(r.p))) {
 				return nil
 			}
-			return g.replica.ReadAt(r.disk, r.p, r.first.Offset())
+			return f.replica.ReadAt(r.disk, r.p, r.first.Offset())
 		})
 	}
 	if err := eg.Wait(); err != nil {
 		return err
 	}
-	var floors []Floor
+	var own []Floor
 	var zeros []ZeroFloor
 	for _, r := range runs {
 		for i := range r.n {
-			f := Floor{Disk: r.disk, Block: r.first + cdp.Block(i)}
+			x := Floor{Disk: r.disk, Block: r.first + cdp.Block(i)}
 			if p := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]; !AllZero(p) {
-				f.Content = p
+				x.Content = p
 			}
-			at := int(f.Block % cdp.BlocksPerRegion)
-			if r.known.own.has(at) || r.whole && f.Content == nil {
+			at := int(x.Block % cdp.BlocksPerRegion)
+			if r.known.own.has(at) || r.whole && x.Content == nil {
 				continue
 			}
-			floors = append(floors, f)
-			r.known.own.add(f.Block)
+			own = append(own, x)
+			r.known.own.add(x.Block)
 		}
 		if r.whole {
 			zeros = append(zeros, ZeroFloor{r.disk, r.first.Region()})
 			r.known.zero = true
 		}
 	}
-	if err := g.store.AddFloors(floors, zeros); err != nil {
-		return g.breakOn(err)
+	if err := f.store.AddFloors(own, zeros); err != nil {
+		return f.ledger.breakOn(err)
 	}
-	g.gen.Add(1)
+	f.ledger.gen.Add(1)
 	return nil
 }

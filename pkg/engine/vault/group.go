@@ -2,10 +2,10 @@ package vault
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/admission"
 	"tidemark.dev/pkg/core/frame"
 )
@@ -24,6 +24,8 @@ type Config struct {
 	// Straight: before the first recovery point frames are not kept, but go
 	// straight into the replica.
 	Straight bool
+	// Clock is for pauses between tries. Default clock.System.
+	Clock clock.Clock
 }
 
 func (c Config) withDefaults() Config {
@@ -36,215 +38,113 @@ func (c Config) withDefaults() Config {
 	if c.ForgetRecords == 0 {
 		c.ForgetRecords = 8 << 10
 	}
+	if c.Clock == nil {
+		c.Clock = clock.System
+	}
 	return c
 }
 
-// Group is the journal of one protection group.
+// Group is the journal of one protection group. It joins the parts that own the
+// journal's state; see the package's doc for which part owns what.
 type Group struct {
-	disks   []cdp.Disk
-	store   Store
-	replica Replica
-	cfg     Config
-
-	// move admits one of Raise, Lower, Retain at a time.
-	move sync.Mutex
-	// patches and arena are the memory of the steps of one Raise.
-	patches []patch
-	arena   []byte
-	// present remembers where floors are; move guards it.
-	present map[regionKey]*presence
-	// edit admits one change of points at a time.
-	edit sync.Mutex
-	// drop: held for reading by every read of a view, and for writing while
-	// floors or index entries are dropped.
-	drop sync.RWMutex
-	// gen counts the changes a store's Reader would not see; a Reader of an
-	// older generation is reopened.
-	gen atomic.Uint64
-	// lowers counts the moves of base down.
-	lowers atomic.Uint64
-	// runs and regions are memory for reads and moves.
-	runs    sync.Pool // *run
-	regions sync.Pool // *[cdp.RegionSize]byte
-
-	// mu guards what follows.
-	mu       sync.RWMutex
-	state    State
-	stored   admission.State // what is durable
-	oldest   cdp.FrameNo     // 0 for an empty journal
-	active   *tail
-	flushing *tail // being written to the store, or to be written again; nil if none is
-	writing  bool  // flushing is being written
-	// unwritten is why flushing could not be written; nil if it could.
-	unwritten error
-	points    []cdp.Point // by frame; the store has them, too
-	views     map[*View]struct{}
-	// glanced: a view that is brief was closed.
-	glanced *sync.Cond // on mu
-	// leaving is where a move of horizon that is under way goes: no view may be
-	// opened below it any more. 0 if there is none.
-	leaving cdp.Seq
-	broken  error // set once the store failed; everything is refused then
+	disks  []cdp.Disk
+	store  Store
+	ledger *ledger
+	index  *index
+	chain  chain
+	points *pointList
+	views  *views
+	mover  *mover
+	seed   *seed
 
 	// offered is what was admitted, and may not be durable yet; it belongs to
 	// the one goroutine that calls Offer.
 	offered admission.State
-	// straight: all that was prepared went straight into the replica; it belongs
-	// to the goroutine that calls Prepare. straights are those on their way.
-	straight  bool
-	straights sync.WaitGroup
-	// seeding: held while frames go straight into the replica, for reading by a
-	// Glance; applied is the last write there.
-	seeding sync.RWMutex
-	applied cdp.Seq
-
-	indexer   sync.WaitGroup
-	indexKick chan struct{}
-	indexRoom *sync.Cond // on mu: writing ended
-	stop      context.CancelFunc
 }
 
 // Open opens the journal of the disks in store, over replica, and finishes a
-// move that a crash interrupted. Close it in the end.
+// move that a crash interrupted. The caller closes it.
 func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, cfg Config) (*Group, error) {
 	const op = "open journal"
-	l, err := store.Load()
-	if err != nil {
+	cfg = cfg.withDefaults()
+	l := &ledger{}
+	x := newIndex(store, l, cfg)
+	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l},
+		points: &pointList{store: store, ledger: l, index: x}, views: newViews(disks, store, replica, l, x)}
+	g.mover = newMover(g, replica, cfg)
+	g.seed = &seed{store: store, replica: replica, ledger: l, mover: g.mover, allowed: cfg.Straight}
+	if err := g.load(); err != nil {
 		return nil, cdp.Wrap(err, op, "")
 	}
-	g := &Group{disks: disks, store: store, replica: replica, cfg: cfg.withDefaults(),
-		views:     map[*View]struct{}{},
-		indexKick: make(chan struct{}, 1)}
-	g.runs.New = func() any { return &run{} }
-	g.regions.New = func() any { return new([cdp.RegionSize]byte) }
-	g.indexRoom, g.glanced = sync.NewCond(&g.mu), sync.NewCond(&g.mu)
-	if err := g.adopt(l); err != nil {
-		return nil, cdp.Wrap(err, op, "")
-	}
-	ictx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	g.stop = stop
-	g.indexer.Go(func() { g.runIndexer(ictx) })
-	g.move.Lock()
-	defer g.move.Unlock()
-	if err = g.settle(ctx, op); err == nil {
-		err = g.seeded(ctx)
-	}
-	if err != nil {
-		g.Close()
+	x.start(context.WithoutCancel(ctx))
+	if err := g.resume(ctx, op); err != nil {
+		x.close()
 		return nil, cdp.Wrap(err, op, "")
 	}
 	return g, nil
 }
 
-// adopt takes over what the store holds.
-func (g *Group) adopt(l Loaded) error {
-	g.state, g.oldest, g.points, g.present = l.State, l.Oldest, nil, nil
-	g.stored, g.active, g.flushing, g.unwritten = admission.State{}, newTail(), nil, nil
-	if err := g.store.Points(func(p cdp.Point) error { g.points = append(g.points, p); return nil }); err != nil {
+// load takes over what the store holds.
+func (g *Group) load() error {
+	found, err := g.store.Load()
+	if err != nil {
 		return err
 	}
-	empty := l.Newest == nil && l.State == (State{})
-	g.straight = g.cfg.Straight && len(g.points) == 0 && (empty || l.State.Straight && l.Newest != nil && l.State.Cursor == l.Newest.No)
-	if l.Newest != nil {
-		g.stored = admission.State{}.After(*l.Newest)
-		if err := g.reload(l.Indexed); err != nil {
-			return err
-		}
+	if err := g.points.load(); err != nil {
+		return err
 	}
-	g.offered = g.stored
-	g.applied = g.stored.Head
+	g.mover.floors.forgetAll()
+	// The index before the ledger: whoever sees a head finds its writes.
+	if err := g.index.load(found, g.points); err != nil {
+		return err
+	}
+	g.ledger.load(found)
+	g.offered = g.Stored()
+	g.seed.load(found, g.points.none(), g.offered.Head)
 	return nil
 }
 
-// Broken is why the store failed, nil if it works.
-func (g *Group) Broken() error { return g.check("use journal") }
+// resume finishes what was interrupted.
+func (g *Group) resume(ctx context.Context, op string) error {
+	g.mover.mu.Lock()
+	defer g.mover.mu.Unlock()
+	if err := g.mover.finish(ctx, op); err != nil {
+		return err
+	}
+	return g.seed.finish(ctx)
+}
 
 // Recover goes on after the store failed, with what the store holds, as Open
-// would. Nothing may be under way but views.
+// would. Nothing but views may be in use.
 func (g *Group) Recover(ctx context.Context) error {
 	const op = "recover journal"
-	g.move.Lock()
-	defer g.move.Unlock()
-	l, err := g.store.Load()
-	if err != nil {
-		return cdp.Wrap(err, op, "")
-	}
-	g.mu.Lock()
-	for g.writing {
-		g.indexRoom.Wait()
-	}
-	err = g.adopt(l)
+	g.mover.mu.Lock()
+	err := g.load()
+	g.mover.mu.Unlock()
 	if err == nil {
-		g.broken = nil
-	}
-	g.gen.Add(1)
-	g.mu.Unlock()
-	if err == nil {
-		err = g.settle(ctx, op)
-	}
-	if err == nil {
-		err = g.seeded(ctx)
+		err = g.resume(ctx, op)
 	}
 	return cdp.Wrap(err, op, "")
 }
 
-// reload reads the tail of the index, and the points that a crash kept from
-// being stored, back from the frames behind indexed.
-func (g *Group) reload(indexed cdp.FrameNo) error {
-	known := map[cdp.FrameNo]bool{}
-	for _, p := range g.points {
-		known[p.Frame] = true
-	}
-	u := g.store.Begin()
-	missing := false
-	err := g.store.Tables(indexed+1, g.stored.No, func(t frame.Table) error {
-		g.active.addFrame(t)
-		if p, ok := pointOf(t.Header); ok && !known[t.No] && p.Seq >= g.state.Horizon {
-			u.PutPoint(p)
-			g.notePoint(p)
-			missing = true
-		}
-		return nil
-	})
-	if err != nil || !missing {
-		u.Discard()
-		return err
-	}
-	return u.Commit()
-}
-
-// Close stops background work. What was not durable was never reported so.
+// Close stops background work. What was not durable was never reported as
+// stored.
 func (g *Group) Close() error {
-	g.stop()
-	g.indexer.Wait()
+	g.index.close()
 	return nil
 }
 
+// Broken is why the store failed, nil if it works.
+func (g *Group) Broken() error { return g.ledger.check("use journal") }
+
 // Bounds are the seqs that describe the journal now.
-func (g *Group) Bounds() cdp.Bounds {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return g.boundsLocked()
-}
+func (g *Group) Bounds() cdp.Bounds { return g.ledger.Bounds() }
 
-func (g *Group) boundsLocked() cdp.Bounds {
-	// A merge that forgets moves horizon first; until it is done base follows.
-	return cdp.Bounds{Horizon: g.state.Horizon, Base: max(g.state.Base, g.state.Horizon), Head: g.stored.Head}
-}
-
-// Stored is the newest durable frame: where a capturer goes on.
-func (g *Group) Stored() admission.State {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return g.stored
-}
+// Stored is the newest durable frame: a capturer goes on after it.
+func (g *Group) Stored() admission.State { return g.ledger.Stored() }
 
 // State is what the group remembers.
-func (g *Group) State() State {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	return g.state
-}
+func (g *Group) State() State { return g.ledger.State() }
 
 // Disks are the group's disks, by ID.
 func (g *Group) Disks() []cdp.Disk { return g.disks }
@@ -252,37 +152,51 @@ func (g *Group) Disks() []cdp.Disk { return g.disks }
 // Usage is the space the history takes, in bytes.
 func (g *Group) Usage() (int64, error) { return g.store.Usage() }
 
-// setState makes a new state durable together with what u holds.
-func (g *Group) setState(u Update, s State) error {
-	u.SetState(s)
-	if err := u.Commit(); err != nil {
-		return g.breakOn(err)
+// Newest is the header of the newest durable frame; false for an empty journal.
+func (g *Group) Newest() (frame.Header, bool, error) {
+	no := g.Stored().No
+	if no == 0 {
+		return frame.Header{}, false, nil
 	}
-	g.gen.Add(1)
-	g.mu.Lock()
-	g.state = s
-	g.mu.Unlock()
-	return nil
+	h, ok, err := g.chain.headerFrom(no, no)
+	return h, ok, cdp.Wrap(err, "read newest frame", "")
 }
 
-// breakOn remembers that the store failed: what it holds is not known any more
-// until Recover, or until the journal is opened again.
-func (g *Group) breakOn(err error) error {
-	g.mu.Lock()
-	if g.broken == nil {
-		g.broken = err
+// At finds the newest seq that the disks had reached by t, in source time, and
+// where history is complete: the end of a consistent frame, or any write inside
+// a consistent frame that follows one. It returns the seq's own time, too.
+func (g *Group) At(t time.Time) (cdp.Seq, time.Time, error) { return g.chain.at(t) }
+
+// Complete reports whether history is complete at write s, by the same rule: in
+// the middle of a copy the disks are a mix of two moments.
+func (g *Group) Complete(s cdp.Seq) (bool, error) {
+	if !g.Bounds().Has(s) {
+		return false, nil
 	}
-	g.indexRoom.Broadcast()
-	g.mu.Unlock()
-	return err
+	if g.points.at(s) {
+		return true, nil
+	}
+	return g.chain.complete(s)
 }
 
-func (g *Group) check(op string) error {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	if g.broken != nil {
-		return &cdp.Error{Op: op, Kind: cdp.KindOf(g.broken), Cause: g.broken,
-			Hint: "the journal's store failed; free space or repair the disk, then restart the journal service"}
-	}
-	return nil
-}
+// Raise moves base up to seq to, in steps of bounded memory. Each step first
+// saves the floors it needs, then writes the replica, then moves base; after a
+// crash at any moment Open does the step again. It returns when base is there,
+// or ctx ends between two steps.
+func (g *Group) Raise(ctx context.Context, to cdp.Seq) error { return g.mover.raise(ctx, to, false) }
+
+// Merge moves base and horizon together up to seq to: what was before it is
+// forgotten, so no floors are saved and every block is written once. Base must
+// be at horizon, as it is in roll-forward mode; else use Raise and Retain.
+// Retain(to) then frees the space.
+func (g *Group) Merge(ctx context.Context, to cdp.Seq) error { return g.mover.merge(ctx, to) }
+
+// Lower moves base down to seq to: every block written since gets back what it
+// held then, once. After a crash at any moment Open does it again. Views at any
+// point stay right all the while, for the blocks it writes all have floors.
+func (g *Group) Lower(ctx context.Context, to cdp.Seq) error { return g.mover.lower(ctx, to) }
+
+// Retain moves horizon up to seq to and frees the space of what was before it:
+// frames, index, floors, points. Base must be at or past to already, and no view
+// may show less. It goes in steps, each made at once and durably.
+func (g *Group) Retain(ctx context.Context, to cdp.Seq) error { return g.mover.retain(ctx, to) }

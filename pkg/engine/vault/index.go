@@ -1,136 +1,187 @@
 package vault
 
 import (
-	"cmp"
-	"slices"
+	"context"
+	"sync"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/core/history"
 )
 
-// SortIndex puts entries in the order stores keep them: blocks before wholes,
-// by disk, by block or region, newest first.
-func SortIndex(e []IndexEntry) {
-	slices.SortFunc(e, func(a, b IndexEntry) int {
-		if a.Whole != b.Whole {
-			if b.Whole {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(a.Disk, b.Disk), cmp.Compare(a.Block, b.Block),
-			cmp.Compare(a.Region, b.Region), cmp.Compare(b.Seq, a.Seq))
-	})
+// index is the newest part of the index, which is not in the store yet, and the
+// goroutine that writes it there. Every stored frame is in the store's index, in
+// flushing or in active.
+type index struct {
+	store  Store
+	ledger *ledger
+	clock  clock.Clock
+	most   int // entries of a tail that is written
+
+	kick chan struct{} // active is full
+	stop context.CancelFunc
+	runs sync.WaitGroup
+
+	mu       sync.RWMutex
+	active   *tail
+	flushing *tail      // being written to the store, or to be tried again; nil if none is
+	writing  bool       // flushing is being written
+	failed   error      // why flushing could not be written
+	written  *sync.Cond // on mu: writing ended
 }
 
-// entriesOf calls fn for the index entries of the writes of t in (after, upTo].
-func entriesOf(t frame.Table, after, upTo cdp.Seq, fn func(IndexEntry)) {
-	first := 0
-	if after >= t.First {
-		first = int(after - t.First + 1)
+func newIndex(store Store, l *ledger, cfg Config) *index {
+	x := &index{store: store, ledger: l, clock: cfg.Clock, most: cfg.TailEntries, kick: make(chan struct{}, 1), active: newTail()}
+	x.written = sync.NewCond(&x.mu)
+	return x
+}
+
+// load reads the tail back from the frames after those that the store has
+// indexed, and with it the points that a crash kept from being stored.
+func (x *index) load(found Loaded, points *pointList) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.writing {
+		x.written.Wait()
 	}
-	for i := first; i < t.Records; i++ {
-		seq := t.First + cdp.Seq(i)
-		if seq > upTo {
-			return
-		}
-		r := t.Record(i)
-		zero := r.Kind == frame.Zero
-		history.Pieces(r.Disk, r.Offset, r.Length, zero, func(p history.Piece) {
-			e := IndexEntry{Disk: p.Disk, Whole: p.Whole, Entry: history.Entry{Seq: seq, Mask: p.Mask,
-				Place: history.Place{Frame: t.No, Off: r.PayloadOff + p.Off, Zero: zero}}}
-			if p.Whole {
-				e.Region = p.Region
-			} else {
-				e.Block = p.Block
+	t := newTail()
+	if found.Newest != nil {
+		u := x.store.Begin()
+		missing := false
+		err := x.store.Tables(found.Indexed+1, found.Newest.No, func(f frame.Table) error {
+			t.addFrame(f)
+			if p, ok := pointOf(f.Header); ok && p.Seq >= found.State.Horizon && !points.has(p.Frame) {
+				u.PutPoint(p)
+				points.set(p)
+				missing = true
 			}
-			fn(e)
+			return nil
 		})
-	}
-}
-
-// tail is a part of the index that is still in memory: entries chained by
-// block, newest first. It is not safe for concurrent use.
-type tail struct {
-	list   []tailEntry
-	blocks map[blockKey]int32  // the newest entry of a block, an index into list
-	wholes map[regionKey]int32 // the same for whole regions
-	upTo   cdp.FrameNo         // the newest frame in it
-	bytes  int64               // payload of its frames
-}
-
-type blockKey struct {
-	disk cdp.DiskID
-	b    cdp.Block
-}
-
-type regionKey struct {
-	disk cdp.DiskID
-	r    cdp.Region
-}
-
-type tailEntry struct {
-	IndexEntry
-	prev int32 // the next older entry of the same block or region, -1 for none
-}
-
-func newTail() *tail {
-	return &tail{blocks: map[blockKey]int32{}, wholes: map[regionKey]int32{}}
-}
-
-func (t *tail) add(e IndexEntry) {
-	n := int32(len(t.list))
-	prev := int32(-1)
-	if e.Whole {
-		k := regionKey{e.Disk, e.Region}
-		if p, ok := t.wholes[k]; ok {
-			prev = p
+		if err == nil && missing {
+			err = u.Commit()
+		} else {
+			u.Discard()
 		}
-		t.wholes[k] = n
-	} else {
-		k := blockKey{e.Disk, e.Block}
-		if p, ok := t.blocks[k]; ok {
-			prev = p
-		}
-		t.blocks[k] = n
-	}
-	t.list = append(t.list, tailEntry{e, prev})
-}
-
-func (t *tail) addFrame(f frame.Table) {
-	entriesOf(f, 0, ^cdp.Seq(0), t.add)
-	t.upTo = f.No
-	t.bytes += int64(f.PayloadLen)
-}
-
-// entries calls fn for a block's entries at or below upTo, newest first, until
-// it returns false; it tells whether to go on.
-func (t *tail) entries(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq, fn func(history.Entry) bool) bool {
-	at, ok := t.blocks[blockKey{disk, b}]
-	return !ok || t.walk(at, upTo, fn)
-}
-
-func (t *tail) wholesOf(disk cdp.DiskID, r cdp.Region, upTo cdp.Seq, fn func(history.Entry) bool) bool {
-	at, ok := t.wholes[regionKey{disk, r}]
-	return !ok || t.walk(at, upTo, fn)
-}
-
-func (t *tail) walk(at int32, upTo cdp.Seq, fn func(history.Entry) bool) bool {
-	for ; at >= 0; at = t.list[at].prev {
-		if e := &t.list[at]; e.Seq <= upTo && !fn(e.Entry) {
-			return false
+		if err != nil {
+			return err
 		}
 	}
-	return true
+	x.ledger.gen.Add(1) // a view that sees the new tail needs a new Reader
+	x.active, x.flushing, x.failed = t, nil, nil
+	return nil
 }
 
-// sorted is the tail's entries in the order of the store.
-func (t *tail) sorted() []IndexEntry {
-	out := make([]IndexEntry, len(t.list))
-	for i := range t.list {
-		out[i] = t.list[i].IndexEntry
+// start begins to write full tails to the store, until close.
+func (x *index) start(ctx context.Context) {
+	ctx, x.stop = context.WithCancel(ctx)
+	x.runs.Go(func() { x.run(ctx) })
+}
+
+func (x *index) close() {
+	x.stop()
+	x.runs.Wait()
+}
+
+// run writes full tails. What could not be written stays readable in memory,
+// and is tried again.
+func (x *index) run(ctx context.Context) {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-x.kick:
+		case <-again:
+		}
+		again = nil
+		if x.flush() != nil {
+			again = clock.After(x.clock, time.Second)
+		}
 	}
-	SortIndex(out)
-	return out
+}
+
+// add makes the entries of stored frames readable. It waits while the tail is
+// full and the one before it is being written: then the disk is slower than the
+// bus, and waiting is what bounds memory.
+func (x *index) add(tables []frame.Table) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for len(x.active.list) >= 2*x.most && x.writing && x.failed == nil {
+		x.written.Wait()
+	}
+	for _, t := range tables {
+		x.active.addFrame(t)
+	}
+	if len(x.active.list) >= x.most {
+		select {
+		case x.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// flush writes the tail to the store as one sorted run. After an error nothing
+// has changed.
+func (x *index) flush() error {
+	for {
+		t, err := x.take()
+		if t == nil || err != nil {
+			return err
+		}
+		if err = x.store.AddIndex(t.upTo, t.sorted()); err == nil {
+			x.ledger.gen.Add(1) // before the tail goes: a view finds the entries in one of them
+		}
+		x.mu.Lock()
+		if err == nil {
+			x.flushing = nil
+		}
+		x.writing, x.failed = false, err
+		x.written.Broadcast()
+		x.mu.Unlock()
+		if err != nil {
+			return cdp.Wrap(err, "store index", "")
+		}
+	}
+}
+
+// take is the tail to be written next: one that could not be written before, or
+// the active one, which a new one replaces. Nil when there is nothing to write.
+func (x *index) take() (*tail, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for x.writing {
+		x.written.Wait()
+	}
+	if err := x.ledger.check("store index"); err != nil {
+		return nil, err
+	}
+	if x.flushing == nil {
+		if x.active.upTo == 0 {
+			return nil, nil
+		}
+		x.flushing, x.active = x.active, newTail()
+	}
+	x.writing = true
+	return x.flushing, nil
+}
+
+// newest is the seq of a block's newest write at or below upTo, in r's index or
+// in memory; 0 for none.
+func (x *index) newest(r Reader, disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq, error) {
+	var newest cdp.Seq
+	see := func(e history.Entry) bool { newest = max(newest, e.Seq); return false }
+	x.mu.RLock()
+	for _, t := range [...]*tail{x.active, x.flushing} {
+		if t != nil {
+			t.entries(disk, b, upTo, see)
+			t.wholesOf(disk, b.Region(), upTo, see)
+		}
+	}
+	x.mu.RUnlock()
+	if err := r.Entries(disk, b, upTo, see); err != nil {
+		return 0, err
+	}
+	return newest, r.Wholes(disk, b.Region(), upTo, func(s cdp.Seq) bool { newest = max(newest, s); return false })
 }

@@ -7,59 +7,57 @@ import (
 	"tidemark.dev/pkg/core/history"
 )
 
-// Lower moves base down to seq to: every block written since gets back what it
-// held then, once. After a crash at any moment Open does it again. Views at any
-// point stay right all the while, for the blocks it writes all have floors.
-func (g *Group) Lower(ctx context.Context, to cdp.Seq) error {
+// lower is Group.Lower.
+func (m *mover) lower(ctx context.Context, to cdp.Seq) error {
 	const op = "lower base"
-	g.move.Lock()
-	defer g.move.Unlock()
-	if err := g.ready(ctx, op); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.ready(ctx, op); err != nil {
 		return err
 	}
-	st := g.State()
+	st := m.ledger.State()
 	if to >= st.Base {
 		return nil
 	}
 	if to < st.Horizon {
 		return cdp.Errorf(cdp.Invalid, op, "", "%d is before horizon %d", to, st.Horizon)
 	}
-	return cdp.Wrap(g.lowerTo(ctx, to), op, "")
+	return cdp.Wrap(m.lowerTo(ctx, to), op, "")
 }
 
-func (g *Group) lowerTo(ctx context.Context, to cdp.Seq) error {
-	st := g.State()
-	t, err := g.touchedIn(to, st.Base)
+func (m *mover) lowerTo(ctx context.Context, to cdp.Seq) error {
+	st := m.ledger.State()
+	t, err := m.chain.touched(to, st.Base)
 	if err != nil {
 		return err
 	}
 	st.Moving = to
 	// Counted on both sides: a read that began with the count between them and
 	// the state from before finds that the count has changed.
-	g.lowers.Add(1)
-	err = g.setState(g.store.Begin(), st)
-	g.lowers.Add(1)
+	m.ledger.lowers.Add(1)
+	err = m.ledger.commit(m.store.Begin(), st)
+	m.ledger.lowers.Add(1)
 	if err != nil {
 		return err
 	}
-	if err := g.writeBack(ctx, t, to); err != nil {
+	if err := m.writeBack(ctx, t, to); err != nil {
 		return err
 	}
 	st.Base = to
-	if err := g.setState(g.store.Begin(), st); err != nil {
+	if err := m.ledger.commit(m.store.Begin(), st); err != nil {
 		return err
 	}
-	return g.dropIdleFloors(ctx, t, st)
+	return m.dropIdleFloors(ctx, t, st)
 }
 
 // writeBack brings the touched blocks of the replica to seq to.
-func (g *Group) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
-	v := &View{g: g, at: to}
+func (m *mover) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
+	v := m.views.own(to)
 	defer v.Close()
-	buf, region := g.regions.Get().(*[cdp.RegionSize]byte), g.regions.Get().(*[cdp.RegionSize]byte)
-	defer g.regions.Put(buf)
-	defer g.regions.Put(region)
-	w := runWriter{replica: g.replica, buf: buf[:0]}
+	buf, region := m.regions.Get().(*[cdp.RegionSize]byte), m.regions.Get().(*[cdp.RegionSize]byte)
+	defer m.regions.Put(buf)
+	defer m.regions.Put(region)
+	w := runWriter{replica: m.replica, buf: buf[:0]}
 	for _, k := range t.keys() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -84,34 +82,34 @@ func (g *Group) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	return g.replica.Sync()
+	return m.replica.Sync()
 }
 
 // dropIdleFloors gives back the floors of blocks that have no write between
 // horizon and base any more. A floor too many is no harm, so it may be cut
 // short anywhere.
-func (g *Group) dropIdleFloors(ctx context.Context, t touched, st State) error {
-	r, err := g.store.Reader()
+func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
+	r, err := m.store.Reader()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	u := g.store.Begin()
+	u := m.store.Begin()
 	n := 0
 	commit := func() error {
-		g.drop.Lock()
-		defer g.drop.Unlock()
+		m.views.drop.Lock()
+		defer m.views.drop.Unlock()
 		err := u.Commit()
-		g.gen.Add(1)
-		u, n = g.store.Begin(), 0
+		m.ledger.gen.Add(1)
+		u, n = m.store.Begin(), 0
 		return err
 	}
-	defer g.forgetPresence(t)
+	defer m.floors.forget(t)
 	for _, k := range t.keys() {
 		if err := ctx.Err(); err != nil {
 			break
 		}
-		has, err := g.floorsOf(r, k.disk, k.r)
+		has, err := m.floors.of(r, k.disk, k.r)
 		if err != nil {
 			u.Discard()
 			return err
@@ -121,7 +119,7 @@ func (g *Group) dropIdleFloors(ctx context.Context, t touched, st State) error {
 			if has.zero || !has.own.has(i) || !t[k].has(i) { // a zero floor stays until horizon passes
 				continue
 			}
-			newest, err := g.newestEntry(r, k.disk, b, st.Base)
+			newest, err := m.index.newest(r, k.disk, b, st.Base)
 			if err != nil {
 				u.Discard()
 				return err
@@ -134,34 +132,15 @@ func (g *Group) dropIdleFloors(ctx context.Context, t touched, st State) error {
 				n++
 			}
 		}
-		if n >= g.cfg.ForgetRecords {
+		if n >= m.cfg.ForgetRecords {
 			if err := commit(); err != nil {
-				return g.breakOn(err)
+				return m.ledger.breakOn(err)
 			}
 		}
 	}
 	if err := commit(); err != nil {
-		return g.breakOn(err)
+		return m.ledger.breakOn(err)
 	}
 	u.Discard()
 	return nil
-}
-
-// newestEntry is the seq of the newest write of a block at or below upTo, in
-// the store or the tail; 0 for none.
-func (g *Group) newestEntry(r Reader, disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq, error) {
-	var newest cdp.Seq
-	see := func(e history.Entry) bool { newest = max(newest, e.Seq); return false }
-	g.mu.RLock()
-	for _, t := range [...]*tail{g.active, g.flushing} {
-		if t != nil {
-			t.entries(disk, b, upTo, see)
-			t.wholesOf(disk, b.Region(), upTo, see)
-		}
-	}
-	g.mu.RUnlock()
-	if err := r.Entries(disk, b, upTo, see); err != nil {
-		return 0, err
-	}
-	return newest, r.Wholes(disk, b.Region(), upTo, func(s cdp.Seq) bool { newest = max(newest, s); return false })
 }

@@ -2,152 +2,196 @@ package vault
 
 import (
 	"cmp"
-	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
 )
 
-// Points are the recovery points that can be used now, oldest first.
-func (g *Group) Points() []cdp.Point {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	b := g.boundsLocked()
-	return slices.DeleteFunc(slices.Clone(g.points), func(p cdp.Point) bool { return !b.Has(p.Seq) })
+// pointList are the recovery points, in memory as in the store.
+type pointList struct {
+	store  Store
+	ledger *ledger
+	index  *index
+
+	// edit admits one change of the store's points at a time. It is taken before
+	// mu.
+	edit sync.Mutex
+
+	mu   sync.RWMutex
+	list []cdp.Point // by frame, and so by seq
 }
 
-// notePoint sets a point in memory, in place of the one it may have been.
-func (g *Group) notePoint(p cdp.Point) {
-	i, had := g.findPoint(p.Frame)
+// load reads the points from the store.
+func (l *pointList) load() error {
+	var list []cdp.Point
+	err := l.store.Points(func(p cdp.Point) error { list = append(list, p); return nil })
+	if err == nil {
+		l.mu.Lock()
+		l.list = list
+		l.mu.Unlock()
+	}
+	return err
+}
+
+// pointOf is the point that a frame makes, if it makes one.
+func pointOf(h frame.Header) (cdp.Point, bool) {
+	return cdp.Point{Frame: h.No, Seq: h.Last(), Time: time.Unix(0, h.Sealed).UTC(), Requested: h.Has(frame.Requested)},
+		h.Has(frame.Marker | frame.Consistent)
+}
+
+// add stores the points that frames make, durably, and returns them.
+func (l *pointList) add(tables []frame.Table) ([]cdp.Point, error) {
+	var made []cdp.Point
+	for _, t := range tables {
+		if p, ok := pointOf(t.Header); ok {
+			made = append(made, p)
+		}
+	}
+	if len(made) == 0 {
+		return nil, nil
+	}
+	u := l.store.Begin()
+	for _, p := range made {
+		u.PutPoint(p)
+	}
+	if err := u.Commit(); err != nil {
+		return nil, err
+	}
+	for _, p := range made {
+		l.set(p)
+	}
+	return made, nil
+}
+
+// set sets a point in memory, in place of the one it may have been.
+func (l *pointList) set(p cdp.Point) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, had := l.find(p.Frame)
 	if had {
-		g.points[i] = p
+		l.list[i] = p
 	} else {
-		g.points = slices.Insert(g.points, i, p)
+		l.list = slices.Insert(l.list, i, p)
 	}
 }
 
-func (g *Group) findPoint(no cdp.FrameNo) (int, bool) {
-	return slices.BinarySearchFunc(g.points, no, func(p cdp.Point, no cdp.FrameNo) int { return cmp.Compare(p.Frame, no) })
+// find is where the frame's point is, or would be. The caller holds mu.
+func (l *pointList) find(no cdp.FrameNo) (int, bool) {
+	return slices.BinarySearchFunc(l.list, no, func(p cdp.Point, no cdp.FrameNo) int { return cmp.Compare(p.Frame, no) })
 }
 
-// Point is the point of a frame number.
-func (g *Group) Point(no cdp.FrameNo) (cdp.Point, error) {
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	i, ok := g.findPoint(no)
-	if !ok || !g.boundsLocked().Has(g.points[i].Seq) {
+func (l *pointList) none() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.list) == 0
+}
+
+// has reports whether the frame made a point, usable or not.
+func (l *pointList) has(no cdp.FrameNo) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	_, ok := l.find(no)
+	return ok
+}
+
+// at reports whether a point is at write s.
+func (l *pointList) at(s cdp.Seq) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.ContainsFunc(l.list, func(p cdp.Point) bool { return p.Seq == s })
+}
+
+// usable are the points inside the bounds, oldest first.
+func (l *pointList) usable() []cdp.Point {
+	b := l.ledger.Bounds()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return slices.DeleteFunc(slices.Clone(l.list), func(p cdp.Point) bool { return !b.Has(p.Seq) })
+}
+
+// get is the point of a frame, if it is usable.
+func (l *pointList) get(no cdp.FrameNo) (cdp.Point, error) {
+	b := l.ledger.Bounds()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	i, ok := l.find(no)
+	if !ok || !b.Has(l.list[i].Seq) {
 		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "find point", cdp.Point{Frame: no}.ID(), "there is no such recovery point").
 			WithHint("list the points that can be recovered with: tidemark point list JOB")
 	}
-	return g.points[i], nil
+	return l.list[i], nil
 }
 
-// EditPoint changes a point durably.
-func (g *Group) EditPoint(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, error) {
-	g.edit.Lock()
-	defer g.edit.Unlock()
-	p, err := g.Point(no)
+// change changes a point durably.
+func (l *pointList) change(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, error) {
+	l.edit.Lock()
+	defer l.edit.Unlock()
+	p, err := l.get(no)
 	if err != nil {
 		return p, err
 	}
 	edit(&p)
-	u := g.store.Begin()
+	u := l.store.Begin()
 	u.PutPoint(p)
 	if err := u.Commit(); err != nil {
-		return p, g.breakOn(cdp.Wrap(err, "change point", p.ID()))
+		return p, l.ledger.breakOn(cdp.Wrap(err, "change point", p.ID()))
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.notePoint(p)
+	l.set(p)
 	return p, nil
 }
 
-// DeletePoint takes a point off the list; the history around it stays.
-func (g *Group) DeletePoint(ctx context.Context, no cdp.FrameNo) error {
-	g.edit.Lock()
-	defer g.edit.Unlock()
-	p, err := g.Point(no)
+// delete removes a point durably.
+func (l *pointList) delete(no cdp.FrameNo) error {
+	l.edit.Lock()
+	defer l.edit.Unlock()
+	p, err := l.get(no)
 	if err != nil {
 		return err
 	}
 	// A frame that is not indexed yet would bring its point back after a crash.
-	if err := g.flushTail(); err != nil {
+	if err := l.index.flush(); err != nil {
 		return err
 	}
-	u := g.store.Begin()
+	u := l.store.Begin()
 	u.DropPoint(no)
 	if err := u.Commit(); err != nil {
-		return g.breakOn(cdp.Wrap(err, "delete point", p.ID()))
+		return l.ledger.breakOn(cdp.Wrap(err, "delete point", p.ID()))
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if i, ok := g.findPoint(no); ok {
-		g.points = slices.Delete(g.points, i, i+1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i, ok := l.find(no); ok {
+		l.list = slices.Delete(l.list, i, i+1)
 	}
 	return nil
 }
 
-// Halt stops or resumes the intake of frames, durably: a failover in production
-// halts it, its undo resumes it. Resumed, the replica counts as back: the caller
-// has seen to that.
-func (g *Group) Halt(run string, halted bool) error {
-	const op = "halt journal"
-	g.move.Lock()
-	defer g.move.Unlock()
-	st := g.State()
-	switch {
-	case st.Sealed:
-		return cdp.Errorf(cdp.Conflict, op, "", "the failover was committed; the journal has ended")
-	case st.Released && st.Run != run:
-		return cdp.Errorf(cdp.Conflict, op, run, "the run %s has its disks", st.Run)
+// dropBelow notes in u that the points below seq s go; the caller calls gone
+// once u is durable. The caller holds edit.
+func (l *pointList) dropBelow(s cdp.Seq, u Update) (gone func()) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	n := 0
+	for n < len(l.list) && l.list[n].Seq < s {
+		u.DropPoint(l.list[n].Frame)
+		n++
 	}
-	st.Halted, st.Run = halted, run
-	if !halted {
-		st.Run, st.Released = "", false
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.list = slices.Delete(l.list, 0, n)
 	}
-	return cdp.Wrap(g.setState(g.store.Begin(), st), op, "")
 }
 
-// Release notes, durably, that the replica is another machine's until Halt ends:
-// base stays where it is. It needs a journal that is halted for the run.
-func (g *Group) Release(ctx context.Context, run string) error {
-	const op = "release replica"
-	g.move.Lock()
-	defer g.move.Unlock()
-	if err := g.settle(ctx, op); err != nil {
-		return err
-	}
-	st := g.State()
-	switch {
-	case !st.Halted:
-		return cdp.Errorf(cdp.Conflict, op, run, "the journal still takes writes")
-	case st.Run != run:
-		return cdp.Errorf(cdp.Conflict, op, run, "the journal is halted for the run %s", st.Run)
-	case st.Sealed && !st.Released:
-		return cdp.Errorf(cdp.Conflict, op, run, "the failover was committed: the replica is the disk")
-	case st.Released:
-		return nil
-	}
-	if err := g.replica.Sync(); err != nil {
-		return cdp.Wrap(err, op, run)
-	}
-	st.Released = true
-	return cdp.Wrap(g.setState(g.store.Begin(), st), op, run)
+// Points are the recovery points that can be used now, oldest first.
+func (g *Group) Points() []cdp.Point { return g.points.usable() }
+
+// EditPoint changes a point durably, and returns it as it is then.
+func (g *Group) EditPoint(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, error) {
+	return g.points.change(no, edit)
 }
 
-// Seal ends the journal at base: the replica is the disk from now on, and what
-// was after base is void. It needs a halted journal.
-func (g *Group) Seal(ctx context.Context) error {
-	const op = "seal journal"
-	g.move.Lock()
-	defer g.move.Unlock()
-	if err := g.settle(ctx, op); err != nil {
-		return err
-	}
-	st := g.State()
-	if !st.Halted {
-		return cdp.Errorf(cdp.Conflict, op, "", "the journal still takes writes")
-	}
-	st.Sealed = true
-	return cdp.Wrap(g.setState(g.store.Begin(), st), op, "")
-}
+// DeletePoint removes a point; the history around it stays.
+func (g *Group) DeletePoint(no cdp.FrameNo) error { return g.points.delete(no) }

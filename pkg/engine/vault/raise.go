@@ -10,77 +10,40 @@ import (
 	"tidemark.dev/pkg/core/history"
 )
 
-// Raise moves base up to seq to, in steps of bounded memory. Each step first
-// saves the floors it needs, then writes the replica, then moves base; after a
-// crash at any moment Open does the step again. It returns when base is there,
-// or ctx ends between two steps.
-func (g *Group) Raise(ctx context.Context, to cdp.Seq) error {
-	return g.raise(ctx, to, false)
-}
-
-// Merge moves base and horizon together up to seq to: what was before it is
-// forgotten, so no floors are saved and every block is written once. It needs
-// base to stand at horizon, as it does in roll-forward mode; else use Raise and
-// Retain. The space is given back by Retain(to).
-func (g *Group) Merge(ctx context.Context, to cdp.Seq) error {
-	g.move.Lock()
-	b := g.Bounds()
-	g.move.Unlock()
+// merge is Group.Merge.
+func (m *mover) merge(ctx context.Context, to cdp.Seq) error {
+	m.mu.Lock()
+	b := m.ledger.Bounds()
+	m.mu.Unlock()
 	if b.Base != b.Horizon {
 		return cdp.Errorf(cdp.Conflict, "merge", "", "base %d is not at horizon %d", b.Base, b.Horizon)
 	}
-	return g.raise(ctx, to, true)
+	return m.raise(ctx, to, true)
 }
 
-func (g *Group) raise(ctx context.Context, to cdp.Seq, forget bool) error {
+// raise is Group.Raise or, with forget, Group.Merge.
+func (m *mover) raise(ctx context.Context, to cdp.Seq, forget bool) error {
 	const op = "raise base"
-	g.move.Lock()
-	defer g.move.Unlock()
-	if err := g.ready(ctx, op); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.ready(ctx, op); err != nil {
 		return err
 	}
-	if b := g.Bounds(); to > b.Head {
+	if b := m.ledger.Bounds(); to > b.Head {
 		return cdp.Errorf(cdp.Invalid, op, "", "%d is beyond head %d", to, b.Head)
 	}
-	return cdp.Wrap(g.raiseTo(ctx, to, forget), op, "")
+	return cdp.Wrap(m.raiseTo(ctx, to, forget), op, "")
 }
 
-func (g *Group) raiseTo(ctx context.Context, to cdp.Seq, forget bool) error {
-	defer func() { g.patches, g.arena = nil, nil }()
-	for g.State().Base < to {
+func (m *mover) raiseTo(ctx context.Context, to cdp.Seq, forget bool) error {
+	defer func() { m.patches, m.arena = nil, nil }()
+	for m.ledger.State().Base < to {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := g.raiseStep(to, forget); err != nil {
+		if err := m.raiseStep(to, forget); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// settle finishes a move that was interrupted, by a crash or by the end of its
-// context: nothing else may move before. The caller holds move.
-func (g *Group) settle(ctx context.Context, op string) error {
-	if err := g.check(op); err != nil {
-		return err
-	}
-	var err error
-	switch s := g.State(); {
-	case s.Moving > s.Base:
-		err = g.raiseTo(ctx, s.Moving, s.Horizon > s.Base)
-	case s.Moving < s.Base:
-		err = g.lowerTo(ctx, s.Moving)
-	}
-	return cdp.Wrap(err, op, "finish an interrupted move of base")
-}
-
-// ready is settle for a move, which needs the replica.
-func (g *Group) ready(ctx context.Context, op string) error {
-	if err := g.settle(ctx, op); err != nil {
-		return err
-	}
-	if st := g.State(); st.Released {
-		return cdp.Errorf(cdp.Conflict, op, "", "the run %s has the replica's disks", st.Run)
 	}
 	return nil
 }
@@ -101,20 +64,20 @@ type step struct {
 }
 
 // collect reads the writes after base, up to seq to, as far as a step goes.
-func (g *Group) collect(base, to cdp.Seq) (s step, err error) {
-	s = step{to: base, patches: g.patches[:0], arena: g.arena[:0]}
-	defer func() { g.patches, g.arena = s.patches, s.arena }()
-	from, err := g.frameOf(base + 1)
+func (m *mover) collect(base, to cdp.Seq) (s step, err error) {
+	s = step{to: base, patches: m.patches[:0], arena: m.arena[:0]}
+	defer func() { m.patches, m.arena = s.patches, s.arena }()
+	from, err := m.chain.frameOf(base + 1)
 	if err != nil {
 		return s, err
 	}
-	err = g.store.Frames(from, g.Stored().No, func(t frame.Table, payload []byte) error {
+	err = m.store.Frames(from, m.ledger.Stored().No, func(t frame.Table, payload []byte) error {
 		for i := range t.Records {
 			seq := t.First + cdp.Seq(i)
 			if seq <= base {
 				continue
 			}
-			if seq > to || len(s.arena) >= g.cfg.StepBytes || len(s.patches) >= 2*g.cfg.StepBytes/cdp.BlockSize {
+			if seq > to || len(s.arena) >= m.cfg.StepBytes || len(s.patches) >= 2*m.cfg.StepBytes/cdp.BlockSize {
 				return errStop
 			}
 			r := t.Record(i)
@@ -135,7 +98,7 @@ func (g *Group) collect(base, to cdp.Seq) (s step, err error) {
 	if err == nil && s.to == base {
 		err = cdp.Errorf(cdp.Corrupt, "read frames", "", "write %d is missing from the journal", base+1)
 	}
-	// By place, oldest first in each block; a region's zeros stand before the
+	// By place, oldest first in each block; a region's zeros come before the
 	// blocks of the region, and hide what is older.
 	slices.SortFunc(s.patches, func(a, b patch) int {
 		return cmp.Or(cmp.Compare(a.Disk, b.Disk), cmp.Compare(a.Region, b.Region),
@@ -169,36 +132,36 @@ func (s step) regions(fn func([]patch) error) error {
 	return nil
 }
 
-func (g *Group) raiseStep(to cdp.Seq, forget bool) error {
-	st := g.State()
+func (m *mover) raiseStep(to cdp.Seq, forget bool) error {
+	st := m.ledger.State()
 	if st.Moving > st.Base { // an interrupted step is done again as it was
 		to = st.Moving
 	}
-	s, err := g.collect(st.Base, to)
+	s, err := m.collect(st.Base, to)
 	if err != nil {
 		return err
 	}
-	u := g.store.Begin()
+	u := m.store.Begin()
 	if forget {
 		// No view may look below what is forgotten while the replica changes.
-		left, err := g.leave("merge", s.to)
+		lift, err := m.views.barBelow("merge", s.to)
 		if err != nil {
 			u.Discard()
 			return err
 		}
-		defer left()
+		defer lift()
 		st.Horizon = max(st.Horizon, s.to)
-	} else if err := g.saveFloors(s); err != nil {
+	} else if err := m.floors.save(s); err != nil {
 		u.Discard()
 		return err
 	}
 	st.Moving = max(st.Moving, s.to)
-	if err := g.setState(u, st); err != nil {
+	if err := m.ledger.commit(u, st); err != nil {
 		return err
 	}
-	if err := g.apply(s); err != nil {
+	if err := m.apply(s); err != nil {
 		return err
 	}
 	st.Base = s.to
-	return g.setState(g.store.Begin(), st)
+	return m.ledger.commit(m.store.Begin(), st)
 }

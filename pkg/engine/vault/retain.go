@@ -2,44 +2,39 @@ package vault
 
 import (
 	"context"
-	"slices"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/core/history"
 )
 
-// Retain moves horizon up to seq to and gives back the space of what was before
-// it: frames, index, floors, points. Base must have passed to already, and no
-// view may show less. It goes in steps, each made at once and durably.
-func (g *Group) Retain(ctx context.Context, to cdp.Seq) error {
+// retain is Group.Retain.
+func (m *mover) retain(ctx context.Context, to cdp.Seq) error {
 	const op = "move horizon"
-	g.move.Lock()
-	defer g.move.Unlock()
-	if err := g.ready(ctx, op); err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.ready(ctx, op); err != nil {
 		return err
 	}
-	st := g.State()
+	st := m.ledger.State()
 	if to > st.Base {
 		return cdp.Errorf(cdp.Invalid, op, "", "%d is beyond base %d", to, st.Base)
 	}
-	left, err := g.leave(op, to)
+	lift, err := m.views.barBelow(op, to)
 	if err != nil {
 		return err
 	}
-	defer left()
+	defer lift()
 	// What is forgotten must be in the store's index, from where it is dropped.
-	if err := g.flushTail(); err != nil {
+	if err := m.index.flush(); err != nil {
 		return cdp.Wrap(err, op, "")
 	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		g.mu.RLock()
-		oldest := g.oldest
-		g.mu.RUnlock()
-		more, err := g.retainStep(oldest, to)
+		oldest, _ := m.ledger.span()
+		more, err := m.retainStep(oldest, to)
 		if err != nil {
 			return cdp.Wrap(err, op, "")
 		}
@@ -50,18 +45,18 @@ func (g *Group) Retain(ctx context.Context, to cdp.Seq) error {
 }
 
 // retainStep forgets some of what is at or below to, beginning with frame from.
-func (g *Group) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) {
-	st := g.State()
-	newest := g.Stored().No
-	if from == 0 || st.Horizon >= to && !g.anyBelow(from, to) {
+func (m *mover) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) {
+	st := m.ledger.State()
+	newest := m.ledger.Stored().No
+	if from == 0 || st.Horizon >= to && !m.anyBelow(from, to) {
 		return false, nil
 	}
 	var entries []IndexEntry
 	keep := from // the first frame that stays
 	upTo := max(st.Horizon, min(to, st.Base))
 	cut := false
-	err = g.store.Tables(from, newest, func(t frame.Table) error {
-		if t.First > to || len(entries) >= g.cfg.ForgetRecords {
+	err = m.store.Tables(from, newest, func(t frame.Table) error {
+		if t.First > to || len(entries) >= m.cfg.ForgetRecords {
 			cut = t.First <= to
 			if cut {
 				upTo = t.First - 1
@@ -78,8 +73,8 @@ func (g *Group) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) 
 		return false, err
 	}
 	upTo = max(upTo, st.Horizon)
-	u := g.store.Begin()
-	if err := g.moveFloors(u, entries, upTo, st); err != nil {
+	u := m.store.Begin()
+	if err := m.moveFloors(u, entries, upTo, st); err != nil {
 		u.Discard()
 		return false, err
 	}
@@ -91,39 +86,31 @@ func (g *Group) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) 
 		}
 	}
 	u.DropFrames(keep)
-	g.edit.Lock()
-	defer g.edit.Unlock()
-	gone := 0 // points, which are in the order of their seqs
-	g.mu.RLock()
-	for gone < len(g.points) && g.points[gone].Seq < upTo {
-		u.DropPoint(g.points[gone].Frame)
-		gone++
-	}
-	g.mu.RUnlock()
+	m.points.edit.Lock()
+	defer m.points.edit.Unlock()
+	gone := m.points.dropBelow(upTo, u)
 	st.Horizon = upTo
-	g.drop.Lock()
-	defer g.drop.Unlock()
-	if err := g.setState(u, st); err != nil {
+	m.views.drop.Lock()
+	defer m.views.drop.Unlock()
+	if err := m.ledger.commit(u, st); err != nil {
 		return false, err
 	}
-	g.mu.Lock()
-	g.oldest = keep
-	g.points = slices.Delete(g.points, 0, gone)
-	g.mu.Unlock()
+	m.ledger.drop(keep)
+	gone()
 	return cut, nil
 }
 
 // anyBelow reports whether frames wholly at or below to are still stored, as
 // after a merge that forgot them.
-func (g *Group) anyBelow(from cdp.FrameNo, to cdp.Seq) bool {
-	h, ok, err := g.headerFrom(from, from)
-	return err == nil && ok && h.Last() <= to && from < g.Stored().No
+func (m *mover) anyBelow(from cdp.FrameNo, to cdp.Seq) bool {
+	h, ok, err := m.chain.headerFrom(from, from)
+	return err == nil && ok && h.Last() <= to && from < m.ledger.Stored().No
 }
 
 // moveFloors notes what happens to the floors of the blocks that lose entries
 // when horizon moves to to.
-func (g *Group) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State) error {
-	r, err := g.store.Reader()
+func (m *mover) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State) error {
+	r, err := m.store.Reader()
 	if err != nil {
 		return err
 	}
@@ -135,12 +122,12 @@ func (g *Group) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 	for _, e := range entries {
 		t.add(e)
 	}
-	defer g.forgetPresence(t)
-	v := &View{g: g, at: to}
+	defer m.floors.forget(t)
+	v := m.views.own(to)
 	defer v.Close()
 	var block [cdp.BlockSize]byte
 	for _, k := range t.keys() {
-		has, err := g.floorsOf(r, k.disk, k.r)
+		has, err := m.floors.of(r, k.disk, k.r)
 		if err != nil {
 			return err
 		}
@@ -149,7 +136,7 @@ func (g *Group) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 				continue
 			}
 			b := cdp.Block(k.r)*cdp.BlocksPerRegion + cdp.Block(i)
-			later, err := g.newestEntry(r, k.disk, b, st.Base)
+			later, err := m.index.newest(r, k.disk, b, st.Base)
 			if err != nil {
 				return err
 			}

@@ -50,8 +50,8 @@ type source struct {
 
 func (r *run) read(v *View, disk cdp.DiskID, p []byte, b cdp.Block) error {
 	r.v, r.disk, r.p, r.b, r.n = v, disk, p, b, len(p)/cdp.BlockSize
-	r.lowers = v.g.lowers.Load() // before the state: see lowerTo
-	st := v.g.State()
+	r.lowers = v.of.ledger.lowers.Load() // before the state: see mover.lowerTo
+	st := v.of.ledger.State()
 	r.short, r.base = st.Moving == st.Base && st.Horizon <= st.Base, st.Base
 	ok, err := r.try()
 	if err == nil && !ok {
@@ -134,12 +134,12 @@ func (r *run) whole(x int, s cdp.Seq) bool {
 // entries looks everything up that the index has, and says per block what is
 // left.
 func (r *run) entries() (cachedReader, error) {
-	g, upTo := r.v.g, r.upTo()
+	of, upTo := r.v.of, r.upTo()
 	last := (r.b + cdp.Block(r.n-1)).Region()
 	// The tails first, then a reader of the generation after: what is flushed in
 	// between is seen twice, which does no harm, and not missed.
-	g.mu.RLock()
-	for _, t := range [...]*tail{g.active, g.flushing} {
+	of.index.mu.RLock()
+	for _, t := range [...]*tail{of.index.active, of.index.flushing} {
 		if t == nil {
 			continue
 		}
@@ -153,7 +153,7 @@ func (r *run) entries() (cachedReader, error) {
 			})
 		}
 	}
-	g.mu.RUnlock()
+	of.index.mu.RUnlock()
 	rd, err := r.v.reader()
 	if err != nil {
 		return rd, err
@@ -195,7 +195,7 @@ func (r *run) entries() (cachedReader, error) {
 // where they matter. The replica is read first: see the package's word on who
 // may run at once. False when a move of base made the short cuts wrong.
 func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
-	g := r.v.g
+	of := r.v.of
 	var floors, any bool
 	for i := 0; i < r.n; {
 		rest := r.rest[i]
@@ -211,14 +211,14 @@ func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
 		}
 		if i > first {
 			p, off := r.p[first*cdp.BlockSize:i*cdp.BlockSize], (r.b + cdp.Block(first)).Offset()
-			if r.v.sparse && g.replica.IsZero(r.disk, off, int64(len(p))) {
+			if r.v.sparse && of.replica.IsZero(r.disk, off, int64(len(p))) {
 				clear(p)
-			} else if err := g.replica.ReadAt(r.disk, p, off); err != nil {
+			} else if err := of.replica.ReadAt(r.disk, p, off); err != nil {
 				return false, rd, err
 			}
 			continue
 		}
-		if err := g.replica.ReadAt(r.disk, r.scratch[:], (r.b + cdp.Block(i)).Offset()); err != nil {
+		if err := of.replica.ReadAt(r.disk, r.scratch[:], (r.b + cdp.Block(i)).Offset()); err != nil {
 			return false, rd, err
 		}
 		copySectors(r.p[i*cdp.BlockSize:], r.scratch[:], rest)
@@ -234,7 +234,7 @@ func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
 	if !floors {
 		return true, rd, nil
 	}
-	if rd.gen != g.gen.Load() {
+	if rd.gen != of.ledger.gen.Load() {
 		rd.Close()
 		var err error
 		if rd, err = r.v.reader(); err != nil {
@@ -251,8 +251,8 @@ func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
 // cannot have changed: base stands where it stood; or it only went up, and not
 // past the seq, which changes no block that has no entry up there.
 func (r *run) held() bool {
-	st := r.v.g.State()
-	if r.v.g.lowers.Load() != r.lowers {
+	st := r.v.of.ledger.State()
+	if r.v.of.ledger.lowers.Load() != r.lowers {
 		return false
 	}
 	if st.Base < r.base || st.Moving < r.base {

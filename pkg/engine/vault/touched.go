@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/core/frame"
 )
 
 // touched is the set of blocks that a run of writes touched, one bit a block.
@@ -53,24 +52,4 @@ func (t touched) keys() []regionKey {
 		return cmp.Or(cmp.Compare(a.disk, b.disk), cmp.Compare(a.r, b.r))
 	})
 	return out
-}
-
-// touchedIn collects what the writes in (after, upTo] touched.
-func (g *Group) touchedIn(after, upTo cdp.Seq) (touched, error) {
-	t := touched{}
-	if after >= upTo {
-		return t, nil
-	}
-	from, err := g.frameOf(after + 1)
-	if err != nil {
-		return nil, err
-	}
-	to, err := g.frameOf(upTo)
-	if err != nil {
-		return nil, err
-	}
-	return t, g.store.Tables(from, to, func(f frame.Table) error {
-		entriesOf(f, after, upTo, t.add)
-		return nil
-	})
 }

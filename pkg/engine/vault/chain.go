@@ -1,0 +1,176 @@
+package vault
+
+import (
+	"sort"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+)
+
+// chain looks things up in the stored frames. It has no state of its own.
+type chain struct {
+	store  Store
+	ledger *ledger
+}
+
+// errStop ends a walk early.
+var errStop = cdp.Errorf(cdp.Internal, "walk", "", "stopped")
+
+// headerFrom is the header of the first stored frame in [no, upTo].
+func (c chain) headerFrom(no, upTo cdp.FrameNo) (frame.Header, bool, error) {
+	var h frame.Header
+	ok := false
+	err := c.store.Tables(no, upTo, func(t frame.Table) error {
+		h, ok = t.Header, true
+		return errStop
+	})
+	if err == errStop {
+		err = nil
+	}
+	return h, ok, err
+}
+
+// search finds the first stored frame whose header is past what is sought.
+// Frames are dense, so it is a binary search. Not found: newest+1.
+func (c chain) search(past func(frame.Header) bool) (cdp.FrameNo, error) {
+	lo, hi := c.ledger.span()
+	if lo == 0 {
+		return 1, nil
+	}
+	var failed error
+	n := sort.Search(int(hi-lo)+1, func(i int) bool {
+		h, ok, err := c.headerFrom(lo+cdp.FrameNo(i), hi)
+		if err != nil {
+			failed = err
+		}
+		return ok && past(h)
+	})
+	return lo + cdp.FrameNo(n), failed
+}
+
+// frameOf is the number of the frame that holds write s, or the first one after
+// it.
+func (c chain) frameOf(s cdp.Seq) (cdp.FrameNo, error) {
+	return c.search(func(h frame.Header) bool { return h.Last() >= s })
+}
+
+// touched are the blocks that the writes in (after, upTo] touched.
+func (c chain) touched(after, upTo cdp.Seq) (touched, error) {
+	t := touched{}
+	if after >= upTo {
+		return t, nil
+	}
+	from, err := c.frameOf(after + 1)
+	if err != nil {
+		return nil, err
+	}
+	to, err := c.frameOf(upTo)
+	if err != nil {
+		return nil, err
+	}
+	return t, c.store.Tables(from, to, func(f frame.Table) error {
+		entriesOf(f, after, upTo, t.add)
+		return nil
+	})
+}
+
+// at is Group.At.
+func (c chain) at(t time.Time) (cdp.Seq, time.Time, error) {
+	const op = "find point in time"
+	ns := t.UnixNano()
+	no, err := c.search(func(h frame.Header) bool { return h.Sealed > ns })
+	if err != nil {
+		return 0, t, cdp.Wrap(err, op, "")
+	}
+	b := c.ledger.Bounds()
+	oldest, newest := c.ledger.span()
+	if oldest == 0 {
+		return 0, t, cdp.Errorf(cdp.NotFound, op, "", "the journal is empty")
+	}
+	if no > oldest && no <= newest { // no was open at t
+		at, when, err := c.inside(no, ns)
+		if err != nil {
+			return 0, t, cdp.Wrap(err, op, "")
+		}
+		if at != 0 && b.Has(at) {
+			return at, when, nil
+		}
+	}
+	// Else the end of the newest consistent frame before it.
+	for no = min(no, newest+1); no > oldest; {
+		no--
+		h, ok, err := c.headerFrom(no, no)
+		if err != nil {
+			return 0, t, cdp.Wrap(err, op, "")
+		}
+		if ok && h.Has(frame.Consistent) && b.Has(h.Last()) {
+			return h.Last(), h.Time().UTC(), nil
+		}
+		if h.Last() < b.Horizon {
+			break
+		}
+	}
+	return 0, t, cdp.Errorf(cdp.NotFound, op, "", "no complete history at or before %s", t.UTC().Format(time.RFC3339Nano)).
+		WithHint("list the points that can be recovered with: tidemark point list JOB")
+}
+
+// inside is the newest write of frame no up to ns, with its time, if history is
+// complete inside the frame; 0 if there is none.
+func (c chain) inside(no cdp.FrameNo, ns int64) (at cdp.Seq, when time.Time, err error) {
+	prev, _, err := c.headerFrom(no-1, no-1)
+	if err != nil {
+		return 0, when, err
+	}
+	err = c.store.Tables(no, no, func(f frame.Table) error {
+		if !continues(prev, f.Header) {
+			return nil
+		}
+		for i := range f.Records {
+			w := f.Opened + int64(f.Record(i).Micros)*1000
+			if w > ns {
+				break
+			}
+			at, when = f.First+cdp.Seq(i), time.Unix(0, w).UTC()
+		}
+		return nil
+	})
+	return at, when, err
+}
+
+// continues reports whether history is complete at every write of h, which
+// follows prev.
+func continues(prev, h frame.Header) bool {
+	return prev.Has(frame.Consistent) && h.Has(frame.Consistent) && !h.Has(frame.ExtentStart)
+}
+
+// complete is Group.Complete, for a write inside the bounds that no point is at.
+func (c chain) complete(s cdp.Seq) (complete bool, err error) {
+	const op = "look whether history is complete"
+	oldest, newest := c.ledger.span()
+	no, err := c.frameOf(s)
+	if err != nil || oldest == 0 || no > newest {
+		return false, cdp.Wrap(err, op, "")
+	}
+	var prev frame.Header
+	if no > oldest {
+		if prev, _, err = c.headerFrom(no-1, no-1); err != nil {
+			return false, cdp.Wrap(err, op, "")
+		}
+	}
+	err = c.store.Tables(no, newest, func(f frame.Table) error {
+		switch {
+		case f.Last() > s: // inside it, if it is the first
+			complete = f.No == no && f.First <= s && continues(prev, f.Header)
+			return errStop
+		case f.Has(frame.Consistent): // its end, or that of an empty one after it
+			complete = true
+			return errStop
+		}
+		return nil
+	})
+	if err == errStop {
+		err = nil
+	}
+	return complete, cdp.Wrap(err, op, "")
+}
