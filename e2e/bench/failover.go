@@ -123,7 +123,8 @@ func (f *failoverBench) start() error {
 		l.Close()
 	}
 	config := f.dir + ".yaml"
-	text := fmt.Sprintf("source: {name: prod, listen: %q}\ntarget: {name: dr, listen: %q}\nleaf: %q\n", ports...)
+	text := fmt.Sprintf("sites:\n  - {name: prod, listen: %q, services: [capture, vcenter]}\n"+
+		"  - {name: dr, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nlinks: [{from: prod, to: dr}]\n", ports...)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -26,7 +26,8 @@ func benchMemory(b *Bench) error {
 		return fmt.Errorf("build: %w: %s", err, out)
 	}
 	config, state := filepath.Join(b.dir, "up.yaml"), filepath.Join(dir, "d")
-	if err := os.WriteFile(config, []byte("source: {listen: \"127.0.0.1:0\"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte("sites:\n  - {name: prod, listen: \"127.0.0.1:0\", services: [capture, vcenter]}\n"+
+		"  - {name: dr, listen: \"127.0.0.1:0\", leaf: \"127.0.0.1:0\", services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nlinks: [{from: prod, to: dr}]\n"), 0o600); err != nil {
 		return err
 	}
 	up := &proc.Process{Name: "up", Args: []string{binary, "up", "--dir", state, "--config", config}, Log: filepath.Join(b.dir, "up.log")}

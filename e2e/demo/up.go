@@ -42,7 +42,7 @@ func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, erro
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 		l.Close()
 	}
-	cfg := fmt.Sprintf("source: {name: prod, listen: 127.0.0.1:%d}\ntarget: {name: dr, listen: 127.0.0.1:%d}\nleaf: 127.0.0.1:%d\n", ports[0], ports[1], ports[2])
+	cfg := fmt.Sprintf("sites:\n  - {name: prod, listen: \"127.0.0.1:%d\"}\n  - {name: dr, listen: \"127.0.0.1:%d\", leaf: \"127.0.0.1:%d\"}\nlinks: [{from: prod, to: dr}]\n", ports[0], ports[1], ports[2])
 	file := filepath.Join(dir, "up.yaml")
 	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
 		return nil, err

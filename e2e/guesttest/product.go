@@ -38,9 +38,9 @@ func (p *Product) Start(ctx context.Context) error {
 		services = "[]"
 	}
 	config := filepath.Join(p.Dir, "up.yaml")
-	text := fmt.Sprintf("source: {name: prod, listen: \"127.0.0.1:0\", services: %s}\n"+
-		"target: {name: dr, listen: \"127.0.0.1:0\", services: [journal, scheduler, rpo-monitor, failover]}\n"+
-		"leaf: \"127.0.0.1:0\"\n", services)
+	text := fmt.Sprintf("sites:\n  - {name: prod, listen: \"127.0.0.1:0\", services: %s}\n"+
+		"  - {name: dr, listen: \"127.0.0.1:0\", leaf: \"127.0.0.1:0\", services: [journal, scheduler, rpo-monitor, failover]}\n"+
+		"links: [{from: prod, to: dr}]\n", services)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}

@@ -9,10 +9,11 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 )
 
-// CaptureStatus is what the capture service at site says of a group.
+// CaptureStatus is what the capture service at site says of a group of the site
+// that conn is at.
 func CaptureStatus(ctx context.Context, conn *bus.Conn, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
 	var r api.CaptureStatusReply
-	if err := conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
+	if err := conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Target: conn.Site(), Group: g}, &r); err != nil {
 		return api.CaptureGroup{}, err
 	}
 	for _, x := range r.Groups {

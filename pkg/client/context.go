@@ -18,10 +18,9 @@ const ContextName = "context.json"
 // Context is how the command line finds the bus; `tidemark up` writes it
 // for its owner only.
 type Context struct {
-	// Target is the site that commands talk to, Source the other one.
-	Target cdp.Site             `json:"target"`
-	Source cdp.Site             `json:"source"`
-	Sites  map[cdp.Site]SiteRef `json:"sites"`
+	// Default is the site that commands talk to if they are not told which.
+	Default cdp.Site             `json:"default"`
+	Sites   map[cdp.Site]SiteRef `json:"sites"`
 }
 
 // SiteRef is a site's bus and the operator's credential.
@@ -29,8 +28,11 @@ type SiteRef struct {
 	URL        string         `json:"url"`
 	Credential bus.Credential `json:"credential,omitzero"`
 	TLS        bus.TLSFiles   `json:"tls,omitzero"`
+	// Peers are the sites that it is linked with.
+	Peers []cdp.Site `json:"peers,omitempty"`
 }
 
+// Save writes the context into a directory, for its owner only.
 func (c Context) Save(dir string) error {
 	const op = "save context"
 	path := filepath.Join(dir, ContextName)

@@ -36,6 +36,8 @@ type captureWiring struct {
 	svc  *capture.Service
 	id   string // this run's own
 	taps *tapPorts
+	// specs are the jobs of all targets; nil in tests without a bus.
+	specs *specs[spec.ReplicationJob]
 
 	one     sync.Mutex // one change of a job at a time
 	retry   time.Duration
@@ -43,7 +45,10 @@ type captureWiring struct {
 
 	mu   sync.Mutex
 	jobs map[cdp.GroupID]spec.ReplicationJob
-	runs map[cdp.GroupID]bool // wanted to replicate
+	// targets are the sites whose jobs these are, and running the jobs that are
+	// meant to replicate.
+	targets map[string]cdp.Site
+	running map[jobAt]bool
 	// refused is why a group could not be captured, or not as its job says now.
 	refused map[cdp.GroupID]error
 	// asked holds, by group, the trace of a mark whose frame has not left yet.
@@ -62,7 +67,7 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	defer conn.Close()
-	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, runs: map[cdp.GroupID]bool{}, refused: map[cdp.GroupID]error{},
+	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, targets: map[string]cdp.Site{}, running: map[jobAt]bool{}, refused: map[cdp.GroupID]error{},
 		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{},
 		retry: 15 * time.Second, retries: map[string]retry{}}
 	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
@@ -77,13 +82,19 @@ func runCapture(ctx context.Context, e *env) error {
 	if w.taps, err = openTapPorts(e, sites); err != nil {
 		return err
 	}
-	// What the target's people said, as far as it has come over the link: the
+	// What the targets' people said, as far as it has come over the links: the
 	// copies are here, so that a restart needs no link.
-	specs, err := bus.OpenPeerBucket[spec.ReplicationJob](ctx, conn, e.peer, subjects.BucketSpec, subjects.KeyJob)
+	targets := append([]cdp.Site{e.site}, e.peers...)
+	specs, err := openSpecs[spec.ReplicationJob](ctx, e, conn, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
-	runs, err := bus.OpenPeerBucket[scheduler.RunState](ctx, conn, e.peer, subjects.BucketState, subjects.KeyJob)
+	w.specs = &specs
+	runs, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
+	if err != nil {
+		return err
+	}
+	farRuns, err := openCopies[scheduler.RunState](ctx, e, conn, subjects.BucketState, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
@@ -91,17 +102,16 @@ func runCapture(ctx context.Context, e *env) error {
 	w.ctx = ctx
 	defer w.draining.Wait()
 	eg.Go(func() error { return w.svc.Run(ctx) })
-	eg.Go(func() error {
-		return ended(ctx, watch(ctx, e, specs, func(name string, j *spec.ReplicationJob) error { w.apply(ctx, name, j); return nil }))
-	})
-	eg.Go(func() error {
-		return ended(ctx, watch(ctx, e, runs, func(name string, r *scheduler.RunState) error {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.runs[cdp.GroupID(name)] = r != nil && r.Desired == scheduler.Running
-			return nil
-		}))
-	})
+	for i, b := range append([]*bus.Bucket[spec.ReplicationJob]{specs.own}, specs.peers...) {
+		eg.Go(func() error {
+			return ended(ctx, watch(ctx, e, b, func(name string, j *spec.ReplicationJob) error { w.apply(ctx, targets[i], name, j); return nil }))
+		})
+	}
+	for i, b := range append([]*bus.Bucket[scheduler.RunState]{runs}, farRuns...) {
+		eg.Go(func() error {
+			return ended(ctx, watch(ctx, e, b, func(name string, r *scheduler.RunState) error { w.run(targets[i], name, r); return nil }))
+		})
+	}
 	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, subjects.Capture, w.endpoints())) })
 	eg.Go(func() error {
 		return ended(ctx, conn.HandleCommands(ctx, subjects.Capture, map[string]bus.Handler{"mark": command(w.mark), "synced": command(w.synced)}))
@@ -109,14 +119,62 @@ func runCapture(ctx context.Context, e *env) error {
 	return eg.Wait()
 }
 
-// apply starts, changes or ends the capture of a job.
-func (w *captureWiring) apply(ctx context.Context, name string, j *spec.ReplicationJob) {
-	if j != nil && j.Source.Site != w.e.site {
+// apply starts, changes or ends the capture of a job of target. The name of a
+// group is its own at a target only: the second of two targets that would have a
+// group of one name is refused, for they would take each other's writes.
+func (w *captureWiring) apply(ctx context.Context, target cdp.Site, name string, j *spec.ReplicationJob) {
+	if j != nil && (j.Source.Site != w.e.site || j.Target.Site != target) {
 		return
 	}
 	w.one.Lock()
 	defer w.one.Unlock()
+	w.mu.Lock()
+	has, taken := w.targets[name]
+	w.mu.Unlock()
+	if taken && has != target {
+		if j != nil {
+			w.e.warn(cdp.Errorf(cdp.Conflict, "capture job", name, "a job of this name at the site %s has its disks captured here; that of %s is not", has, target).
+				WithHint("give one of the two another name"))
+		}
+		return
+	}
+	if j == nil && !taken && w.wanted(ctx, name) {
+		return // it was deleted at this target while another one's is captured
+	}
+	if j != nil {
+		w.mu.Lock()
+		w.targets[name] = target
+		w.mu.Unlock()
+	}
 	w.applyNow(ctx, name, j)
+}
+
+// wanted says whether some target has a job of this name whose disks are here.
+// Where that cannot be found out, it has.
+func (w *captureWiring) wanted(ctx context.Context, name string) bool {
+	if w.specs == nil {
+		return false
+	}
+	j, err := w.specs.get(ctx, name, func(j spec.ReplicationJob) bool { return j.Source.Site == w.e.site })
+	return err == nil && j.Source.Site == w.e.site || err != nil && !cdp.Is(err, cdp.NotFound)
+}
+
+// run notes whether a job of target is meant to replicate.
+func (w *captureWiring) run(target cdp.Site, name string, r *scheduler.RunState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running[jobAt{target, name}] = r != nil && r.Desired == scheduler.Running
+}
+
+// jobAt is a job by its name at its target.
+type jobAt struct {
+	target cdp.Site
+	name   string
+}
+
+// runs says whether a group is meant to replicate. Call with mu held.
+func (w *captureWiring) runs(g cdp.GroupID) bool {
+	return w.running[jobAt{w.targets[string(g)], string(g)}]
 }
 
 // applyNow is apply with one held. What fails is tried again until it is done or
@@ -170,6 +228,7 @@ func (w *captureWiring) forget(ctx context.Context, name string) error {
 	}
 	w.mu.Lock()
 	delete(w.jobs, id)
+	delete(w.targets, name)
 	w.mu.Unlock()
 	return errors.Join(bus.DeleteFrames(ctx, w.conn, w.e.site, id), w.taps.forget(name))
 }
@@ -359,19 +418,19 @@ func (w *captureWiring) endpoints() map[string]api.Endpoint {
 		api.CaptureSynced: api.Answer(func(_ context.Context, r api.DiskRequest) (any, error) {
 			return api.Empty{}, w.ofDisk(r, (*capture.Group).Synced)
 		}),
-		api.CaptureStatus: api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r.Group), nil }),
+		api.CaptureStatus: api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return w.status(r), nil }),
 		api.CaptureDrain: api.Answer(func(ctx context.Context, r api.DrainRequest) (any, error) {
 			return w.drain(ctx, r)
 		}),
 	}
 }
 
-func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
+func (w *captureWiring) status(r api.GroupRequest) api.CaptureStatusReply {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	reply := api.CaptureStatusReply{Groups: []api.CaptureGroup{}}
 	for id, j := range w.jobs {
-		if only != "" && only != id {
+		if r.Group != "" && r.Group != id || r.Target != "" && r.Target != j.Target.Site {
 			continue
 		}
 		g, err := w.svc.Group(id)
@@ -382,7 +441,7 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 			continue
 		}
 		st := g.Status()
-		c := api.CaptureGroup{Group: id, State: event.CaptureState(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
+		c := api.CaptureGroup{Group: id, Target: j.Target.Site, State: event.CaptureState(st.State), Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
 			Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Exports: w.uris(j)}
 		why := st.Failed
 		if why == nil && st.State != capture.Replicating {
@@ -391,7 +450,7 @@ func (w *captureWiring) status(only cdp.GroupID) api.CaptureStatusReply {
 		if why == nil {
 			why = w.refused[id]
 		}
-		if !w.runs[id] {
+		if !w.runs(id) {
 			why = notRunning(id)
 		}
 		if why != nil {
@@ -416,6 +475,10 @@ func (w *captureWiring) drain(ctx context.Context, r api.DrainRequest) (any, err
 	}
 	w.mu.Lock()
 	j := w.jobs[id]
+	if r.Target != "" && r.Target != j.Target.Site {
+		w.mu.Unlock()
+		return nil, cdp.Errorf(cdp.NotFound, "make the last point", string(id), "it is a group of %s here", j.Target.Site)
+	}
 	last, asked := w.drains[id]
 	if j.Source.VM == "" {
 		w.mu.Unlock()

@@ -1,92 +1,126 @@
 package node
 
 import (
-	"os"
-	"slices"
-
-	"tidemark.dev/pkg/contract/subjects"
-
-	"sigs.k8s.io/yaml"
-
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 )
 
-// Defaults of `tidemark up`, all in one place.
+// Defaults of `tidemark up`, all in one place: two sites on this machine.
 const (
-	DefaultSource     = cdp.Site("prod")
-	DefaultTarget     = cdp.Site("dr")
-	defaultSourceNATS = "127.0.0.1:4222"
-	defaultTargetNATS = "127.0.0.1:4223"
-	defaultLeaf       = "127.0.0.1:7422"
+	DefaultSite     = cdp.Site("dr")
+	defaultOther    = cdp.Site("prod")
+	defaultListen   = "127.0.0.1:4223"
+	defaultLeaf     = "127.0.0.1:7422"
+	defaultOtherBus = "127.0.0.1:4222"
 )
 
-// Config is what `tidemark up` can be told, as YAML.
+// Config is the file of `tidemark up`, as YAML: sites, and the links between
+// them. The same file may be used at every site.
 type Config struct {
 	// Dir holds everything; --dir goes before it.
-	Dir    string     `json:"dir,omitempty"`
-	Source SiteConfig `json:"source"`
-	Target SiteConfig `json:"target"`
-	// Leaf is host:port where the target waits for the source to join.
-	Leaf string `json:"leaf,omitempty"`
+	Dir   string       `json:"dir,omitempty"`
+	Sites []SiteConfig `json:"sites"`
+	// Links join the sites: a tree, such as a hub and its spokes.
+	Links []LinkConfig `json:"links,omitempty"`
 	// Open does without users and passwords. Anybody who reaches the ports may
 	// do everything.
 	Open bool `json:"open,omitempty"`
-	TLS  struct {
-		CA   string `json:"ca,omitempty"`
-		Cert string `json:"cert,omitempty"`
-		Key  string `json:"key,omitempty"`
-	} `json:"tls,omitempty"`
+	// TLS is for sites that have none of their own.
+	TLS bus.TLSFiles `json:"tls,omitzero"`
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string `json:"otlp,omitempty"`
 }
 
-// SiteConfig is one of the two sites.
+// SiteConfig is one site. Which of its disks are replicated, and whose replicas
+// it holds, is what jobs say: no site is a source or a target by itself.
 type SiteConfig struct {
-	Name cdp.Site `json:"name,omitempty"`
-	// Listen is host:port of its NATS server.
-	Listen string `json:"listen,omitempty"`
-	// Services that run there.
-	Services []string `json:"services,omitempty"`
+	Name cdp.Site `json:"name"`
+	// Listen is host:port of its NATS server. Port 0 picks a free one.
+	Listen string `json:"listen"`
+	// Leaf is host:port where it waits for the sites that dial it; empty if none
+	// does.
+	Leaf string `json:"leaf,omitempty"`
+	// Services that run there; left out: all.
+	Services []string     `json:"services,omitempty"`
+	TLS      bus.TLSFiles `json:"tls,omitzero"`
 }
 
+// LinkConfig is a connection that one site opens to another. What crosses it, in
+// either direction, does not depend on who opened it.
+type LinkConfig struct {
+	From cdp.Site `json:"from"` // the site that dials
+	To   cdp.Site `json:"to"`
+	// Dial is host:port where From reaches To, if it is another address than
+	// To's leaf: behind NAT, for instance.
+	Dial string `json:"dial,omitempty"`
+	// Key is From's public key for this link, as To must know it. It may be left
+	// out where both sites' directories are on one machine.
+	Key string `json:"key,omitempty"`
+	// Compression is off (default), s2_fast, s2_better or s2_auto.
+	Compression string `json:"compression,omitempty"`
+}
+
+// DefaultConfig is two sites, prod and dr, on this machine.
 func DefaultConfig() Config {
 	return Config{
-		Source: SiteConfig{Name: DefaultSource, Listen: defaultSourceNATS, Services: []string{subjects.Capture, subjects.VCenter}},
-		Target: SiteConfig{Name: DefaultTarget, Listen: defaultTargetNATS, Services: []string{subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}},
-		Leaf:   defaultLeaf,
+		Sites: []SiteConfig{
+			{Name: defaultOther, Listen: defaultOtherBus},
+			{Name: DefaultSite, Listen: defaultListen, Leaf: defaultLeaf},
+		},
+		Links: []LinkConfig{{From: defaultOther, To: DefaultSite}},
 	}
 }
 
-// LoadConfig reads a file over the defaults; an empty path is the defaults.
-func LoadConfig(path string) (Config, error) {
-	const op = "read config"
-	c := DefaultConfig()
-	if path != "" {
-		data, err := os.ReadFile(path)
-		if err == nil {
-			err = yaml.UnmarshalStrict(data, &c)
-		}
-		if err != nil {
-			return c, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+// site is the configuration of a site; nil if there is none of this name.
+func (c Config) site(name cdp.Site) *SiteConfig {
+	for i := range c.Sites {
+		if c.Sites[i].Name == name {
+			return &c.Sites[i]
 		}
 	}
-	for field, s := range map[string]SiteConfig{"source": c.Source, "target": c.Target} {
-		if err := cdp.CheckName(field+".name", string(s.Name)); err != nil {
-			return c, cdp.Wrap(err, op, path)
-		}
-		for _, x := range s.Services {
-			if !slices.Contains(Services(), x) {
-				return c, cdp.Errorf(cdp.Invalid, op, field+".services", "%q: there are %v", x, Services())
-			}
-		}
-	}
-	if c.Source.Name == c.Target.Name {
-		return c, cdp.Errorf(cdp.Invalid, op, "target.name", "%q is the source's name, too", c.Target.Name)
-	}
-	return c, nil
+	return nil
 }
 
-func (c Config) tlsFiles() bus.TLSFiles {
-	return bus.TLSFiles{CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key}
+// peers are the sites that a site is linked with.
+func (c Config) peers(name cdp.Site) []cdp.Site {
+	out := []cdp.Site{}
+	for _, l := range c.Links {
+		switch name {
+		case l.From:
+			out = append(out, l.To)
+		case l.To:
+			out = append(out, l.From)
+		}
+	}
+	return out
+}
+
+// hub is the site that commands talk to if they are not told: the first one that
+// opens no link, for that is where the others' replicas are by custom.
+func (c Config) hub() cdp.Site {
+	for _, s := range c.Sites {
+		dials := false
+		for _, l := range c.Links {
+			dials = dials || l.From == s.Name
+		}
+		if !dials {
+			return s.Name
+		}
+	}
+	return c.Sites[0].Name
+}
+
+func (c Config) tls(s SiteConfig) bus.TLSFiles {
+	if !s.TLS.None() {
+		return s.TLS
+	}
+	return c.TLS
+}
+
+// services are those that run at a site.
+func (s SiteConfig) services() []string {
+	if s.Services == nil {
+		return Services()
+	}
+	return s.Services
 }

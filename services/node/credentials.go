@@ -1,9 +1,6 @@
 package node
 
 import (
-	"encoding/json"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -12,79 +9,28 @@ import (
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/engine/durable"
 )
 
-// credentials loads the users of both sites, and makes them the first time.
-// With Open there are none.
-func credentials(dir string, cfg Config) (map[cdp.Site]*bus.Credentials, error) {
-	out := map[cdp.Site]*bus.Credentials{}
+// credentials loads a site's users, and makes them the first time. With Open
+// there are none.
+func credentials(dir string, cfg Config, site cdp.Site) (*bus.Credentials, error) {
 	if cfg.Open {
-		return out, nil
+		return nil, nil
 	}
 	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	for _, s := range []cdp.Site{cfg.Target.Name, cfg.Source.Name} {
-		path := filepath.Join(dir, string(s), "credentials.json")
-		c, err := bus.LoadCredentials(path)
-		if cdp.Is(err, cdp.NotFound) {
-			if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-				c = bus.NewCredentials(s)
-				err = c.Save(path)
-			}
-		}
-		if err != nil {
-			return nil, cdp.Wrap(err, "prepare credentials", string(s))
-		}
-		out[s] = c
-	}
-	return out, nil
-}
-
-// linkKey is the link's identity: the seed for the source, which dials, and the
-// public key for the target. The first start makes both.
-type linkKey struct {
-	Seed string `json:"seed,omitempty"`
-	Key  string `json:"key,omitempty"`
-}
-
-// loadLinkKey reads a site's part of the link's identity, DIR/SITE/link.json.
-func loadLinkKey(dir string, cfg Config, site cdp.Site) (k linkKey, err error) {
-	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
-	if err != nil {
-		return k, err
-	}
-	defer unlock()
-	path := filepath.Join(dir, string(site), "link.json")
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		seed, key := bus.NewLinkKey()
-		err = errors.Join(saveLinkKey(dir, cfg.Source.Name, linkKey{Seed: seed}), saveLinkKey(dir, cfg.Target.Name, linkKey{Key: key}))
-		if err == nil {
-			data, err = os.ReadFile(path)
+	path := filepath.Join(dir, string(site), "credentials.json")
+	c, err := bus.LoadCredentials(path)
+	if cdp.Is(err, cdp.NotFound) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			c = bus.NewCredentials(site)
+			err = c.Save(path)
 		}
 	}
-	if err == nil {
-		err = json.Unmarshal(data, &k)
-	}
-	if err != nil {
-		return k, &cdp.Error{Op: "load link key", Kind: cdp.Invalid, Subject: path, Cause: err}
-	}
-	return k, nil
-}
-
-func saveLinkKey(dir string, site cdp.Site, k linkKey) error {
-	data, err := json.MarshalIndent(k, "", "  ")
-	if err == nil {
-		err = os.MkdirAll(filepath.Join(dir, string(site)), 0o700)
-	}
-	if err != nil {
-		return err
-	}
-	return durable.WriteFile(filepath.Join(dir, string(site), "link.json"), append(data, '\n'))
+	return c, cdp.Wrap(err, "prepare credentials", string(site))
 }
 
 // lockDir takes a site's directory for this process, until unlock or its end.

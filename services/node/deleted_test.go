@@ -27,7 +27,7 @@ func TestADeletedJobsPassesAreRemoved(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		dir := t.TempDir()
 		w := &captureWiring{e: &env{site: "prod", log: slog.New(slog.DiscardHandler)}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, taps: &tapPorts{}, retry: time.Millisecond,
-			retries: map[string]retry{}, jobs: map[cdp.GroupID]spec.ReplicationJob{}}
+			retries: map[string]retry{}, targets: map[string]cdp.Site{}, jobs: map[cdp.GroupID]spec.ReplicationJob{}}
 		var mu sync.Mutex
 		var asked []api.ThawRequest
 		go s.Connect("prod", subjects.VCenter).Serve(ctx, subjects.VCenter, map[string]api.Endpoint{
@@ -51,7 +51,7 @@ func TestADeletedJobsPassesAreRemoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.apply(ctx, "shop-web01", nil)
+		w.apply(ctx, "dr", "shop-web01", nil)
 		for {
 			if _, err := os.Stat(chain); err != nil {
 				break

@@ -14,7 +14,9 @@ import (
 
 // env is what a service is given to run at a site.
 type env struct {
-	site, peer cdp.Site
+	site cdp.Site
+	// peers are the sites that it is linked with.
+	peers []cdp.Site
 	// dir is the site's own directory; absolute.
 	dir string
 	log *slog.Logger
@@ -75,8 +77,8 @@ func (e *env) trace(ctx context.Context, name string) (context.Context, func(err
 	return ctx, span.End
 }
 
-// clock is the machine's.
-type clock struct{}
+// machineClock is the machine's, for services that ask for After.
+type machineClock struct{}
 
-func (clock) Now() time.Time                         { return time.Now() }
-func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+func (machineClock) Now() time.Time                         { return time.Now() }
+func (machineClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

@@ -34,7 +34,7 @@ func runFailover(ctx context.Context, e *env) error {
 	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
 		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
-		Events: conn, Clock: clock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
+		Events: conn, Clock: machineClock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
@@ -91,6 +91,7 @@ func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (ap
 }
 
 func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (out api.DrainReply, err error) {
+	r.Target = s.conn.Site()
 	return out, s.conn.Request(ctx, site, subjects.Capture, api.CaptureDrain, r, &out)
 }
 

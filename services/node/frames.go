@@ -27,7 +27,7 @@ type gatedStream struct {
 
 func (s *gatedStream) open(ctx context.Context) error {
 	s.w.mu.Lock()
-	runs := s.w.runs[s.group]
+	runs := s.w.runs(s.group)
 	s.w.mu.Unlock()
 	if !runs {
 		return notRunning(s.group)

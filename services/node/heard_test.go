@@ -16,7 +16,7 @@ import (
 func TestWhoseJournalAnswers(t *testing.T) {
 	url := siteServer(t)
 	journalThatSays(t, url, api.StatusReply{Transporter: "tm-dr", Groups: []api.GroupStatus{{Group: "web"}}})
-	w := vcenterWiring{e: &env{site: "dr", peer: "prod"}, conn: connectAs(t, url, "dr", subjects.VCenter),
+	w := vcenterWiring{e: &env{site: "dr", peers: []cdp.Site{"prod"}}, conn: connectAs(t, url, "dr", subjects.VCenter),
 		site: func(context.Context) (vcenter.Site, error) {
 			return vcenter.Site{Name: "dr", Transporter: "tm-dr"}, nil
 		}}

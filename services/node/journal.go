@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"golang.org/x/sync/errgroup"
@@ -195,16 +196,8 @@ func (replicas) Open(disks []cdp.Disk, paths []string, fresh bool) (journal.Repl
 // Capture
 
 func (w *journalWiring) Disks(ctx context.Context, site cdp.Site, g cdp.GroupID) ([]cdp.Disk, error) {
-	var r api.CaptureStatusReply
-	if err := w.conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Group: g}, &r); err != nil {
-		return nil, err
-	}
-	for _, c := range r.Groups {
-		if c.Group == g {
-			return c.Disks, nil
-		}
-	}
-	return nil, cdp.Errorf(cdp.NotFound, "ask capture for disks", string(g), "it does not know the job yet")
+	c, err := client.CaptureStatus(ctx, w.conn, site, g)
+	return c.Disks, err
 }
 
 func (w *journalWiring) Clock(ctx context.Context, site cdp.Site) (received, sent int64, err error) {

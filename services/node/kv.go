@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -28,10 +29,8 @@ func watch[T any](ctx context.Context, e *env, b *bus.Bucket[T], fn func(key str
 			return err
 		}
 		e.warn(err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
+		if err := clock.Sleep(ctx, clock.System, time.Second); err != nil {
+			return err
 		}
 	}
 }

@@ -20,7 +20,7 @@ func siteServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	e := &env{site: "dr", peer: "prod", dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: srv.ClientURL()}}
+	e := &env{site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: srv.ClientURL()}}
 	if err := setUp(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}

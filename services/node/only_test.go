@@ -8,10 +8,12 @@ import (
 )
 
 // Two processes run a site each over one directory: both are in the context,
-// and neither can be started twice.
+// neither can be started twice, and a site that is dialled takes the other's key
+// from its configuration.
 func TestEachSiteOnItsOwn(t *testing.T) {
 	dir := t.TempDir()
 	cfg := DefaultConfig()
+	cfg.Dir = dir
 	for _, x := range []struct {
 		site cdp.Site
 		url  string
@@ -21,7 +23,7 @@ func TestEachSiteOnItsOwn(t *testing.T) {
 		}
 	}
 	c, err := client.LoadContext(dir)
-	if err != nil || c.Sites["prod"].URL != "nats://a:1" || c.Sites["dr"].URL != "nats://b:2" {
+	if err != nil || c.Default != "dr" || c.Sites["prod"].URL != "nats://a:1" || c.Sites["dr"].URL != "nats://b:2" {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	unlock, err := lockDir(dir + "/dr")
@@ -37,15 +39,22 @@ func TestEachSiteOnItsOwn(t *testing.T) {
 		t.Fatal("the other site's:", err)
 	}
 	other()
-	a, err := loadLinkKey(dir, cfg, "dr")
-	if err != nil || a.Seed != "" || a.Key == "" {
-		t.Fatal("the target's part of the link's key:", err)
+	if _, err := cfg.links(dir, "dr", nowhere); !cdp.Is(err, cdp.Invalid) {
+		t.Error("a link without a key:", err)
 	}
-	b, err := loadLinkKey(dir, cfg, "prod")
-	if err != nil || b.Seed == "" {
-		t.Fatal("the source's part of the link's key:", err)
+	keys, err := LinkKeys(cfg, []cdp.Site{"prod"})
+	if err != nil || len(keys) != 1 || keys[0].Key == "" {
+		t.Fatalf("%+v, %v", keys, err)
 	}
-	if again, err := loadLinkKey(dir, cfg, "dr"); err != nil || again != a {
-		t.Fatal("the sites do not share the link's key:", err)
+	dials, err := cfg.links(dir, "prod", nowhere)
+	if err != nil || dials[0].Seed == "" || dials[0].Dial != defaultLeaf {
+		t.Fatalf("%+v, %v", dials, err)
+	}
+	cfg.Links = keys
+	dialled, err := cfg.links(dir, "dr", nowhere)
+	if err != nil || dialled[0].Key != keys[0].Key || dialled[0].Seed != "" {
+		t.Fatalf("%+v, %v", dialled, err)
 	}
 }
+
+func nowhere(cdp.Site) string { return "" }

@@ -34,7 +34,7 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	}
 	s := rpomonitor.New(rpomonitor.Config{}, rpomonitor.Deps{
 		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
-		Records: rpoRecords{records}, Events: conn, Clock: clock{}, Notify: func(err error) { e.log.Debug(err.Error()) },
+		Records: rpoRecords{records}, Events: conn, Clock: machineClock{}, Notify: func(err error) { e.log.Debug(err.Error()) },
 	})
 	return s.Run(ctx)
 }

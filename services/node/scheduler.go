@@ -30,7 +30,7 @@ func runScheduler(ctx context.Context, e *env) error {
 	}
 	s := scheduler.New(scheduler.Config{}, scheduler.Deps{
 		Jobs: specs, Runs: runStates{e, states}, Marks: marks{conn}, Events: conn,
-		Clock: clock{}, Trace: e.trace, Notify: func(err error) { e.warn(err) },
+		Clock: machineClock{}, Trace: e.trace, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })

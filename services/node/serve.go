@@ -16,7 +16,9 @@ import (
 
 // ServeConfig is what Serve is told.
 type ServeConfig struct {
-	Site, Peer cdp.Site
+	Site cdp.Site
+	// Peers are the sites that it is linked with.
+	Peers []cdp.Site
 	// Dir is Tidemark's directory; the site's own is in it.
 	Dir string
 	// Bus is the site's NATS server.
@@ -38,7 +40,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	if err != nil {
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
-	e := &env{site: cfg.Site, peer: cfg.Peer, dir: dir, log: log, tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	e := &env{site: cfg.Site, peers: cfg.Peers, dir: dir, log: log, tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err
@@ -57,7 +59,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	ready()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { followPeer(ctx, e) })
+	wg.Go(func() { followPeers(ctx, e) })
 	supervise(ctx, e, cfg.Services)
 	return nil
 }

@@ -40,7 +40,7 @@ func (t *tapPorts) address(ctx context.Context, j spec.ReplicationJob) (string, 
 	if j.Source.VM == "" || j.Source.Capture != cdp.Tap || j.Source.Listen != "" {
 		return j.Source.Listen, nil
 	}
-	s, err := t.sites.get(ctx, string(j.Source.Site))
+	s, err := t.sites.get(ctx, string(j.Source.Site), described)
 	if cdp.Is(err, cdp.NotFound) || err == nil && (s.VSphere == nil || s.VSphere.Taps == "") {
 		return "", nil
 	}

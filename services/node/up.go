@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,72 +22,65 @@ import (
 
 // Started is what has come up.
 type Started struct {
-	Config Config
 	// Dir is where everything is kept; absolute.
 	Dir string
-	// Context is what was written for the command line, and Here the sites of it
-	// that run in this process.
+	// Context is what was written for the command line.
 	Context client.Context
-	Here    map[cdp.Site]client.SiteRef
+	// Here are the sites that run in this process, in the order of the file.
+	Here []SiteConfig
 }
 
-// The sides of a pair of sites, for --only.
-const (
-	SideSource = "source"
-	SideTarget = "target"
-)
-
-// Up runs the sites, or only one, until ctx ends. It calls ready once, when all
-// are up; what it is given tells where.
-func Up(ctx context.Context, cfg Config, only string, log *slog.Logger, ready func(Started)) (err error) {
-	dir, err := filepath.Abs(cfg.Dir)
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
-	}
+// Up runs the sites of a file, or only some, until ctx ends. It calls ready once,
+// when all are up.
+func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, ready func(Started)) error {
+	dir, err := directory(cfg)
 	if err != nil {
-		return &cdp.Error{Op: "make directory", Kind: cdp.Invalid, Subject: cfg.Dir, Cause: err}
+		return err
 	}
-	// The target first: the source joins it.
-	type side struct {
-		cfg  SiteConfig
-		peer cdp.Site
-		bus  bus.ServerConfig
-		srv  *bus.Server
+	here, err := cfg.only(only)
+	if err != nil {
+		return err
 	}
-	var sides []*side
-	if only != SideSource {
-		sides = append(sides, &side{cfg: cfg.Target, peer: cfg.Source.Name, bus: bus.ServerConfig{LeafListen: cfg.Leaf, Links: []bus.Link{{}}}})
-	}
-	if only != SideTarget {
-		sides = append(sides, &side{cfg: cfg.Source, peer: cfg.Target.Name, bus: bus.ServerConfig{Links: []bus.Link{{Dial: cfg.Leaf}}}})
-	}
-	for _, s := range sides {
-		unlock, err := lockDir(filepath.Join(dir, string(s.cfg.Name)))
+	for _, s := range here {
+		unlock, err := lockDir(filepath.Join(dir, string(s.Name)))
 		if err != nil {
 			return err
 		}
 		defer unlock()
 	}
-	creds, err := credentials(dir, cfg)
-	if err != nil {
-		return err
-	}
-	refs := map[cdp.Site]client.SiteRef{}
-	for _, s := range sides {
-		if s.cfg.Name == cfg.Source.Name && len(sides) == 2 {
-			s.bus.Links[0].Dial = sides[0].srv.LeafAddr() // the port may have been chosen just now
-		}
-		if s.srv, err = startSite(ctx, dir, cfg, s.cfg, s.peer, creds, s.bus); err != nil {
+	if len(here) == len(cfg.Sites) {
+		if err := exchangeKeys(dir, cfg); err != nil {
 			return err
 		}
-		defer s.srv.Close()
+	}
+	servers := map[cdp.Site]*bus.Server{}
+	creds := map[cdp.Site]*bus.Credentials{}
+	for _, s := range cfg.dialledFirst(here) {
+		if creds[s.Name], err = credentials(dir, cfg, s.Name); err != nil {
+			return err
+		}
+		srv, err := startServer(ctx, dir, cfg, s, creds[s.Name], func(to cdp.Site) string {
+			if x := servers[to]; x != nil {
+				return x.LeafAddr() // the port may have been chosen just now
+			}
+			return ""
+		})
+		if err != nil {
+			return err
+		}
+		servers[s.Name] = srv
+		defer srv.Close()
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for _, s := range sides {
-		e := &env{site: s.cfg.Name, peer: s.peer, dir: filepath.Join(dir, string(s.cfg.Name)), log: log, dial: bus.Config{Server: s.srv}, creds: creds[s.cfg.Name], tls: cfg.tlsFiles()}
+	refs := map[cdp.Site]client.SiteRef{}
+	for _, s := range here {
+		e := &env{
+			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), log: log,
+			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s),
+		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err
 		}
@@ -94,41 +88,104 @@ func Up(ctx context.Context, cfg Config, only string, log *slog.Logger, ready fu
 		if err := setUp(ctx, e); err != nil {
 			return err
 		}
-		ref := client.SiteRef{URL: s.srv.ClientURL(), TLS: cfg.tlsFiles()}
+		ref := client.SiteRef{URL: servers[s.Name].ClientURL(), TLS: cfg.tls(s), Peers: e.peers}
 		if e.creds != nil {
 			ref.Credential = e.creds.Users[subjects.Operator]
 		}
 		refs[e.site] = ref
-		wg.Go(func() { supervise(ctx, e, s.cfg.Services) })
-		wg.Go(func() { followPeer(ctx, e) })
+		wg.Go(func() { supervise(ctx, e, s.services()) })
+		wg.Go(func() { followPeers(ctx, e) })
 	}
 	file, err := mergeContext(dir, cfg, refs)
 	if err != nil {
 		return err
 	}
-	ready(Started{Config: cfg, Dir: dir, Context: file, Here: refs})
+	ready(Started{Dir: dir, Context: file, Here: here})
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil
 }
 
-// startSite starts a site's server.
-func startSite(ctx context.Context, dir string, cfg Config, s SiteConfig, peer cdp.Site, creds map[cdp.Site]*bus.Credentials, sc bus.ServerConfig) (*bus.Server, error) {
-	key, err := loadLinkKey(dir, cfg, s.Name)
+// directory is the file's directory, absolute; it is made if need be.
+func directory(cfg Config) (string, error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return "", &cdp.Error{Op: "make directory", Kind: cdp.Invalid, Subject: cfg.Dir, Cause: err}
+	}
+	return dir, nil
+}
+
+// only are the named sites; all of them where none is named.
+func (c Config) only(names []cdp.Site) ([]SiteConfig, error) {
+	if len(names) == 0 {
+		return c.Sites, nil
+	}
+	var out []SiteConfig
+	for _, n := range names {
+		s := c.site(n)
+		if s == nil {
+			var all []cdp.Site
+			for _, x := range c.Sites {
+				all = append(all, x.Name)
+			}
+			return nil, cdp.Errorf(cdp.Invalid, "find site", "--only "+string(n), "there is no such site; the sites are %v", all)
+		}
+		out = append(out, *s)
+	}
+	return out, nil
+}
+
+// dialledFirst are sites in an order in which those that are dialled come before
+// those that dial them. The links form a tree, so there is one.
+func (c Config) dialledFirst(sites []SiteConfig) []SiteConfig {
+	var out []SiteConfig
+	done := map[cdp.Site]bool{}
+	var add func(SiteConfig)
+	add = func(s SiteConfig) {
+		if done[s.Name] {
+			return
+		}
+		done[s.Name] = true
+		for _, l := range c.Links {
+			i := slices.IndexFunc(sites, func(x SiteConfig) bool { return x.Name == l.To })
+			if l.From == s.Name && i >= 0 {
+				add(sites[i])
+			}
+		}
+		out = append(out, s)
+	}
+	for _, s := range sites {
+		add(s)
+	}
+	return out
+}
+
+// startServer starts a site's NATS server.
+func startServer(ctx context.Context, dir string, cfg Config, s SiteConfig, creds *bus.Credentials, leaf func(cdp.Site) string) (*bus.Server, error) {
+	sc, err := cfg.server(dir, s, creds, leaf)
 	if err != nil {
 		return nil, err
 	}
-	l := &sc.Links[0]
-	l.Peer, l.Seed, l.Key = peer, key.Seed, key.Key
-	sc.Site, sc.Listen = s.Name, s.Listen
-	sc.StoreDir = filepath.Join(dir, string(s.Name), "nats")
-	sc.TLS, sc.Credentials = cfg.tlsFiles(), creds[s.Name]
-	if err := free(s.Listen); err != nil {
-		return nil, err
+	for _, addr := range []string{s.Listen, s.Leaf} {
+		if err := free(addr); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	return bus.StartServer(ctx, sc)
+}
+
+// server is a site's server as the bus wants it described.
+func (c Config) server(dir string, s SiteConfig, creds *bus.Credentials, leaf func(cdp.Site) string) (bus.ServerConfig, error) {
+	links, err := c.links(dir, s.Name, leaf)
+	return bus.ServerConfig{
+		Site: s.Name, Listen: s.Listen, LeafListen: s.Leaf, Links: links,
+		StoreDir: filepath.Join(dir, string(s.Name), "nats"), TLS: c.tls(s), Credentials: creds,
+	}, err
 }
 
 // free looks whether an address can be listened at; the server would only time
@@ -145,57 +202,8 @@ func free(addr string) error {
 	return l.Close()
 }
 
-// setUp makes the site's streams and buckets and the copies of its peer's. It
-// tries until ctx ends: the server may be killed and started again meanwhile.
-func setUp(ctx context.Context, e *env) error {
-	for {
-		err := setUpOnce(ctx, e)
-		if err == nil || !cdp.Is(err, cdp.Transient) || ctx.Err() != nil {
-			return err
-		}
-		e.warn(err)
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-func setUpOnce(ctx context.Context, e *env) error {
-	conn, err := e.connect(ctx, subjects.Setup)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := bus.EnsureSite(ctx, conn); err != nil {
-		return err
-	}
-	return bus.EnsurePeer(ctx, conn, e.peer)
-}
-
-// followPeer keeps the copies of the peer following until ctx ends.
-func followPeer(ctx context.Context, e *env) {
-	conn, err := e.connect(ctx, subjects.Setup)
-	if err == nil {
-		defer conn.Close()
-		err = bus.FollowPeer(ctx, conn, e.peer)
-	}
-	if err != nil && ctx.Err() == nil {
-		e.warn(err)
-	}
-}
-
-func closeTelemetry(e *env) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	if err := e.tel.Close(ctx); err != nil {
-		e.warn(err)
-	}
-}
-
-// mergeContext adds the sites that are up here to the context, in which the
-// other site's process may have written its own.
+// mergeContext adds the sites that are up here to the context, in which another
+// process may have written its own.
 func mergeContext(dir string, cfg Config, up map[cdp.Site]client.SiteRef) (client.Context, error) {
 	unlock, err := lockFile(filepath.Join(dir, "lock"), unix.LOCK_EX)
 	if err != nil {
@@ -203,9 +211,19 @@ func mergeContext(dir string, cfg Config, up map[cdp.Site]client.SiteRef) (clien
 	}
 	defer unlock()
 	c, err := client.LoadContext(dir)
-	if err != nil || c.Target != cfg.Target.Name || c.Source != cfg.Source.Name {
-		c = client.Context{Target: cfg.Target.Name, Source: cfg.Source.Name, Sites: map[cdp.Site]client.SiteRef{}}
+	if err != nil {
+		c = client.Context{}
 	}
-	maps.Copy(c.Sites, up)
+	sites := map[cdp.Site]client.SiteRef{}
+	for name, ref := range c.Sites {
+		if cfg.site(name) != nil { // what is not in the file any more is gone
+			sites[name] = ref
+		}
+	}
+	maps.Copy(sites, up)
+	c.Sites, c.Default = sites, cfg.hub()
+	if _, known := sites[c.Default]; !known {
+		c.Default = slices.Sorted(maps.Keys(sites))[0]
+	}
 	return c, c.Save(dir)
 }

@@ -48,7 +48,7 @@ func runVCenter(ctx context.Context, e *env) error {
 	w := vcenterWiring{e, conn, dial.site}
 	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
 		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, e.site}, Records: vmRecords{records},
-		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Clock: clock{}, Notify: func(err error) { e.warn(err) },
+		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Clock: machineClock{}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
@@ -56,35 +56,12 @@ func runVCenter(ctx context.Context, e *env) error {
 	return g.Wait()
 }
 
-// specs are the values of a kind in the spec buckets: what was applied here, and
-// the copy of what was applied at the peer, which needs no link.
-type specs[T any] struct {
-	e         *env
-	own, peer *bus.Bucket[T]
-}
-
-func openSpecs[T any](ctx context.Context, e *env, conn *bus.Conn, prefix string) (s specs[T], err error) {
-	s.e = e
-	if s.own, err = bus.OpenBucket[T](ctx, conn, e.site, subjects.BucketSpec, prefix); err != nil {
-		return s, err
-	}
-	s.peer, err = bus.OpenPeerBucket[T](ctx, conn, e.peer, subjects.BucketSpec, prefix)
-	return s, err
-}
-
-// get looks here first, then at what came from the peer.
-func (s specs[T]) get(ctx context.Context, name string) (T, error) {
-	x, err := s.own.Get(ctx, name)
-	if cdp.Is(err, cdp.NotFound) {
-		x, err = s.peer.Get(ctx, name)
-	}
-	return x.Value, err
-}
-
 // vmJobs is vcenter.Jobs.
 type vmJobs struct{ specs[spec.VMJob] }
 
-func (j vmJobs) Get(ctx context.Context, name string) (spec.VMJob, error) { return j.get(ctx, name) }
+func (j vmJobs) Get(ctx context.Context, name string) (spec.VMJob, error) {
+	return j.get(ctx, name, func(x spec.VMJob) bool { return x.SourceSite == j.e.site })
+}
 
 func (j vmJobs) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) error {
 	return watch(ctx, j.e, j.own, func(name string, job *spec.VMJob) error {
@@ -102,7 +79,7 @@ type vmGroups struct {
 }
 
 func (g vmGroups) Get(ctx context.Context, name string) (spec.ReplicationJob, error) {
-	return g.get(ctx, name)
+	return g.get(ctx, name, func(x spec.ReplicationJob) bool { return x.Source.Site == g.site })
 }
 
 func (g vmGroups) Put(ctx context.Context, job spec.ReplicationJob) error {

@@ -41,7 +41,7 @@ type dialled struct {
 const refusedFor = time.Minute
 
 func (d *vcenterDial) spec(ctx context.Context) (spec.VSphere, error) {
-	s, err := d.sites.get(ctx, string(d.e.site))
+	s, err := d.sites.get(ctx, string(d.e.site), described)
 	if cdp.Is(err, cdp.NotFound) || err == nil && (s.Kind != kindVSphere || s.VSphere == nil) {
 		return spec.VSphere{}, cdp.Errorf(cdp.NotFound, "find vCenter", string(d.e.site), "the site has none").
 			WithHint("apply a Site " + string(d.e.site) + " of kind vsphere: tidemark apply -f site.yaml")

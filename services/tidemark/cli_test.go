@@ -41,11 +41,16 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// newLab starts it. extra are lines of the source's part of the configuration.
+// upFile is a file of tidemark up. prod adds to that site's part.
+func upFile(leaf, prod string) string {
+	return "sites:\n  - {name: prod, listen: \"127.0.0.1:0\"" + prod + "}\n  - {name: dr, listen: \"127.0.0.1:0\", leaf: \"" + leaf + "\"}\nlinks: [{from: prod, to: dr}]\n"
+}
+
+// newLab starts it. source adds to the part of prod in the configuration.
 func newLab(t *testing.T, dir, source string, more ...string) *lab {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "up.yaml")
-	write(t, config, "source: {listen: \"127.0.0.1:0\""+source+"}\ntarget: {listen: \"127.0.0.1:0\"}\nleaf: \"127.0.0.1:0\"\n"+strings.Join(more, ""))
+	write(t, config, upFile("127.0.0.1:0", source)+strings.Join(more, ""))
 	_ = os.Remove(filepath.Join(dir, client.ContextName))
 	ctx, cancel := context.WithCancel(context.Background())
 	log, code := &buffer{}, make(chan int, 1)
@@ -68,7 +73,9 @@ func newLab(t *testing.T, dir, source string, more ...string) *lab {
 		}
 	})
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(dir, client.ContextName)); err == nil {
+		// It is up before its services are: wait for the journal, too.
+		if _, err := os.Stat(filepath.Join(dir, client.ContextName)); err == nil &&
+			run(t.Context(), []string{"point", "list", "nothing", "--dir", dir}, nil, io.Discard, io.Discard) == exitNotFound {
 			return l
 		}
 		select {

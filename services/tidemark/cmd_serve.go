@@ -8,18 +8,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/services/node"
 )
 
 func (a *app) cmdServe() *cobra.Command {
 	var creds, otlp string
+	var peers []string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "serve SERVICE...",
 		Short: "Run some services against an existing NATS server",
 		Long: long("Run services of one site against its NATS server, which must be 2.14 or newer with\nJetStream and the site's name as its domain. Services: " + strings.Join(node.Services(), ", ") + `.
 
-With --credentials each service uses its own user of that file.`),
+With --credentials each service uses its own user of that file. With --peer, once
+for each, it is told which sites this one is linked with.`),
 		Example: `  tidemark serve capture --nats nats://10.0.0.5:4222 --site prod --peer dr --dir /var/lib/tidemark
   tidemark serve journal scheduler rpo-monitor failover --nats nats://10.0.1.5:4222 --site dr --peer prod`,
 		Args: cobra.MinimumNArgs(1), ValidArgs: node.Services(),
@@ -29,22 +32,26 @@ With --credentials each service uses its own user of that file.`),
 					return usage("no service %q: there are %s", s, strings.Join(node.Services(), ", "))
 				}
 			}
-			return a.serve(c.Context(), services, creds, otlp, verbose)
+			return a.serve(c.Context(), services, siteNames(peers), creds, otlp, verbose)
 		},
 	}
+	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; may be given again (default: as the site was set up last)")
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's server")
 	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, services []string, creds, otlp string, verbose bool) error {
-	site, peer, ref, err := a.conn.where()
+func (a *app) serve(ctx context.Context, services []string, peers []cdp.Site, creds, otlp string, verbose bool) error {
+	site, ref, err := a.conn.where()
 	if err != nil {
 		return err
 	}
+	if peers == nil {
+		peers = ref.Peers
+	}
 	return node.Serve(ctx, node.ServeConfig{
-		Site: site, Peer: peer, Dir: a.conn.directory(), Bus: ref, Services: services,
+		Site: site, Peers: peers, Dir: a.conn.directory(), Bus: ref, Services: services,
 		Credentials: creds, OTLP: otlp, SetUpTime: a.conn.wait,
 	}, newLog(a.err, verbose), func() {
 		fmt.Fprintf(a.out, "serving %s at site %s\n", strings.Join(services, ", "), site)

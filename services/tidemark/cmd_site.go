@@ -22,7 +22,7 @@ import (
 func (a *app) cmdSite() *cobra.Command {
 	return group("site", "Look at sites, and check what their vCenters allow",
 		"  tidemark site list\n  tidemark site check prod\n  tidemark site privileges --role target",
-		a.cmdSiteList(), a.cmdSiteCheck(), a.cmdSitePrivileges())
+		a.cmdSiteList(), a.cmdSiteCheck(), a.cmdSitePrivileges(), a.cmdSiteKeys())
 }
 
 // siteState is a site as it is described, and what its vCenter says.

@@ -6,66 +6,76 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/services/node"
 )
 
 func (a *app) cmdUp() *cobra.Command {
-	var config, only string
+	var config string
+	var only []string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "up",
-		Short: "Run all services of two sites, or of one, in this process",
-		Long: long(`Run the source and the target site in this process: two NATS servers, joined by
-a leaf node, and every service. It stops cleanly on SIGINT and SIGTERM, and goes
-on where it was when it is started again.
+		Short: "Run sites with all their services in this process",
+		Long: long(`Run the sites of a file in this process: a NATS server for each, links between
+them, and every service. Without a file these are two sites, prod and dr. It stops
+cleanly on SIGINT and SIGTERM, and continues where it was when it is started again.
 
-With --only it runs one of the two, as a site of its own: the same on the other
-site's machine, with the same configuration and a copy of the files
-DIR/SITE/credentials.json and DIR/SITE/link.json that the first start makes.
+With --only it runs some of the file's sites, each a site of its own: do the same
+on the other sites' machines, with the same file. A link is known by a key of the
+site that dials. Its public half belongs into the file: tidemark site keys.
 
 It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 		Example: `  tidemark up
   tidemark up --dir /var/lib/tidemark --config /etc/tidemark.yaml
-  tidemark up --config /etc/tidemark.yaml --only target`,
+  tidemark up --config /etc/tidemark.yaml --only dr`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := node.LoadConfig(config)
+			cfg, err := a.upConfig(config)
 			if err != nil {
 				return err
 			}
-			if a.conn.dir != "" || cfg.Dir == "" {
-				cfg.Dir = a.conn.directory()
-			}
-			if only != "" && only != node.SideSource && only != node.SideTarget {
-				return usage("--only %s: it is %s or %s", only, node.SideSource, node.SideTarget)
-			}
-			return node.Up(c.Context(), cfg, only, newLog(a.err, verbose), a.greet)
+			return node.Up(c.Context(), cfg, siteNames(only), newLog(a.err, verbose), a.greet)
 		},
 	}
-	c.Flags().StringVar(&only, "only", "", "run this side alone: source or target")
-	c.Flags().StringVar(&config, "config", "", "YAML file with sites, addresses, TLS files and the OTLP endpoint")
+	c.Flags().StringSliceVar(&only, "only", nil, "run these sites alone, separated by commas")
+	c.Flags().StringVar(&config, "config", "", "YAML file with sites, links, TLS files and the OTLP endpoint")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
+}
+
+// upConfig reads the file of `tidemark up`; --dir goes before what it says.
+func (a *app) upConfig(path string) (node.Config, error) {
+	cfg, err := node.LoadConfig(path)
+	if a.conn.dir != "" || cfg.Dir == "" {
+		cfg.Dir = a.conn.directory()
+	}
+	return cfg, err
+}
+
+func siteNames(names []string) (out []cdp.Site) {
+	for _, n := range names {
+		out = append(out, cdp.Site(n))
+	}
+	return out
 }
 
 // greet says how to connect.
 func (a *app) greet(s node.Started) {
 	fmt.Fprintln(a.out, "Tidemark is up.")
-	for _, x := range []node.SiteConfig{s.Config.Source, s.Config.Target} {
-		if _, here := s.Here[x.Name]; !here {
-			continue
+	for _, x := range s.Here {
+		ref := s.Context.Sites[x.Name]
+		linked := ""
+		if len(ref.Peers) > 0 {
+			linked = fmt.Sprintf("  linked with %v", ref.Peers)
 		}
-		role := "source"
-		if x.Name == s.Config.Target.Name {
-			role = "target"
-		}
-		fmt.Fprintf(a.out, "  site %-8s (%s)  %s  %v\n", x.Name, role, s.Context.Sites[x.Name].URL, x.Services)
+		fmt.Fprintf(a.out, "  site %-8s  %s%s\n", x.Name, ref.URL, linked)
 	}
 	opt := ""
 	if s.Dir != mustAbs(defaultDir) {
 		opt = " --dir " + s.Dir
 	}
-	fmt.Fprintf(a.out, "Try:  tidemark status%s\nStop: ctrl-c\n", opt)
+	fmt.Fprintf(a.out, "Commands talk to %s, or to the site of --site.\nTry:  tidemark status%s\nStop: ctrl-c\n", s.Context.Default, opt)
 }
 
 func mustAbs(p string) string {

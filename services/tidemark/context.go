@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"tidemark.dev/pkg/client"
@@ -24,18 +27,17 @@ const (
 
 // connectFlags say where the bus is; every command takes them.
 type connectFlags struct {
-	dir, nats  string
-	site, peer string
-	tls        bus.TLSFiles
-	wait       time.Duration
+	dir, nats string
+	site      string
+	tls       bus.TLSFiles
+	wait      time.Duration
 }
 
 func (f *connectFlags) register(c *cobra.Command) {
 	p := c.PersistentFlags()
 	p.StringVar(&f.dir, "dir", "", "Tidemark's directory (default $"+envDir+", else ./"+defaultDir+")")
 	p.StringVar(&f.nats, "nats", "", "URL of the NATS server, with user:password@ if it needs them (default $"+envNATS+", else from the directory)")
-	p.StringVar(&f.site, "site", "", "the site to talk to (default: the target site of the directory; with --nats: dr)")
-	p.StringVar(&f.peer, "peer", "", "the other site (default: the source site of the directory; with --nats: prod)")
+	p.StringVar(&f.site, "site", "", "the site to talk to (default: the one that the directory names; with --nats: dr)")
 	p.StringVar(&f.tls.CA, "tls-ca", "", "PEM file of the authority, for --nats")
 	p.StringVar(&f.tls.Cert, "tls-cert", "", "PEM file of the certificate, for --nats")
 	p.StringVar(&f.tls.Key, "tls-key", "", "PEM file of the key, for --nats")
@@ -53,9 +55,9 @@ func (f *connectFlags) directory() string {
 	return defaultDir
 }
 
-// where resolves the flags to a site, its peer and its bus.
-func (f *connectFlags) where() (site, peer cdp.Site, ref client.SiteRef, err error) {
-	site, peer = cdp.Site(f.site), cdp.Site(f.peer)
+// where resolves the flags to a site and its bus.
+func (f *connectFlags) where() (site cdp.Site, ref client.SiteRef, err error) {
+	site = cdp.Site(f.site)
 	raw := f.nats
 	if raw == "" && f.dir == "" {
 		raw = os.Getenv(envNATS)
@@ -63,33 +65,26 @@ func (f *connectFlags) where() (site, peer cdp.Site, ref client.SiteRef, err err
 	if raw == "" {
 		c, err := client.LoadContext(f.directory())
 		if err != nil {
-			return "", "", ref, err
+			return "", ref, err
 		}
 		if site == "" {
-			site = c.Target
-		}
-		if peer == "" {
-			if peer = c.Source; peer == site {
-				peer = c.Target
-			}
+			site = c.Default
 		}
 		ref, ok := c.Sites[site]
 		if !ok {
-			return "", "", ref, cdp.Errorf(cdp.NotFound, "find the bus", string(site), "%s has no such site", client.ContextName)
+			return "", ref, cdp.Errorf(cdp.NotFound, "find the bus", string(site), "no such site runs in %s", f.directory()).
+				WithHint(fmt.Sprintf("the sites are %v; reach another one with --nats", slices.Sorted(maps.Keys(c.Sites))))
 		}
-		return site, peer, ref, nil
+		return site, ref, nil
 	}
 	if ref, err = refOf(raw); err != nil {
-		return "", "", ref, err
+		return "", ref, err
 	}
 	ref.TLS = f.tls
 	if site == "" {
-		site = node.DefaultTarget
+		site = node.DefaultSite
 	}
-	if peer == "" {
-		peer = node.DefaultSource
-	}
-	return site, peer, ref, nil
+	return site, ref, nil
 }
 
 // refOf takes user and password out of a URL.
@@ -110,13 +105,16 @@ func refOf(raw string) (client.SiteRef, error) {
 
 // session is the operator's connection to a site.
 type session struct {
-	conn       *bus.Conn
-	site, peer cdp.Site
+	conn *bus.Conn
+	site cdp.Site
+	// peers are the sites that it is linked with.
+	peers []cdp.Site
+	peer  cdp.Site // the first of them
 }
 
 // connect reaches the bus as the operator.
 func (a *app) connect(ctx context.Context) (*session, error) {
-	site, peer, ref, err := a.conn.where()
+	site, ref, err := a.conn.where()
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +124,17 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &session{conn: conn, site: site, peer: peer}, nil
+	c := &session{conn: conn, site: site, peers: ref.Peers}
+	if c.peers == nil {
+		if c.peers, err = client.Peers(cctx, conn); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	if len(c.peers) > 0 {
+		c.peer = c.peers[0]
+	}
+	return c, nil
 }
 
 // with connects, runs fn and closes.

@@ -41,6 +41,13 @@ func newDesk(t *testing.T) *desk {
 	if err := bus.EnsurePeer(t.Context(), set, "prod"); err != nil {
 		t.Fatal(err)
 	}
+	links, err := bus.OpenBucket[api.SiteLinks](t.Context(), set, "dr", subjects.BucketState, subjects.KeyLinks)
+	if err == nil {
+		_, err = links.Put(t.Context(), "dr", api.SiteLinks{Site: "dr", Peers: []cdp.Site{"prod"}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &desk{t: t, url: url, conn: connectAs(t, url, "dr", subjects.Operator)}
 }
 

@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"tidemark.dev/e2e/proc"
@@ -78,16 +80,26 @@ func New(cfg Config) (*Stage, error) {
 		return nil, err
 	}
 	up := filepath.Join(cfg.Dir, "up.yaml")
-	text := fmt.Sprintf("source: {name: %s, listen: %q, services: [vcenter]}\n"+
-		"target: {name: %s, listen: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nleaf: %q\n",
+	text := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [vcenter]}\n"+
+		"  - {name: %s, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nlinks:\n",
 		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
+	// The sites are processes of their own: dr must be told the key of the link.
+	draft := up + ".draft"
+	if err := os.WriteFile(draft, []byte(text+fmt.Sprintf("  - {from: %s, to: %s}\n", Prod, DR)), 0o600); err != nil {
+		return nil, err
+	}
+	keys, err := exec.Command(cfg.Tidemark, "site", "keys", Prod, "--config", draft, "--dir", s.State()).Output()
+	if err != nil {
+		return nil, fmt.Errorf("make the link's key: %w", err)
+	}
+	text = strings.TrimSuffix(text, "links:\n") + string(keys)
 	if err := os.WriteFile(up, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, "run")
 	s.DRVCenter = s.vcenter(DR, s.Ports.DRVCenter, cfg.Boot)
-	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", "source", "--dir", s.State(), "--config", up)
-	s.DRTidemark = s.process("dr-tidemark", cfg.Tidemark, "up", "--only", "target", "--dir", s.State(), "--config", up)
+	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", Prod, "--dir", s.State(), "--config", up)
+	s.DRTidemark = s.process("dr-tidemark", cfg.Tidemark, "up", "--only", DR, "--dir", s.State(), "--config", up)
 	s.ProdCapture = s.process("prod-capture", cfg.Tidemark, "serve", "capture", "--dir", s.State(), "--site", Prod, "--peer", DR,
 		"--credentials", filepath.Join(s.State(), Prod, "credentials.json"), "--connect-timeout", "60s")
 	return s, nil

@@ -80,7 +80,8 @@ func Start(t testing.TB, cfg Config) *Pair {
 
 func (p *Pair) up() {
 	path := filepath.Join(p.cfg.Dir, "up.yaml")
-	text := fmt.Sprintf("source: {name: prod, listen: %q, services: [capture]}\ntarget: {name: dr, listen: %q, services: [journal, scheduler, rpo-monitor, failover]}\nleaf: %q\n", p.prodAddr, p.drAddr, p.leafs)
+	text := fmt.Sprintf("sites:\n  - {name: prod, listen: %q, services: [capture]}\n"+
+		"  - {name: dr, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover]}\nlinks: [{from: prod, to: dr}]\n", p.prodAddr, p.drAddr, p.leafs)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
@@ -166,7 +167,7 @@ func (p *Pair) Tidemark(ctx context.Context, args ...string) (string, error) {
 	defer cancel()
 	where := []string{"--dir", p.cfg.Dir}
 	if p.One == nil {
-		where = []string{"--nats", "nats://" + p.drAddr, "--site", "dr", "--peer", "prod"}
+		where = []string{"--nats", "nats://" + p.drAddr, "--site", "dr"}
 	}
 	c := exec.CommandContext(ctx, p.cfg.Bin.Tidemark, append(args, where...)...)
 	var out, errs strings.Builder

@@ -45,6 +45,15 @@ func NewLinkKey() (seed, public string) {
 	return string(s), public
 }
 
+// LinkKey is the public key of a link's seed.
+func LinkKey(seed string) (string, error) {
+	pair, err := nkeys.FromSeed([]byte(seed))
+	if err != nil || !isUser(pair) {
+		return "", invalid("read", "seed", "it is no NKEY seed that begins with SU")
+	}
+	return pair.PublicKey()
+}
+
 // check reports what is wrong with the link, as one of site.
 func (l Link) check(site cdp.Site, listens bool) error {
 	field := "links." + string(l.Peer)

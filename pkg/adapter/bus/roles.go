@@ -27,7 +27,7 @@ type role struct {
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
 	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.Orchestrator, subjects.VCenter}
-	states := []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter", "lease"}
+	states := []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter", "links", "lease"}
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, asks: []string{subjects.Journal, subjects.VCenter}, framesOut: true,

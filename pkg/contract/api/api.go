@@ -44,7 +44,10 @@ type Empty struct{}
 
 // GroupRequest names a group; it has the name of its job.
 type GroupRequest struct {
-	Group cdp.GroupID `json:"group,omitempty"`
+	// Target, if it is not empty, leaves out the groups of other targets' jobs.
+	// Only capture has such.
+	Target cdp.Site    `json:"target,omitempty"`
+	Group  cdp.GroupID `json:"group,omitempty"`
 }
 
 // GroupStatus is what the journal knows of a group.
@@ -258,8 +261,11 @@ type CaptureRefused struct {
 
 // CaptureGroup is what capture knows of a group.
 type CaptureGroup struct {
-	Group cdp.GroupID        `json:"group"`
-	State event.CaptureState `json:"state"`
+	Group cdp.GroupID `json:"group"`
+	// Target is the site whose job it is. Groups have names of their own at a
+	// target only.
+	Target cdp.Site           `json:"target"`
+	State  event.CaptureState `json:"state"`
 	// Reason is why it is in State, or why no points are made though it
 	// replicates; Hint is what to do.
 	Reason   string      `json:"reason,omitempty"`
@@ -281,8 +287,9 @@ type CaptureGroup struct {
 // DrainRequest asks for the last point that a run goes to. Asked again for the
 // same run, it is the one that is being made.
 type DrainRequest struct {
-	Group cdp.GroupID `json:"group"`
-	Run   string      `json:"run"`
+	Target cdp.Site    `json:"target"` // whose group it is
+	Group  cdp.GroupID `json:"group"`
+	Run    string      `json:"run"`
 }
 
 // DrainReply answers CaptureDrain: once Frame is durable nothing is missing.

@@ -13,4 +13,5 @@ const (
 	KeyRPO      = "rpo"
 	KeyFailover = "failover"
 	KeyVCenter  = "vcenter"
+	KeyLinks    = "links"
 )
