@@ -75,7 +75,6 @@ var debts = []string{
 	"services/capture pkg/adapter/nbd",
 	"services/tidemark pkg/adapter/bus",
 	"services/tidemark pkg/adapter/qmp",
-	"services/tidemark services/rpomonitor",
 	"services/tidemark services/scheduler",
 	"services/tidemark services/vcenter",
 }

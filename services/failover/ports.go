@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -20,75 +19,72 @@ type Jobs interface {
 type Records interface {
 	// Get is the job's run and its revision; NotFound.
 	Get(ctx context.Context, job string) (failoverrun.Run, uint64, error)
-	// Put writes it if the revision is still the newest, 0 for none, and gives
+	// Put writes the run if revision is still the newest, 0 for none, and returns
 	// the new one; Conflict.
-	Put(ctx context.Context, job string, s failoverrun.Run, revision uint64) (uint64, error)
-	// List is the jobs that have one.
+	Put(ctx context.Context, job string, run failoverrun.Run, revision uint64) (uint64, error)
+	// List is the names of the jobs that have a run.
 	List(ctx context.Context) ([]string, error)
 }
 
-// Journal answers for the groups at this site. It changes nothing.
+// Journal answers about the groups at this site. It changes nothing.
 type Journal interface {
-	// Status of one group; NotFound when the journal does not know it.
+	// Status is that of one group; NotFound when the journal does not know it.
 	Status(ctx context.Context, g cdp.GroupID) (api.GroupStatus, error)
 	Resolve(ctx context.Context, r api.ResolveRequest) (api.Resolved, error)
 }
 
-// Exports hands a group's disks out. All are idempotent.
+// Exports serves a group's disks, or copies them. All methods are idempotent.
 type Exports interface {
 	Open(ctx context.Context, r api.OpenRequest) (api.Export, error)
 	Close(ctx context.Context, r api.CloseRequest) error
-	// Absorb is asked again until it is done.
+	// Absorb writes an export's scratch into the replica; call it until Done.
 	Absorb(ctx context.Context, r api.CloseRequest) (api.MoveReply, error)
-	// Fill writes the group's disks onto others; it is asked again until it is
-	// done. Without paths it only keeps the seq. FillStop ends the run's, if
-	// there is one.
+	// Fill writes the group's disks to other images; call it until Done. Without
+	// paths it only makes the journal keep the seq. FillStop ends the run's fill,
+	// if there is one.
 	Fill(ctx context.Context, r api.FillRequest) (api.MoveReply, error)
 	FillStop(ctx context.Context, r api.RunRequest) error
 }
 
-// Replica is the disk images of a group. All are idempotent.
+// Replica is the disk images of a group. All methods are idempotent.
 type Replica interface {
 	Halt(ctx context.Context, r api.RunRequest) (cdp.Bounds, error)
 	Resume(ctx context.Context, r api.RunRequest) (cdp.Bounds, error)
-	// Move is asked again until it is done.
+	// Move brings the images to a seq; call it until Done.
 	Move(ctx context.Context, r api.MoveRequest) (api.MoveReply, error)
 	Seal(ctx context.Context, r api.RunRequest) (api.SealReply, error)
-	// Release lets the images go until Resume.
+	// Release closes the images, so that a VM can have them, until Resume.
 	Release(ctx context.Context, r api.RunRequest) error
 }
 
 // VMs does the steps of a failover to a VM at this site's vCenter.
 type VMs interface {
-	// Do does one step, by its name in package api: VMBuild to VMRemove. All are
-	// idempotent, and asked again until they are done.
-	Do(ctx context.Context, step string, r api.VMRunRequest) (api.VMRunReply, error)
+	// Do does one step, by its endpoint: api.VMBuild to api.VMRemove. All are
+	// idempotent; call Do until Done.
+	Do(ctx context.Context, endpoint string, r api.VMRunRequest) (api.VMRunReply, error)
 }
 
-// Source is the capture service of a job's source site. It may be gone:
-// Transient, within the ctx that it is given.
+// Source is the capture service at a job's source site. It may be gone: then the
+// error is Transient, no later than ctx ends.
 type Source interface {
 	Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error)
 	Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (api.DrainReply, error)
 }
 
-// Events takes facts; it returns when they are kept.
+// Events publishes facts.
 type Events interface {
+	// Emit returns when the event is stored.
 	Emit(ctx context.Context, p event.Payload) error
 }
 
 // Tracer keeps all steps of a run in one trace, over restarts.
 type Tracer interface {
-	// Carry is the trace of ctx as text; Join the ctx with that trace.
+	// Carry is the trace of ctx as text.
 	Carry(ctx context.Context) string
+	// Join is ctx with that trace.
 	Join(ctx context.Context, trace string) context.Context
+	// Span begins a span; end is called with its outcome.
 	Span(ctx context.Context, name string) (_ context.Context, end func(error))
-}
-
-// Clock is the target's time.
-type Clock interface {
-	Now() time.Time
-	After(d time.Duration) <-chan time.Time
 }
 
 type untraced struct{}

@@ -6,16 +6,18 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
-// Config is what an operator may say; zero fields take the default.
+// Config is what an operator may set; zero fields take the default.
 type Config struct {
-	// SourceTimeout is how long the source is waited for when it may be gone.
+	// SourceTimeout is how long to wait for a source that may be gone.
 	// Default 1 s.
 	SourceTimeout time.Duration
 	// StepTimeout bounds one request of a step. Default 20 s.
 	StepTimeout time.Duration
-	// PollEvery is between two looks at a step that takes long. Default 200 ms.
+	// PollEvery is the pause before a step that is in progress is asked again.
+	// Default 200 ms.
 	PollEvery time.Duration
 	// RetryMin and RetryMax bound the pause after a failure. 250 ms, 5 s.
 	RetryMin, RetryMax time.Duration
@@ -31,9 +33,9 @@ type Deps struct {
 	VMs     VMs
 	Source  Source
 	Events  Events
-	Clock   Clock
+	Clock   clock.Clock // of the target site
 	Tracer  Tracer
-	// Notify is told what failed and will be tried again.
+	// Notify takes errors of what will be tried again.
 	Notify func(error)
 }
 
@@ -43,8 +45,8 @@ type Service struct {
 	deps Deps
 
 	mu    sync.Mutex
-	ctx   context.Context // of Run; nil before
-	kicks map[string]chan struct{}
+	ctx   context.Context          // of Run; nil before
+	kicks map[string]chan struct{} // by job, of one goroutine each
 	wg    sync.WaitGroup
 }
 
@@ -67,19 +69,19 @@ func New(cfg Config, deps Deps) *Service {
 	return &Service{cfg: cfg, deps: deps, kicks: map[string]chan struct{}{}}
 }
 
-// Run takes up the runs that are recorded, and those that begin, until ctx
-// ends; the error is ctx's.
+// Run drives the runs on record, and those that begin, until ctx ends; the error
+// is ctx's.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
 	defer cancel()
 	s.mu.Lock()
 	s.ctx = ctx
-	for job := range s.kicks { // asked for before we ran
+	for job := range s.kicks { // kicked before Run
 		s.start(job)
 	}
 	s.mu.Unlock()
-	for wait := s.cfg.RetryMin; ; wait = min(2*wait, s.cfg.RetryMax) {
+	for retry := s.backoff(); ; {
 		jobs, err := s.deps.Records.List(ctx)
 		if err == nil {
 			for _, job := range jobs {
@@ -88,17 +90,17 @@ func (s *Service) Run(ctx context.Context) error {
 			break
 		}
 		if ctx.Err() == nil {
-			s.deps.Notify(cdp.Wrap(err, "take up failover runs", ""))
+			s.deps.Notify(cdp.Wrap(err, "list failover runs", ""))
 		}
-		if !s.pause(ctx, wait) {
-			return ctx.Err()
+		if err := retry.Wait(ctx); err != nil {
+			return err
 		}
 	}
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// kick makes sure that somebody looks at the job's record.
+// kick makes sure that the job's record is looked at.
 func (s *Service) kick(job string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,11 +133,6 @@ func (s *Service) start(job string) {
 	})
 }
 
-func (s *Service) pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-s.deps.Clock.After(d):
-		return true
-	}
+func (s *Service) backoff() *clock.Backoff {
+	return &clock.Backoff{Clock: s.deps.Clock, Min: s.cfg.RetryMin, Max: s.cfg.RetryMax}
 }

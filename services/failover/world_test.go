@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
@@ -48,7 +49,7 @@ func newWorld() *world {
 
 func (w *world) service() *failover.Service {
 	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond}
-	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock{}})
+	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock.System})
 }
 
 func (w *world) state() failoverrun.Run {
@@ -89,11 +90,6 @@ func (w *world) did(ctx context.Context, name string, so bool, change func()) er
 	}
 	return nil
 }
-
-type clock struct{}
-
-func (clock) Now() time.Time                         { return time.Now() }
-func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // specs are the jobs' specs.
 type specs struct{ w *world }

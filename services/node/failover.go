@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -34,7 +35,7 @@ func runFailover(ctx context.Context, e *env) error {
 	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
 		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
-		Events: conn, Clock: machineClock{}, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
+		Events: conn, Clock: clock.System, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })

@@ -3,7 +3,9 @@ package node
 import (
 	"context"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/rpo"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
@@ -28,13 +30,13 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	records, err := bus.OpenBucket[rpomonitor.Record](ctx, conn, e.site, subjects.BucketState, subjects.KeyRPO)
+	records, err := bus.OpenBucket[rpo.Record](ctx, conn, e.site, subjects.BucketState, subjects.KeyRPO)
 	if err != nil {
 		return err
 	}
 	s := rpomonitor.New(rpomonitor.Config{}, rpomonitor.Deps{
 		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
-		Records: rpoRecords{records}, Events: conn, Clock: machineClock{}, Notify: func(err error) { e.log.Debug(err.Error()) },
+		Records: rpoRecords{records}, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
 	})
 	return s.Run(ctx)
 }
@@ -77,15 +79,15 @@ func (p points) Watch(ctx context.Context, fn func(cdp.GroupID, cdp.Point, bool)
 
 // rpoRecords is rpomonitor.Records.
 type rpoRecords struct {
-	b *bus.Bucket[rpomonitor.Record]
+	b *bus.Bucket[rpo.Record]
 }
 
-func (r rpoRecords) Get(ctx context.Context, job string) (rpomonitor.Record, error) {
+func (r rpoRecords) Get(ctx context.Context, job string) (rpo.Record, error) {
 	x, err := r.b.Get(ctx, job)
 	return x.Value, err
 }
 
-func (r rpoRecords) Put(ctx context.Context, job string, v rpomonitor.Record) error {
+func (r rpoRecords) Put(ctx context.Context, job string, v rpo.Record) error {
 	_, err := r.b.Put(ctx, job, v)
 	return err
 }

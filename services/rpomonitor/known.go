@@ -9,50 +9,54 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// known is what the monitor was told, by job. It is safe for concurrent use.
+// known is the newest that the monitor has heard, by job. It is safe for
+// concurrent use.
 type known struct {
 	mu   sync.Mutex
-	jobs map[string]*job
+	jobs map[string]*jobFacts
 }
 
-// job is one job as it is known. A group has the name of its job.
-type job struct {
-	spec          *spec.ReplicationJob // nil: not applied
-	running       bool
-	point         *cdp.Point // the newest durable one
+// jobFacts is what is known of a job and its group, which have one name.
+type jobFacts struct {
+	spec    *spec.ReplicationJob // nil: there is no such job
+	running bool
+	point   *cdp.Point // the newest durable one
+	// journal is when the journal last answered; offset and bound are its clock
+	// measurement, as of api.GroupStatus.
 	journal       time.Time
 	offset, bound time.Duration
-	// idle: a failover has halted or sealed the journal, so that no point can
-	// come. That is no breach; it is no protection either.
-	idle bool
+	// stopped: a failover has halted or sealed the journal, so no point can come.
+	// That is no breach; it is no protection either.
+	stopped bool
 }
 
-func newKnown() *known { return &known{jobs: map[string]*job{}} }
+func newKnown() *known { return &known{jobs: map[string]*jobFacts{}} }
 
-func (k *known) change(name string, f func(*job)) error {
+func (k *known) change(name string, f func(*jobFacts)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	j := k.jobs[name]
 	if j == nil {
-		j = &job{}
+		j = &jobFacts{}
 		k.jobs[name] = j
 	}
 	f(j)
-	return nil
 }
 
 func (k *known) onJob(name string, sp *spec.ReplicationJob) error {
-	return k.change(name, func(j *job) { j.spec = sp })
+	k.change(name, func(j *jobFacts) { j.spec = sp })
+	return nil
 }
 
 func (k *known) onRun(name string, running bool) error {
-	return k.change(name, func(j *job) { j.running = running })
+	k.change(name, func(j *jobFacts) { j.running = running })
+	return nil
 }
 
-// onPoint takes the news of a point. Of a deleted one the next status tells
-// which is the newest now.
+// onPoint takes the event of a point. When the newest was deleted, the next
+// status says which is the newest now.
 func (k *known) onPoint(g cdp.GroupID, p cdp.Point, gone bool) error {
-	return k.change(string(g), func(j *job) {
+	k.change(string(g), func(j *jobFacts) {
 		switch {
 		case gone && j.point != nil && j.point.Frame == p.Frame:
 			j.point = nil
@@ -60,15 +64,16 @@ func (k *known) onPoint(g cdp.GroupID, p cdp.Point, gone bool) error {
 			j.point = &p
 		}
 	})
+	return nil
 }
 
-// onStatus takes the journal's word. A point that was heard of while it spoke
-// may be newer than what it says.
+// onStatus takes the journal's status. A point whose event came meanwhile may be
+// newer than the status.
 func (k *known) onStatus(groups []api.GroupStatus, now time.Time) {
 	for _, g := range groups {
-		_ = k.change(string(g.Group), func(j *job) {
+		k.change(string(g.Group), func(j *jobFacts) {
 			j.journal, j.offset, j.bound = now, g.ClockOffset, g.ClockBound
-			j.idle = g.State.Stopped()
+			j.stopped = g.State.Stopped()
 			if g.Newest == nil && g.Points == 0 && g.Frame == 0 {
 				j.point = nil // an empty journal
 			}
@@ -80,10 +85,10 @@ func (k *known) onStatus(groups []api.GroupStatus, now time.Time) {
 }
 
 // all is a copy of what is known.
-func (k *known) all() map[string]job {
+func (k *known) all() map[string]jobFacts {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	out := map[string]job{}
+	out := map[string]jobFacts{}
 	for name, j := range k.jobs {
 		out[name] = *j
 	}

@@ -2,19 +2,28 @@ package rpomonitor
 
 import (
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/rpo"
 )
 
-// owed is a change of judgement with the measurement that led to it.
+// memory is what the monitor keeps of a job between measurements.
+type memory struct {
+	rpo.Record
+	told time.Time // when rpo.measured was last emitted
+	// owed are breaches and restorations that are not emitted yet, oldest first.
+	owed []owed
+}
+
+// owed is a change of status with the measurement that led to it.
 type owed struct {
 	change  rpo.Change
 	payload event.RPOMeasured
 }
 
-// measure judges every job once. What cannot be written or told now is tried
+// measure measures every job once. What cannot be stored or emitted now is tried
 // again the next time.
 func (s *Service) measure(ctx context.Context) {
 	for name, j := range s.known.all() {
@@ -24,7 +33,7 @@ func (s *Service) measure(ctx context.Context) {
 	}
 }
 
-func (s *Service) measureJob(ctx context.Context, name string, j job) error {
+func (s *Service) measureJob(ctx context.Context, name string, j jobFacts) error {
 	m := s.mem[name]
 	if j.spec == nil {
 		if m == nil {
@@ -42,25 +51,26 @@ func (s *Service) measureJob(ctx context.Context, name string, j job) error {
 		s.mem[name] = m
 	}
 	if j.point == nil && j.journal.IsZero() {
-		j.point = m.Point // until the journal answers, what was known before the restart stands
+		j.point = m.Point // from before a restart, until the journal answers
 	}
 	o := rpo.Objective{RPO: j.spec.RPO.Std(), Fail: j.spec.FailIfRPOExceeds.Std()}
-	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running && !j.idle, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
+	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running && !j.stopped, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
 	next, change := rpo.Step(m.State, o, in)
-	m.Record = Record{State: next, Objective: o.RPO, FailAt: o.Fail, Point: j.point, Journal: j.journal, ClockOffset: j.offset, ClockBound: j.bound}
-	told := event.RPOMeasured{Job: name, Seconds: next.Value.Seconds(), Bound: next.Bound.Seconds(), Objective: o.RPO.Seconds()}
+	m.Record = rpo.Record{State: next, Objective: o.RPO, FailAt: o.Fail, Point: j.point, Journal: j.journal, ClockOffset: j.offset, ClockBound: j.bound}
+	measured := event.RPOMeasured{Job: name, Seconds: next.Value.Seconds(), Bound: next.Bound.Seconds(), Objective: o.RPO.Seconds()}
 	if change != rpo.None {
-		m.owed = append(m.owed, owed{change, told})
+		m.owed = append(m.owed, owed{change, measured})
 	}
-	// Told before it is written: after a crash in between it rings again rather
-	// than never.
-	if err := s.tell(ctx, m, told); err != nil {
+	// Emit before the record is stored: after a crash in between, the breach is
+	// reported twice rather than never.
+	if err := s.tell(ctx, m, measured); err != nil {
 		return err
 	}
 	return s.deps.Records.Put(ctx, name, m.Record)
 }
 
-func (s *Service) tell(ctx context.Context, m *memory, told event.RPOMeasured) error {
+// tell emits the events that are due.
+func (s *Service) tell(ctx context.Context, m *memory, measured event.RPOMeasured) error {
 	for len(m.owed) > 0 {
 		var p event.Payload = event.RPOBreached(m.owed[0].payload)
 		if m.owed[0].change == rpo.Restored {
@@ -74,7 +84,7 @@ func (s *Service) tell(ctx context.Context, m *memory, told event.RPOMeasured) e
 	if m.Status == rpo.NoData || m.At.Sub(m.told) < s.cfg.TellEvery {
 		return nil
 	}
-	if err := s.deps.Events.Emit(ctx, told); err != nil {
+	if err := s.deps.Events.Emit(ctx, measured); err != nil {
 		return err
 	}
 	m.told = m.At

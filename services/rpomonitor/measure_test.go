@@ -8,24 +8,23 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/rpo"
 )
 
-// world is the monitor's surroundings in memory, with a clock that is set.
+// world is everything around the monitor, in memory, with a simulated clock.
 type world struct {
-	now     time.Time
+	*clock.Simulated
 	groups  []api.GroupStatus
 	silent  bool
-	deaf    bool // nothing can be told
-	records map[string]Record
+	deaf    bool // no event can be emitted
+	records map[string]rpo.Record
 	told    []string
 }
 
-func (w *world) Now() time.Time                       { return w.now }
-func (w *world) After(time.Duration) <-chan time.Time { return nil }
 func (w *world) Status(context.Context) ([]api.GroupStatus, error) {
 	if w.silent {
 		return nil, errors.New("nobody answers")
@@ -33,7 +32,7 @@ func (w *world) Status(context.Context) ([]api.GroupStatus, error) {
 	return w.groups, nil
 }
 
-func (w *world) Get(_ context.Context, job string) (Record, error) {
+func (w *world) Get(_ context.Context, job string) (rpo.Record, error) {
 	r, ok := w.records[job]
 	if !ok {
 		return r, cdp.Errorf(cdp.NotFound, "get", job, "no")
@@ -41,8 +40,11 @@ func (w *world) Get(_ context.Context, job string) (Record, error) {
 	return r, nil
 }
 
-func (w *world) Put(_ context.Context, job string, r Record) error { w.records[job] = r; return nil }
-func (w *world) Delete(_ context.Context, job string) error        { delete(w.records, job); return nil }
+func (w *world) Put(_ context.Context, job string, r rpo.Record) error {
+	w.records[job] = r
+	return nil
+}
+func (w *world) Delete(_ context.Context, job string) error { delete(w.records, job); return nil }
 func (w *world) Emit(_ context.Context, p event.Payload) error {
 	if w.deaf {
 		return cdp.Errorf(cdp.Transient, "emit", "", "no bus")
@@ -59,26 +61,26 @@ func (w *world) service() *Service {
 }
 
 // second is one round of the monitor.
-func (w *world) second(s *Service) Record {
-	w.now = w.now.Add(time.Second)
+func (w *world) second(s *Service) rpo.Record {
+	w.Advance(time.Second)
 	s.ask(context.Background())
 	s.measure(context.Background())
 	return w.records["web"]
 }
 
-func TestBreachRingsOnce(t *testing.T) {
-	w := &world{now: time.Unix(5000, 0), records: map[string]Record{}}
+func TestABreachIsReportedOnce(t *testing.T) {
+	w := &world{Simulated: clock.NewSimulated(time.Unix(5000, 0)), records: map[string]rpo.Record{}}
 	s := w.service()
 	if r := w.second(s); r.Status != rpo.NoData || len(w.told) != 0 {
 		t.Fatalf("before the first point: %+v %v", r, w.told)
 	}
-	w.groups = []api.GroupStatus{{Group: "web", Frame: 1, Newest: &cdp.Point{Frame: 1, Time: w.now, Bound: time.Millisecond}}}
+	w.groups = []api.GroupStatus{{Group: "web", Frame: 1, Newest: &cdp.Point{Frame: 1, Time: w.Now(), Bound: time.Millisecond}}}
 	if r := w.second(s); r.Status != rpo.Met || r.Value != time.Second {
 		t.Fatalf("%+v", r)
 	}
 	w.silent = true // the journal is gone; the RPO grows all the same
 	for i := range 8 {
-		if i == 4 { // the breach cannot be told when it happens
+		if i == 4 { // the breach cannot be emitted when it happens
 			w.deaf = true
 		}
 		w.second(s)
@@ -87,16 +89,16 @@ func TestBreachRingsOnce(t *testing.T) {
 	if r := w.second(s); r.Status != rpo.Breached || r.Value != 10*time.Second {
 		t.Fatalf("%+v", r)
 	}
-	s = w.service() // a restart does not ring again
+	s = w.service() // a restart does not report it again
 	for range 12 {
 		w.second(s)
 	}
 	if n := count(w.told, "breached"); n != 1 {
-		t.Fatalf("rang %d times: %v", n, w.told)
+		t.Fatalf("reported %d times: %v", n, w.told)
 	}
 	w.silent = false
 	for i := range 10 {
-		w.groups[0].Newest = &cdp.Point{Frame: cdp.FrameNo(2 + i), Time: w.now, Bound: time.Millisecond}
+		w.groups[0].Newest = &cdp.Point{Frame: cdp.FrameNo(2 + i), Time: w.Now(), Bound: time.Millisecond}
 		w.second(s)
 	}
 	if r := w.records["web"]; r.Status != rpo.Met || count(w.told, "restored") != 1 {
@@ -116,8 +118,8 @@ func TestBreachRingsOnce(t *testing.T) {
 	}
 }
 
-// TestPointHeardFirst: the event of a point may come before the status knows it.
-func TestPointHeardFirst(t *testing.T) {
+// The event of a point may arrive before a status that has it.
+func TestAPointsEventMayArriveBeforeItsStatus(t *testing.T) {
 	k := newKnown()
 	old := cdp.Point{Frame: 3}
 	_ = k.onPoint("web", cdp.Point{Frame: 7}, false)

@@ -2,7 +2,6 @@ package rpomonitor
 
 import (
 	"context"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -11,16 +10,16 @@ import (
 	"tidemark.dev/pkg/core/rpo"
 )
 
-// Jobs are the specs that were applied.
+// Jobs are the jobs' specs.
 type Jobs interface {
-	// Watch calls fn, from one goroutine, with every job that stands and then
-	// with every change until ctx ends; job is nil when it was deleted.
+	// Watch calls fn, from one goroutine, with every job there is and then with
+	// every change until ctx ends; job is nil when it was deleted.
 	Watch(ctx context.Context, fn func(name string, job *spec.ReplicationJob) error) error
 }
 
-// Runs says which jobs are meant to run.
+// Runs says which jobs run.
 type Runs interface {
-	// Watch is as Jobs.Watch; a job it never names is stopped.
+	// Watch works as Jobs.Watch; a job that it never names is stopped.
 	Watch(ctx context.Context, fn func(name string, running bool) error) error
 }
 
@@ -30,40 +29,22 @@ type Journal interface {
 	Status(ctx context.Context) ([]api.GroupStatus, error)
 }
 
-// Points tells of recovery points as they become durable.
+// Points reports recovery points as they become durable.
 type Points interface {
-	// Watch calls fn with each new point, and with gone set when one was
-	// deleted, until ctx ends.
+	// Watch calls fn with each new point, and with gone set when one was deleted,
+	// until ctx ends.
 	Watch(ctx context.Context, fn func(g cdp.GroupID, p cdp.Point, gone bool) error) error
 }
 
-// Record is what is kept of a job's RPO, for status and over restarts.
-type Record struct {
-	rpo.State
-	Objective time.Duration `json:"objectiveNanos"`
-	FailAt    time.Duration `json:"failAtNanos,omitempty"`
-	// Point is the newest durable recovery point known.
-	Point *cdp.Point `json:"point,omitempty"`
-	// Journal is when the journal answered last; zero if it never did.
-	Journal     time.Time     `json:"journal,omitzero"`
-	ClockOffset time.Duration `json:"clockOffsetNanos"`
-	ClockBound  time.Duration `json:"clockBoundNanos"` // 0: not measured
-}
-
-// Records keeps them by job.
+// Records are the RPO records, by job.
 type Records interface {
-	Get(ctx context.Context, job string) (Record, error) // NotFound
-	Put(ctx context.Context, job string, r Record) error
+	Get(ctx context.Context, job string) (rpo.Record, error) // NotFound
+	Put(ctx context.Context, job string, r rpo.Record) error
 	Delete(ctx context.Context, job string) error
 }
 
-// Events takes facts; it returns when they are kept.
+// Events publishes facts.
 type Events interface {
+	// Emit returns when the event is stored.
 	Emit(ctx context.Context, p event.Payload) error
-}
-
-// Clock is the target's time.
-type Clock interface {
-	Now() time.Time
-	After(d time.Duration) <-chan time.Time
 }

@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/clock"
 )
 
-// Config is what an operator may say; zero fields take the default.
+// Config is what an operator may set; zero fields take the default.
 type Config struct {
 	Every     time.Duration // between measurements; default 1 s
-	TellEvery time.Duration // between rpo.measured of a job at least; default 10 s
-	// AskTimeout bounds one question to the journal. Default 1 s.
+	TellEvery time.Duration // at least between two rpo.measured of a job; default 10 s
+	// AskTimeout bounds one request to the journal. Default 1 s.
 	AskTimeout time.Duration
 }
 
@@ -23,8 +25,8 @@ type Deps struct {
 	Points  Points
 	Records Records
 	Events  Events
-	Clock   Clock
-	// Notify is told what did not work and will be tried again.
+	Clock   clock.Clock // of the target site
+	// Notify takes errors of what will be tried again.
 	Notify func(error)
 }
 
@@ -33,15 +35,7 @@ type Service struct {
 	cfg   Config
 	deps  Deps
 	known *known
-	mem   map[string]*memory // of the one goroutine that measures
-}
-
-// memory is what the monitor remembers of a job between measurements.
-type memory struct {
-	Record
-	told time.Time // rpo.measured
-	// owed is a breach or restoration that was judged but not told yet.
-	owed []owed
+	mem   map[string]*memory // by job; of the one goroutine that measures
 }
 
 // New makes a monitor.
@@ -57,7 +51,8 @@ func New(cfg Config, deps Deps) *Service {
 	return &Service{cfg: cfg, deps: deps, known: newKnown(), mem: map[string]*memory{}}
 }
 
-// Run measures until ctx ends; the error is ctx's, or what broke.
+// Run measures until ctx ends; the error is ctx's, or that of a port that failed
+// for good.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.deps.Jobs.Watch(ctx, s.known.onJob) })
@@ -65,19 +60,18 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.deps.Points.Watch(ctx, s.known.onPoint) })
 	g.Go(func() error {
 		for {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-s.deps.Clock.After(s.cfg.Every):
-				s.ask(ctx)
-				s.measure(ctx)
+			if err := clock.Sleep(ctx, s.deps.Clock, s.cfg.Every); err != nil {
+				return err
 			}
+			s.ask(ctx)
+			s.measure(ctx)
 		}
 	})
 	return g.Wait()
 }
 
-// ask learns the journal's status. If it does not answer, what is known stays.
+// ask asks the journal for its status. If it does not answer, what is known
+// stays.
 func (s *Service) ask(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AskTimeout)
 	defer cancel()

@@ -15,22 +15,21 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/rpo"
-	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
 
 // health is how one job stands, in words an operator can act on at night.
 type health struct {
-	Job       string             `json:"job"`
-	State     string             `json:"state"` // see judge
-	RPO       string             `json:"rpo"`
-	Objective string             `json:"objective"`
-	History   string             `json:"history"`
-	Problems  []problem          `json:"problems,omitempty"`
-	Journal   *api.GroupStatus   `json:"journal,omitempty"`
-	Capture   *api.CaptureGroup  `json:"capture,omitempty"`
-	Failover  *failoverrun.Run   `json:"failover,omitempty"`
-	Measured  *rpomonitor.Record `json:"measured,omitempty"`
+	Job       string            `json:"job"`
+	State     string            `json:"state"` // see judge
+	RPO       string            `json:"rpo"`
+	Objective string            `json:"objective"`
+	History   string            `json:"history"`
+	Problems  []problem         `json:"problems,omitempty"`
+	Journal   *api.GroupStatus  `json:"journal,omitempty"`
+	Capture   *api.CaptureGroup `json:"capture,omitempty"`
+	Failover  *failoverrun.Run  `json:"failover,omitempty"`
+	Measured  *rpo.Record       `json:"measured,omitempty"`
 }
 
 // problem is what is wrong and what to do about it.
@@ -43,7 +42,7 @@ type problem struct {
 type facts struct {
 	job        spec.ReplicationJob
 	run        *scheduler.RunState
-	rpo        *rpomonitor.Record
+	rpo        *rpo.Record
 	journal    *api.GroupStatus
 	journalErr error
 	capture    *api.CaptureGroup
@@ -78,7 +77,7 @@ func (c *session) health(ctx context.Context, name string) ([]health, error) {
 	if err != nil {
 		return nil, err
 	}
-	rpos, err := states[rpomonitor.Record](ctx, c, subjects.KeyRPO, name)
+	rpos, err := states[rpo.Record](ctx, c, subjects.KeyRPO, name)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +193,7 @@ func (h health) size() string {
 }
 
 // rpoText is the RPO now. Between two measurements it has grown.
-func rpoText(r *rpomonitor.Record, now time.Time) string {
+func rpoText(r *rpo.Record, now time.Time) string {
 	if r == nil || r.Status == rpo.NoData || r.Status == "" {
 		return "no data"
 	}

@@ -15,7 +15,6 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/rpo"
-	"tidemark.dev/services/rpomonitor"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -40,7 +39,7 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 			f.run = &scheduler.RunState{Desired: scheduler.Desired(pick("run", "running", "stopped", ""))}
 		}
 		if !odd("no rpo") {
-			f.rpo = &rpomonitor.Record{State: rpo.State{Status: rpo.Status(pick("rpo", "met", "no-data", "breached", "failed", "")), At: now}}
+			f.rpo = &rpo.Record{State: rpo.State{Status: rpo.Status(pick("rpo", "met", "no-data", "breached", "failed", "")), At: now}}
 			if odd("old rpo") {
 				f.rpo.At = now.Add(-time.Minute)
 			}
@@ -100,7 +99,7 @@ func TestAVMThatNobodySeesIsNotProtected(t *testing.T) {
 		h := judge(facts{now: now, member: x.member,
 			job:     spec.ReplicationJob{Name: "shop-web", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: cdp.Tap, VM: "uuid"}},
 			run:     &scheduler.RunState{Desired: scheduler.Running},
-			rpo:     &rpomonitor.Record{State: rpo.State{Status: x.rpo, At: now}},
+			rpo:     &rpo.Record{State: rpo.State{Status: x.rpo, At: now}},
 			journal: &api.GroupStatus{State: "receiving", Consistent: true, Frame: 5, Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}},
 			capture: &api.CaptureGroup{State: "needs-resync", Reason: "no client tells the writes to system"}})
 		last := problem{}
@@ -137,7 +136,7 @@ func TestAJobThatMakesNoPointsSaysWhy(t *testing.T) {
 		h := judge(facts{now: now, capture: x.capture, refused: x.refused,
 			job:     spec.ReplicationJob{Name: "shop", RPO: spec.Duration(5 * time.Second), Source: spec.Source{Site: "prod", Capture: cdp.CBT, VM: "uuid"}},
 			run:     &scheduler.RunState{Desired: scheduler.Running},
-			rpo:     &rpomonitor.Record{State: rpo.State{Status: x.rpo, At: now}},
+			rpo:     &rpo.Record{State: rpo.State{Status: x.rpo, At: now}},
 			journal: &api.GroupStatus{State: "receiving", Consistent: true, Frame: 5, Newest: &cdp.Point{Frame: 4, Time: now}, Oldest: &cdp.Point{Frame: 2, Time: now}}})
 		last := h.Problems[len(h.Problems)-1]
 		if h.State != x.state || !strings.Contains(last.Text, why) || last.Do != grant {

@@ -6,7 +6,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Status is what a job's protection is worth now.
+// Status says whether a job meets its RPO now.
 type Status string
 
 const (
@@ -16,14 +16,14 @@ const (
 	Failed   Status = "failed"
 )
 
-// Bad reports whether s is a broken promise.
+// Bad reports whether the objective is not met.
 func (s Status) Bad() bool { return s == Breached || s == Failed }
 
-// Objective is what a job was promised.
+// Objective is the RPO that a job's spec asks for.
 type Objective struct {
 	// RPO is the objective, greater than zero.
 	RPO time.Duration
-	// Fail is from which RPO on the job counts as failed; 0: never.
+	// Fail is the RPO above which the job counts as failed; 0: never.
 	Fail time.Duration
 }
 
@@ -36,7 +36,7 @@ const (
 // at least a second and at most a minute.
 func (o Objective) Grace() time.Duration { return min(max(o.RPO/4, graceMin), graceMax) }
 
-// Settle is for how long a breached job must be good to be restored.
+// Settle is how long a breached job must be within its objective to be restored.
 func (o Objective) Settle() time.Duration { return min(o.RPO+o.Grace(), settleMax) }
 
 // judge is the status of a job whose worst case is d.
@@ -53,7 +53,7 @@ func (o Objective) judge(d time.Duration) Status {
 // Sample is what is known of a job at one moment.
 type Sample struct {
 	Now     time.Time // the target's clock
-	Running bool      // the job is meant to run
+	Running bool      // the job runs, and points can come
 	// Point is the newest durable recovery point; nil if there is none. Its
 	// Time is in target time if its Bound is not zero.
 	Point *cdp.Point
@@ -64,8 +64,8 @@ type Sample struct {
 }
 
 // Measure is the RPO of a sample and its greatest error. ok is false when there
-// is no data. A point that seems to lie in the future has an RPO of zero, and
-// an error that admits it.
+// is no data. A point that seems to lie in the future has an RPO of zero, and an
+// error as large as the lead.
 func (in Sample) Measure() (value, bound time.Duration, ok bool) {
 	if !in.Running || in.Point == nil {
 		return 0, 0, false
@@ -80,8 +80,8 @@ func (in Sample) Measure() (value, bound time.Duration, ok bool) {
 	return value, bound, true
 }
 
-// State is a job's RPO as it was judged last. The zero value is a job that was
-// never looked at. It is kept over restarts, so that a breach rings once.
+// State is a job's RPO as it was last judged. The zero value is a job that was
+// never judged. It is stored, so that a restart does not report a breach again.
 type State struct {
 	Status Status `json:"status"`
 	// Value and Bound are the last measurement; zero with NoData.
@@ -90,12 +90,12 @@ type State struct {
 	// At is when it was measured, Since when Status was entered.
 	At    time.Time `json:"at"`
 	Since time.Time `json:"since"`
-	// Good is since when a bad job has been good without a break; zero if it is
-	// not. Invariant: zero unless Status.Bad().
+	// Good is since when a bad job has been within its objective without a break;
+	// zero if it is not. Invariant: zero unless Status.Bad().
 	Good time.Time `json:"good,omitzero"`
 }
 
-// Change is what a step changed for those who listen.
+// Change is what a step changed for those who are alerted.
 type Change string
 
 const (
@@ -135,7 +135,7 @@ func Step(s State, o Objective, in Sample) (State, Change) {
 	return next, None
 }
 
-// enter makes st the status and forgets what belonged to the one before.
+// enter makes st the status.
 func (s *State) enter(st Status) {
 	if s.Status != st {
 		s.Status, s.Since = st, s.At
