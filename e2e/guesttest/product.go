@@ -134,9 +134,5 @@ func (p *Product) start(name string, args ...string) (*proc.Process, error) {
 // Forget removes what a killed capture leaves of a job in memory; in production
 // its next start takes that over.
 func (p *Product) Forget(job string) error {
-	err := os.Remove(filepath.Join("/dev/shm/tidemark", job+".window"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	return err
+	return proc.ForgetWindows(job)
 }

@@ -82,7 +82,7 @@ func (w *world) rests(ok func(failoverrun.Run) bool) (st failoverrun.Run) {
 func (w *world) served(id, what string, want [][]byte) {
 	w.t.Helper()
 	w.eventually(what+" is served", 30*time.Second, func() error {
-		r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
+		r, err := ask[api.ExportsReply](w.lane, api.JournalExports, w.group())
 		if err != nil {
 			return err
 		}

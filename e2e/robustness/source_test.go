@@ -165,7 +165,7 @@ func (w *world) run() (s failoverrun.Run) {
 func (w *world) exports() (open []api.Export) {
 	w.t.Helper()
 	w.eventually("the list of exports", 30*time.Second, func() error {
-		r, err := ask[api.ExportsReply](w, api.JournalExports, w.group())
+		r, err := ask[api.ExportsReply](w.lane, api.JournalExports, w.group())
 		open = r.Exports
 		return err
 	})

@@ -33,14 +33,18 @@ func TestTwoWriters(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, d := range []string{"sock", "shm/tidemark"} {
+	window, err := filepath.Rel("/dev/shm", w.Window())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []string{"sock", filepath.Join("shm", filepath.Dir(window))} {
 		if err := os.MkdirAll(filepath.Join(there, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	frames, err := os.ReadFile(w.Window())
 	if err == nil {
-		err = os.WriteFile(filepath.Join(there, "shm/tidemark", filepath.Base(w.Window())), frames, 0o600)
+		err = os.WriteFile(filepath.Join(there, "shm", window), frames, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -70,7 +70,7 @@ func runCapture(ctx context.Context, e *env) error {
 	w := &captureWiring{e: e, conn: conn, id: ulid.Make().String(), jobs: map[cdp.GroupID]spec.ReplicationJob{}, targets: map[string]cdp.Site{}, running: map[jobAt]bool{}, refused: map[cdp.GroupID]error{},
 		asked: map[cdp.GroupID]context.Context{}, drains: map[cdp.GroupID]*drain{},
 		retry: 15 * time.Second, retries: map[string]retry{}}
-	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture")},
+	w.svc, err = capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()},
 		capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Events: w, Snapshots: vmSnapshots{w}, Sums: w.sums})
 	if err != nil {
 		return err

@@ -238,8 +238,8 @@ func (c *session) fitSites(source, target cdp.Site, refuse func(kind cdp.Kind, f
 	if target != c.site {
 		refuse(cdp.Invalid, "/spec/target/site", "talk to the target site with --site", "%q: this command talks to the site %s", target, c.site)
 	}
-	if source != c.peer && source != c.site {
-		refuse(cdp.Invalid, "/spec/source/site", "", "%q: the sites are %s and %s", source, c.peer, c.site)
+	if source != c.site && !slices.Contains(c.peers, source) {
+		refuse(cdp.Invalid, "/spec/source/site", "", "%q: it is not linked with %s, which is linked with %v", source, c.site, c.peers)
 	}
 }
 

@@ -193,8 +193,5 @@ func (s *Stage) LoseProd() { proc.Kill(s.ProdVCenter, s.ProdTidemark, s.ProdCapt
 func (s *Stage) Stop() error {
 	err := errors.Join(proc.Stop(20*time.Second, s.ProdCapture), proc.Stop(20*time.Second, s.ProdTidemark, s.DRTidemark),
 		proc.Stop(20*time.Second, s.ProdVCenter, s.DRVCenter))
-	if e := os.Remove(filepath.Join("/dev/shm/tidemark", s.Group()+".window")); e != nil && !errors.Is(e, os.ErrNotExist) {
-		err = errors.Join(err, e)
-	}
-	return err
+	return errors.Join(err, proc.ForgetWindows(s.Group()))
 }

@@ -138,12 +138,17 @@ func (p *Pair) All() []*proc.Process {
 // ProdURL is the NATS server of the source site.
 func (p *Pair) ProdURL() string { return "nats://" + p.prodAddr }
 
-// Window is where capture keeps the job's frames.
-func (p *Pair) Window() string { return "/dev/shm/tidemark/" + p.cfg.Job + ".window" }
+// Window is where capture keeps the job's frames; empty while it does not.
+func (p *Pair) Window() string {
+	if found := proc.Windows(p.cfg.Job); len(found) > 0 {
+		return found[0]
+	}
+	return ""
+}
 
 func (p *Pair) end() {
 	proc.Kill(p.All()...)
-	os.Remove(p.Window())
+	_ = proc.ForgetWindows(p.cfg.Job)
 	for _, x := range p.All() {
 		// One that broke by itself may have been started again since.
 		for _, word := range []string{"DATA RACE", "panic: ", "fatal error: "} {
