@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
 
@@ -49,7 +50,7 @@ func startTarget(ctx context.Context, cfg targetConfig, srv *bus.Server) (_ *tar
 		return nil, err
 	}
 	svc := journal.New(journal.Config{Dir: filepath.Join(cfg.Dir, "exports")},
-		journal.Deps{Stores: t, Streams: t, Replicas: images{}, Capture: t, Facts: t, Clock: t})
+		journal.Deps{Stores: t, Streams: t, Replicas: images{}, Capture: t, Facts: t, Clock: clock.System})
 	run, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	go func() { t.done <- svc.Run(run) }()
@@ -74,7 +75,6 @@ func (t *target) Open(g cdp.GroupID, d []cdp.Disk) (vault.Store, error) { return
 func (t *target) Known(id cdp.GroupID) ([]cdp.Disk, bool)               { return nil, false }
 func (t *target) Drop(g cdp.GroupID) error                              { return t.db.Drop(g) }
 func (t *target) Free() (int64, error)                                  { return 1 << 40, nil }
-func (t *target) Now() time.Time                                        { return time.Now() }
 
 func (t *target) Source(s cdp.Site, g cdp.GroupID) (spool.Source, error) {
 	return bus.OpenSource(t.conn, s, g)

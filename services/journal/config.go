@@ -9,7 +9,7 @@ import (
 
 // Config are the service's settings; zero values mean the defaults.
 type Config struct {
-	// Dir is for exports: their sockets, records and scratch. Required.
+	// Dir holds the exports: their sockets, records and scratch. Required.
 	Dir string
 	// Transporter is the name of the appliance that the service runs on; empty
 	// on another machine.
@@ -18,16 +18,16 @@ type Config struct {
 	BatchBytes int
 	// Queue is how many frames may wait between the bus and the disk. Default 32.
 	Queue int
-	// PurgeBytes is after how much stored payload the stream is purged behind
-	// the cursor. Default 64 MiB.
+	// PurgeBytes is after how much stored payload the stream is purged up to the
+	// cursor. Default 64 MiB.
 	PurgeBytes int64
-	// Beat is how often the durable frame is told again, and how often policy is
-	// looked at. Default 500 ms.
+	// Beat is how often the newest durable frame is announced again, and how often
+	// base and horizon are checked. Default 500 ms.
 	Beat time.Duration
 	// ClockEvery is how often the source's clock is measured. Default 10 s.
 	ClockEvery time.Duration
-	// Reserve is how much space stays free where the journals stand: below it
-	// nothing more is taken in. Default 256 MiB.
+	// Reserve is how much space stays free in the journals' file system: below it
+	// no more frames are stored. Default 256 MiB.
 	Reserve int64
 	// Vault are the settings of each group's engine.
 	Vault vault.Config
@@ -69,7 +69,7 @@ type GroupSpec struct {
 	// may take, 0 for no limit.
 	History time.Duration
 	Limit   int64
-	// Adopt: of a new group, the images hold a seed already. They must be there,
-	// and what they hold is what the first writes come on top of.
+	// Adopt: the images of a new group hold a seed already. They must exist, and the
+	// first writes are applied on top of what they hold.
 	Adopt bool
 }

@@ -1,14 +1,18 @@
 // Package journal is the service at the target site that keeps the groups'
-// journals: it takes frames from the stream, makes them durable, moves base and
-// horizon as each job's policy says, and serves any point as disks.
+// journals: it takes frames from the streams of their source sites, makes them
+// durable, moves base and horizon as each job's policy says, and serves any
+// point as disks.
 //
 //	consumes                              does
-//	tidemark.write.v1.<source>.<group>    stores the frames (port Source)
+//	tidemark.write.v1.<source>.<group>    stores the frames (port Streams)
 //	spec bucket                           opens and closes groups (Service.Apply, Remove)
-//	api journal status points resolve     answers
-//	api journal cursor                    tells capture where to go on
+//	cmd journal.point-tag                 replaces a point's tags
+//	cmd journal.point-pin                 pins a point, or unpins it
+//	cmd journal.point-delete              removes a point
+//	api journal status points resolve     reports
+//	api journal cursor                    says where capture goes on
 //	api journal open close exports        serves a point over NBD
-//	api journal halt resume move-base     the steps of a failover
+//	api journal halt resume move-base     are the steps of a failover
 //	    absorb seal release
 //	api journal fill fill-stop            writes a point onto the disks of a test's VM
 //	api journal sums                      checksums of what a disk holds at head
@@ -18,7 +22,7 @@
 //	tidemark.ack.v1.<source>.<group>      the newest durable frame, and one it refuses
 //	evt journal.point-created, point-changed, horizon-moved, state-changed, alarm
 //
-// It never waits for the source site: whatever a recovery needs is here. It
-// never reports a frame as stored before it is on the disk, and never offers a
-// point where history is not complete.
+// It never waits for a source site: whatever a recovery needs is here. It never
+// reports a frame as stored before it is on the disk, and never offers a point
+// where history is not complete.
 package journal

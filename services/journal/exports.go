@@ -16,9 +16,10 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// exports are the open views of a group. Each has a folder with its record, so
-// that after a restart it is served again, at the same address, with what was
-// written to it; its view holds horizon from the moment the journal opens.
+// exports are the open exports of a group. Each has a folder with its record, so
+// that it is served again after a restart, at the same address, with what was
+// written to it. Its view keeps horizon from passing from the moment the journal
+// opens.
 type exports struct {
 	dir   string
 	deps  Deps
@@ -47,7 +48,7 @@ func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*export
 	for _, e := range entries {
 		raw, err := os.ReadFile(filepath.Join(x.dir, e.Name(), recordName))
 		if errors.Is(err, os.ErrNotExist) {
-			// Being opened or closed when the process ended: nobody was told of it.
+			// Being opened or closed when the process ended: nobody knows of it.
 			if err := os.RemoveAll(filepath.Join(x.dir, e.Name())); err != nil {
 				return nil, err
 			}
@@ -68,7 +69,7 @@ func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*export
 	return x, nil
 }
 
-// openView opens an export, or finds it open already.
+// openView opens an export; one that is open already is returned.
 func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 	const op = "open export"
 	if err := cdp.CheckName("id", req.ID); err != nil {
@@ -78,7 +79,7 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 	defer x.mu.Unlock()
 	if e := x.open[req.ID]; e != nil {
 		if e.req != req {
-			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "it is open already, at write %d for %s", e.req.Seq, e.req.Purpose)
+			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "an export of this name is open, at write %d for %s", e.req.Seq, e.req.Purpose)
 		}
 		return x.describe(e), nil
 	}
@@ -116,9 +117,9 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 	dir := filepath.Join(x.dir, req.ID)
 	var served []ServedDisk
 	for _, d := range x.vault.Disks() {
-		var b block.Device = point{e.view, d.ID}
+		var b block.Device = viewDisk{e.view, d.ID}
 		if req.Scratch {
-			if b, err = overlay.Open(dir, d.Name, point{e.view, d.ID}, x.deps.OpenScratch); err != nil {
+			if b, err = overlay.Open(dir, d.Name, viewDisk{e.view, d.ID}, x.deps.OpenScratch); err != nil {
 				return err
 			}
 		}
@@ -149,7 +150,7 @@ func (x *exports) describe(e *export) api.Export {
 	return out
 }
 
-// list are the open exports.
+// list describes the open exports.
 func (x *exports) list() []api.Export {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -160,8 +161,8 @@ func (x *exports) list() []api.Export {
 	return out
 }
 
-// closeView ends an export and throws its scratch away. One that is not open is
-// closed already.
+// closeView closes an export and deletes its scratch. An export that is not open
+// is no error.
 func (x *exports) closeView(id string) error {
 	if err := cdp.CheckName("id", id); err != nil {
 		return err
@@ -173,7 +174,7 @@ func (x *exports) closeView(id string) error {
 		delete(x.open, id)
 		err = e.close()
 	}
-	// The record goes first: without it the rest is swept at the next start.
+	// The record goes first: without it the rest is deleted at the next start.
 	dir := filepath.Join(x.dir, id)
 	if e := os.Remove(filepath.Join(dir, recordName)); e != nil && !errors.Is(e, os.ErrNotExist) {
 		err = errors.Join(err, e)
@@ -181,14 +182,14 @@ func (x *exports) closeView(id string) error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
-// absorb writes an export's scratch into the replica, which must be the
-// export's own seq and nobody's else: see Group.Seal.
+// absorb writes an export's scratch into the replica. The replica must be at the
+// export's seq, and the journal sealed.
 func (x *exports) absorb(id string, r vault.Replica) error {
 	x.mu.Lock()
 	e := x.open[id]
 	x.mu.Unlock()
 	if e == nil {
-		return nil // closed: it was absorbed before
+		return nil // it was absorbed and closed before
 	}
 	for i, b := range e.disks {
 		if o, ok := b.(*overlay.Disk); ok {

@@ -18,10 +18,10 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// filler writes a group's disks, as they stood at one seq, onto other images;
-// one fill at a time. A fill has a record from when it was asked for until it is
-// stopped: after a restart its view holds horizon again, and the next ask goes
-// on with it, from the beginning; a fill that is done stays done.
+// filler writes a group's disks, as they were at one seq, onto other images; one
+// fill at a time. A fill has a record from the first request until it is stopped:
+// after a restart its view keeps horizon from passing again, and the next request
+// starts the copy from the beginning. A fill that is done stays done.
 type filler struct {
 	path  string // of the record
 	vault *vault.Group
@@ -38,13 +38,13 @@ type fillRecord struct {
 	Done bool `json:"done,omitempty"`
 }
 
-// filling is a fill at work, or waiting to be asked again.
+// filling is a fill that is being copied, or waits for the next request.
 type filling struct {
 	fillRecord
 	view   *vault.View // keeps the seq; nil once it is done
 	cancel context.CancelFunc
-	ended  chan struct{} // nil: nobody is at it
-	err    error         // once ended
+	ended  chan struct{} // nil: no copy is running
+	err    error         // set before ended is closed
 	moved  atomic.Int64
 }
 
@@ -71,8 +71,8 @@ func openFiller(cfg Config, deps Deps, spec GroupSpec, v *vault.Group) (*filler,
 	return f, nil
 }
 
-// fill begins a fill or tells how far it is. An error is told once; asking again
-// starts anew.
+// fill begins a fill or reports how far it is. An error is reported once; the next
+// request starts the copy again.
 func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 	const op = "fill disks"
 	f.mu.Lock()
@@ -84,7 +84,7 @@ func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 	}
 	x := f.now
 	if x.Run != req.Run || x.Seq != req.Seq || len(req.Paths) > 0 && len(x.Paths) > 0 && !slices.Equal(x.Paths, req.Paths) {
-		return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, req.Run, "there is a fill already, of the run %s at write %d", x.Run, x.Seq)
+		return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, req.Run, "the run %s already fills disks with write %d: stop that fill first", x.Run, x.Seq)
 	}
 	reply := api.MoveReply{Bounds: f.vault.Bounds(), Total: f.total()}
 	switch {
@@ -126,7 +126,7 @@ func (f *filler) total() (n int64) {
 	return n
 }
 
-// begin takes a new fill in: from here on its seq is kept.
+// begin records a new fill: from here on its seq is kept.
 func (f *filler) begin(req api.FillRequest) error {
 	if len(req.Paths) > 0 {
 		if err := f.check(req.Paths); err != nil {
@@ -138,28 +138,28 @@ func (f *filler) begin(req api.FillRequest) error {
 		return err
 	}
 	x := &filling{fillRecord: fillRecord{FillRequest: req}, view: v}
-	if err := f.note(x.fillRecord); err != nil {
+	if err := f.record(x.fillRecord); err != nil {
 		return errors.Join(err, v.Close())
 	}
 	f.now = x
 	return nil
 }
 
-// take notes where a fill goes that was only keeping its seq.
+// take records the disks of a fill that has only kept its seq so far.
 func (f *filler) take(x *filling, paths []string) error {
 	if err := f.check(paths); err != nil {
 		return err
 	}
 	r := x.fillRecord
 	r.Paths = paths
-	if err := f.note(r); err != nil {
+	if err := f.record(r); err != nil {
 		return err
 	}
 	x.fillRecord = r
 	return nil
 }
 
-// check refuses paths that cannot be meant: a replica is nothing to be filled.
+// check refuses paths that must be a mistake: the replica's own, and doubles.
 func (f *filler) check(paths []string) error {
 	const op = "check paths"
 	if len(paths) != len(f.vault.Disks()) {
@@ -168,18 +168,19 @@ func (f *filler) check(paths []string) error {
 	for i, p := range paths {
 		st, err := os.Stat(p)
 		if err != nil {
-			continue // to be opened, it must be there
+			continue // start reports it
 		}
 		for _, other := range append(slices.Clone(f.own), paths[:i]...) {
 			if o, err := os.Stat(other); err == nil && os.SameFile(st, o) {
-				return cdp.Errorf(cdp.Invalid, op, p, "it is the same as %s", other)
+				return cdp.Errorf(cdp.Invalid, op, p, "it is the same file as %s", other)
 			}
 		}
 	}
 	return nil
 }
 
-func (f *filler) note(r fillRecord) error {
+// record makes the record durable.
+func (f *filler) record(r fillRecord) error {
 	raw, err := json.Marshal(r)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(f.path), 0o700)
@@ -188,12 +189,12 @@ func (f *filler) note(r fillRecord) error {
 		err = durable.WriteFile(f.path, raw)
 	}
 	if err != nil {
-		return &cdp.Error{Op: "note fill", Kind: cdp.Transient, Subject: f.path, Cause: err}
+		return &cdp.Error{Op: "record fill", Kind: cdp.Transient, Subject: f.path, Cause: err}
 	}
 	return nil
 }
 
-// start sets somebody to work. The images may still be on their way: Transient.
+// start starts the copy. Images that do not exist yet are Transient.
 func (f *filler) start(x *filling) error {
 	to, err := f.open(x.Paths)
 	if cdp.Is(err, cdp.NotFound) {
@@ -216,15 +217,14 @@ func (f *filler) start(x *filling) error {
 	return nil
 }
 
-// fillers is how many regions of a fill are read at once.
-const fillers = 4
+// parallelReads is how many regions of a fill are read at once.
+const parallelReads = 4
 
-// copy writes the disks, durably, but for what is zeros. Everything is read: a
-// view cannot tell what is zeros without looking at every block, but it spares
-// itself the replica's holes.
+// copy writes the disks, durably, except for zeros. Everything is read: a view
+// finds zeros only by looking at every block, but it skips the replica's holes.
 func (x *filling) copy(ctx context.Context, disks []cdp.Disk, to Replica) error {
 	eg, ectx := errgroup.WithContext(ctx)
-	eg.SetLimit(fillers)
+	eg.SetLimit(parallelReads)
 	view := x.view.Sparse()
 	bufs := sync.Pool{New: func() any { return new([cdp.RegionSize]byte) }}
 	for _, d := range disks {
@@ -270,11 +270,11 @@ func writeNonZero(to Replica, disk cdp.DiskID, p []byte, off int64) error {
 	return nil
 }
 
-// finish notes that a fill is done; its seq is kept no more.
+// finish records that a fill is done, and releases its seq.
 func (f *filler) finish(x *filling) error {
 	done := x.fillRecord
 	done.Done = true
-	if err := f.note(done); err != nil {
+	if err := f.record(done); err != nil {
 		return err
 	}
 	x.fillRecord = done
@@ -283,8 +283,8 @@ func (f *filler) finish(x *filling) error {
 	return err
 }
 
-// stop ends the run's fill and forgets it; empty, whosever it is. There may be
-// none.
+// stop ends the run's fill and forgets it; with an empty run, any run's. There may
+// be none.
 func (f *filler) stop(run string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -294,17 +294,18 @@ func (f *filler) stop(run string) error {
 	if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return &cdp.Error{Op: "stop fill", Kind: cdp.Transient, Subject: run, Cause: err}
 	}
-	return f.rest()
+	return f.halt()
 }
 
-// close ends the work; the record stays.
+// close ends the copy; the record stays.
 func (f *filler) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.rest()
+	return f.halt()
 }
 
-func (f *filler) rest() error {
+// halt ends the copy and releases the seq.
+func (f *filler) halt() error {
 	x := f.now
 	f.now = nil
 	if x == nil {

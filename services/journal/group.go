@@ -4,100 +4,151 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
-	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// group is a journal at work: what is open of it, and what it is doing.
+// group is an open journal. It joins the parts that work on it.
 type group struct {
-	cfg  Config
 	deps Deps
-	id   cdp.GroupID
+	job  *job
 
 	vault   *vault.Group
 	replica *images
-	source  spool.Source
 	exports *exports
 	fills   *filler
+	state   *shownState
+	clock   *sourceClock
+	intake  *intake
+	keeper  *housekeeper
+	base    *baseMove
 
 	cancel context.CancelFunc
-	done   chan struct{}
-
-	// mu guards what follows.
-	mu       sync.Mutex
-	spec     GroupSpec
-	state    event.JournalState
-	reason   string
-	link     spool.State
-	received time.Time // when the newest frame became durable
-	sealed   time.Time // its source time
-	whole    bool      // history is complete at head
-	clocks   []offset
-	moving   *moving
-	held     int                // policy moves nothing while it is above 0
-	policy   context.CancelFunc // ends the move that policy is making
-	intake   context.CancelFunc // stops the running intake, so that it starts anew
+	done   chan struct{} // closed once run has returned
 }
 
-// openGroup opens a journal, with its exports that survived.
+// job is what a job says to its journal; some of it changes while it is open.
+type job struct {
+	id cdp.GroupID
+
+	mu   sync.Mutex
+	spec GroupSpec
+}
+
+func (j *job) now() GroupSpec {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.spec
+}
+
+// update takes over what may change while the journal is open.
+func (j *job) update(s GroupSpec) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.spec.Mode, j.spec.History, j.spec.Limit = s.Mode, s.History, s.Limit
+}
+
+// shownState is the state that people see.
+type shownState struct {
+	facts Facts
+	id    cdp.GroupID
+
+	mu     sync.Mutex
+	state  event.JournalState
+	reason string
+}
+
+// set sets the state, and reports a change once.
+func (s *shownState) set(ctx context.Context, state event.JournalState, reason string) {
+	s.mu.Lock()
+	changed := s.state != state || s.reason != reason
+	s.state, s.reason = state, reason
+	s.mu.Unlock()
+	if changed {
+		s.facts.StateChanged(ctx, s.id, state, reason)
+	}
+}
+
+func (s *shownState) get() (event.JournalState, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.reason
+}
+
+// openGroup opens a journal, with its exports and its fill that survived.
 func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks []cdp.Disk, fresh bool) (*group, error) {
+	const op = "open journal"
 	if len(spec.Paths) != len(disks) {
-		return nil, cdp.Errorf(cdp.Invalid, "open journal", string(spec.Group), "%d replica paths for %d disks", len(spec.Paths), len(disks))
+		return nil, cdp.Errorf(cdp.Invalid, op, string(spec.Group), "the job has %d replica paths, the source %d disks", len(spec.Paths), len(disks)).
+			WithHint("give each disk of the source one disk of the target")
 	}
 	source, err := deps.Streams.Source(spec.Source, spec.Group)
 	if err != nil {
 		return nil, err
 	}
-	r := &images{disks: disks, open: func() (Replica, error) { return deps.Replicas.Open(disks, spec.Paths, false) }}
-	// A new group's images first: they are what it can be refused for.
-	if fresh {
-		if r.r, err = deps.Replicas.Open(disks, spec.Paths, !spec.Adopt); err != nil {
-			return nil, err
-		}
-	}
-	store, err := deps.Stores.Open(spec.Group, disks)
+	r, v, err := openVault(ctx, cfg, deps, spec, disks, fresh)
 	if err != nil {
-		return nil, errors.Join(err, r.Close())
+		return nil, err
 	}
-	l, err := store.Load()
-	if err == nil && !l.State.Released {
-		err = r.takeBack()
-	}
-	if err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	v, err := vault.Open(ctx, disks, store, r, cfg.Vault)
-	if err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	g := &group{cfg: cfg, deps: deps, id: spec.Group, vault: v, replica: r, source: source, spec: spec,
-		state: event.JournalEmpty, done: make(chan struct{})}
-	if g.exports, err = openExports(cfg, deps, spec.Group, v); err != nil {
+	j := &job{id: spec.Group, spec: spec}
+	g := &group{deps: deps, job: j, vault: v, replica: r, done: make(chan struct{}),
+		state: &shownState{facts: deps.Facts, id: j.id, state: event.JournalEmpty},
+		clock: &sourceClock{deps: deps, cfg: cfg, site: spec.Source},
+		base:  &baseMove{id: j.id, vault: v}}
+	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: g.clock}
+	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: g.points}
+	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
 	}
 	if g.fills, err = openFiller(cfg, deps, spec, v); err != nil {
 		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
 	}
-	if s := v.Stored(); s.No > 0 {
-		g.state = event.JournalReceiving
+	if v.Stored().No > 0 {
+		g.state.state = event.JournalReceiving
 	}
-	g.readNewest()
+	g.intake.readNewest()
 	return g, nil
+}
+
+// openVault opens the replica's images and the journal over them.
+func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks []cdp.Disk, fresh bool) (r *images, v *vault.Group, err error) {
+	r = &images{disks: disks, open: func() (Replica, error) { return deps.Replicas.Open(disks, spec.Paths, false) }}
+	// A new group's images first: they are what it can be refused for.
+	if fresh {
+		if r.r, err = deps.Replicas.Open(disks, spec.Paths, !spec.Adopt); err != nil {
+			return nil, nil, err
+		}
+	}
+	store, err := deps.Stores.Open(spec.Group, disks)
+	if err != nil {
+		return nil, nil, errors.Join(err, r.Close())
+	}
+	l, err := store.Load()
+	if err == nil && !l.State.Released {
+		err = r.takeBack()
+	}
+	if err == nil {
+		engine := cfg.Vault
+		engine.Clock = deps.Clock
+		v, err = vault.Open(ctx, disks, store, r, engine)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, r.Close())
+	}
+	return r, v, nil
 }
 
 // run is the group's life until ctx ends: frames in, policy, clock.
 func (g *group) run(ctx context.Context) {
 	defer close(g.done)
 	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() error { g.runIntake(ctx); return nil })
-	eg.Go(func() error { g.runPolicy(ctx); return nil })
-	eg.Go(func() error { g.runClock(ctx); return nil })
+	eg.Go(func() error { g.intake.run(ctx); return nil })
+	eg.Go(func() error { g.keeper.run(ctx); return nil })
+	eg.Go(func() error { g.clock.run(ctx); return nil })
 	eg.Wait()
 }
 
@@ -107,83 +158,6 @@ func (g *group) close() error {
 		g.cancel()
 		<-g.done
 	}
-	g.stopMove()
+	g.base.stop()
 	return errors.Join(g.fills.close(), g.exports.close(), g.vault.Close(), g.replica.Close())
-}
-
-// become sets the state that people see, and tells it once.
-func (g *group) become(ctx context.Context, state event.JournalState, reason string) {
-	g.mu.Lock()
-	changed := g.state != state || g.reason != reason
-	g.state, g.reason = state, reason
-	g.mu.Unlock()
-	if changed {
-		g.deps.Facts.StateChanged(ctx, g.id, state, reason)
-	}
-}
-
-func (g *group) specNow() GroupSpec {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.spec
-}
-
-// clockNow is the offset of the source's clock as far as it is known.
-func (g *group) clockNow() offset {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return best(g.clocks, g.deps.Clock.Now())
-}
-
-// points are the recovery points with their times on the target's clock.
-func (g *group) points() []cdp.Point {
-	ps := g.vault.Points()
-	o := g.clockNow()
-	for i := range ps {
-		ps[i].Time, ps[i].Bound = o.target(ps[i].Time), o.Bound
-	}
-	return ps
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
-}
-
-// runClock measures the source's clock for ever.
-func (g *group) runClock(ctx context.Context) {
-	for {
-		wait := g.cfg.ClockEvery
-		if !g.measureClock(ctx) {
-			wait = min(wait, 2*g.cfg.Beat) // the source may just be starting
-		}
-		if !pause(ctx, wait) {
-			return
-		}
-	}
-}
-
-// measureClock measures once; false if the source did not answer.
-func (g *group) measureClock(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	sent := g.deps.Clock.Now()
-	received, replied, err := g.deps.Capture.Clock(ctx, g.specNow().Source)
-	back := g.deps.Clock.Now()
-	if err != nil {
-		return false // what was measured stays, and widens
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.clocks = append(g.clocks, measure(sent, time.Unix(0, received), time.Unix(0, replied), back))
-	if len(g.clocks) > 16 {
-		g.clocks = g.clocks[1:]
-	}
-	return true
 }

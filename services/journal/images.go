@@ -6,20 +6,20 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// images is a group's replica as long as it is here. Let go, its disks can be
-// another machine's: whatever would read or write them is refused, a view that
-// is still open, too, until they are taken back.
+// images is a group's replica while its disks are on this machine. After Close
+// they may be attached to another one: until takeBack every read and write is
+// refused, also of a view that is still open.
 type images struct {
 	disks []cdp.Disk
 	open  func() (Replica, error)
 
 	mu sync.RWMutex
-	r  Replica // nil: let go
+	r  Replica // nil: released
 }
 
 var _ Replica = (*images)(nil)
 
-// takeBack opens the images; ones that are here are left as they are.
+// takeBack opens the images. Images that are open stay as they are.
 func (m *images) takeBack() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -33,7 +33,7 @@ func (m *images) takeBack() error {
 	return err
 }
 
-// Close lets the images go, once nobody is at them.
+// Close releases the images once nobody uses them.
 func (m *images) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,7 +49,7 @@ func (m *images) use(op string, fn func(Replica) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.r == nil {
-		return cdp.Errorf(cdp.Conflict, op, "", "the replica's disks are with its VM")
+		return cdp.Errorf(cdp.Conflict, op, "", "the replica's disks are attached to its VM")
 	}
 	return fn(m.r)
 }

@@ -6,7 +6,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Facts that policy decides from. Horizons are only ever moved to points, so
+// outlook is what policy decides from. Horizon is only ever moved to points, so
 // that the oldest seq that can be recovered is one where history is complete.
 type outlook struct {
 	Now    time.Time // target clock
@@ -19,8 +19,6 @@ type outlook struct {
 	// History and Limit are the job's.
 	History time.Duration
 	Limit   int64
-	// Busy is whether so much is coming in that base had better wait.
-	Busy bool
 }
 
 // intent is what policy wants done: at most one raise and one move of horizon.
@@ -36,7 +34,7 @@ type intent struct {
 // decide is the policy of base and horizon. It is pure.
 func decide(o outlook) intent {
 	var in intent
-	if o.Mode == cdp.Rollback && o.Bounds.Base < o.Bounds.Head && !o.Busy {
+	if o.Mode == cdp.Rollback && o.Bounds.Base < o.Bounds.Head {
 		in.Raise = o.Bounds.Head
 	}
 	if !o.Known {
@@ -57,12 +55,12 @@ func decide(o outlook) intent {
 // seeding is the reason for moves that give up nothing.
 const seeding = "seeding"
 
-// horizon is the seq that horizon should move to, at or below where it stands
-// for none.
+// horizon is the seq that horizon should move to; at or below the present one,
+// it stays.
 func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
 	if len(o.Points) == 0 {
 		// Seeding: nothing can be recovered yet, so nothing needs to be kept, and
-		// the seed goes straight through to the replica.
+		// the seed goes straight into the replica.
 		return o.Bounds.Head, seeding, false
 	}
 	pinned := o.Bounds.Head
@@ -88,7 +86,7 @@ func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
 		return to, reason, false
 	}
 	// Over the size limit: give up the share of the oldest points that brings
-	// it under, pinned ones last, in the belief that they weigh alike.
+	// it under the limit, pinned ones last, assuming that all take equal space.
 	n := max(1, int(float64(len(o.Points))*float64(o.Bytes-o.Limit*9/10)/float64(o.Bytes)))
 	n = min(n, len(o.Points)-1)
 	if s := o.Points[n].Seq; s > to {

@@ -2,9 +2,9 @@ package journal
 
 import (
 	"context"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/engine/overlay"
@@ -19,7 +19,7 @@ type Stores interface {
 	// Known are the disks of a group that exists; false if it does not.
 	Known(group cdp.GroupID) ([]cdp.Disk, bool)
 	Drop(group cdp.GroupID) error
-	// Free is how many bytes are left where the journals stand.
+	// Free is how many bytes are left for journals.
 	Free() (int64, error)
 }
 
@@ -39,18 +39,18 @@ type Replicas interface {
 	Open(disks []cdp.Disk, paths []string, fresh bool) (Replica, error)
 }
 
-// Capture is what is asked of the capture service at the source. Its answers
-// may fail at any time: nothing that a recovery needs rests on them.
+// Capture is what is asked of the capture service at the source. It may
+// fail to answer at any time: no recovery depends on it.
 type Capture interface {
 	// Disks are the group's disks as capture found them.
 	Disks(ctx context.Context, site cdp.Site, group cdp.GroupID) ([]cdp.Disk, error)
-	// Clock asks for the two times in the middle of an offset measurement, in
-	// ns since 1970 on the source's clock.
+	// Clock returns when the request was received and answered, in ns since 1970
+	// on the source's clock: the two times in the middle of a measurement.
 	Clock(ctx context.Context, site cdp.Site) (received, sent int64, err error)
 }
 
-// Facts are told as they happen. They must not block for long; a fact that
-// cannot be told is no reason to stop.
+// Facts reports what happens, as it happens. Its methods must not block for long;
+// a failure to report stops nothing.
 type Facts interface {
 	PointCreated(ctx context.Context, group cdp.GroupID, p cdp.Point)
 	PointChanged(ctx context.Context, group cdp.GroupID, p cdp.Point, what event.PointChange)
@@ -61,9 +61,6 @@ type Facts interface {
 	// those that carry a trace.
 	Stored(ctx context.Context, group cdp.GroupID, m spool.Message)
 }
-
-// Clock is the time of the target.
-type Clock interface{ Now() time.Time }
 
 // ServedDisk is a disk that a DiskServer serves under a name.
 type ServedDisk struct {
@@ -98,5 +95,5 @@ type Deps struct {
 	OpenScratch overlay.OpenFile
 	Capture     Capture
 	Facts       Facts
-	Clock       Clock
+	Clock       clock.Clock
 }

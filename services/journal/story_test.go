@@ -16,6 +16,7 @@ import (
 	"tidemark.dev/pkg/adapter/pebblestore"
 	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
@@ -72,7 +73,6 @@ func (s *site) Clock(context.Context, cdp.Site) (int64, int64, error) {
 	n := time.Now().Add(-time.Hour).UnixNano() // the source's clock is an hour late
 	return n, n, nil
 }
-func (s *site) Now() time.Time { return time.Now() }
 func (s *site) PointCreated(_ context.Context, _ cdp.GroupID, p cdp.Point) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +112,7 @@ func (s *site) start(mode cdp.JournalMode) {
 		s.t.Fatal(err)
 	}
 	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, PurgeBytes: 100 << 10},
-		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s})
+		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: clock.System})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()

@@ -8,8 +8,8 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// sums are checksums of a range of a disk at head, so that a source can tell
-// what need not be sent.
+// sums are checksums of a range of a disk at head, so that a source can
+// find out what need not be sent.
 func (g *group) sums(r api.SumsRequest) (api.SumsReply, error) {
 	const op = "checksum disk"
 	disks := g.vault.Disks()
@@ -23,7 +23,7 @@ func (g *group) sums(r api.SumsRequest) (api.SumsReply, error) {
 	case r.Block < api.SumsBlockMin:
 		return api.SumsReply{}, cdp.Errorf(cdp.Invalid, op, "block", "%d: must be at least %d bytes", r.Block, api.SumsBlockMin)
 	}
-	if err := g.here(op); err != nil {
+	if err := g.needReplica(op); err != nil {
 		return api.SumsReply{}, err
 	}
 	var reply api.SumsReply
@@ -32,7 +32,7 @@ func (g *group) sums(r api.SumsRequest) (api.SumsReply, error) {
 		reply.Sums, err = sumsOf(v.Sparse(), r)
 		return err
 	})
-	return reply, cdp.Wrap(err, op, string(g.id))
+	return reply, cdp.Wrap(err, op, string(g.job.id))
 }
 
 // sumsOf reads a region's worth at a time, whatever the blocks' size.

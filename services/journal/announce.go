@@ -1,0 +1,69 @@
+package journal
+
+import (
+	"context"
+	"errors"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/engine/spool"
+)
+
+// announce tells capture which frames are durable.
+func (x *intake) announce() error {
+	s := x.vault.Stored()
+	if s.No == 0 {
+		return nil
+	}
+	err := x.source.PublishDurable(spool.Durable{No: s.No, Epoch: s.Epoch})
+	if cdp.Is(err, cdp.Transient) {
+		return nil // the link is down; announceAgain repeats it
+	}
+	return err
+}
+
+// refusal is why the stream does not continue the journal.
+type refusal struct {
+	frame cdp.FrameNo // 0: the next one is not in the stream any more
+	by    cdp.Epoch   // its epoch
+	cause error
+}
+
+func (r *refusal) Error() string { return r.cause.Error() }
+func (r *refusal) Unwrap() error { return r.cause }
+
+// announceRefusal tells capture to start again after what is stored, if that is
+// why the pipeline ended. The intake keeps trying, so this is repeated.
+func (x *intake) announceRefusal(err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return
+	}
+	s := x.vault.Stored()
+	d := spool.Durable{No: s.No, Epoch: s.Epoch, Refused: r.frame, By: r.by}
+	if d.Refused == 0 {
+		d.Refused = s.No + 1
+	}
+	_ = x.source.PublishDurable(d) // may be lost: it is repeated
+}
+
+// announceAgain repeats every beat which frames are durable, for an announcement
+// may be lost. It purges the stream when the pipeline begins and when little
+// comes, and ends when space runs out.
+func (x *intake) announceAgain(ctx context.Context) error {
+	purged := cdp.FrameNo(0)
+	for n := 0; ; n++ {
+		if err := x.announce(); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if s := x.vault.Stored(); n%10 == 0 && s.No > purged && x.source.PurgeBehind(ctx, s.No) == nil {
+			purged = s.No
+		}
+		if clock.Sleep(ctx, x.deps.Clock, x.cfg.Beat) != nil {
+			return nil
+		}
+		if err := x.room(); err != nil {
+			return err
+		}
+	}
+}

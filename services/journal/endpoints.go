@@ -1,0 +1,107 @@
+package journal
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// ask makes an endpoint of a function over a group.
+func ask[T any](s *Service, id func(T) cdp.GroupID, fn func(context.Context, *group, T) (any, error)) api.Endpoint {
+	return api.Answer(func(ctx context.Context, req T) (any, error) {
+		if id(req) == "" {
+			return nil, cdp.Errorf(cdp.Invalid, "read request", "group", "the request names no group")
+		}
+		g, err := s.group(id(req))
+		if err != nil {
+			return nil, err
+		}
+		return fn(ctx, g, req)
+	})
+}
+
+// Endpoints are what the service answers, by the names in package api.
+func (s *Service) Endpoints() map[string]api.Endpoint {
+	byGroup := func(r api.GroupRequest) cdp.GroupID { return r.Group }
+	byRun := func(r api.RunRequest) cdp.GroupID { return r.Group }
+	byClose := func(r api.CloseRequest) cdp.GroupID { return r.Group }
+	return map[string]api.Endpoint{
+		api.JournalStatus: api.Answer(s.status),
+		api.JournalPoints: ask(s, func(r api.PointsRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
+		api.JournalResolve: api.Answer(func(_ context.Context, r api.ResolveRequest) (any, error) {
+			g, err := s.recoverable(r.Group)
+			if err != nil {
+				return nil, err
+			}
+			return g.resolve(r)
+		}),
+		api.JournalCursor: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
+			return g.cursor(), nil
+		}),
+		api.JournalOpen: ask(s, func(r api.OpenRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.OpenRequest) (any, error) { return g.openView(r) }),
+		api.JournalClose: ask(s, byClose, func(_ context.Context, g *group, r api.CloseRequest) (any, error) {
+			return api.Empty{}, g.exports.closeView(r.ID)
+		}),
+		api.JournalExports: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
+			return api.ExportsReply{Exports: g.exports.list()}, nil
+		}),
+		api.JournalHalt:   ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.halt(r.Run) }),
+		api.JournalResume: ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.resume(r.Run) }),
+		api.JournalRelease: ask(s, byRun, func(ctx context.Context, g *group, r api.RunRequest) (any, error) {
+			return api.Empty{}, g.release(ctx, r.Run)
+		}),
+		api.JournalFill: ask(s, func(r api.FillRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.FillRequest) (any, error) { return g.fill(r) }),
+		api.JournalFillStop: ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) {
+			return api.Empty{}, g.fills.stop(r.Run)
+		}),
+		api.JournalSums: ask(s, func(r api.SumsRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.SumsRequest) (any, error) { return g.sums(r) }),
+		api.JournalMoveBase: ask(s, func(r api.MoveRequest) cdp.GroupID { return r.Group },
+			func(_ context.Context, g *group, r api.MoveRequest) (any, error) { return g.base.move(r.Seq) }),
+		api.JournalAbsorb: ask(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) { return g.absorb(ctx, r.ID) }),
+		api.JournalSeal:   ask(s, byRun, func(ctx context.Context, g *group, _ api.RunRequest) (any, error) { return g.seal(ctx) }),
+		api.JournalEditPoint: ask(s, func(r api.EditPointRequest) cdp.GroupID { return r.Group },
+			func(ctx context.Context, g *group, r api.EditPointRequest) (any, error) { return g.editPoint(ctx, r) }),
+	}
+}
+
+func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
+	if req.Group != "" {
+		g, err := s.recoverable(req.Group)
+		if err != nil {
+			return nil, err
+		}
+		st, err := g.status()
+		return api.StatusReply{Groups: []api.GroupStatus{st}, Transporter: s.cfg.Transporter}, err
+	}
+	s.mu.Lock()
+	var gs []*group
+	for _, g := range s.groups {
+		gs = append(gs, g)
+	}
+	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
+	for id, w := range s.wanted {
+		st := api.GroupStatus{Group: id, State: event.JournalWaiting, Reason: w.reason().Error(), Mode: w.Mode}
+		if w.why != nil && !cdp.Is(w.why, cdp.Transient) {
+			st.State = event.JournalFailed
+		}
+		reply.Groups = append(reply.Groups, st)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(gs, func(a, b *group) int { return strings.Compare(string(a.job.id), string(b.job.id)) })
+	for _, g := range gs {
+		st, err := g.status()
+		if err != nil {
+			return nil, err
+		}
+		reply.Groups = append(reply.Groups, st)
+	}
+	return reply, nil
+}

@@ -1,0 +1,125 @@
+package journal
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/engine/vault"
+)
+
+// housekeeper moves base and horizon as policy says, unless it is held.
+type housekeeper struct {
+	cfg    Config
+	deps   Deps
+	job    *job
+	vault  *vault.Group
+	points func() []cdp.Point // in target time
+
+	mu     sync.Mutex
+	held   int                // nothing is moved while it is above 0
+	cancel context.CancelFunc // ends the move that is being made
+}
+
+// run looks every beat at what base and horizon should be, and moves them, one
+// step of decide at a time, until ctx ends.
+func (k *housekeeper) run(ctx context.Context) {
+	looked := time.Time{}
+	var bytes int64
+	cutAt := time.Time{}
+	for clock.Sleep(ctx, k.deps.Clock, k.cfg.Beat) == nil {
+		if st := k.vault.State(); st.Halted || st.Sealed {
+			continue
+		}
+		now := k.deps.Clock.Now()
+		o := outlook{Now: now, Bounds: k.vault.Bounds(), Bytes: bytes}
+		spec := k.job.now()
+		o.Mode, o.History, o.Limit = spec.Mode, spec.History, spec.Limit
+		// Horizon is in no hurry, and its facts cost a little to collect.
+		if now.Sub(looked) >= 10*k.cfg.Beat {
+			looked = now
+			o.Points = k.points()
+			var err error
+			if o.Bytes, err = k.vault.Usage(); err != nil {
+				k.troubled(ctx, err)
+				continue
+			}
+			bytes, o.Known = o.Bytes, true
+		}
+		in := decide(o)
+		mctx, ok := k.mayMove(ctx)
+		if !ok {
+			continue
+		}
+		if err := k.carryOut(mctx, in); err != nil {
+			if mctx.Err() == nil && !cdp.Is(err, cdp.Conflict) { // an open view holds horizon: later
+				k.troubled(ctx, err)
+			}
+			continue
+		}
+		if in.Cut && now.Sub(cutAt) > time.Minute {
+			cutAt = now
+			k.deps.Facts.Alarm(ctx, k.job.id, "history cut", "the journal is at its size limit: points are dropped before they reach the history limit")
+		}
+	}
+}
+
+// mayMove is the context for one move; false while moves are held.
+func (k *housekeeper) mayMove(ctx context.Context) (context.Context, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.held > 0 {
+		return nil, false
+	}
+	if k.cancel != nil {
+		k.cancel() // the move before has ended; so does its context
+	}
+	ctx, k.cancel = context.WithCancel(ctx)
+	return ctx, true
+}
+
+// hold ends the move at its next step, and prevents another until release: a
+// failover must not wait for housekeeping.
+func (k *housekeeper) hold() (release func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held++
+	if k.cancel != nil {
+		k.cancel()
+	}
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.held--
+	}
+}
+
+func (k *housekeeper) troubled(ctx context.Context, err error) {
+	if ctx.Err() == nil {
+		k.deps.Facts.Alarm(ctx, k.job.id, "journal", err.Error())
+	}
+}
+
+func (k *housekeeper) carryOut(ctx context.Context, in intent) error {
+	if in.Raise > 0 {
+		if in.Merge {
+			if err := k.vault.Merge(ctx, in.Raise); err != nil {
+				return err
+			}
+		} else if err := k.vault.Raise(ctx, in.Raise); err != nil {
+			return err
+		}
+	}
+	if in.Horizon > 0 {
+		if err := k.vault.Retain(ctx, in.Horizon); err != nil {
+			return err
+		}
+		if in.Reason == seeding {
+			return nil
+		}
+		k.deps.Facts.HorizonMoved(ctx, k.job.id, k.vault.Bounds(), in.Reason)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/vault"
+)
+
+// arrived is a frame and the message it came in.
+type arrived struct {
+	frame.Frame
+	m spool.Message
+}
+
+type batch struct {
+	*vault.Batch
+	frames []arrived
+}
+
+// takeIn is one run of the pipeline. Four goroutines pass frames on: one pulls
+// them from the bus, one admits them, one writes them, one makes them durable
+// and announces that. Each hand-over is bounded, so the disk's speed reaches the
+// bus.
+func (x *intake) takeIn(ctx context.Context) error {
+	x.vault.Forget()
+	from := x.vault.Stored().No + 1
+	messages := make(chan spool.Message, x.cfg.Queue)
+	frames := make(chan arrived, x.cfg.Queue)
+	batches := make(chan batch, 4)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		defer close(messages)
+		err := x.source.Pull(ctx, from, func(s spool.Status) { x.linkChanged(ctx, s) }, func(m spool.Message) error {
+			select {
+			case messages <- m:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case cdp.Is(err, cdp.Corrupt): // the next frame is not in the stream any more
+			return &refusal{cause: err}
+		}
+		return err
+	})
+	eg.Go(func() error {
+		defer close(frames)
+		return x.admit(ctx, messages, frames)
+	})
+	eg.Go(func() error {
+		defer close(batches)
+		return x.write(ctx, frames, batches)
+	})
+	eg.Go(func() error { return x.store(ctx, batches) })
+	eg.Go(func() error { return x.announceAgain(ctx) })
+	return eg.Wait()
+}
+
+func (x *intake) linkChanged(ctx context.Context, s spool.Status) {
+	switch s.State {
+	case spool.Flowing:
+		x.state.set(ctx, event.JournalReceiving, "frames arrive as they are written")
+	case spool.NoStream:
+		x.state.set(ctx, event.JournalEmpty, "the source has not begun to send")
+	default:
+		reason := string(s.State)
+		if s.Err != nil {
+			reason = s.Err.Error()
+		}
+		x.state.set(ctx, event.JournalLinkDown, reason)
+	}
+}
+
+// admit decides about what arrives.
+func (x *intake) admit(ctx context.Context, in <-chan spool.Message, out chan<- arrived) error {
+	for m := range in {
+		f, ok, err := x.offer(ctx, m)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		select {
+		case out <- arrived{f, m}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// write gathers frames into batches, whatever is there when the disk is ready
+// for more, up to BatchBytes, and begins to store them.
+func (x *intake) write(ctx context.Context, in <-chan arrived, out chan<- batch) error {
+	for f := range in {
+		fs := []arrived{f}
+		size := len(f.Bytes())
+		for more := true; more && size < x.cfg.BatchBytes; {
+			select {
+			case f, more = <-in:
+				if more {
+					fs = append(fs, f)
+					size += len(f.Bytes())
+				}
+			default:
+				more = false
+			}
+		}
+		frames := make([]frame.Frame, len(fs))
+		for i := range fs {
+			frames[i] = fs[i].Frame
+		}
+		b, err := x.vault.Prepare(frames)
+		if err != nil {
+			return err
+		}
+		out <- batch{b, fs} // what was begun is committed, even after ctx ended
+	}
+	return nil
+}
+
+func (x *intake) offer(ctx context.Context, m spool.Message) (frame.Frame, bool, error) {
+	const op = "take in frame"
+	f, v, why, err := x.vault.Offer(m.Data)
+	if err != nil {
+		return f, false, cdp.Wrap(err, op, fmt.Sprint(m.No))
+	}
+	switch v {
+	case admission.Accept:
+		if f.No != m.No {
+			return f, false, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "the message holds frame %d", f.No)
+		}
+		return f, true, nil
+	case admission.Duplicate:
+		return f, false, nil
+	case admission.Fenced:
+		x.deps.Facts.Alarm(ctx, x.id, "fenced", why)
+	}
+	return f, false, &refusal{m.No, f.Epoch, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "%s: %s", v, why).
+		WithHint("the capturer is notified, and starts a new extent after the journal's newest frame")}
+}
+
+// store makes batches durable in order, and announces each.
+func (x *intake) store(ctx context.Context, in <-chan batch) error {
+	var failed error
+	var sincePurge int64
+	for b := range in {
+		points, err := b.Commit()
+		if failed != nil {
+			continue
+		}
+		if err != nil {
+			failed = err
+			continue
+		}
+		if err := x.announce(); err != nil && ctx.Err() == nil {
+			failed = err
+			continue
+		}
+		last := b.frames[len(b.frames)-1]
+		x.noteNewest(last.Header)
+		for _, f := range b.frames {
+			sincePurge += int64(len(f.Bytes()))
+			x.deps.Facts.Stored(ctx, x.id, f.m)
+		}
+		for _, p := range points {
+			x.deps.Facts.PointCreated(ctx, x.id, x.clock.offset().point(p))
+		}
+		if sincePurge >= x.cfg.PurgeBytes {
+			// A failure only means that the stream is longer for a while.
+			if x.source.PurgeBehind(ctx, last.No) == nil {
+				sincePurge = 0
+			}
+		}
+	}
+	return failed
+}

@@ -1,0 +1,70 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// points are the recovery points with their times on the target's clock.
+func (g *group) points() []cdp.Point {
+	ps := g.vault.Points()
+	o := g.clock.offset()
+	for i := range ps {
+		ps[i] = o.point(ps[i])
+	}
+	return ps
+}
+
+// pointsPage is one page of the points.
+func (g *group) pointsPage(r api.PointsRequest) (api.PointsReply, error) {
+	ps := g.points()
+	reply := api.PointsReply{Bounds: g.vault.Bounds()}
+	if r.Last > 0 {
+		reply.Points = ps[max(0, len(ps)-min(r.Last, api.PointsPage)):]
+		return reply, nil
+	}
+	from, _ := slices.BinarySearchFunc(ps, r.After+1, func(p cdp.Point, no cdp.FrameNo) int { return cmp.Compare(p.Frame, no) })
+	ps = ps[from:]
+	reply.Points = ps[:min(len(ps), api.PointsPage)]
+	reply.More = len(reply.Points) < len(ps)
+	return reply, nil
+}
+
+// editPoint changes or deletes a point.
+func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Point, error) {
+	ps := g.points()
+	p, err := choose(ps, r.Point)
+	if err != nil {
+		return p, err
+	}
+	change := event.PointTagged
+	if r.Delete {
+		if p.Pinned {
+			return p, cdp.Errorf(cdp.Conflict, "delete point", p.ID(), "it is pinned").WithHint("unpin it first: tidemark point unpin")
+		}
+		change = event.PointDeleted
+		err = g.vault.DeletePoint(p.Frame)
+	} else {
+		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) {
+			if r.Tags != nil {
+				p.Tags = *r.Tags
+			}
+			if r.Pinned != nil {
+				p.Pinned = *r.Pinned
+			}
+		})
+		if r.Pinned != nil {
+			change = map[bool]event.PointChange{true: event.PointPinned, false: event.PointUnpinned}[*r.Pinned]
+		}
+		p = g.clock.offset().point(p)
+	}
+	if err == nil {
+		g.deps.Facts.PointChanged(ctx, g.job.id, p, change)
+	}
+	return p, err
+}

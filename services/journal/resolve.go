@@ -1,0 +1,69 @@
+package journal
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+)
+
+// resolve finds the seq that is asked for: by a point's name or tag, by a write's
+// number or by a time.
+func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
+	const op = "resolve point"
+	if (r.At == nil) == (r.Point == "") {
+		return api.Resolved{}, cdp.Errorf(cdp.Invalid, op, "point, at", "exactly one of them must be given")
+	}
+	o := g.clock.offset()
+	if r.At != nil {
+		s, t, err := g.vault.At(r.At.Add(-o.Ahead))
+		return api.Resolved{Seq: s, Time: o.target(t), Bound: o.Bound}, err
+	}
+	if n, ok := strings.CutPrefix(r.Point, "seq:"); ok {
+		s, err := g.resolveWrite(n)
+		return api.Resolved{Seq: s, Bound: o.Bound}, err
+	}
+	p, err := choose(g.points(), r.Point)
+	if err != nil {
+		return api.Resolved{}, err
+	}
+	return api.Resolved{Seq: p.Seq, Time: p.Time, Bound: p.Bound, Point: &p}, nil
+}
+
+// resolveWrite is the write of that number, if the disks were ever so.
+func (g *group) resolveWrite(number string) (cdp.Seq, error) {
+	const op = "resolve point"
+	name := "seq:" + number
+	v, err := strconv.ParseUint(number, 10, 64)
+	s := cdp.Seq(v)
+	if b := g.vault.Bounds(); err != nil || !b.Has(s) {
+		return 0, cdp.Errorf(cdp.NotFound, op, name, "not a write inside the journal (%s)", b)
+	}
+	if g.vault.State().Straight {
+		return 0, cdp.Errorf(cdp.NotFound, op, name, "nothing can be recovered yet: the first copy is under way")
+	}
+	complete, err := g.vault.Complete(s)
+	if err == nil && !complete {
+		err = cdp.Errorf(cdp.NotFound, op, name, "it is in the middle of a copy, where the disks are a mix of two moments").
+			WithHint("list the points that can be recovered with: tidemark point list " + string(g.job.id))
+	}
+	return s, err
+}
+
+// choose finds a point by its id, by the word latest, or as the newest with a
+// tag. It is pure; ps are oldest first.
+func choose(ps []cdp.Point, name string) (cdp.Point, error) {
+	for _, p := range slices.Backward(ps) {
+		if name == "latest" || p.ID() == name || slices.Contains(p.Tags, name) {
+			return p, nil
+		}
+	}
+	if len(ps) == 0 {
+		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "there is no recovery point yet: the first copy is not complete, or has not begun").
+			WithHint("see how far it is: tidemark status")
+	}
+	return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "no recovery point has this name or tag").
+		WithHint("list the points that can be recovered with: tidemark point list JOB")
+}

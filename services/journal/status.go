@@ -1,0 +1,46 @@
+package journal
+
+import (
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// status is what people and services see of the group.
+func (g *group) status() (api.GroupStatus, error) {
+	ps := g.points()
+	bytes, err := g.vault.Usage()
+	if err != nil {
+		return api.GroupStatus{}, err
+	}
+	free, err := g.deps.Stores.Free()
+	if err != nil {
+		return api.GroupStatus{}, err
+	}
+	spec, s, o, newest := g.job.now(), g.vault.Stored(), g.clock.offset(), g.intake.newestFrame()
+	st := api.GroupStatus{Group: g.job.id, Mode: spec.Mode, Bounds: g.vault.Bounds(),
+		Frame: s.No, Epoch: s.Epoch, Received: newest.received, Sealed: newest.sealed, Consistent: newest.complete, Points: len(ps),
+		Bytes: bytes, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
+	st.State, st.Reason = g.state.get()
+	switch now := g.vault.State(); {
+	case now.Sealed:
+		st.State, st.Reason = event.JournalSealed, "the failover was committed: the images are the disks"
+	case now.Released:
+		st.State, st.Reason = event.JournalHalted, "the group has been failed over; the run "+now.Run+" has the replica's disks"
+	case now.Halted:
+		st.State, st.Reason = event.JournalHalted, "the group has been failed over"
+	}
+	if len(ps) > 0 {
+		st.Oldest, st.Newest = &ps[0], &ps[len(ps)-1]
+	}
+	return st, nil
+}
+
+// cursor is where a capturer goes on.
+func (g *group) cursor() api.Cursor {
+	s := g.vault.Stored()
+	c := api.Cursor{Frame: s.No, Head: s.Head, Epoch: s.Epoch}
+	if s.No > 0 {
+		c.Hash = s.Hash[:]
+	}
+	return c
+}
