@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus/bustest"
@@ -26,7 +27,7 @@ func TestADeletedJobsPassesAreRemoved(t *testing.T) {
 		s := bustest.Start(t, bustest.Secured)
 		ctx, cancel := context.WithCancel(t.Context())
 		dir := t.TempDir()
-		w := &captureWiring{e: &env{site: "prod", log: slog.New(slog.DiscardHandler)}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, taps: &tapPorts{}, retry: time.Millisecond,
+		w := &captureWiring{e: &env{clock: clock.System, site: "prod", log: slog.New(slog.DiscardHandler)}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, taps: &tapPorts{}, retry: time.Millisecond,
 			retries: map[string]retry{}, targets: map[string]cdp.Site{}, jobs: map[cdp.GroupID]spec.ReplicationJob{}}
 		var mu sync.Mutex
 		var asked []api.ThawRequest

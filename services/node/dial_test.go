@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -21,7 +22,7 @@ func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	sim := vcsim.NewSite(t, vcsim.Config{Name: "dr"})
 	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), "username: "+sim.User()+"\npassword: wrong\n")
 	conn := connectAs(t, url, "dr", subjects.VCenter)
-	e := &env{site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	sites, err := openSpecs[spec.Site](t.Context(), e, conn, subjects.KeySite)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus/bustest"
@@ -34,7 +35,7 @@ func TestARunGoesToALastPointOfItsOwn(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
 	ctx, cancel := context.WithCancel(t.Context())
 	dir := t.TempDir()
-	w := &captureWiring{e: &env{site: "prod"}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, drains: map[cdp.GroupID]*drain{},
+	w := &captureWiring{e: &env{clock: clock.System, site: "prod"}, conn: s.Connect("prod", subjects.Capture), ctx: ctx, drains: map[cdp.GroupID]*drain{},
 		jobs: map[cdp.GroupID]spec.ReplicationJob{"shop-web01": {Source: spec.Source{VM: "5000", Capture: cdp.CBT}}}}
 	var err error
 	w.svc, err = capture.New(capture.Config{StateDir: dir, WindowDir: dir}, capture.Deps{Stream: w.stream, Epochs: w, Journal: w, Snapshots: noVM{}})

@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // env is what a service is given to run at a site.
@@ -20,9 +21,10 @@ type env struct {
 	// peers are the sites that it is linked with.
 	peers []cdp.Site
 	// dir is the site's own directory; absolute.
-	dir string
-	log *slog.Logger
-	tel *telemetry.Telemetry
+	dir   string
+	clock clock.Clock
+	log   *slog.Logger
+	tel   *telemetry.Telemetry
 	// dial is how the site's bus is reached, but for the name.
 	dial  bus.Config
 	creds *bus.Credentials // nil: an open server

@@ -3,6 +3,7 @@ package node
 import (
 	"testing"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus/bustest"
@@ -14,7 +15,7 @@ import (
 func TestEpochsGrowThoughTheServerForgetsThem(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
 	capturer := func(id string) *captureWiring {
-		return &captureWiring{e: &env{site: "prod"}, conn: s.Connect("prod", subjects.Capture), id: id}
+		return &captureWiring{e: &env{clock: clock.System, site: "prod"}, conn: s.Connect("prod", subjects.Capture), id: id}
 	}
 	next := func(w *captureWiring, held cdp.Epoch) cdp.Epoch {
 		t.Helper()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/services/vcenter"
@@ -16,7 +17,7 @@ import (
 func TestWhoseJournalAnswers(t *testing.T) {
 	url := siteServer(t)
 	journalThatSays(t, url, api.StatusReply{Transporter: "tm-dr", Groups: []api.GroupStatus{{Group: "web"}}})
-	w := vcenterWiring{e: &env{site: "dr", peers: []cdp.Site{"prod"}}, conn: connectAs(t, url, "dr", subjects.VCenter),
+	w := vcenterWiring{e: &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}}, conn: connectAs(t, url, "dr", subjects.VCenter),
 		site: func(context.Context) (vcenter.Site, error) {
 			return vcenter.Site{Name: "dr", Transporter: "tm-dr"}, nil
 		}}

@@ -29,7 +29,7 @@ func watch[T any](ctx context.Context, e *env, b *bus.Bucket[T], fn func(key str
 			return err
 		}
 		e.warn(err)
-		if err := clock.Sleep(ctx, clock.System, time.Second); err != nil {
+		if err := clock.Sleep(ctx, e.clock, time.Second); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // siteServer is the URL of an open server of the site dr that is set up, with
@@ -20,7 +21,7 @@ func siteServer(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	e := &env{site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: srv.ClientURL()}}
+	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: srv.ClientURL()}}
 	if err := setUp(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/capture"
@@ -11,7 +12,7 @@ import (
 
 // A job that cannot be captured is told with the reason to whoever asks.
 func TestCaptureTellsWhyAJobIsNotCaptured(t *testing.T) {
-	w := &captureWiring{e: &env{site: "prod"}, jobs: map[cdp.GroupID]spec.ReplicationJob{"web": {}, "db": {}},
+	w := &captureWiring{e: &env{clock: clock.System, site: "prod"}, jobs: map[cdp.GroupID]spec.ReplicationJob{"web": {}, "db": {}},
 		refused: map[cdp.GroupID]error{}}
 	var err error
 	if w.svc, err = capture.New(capture.Config{StateDir: t.TempDir()}, capture.Deps{Stream: w.stream, Epochs: w, Journal: w}); err != nil {

@@ -22,7 +22,7 @@ func setUp(ctx context.Context, e *env) error {
 			return err
 		}
 		e.warn(err)
-		if clock.Sleep(ctx, clock.System, 200*time.Millisecond) != nil {
+		if clock.Sleep(ctx, e.clock, 200*time.Millisecond) != nil {
 			return err
 		}
 	}

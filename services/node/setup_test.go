@@ -14,6 +14,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // The connection breaks while a site is set up, and an answer is lost with it:
@@ -25,7 +26,7 @@ func TestSetUpOutlivesALostAnswer(t *testing.T) {
 	}
 	t.Cleanup(srv.Close)
 	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "STREAM.UPDATE.")
-	e := &env{site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: "nats://" + addr}}
+	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: "nats://" + addr}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := setUp(ctx, e); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
@@ -42,24 +43,30 @@ func supervise(ctx context.Context, e *env, services []string) {
 	defer wg.Wait()
 	for _, name := range services {
 		x, run := e.with(name), roles()[name]
-		wg.Go(func() {
-			const first, most = 500 * time.Millisecond, 15 * time.Second
-			for wait := first; ctx.Err() == nil; wait = min(2*wait, most) {
-				began := time.Now()
-				err := run(ctx, x)
-				if ctx.Err() != nil {
-					x.log.Debug("stopped")
-					return
-				}
-				if time.Since(began) > time.Minute {
-					wait = first
-				}
-				x.warn(err, "again in", wait)
-				select {
-				case <-ctx.Done():
-				case <-time.After(wait):
-				}
-			}
-		})
+		wg.Go(func() { keepRunning(ctx, x, run) })
+	}
+}
+
+// steady is how long a service must have run for its next failure to be taken
+// for a new one.
+const steady = time.Minute
+
+func keepRunning(ctx context.Context, e *env, run role) {
+	again := clock.Backoff{Clock: e.clock, Min: 500 * time.Millisecond, Max: 15 * time.Second}
+	for {
+		began := e.clock.Now()
+		err := run(ctx, e)
+		if ctx.Err() != nil {
+			e.log.Debug("stopped")
+			return
+		}
+		if clock.Since(e.clock, began) > steady {
+			again.Reset()
+		}
+		pause := again.Next()
+		e.warn(err, "again in", pause)
+		if clock.Sleep(ctx, e.clock, pause) != nil {
+			return
+		}
 	}
 }

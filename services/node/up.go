@@ -17,6 +17,7 @@ import (
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
@@ -78,7 +79,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	refs := map[cdp.Site]client.SiteRef{}
 	for _, s := range here {
 		e := &env{
-			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), log: log,
+			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log,
 			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s),
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {

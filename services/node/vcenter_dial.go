@@ -74,12 +74,12 @@ func (d *vcenterDial) vcenter(ctx context.Context) (vcenter.VCenter, error) {
 	switch {
 	case d.c != nil && d.to == to:
 		return d.c, nil
-	case d.bad == to && time.Now().Before(d.until):
+	case d.bad == to && d.e.clock.Now().Before(d.until):
 		return nil, d.refused
 	}
 	c, err := vsphere.Dial(ctx, vsphere.Config{URL: v.URL, Thumbprint: v.Thumbprint, CAFile: v.CA, User: who.Username, Password: who.Password, Agent: "tidemark"})
 	if cdp.Is(err, cdp.Invalid) {
-		d.bad, d.refused, d.until = to, err, time.Now().Add(refusedFor)
+		d.bad, d.refused, d.until = to, err, d.e.clock.Now().Add(refusedFor)
 	}
 	if err != nil {
 		return nil, err
