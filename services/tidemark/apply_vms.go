@@ -56,7 +56,7 @@ func (c *session) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change
 		bad = append(bad, unfit(j.Name, r.Problems))
 	}
 	for _, p := range r.Warnings {
-		x.warnings = append(x.warnings, problemText(p))
+		x.warnings = append(x.warnings, p.String())
 	}
 	x.note = fmt.Sprintf(" (%s)", count(len(r.VMs), "VM"))
 	if x.what == "changed" {
@@ -70,23 +70,11 @@ func (c *session) fitVMJob(ctx context.Context, k kept, o spec.Object) (x change
 func unfit(job string, ps []inventory.Problem) error {
 	lines := []string{count(len(ps), "problem") + ", nothing was changed"}
 	for _, p := range ps {
-		lines = append(lines, problemText(p))
+		lines = append(lines, p.String())
 	}
 	kind := cdp.Invalid
 	if slices.ContainsFunc(ps, func(p inventory.Problem) bool { return p.Rule == inventory.RuleUnreachable }) {
 		kind = cdp.Transient
 	}
 	return &cdp.Error{Op: "apply job", Kind: kind, Subject: job, Cause: errors.New(strings.Join(lines, "\n"))}
-}
-
-// problemText is a problem of a job on VMs in one line.
-func problemText(p inventory.Problem) string {
-	s := ""
-	if p.VM != "" {
-		s = p.VM + ": "
-	}
-	if p.Path != "" {
-		s += p.Path + ": "
-	}
-	return s + p.Text
 }

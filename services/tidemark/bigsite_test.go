@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/health"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -41,12 +42,12 @@ func TestBigSite(t *testing.T) {
 	d.put("shop", names...)
 
 	out, errs := d.do(0, "status", "-o", "json")
-	all := decode[[]jobHealth](t, out)
+	all := decode[[]health.Job](t, out)
 	if len(all) != vms+1 || errs != "" {
 		t.Fatalf("status tells of %d jobs; %s", len(all), errs)
 	}
 	for _, h := range all {
-		if strings.Contains(h.State, "unknown") || len(h.VMs) != vms && h.VMs != nil || h.VMs == nil && (h.Journal == nil || h.Capture == nil) {
+		if strings.Contains(string(h.State), "unknown") || len(h.VMs) != vms && h.VMs != nil || h.VMs == nil && (h.Journal == nil || h.Capture == nil) {
 			t.Fatalf("%+v", h)
 		}
 	}

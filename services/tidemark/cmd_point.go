@@ -11,6 +11,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/health"
 )
 
 func (a *app) cmdPoint() *cobra.Command {
@@ -104,12 +105,7 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 }
 
 // clockText is a time for people.
-func clockText(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05.000Z")
-}
+func clockText(t time.Time) string { return health.TimeText(t) }
 
 // boundText is an error bound for people.
 func boundText(d time.Duration) string {
@@ -120,14 +116,4 @@ func boundText(d time.Duration) string {
 }
 
 // round is a duration with as many digits as people read.
-func round(d time.Duration) string {
-	switch {
-	case d.Abs() < 10*time.Millisecond:
-		return d.Round(10 * time.Microsecond).String()
-	case d.Abs() < 10*time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-}
+func round(d time.Duration) string { return health.DurationText(d) }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"tidemark.dev/pkg/core/health"
 )
 
 func (a *app) cmdStatus() *cobra.Command {
@@ -40,16 +41,15 @@ func (a *app) statusCommand(use, short, example string) *cobra.Command {
 					if err != nil {
 						return err
 					}
-					one := []jobHealth{{health: all[0], Of: job.Of}}
 					if job.Of != "" {
-						states, _ := cl.vmJobStates(ctx, job.Of) // what is known without is shown
-						withLeft(one, states[job.Of])
+						states, _ := cl.vmJobStates(ctx, job.Of) // without it the rest is shown
+						health.MarkGone(all, states[job.Of])
 					}
-					h := one[0]
+					h := all[0]
 					if out != "table" {
-						return out.print(a.out, []jobHealth{h}, nil, nil)
+						return out.print(a.out, []health.Group{h}, nil, nil)
 					}
-					h.write(a.out)
+					writeHealth(a.out, h)
 					if h.Of != "" {
 						fmt.Fprintf(a.out, "%-12s tidemark job status %s\n", "a VM of", h.Of)
 					}
@@ -112,7 +112,7 @@ func (a *app) cmdTop() *cobra.Command {
 
 // overview is one line per job, those of VMs below theirs, and then what needs
 // attention.
-func overview(w io.Writer, c *session, all []jobHealth) error {
+func overview(w io.Writer, c *session, all []health.Job) error {
 	if len(all) == 0 {
 		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.site)
 		return nil
@@ -123,9 +123,9 @@ func overview(w io.Writer, c *session, all []jobHealth) error {
 			case h.VMs != nil:
 				add(h.Job, h.State, h.RPO, h.Objective, count(len(h.VMs), "VM"), "")
 			case h.Of != "":
-				add("  "+h.Job, h.State, h.RPO, h.Objective, h.newest(), h.size())
+				add("  "+h.Job, h.State, h.RPO, h.Objective, h.Newest(), h.JournalSize())
 			default:
-				add(h.Job, h.State, h.RPO, h.Objective, h.newest(), h.size())
+				add(h.Job, h.State, h.RPO, h.Objective, h.Newest(), h.JournalSize())
 			}
 		}
 	})

@@ -14,48 +14,14 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/rpo"
 	"tidemark.dev/services/scheduler"
 )
 
-// health is how one job stands, in words an operator can act on at night.
-type health struct {
-	Job       string            `json:"job"`
-	State     string            `json:"state"` // see judge
-	RPO       string            `json:"rpo"`
-	Objective string            `json:"objective"`
-	History   string            `json:"history"`
-	Problems  []problem         `json:"problems,omitempty"`
-	Journal   *api.GroupStatus  `json:"journal,omitempty"`
-	Capture   *api.CaptureGroup `json:"capture,omitempty"`
-	Failover  *failoverrun.Run  `json:"failover,omitempty"`
-	Measured  *rpo.Record       `json:"measured,omitempty"`
-}
-
-// problem is what is wrong and what to do about it.
-type problem struct {
-	Text string `json:"text"`
-	Do   string `json:"do,omitempty"`
-}
-
-// facts are what judge looks at. Nil means: not known.
-type facts struct {
-	job        spec.ReplicationJob
-	run        *scheduler.RunState
-	rpo        *rpo.Record
-	journal    *api.GroupStatus
-	journalErr error
-	capture    *api.CaptureGroup
-	captureErr error
-	refused    *api.CaptureRefused // why it is not captured
-	failover   *failoverrun.Run
-	member     *api.VMMember // of a VM whose writes nobody tells
-	now        time.Time
-}
-
-// health asks everybody about the jobs; all of them with an empty name. Of a
-// service that does not answer the state is judged without it.
-func (c *session) health(ctx context.Context, name string) ([]health, error) {
+// health asks everybody about the groups; all of them with an empty name. The
+// verdict does without a service that does not answer.
+func (c *session) health(ctx context.Context, name string) ([]health.Group, error) {
 	if name != "" {
 		if _, err := c.job(ctx, name); err != nil {
 			return nil, err
@@ -65,7 +31,7 @@ func (c *session) health(ctx context.Context, name string) ([]health, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A long answer takes its time; of who is away it is known at once.
+	// A long answer takes its time; that nobody is there is known at once.
 	jctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	journals, jerr := c.journal().All(jctx)
@@ -87,23 +53,23 @@ func (c *session) health(ctx context.Context, name string) ([]health, error) {
 	}
 	captures := map[cdp.Site]captured{}
 	var vms map[cdp.GroupID]*api.VMMember // asked for when one is needed
-	var out []health
+	var out []health.Group
 	for _, o := range objects {
 		job := o.Job.Name
-		f := facts{job: *o.Job, journal: journal[o.Job.Group()], journalErr: jerr, run: runs[job], rpo: rpos[job], failover: failovers[job], now: time.Now()}
+		f := health.Facts{Job: *o.Job, Running: runs[job] != nil && runs[job].Running(), RPO: rpos[job], Journal: journal[o.Job.Group()], JournalErr: jerr, Failover: failovers[job], Now: time.Now()}
 		src := o.Job.Source.Site
 		if _, asked := captures[src]; !asked {
 			captures[src] = c.captured(ctx, src, cdp.GroupID(name), time.Second+time.Duration(len(objects))*2*time.Millisecond)
 		}
-		f.captureErr = captures[src].err
-		f.capture, f.refused = captures[src].groups[o.Job.Group()], captures[src].refused[o.Job.Group()]
-		if f.unseen() {
+		f.CaptureErr = captures[src].err
+		f.Capture, f.Refused = captures[src].groups[o.Job.Group()], captures[src].refused[o.Job.Group()]
+		if f.NeedsMember() {
 			if vms == nil {
 				vms = c.vmMembers(ctx)
 			}
-			f.member = vms[o.Job.Group()]
+			f.Member = vms[o.Job.Group()]
 		}
-		out = append(out, judge(f))
+		out = append(out, health.Judge(f))
 	}
 	return out, nil
 }
@@ -132,8 +98,8 @@ func (c *session) captured(ctx context.Context, site cdp.Site, only cdp.GroupID,
 	return x
 }
 
-// write is the long form, for one job.
-func (h health) write(w io.Writer) {
+// writeHealth is the long form, for one group.
+func writeHealth(w io.Writer, h health.Group) {
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(w, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
@@ -141,12 +107,12 @@ func (h health) write(w io.Writer) {
 	say("state", "%s", h.State)
 	say("rpo now", "%s (objective %s)", h.RPO, h.Objective)
 	if j := h.Journal; j != nil {
-		say("newest", "%s", h.newest())
+		say("newest", "%s", h.Newest())
 		if j.Oldest != nil {
 			say("oldest", "%s of %s", j.Oldest.ID(), clockText(j.Oldest.Time))
 		}
 		say("history", "%s, %d points", h.History, j.Points)
-		say("journal", "%s; %s free on its disk; %s, %s", h.size(), humanize.IBytes(uint64(max(j.FreeBytes, 0))), j.Mode, j.State)
+		say("journal", "%s; %s free on its disk; %s, %s", h.JournalSize(), humanize.IBytes(uint64(max(j.FreeBytes, 0))), j.Mode, j.State)
 		clock := "not measured"
 		if j.ClockBound > 0 {
 			clock = fmt.Sprintf("the source is %s off, %s", round(j.ClockOffset), boundText(j.ClockBound))
@@ -173,36 +139,10 @@ func (h health) write(w io.Writer) {
 	}
 }
 
-func (h health) newest() string {
-	if h.Journal == nil || h.Journal.Newest == nil {
-		return "no data"
+// because appends a reason to a sentence.
+func because(reason string) string {
+	if reason == "" {
+		return ""
 	}
-	p := h.Journal.Newest
-	return fmt.Sprintf("%s of %s", p.ID(), clockText(p.Time))
-}
-
-func (h health) size() string {
-	if h.Journal == nil {
-		return "no data"
-	}
-	used := humanize.IBytes(uint64(max(h.Journal.Bytes, 0)))
-	if h.Journal.Limit == 0 {
-		return used + ", no limit"
-	}
-	return fmt.Sprintf("%s of %s", used, humanize.IBytes(uint64(h.Journal.Limit)))
-}
-
-// rpoText is the RPO now. Between two measurements it has grown.
-func rpoText(r *rpo.Record, now time.Time) string {
-	if r == nil || r.Status == rpo.NoData || r.Status == "" {
-		return "no data"
-	}
-	value := r.Value
-	if d := now.Sub(r.At); d > 3*time.Second { // the monitor is silent; time is not
-		value += d
-	}
-	if r.Bound == 0 {
-		return round(value) + " (clock not measured)"
-	}
-	return round(value) + " +- " + round(r.Bound)
+	return ": " + reason
 }

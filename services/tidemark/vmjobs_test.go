@@ -1,16 +1,15 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/health"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
-	"tidemark.dev/pkg/contract/spec"
 )
 
 const shopJob = `apiVersion: tidemark.dev/v1
@@ -142,13 +141,13 @@ func TestVMJobLife(t *testing.T) {
 	out, _ = d.do(0, "job", "status", "shop")
 	wants(t, out, "web01", "shop-web01", "web01-replica", "refused", "db01: Hard disk 2 is a physical RDM", "cbt, from prod to dr")
 	lacks(t, out, "protected")
-	got := decode[jobHealth](t, outOf(d.do(0, "status", "shop", "-o", "json")))
+	got := decode[health.Job](t, outOf(d.do(0, "status", "shop", "-o", "json")))
 	if len(got.VMs) != 2 || got.VMs[0].Group != "shop-web01" || got.VMs[1].Member != "refused" {
 		t.Errorf("%+v", got)
 	}
 	out, _ = d.do(0, "status")
 	wants(t, out, "shop ", "2 VMs", "  shop-web01", "shop: db01: Hard disk 2 is a physical RDM")
-	all := decode[[]jobHealth](t, outOf(d.do(0, "status", "-o", "json")))
+	all := decode[[]health.Job](t, outOf(d.do(0, "status", "-o", "json")))
 	if len(all) != 2 || all[0].Job != "shop" || all[1].Of != "shop" {
 		t.Errorf("%+v", all)
 	}
@@ -205,60 +204,7 @@ func TestVMJobOfNoVM(t *testing.T) {
 	_, errs := d.do(exitNotFound, "point", "list", "shop")
 	wants(t, errs, "has no VM yet", "job status shop")
 	out, _ := d.do(0, "job", "status", "shop")
-	wants(t, out, "it means no VM now")
-}
-
-func TestJudgeVMs(t *testing.T) {
-	job := spec.VMJob{Job: inventory.Job{Name: "shop"}}
-	own := func(name, state string) jobHealth {
-		return jobHealth{health: health{Job: name, State: state, RPO: "1s"}, Of: "shop"}
-	}
-	st := func(running bool, members ...api.VMMember) *api.VMJobState {
-		return &api.VMJobState{Job: "shop", Running: running, Members: members}
-	}
-	for name, x := range map[string]struct {
-		f    vmFacts
-		want string
-		vms  int
-	}{
-		"all":     {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready"), vmMember("b", "b", "ready")), members: []jobHealth{own("a", stProtected), own("b", stProtected)}}, stProtected, 2},
-		"some":    {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready"), vmMember("b", "b", "refused")), members: []jobHealth{own("a", stProtected)}}, "1 of 2 protected", 2},
-		"gone":    {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready"), vmMember("b", "b", "gone")), members: []jobHealth{own("a", stProtected), own("b", stNotRunning)}}, stProtected, 2},
-		"seeding": {vmFacts{job: job, state: st(true, vmMember("a", "a", "ready")), members: []jobHealth{own("a", stSeeding)}}, stSeeding, 1},
-		"prepare": {vmFacts{job: job, state: st(true, vmMember("a", "a", "preparing"))}, "preparing", 1},
-		"stopped": {vmFacts{job: job, state: st(false, vmMember("a", "a", "ready")), members: []jobHealth{own("a", stNotRunning)}}, stNotRunning, 1},
-		"none":    {vmFacts{job: job, state: st(true)}, stNoData, 0},
-		"worst":   {vmFacts{job: job, state: st(true, vmMember("b", "b", "gone"), vmMember("a", "a", "ready")), members: []jobHealth{own("a", stLate), own("b", stNotRunning)}}, stLate, 2},
-		"silent":  {vmFacts{job: job, err: cdp.Errorf(cdp.Transient, "ask", "", "no"), members: []jobHealth{own("a", stProtected)}}, "1 of 1 protected", 1},
-		"unknown": {vmFacts{job: job, err: cdp.Errorf(cdp.Transient, "ask", "", "no")}, stUnknown, 0},
-	} {
-		h := judgeVMs(x.f)
-		if h.State != x.want || len(h.VMs) != x.vms {
-			data, _ := json.Marshal(h)
-			t.Errorf("%s: %q, want %q: %s", name, h.State, x.want, data)
-		}
-		if h.State == stProtected && x.f.err != nil {
-			t.Error("protected, and nobody said so")
-		}
-	}
-}
-
-// The state of a job on VMs is the worst that one of them is in; one that it
-// does not mean any more stands behind all others.
-func TestTheWorstVMIsTheJobsState(t *testing.T) {
-	for _, x := range []struct {
-		want string
-		vms  []vmHealth
-	}{
-		{stLate, []vmHealth{{Member: "gone", State: stNotRunning}, {Member: "ready", State: stSeeding}, {Member: "ready", State: stLate}}},
-		{"refused", []vmHealth{{Member: "preparing", State: "preparing"}, {Member: "refused", State: "refused"}}},
-		{stFailed, []vmHealth{{Member: "ready", State: stLate}, {Member: "ready", State: stFailed}}},
-		{stFailedOver, []vmHealth{{Member: "failed-over", State: stFailedOver}}},
-	} {
-		if got := worst(x.vms); got != x.want {
-			t.Errorf("%q, want %q: %+v", got, x.want, x.vms)
-		}
-	}
+	wants(t, out, "selects no VM now")
 }
 
 // TestAVMThatLeftItsJob is told of as such, with the command that lets go of it.

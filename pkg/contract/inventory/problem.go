@@ -10,6 +10,18 @@ type Problem struct {
 	Warning bool `json:"warning,omitempty"`
 }
 
+// String is the problem in one line, with the VM and the field it is about.
+func (p Problem) String() string {
+	s := ""
+	if p.VM != "" {
+		s = p.VM + ": "
+	}
+	if p.Path != "" {
+		s += p.Path + ": "
+	}
+	return s + p.Text
+}
+
 // RuleUnreachable is the rule of a Problem that another look may resolve: a
 // service that had to be asked did not answer.
 const RuleUnreachable = "unreachable"

@@ -1,7 +1,6 @@
-package main
+package health
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +14,9 @@ import (
 func TestASeedTellsHowFarItIs(t *testing.T) {
 	now := time.Now()
 	c := api.CaptureGroup{State: "seeding", Done: 30 << 20, Total: 100 << 20, Verified: 5 << 20, Since: now.Add(-10 * time.Second)}
-	h := health{State: stProtected}
-	judgeCapture(facts{job: spec.ReplicationJob{Name: "shop-db01", Source: spec.Source{Site: "prod", Capture: cdp.Tap, VM: "4f"}}, capture: &c, now: now}, &h)
-	if h.State != stSeeding || len(h.Problems) != 1 {
+	h := Group{State: Protected}
+	h.judgeCapture(Facts{Job: spec.ReplicationJob{Name: "shop-db01", Source: spec.Source{Site: "prod", Capture: cdp.Tap, VM: "4f"}}, Capture: &c, Now: now})
+	if h.State != Seeding || len(h.Problems) != 1 {
 		t.Fatalf("%+v", h)
 	}
 	for _, w := range []string{"30 MiB of 100 MiB", "5.0 MiB of it were there already", "3.0 MiB/s", "23s left"} {
@@ -33,17 +32,11 @@ func TestASeedTellsHowFarItIs(t *testing.T) {
 // A cbt cycle is no trouble: it is how such a job replicates.
 func TestACycleIsNoTrouble(t *testing.T) {
 	c := api.CaptureGroup{State: "resyncing"}
-	h := health{State: stProtected}
-	judgeCapture(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, capture: &c, now: time.Now()}, &h)
-	journalProblems(facts{job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, now: time.Now(),
-		journal: &api.GroupStatus{State: "receiving", Frame: 9, Newest: &cdp.Point{}}}, &h, func(_, format string, args ...any) { t.Errorf(format, args...) })
-	if h.State != stProtected || len(h.Problems) != 0 {
+	h := Group{State: Protected}
+	h.judgeCapture(Facts{Job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, Capture: &c, Now: time.Now()})
+	h.judgeJournal(Facts{Job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, Now: time.Now(),
+		Journal: &api.GroupStatus{State: "receiving", Frame: 9, Newest: &cdp.Point{}}})
+	if h.State != Protected || len(h.Problems) != 0 {
 		t.Errorf("%+v", h)
 	}
-}
-
-func judgeCapture(f facts, h *health) {
-	captureProblems(f, h, func(do, format string, args ...any) {
-		h.Problems = append(h.Problems, problem{fmt.Sprintf(format, args...), do})
-	})
 }

@@ -1,0 +1,74 @@
+package health
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
+)
+
+// clockSkew is the clock error that is worth an operator's attention.
+const clockSkew = 2 * time.Second
+
+// judgeJournal adds what the journal says, or that it says nothing.
+func (g *Group) judgeJournal(f Facts) {
+	j := f.Journal
+	switch {
+	case f.JournalErr != nil:
+		g.worsen(Unknown)
+		g.problem("start the service journal at the target site; what is on disk is safe", "the journal does not answer: %v", f.JournalErr)
+		return
+	case j == nil:
+		g.worsen(NoData)
+		g.problem("", "the journal has not received anything of this job yet")
+		return
+	}
+	switch j.State {
+	case event.JournalEmpty, event.JournalReceiving, event.JournalWaiting:
+	case event.JournalHalted:
+		g.State = FailedOver
+	case event.JournalSealed:
+		g.State = FailedOver
+		g.problem("stop it: tidemark job stop "+f.Job.Name+"; then protect the disks that run now with a new job",
+			"a failover was committed and the replica is the disk: this job is over")
+	case event.JournalLinkDown:
+		g.worsen(Late)
+		g.problem("check the network to site "+string(f.Job.Source.Site), "the source site cannot be reached%s", because(j.Reason))
+	case event.JournalFull:
+		g.worsen(Failed)
+		g.problem("free space on the journal's disk, or raise journal.size", "the journal is full%s", because(j.Reason))
+	default:
+		g.worsen(Failed)
+		g.problem("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
+	}
+	cycle := f.Job.Source.Capture == cdp.CBT && j.Newest != nil // incomplete between two points, as it must be
+	if !j.Consistent && j.Frame > 0 && !cycle && !f.NeedsMember() && !j.State.Stopped() {
+		g.worsen(Resyncing)
+		g.problem("wait; older points can still be recovered", "a seed or resync is in progress: there are no new recovery points until it is complete")
+	}
+	if j.Limit > 0 && j.Bytes > j.Limit/10*9 {
+		g.problem("raise journal.size, or accept a shorter history", "the journal has used %s", g.JournalSize())
+	}
+	if j.ClockBound > 0 && j.ClockOffset.Abs() > clockSkew {
+		g.problem("set the clocks (NTP); recovery points are right, and their times are corrected", "the source's clock is %s off", DurationText(j.ClockOffset))
+	}
+}
+
+// judgeFailover adds the failover run that holds the group.
+func (g *Group) judgeFailover(f Facts) {
+	r := f.Failover
+	if r == nil || r.Over() && r.Phase != recovery.Committed {
+		return
+	}
+	switch {
+	case r.Phase == recovery.Committed:
+		g.State = FailedOver
+		return
+	case r.Mode == recovery.Production && (r.Phase == recovery.Usable || r.Phase == recovery.Ready):
+		g.State = FailedOver
+	case r.Mode == recovery.Production:
+		g.State = FailingOver
+	}
+	g.problem(r.NextText(), "failover run %s (%s): %s", r.ID, r.Mode, r.PhaseText())
+}

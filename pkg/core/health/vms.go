@@ -1,0 +1,147 @@
+package health
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
+)
+
+// Job is the verdict on a job on VMs, or on a group by itself.
+type Job struct {
+	Group
+	// VMs are those of a job on VMs, and not nil for one.
+	VMs []VM `json:"vms,omitempty"`
+}
+
+// VM is the verdict on one VM of a job.
+type VM struct {
+	VM      string `json:"vm"`
+	Group   string `json:"group,omitempty"`
+	Replica string `json:"replica,omitempty"`
+	// Member is what the vcenter service says of it; empty where it says nothing.
+	Member   inventory.MemberState `json:"member,omitempty"`
+	State    State                 `json:"state"`
+	RPO      string                `json:"rpo"`
+	Problems []Problem             `json:"problems,omitempty"`
+}
+
+// left reports whether the job does not count on the VM any more.
+func (v VM) left() bool { return v.Member == inventory.Gone || v.Member == inventory.FailedOver }
+
+// VMFacts are what JudgeVMs looks at.
+type VMFacts struct {
+	Job spec.VMJob
+	// State is what the vcenter service says, nil: nothing; Err why it does not
+	// answer.
+	State *api.VMJobState
+	Err   error
+	// Groups are the verdicts on the VMs' groups.
+	Groups []Group
+}
+
+// JudgeVMs says how well the VMs of a job are protected.
+func JudgeVMs(f VMFacts) Job {
+	j := Job{VMs: []VM{}}
+	j.Job, j.Objective, j.RPO, j.State, j.History = f.Job.Name, f.Job.RPO.String(), noData, Unknown, f.Job.Journal.History.String()
+	if f.Err != nil {
+		j.problem("is the service vcenter running at the target? what is replicated can be failed over without it", "the vcenter service does not answer: %v", f.Err)
+	}
+	if f.Err == nil && f.State == nil {
+		j.problem("wait a moment", "the vcenter service has not picked up the job yet")
+	}
+	own := map[string]*Group{}
+	for i, g := range f.Groups {
+		own[g.Job] = &f.Groups[i]
+	}
+	if f.State != nil {
+		if f.State.Trouble != "" {
+			j.problem("", "%s", f.State.Trouble)
+		}
+		for _, m := range f.State.Members {
+			j.VMs = append(j.VMs, judgeVM(m, own[string(m.Group)]))
+			delete(own, string(m.Group))
+		}
+	}
+	for _, g := range f.Groups {
+		if own[g.Job] != nil { // the vcenter service does not report it
+			j.VMs = append(j.VMs, VM{VM: g.Job, Group: g.Job, State: g.State, RPO: g.RPO, Problems: g.Problems})
+		}
+	}
+	j.sum(f)
+	return j
+}
+
+// sum makes one state of those of the VMs.
+func (j *Job) sum(f VMFacts) {
+	protected, left := 0, 0
+	for _, v := range j.VMs {
+		switch {
+		case v.State == Protected:
+			protected++
+		case v.left():
+			left++
+		}
+	}
+	switch {
+	case f.State != nil && !f.State.Running:
+		j.State = Stopped
+		j.problem("tidemark job run "+f.Job.Name, "the job is not running: no recovery points are made")
+	case len(j.VMs) == 0 && f.State != nil:
+		j.State = NoData
+		j.problem("", "the job selects no VM now")
+	case len(j.VMs) > 0 && protected == len(j.VMs)-left && protected > 0 && f.State != nil:
+		j.State = Protected
+	case protected > 0:
+		j.State = State(fmt.Sprintf("%d of %d protected", protected, len(j.VMs)-left))
+	case len(j.VMs) > 0:
+		j.State = worst(j.VMs)
+	}
+}
+
+// worst is the most severe state of VMs. A VM that has left its job counts only
+// if there is no other.
+func worst(all []VM) State {
+	rank := func(v VM) int {
+		if v.left() {
+			return len(severity) + 1
+		}
+		if i := slices.Index(severity, v.State); i >= 0 {
+			return i
+		}
+		return len(severity)
+	}
+	return slices.MinFunc(all, func(a, b VM) int { return cmp.Compare(rank(a), rank(b)) }).State
+}
+
+// judgeVM is the verdict on one VM: that on its group, unless it has none yet or
+// the vcenter service knows of worse.
+func judgeVM(m api.VMMember, own *Group) VM {
+	v := VM{VM: m.VM, Group: string(m.Group), Replica: m.Replica, Member: m.State, State: State(m.State), RPO: noData}
+	if own != nil {
+		v.RPO, v.Problems = own.RPO, own.Problems
+		if m.State == inventory.Ready || m.State == inventory.Gone {
+			v.State = own.State
+		}
+	}
+	first := func(text string) { v.Problems = append([]Problem{{Text: text}}, v.Problems...) }
+	if m.Unseen != "" && !slices.ContainsFunc(v.Problems, func(p Problem) bool { return strings.Contains(p.Text, m.Unseen) }) {
+		first("its writes are not reported: " + m.Unseen)
+		if v.State == Protected {
+			v.State = NotCaptured
+		}
+	}
+	if m.Trouble != "" && !slices.ContainsFunc(v.Problems, func(p Problem) bool { return p.Text == m.Trouble }) {
+		first(m.Trouble)
+	}
+	for _, p := range m.Problems {
+		if p.Text != m.Trouble {
+			v.Problems = append(v.Problems, Problem{Text: p.String()})
+		}
+	}
+	return v
+}
