@@ -1,7 +1,9 @@
 // Package admission decides whether a frame may enter a group's journal. It is
-// pure: the state of the journal and a frame's header in, a verdict out. It
-// keeps promise 2: a frame is never lost unseen, never applied twice, never out
-// of order, and never taken from a capturer that was replaced.
+// pure: the state of the journal and a frame's header in, a verdict out. The
+// scripts in testdata show each verdict.
+//
+// It never lets in a frame twice, out of order, after a missing one, or from a
+// capturer that was replaced.
 package admission
 
 import (
@@ -24,7 +26,7 @@ func (s State) After(h frame.Header) State {
 	return State{Epoch: h.Epoch, No: h.No, Head: h.Last(), Hash: h.Hash}
 }
 
-// Verdict is what is to be done with a frame.
+// Verdict is what to do with a frame.
 type Verdict int
 
 const (
@@ -34,11 +36,11 @@ const (
 	Duplicate
 	// Gap: frames before it are missing; ask for them again.
 	Gap
-	// Fenced: its capturer was replaced; drop it and tell.
+	// Fenced: its capturer was replaced; drop it and raise an alarm.
 	Fenced
 	// Rewound: a newer capturer sends numbers that are already stored, because
 	// the stream it continued had lost them. Nothing can be taken from it until
-	// it starts again behind the journal's newest frame.
+	// it starts again after the journal's newest frame.
 	Rewound
 	// Broken: it is the next frame by its number, but does not continue the
 	// chain. Nothing after it can be trusted.
@@ -49,8 +51,8 @@ func (v Verdict) String() string {
 	return [...]string{"accept", "duplicate", "gap", "fenced", "rewound", "broken"}[v]
 }
 
-// Decide gives the verdict for a frame with header h, and the reason for
-// people when it is not Accept.
+// Decide returns the verdict for a frame with header h and, unless it is Accept,
+// the reason as text.
 func Decide(s State, h frame.Header) (Verdict, string) {
 	switch {
 	case h.Epoch < s.Epoch && h.No > s.No:

@@ -11,8 +11,8 @@ import (
 
 // Capturers come and go, each sending its frames through a bus that loses,
 // doubles, delays and reorders them. Whatever arrives, what was admitted is one
-// unbroken chain, and a frame a capturer sent after a newer one was heard is
-// never in it.
+// unbroken chain, and it never holds a frame that a capturer sent after a newer
+// one was heard.
 func TestWhateverArrivesTheJournalIsOneChain(t *testing.T) {
 	seed := seedtest.Seed(t)
 	histories := 100_000
@@ -26,7 +26,7 @@ func TestWhateverArrivesTheJournalIsOneChain(t *testing.T) {
 		var wire []frame.Header
 		for range 30 {
 			switch rng.IntN(8) {
-			case 0: // a new capturer continues behind what the journal holds
+			case 0: // a new capturer continues after what the journal holds
 				epochs++
 				caps = append(caps, &capturer{at: State{Epoch: epochs, No: s.No, Head: s.Head, Hash: s.Hash}})
 				c := caps[len(caps)-1]
