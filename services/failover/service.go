@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // Config is what an operator may set; zero fields take the default.
@@ -45,8 +46,8 @@ type Service struct {
 	deps Deps
 
 	mu    sync.Mutex
-	ctx   context.Context          // of Run; nil before
-	kicks map[string]chan struct{} // by job, of one goroutine each
+	ctx   context.Context      // of Run; nil before
+	kicks map[string]wake.Bell // by job, of one goroutine each
 	wg    sync.WaitGroup
 }
 
@@ -66,7 +67,7 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
-	return &Service{cfg: cfg, deps: deps, kicks: map[string]chan struct{}{}}
+	return &Service{cfg: cfg, deps: deps, kicks: map[string]wake.Bell{}}
 }
 
 // Run drives the runs on record, and those that begin, until ctx ends; the error
@@ -106,16 +107,13 @@ func (s *Service) kick(job string) {
 	defer s.mu.Unlock()
 	k := s.kicks[job]
 	if k == nil {
-		k = make(chan struct{}, 1)
+		k = wake.New()
 		s.kicks[job] = k
 		if s.ctx != nil {
 			s.start(job)
 		}
 	}
-	select {
-	case k <- struct{}{}:
-	default:
-	}
+	k.Ring()
 }
 
 // start starts the one goroutine that drives a job's runs.

@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // Service keeps the journals of the groups whose target is its site, whatever
@@ -19,7 +20,7 @@ type Service struct {
 	mu     sync.Mutex
 	groups map[cdp.GroupID]*group
 	wanted map[cdp.GroupID]*wanted // not open yet
-	kick   chan struct{}
+	kick   wake.Bell
 }
 
 // wanted is a group that is not open yet, and why.
@@ -38,7 +39,7 @@ func (w *wanted) reason() error {
 // New makes the service; Run makes it work.
 func New(cfg Config, deps Deps) *Service {
 	return &Service{cfg: cfg.withDefaults(), deps: deps, groups: map[cdp.GroupID]*group{},
-		wanted: map[cdp.GroupID]*wanted{}, kick: make(chan struct{}, 1)}
+		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New()}
 }
 
 // Run serves until ctx ends, then closes every journal. Groups that cannot be
@@ -79,10 +80,7 @@ func (s *Service) Apply(spec GroupSpec) {
 		return
 	}
 	s.wanted[spec.Group] = &wanted{GroupSpec: spec}
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
+	s.kick.Ring()
 }
 
 // Remove closes a group and drops its journal. The replica's images stay.

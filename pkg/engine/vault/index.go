@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/core/history"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // index is the newest part of the index, which is not in the store yet, and the
@@ -20,7 +21,7 @@ type index struct {
 	clock  clock.Clock
 	most   int // entries of a tail that is written
 
-	kick chan struct{} // active is full
+	kick wake.Bell // active is full
 	stop context.CancelFunc
 	runs sync.WaitGroup
 
@@ -33,7 +34,7 @@ type index struct {
 }
 
 func newIndex(store Store, l *ledger, cfg Config) *index {
-	x := &index{store: store, ledger: l, clock: cfg.Clock, most: cfg.TailEntries, kick: make(chan struct{}, 1), active: newTail()}
+	x := &index{store: store, ledger: l, clock: cfg.Clock, most: cfg.TailEntries, kick: wake.New(), active: newTail()}
 	x.written = sync.NewCond(&x.mu)
 	return x
 }
@@ -115,10 +116,7 @@ func (x *index) add(tables []frame.Table) {
 		x.active.addFrame(t)
 	}
 	if len(x.active.list) >= x.most {
-		select {
-		case x.kick <- struct{}{}:
-		default:
-		}
+		x.kick.Ring()
 	}
 }
 
