@@ -2,7 +2,7 @@ package nbd
 
 import "fmt"
 
-// attach gives c the export, unless a limit or the hook says no.
+// attach gives c the export, unless a limit or the hook refuses.
 func (s *Server) attach(c *conn, x *export) error {
 	s.mu.Lock()
 	if x.removed {
@@ -11,7 +11,7 @@ func (s *Server) attach(c *conn, x *export) error {
 	}
 	if x.MaxConns > 0 && len(x.conns) >= x.MaxConns {
 		s.mu.Unlock()
-		return fmt.Errorf("%w: %d connections to this export are open", ErrRefused, x.MaxConns)
+		return fmt.Errorf("%w: the export has its limit of %d connections", ErrRefused, x.MaxConns)
 	}
 	x.conns[c] = struct{}{}
 	x.wg.Add(1)

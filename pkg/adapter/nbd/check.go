@@ -12,7 +12,7 @@ type request struct {
 }
 
 // decodeRequest reads the 28 bytes of a header; false means that the magic is
-// wrong, and with it everything that follows.
+// wrong, so nothing that follows can be read.
 func decodeRequest(b []byte) (request, bool) {
 	return request{
 		flags:  binary.BigEndian.Uint16(b[4:]),
@@ -23,8 +23,8 @@ func decodeRequest(b []byte) (request, bool) {
 	}, binary.BigEndian.Uint32(b) == magicRequest
 }
 
-// check decides whether a request may reach the backend. The order matters:
-// a client learns the reason it can do the most about.
+// check decides whether a request may reach the backend. The order matters: of
+// several reasons a client gets the one that it can do most about.
 func (x *export) check(r request, neg negotiated) errno {
 	allowed := uint16(cmdFlagFUA) // the protocol accepts FUA on any command
 	writes := false

@@ -13,8 +13,8 @@ import (
 )
 
 // Client is one connection to an NBD export. Its methods may be called
-// concurrently: requests are pipelined on the connection and answered in any
-// order. Ranges follow the server's rules (see Export.MinBlock); an error of
+// concurrently: requests are pipelined on the connection, and replies may come in
+// any order. Ranges follow the server's rules (see Export.MinBlock); an error of
 // the server is an *Error with a syscall.Errno inside.
 type Client struct {
 	nc         net.Conn
@@ -33,11 +33,11 @@ type Client struct {
 	mu    sync.Mutex
 	calls map[uint64]*call
 	last  uint64
-	err   error         // why the connection is of no more use
+	err   error         // why the connection is unusable
 	done  chan struct{} // closed when the receiver ended
 }
 
-// call is a request under way. The receiver owns it from the moment it is in
+// call is a request in progress. The receiver owns it from the moment it is in
 // Client.calls until it sends on done.
 type call struct {
 	cmd     uint16
@@ -72,8 +72,8 @@ func (c *Client) TLS() (tls.ConnectionState, bool) {
 	return t.ConnectionState(), true
 }
 
-// ReadAt fills p from off. It implements io.ReaderAt but for io.EOF: a range
-// beyond the end is an error of the server.
+// ReadAt fills p from off. It implements io.ReaderAt, except that a range
+// beyond the end is an error of the server, not io.EOF.
 func (c *Client) ReadAt(p []byte, off int64) (int, error) {
 	return c.split("read", p, off, func(p []byte, off int64) error {
 		return c.do("read", cmdRead, 0, off, int64(len(p)), nil, p)
@@ -106,7 +106,7 @@ func (c *Client) split(op string, p []byte, off int64, piece func([]byte, int64)
 	return done, nil
 }
 
-// Flush returns when every write that was answered before is durable.
+// Flush returns when every write that had its reply before is durable.
 func (c *Client) Flush() error { return c.do("flush", cmdFlush, 0, 0, 0, nil, nil) }
 
 // Trim tells the server that n bytes at off are not needed.
@@ -114,7 +114,7 @@ func (c *Client) Trim(off, n int64) error {
 	return c.spans(off, n, func(off, n int64) error { return c.do("trim", cmdTrim, 0, off, n, nil, nil) })
 }
 
-// Zero makes n bytes at off read as zeroes.
+// Zero makes n bytes at off read as zeros.
 func (c *Client) Zero(off, n int64, flags block.ZeroFlags) error {
 	var f uint16
 	if flags&block.ZeroNoHole != 0 {
@@ -144,8 +144,8 @@ func (c *Client) spans(off, n int64, piece func(off, n int64) error) error {
 	}
 }
 
-// Status describes the extents of n bytes (at most 1 GiB) from off; it may
-// cover less. Without the server's help everything is data.
+// Status describes the extents of n bytes (at most 1 GiB) from off; it may cover
+// less. If the server does not support it, everything is data.
 func (c *Client) Status(off, n int64) ([]block.Extent, error) {
 	n = min(n, 1<<30)
 	if !c.allocation {
@@ -160,7 +160,7 @@ func (c *Client) do(op string, cmd, flags uint16, off, n int64, out, in []byte) 
 	return c.run(op, &call{cmd: cmd, off: off, n: n, buf: in}, flags, out)
 }
 
-// run sends one request and waits for its answer.
+// run sends one request and waits for its reply.
 func (c *Client) run(op string, k *call, flags uint16, payload []byte) error {
 	k.done = make(chan struct{}, 1)
 	c.mu.Lock()
@@ -174,7 +174,7 @@ func (c *Client) run(op string, k *call, flags uint16, payload []byte) error {
 	c.mu.Unlock()
 
 	if err := c.request(k, cookie, flags, payload); err != nil {
-		c.fail(err) // ends the receiver, which answers k
+		c.fail(err) // ends the receiver, which finishes k
 	}
 	<-k.done
 	if k.err != nil {
@@ -204,7 +204,7 @@ func (c *Client) request(k *call, cookie uint64, flags uint16, payload []byte) e
 	return err
 }
 
-// fail makes the connection unusable for the first reason given.
+// fail makes the connection unusable; the first reason stays.
 func (c *Client) fail(err error) {
 	c.mu.Lock()
 	if c.err == nil {
@@ -214,11 +214,11 @@ func (c *Client) fail(err error) {
 	c.nc.Close()
 }
 
-// closeTimeout is how long a server may take to answer what is under way.
+// closeTimeout is how long a server may take to reply to what is in progress.
 const closeTimeout = 5 * time.Second
 
-// Close says goodbye, waits until the server hung up, having answered what is
-// under way, and frees the connection.
+// Close disconnects: it waits until the server has replied to the requests in
+// progress and hung up.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	broken := c.err
@@ -236,13 +236,13 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Abort closes the socket without a goodbye. Requests under way fail.
+// Abort closes the socket without disconnecting first. Requests in progress fail.
 func (c *Client) Abort() {
 	c.fail(net.ErrClosed)
 	<-c.done
 }
 
-// receive hands replies to their calls until the connection ends.
+// receive finishes calls as their replies come, until the connection ends.
 func (c *Client) receive() {
 	defer close(c.done)
 	in := bufio.NewReaderSize(c.nc, bufferLen)

@@ -2,25 +2,24 @@ package nbd
 
 import "sync/atomic"
 
-// committer answers the flushes and FUA writes of one connection, so that
-// neither its reader nor the other connections wait for them.
+// committer replies to the flushes and FUA writes of one connection, so that
+// neither its reader nor other connections wait for them.
 type committer struct {
 	queue   chan uint64   // cookies, in order of arrival
 	done    chan struct{} // closed when run returned
-	waiting atomic.Int32  // cookies not answered yet
+	waiting atomic.Int32  // cookies without a reply yet
 }
 
-// maxWaiting bounds the flushes a connection can have under way; its reader
-// waits when they are more.
+// maxWaiting bounds the flushes that a connection can have in progress; beyond it
+// the reader waits.
 const maxWaiting = 1024
 
-// run answers until the queue is closed. answer must send at once what it is
-// given with last set.
-func (m *committer) run(g *group, answer func(cookie uint64, err error, last bool) error) {
+// run replies until the queue is closed. With last set, answer must send at once.
+func (m *committer) run(g *groupCommit, answer func(cookie uint64, err error, last bool) error) {
 	defer close(m.done)
 	batch := make([]uint64, 0, maxWaiting)
 	for first := range m.queue {
-		// Everything that is in the queue now is covered by a flush from now on.
+		// A flush that starts now covers everything in the queue.
 		batch = append(batch[:0], first)
 		for more := true; more && len(batch) < maxWaiting; {
 			select {

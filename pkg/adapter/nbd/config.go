@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Config is what a server may be told; the zero value serves without TLS.
+// Config is a server's settings; the zero value serves without TLS.
 type Config struct {
-	// TLS, when set, makes STARTTLS compulsory for everything but ABORT.
-	// Whether clients need a certificate is its ClientAuth. nil: no TLS.
+	// TLS, when set, makes STARTTLS compulsory for everything but ABORT. Its
+	// ClientAuth decides whether clients need a certificate. nil: no TLS.
 	TLS *tls.Config
 	// HandshakeTimeout is how long a client may take to choose an export.
 	// Default 10 s.
 	HandshakeTimeout time.Duration
-	// DrainTimeout is how long requests under way may take once their
-	// connection has to end; then its socket is closed. Default 5 s.
+	// DrainTimeout is how long requests in progress may take once their connection
+	// has to end; then its socket is closed. Default 5 s.
 	DrainTimeout time.Duration
 	// MaxConnections refuses further connections, over all listeners.
 	// Default 128.
 	MaxConnections int
-	// NoList answers LIST with a policy error, so that clients must know names.
+	// NoList refuses LIST with a policy error, so that clients must know names.
 	NoList bool
-	// Events receives diagnostics; it must be quick and allow concurrent calls.
-	// nil: none.
+	// Events receives diagnostics; it must return quickly and allow concurrent
+	// calls. nil: none.
 	Events func(Event)
 }
 

@@ -15,7 +15,7 @@ import (
 type conn struct {
 	srv  *Server
 	base net.Conn // the socket
-	nc   net.Conn // what is spoken through: base, or TLS over it
+	nc   net.Conn // base, or TLS over it
 	peer Peer
 
 	in  reader
@@ -23,8 +23,8 @@ type conn struct {
 	exp *export // nil until the client chose one
 	neg negotiated
 
-	com   committer
-	alone solitude
+	com      committer
+	lockstep lockstep
 
 	scratch *[]byte // memory of the request being served; see memory
 
@@ -37,20 +37,20 @@ type conn struct {
 type connState uint8
 
 const (
-	// handshaking: nothing is under way; close the socket.
+	// handshaking: no request is in progress; close the socket.
 	handshaking connState = iota
-	// transmitting: requests may be under way; stop reading and let them end.
+	// transmitting: requests may be in progress; stop reading and let them end.
 	transmitting
 )
 
-// negotiated is what the handshake settled.
+// negotiated is the result of the handshake.
 type negotiated struct {
 	structured bool   // structured replies
-	allocation bool   // base:allocation may be asked for
-	metaExport string // the export allocation was negotiated for
+	allocation bool   // the client may ask for base:allocation
+	metaExport string // the export that allocation was negotiated for
 }
 
-// drain ends the connection as soon as the requests under way are answered.
+// drain ends the connection as soon as the requests in progress have replies.
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,11 +62,11 @@ func (c *conn) drain() {
 	c.base.SetReadDeadline(time.Unix(1, 0)) // wakes the reader
 }
 
-// kill closes the socket under whatever is going on.
+// kill closes the socket at once.
 func (c *conn) kill() { c.base.Close() }
 
-// begin enters the transmission phase; false if the connection was told to
-// end during the handshake.
+// begin enters the transmission phase; false if the connection was drained during
+// the handshake.
 func (c *conn) begin() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +90,7 @@ func (c *conn) serve(ctx context.Context) {
 		if err != nil {
 			c.srv.event(Event{Kind: EventRefused, Peer: c.peer, Err: err})
 		}
-		c.goodbye()
+		c.shutdown()
 		return
 	}
 	clean := false
@@ -98,7 +98,7 @@ func (c *conn) serve(ctx context.Context) {
 		c.srv.event(Event{Kind: EventConnect, Export: c.exp.Name, Peer: c.peer})
 		clean, err = c.transmission()
 	}
-	c.goodbye()
+	c.shutdown()
 	if c.exp.OnDisconnect != nil {
 		c.exp.OnDisconnect(c.peer, clean)
 	}
@@ -106,16 +106,16 @@ func (c *conn) serve(ctx context.Context) {
 	c.srv.event(Event{Kind: EventDisconnect, Export: c.exp.Name, Peer: c.peer, Clean: clean, Err: err})
 }
 
-// goodbye shuts down TLS as the protocol asks for, then the socket.
-func (c *conn) goodbye() {
+// shutdown shuts down TLS, as the protocol requires, then the socket.
+func (c *conn) shutdown() {
 	if t, ok := c.nc.(*tls.Conn); ok {
 		t.Close()
 	}
 	c.base.Close()
 }
 
-// transmission serves requests until the client leaves. It returns only when
-// every request it took is done with.
+// transmission serves requests until the client leaves. It returns when every
+// request that it read has been served.
 func (c *conn) transmission() (clean bool, err error) {
 	if !c.begin() {
 		return false, nil
@@ -123,9 +123,9 @@ func (c *conn) transmission() (clean bool, err error) {
 	c.in = reader{src: c.nc, buf: make([]byte, bufferLen), idle: c.sendReplies}
 	c.out.dst = c.nc
 	c.out.buf = make([]byte, 0, bufferLen)
-	c.alone.watch(c.base)
+	c.lockstep.watch(c.base)
 	c.com = committer{queue: make(chan uint64, maxWaiting), done: make(chan struct{})}
-	go c.com.run(&c.exp.group, c.answer)
+	go c.com.run(&c.exp.commit, c.answer)
 
 	clean, err = c.requests()
 
@@ -134,7 +134,7 @@ func (c *conn) transmission() (clean bool, err error) {
 	c.sendReplies()
 	c.release()
 	if c.draining.Load() || errors.Is(err, io.EOF) {
-		err = nil // sent away, or left between requests: nothing went wrong
+		err = nil // drained, or the client left between requests: no error
 	}
 	return clean, err
 }

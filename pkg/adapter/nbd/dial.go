@@ -13,7 +13,7 @@ import (
 
 // Dialer connects clients. The zero value is ready for servers without TLS.
 type Dialer struct {
-	// TLS, when set, makes the client insist on TLS with this configuration.
+	// TLS, if set, makes the client require TLS with this configuration.
 	TLS *tls.Config
 	// Simple leaves out structured replies and with them block status.
 	Simple bool
@@ -24,8 +24,8 @@ func Dial(ctx context.Context, network, addr, export string) (*Client, error) {
 	return Dialer{}.Dial(ctx, network, addr, export)
 }
 
-// Dial connects to an export. It fails with ErrUnknownExport or ErrRefused if
-// the server says so. ctx bounds the handshake only.
+// Dial connects to an export. It fails with ErrUnknownExport or ErrRefused if the
+// server refuses. ctx bounds the handshake only.
 func (d Dialer) Dial(ctx context.Context, network, addr, export string) (*Client, error) {
 	var nd net.Dialer
 	nc, err := nd.DialContext(ctx, network, addr)
@@ -65,7 +65,7 @@ func (g *greeting) run(ctx context.Context, d Dialer) error {
 	}
 	flags := be.Uint16(hello[16:])
 	if be.Uint64(hello[:]) != magicServer || be.Uint64(hello[8:]) != magicOption || flags&flagFixedNewstyle == 0 {
-		return violation("no fixed newstyle server")
+		return violation("not a fixed newstyle server")
 	}
 	if _, err := g.nc.Write(be.AppendUint32(nil, uint32(flags&(flagFixedNewstyle|flagNoZeroes)))); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (g *greeting) run(ctx context.Context, d Dialer) error {
 	return g.option(optGo, data, g.info)
 }
 
-// contexts asks for structured replies and block status; a server may have
+// contexts asks for structured replies and block status; a server may support
 // neither.
 func (g *greeting) contexts() error {
 	var no *optionError
@@ -113,12 +113,12 @@ func (g *greeting) contexts() error {
 		return nil
 	})
 	if errors.As(err, &no) && no.typ != repErrTLSReqd {
-		return nil // GO tells better what is wrong
+		return nil // the reply to GO says what is wrong
 	}
 	return err
 }
 
-// info takes what GO tells about the export.
+// info takes what the reply to GO says about the export.
 func (g *greeting) info(typ uint32, p []byte) error {
 	be := binary.BigEndian
 	if typ != repInfo || len(p) < 2 {
@@ -133,7 +133,7 @@ func (g *greeting) info(typ uint32, p []byte) error {
 		}
 	case kind == infoBlockSize && len(p) == 14:
 		g.c.min = be.Uint32(p[2:])
-		// A block size of our own limit is never too much for a server.
+		// The server takes any request up to its limit; ours may be lower.
 		if most := be.Uint32(p[10:]); most >= g.c.min && most > 0 {
 			g.c.max = min(most, maxRequest)
 		}

@@ -1,8 +1,8 @@
 // Package nbd is a server (and a small client) of the Network Block Device
-// protocol: it lends a [block.Device] to hypervisors and block tools as a disk.
+// protocol: it serves a [block.Device] to hypervisors and block tools as a disk.
 //
-// The server decodes, checks and answers requests; what a block means is the
-// backend's business. It never caches, reorders or merges the writes of one
+// The server decodes and checks requests and replies to them; the backend decides
+// what a block holds. It never caches, reorders or merges the writes of one
 // connection, never acknowledges a FLUSH or a FUA write before
 // [block.Device.Flush] returned, never starts a backend call for a request it has
 // not found valid, and never logs: diagnostics go to [Config.Events].
@@ -44,7 +44,7 @@
 // One goroutine per connection reads requests and runs them one after the
 // other, so the backend sees a connection's writes in the order they were
 // sent. FLUSH and the durable half of FUA leave that goroutine (unless the
-// client has nothing else under way): they wait for a backend flush that
+// client has no other request in progress): they wait for a backend flush that
 // started after they arrived, and all who wait share it (group commit per
 // export, over all of its connections). Replies leave in one system call when
 // no further request is at hand.

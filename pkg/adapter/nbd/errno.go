@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// errno is an error number of the protocol; 0 is success. They equal Linux's
-// numbers, but the protocol knows no others.
+// errno is an error number of the protocol; 0 is success. The numbers equal
+// Linux's; the protocol has no others.
 type errno uint32
 
 const (
@@ -49,8 +49,8 @@ func errnoOf(err error) errno {
 	return eio
 }
 
-// Error is every error this package makes. Err is a syscall.Errno when the
-// other side of the wire said no, so errors.Is(err, syscall.ENOSPC) works.
+// Error is the type of every error of this package. Err is a syscall.Errno if the
+// other side refused, so errors.Is(err, syscall.ENOSPC) works.
 type Error struct {
 	Op      string // what was tried: "dial", "write", "add export"
 	Subject string // on what: an export's name, an address
@@ -69,12 +69,12 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 var (
-	// ErrUnknownExport: no export of that name here (any more).
+	// ErrUnknownExport: there is no export of that name, or no longer.
 	ErrUnknownExport = errors.New("unknown export")
 	// ErrExportExists: the name is taken.
 	ErrExportExists = errors.New("export exists")
 	// ErrProtocol: the other side broke the protocol.
 	ErrProtocol = errors.New("protocol violation")
-	// ErrRefused: a limit, a hook or the policy said no.
+	// ErrRefused: a limit, a hook or the policy refused it.
 	ErrRefused = errors.New("refused")
 )

@@ -1,12 +1,12 @@
 package nbd
 
-// Event is something worth telling that no caller waits for.
+// Event is a diagnostic.
 type Event struct {
 	Kind   EventKind
 	Export string // name; empty before the client chose one
 	Peer   Peer
 	Op     string // EventBackendError: read, write, flush, trim or zero
-	Clean  bool   // EventDisconnect: the client said goodbye
+	Clean  bool   // EventDisconnect: the client disconnected by itself
 	Err    error  // the reason; nil when nothing went wrong
 }
 
@@ -14,13 +14,13 @@ type Event struct {
 type EventKind uint8
 
 const (
-	// EventConnect: a client uses an export now.
+	// EventConnect: a client began to use an export.
 	EventConnect EventKind = iota + 1
-	// EventDisconnect: it no longer does.
+	// EventDisconnect: it stopped.
 	EventDisconnect
 	// EventRefused: a connection ended without an export, or an accept failed.
 	EventRefused
-	// EventBackendError: a backend call failed; the client sees less of it.
+	// EventBackendError: a backend call failed; the client gets an error number.
 	EventBackendError
 )
 

@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/core/block"
 )
 
-// Export is a block device under a name.
+// Export is a block device with a name.
 type Export struct {
 	// Name is what clients ask for, at most 4096 bytes; "" is the default export.
 	Name string
@@ -19,14 +19,14 @@ type Export struct {
 	Backend block.Device
 	// ReadOnly refuses writes, trims and zeroes with EPERM.
 	ReadOnly bool
-	// MultiConn tells clients that they may spread requests over connections.
-	// Flush then covers what was written through any of them.
+	// MultiConn tells clients that they may spread their requests over several
+	// connections: a flush covers what was written through any of them.
 	MultiConn bool
 	// MinBlock is the unit of every offset and length: a power of two from 1 to
 	// 64 KiB, in bytes; 0 means 512.
 	MinBlock uint32
-	// MaxConns refuses further connections to this export; 0 means no limit
-	// but the server's.
+	// MaxConns is how many connections to this export are allowed; 0 means that
+	// only the server's limit applies.
 	MaxConns int
 
 	// OnConnect is called before a client gets the export; an error refuses it.
@@ -34,15 +34,15 @@ type Export struct {
 	// RemoveExport.
 	OnConnect func(Peer) error
 	// OnDisconnect is called once after each OnConnect that returned nil, when
-	// no backend call of that connection is left. clean: the client said
-	// goodbye (NBD_CMD_DISC); otherwise it vanished, broke the protocol or was
-	// sent away. May be nil.
+	// no backend call of that connection is running any more. clean: the client
+	// disconnected (NBD_CMD_DISC); otherwise it vanished, broke the protocol or
+	// was disconnected by the server. May be nil.
 	OnDisconnect func(p Peer, clean bool)
 }
 
 // Peer is the client of one connection.
 type Peer struct {
-	Addr string               // remote address; of little meaning on a unix socket
+	Addr string               // remote address; meaningless on a unix socket
 	TLS  *tls.ConnectionState // nil without TLS
 }
 
@@ -51,12 +51,11 @@ type export struct {
 	Export
 	size   int64
 	status block.StatusDevice // nil: all data
-	lender WriteBufferer      // nil: writes go through scratch memory
-	group  group
+	commit groupCommit
 
 	// Guarded by Server.mu.
 	conns   map[*conn]struct{}
-	removed bool // no connection is added any more
+	removed bool // no more connections are added
 	wg      sync.WaitGroup
 }
 
@@ -69,22 +68,21 @@ func newExport(e Export) (*export, error) {
 	}
 	switch {
 	case e.Backend == nil:
-		return fail("no backend", "")
+		return fail("it has no backend", "")
 	case len(e.Name) > maxName || len(e.Description) > maxName:
-		return fail("name or description longer than 4096 bytes", "")
+		return fail("its name or description is longer than 4096 bytes", "")
 	case bits.OnesCount32(e.MinBlock) != 1 || e.MinBlock > maxMinBlock:
-		return fail("minimum block is no power of two up to 64 KiB", "")
+		return fail("its minimum block is not a power of two up to 64 KiB", "")
 	case e.Backend.Size() < 0 || e.Backend.Size()%int64(e.MinBlock) != 0:
-		return fail("size is no multiple of the minimum block", "set MinBlock to 1 or pad the disk")
+		return fail("its size is not a multiple of the minimum block", "set MinBlock to 1 or pad the disk")
 	}
 	x := &export{Export: e, size: e.Backend.Size(), conns: map[*conn]struct{}{}}
 	x.status, _ = e.Backend.(block.StatusDevice)
-	x.lender, _ = e.Backend.(WriteBufferer)
-	x.group.flush = e.Backend.Flush
+	x.commit.flush = e.Backend.Flush
 	return x, nil
 }
 
-// flags are the transmission flags a client is told.
+// flags are the transmission flags that a client gets.
 func (x *export) flags(structured bool) uint16 {
 	f := uint16(transHasFlags | transFlush | transCache)
 	if x.ReadOnly {

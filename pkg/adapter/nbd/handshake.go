@@ -8,8 +8,9 @@ import (
 	"io"
 )
 
-// handshake talks a client into an export. It reads exactly what belongs to
-// the options, so that nothing is lost when TLS or the transmission starts.
+// handshake negotiates until the client has an export. It reads exactly what
+// belongs to the options, so that nothing is lost when TLS or the transmission
+// starts.
 type handshake struct {
 	*conn
 	ctx      context.Context
@@ -22,9 +23,9 @@ type handshake struct {
 type outcome uint8
 
 const (
-	haggle outcome = iota // wait for the next option
-	leave                 // end the connection
-	enter                 // start the transmission
+	negotiate outcome = iota // wait for the next option
+	leave                    // end the connection
+	enter                    // start the transmission
 )
 
 // run returns nil with conn.exp set when the transmission may start, nil
@@ -36,7 +37,7 @@ func (h *handshake) run() error {
 	for {
 		opt, data, err := h.option()
 		if err == io.EOF {
-			return nil // looked around and left
+			return nil // it left without an export
 		}
 		if err != nil {
 			return err
@@ -48,7 +49,7 @@ func (h *handshake) run() error {
 			return fmt.Errorf("%w: option %d without fixed newstyle", ErrProtocol, opt)
 		}
 		next, err := h.dispatch(opt, data)
-		if err != nil || next != haggle {
+		if err != nil || next != negotiate {
 			return err
 		}
 	}
@@ -88,7 +89,7 @@ func (h *handshake) option() (opt uint32, data []byte, err error) {
 	opt = binary.BigEndian.Uint32(head[8:])
 	n := binary.BigEndian.Uint32(head[12:])
 	if n > maxOption {
-		// Worth skipping if it is not out of all proportion.
+		// Skip it, unless it is far too long.
 		if n > 16*maxOption || !h.fixed {
 			return 0, nil, fmt.Errorf("%w: option %d of %d bytes", ErrProtocol, opt, n)
 		}
@@ -127,8 +128,8 @@ func (h *handshake) refuse(opt, typ uint32, why string) error {
 	return h.reply(opt, typ, []byte(why))
 }
 
-// startTLS goes on over TLS. Nothing was settled in the clear that a stranger
-// could have meddled with: every option that settles something is refused there.
+// startTLS continues over TLS. Nothing was negotiated in the clear that an
+// attacker could have changed: before TLS every such option is refused.
 func (h *handshake) startTLS() error {
 	if err := h.reply(optStartTLS, repAck); err != nil {
 		return err

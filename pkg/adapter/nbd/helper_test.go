@@ -18,8 +18,7 @@ import (
 	"tidemark.dev/pkg/core/block"
 )
 
-// memory is a block device in RAM that counts what is asked of it and can be told
-// to fail.
+// memory is a block device in RAM that counts its calls and can be made to fail.
 type memory struct {
 	mu      sync.Mutex
 	b       []byte
@@ -28,8 +27,6 @@ type memory struct {
 	flushes int
 	writes  int
 	calls   int
-	lend    bool
-	leases  int // open
 	fua     int // writes marked so
 }
 
@@ -85,37 +82,6 @@ func (m *memory) Flush() error {
 		return f()
 	}
 	return nil
-}
-
-// WriteBuffer makes memory a WriteBufferer, when it is told to lend.
-func (m *memory) WriteBuffer(off int64, n int, fua bool) WriteLease {
-	if !m.lend {
-		return nil
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.leases++
-	return &memoryLease{m, off, make([]byte, n), fua}
-}
-
-type memoryLease struct {
-	m   *memory
-	off int64
-	b   []byte
-	fua bool
-}
-
-func (l *memoryLease) Bytes() []byte { return l.b }
-
-func (l *memoryLease) Commit() error {
-	l.Abort()
-	return l.m.WriteAt(l.b, l.off, l.fua)
-}
-
-func (l *memoryLease) Abort() {
-	l.m.mu.Lock()
-	defer l.m.mu.Unlock()
-	l.m.leases--
 }
 
 // rig is a server on a unix socket that must leave no goroutine behind.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestHooks checks that each connect has one disconnect, told clean or not.
+// TestHooks checks that each connect has one disconnect, clean or not.
 func TestHooks(t *testing.T) {
 	var mu sync.Mutex
 	connects := 0
@@ -39,7 +39,7 @@ func TestHooks(t *testing.T) {
 		t.Errorf("second connection: %v", err)
 	}
 	must(t, c.Close())
-	expect("goodbye", true)
+	expect("disconnect", true)
 	c = r.dial("a")
 	c.Abort()
 	expect("abort", false)
@@ -61,7 +61,7 @@ func (s *Server) inUse(name string) bool {
 	return len(s.exports[name].conns) > 0
 }
 
-// TestRemoveExport lets the write under way end, and nothing after it.
+// TestRemoveExport lets the write in progress end, and nothing after it.
 func TestRemoveExport(t *testing.T) {
 	m := newMemory(1 << 20)
 	entered, release := make(chan struct{}, 8), make(chan struct{})
@@ -210,7 +210,7 @@ func TestFlushError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		boom := errors.New("boom")
 		started, release := make(chan struct{}, 8), make(chan error)
-		g := group{flush: func() error { started <- struct{}{}; return <-release }}
+		g := groupCommit{flush: func() error { started <- struct{}{}; return <-release }}
 		res := make(chan error, 8)
 		go func() { res <- g.sync() }()
 		<-started
@@ -234,9 +234,9 @@ func TestFlushError(t *testing.T) {
 	})
 }
 
-// TestFlushIsBesides checks that requests sent behind a flush do not wait for
+// TestFlushDoesNotBlockOthers checks that requests sent after a flush do not wait for
 // it, also after a time in which the client waited for each answer.
-func TestFlushIsBesides(t *testing.T) {
+func TestFlushDoesNotBlockOthers(t *testing.T) {
 	m := newMemory(1 << 20)
 	r := newRig(t, Config{}, Export{Backend: m})
 	c := r.raw()
@@ -276,7 +276,7 @@ func TestSolitude(t *testing.T) {
 	m.mu.Unlock()
 	c.write(req(cmdFlush, 0, 1, 0, 0))
 	<-entered
-	c.write(req(cmdCache, 0, 2, 0, 512)) // sent without waiting, found behind the flush
+	c.write(req(cmdCache, 0, 2, 0, 512)) // sent without waiting, found after the flush
 	release <- struct{}{}
 	c.simpleReply()
 	c.simpleReply()

@@ -12,7 +12,7 @@ func (h *handshake) dispatch(opt uint32, data []byte) (outcome, error) {
 		if opt == optExportName { // cannot be answered with an error
 			return leave, fmt.Errorf("%w: no TLS", ErrRefused)
 		}
-		return haggle, h.refuse(opt, repErrTLSReqd, "TLS is required")
+		return negotiate, h.refuse(opt, repErrTLSReqd, "TLS is required")
 	}
 	switch opt {
 	case optExportName:
@@ -20,31 +20,31 @@ func (h *handshake) dispatch(opt uint32, data []byte) (outcome, error) {
 	case optInfo, optGo:
 		return h.info(opt, data)
 	case optListMeta, optSetMeta:
-		return haggle, h.meta(opt, data)
+		return negotiate, h.meta(opt, data)
 	case optAbort, optList, optStartTLS, optStructuredReply:
 		if len(data) != 0 {
-			return haggle, h.refuse(opt, repErrInvalid, "this option takes no data")
+			return negotiate, h.refuse(opt, repErrInvalid, "this option takes no data")
 		}
 	}
 	switch opt {
 	case optAbort:
-		h.reply(opt, repAck) // it may be gone already
+		h.reply(opt, repAck) // the client may be gone already
 		return leave, nil
 	case optList:
-		return haggle, h.list()
+		return negotiate, h.list()
 	case optStartTLS:
 		switch {
 		case h.srv.cfg.TLS == nil:
-			return haggle, h.refuse(opt, repErrUnsup, "no TLS here")
+			return negotiate, h.refuse(opt, repErrUnsup, "the server has no TLS")
 		case h.peer.TLS != nil:
-			return haggle, h.refuse(opt, repErrInvalid, "TLS is on")
+			return negotiate, h.refuse(opt, repErrInvalid, "TLS is on already")
 		}
-		return haggle, h.startTLS()
+		return negotiate, h.startTLS()
 	case optStructuredReply:
 		h.neg.structured = true
-		return haggle, h.reply(opt, repAck)
+		return negotiate, h.reply(opt, repAck)
 	}
-	return haggle, h.refuse(opt, repErrUnsup, "unknown option")
+	return negotiate, h.refuse(opt, repErrUnsup, "unknown option")
 }
 
 func (h *handshake) list() error {
@@ -60,7 +60,8 @@ func (h *handshake) list() error {
 	return h.reply(optList, repAck)
 }
 
-// exportName is how old clients enter; it has no way to say no.
+// exportName is how old clients choose an export. It cannot be refused, only the
+// connection closed.
 func (h *handshake) exportName(name string) (outcome, error) {
 	x := h.srv.lookup(name)
 	if x == nil {
@@ -69,7 +70,7 @@ func (h *handshake) exportName(name string) (outcome, error) {
 	if err := h.srv.attach(h.conn, x); err != nil {
 		return leave, err
 	}
-	h.settle()
+	h.dropForeignContext()
 	b := make([]byte, 10, 10+exportNameZeroes)
 	binary.BigEndian.PutUint64(b, uint64(x.size))
 	binary.BigEndian.PutUint16(b[8:], x.flags(h.neg.structured))
@@ -84,7 +85,7 @@ func (h *handshake) exportName(name string) (outcome, error) {
 func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 	name, rest, ok := takeString(data)
 	if !ok || len(rest) < 2 || len(rest)-2 != 2*int(binary.BigEndian.Uint16(rest)) {
-		return haggle, h.refuse(opt, repErrInvalid, "malformed request")
+		return negotiate, h.refuse(opt, repErrInvalid, "malformed request")
 	}
 	asked := map[uint16]bool{}
 	for rest = rest[2:]; len(rest) > 0; rest = rest[2:] {
@@ -92,21 +93,21 @@ func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 	}
 	x := h.srv.lookup(name)
 	if x == nil {
-		return haggle, h.refuse(opt, repErrUnknown, "no such export")
+		return negotiate, h.refuse(opt, repErrUnknown, "no such export")
 	}
-	// Clients that do not ask may send what every disk can do, and no less.
+	// Clients that do not ask for it may use 512 bytes.
 	if opt == optGo && x.MinBlock > defaultMinBlock && !asked[infoBlockSize] {
-		return haggle, h.refuse(opt, repErrBlockSizeReq, "ask for the block size first")
+		return negotiate, h.refuse(opt, repErrBlockSizeReq, "ask for the block size first")
 	}
 	if opt == optGo {
 		switch err := h.srv.attach(h.conn, x); {
 		case errors.Is(err, ErrUnknownExport):
-			return haggle, h.refuse(opt, repErrUnknown, "no such export")
+			return negotiate, h.refuse(opt, repErrUnknown, "no such export")
 		case err != nil:
 			h.srv.event(Event{Kind: EventRefused, Export: name, Peer: h.peer, Err: err})
-			return haggle, h.refuse(opt, repErrPolicy, err.Error())
+			return negotiate, h.refuse(opt, repErrPolicy, err.Error())
 		}
-		h.settle()
+		h.dropForeignContext()
 	}
 	if err := h.describe(opt, x, asked); err != nil {
 		return leave, err
@@ -114,7 +115,7 @@ func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 	if opt == optGo {
 		return enter, nil
 	}
-	return haggle, nil
+	return negotiate, nil
 }
 
 // describe sends the information replies and the final ACK.
@@ -127,9 +128,9 @@ func (h *handshake) describe(opt uint32, x *export, asked map[uint16]bool) error
 	if err := send(infoExport, size); err != nil {
 		return err
 	}
-	block := be.AppendUint32(be.AppendUint32(be.AppendUint32(nil,
+	sizes := be.AppendUint32(be.AppendUint32(be.AppendUint32(nil,
 		x.MinBlock), max(preferredBlock, x.MinBlock)), maxRequest)
-	if err := send(infoBlockSize, block); err != nil {
+	if err := send(infoBlockSize, sizes); err != nil {
 		return err
 	}
 	if asked[infoName] {
@@ -145,8 +146,9 @@ func (h *handshake) describe(opt uint32, x *export, asked map[uint16]bool) error
 	return h.reply(opt, repAck)
 }
 
-// settle forgets a metadata context that was negotiated for another export.
-func (h *handshake) settle() {
+// dropForeignContext drops a metadata context that was negotiated for another
+// export.
+func (h *handshake) dropForeignContext() {
 	h.neg.allocation = h.neg.allocation && h.neg.metaExport == h.exp.Name
 }
 

@@ -4,21 +4,21 @@ import "io"
 
 const (
 	bufferLen = 64 << 10 // input and output buffer of a connection
-	// largePayload is where a payload is worth a system call of its own to
-	// land in its final place instead of being copied out of the input buffer.
+	// largePayload is from which length on a payload is received by a system call
+	// of its own, into its final place, instead of being copied.
 	largePayload = 16 << 10
 )
 
-// reader takes requests off a connection. Small requests come many to a system
-// call, the payload of large writes goes straight to where it belongs.
+// reader reads requests from a connection. One system call receives many small
+// requests; the payload of large writes is received into its final place.
 //
-// Invariant: 0 <= r <= w <= len(buf); buf[r:w] is received and not yet taken.
+// Invariant: 0 <= r <= w <= len(buf); buf[r:w] is received and not yet read.
 type reader struct {
 	src  io.Reader
 	buf  []byte
 	r, w int
-	// idle runs before each read of src, which may block: what the client waits
-	// for has to be sent first.
+	// idle runs before each read of src, which may block: replies that the client
+	// waits for have to be sent first.
 	idle func() error
 	// brief: the last request was a large write, the next one may be too. Read
 	// no more than its header, so that its payload is not copied.
@@ -39,7 +39,7 @@ func (in *reader) read(p []byte) (int, error) {
 }
 
 // header returns the next n bytes, valid until the next call. io.EOF means
-// that the peer left between requests.
+// that the peer hung up between requests.
 func (in *reader) header(n int) ([]byte, error) {
 	if in.r == in.w {
 		in.r, in.w = 0, 0
@@ -66,7 +66,7 @@ func (in *reader) header(n int) ([]byte, error) {
 	return in.buf[in.r-n : in.r], nil
 }
 
-// payload fills p with what follows.
+// payload fills p with the bytes that follow.
 func (in *reader) payload(p []byte) error {
 	in.brief = len(p) >= largePayload
 	for {
@@ -93,7 +93,7 @@ func (in *reader) payload(p []byte) error {
 	}
 }
 
-// drop reads n bytes and forgets them, to stay in step after a refusal.
+// drop discards the next n bytes, the payload of a refused write.
 func (in *reader) drop(n int64) error {
 	for {
 		k := min(n, int64(in.w-in.r))
@@ -103,7 +103,6 @@ func (in *reader) drop(n int64) error {
 		}
 		in.r, in.w = 0, 0
 		var err error
-		// Not beyond the payload: brief or not does not matter here.
 		if in.w, err = in.read(in.buf); err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}

@@ -25,8 +25,8 @@ func New(cfg Config) *Server {
 	return &Server{cfg: cfg.withDefaults(), exports: map[string]*export{}}
 }
 
-// AddExport offers e from now on. It fails with ErrExportExists, or because e
-// is not well formed.
+// AddExport offers e from now on. It fails with ErrExportExists, or if e is
+// malformed.
 func (s *Server) AddExport(e Export) error {
 	x, err := newExport(e)
 	if err != nil {
@@ -41,9 +41,9 @@ func (s *Server) AddExport(e Export) error {
 	return nil
 }
 
-// RemoveExport stops offering an export, lets the requests under way end
-// (at most Config.DrainTimeout, then its connections are cut) and returns when
-// the backend is in no more use. It fails with ErrUnknownExport.
+// RemoveExport stops offering an export, lets the requests in progress finish
+// (for at most Config.DrainTimeout, then it cuts the connections) and returns
+// when the backend is no longer in use. It fails with ErrUnknownExport.
 func (s *Server) RemoveExport(name string) error {
 	s.mu.Lock()
 	x := s.exports[name]
@@ -62,7 +62,7 @@ func (s *Server) RemoveExport(name string) error {
 	return nil
 }
 
-// end drains connections and returns when wg says that they are gone.
+// end drains connections and returns when wg is done: they are closed then.
 func (s *Server) end(conns []*conn, wg *sync.WaitGroup) {
 	for _, c := range conns {
 		c.drain()
@@ -77,9 +77,9 @@ func (s *Server) end(conns []*conn, wg *sync.WaitGroup) {
 }
 
 // Serve accepts connections from l until ctx ends, then closes l, ends its
-// connections like RemoveExport, and returns nil when they are gone. It returns
-// an error, after the same clean-up, when l fails for good. Several listeners
-// may be served at once.
+// connections like RemoveExport, and returns nil when they are closed. It returns
+// an error, after the same clean-up, when l fails for good. It may run for
+// several listeners at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -127,7 +127,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn
 		case errors.Is(err, net.ErrClosed):
 			return &Error{Op: "accept", Subject: l.Addr().String(), Err: err}
 		case err != nil:
-			// Out of descriptors, or a peer that gave up: neither is for good.
+			// Out of descriptors, or a peer that gave up: both pass.
 			s.event(Event{Kind: EventRefused, Err: err})
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			select {
@@ -139,7 +139,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn
 		pause = 0
 		if !s.enter() {
 			s.event(Event{Kind: EventRefused, Peer: Peer{Addr: nc.RemoteAddr().String()},
-				Err: fmt.Errorf("%w: %d connections are open", ErrRefused, s.cfg.MaxConnections)})
+				Err: fmt.Errorf("%w: the server has its limit of %d connections", ErrRefused, s.cfg.MaxConnections)})
 			nc.Close()
 			continue
 		}

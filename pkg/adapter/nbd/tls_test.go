@@ -98,7 +98,7 @@ func TestTLS(t *testing.T) {
 	must(t, c.Flush())
 	must(t, c.Close())
 	if !<-gone {
-		t.Error("a goodbye over TLS is not clean")
+		t.Error("a disconnect over TLS is not clean")
 	}
 
 	for what, d := range map[string]Dialer{

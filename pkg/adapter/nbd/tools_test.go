@@ -90,7 +90,7 @@ func TestNbdcopy(t *testing.T) {
 
 // TestFioVerify lets fio write random blocks with checksums and read them back.
 func TestFioVerify(t *testing.T) {
-	for _, backend := range []block.Device{newDisk(t, 16<<20), func() block.Device { m := newMemory(16 << 20); m.lend = true; return m }()} {
+	for _, backend := range []block.Device{newDisk(t, 16<<20), newMemory(16 << 20)} {
 		r := newRig(t, Config{}, Export{Name: "", Backend: backend, MultiConn: true})
 		for _, bs := range []string{"4k", "64k", "512-128k"} {
 			tool(t, "fio", "--name=v", "--ioengine=nbd", "--uri="+r.uri(""), "--rw=randwrite", "--bsrange="+bsrange(bs),

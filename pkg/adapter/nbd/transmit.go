@@ -45,7 +45,7 @@ func (c *conn) request(r request) error {
 		return nil
 	}
 	if r.cmd == cmdTrim || r.cmd == cmdWriteZeroes {
-		// These can take long; earlier answers must not wait for them.
+		// These can take long; earlier replies must not wait for them.
 		if err := c.sendReplies(); err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func zeroFlags(cmd uint16) (f block.ZeroFlags) {
 	return f
 }
 
-// finish answers a request without data, at once or when it is durable.
+// finish replies to a request without data, at once or when it is durable.
 func (c *conn) finish(r request, op string, fua bool, err error) error {
 	if err != nil {
 		c.backendFailed(op, err)
@@ -98,17 +98,8 @@ func (c *conn) finish(r request, op string, fua bool, err error) error {
 	return c.out.err
 }
 
-// write receives a write's payload where the backend wants it and stores it.
+// write receives a write's payload and stores it.
 func (c *conn) write(r request, fua bool) error {
-	if c.exp.lender != nil {
-		if lease := c.exp.lender.WriteBuffer(int64(r.off), int(r.n), fua); lease != nil {
-			if err := c.in.payload(lease.Bytes()); err != nil {
-				lease.Abort()
-				return err
-			}
-			return c.finish(r, "write", fua, lease.Commit())
-		}
-	}
 	p := c.memory(int(r.n))
 	defer c.release()
 	if err := c.in.payload(p); err != nil {
@@ -117,13 +108,13 @@ func (c *conn) write(r request, fua bool) error {
 	return c.finish(r, "write", fua, c.exp.Backend.WriteAt(p, int64(r.off), fua))
 }
 
-// read answers a read: small ones gather in the output buffer, large ones go
-// out at once.
+// read serves a read: small ones gather in the output buffer, large ones are sent
+// at once.
 func (c *conn) read(r request) error {
 	if r.n <= inlineRead {
 		c.out.Lock()
 		defer c.out.Unlock()
-		// Not sent before the backend is done, so it can still be taken back.
+		// It is not sent before the backend is done, so it can still be taken back.
 		p := c.out.readHead(r, int(r.n), c.neg.structured)
 		if err := c.exp.Backend.ReadAt(p, int64(r.off)); err != nil {
 			c.out.takeBack(int(r.n), c.neg.structured)
@@ -145,7 +136,7 @@ func (c *conn) read(r request) error {
 	return c.out.sendWith(p)
 }
 
-// fail answers with an error number.
+// fail replies with an error number.
 func (c *conn) fail(r request, e errno) {
 	c.out.Lock()
 	defer c.out.Unlock()

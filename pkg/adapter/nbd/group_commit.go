@@ -2,20 +2,20 @@ package nbd
 
 import "sync"
 
-// group is the group commit of one export: whoever wants its writes durable
-// calls sync, and those who come while a flush runs share the next one.
+// groupCommit shares the flushes of one export: callers of sync that come while a
+// flush runs share the next one.
 //
-// Invariant: at most one flush runs; a round that has waiters and no flush
-// ahead of it has a leader.
-type group struct {
+// Invariant: at most one flush runs; a round that has waiters, when no flush
+// runs, has a leader.
+type groupCommit struct {
 	flush func() error
 
 	mu      sync.Mutex
 	running bool
-	next    *round // gathers callers; nil when nobody waits
+	next    *round // gathers callers; nil if there are none
 }
 
-// round is one flush to come and those who wait for it.
+// round is a flush to come, and what its callers wait for.
 type round struct {
 	lead chan struct{} // holds one token: whoever takes it must run the flush
 	done chan struct{} // closed when err is set
@@ -23,7 +23,7 @@ type round struct {
 }
 
 // sync returns after a flush that started after the call, with its error.
-func (g *group) sync() error {
+func (g *groupCommit) sync() error {
 	g.mu.Lock()
 	if !g.running {
 		g.running = true
@@ -54,8 +54,8 @@ func (g *group) sync() error {
 	return r.err
 }
 
-// pass hands the right to flush to the waiting round, if there is one.
-func (g *group) pass() {
+// pass gives the waiting round, if there is one, the right to flush.
+func (g *groupCommit) pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.next == nil {

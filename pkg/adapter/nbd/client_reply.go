@@ -32,7 +32,7 @@ func (c *Client) reply(in *bufio.Reader) error {
 	}
 }
 
-// find returns the call of that cookie, which stays with the receiver.
+// find returns the call of a cookie, which the receiver keeps.
 func (c *Client) find(cookie uint64) (*call, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,7 +43,7 @@ func (c *Client) find(cookie uint64) (*call, error) {
 	return k, nil
 }
 
-// finish hands the call back to whoever waits for it.
+// finish gives the call back to its caller.
 func (c *Client) finish(cookie uint64, k *call) error {
 	c.mu.Lock()
 	delete(c.calls, cookie)
