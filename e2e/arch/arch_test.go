@@ -72,7 +72,6 @@ var adapters = []struct {
 // debts run against the floors still. The list only gets shorter.
 var debts = []string{
 	"pkg/adapter/nbd pkg/adapter/blockfile",
-	"services/capture pkg/adapter/nbd",
 	"services/tidemark pkg/adapter/bus",
 	"services/tidemark pkg/adapter/qmp",
 	"services/tidemark services/scheduler",

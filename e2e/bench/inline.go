@@ -10,7 +10,6 @@ import (
 
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/services/capture"
 )
 
 var inlineLoads = []workload{
@@ -53,7 +52,7 @@ func benchInline(b *Bench) error {
 		return err
 	}
 	defer proc.Kill(kit)
-	s, err := startSites(b, "inline", capture.Inline, groups)
+	s, err := startSites(b, "inline", cdp.Inline, groups)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/services/capture"
 )
 
 // benchPipeline: writes of 4 KiB from a guest's hand to the journal's disk,
@@ -108,7 +107,7 @@ func newLine(b *Bench, kind string) (_ *line, err error) {
 	l := &line{dir: filepath.Join(b.dir, "line")}
 	l.moved = sync.NewCond(&l.mu)
 	groups := []groupConfig{{Group: "line", Size: lineDisk}}
-	if l.src, err = startSource(b, sourceConfig{Dir: l.dir, Mode: capture.Tap, Groups: groups, reached: l.reached, mute: kind == "plain"}); err != nil {
+	if l.src, err = startSource(b, sourceConfig{Dir: l.dir, Mode: cdp.Tap, Groups: groups, reached: l.reached, mute: kind == "plain"}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -132,7 +131,7 @@ func newLine(b *Bench, kind string) (_ *line, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.disk = g.Backend(0)
+	l.disk = g.Device(0)
 	if kind == "plain" {
 		return l, l.src.attached(b)
 	}

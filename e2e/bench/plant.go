@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"tidemark.dev/services/capture"
+	"tidemark.dev/pkg/cdp"
 )
 
 // plantCommand makes this program a site in a process of its own, so that its
@@ -170,7 +170,7 @@ func (p *plant) close() error {
 // sites are a source and a target, each a process.
 type sites struct{ source, target *plant }
 
-func startSites(b *Bench, name string, mode capture.Mode, groups []groupConfig) (*sites, error) {
+func startSites(b *Bench, name string, mode cdp.CaptureMode, groups []groupConfig) (*sites, error) {
 	profile := func(of string) string {
 		if b.profile == "" {
 			return ""

@@ -69,7 +69,7 @@ func seedOnce(b *Bench, disk string, size int64, round int) (took time.Duration,
 		return 0, err
 	}
 	src, url, err := startPlant(plantConfig{Profile: profile("source"),
-		Source: &sourceConfig{Dir: filepath.Join(dir, "source"), Mode: capture.CBT, Listen: true, Later: true, Groups: g}})
+		Source: &sourceConfig{Dir: filepath.Join(dir, "source"), Mode: cdp.CBT, Listen: true, Later: true, Groups: g}})
 	if err != nil {
 		return 0, err
 	}
@@ -136,14 +136,14 @@ func (s imageSnapshots) of(g cdp.GroupID) (groupConfig, error) {
 	return groupConfig{}, cdp.Errorf(cdp.NotFound, "find group", string(g), "it is not benched")
 }
 
-func (s imageSnapshots) Freeze(_ context.Context, g cdp.GroupID, _ string) (capture.Frozen, error) {
-	c, err := s.of(g)
+func (s imageSnapshots) Freeze(_ context.Context, m capture.Machine, _ string) (capture.Frozen, error) {
+	c, err := s.of(m.Group)
 	return capture.Frozen{Disks: []capture.FrozenDisk{{Path: c.Path, ChangeID: "1"}}}, err
 }
 
 // Changed tells what is allocated, in whole MiB, as a vCenter would.
-func (s imageSnapshots) Changed(_ context.Context, g cdp.GroupID, _ string, _ cdp.DiskID, since string, fn func(off, n int64)) error {
-	c, err := s.of(g)
+func (s imageSnapshots) Changed(_ context.Context, m capture.Machine, _ string, _ cdp.DiskID, since string, fn func(off, n int64)) error {
+	c, err := s.of(m.Group)
 	if err != nil || since != "*" {
 		return err
 	}
@@ -168,4 +168,4 @@ func (s imageSnapshots) Changed(_ context.Context, g cdp.GroupID, _ string, _ cd
 	return nil
 }
 
-func (imageSnapshots) Thaw(context.Context, cdp.GroupID, string) error { return nil }
+func (imageSnapshots) Thaw(context.Context, capture.Machine, string) error { return nil }

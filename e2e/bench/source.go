@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -22,7 +23,7 @@ const site = cdp.Site("bench")
 // sourceConfig is a source site: a NATS server and the capture service.
 type sourceConfig struct {
 	Dir    string
-	Mode   capture.Mode
+	Mode   cdp.CaptureMode
 	Listen bool // for clients in other processes
 	Later  bool // the groups begin with the order "go"
 	Groups []groupConfig
@@ -44,7 +45,7 @@ type source struct {
 	cfg    sourceConfig
 	srv    *bus.Server
 	conn   *bus.Conn
-	svc    *capture.Service
+	svc    *capture.Groups
 	stop   context.CancelFunc
 	done   chan error
 	window string
@@ -55,7 +56,7 @@ type source struct {
 type changes struct{ overflows atomic.Int64 }
 
 func (c *changes) StateChanged(x capture.Change) {
-	if x.To == capture.Overflow || x.To == capture.NeedsResync {
+	if x.To == event.Overflow || x.To == event.NeedsResync {
 		c.overflows.Add(1)
 	}
 }
@@ -86,7 +87,7 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return s, err
 	}
-	s.svc, err = capture.New(capture.Config{StateDir: state, WindowDir: s.window}, capture.Deps{
+	s.svc, err = capture.NewGroups(capture.Config{StateDir: state, WindowDir: s.window}, capture.GroupDeps{
 		Stream: func(g cdp.GroupID) (capture.Stream, error) {
 			sink, err := bus.OpenFrames(ctx, s.conn, site, g, 8<<30)
 			if err != nil {
@@ -99,6 +100,7 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 			return newStream(sink, reached), nil
 		},
 		Epochs: &epochs{}, Journal: cursor{s.conn, cfg.mute}, Events: s.events, Snapshots: imageSnapshots{cfg.Groups},
+		Servers: diskServers{}, Disk: openDisk,
 	})
 	if err != nil {
 		return s, err
@@ -117,7 +119,7 @@ func (s *source) begin(ctx context.Context) error {
 	cfg := s.cfg
 	for _, g := range cfg.Groups {
 		j := capture.Job{Group: g.Group, Mode: cfg.Mode, Disks: []capture.JobDisk{{Disk: cdp.Disk{Name: "disk", Size: g.Size}, Path: g.Path}}}
-		if cfg.Mode == capture.CBT {
+		if cfg.Mode == cdp.CBT {
 			j.Every, j.Disks[0].Path = time.Hour, ""
 		}
 		if g.Socket != "" {
@@ -163,7 +165,7 @@ func (s *source) settled(ctx context.Context) error {
 		}
 		if err := until(ctx, 60*time.Second, func() (bool, error) {
 			st := g.Status()
-			if st.State == capture.Replicating && st.Pending == 0 && st.Durable >= st.Acked {
+			if st.State == event.Replicating && st.Pending == 0 && st.Durable >= st.Acked {
 				return true, nil
 			}
 			return false, fmt.Errorf("group %s: %s, %d pending, durable %d of %d: %v", c.Group, st.State, st.Pending, st.Durable, st.Acked, st.Trouble)
@@ -184,11 +186,11 @@ func (s *source) attached(ctx context.Context) error {
 		}
 		if err := until(ctx, 60*time.Second, func() (bool, error) {
 			st := g.Status()
-			return st.State != capture.Detached, fmt.Errorf("group %s: %s: %v", c.Group, st.State, st.Trouble)
+			return st.State != event.Detached, fmt.Errorf("group %s: %s: %v", c.Group, st.State, st.Trouble)
 		}); err != nil {
 			return err
 		}
-		if s.cfg.Mode == capture.Tap {
+		if s.cfg.Mode == cdp.Tap {
 			if err := errors.Join(g.CopyStarted(0), g.Synced(0)); err != nil {
 				return err
 			}

@@ -125,7 +125,7 @@ type cursor struct {
 	mute bool
 }
 
-func (c cursor) Cursor(ctx context.Context, g cdp.GroupID) (admission.State, error) {
+func (c cursor) Cursor(ctx context.Context, _ cdp.Site, g cdp.GroupID) (admission.State, error) {
 	var out api.Cursor
 	if c.mute {
 		return admission.State{}, nil

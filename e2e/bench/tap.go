@@ -10,7 +10,7 @@ import (
 
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/pkg/adapter/qmp"
-	"tidemark.dev/services/capture"
+	"tidemark.dev/pkg/cdp"
 )
 
 var tapLoads = []workload{
@@ -37,7 +37,7 @@ func benchTap(b *Bench) error {
 	}
 	defer os.RemoveAll(socks)
 	group := groupConfig{Group: "tap", Size: size, Socket: filepath.Join(socks, "t")}
-	s, err := startSites(b, "tap", capture.Tap, []groupConfig{group})
+	s, err := startSites(b, "tap", cdp.Tap, []groupConfig{group})
 	if err != nil {
 		return err
 	}

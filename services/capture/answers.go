@@ -2,6 +2,7 @@ package capture
 
 import (
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // result takes the stream's answer to a frame.
@@ -84,7 +85,7 @@ func (s *sender) forgetActivity() {
 func (o *order) recheck() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state == Overflow {
+	if o.state == event.Overflow {
 		o.update("the window has drained")
 	}
 }
@@ -93,7 +94,7 @@ func (o *order) recheck() {
 func (o *order) report() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.state.copies() || o.job.Mode == Tap && !o.job.Frozen {
+	if !copies(o.state) || o.job.Mode == cdp.Tap && !o.job.Frozen {
 		return
 	}
 	left := o.book.Bytes()

@@ -59,7 +59,7 @@ func (s *sender) attach(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.base.No == 0 && o.job.Mode == Inline {
+	if p.base.No == 0 && o.job.Mode == cdp.Inline {
 		o.narrow()
 	}
 	o.noteBare(p.base.No == 0)
@@ -102,7 +102,7 @@ func (s *sender) look(ctx context.Context, k knowledge, epoch cdp.Epoch) (p plac
 	}
 	var cursor admission.State
 	if p = findPlace(k, tail, last, nil); p.ask {
-		if cursor, err = o.deps.Journal.Cursor(ctx, o.job.Group); err != nil {
+		if cursor, err = o.deps.Journal.Cursor(ctx, o.job.Target, o.job.Group); err != nil {
 			return p, nil, cdp.Wrap(err, op+" (ask the journal)", name)
 		}
 		if tail, last, err = s.stream.Tail(ctx); err != nil {

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/seedtest"
 )
 
 func tapWorld(t *testing.T) *frozenWorld {
-	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), Tap)
+	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), cdp.Tap)
 	f.put(0, 0, 512<<10)
 	f.up()
 	f.connect()
@@ -38,7 +39,7 @@ func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	for d := range f.job.Disks {
 		f.g.clientGone(cdp.DiskID(d), false)
 	}
-	f.eventually("it asks for its client", f.state(NeedsResync))
+	f.eventually("it asks for its client", f.state(event.NeedsResync))
 	before := f.sentBytes()
 	f.settle()
 	if n := f.sentBytes() - before; n != 64<<10 {
@@ -72,7 +73,7 @@ func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
 		t.Errorf("live without a client: %v", err)
 	}
 	f.eventually("a point of what came before", func() bool { made := false; f.bus.with(func() { made = newest > 0 }); return made })
-	if s := f.g.Status(); s.State != NeedsResync || s.Trouble == nil || !strings.Contains(s.Trouble.Error(), "disk0") {
+	if s := f.g.Status(); s.State != event.NeedsResync || s.Trouble == nil || !strings.Contains(s.Trouble.Error(), "disk0") {
 		t.Errorf("%+v", s)
 	}
 	for range 20 {
@@ -106,7 +107,7 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 		if !cdp.Is(err, cdp.Conflict) || asked != len(says) {
 			t.Fatalf("a machine that is on: %v, %v, asked %d times", p, err, asked)
 		}
-		f.eventually("it asks for its clients", f.state(NeedsResync))
+		f.eventually("it asks for its clients", f.state(event.NeedsResync))
 	}
 	p, err := f.g.LastPoint(ctx, func(context.Context) error {
 		if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) {
@@ -120,7 +121,7 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 	f.eventually("the point at the journal", func() bool { return f.g.Status().Durable >= p.Frame })
 	f.same()
 	f.one(8) // it is on again
-	if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) || f.g.Status().State != NeedsResync {
+	if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) || f.g.Status().State != event.NeedsResync {
 		t.Fatalf("a point behind the last one: %v, %+v", err, f.g.Status())
 	}
 	f.settle()
@@ -145,14 +146,14 @@ func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 	f.v.faults(func() { f.v.noChanges = cdp.Errorf(cdp.Conflict, "ask for changes", "", "they are not tracked") })
 	asked := make(chan struct{}, 1000)
 	sums := f.g.deps.Sums
-	f.g.deps.Sums = func(ctx context.Context, g cdp.GroupID, d cdp.DiskID, off, n int64, block int) ([][32]byte, error) {
+	f.g.deps.Sums = func(ctx context.Context, t cdp.Site, g cdp.GroupID, d cdp.DiskID, off, n int64, block int) ([][32]byte, error) {
 		asked <- struct{}{}
 		f.bus.mu.Lock()
 		down := f.bus.linkDown
 		f.bus.linkDown = false
 		f.bus.mu.Unlock()
 		defer f.bus.with(func() { f.bus.linkDown = down })
-		return sums(ctx, g, d, off, n, block)
+		return sums(ctx, t, g, d, off, n, block)
 	}
 	f.gone()
 	f.connect()
@@ -162,7 +163,7 @@ func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	f.bus.with(func() { f.bus.linkDown = false })
-	f.eventually("replicating", f.state(Replicating))
+	f.eventually("replicating", f.state(event.Replicating))
 	if f.g.Status().Verified == 0 {
 		t.Error("nothing was compared")
 	}
@@ -173,16 +174,16 @@ func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 // Writes to what a pass has yet to send are in the order, and what is frozen
 // goes around them; the pass ends in a point.
 func TestOlderContentNeverGoesBehindNewer(t *testing.T) {
-	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), Tap)
+	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), cdp.Tap)
 	f.cfg.Slots = 32
 	f.put(0, 0, 1<<20)
 	f.v.faults(func() { f.v.noFreeze = transient })
 	f.up()
 	f.connect()
-	f.eventually("seeding", f.state(Seeding))
+	f.eventually("seeding", f.state(event.Seeding))
 	f.v.faults(func() { f.v.noFreeze, f.v.slow = nil, 30*time.Millisecond })
 	f.run(200*time.Microsecond, 8)
-	f.eventually("replicating", f.state(Replicating))
+	f.eventually("replicating", f.state(event.Replicating))
 	f.eventually("a point", func() bool { n := 0; f.bus.with(func() { n = f.bus.markers }); return n > 0 })
 	f.settle()
 	if n := f.taken(); n != 1 {
@@ -191,13 +192,13 @@ func TestOlderContentNeverGoesBehindNewer(t *testing.T) {
 	f.end()
 }
 
-// gate holds a pass between its snapshot and what it makes of it.
-type gate struct {
+// slowChanges holds a pass between its snapshot and what it makes of it.
+type slowChanges struct {
 	*host
 	open chan struct{}
 }
 
-func (g gate) Changed(ctx context.Context, id cdp.GroupID, pass string, d cdp.DiskID, since string, fn func(off, n int64)) error {
+func (g slowChanges) Changed(ctx context.Context, id Machine, pass string, d cdp.DiskID, since string, fn func(off, n int64)) error {
 	select {
 	case <-g.open:
 	case <-ctx.Done():
@@ -209,7 +210,7 @@ func (g gate) Changed(ctx context.Context, id cdp.GroupID, pass string, d cdp.Di
 // held brings a replicating tap to a pass that has its snapshot and no more.
 func (f *frozenWorld) held() (open func()) {
 	f.t.Helper()
-	g := gate{f.h, make(chan struct{})}
+	g := slowChanges{f.h, make(chan struct{})}
 	f.g.deps.Snapshots = g
 	taken := f.taken()
 	if err := f.g.Reseed(); err != nil {
@@ -231,7 +232,7 @@ func TestAPassDoesNotCoverWhatIsMissedBehindIt(t *testing.T) {
 	}
 	f.connect()
 	open()
-	f.eventually("replicating", f.state(Replicating))
+	f.eventually("replicating", f.state(event.Replicating))
 	f.point()
 	f.same()
 	f.end()

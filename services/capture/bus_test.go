@@ -283,7 +283,9 @@ func (e epochs) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (cdp.Epoc
 
 type journal struct{ *bus }
 
-func (j journal) Cursor(context.Context, cdp.GroupID) (admission.State, error) { return j.cursor() }
+func (j journal) Cursor(context.Context, cdp.Site, cdp.GroupID) (admission.State, error) {
+	return j.cursor()
+}
 
 // port is a Stream: one connection to the bus. Frames on their way when it is
 // reset or closed still arrive.

@@ -39,6 +39,14 @@ type Config struct {
 	ProgressEvery time.Duration
 	// DrainTimeout is how long Stop waits for the window to drain. Default 10 s.
 	DrainTimeout time.Duration
+	// LastPointTimeout is how long the last point of a VM that is off may take: its
+	// disks are read. Default 10 min.
+	LastPointTimeout time.Duration
+	// ApplyRetry is the pause before a job that could not be captured, or
+	// forgotten, is tried again. Default 15 s.
+	ApplyRetry time.Duration
+	// EmitTimeout bounds the publishing of one event. Default 2 s.
+	EmitTimeout time.Duration
 	// PassRetryMin and PassRetryMax bound the pause after a pass over frozen
 	// disks failed, or what it left could not be removed. 1 s, 1 min.
 	PassRetryMin, PassRetryMax time.Duration
@@ -83,6 +91,9 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.OverflowHold, time.Second)
 	orDefault(&c.ProgressEvery, time.Second)
 	orDefault(&c.DrainTimeout, 10*time.Second)
+	orDefault(&c.LastPointTimeout, 10*time.Minute)
+	orDefault(&c.ApplyRetry, 15*time.Second)
+	orDefault(&c.EmitTimeout, 2*time.Second)
 	orDefault(&c.PassRetryMin, time.Second)
 	orDefault(&c.PassRetryMax, time.Minute)
 	orDefault(&c.PassStall, 10*time.Minute)
@@ -104,31 +115,29 @@ func (c Config) check() error {
 	return nil
 }
 
-// Deps is what the binary gives the service.
-type Deps struct {
-	// Stream opens the stream of a group; it need not reach the bus yet.
+// GroupDeps is what groups need.
+type GroupDeps struct {
+	// Stream makes the stream of a group; it need not reach the bus yet.
 	Stream  func(cdp.GroupID) (Stream, error)
 	Epochs  Epochs
 	Journal Journal
 	Events  Events
 	Clock   clock.Clock                                    // nil: the machine's
 	Boot    string                                         // "": this machine's boot id
-	Disk    func(path string, readOnly bool) (Disk, error) // nil: OpenDisk
+	Disk    func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
+	Servers DiskServers                                    // nil: no job can be listened for here
 	// Snapshots freezes disks; nil: no job can be frozen here.
 	Snapshots Snapshots
-	// Sums asks the target; nil: nothing is verified, all is sent.
+	// Sums asks the target; nil: nothing is verified, everything is sent.
 	Sums Sums
 }
 
-func (d Deps) withDefaults() (Deps, error) {
+func (d GroupDeps) withDefaults() (GroupDeps, error) {
 	if d.Clock == nil {
 		d.Clock = clock.System
 	}
 	if d.Events == nil {
 		d.Events = noEvents{}
-	}
-	if d.Disk == nil {
-		d.Disk = OpenDisk
 	}
 	if d.Boot == "" {
 		var err error

@@ -65,7 +65,7 @@ func (c *copier) activate() (n int64, ok bool) {
 	o := c.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.state.copies() || o.out.pending() >= o.cfg.Slots/2 {
+	if !copies(o.state) || o.out.pending() >= o.cfg.Slots/2 {
 		return 0, false
 	}
 	for range len(o.disks) + 1 {
@@ -101,7 +101,7 @@ func (c *copier) copyRange(off, n int64, lock bool) (end int64, err error) {
 	if err != nil {
 		return o.copy.end, cdp.Wrap(&cdp.Error{Op: "read", Kind: cdp.Transient, Subject: o.disks[d].Name, Cause: err}, "copy", string(o.job.Group))
 	}
-	if o.copy.void || !o.state.accepts() || !lock && c.flight.any(d, off, o.copy.end) {
+	if o.copy.void || !accepts(o.state) || !lock && c.flight.any(d, off, o.copy.end) {
 		return off, nil
 	}
 	if !c.appendUntouched(off) {

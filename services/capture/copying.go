@@ -76,8 +76,8 @@ func (c *copying) rest(e extent, f func(extent) bool) bool {
 // regions, so that its bits can be cleared.
 func leadingHole(dev Disk, off, n int64) int64 {
 	first := func(n int64) int64 {
-		e := dev.Extents(off, n)
-		if len(e) == 0 || !e[0].Hole {
+		e := dev.Status(off, n)
+		if len(e) == 0 || !e[0].Zero {
 			return 0
 		}
 		return min(n, e[0].Length)

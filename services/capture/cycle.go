@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // cycles is when a cbt group's next cycle is due, and who waits for it.
@@ -125,7 +126,7 @@ func (g *Group) CyclePoint(ctx context.Context) (cdp.Point, error) {
 }
 
 func (o *order) hasCycles(op string) error {
-	if o.job.Mode != CBT || o.state == Stopped || o.state == Fenced {
+	if o.job.Mode != cdp.CBT || o.state == event.CaptureStopped || o.state == event.Fenced {
 		return cdp.Errorf(cdp.Conflict, op, string(o.job.Group), "a %s group that is %s has no cycles", o.job.Mode, o.state)
 	}
 	return nil

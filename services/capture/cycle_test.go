@@ -40,7 +40,7 @@ func (a *alarms) all() map[AlarmKind]int {
 }
 
 func cycleWorld(t *testing.T) (*frozenWorld, *alarms) {
-	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), CBT)
+	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), cdp.CBT)
 	a := &alarms{recorder: &f.log, told: map[AlarmKind]int{}}
 	f.deps.Events = a
 	return f, a

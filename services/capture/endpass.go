@@ -19,7 +19,7 @@ func (p *passes) lockRoom(ctx context.Context) error {
 			defer o.mu.Unlock()
 			return cdp.Errorf(cdp.Fenced, "send pass", string(o.job.Group), "the group is %s", o.state)
 		}
-		if o.state.accepts() && o.out.pending() < o.cfg.Slots/2 && o.fits() {
+		if accepts(o.state) && o.out.pending() < o.cfg.Slots/2 && o.fits() {
 			return nil
 		}
 		if o.out.acked != acked {

@@ -15,14 +15,14 @@ import (
 // the time and is read in snapshots. Every point offered is a state its disks
 // were in; in the end the journal is the disks.
 func TestWhateverFailsAFrozenTapBecomesTheDisks(t *testing.T) {
-	frozenStories(t, Tap)
+	frozenStories(t, cdp.Tap)
 }
 
 func TestWhateverFailsCyclesBecomeTheDisks(t *testing.T) {
-	frozenStories(t, CBT)
+	frozenStories(t, cdp.CBT)
 }
 
-func frozenStories(t *testing.T, mode Mode) {
+func frozenStories(t *testing.T, mode cdp.CaptureMode) {
 	seed := seedtest.Seed(t)
 	stories := 4
 	if testing.Short() {
@@ -36,7 +36,7 @@ func frozenStories(t *testing.T, mode Mode) {
 			if rng.IntN(3) == 0 {
 				f.cfg.Touched = 1 + rng.IntN(2)
 			}
-			if mode == CBT && rng.IntN(2) == 0 {
+			if mode == cdp.CBT && rng.IntN(2) == 0 {
 				f.job.Every = 20 * time.Millisecond
 			}
 			f.up()
@@ -75,7 +75,7 @@ func frozenStories(t *testing.T, mode Mode) {
 						f.up()
 					})
 				case 9:
-					if mode == CBT {
+					if mode == cdp.CBT {
 						f.g.Cycle()
 					} else {
 						f.g.Mark(rng.IntN(2) == 0)
@@ -87,7 +87,7 @@ func frozenStories(t *testing.T, mode Mode) {
 				case 12:
 					f.gone()
 				case 13, 14:
-					if mode == Tap {
+					if mode == cdp.Tap {
 						f.connect()
 					}
 				case 15:

@@ -9,6 +9,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/engine/dirty"
 )
 
@@ -35,7 +36,7 @@ type Group struct {
 type setup struct {
 	job   Job
 	cfg   Config
-	deps  Deps
+	deps  GroupDeps
 	disks []*disk // by ID
 }
 
@@ -47,7 +48,7 @@ type disk struct {
 
 // OpenGroup opens disks, map and window. It takes over what an earlier process
 // left there.
-func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
+func OpenGroup(job Job, cfg Config, deps GroupDeps) (g *Group, err error) {
 	cfg = cfg.WithDefaults()
 	if err := errors.Join(cfg.check(), job.check()); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 		if err := g.passes.open(found); err != nil {
 			return g, err
 		}
-	} else if job.Mode == Tap {
+	} else if job.Mode == cdp.Tap {
 		g.order.book.Narrow() // no regions to read here: see taps
 		g.order.book.Seeded()
 	}
@@ -87,10 +88,10 @@ func OpenGroup(job Job, cfg Config, deps Deps) (g *Group, err error) {
 }
 
 // newGroup joins the parts; nothing is open yet.
-func newGroup(job Job, cfg Config, deps Deps) *Group {
+func newGroup(job Job, cfg Config, deps GroupDeps) *Group {
 	g := &Group{setup: &setup{job: job, cfg: cfg, deps: deps}, done: make(chan struct{})}
 	g.notes = notes{group: job.Group, events: deps.Events, queue: make(chan any, 64)}
-	g.order = order{setup: g.setup, notes: &g.notes, state: Detached,
+	g.order = order{setup: g.setup, notes: &g.notes, state: event.Detached,
 		wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	g.guests = guestIO{setup: g.setup, order: &g.order}
 	g.sender = sender{order: &g.order}
@@ -106,7 +107,7 @@ func (g *Group) openDisks() error {
 		d := &disk{}
 		g.disks = append(g.disks, d)
 		if j.Path != "" {
-			dev, err := g.deps.Disk(j.Path, g.job.Mode != Inline)
+			dev, err := g.deps.Disk(j.Path, g.job.Mode != cdp.Inline)
 			if err != nil {
 				return cdp.Wrap(err, "open disk", j.Path)
 			}
@@ -163,7 +164,7 @@ func (g *Group) run(ctx context.Context) {
 	switch {
 	case g.job.frozen():
 		wg.Go(func() { g.passes.run(ctx) })
-	case g.job.Mode == Inline:
+	case g.job.Mode == cdp.Inline:
 		wg.Go(func() { g.copier.run(ctx) })
 	}
 	g.sender.run(ctx)
@@ -204,8 +205,8 @@ func (g *Group) release(clean bool) error {
 	}
 	for _, d := range g.disks {
 		if d.dev != nil {
-			if clean && g.job.Mode == Inline {
-				errs = append(errs, d.dev.Sync())
+			if clean && g.job.Mode == cdp.Inline {
+				errs = append(errs, d.dev.Flush())
 			}
 			errs = append(errs, d.dev.Close())
 		}

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/block"
 )
 
 // guestIO serves the reads and writes of a group's guests. Many goroutines call
@@ -26,7 +27,7 @@ func (g *guestIO) read(d cdp.DiskID, p []byte, off int64) error {
 // write is a guest's write. Once it returned nil the write is on the disk and
 // in a frame that survives kill -9, or its region is dirty.
 func (g *guestIO) write(d cdp.DiskID, p []byte, off int64) error {
-	if g.job.Mode == CBT {
+	if g.job.Mode == cdp.CBT {
 		return unix.EROFS // nobody's writes come here
 	}
 	row, ok := g.flight.enter(d, off, int64(len(p)))
@@ -34,8 +35,8 @@ func (g *guestIO) write(d cdp.DiskID, p []byte, off int64) error {
 		return unix.ESHUTDOWN
 	}
 	defer g.flight.leave(row)
-	if g.job.Mode == Inline {
-		if err := g.disks[d].dev.WriteAt(p, off); err != nil {
+	if g.job.Mode == cdp.Inline {
+		if err := g.disks[d].dev.WriteAt(p, off, false); err != nil {
 			g.fault(d, off, int64(len(p)))
 			return err
 		}
@@ -45,8 +46,8 @@ func (g *guestIO) write(d cdp.DiskID, p []byte, off int64) error {
 }
 
 // zero is a guest's WRITE ZEROES.
-func (g *guestIO) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
-	if g.job.Mode == CBT {
+func (g *guestIO) zero(d cdp.DiskID, off, n int64, flags block.ZeroFlags) error {
+	if g.job.Mode == cdp.CBT {
 		return unix.EROFS
 	}
 	row, ok := g.flight.enter(d, off, n)
@@ -54,7 +55,7 @@ func (g *guestIO) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
 		return unix.ESHUTDOWN
 	}
 	defer g.flight.leave(row)
-	if g.job.Mode == Inline {
+	if g.job.Mode == cdp.Inline {
 		err := g.disks[d].dev.Zero(off, n, flags)
 		if err != nil {
 			if !errors.Is(err, unix.EOPNOTSUPP) { // that one changed nothing
@@ -70,7 +71,7 @@ func (g *guestIO) zero(d cdp.DiskID, off, n int64, flags ZeroFlags) error {
 // trim makes the range read as zeros where that is quick, and else does nothing,
 // so that source and replica agree on what it holds.
 func (g *guestIO) trim(d cdp.DiskID, off, n int64) error {
-	err := g.zero(d, off, n, Fast)
+	err := g.zero(d, off, n, block.ZeroFast)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return nil
 	}
@@ -79,10 +80,10 @@ func (g *guestIO) trim(d cdp.DiskID, off, n int64) error {
 
 // flush is a guest's FLUSH. Only the disk is concerned.
 func (g *guestIO) flush(d cdp.DiskID) error {
-	if g.job.Mode != Inline {
+	if g.job.Mode != cdp.Inline {
 		return nil
 	}
-	return g.disks[d].dev.Sync()
+	return g.disks[d].dev.Flush()
 }
 
 // fault notes that the disk failed a write, and may hold some of it.

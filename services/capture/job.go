@@ -1,62 +1,56 @@
 package capture
 
 import (
-	"crypto/tls"
-	"os"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/dirty"
 )
 
-// Mode says where a group's writes come from.
-type Mode string
-
-const (
-	// Inline: the disks are behind the exports.
-	Inline Mode = "inline"
-	// Tap: the exports are told every write; the disks are elsewhere.
-	Tap Mode = "tap"
-	// CBT: no write is seen. What changed is asked for and read from a snapshot,
-	// one cycle after the other; each makes one recovery point.
-	CBT Mode = "cbt"
-)
-
 // Job is one group to capture.
 type Job struct {
 	Group  cdp.GroupID
-	Mode   Mode
+	Target cdp.Site // whose journal stores the group
+	Mode   cdp.CaptureMode
 	Disks  []JobDisk
 	Listen []Listen // none for cbt
-	// Frozen: what is dirty is read from snapshots. Its disks have no Path and
-	// their Size must be told. With CBT it is understood.
+	// VM is the instance UUID of the machine whose disks these are, for Snapshots.
+	VM string
+	// Frozen: what is dirty is read from snapshots. Its disks have no Path, and
+	// need a Size. It is implied by cbt.
 	Frozen bool
 	// Every is from the start of one cycle to the start of the next, for cbt.
 	Every time.Duration
-	// Verify: the target holds a seed already, so what a first pass finds there
-	// is not sent. Only for what is frozen.
+	// Verify: the target has a seed already, so what a first pass finds there
+	// is not sent. Only for frozen disks.
 	Verify bool
 }
 
 // frozen reports whether disks are read from snapshots.
-func (j Job) frozen() bool { return j.Frozen || j.Mode == CBT }
+func (j Job) frozen() bool { return j.Frozen || j.Mode == cdp.CBT }
 
-// JobDisk is a disk of a job, by ID from 0. Its Name is the export's name.
+// JobDisk is a disk of a job; IDs count from 0. Its Name is the export's name.
 type JobDisk struct {
 	cdp.Disk
-	// Path of the image or block device: required inline; for a tap it may be
-	// empty, and is only read; frozen there is none. Size 0 means the size of
-	// what is there.
+	// Path of the image or block device. Inline needs one. A tap may have one,
+	// which is only read; frozen disks have none. Size 0 means the size of the
+	// disk at Path.
 	Path string
+	Key  int32 // the device key, of a VM's disk
+}
+
+func (j Job) machine() Machine {
+	m := Machine{Group: j.Group, VM: j.VM}
+	for _, d := range j.Disks {
+		m.Keys = append(m.Keys, d.Key)
+	}
+	return m
 }
 
 // Listen is where clients reach a group's disks.
 type Listen struct {
 	Network string // "unix" or "tcp"
-	Address string
-	TLS     *tls.Config // nil: none
-	// Mode of a unix socket's file. Default 0600.
-	Mode os.FileMode
+	Address string // a path, or host and port
 }
 
 func (j Job) check() error {
@@ -65,15 +59,15 @@ func (j Job) check() error {
 		return err
 	}
 	switch {
-	case j.Mode != Inline && j.Mode != Tap && j.Mode != CBT:
+	case j.Mode != cdp.Inline && j.Mode != cdp.Tap && j.Mode != cdp.CBT:
 		return cdp.Errorf(cdp.Invalid, op, "mode", "%q is neither inline, tap nor cbt", j.Mode)
-	case j.Frozen && j.Mode == Inline:
+	case j.Frozen && j.Mode == cdp.Inline:
 		return cdp.Errorf(cdp.Invalid, op, "frozen", "an inline group reads its own disks")
 	case j.Verify && !j.frozen():
 		return cdp.Errorf(cdp.Invalid, op, "verify", "only what is frozen can be verified")
-	case j.Mode == CBT && j.Every <= 0 || j.Mode != CBT && j.Every != 0:
+	case j.Mode == cdp.CBT && j.Every <= 0 || j.Mode != cdp.CBT && j.Every != 0:
 		return cdp.Errorf(cdp.Invalid, op, "every", "%v: cbt needs a cadence, and nothing else has one", j.Every)
-	case j.Mode == CBT && len(j.Listen) > 0:
+	case j.Mode == cdp.CBT && len(j.Listen) > 0:
 		return cdp.Errorf(cdp.Invalid, op, "listen", "nobody writes to a cbt group")
 	}
 	if len(j.Disks) == 0 {
@@ -88,7 +82,7 @@ func (j Job) check() error {
 			return cdp.Errorf(cdp.Invalid, op, "disks.name", "%q is empty or used twice", d.Name)
 		case d.Size < 0 || d.Size%cdp.SectorSize != 0 || d.Size == 0 && d.Path == "":
 			return cdp.Errorf(cdp.Invalid, op, "disks.size", "%d is no multiple of %d", d.Size, cdp.SectorSize)
-		case d.Path == "" && j.Mode == Inline:
+		case d.Path == "" && j.Mode == cdp.Inline:
 			return cdp.Errorf(cdp.Invalid, op, "disks.path", "inline needs one")
 		case d.Path != "" && j.frozen():
 			return cdp.Errorf(cdp.Invalid, op, "disks.path", "%q: frozen disks are read from their snapshots", d.Path)

@@ -40,7 +40,7 @@ func (o *order) loseWindow(l loss, strayed bool) (reason string) {
 	}
 	switch {
 	case l == lostNothing:
-	case o.job.Mode == Tap && !o.job.Frozen:
+	case o.job.Mode == cdp.Tap && !o.job.Frozen:
 		o.taps.missAll()
 		reason = "frames were lost"
 	case l == lostActivity:
@@ -100,8 +100,8 @@ func (o *order) narrow() {
 	}
 	for _, d := range o.disks {
 		for off := int64(0); off < d.Size; {
-			for _, e := range d.dev.Extents(off, d.Size-off) {
-				if !e.Hole {
+			for _, e := range d.dev.Status(off, d.Size-off) {
+				if !e.Zero {
 					o.book.Set(d.ID, off, min(e.Length, d.Size-off))
 				}
 				if off += e.Length; off >= d.Size {

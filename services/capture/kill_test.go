@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -70,7 +71,7 @@ func child(dir string, seed uint64) error {
 		return err
 	}
 	job, cfg := worldJob(dir)
-	g, err := OpenGroup(job, cfg, Deps{Stream: func(cdp.GroupID) (Stream, error) { return r, nil }, Epochs: r, Journal: r})
+	g, err := OpenGroup(job, cfg, GroupDeps{Stream: func(cdp.GroupID) (Stream, error) { return r, nil }, Epochs: r, Journal: r, Disk: openFile})
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func child(dir string, seed uint64) error {
 
 func finish(g *Group) error {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if g.Status().State != Replicating {
+		if g.Status().State != event.Replicating {
 			continue
 		}
 		p, err := g.Mark(true)

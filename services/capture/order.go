@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
 )
@@ -27,7 +28,7 @@ type order struct {
 
 	mu         sync.Mutex
 	out        outbox
-	state      State
+	state      event.CaptureState
 	why        facts     // what state follows from
 	overflowed time.Time // when the newest overflow began
 	idle       bool      // the sender waits for wake
@@ -58,7 +59,7 @@ type tally struct {
 // stamp is the time that frames and writes get. Those of a cbt group have the
 // time of the snapshot they were read from.
 func (o *order) stamp() int64 {
-	if o.job.Mode == CBT && o.at != 0 {
+	if o.job.Mode == cdp.CBT && o.at != 0 {
 		return o.at
 	}
 	return o.deps.Clock.Now().UnixNano()
@@ -66,7 +67,7 @@ func (o *order) stamp() int64 {
 
 // flags are those of a frame that is closed now.
 func (o *order) flags() frame.Flags {
-	if o.state == Replicating && o.book.Count() == 0 && !o.incomplete() {
+	if o.state == event.Replicating && o.book.Count() == 0 && !o.incomplete() {
 		return frame.Consistent
 	}
 	return 0
@@ -84,19 +85,19 @@ func (o *order) update(reason string) {
 	o.why.drained = o.out.pending() <= o.cfg.Slots/2 && now.Sub(o.overflowed) >= o.cfg.OverflowHold
 	from := o.state
 	o.state = next(from, o.why)
-	if o.state == Replicating && o.why.seeding {
+	if o.state == event.Replicating && o.why.seeding {
 		o.book.Seeded()
 	}
 	if from == o.state {
 		return
 	}
-	if o.state == Overflow {
+	if o.state == event.Overflow {
 		o.overflowed = now
 	}
 	switch {
-	case o.state.copies():
+	case copies(o.state):
 		o.total = o.book.Bytes()
-	case o.state == Replicating && from.copies() && o.total > 0:
+	case o.state == event.Replicating && copies(from) && o.total > 0:
 		o.copied = o.total
 	}
 	o.notes.add(Change{Group: o.job.Group, From: from, To: o.state, Reason: reason, At: now})
@@ -123,10 +124,10 @@ func (o *order) ack(no cdp.FrameNo) {
 	m := o.book.Mark()
 	m.No, m.Hash, m.Last = f.No, f.Hash, f.Last()
 	o.book.SetMark(m)
-	if o.state == Overflow {
+	if o.state == event.Overflow {
 		o.update("the window has drained")
 	}
-	if o.state.copies() || o.pass != nil {
+	if copies(o.state) || o.pass != nil {
 		nudge(o.room)
 	}
 }
@@ -155,11 +156,11 @@ func (o *order) blinded(reason string) {
 func (o *order) drained() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.out.hasOpenWrites() && o.state.accepts() {
+	if o.out.hasOpenWrites() && accepts(o.state) {
 		o.out.win.End(o.flags(), o.stamp())
 		nudge(o.wake)
 	}
-	return o.out.win.Closed() == o.out.acked || !o.why.attached || o.state == Fenced
+	return o.out.win.Closed() == o.out.acked || !o.why.attached || o.state == event.Fenced
 }
 
 // stop makes every later write miss. It locks.

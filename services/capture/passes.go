@@ -38,7 +38,7 @@ func (p *passes) open(found dirty.Found) error {
 		}
 	}
 	o.unsure = found <= dirty.Rebooted || len(p.chain.Disks) == 0 || o.book.Bytes() >= o.book.Total()
-	if o.job.Mode == CBT && !p.chain.At.IsZero() {
+	if o.job.Mode == cdp.CBT && !p.chain.At.IsZero() {
 		o.at = p.chain.At.UnixNano()
 	}
 	return nil
@@ -102,11 +102,11 @@ func (p *passes) due(now time.Time) (wait time.Duration, ready bool) {
 	}
 	wait = time.Minute // what changes that nudges; this is for nothing forgotten
 	switch {
-	case o.job.Mode == Tap:
-		if o.state.copies() {
+	case o.job.Mode == cdp.Tap:
+		if copies(o.state) {
 			wait = 0
 		}
-	case !o.state.accepts():
+	case !accepts(o.state):
 	case o.book.Count() > 0:
 		wait = 0
 	default:
@@ -127,7 +127,7 @@ func (p *passes) rest(ctx context.Context, d time.Duration) {
 // thaw removes what passes left.
 func (p *passes) thaw(ctx context.Context) bool {
 	o := p.order
-	err := o.deps.Snapshots.Thaw(ctx, o.job.Group, "")
+	err := o.deps.Snapshots.Thaw(ctx, o.job.machine(), "")
 	if err == nil || cdp.Is(err, cdp.NotFound) { // no VM, no snapshot
 		return true
 	}
@@ -168,7 +168,7 @@ func (p *passes) one(ctx context.Context) (err error) {
 	o := p.order
 	x, req := p.arm()
 	defer p.disarm(x)
-	if o.job.Mode == CBT && !req.seed {
+	if o.job.Mode == cdp.CBT && !req.seed {
 		defer p.watchCycle()()
 	}
 	defer func() {
@@ -176,7 +176,7 @@ func (p *passes) one(ctx context.Context) (err error) {
 			p.giveBack(req)
 		}
 	}()
-	snap, err := o.deps.Snapshots.Freeze(ctx, o.job.Group, x.name)
+	snap, err := o.deps.Snapshots.Freeze(ctx, o.job.machine(), x.name)
 	if err == nil {
 		defer x.close()
 		err = x.openDisks(snap, o.disks, o.deps.Disk)
@@ -192,7 +192,7 @@ func (p *passes) one(ctx context.Context) (err error) {
 		if err := p.sweep(ctx, x); err != nil {
 			return err
 		}
-		if o.job.Mode == Tap {
+		if o.job.Mode == cdp.Tap {
 			done, err = true, p.endPass(ctx, x)
 		} else {
 			point, done, err = p.endCycle(ctx, x, req.requested)
@@ -220,7 +220,7 @@ func (p *passes) arm() (x *pass, req request) {
 		x.last--
 	}
 	o.pass = x
-	if o.job.Mode == Tap {
+	if o.job.Mode == cdp.Tap {
 		x.touched, x.later = newTouched(o.cfg.Touched), dirty.NewRegions(o.book.Disks())
 		x.sending = true
 		return x, req

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -14,12 +15,12 @@ import (
 func TestATapsCopyWaitsForTheStream(t *testing.T) {
 	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
-	w.job.Mode = Tap
+	w.job.Mode = cdp.Tap
 	for i := range w.job.Disks {
 		w.job.Disks[i].Path = ""
 	}
 	w.up()
-	w.eventually("seeding", w.state(Seeding))
+	w.eventually("seeding", w.state(event.Seeding))
 	w.bus.with(func() { w.bus.down = true })
 	began := time.Now()
 	back := time.AfterFunc(300*time.Millisecond, func() { w.bus.with(func() { w.bus.down = false }) })
@@ -39,7 +40,7 @@ func TestATapsCopyWaitsForTheStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	w.point()
 	w.end()
 }

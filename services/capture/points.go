@@ -6,6 +6,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -20,7 +21,7 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 	defer o.mu.Unlock()
 	const op = "mark recovery point"
 	name := string(g.job.Group)
-	if g.job.Mode == CBT {
+	if g.job.Mode == cdp.CBT {
 		return cdp.Point{}, cdp.Errorf(cdp.Conflict, op, name, "a cbt group makes a recovery point at the end of each cycle").
 			WithHint("ask for a cycle instead")
 	}
@@ -126,7 +127,7 @@ func (g *Group) Reseed() error {
 	o := &g.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if g.job.Mode == Tap && !g.job.Frozen || o.state == Stopped {
+	if g.job.Mode == cdp.Tap && !g.job.Frozen || o.state == event.CaptureStopped {
 		return cdp.Errorf(cdp.Conflict, "reseed", string(g.job.Group), "a %s group that is %s cannot", g.job.Mode, o.state).
 			WithHint("a tap is seeded by its client: let it copy again")
 	}

@@ -5,10 +5,61 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/admission"
+	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/spool"
 )
+
+// Jobs are the specs of jobs, of every target site: those of this site, and the
+// copies that are here of the others', so that a restart needs no link.
+type Jobs interface {
+	// Watch calls fn, from one goroutine, with every job and then with every
+	// change until ctx ends; job is nil when it was deleted. target is the site
+	// that has the spec. Jobs of other sources may come, too, and are ignored. Calls
+	// for different targets may be concurrent.
+	Watch(ctx context.Context, fn func(target cdp.Site, name string, job *spec.ReplicationJob) error) error
+	// Wanted reports whether any target has a job of that name whose source is this
+	// site.
+	Wanted(ctx context.Context, name string) (bool, error)
+}
+
+// Runs says which jobs are wanted to replicate. A job that is never mentioned is
+// not.
+type Runs interface {
+	// Watch is as Jobs.Watch.
+	Watch(ctx context.Context, fn func(target cdp.Site, name string, running bool) error) error
+}
+
+// TapBase says where I/O filters reach the taps of VMs.
+type TapBase interface {
+	// Address is the host and the first of the ports to listen on; "" if the site
+	// has none.
+	Address(ctx context.Context) (string, error)
+}
+
+// Publisher publishes facts; it returns when they are kept.
+type Publisher interface {
+	Emit(ctx context.Context, p event.Payload) error
+}
+
+// Streams are the frame streams of the site.
+type Streams interface {
+	// Open opens a group's stream, and makes it if there is none. Transient when
+	// the bus cannot be reached. The stream may be a TracedStream.
+	Open(ctx context.Context, group cdp.GroupID) (Stream, error)
+	// Delete removes a group's stream with its frames; none is no error.
+	Delete(ctx context.Context, group cdp.GroupID) error
+}
+
+// TracedStream is a Stream that can say what a frame belongs to.
+type TracedStream interface {
+	Stream
+	// PublishIn is Publish as a part of the trace in ctx.
+	PublishIn(ctx context.Context, f frame.Frame) error
+}
 
 // Stream is a group's frames on the bus. One goroutine calls it. Its channels
 // never block whoever fills them for long: the group reads both all the time it
@@ -63,11 +114,11 @@ type Epochs interface {
 	Next(ctx context.Context, group cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error)
 }
 
-// Journal answers for the group's journal at the target.
+// Journal asks the journals at the targets.
 type Journal interface {
 	// Cursor is the newest frame that is durable; zeros for an empty journal.
 	// Transient when it cannot be reached.
-	Cursor(ctx context.Context, group cdp.GroupID) (admission.State, error)
+	Cursor(ctx context.Context, target cdp.Site, group cdp.GroupID) (admission.State, error)
 }
 
 // Events hears of facts. Calls come from one goroutine per group, in order; a
@@ -82,7 +133,7 @@ type Events interface {
 // Change is a group's step from one state to another.
 type Change struct {
 	Group    cdp.GroupID
-	From, To State
+	From, To event.CaptureState
 	Reason   string
 	At       time.Time
 }
@@ -90,39 +141,43 @@ type Change struct {
 // Progress of a seed or resync, in bytes. Total can grow while it runs.
 type Progress struct {
 	Group       cdp.GroupID
-	State       State
+	State       event.CaptureState
 	Done, Total int64
 	At          time.Time
 }
 
-// Disk is what an inline export stands on, or a tap's reference. Calls may be
-// concurrent.
+// Disk is a disk that capture reads and, inline, writes: the disk of an inline
+// export, a tap's reference, or a frozen disk. Calls may be concurrent.
 type Disk interface {
-	// Size in bytes, a multiple of cdp.SectorSize; it does not change.
-	Size() int64
-	ReadAt(p []byte, off int64) error
-	WriteAt(p []byte, off int64) error
-	// Zero makes the range read as zeros; see ZeroFlags.
-	Zero(off, n int64, flags ZeroFlags) error
-	// Sync returns once every write that returned before is durable.
-	Sync() error
-	// Extents describes the disk from off, up to n bytes or less, at least one.
-	Extents(off, n int64) []Extent
+	block.StatusDevice
 	Close() error
 }
 
-// Extent is a run of a disk. A hole reads as zeros.
-type Extent struct {
-	Length int64
-	Hole   bool
+// DiskServers serve disks to NBD clients.
+type DiskServers interface {
+	// Serve serves disks until the server is closed. A unix socket that an
+	// earlier process left is replaced; Conflict if one that runs serves it.
+	// failed hears of a client that was refused, and of a listener that failed for
+	// good.
+	Serve(at Listen, disks []ServedDisk, failed func(error)) (DiskServer, error)
+	// URI is how a client addresses a disk that is served there.
+	URI(at Listen, disk string) string
 }
 
-// ZeroFlags are those of pkg/adapter/nbd, for Disk.Zero.
-type ZeroFlags uint8
+// DiskServer is what serves some disks. Once Close has returned no client uses
+// them any more.
+type DiskServer interface {
+	Close() error
+}
 
-const (
-	// NoHole: the range stays allocated.
-	NoHole ZeroFlags = 1 << iota
-	// Fast: fail with EOPNOTSUPP, having changed nothing, unless it is quick.
-	Fast
-)
+// ServedDisk is a disk for DiskServers.
+type ServedDisk struct {
+	Name   string
+	Device block.StatusDevice
+	// Shared: clients may spread requests over several connections.
+	Shared bool
+	// Connected is called when a client gets the disk, and then Disconnected when
+	// it is gone, once none of its requests is left; clean: it said goodbye.
+	Connected    func()
+	Disconnected func(clean bool)
+}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -24,17 +25,17 @@ func TestGuestsNeverWaitForTheBus(t *testing.T) {
 	w.write(100 * time.Microsecond)
 	at := func() uint64 { return w.ops[0].Load() }
 	w.eventually("operations while detached", func() bool { return at() > 100 })
-	if s := w.g.Status().State; s != Detached {
+	if s := w.g.Status().State; s != event.Detached {
 		t.Fatalf("it is %s", s)
 	}
 	w.settle()
-	w.eventually("that it seeded is told", func() bool { return w.log.saw(Seeding) })
+	w.eventually("that it seeded is told", func() bool { return w.log.saw(event.Seeding) })
 	w.bus.with(func() { w.bus.down = true })
-	w.eventually("overflow", w.state(Overflow))
+	w.eventually("overflow", w.state(event.Overflow))
 	k := at()
 	w.eventually("operations in overflow", func() bool { return at() > k+100 })
 	w.settle()
-	w.eventually("that it resynced is told", func() bool { return w.log.saw(Resyncing) })
+	w.eventually("that it resynced is told", func() bool { return w.log.saw(event.Resyncing) })
 	w.end()
 }
 
@@ -59,7 +60,7 @@ func TestTheStreamIsTheSpoolAndActivityKnowsWhatIsInIt(t *testing.T) {
 		w.eventually("room", func() bool { return w.g.Status().Pending < 3 })
 	}
 	w.eventually("all at the stream", func() bool { s := w.g.Status(); return s.Pending == 0 })
-	if s := w.g.Status(); s.State != Replicating || s.DirtyBytes != 0 {
+	if s := w.g.Status(); s.State != event.Replicating || s.DirtyBytes != 0 {
 		t.Fatalf("%+v", s)
 	}
 	time.Sleep(20 * time.Millisecond)
@@ -74,7 +75,7 @@ func TestTheStreamIsTheSpoolAndActivityKnowsWhatIsInIt(t *testing.T) {
 		defer w.log.mu.Unlock()
 		return len(w.log.changes) >= before+2
 	})
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	w.g.order.mu.Lock()
 	total := w.g.order.total
 	w.g.order.mu.Unlock()
@@ -103,7 +104,7 @@ func TestAReplacedCapturerIsFenced(t *testing.T) {
 	}
 	g.Start()
 	defer g.Close(context.Background())
-	w.eventually("the other replicating", func() bool { return g.Status().State == Replicating })
+	w.eventually("the other replicating", func() bool { return g.Status().State == event.Replicating })
 	w.eventually("fenced", func() bool {
 		if err := w.g.guests.write(0, make([]byte, 4096), 0); err != nil {
 			t.Fatal(err)
@@ -111,9 +112,9 @@ func TestAReplacedCapturerIsFenced(t *testing.T) {
 		if err := g.guests.write(1, make([]byte, 4096), 0); err != nil {
 			t.Fatal(err)
 		}
-		return w.g.Status().State == Fenced || g.Status().State == Fenced
+		return w.g.Status().State == event.Fenced || g.Status().State == event.Fenced
 	})
-	if g.Status().State == Fenced {
+	if g.Status().State == event.Fenced {
 		t.Fatal("the newer one was fenced")
 	}
 	if err := w.g.guests.write(0, make([]byte, 4096), 0); err != nil {
@@ -131,12 +132,12 @@ type badDisk struct {
 	bad *atomic.Bool
 }
 
-func (d badDisk) WriteAt(p []byte, off int64) error {
+func (d badDisk) WriteAt(p []byte, off int64, fua bool) error {
 	if d.bad.Load() {
-		d.Disk.WriteAt(p[:len(p)/2], off) // some of it gets there
+		d.Disk.WriteAt(p[:len(p)/2], off, fua) // some of it gets there
 		return unix.EIO
 	}
-	return d.Disk.WriteAt(p, off)
+	return d.Disk.WriteAt(p, off, fua)
 }
 
 // The disk's own error is the guest's to see, and replication finds out what
@@ -146,7 +147,7 @@ func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
 	w.bus.with(func() { w.bus.oracles = nil })
 	var bad atomic.Bool
 	w.deps.Disk = func(path string, ro bool) (Disk, error) {
-		d, err := OpenDisk(path, ro)
+		d, err := openFile(path, ro)
 		return badDisk{d, &bad}, err
 	}
 	w.up()
@@ -158,7 +159,7 @@ func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	bad.Store(false)
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	w.point()
 	w.bus.with(func() {
 		if w.bus.images[1][4096] != 5 || w.bus.images[1][8192] != 0 {
@@ -173,12 +174,12 @@ func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
 func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
-	w.job.Mode = Tap
+	w.job.Mode = cdp.Tap
 	for i := range w.job.Disks {
 		w.job.Disks[i].Path = ""
 	}
 	w.up()
-	w.eventually("seeding", w.state(Seeding))
+	w.eventually("seeding", w.state(event.Seeding))
 	buf := make([]byte, 256<<10)
 	if err := w.g.guests.read(0, buf, 0); !errors.Is(err, unix.EIO) {
 		t.Fatalf("read: %v", err)
@@ -200,18 +201,18 @@ func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 		}
 	}
 	synced()
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	w.g.clientGone(1, true)
 	markers := func() (n int) { w.bus.with(func() { n = w.bus.markers }); return n }
 	before := markers()
 	w.g.clientGone(0, false)
-	w.eventually("seeding after an unclean end", w.state(Seeding))
+	w.eventually("seeding after an unclean end", w.state(event.Seeding))
 	w.eventually("a point of what came before", func() bool { return markers() == before+1 })
 	synced()
 	w.bus.with(func() { w.bus.down = true })
-	w.eventually("overflow", func() bool { put(); return w.g.Status().State == Overflow })
+	w.eventually("overflow", func() bool { put(); return w.g.Status().State == event.Overflow })
 	w.bus.with(func() { w.bus.down = false })
-	w.eventually("needs resync", w.state(NeedsResync))
+	w.eventually("needs resync", w.state(event.NeedsResync))
 	if err := w.g.Synced(0); !cdp.Is(err, cdp.Conflict) {
 		t.Fatalf("synced without a copy: %v", err)
 	}
@@ -222,7 +223,7 @@ func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 	}
 	put()
 	synced()
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	w.point()
 	w.end()
 }
@@ -237,7 +238,7 @@ func TestAFirstSeedSkipsHolesAndALaterOneSendsThemAsZeros(t *testing.T) {
 	f.WriteAt(one, 0)
 	f.Close()
 	w.up()
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	if w.g.Status().DirtyBytes != 0 || w.total() > 128<<10 {
 		t.Fatalf("%d bytes were seeded, 4 KiB are allocated", w.total())
 	}
@@ -245,7 +246,7 @@ func TestAFirstSeedSkipsHolesAndALaterOneSendsThemAsZeros(t *testing.T) {
 	if err := w.g.Reseed(); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually("seeding", func() bool { return w.log.saw(Seeding) && w.g.Status().State == Replicating })
+	w.eventually("seeding", func() bool { return w.log.saw(event.Seeding) && w.g.Status().State == event.Replicating })
 	w.point()
 	w.bus.with(func() {
 		if w.bus.images[1][5<<20] != 0 || string(w.bus.images[0][:4096]) != string(one) {
@@ -266,7 +267,7 @@ func TestACopyUnderWritesIsTheNewestContent(t *testing.T) {
 		if err := w.g.Reseed(); err != nil {
 			t.Fatal(err)
 		}
-		w.eventually("replicating", w.state(Replicating))
+		w.eventually("replicating", w.state(event.Replicating))
 	}
 	w.settle()
 	w.end()
@@ -278,7 +279,7 @@ func TestOverlappingWritesReachDiskAndJournalInOneOrder(t *testing.T) {
 	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
 	w.up()
-	w.eventually("replicating", w.state(Replicating))
+	w.eventually("replicating", w.state(event.Replicating))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {

@@ -24,17 +24,17 @@ func TestAGroupIsForgottenWithItsSnapshot(t *testing.T) {
 	})
 	f.crash()
 	f.deps.Snapshots = &host{vm: f.v}
-	s, err := New(f.cfg, f.deps)
+	s, err := NewGroups(f.cfg, f.deps)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := s.Purge(context.Background(), "shop"); !cdp.Is(err, cdp.Transient) {
+		if err := s.Purge(context.Background(), "shop", ""); !cdp.Is(err, cdp.Transient) {
 			t.Fatalf("purged while the snapshot stays: %v", err)
 		}
 	}
 	f.v.faults(func() { f.v.noThaw = nil })
-	if err := s.Purge(context.Background(), "shop"); err != nil || f.left() != 0 {
+	if err := s.Purge(context.Background(), "shop", ""); err != nil || f.left() != 0 {
 		t.Fatalf("%d snapshots are left: %v", f.left(), err)
 	}
 	for _, dir := range []string{f.cfg.StateDir, f.cfg.WindowDir} {

@@ -16,7 +16,7 @@ const maxZero = 1 << 30
 // waits for nothing but mu; patient is the exception. It locks.
 func (o *order) record(d cdp.DiskID, off, n int64, data []byte) {
 	for n > 0 {
-		if o.job.Mode == Tap && !o.job.Frozen {
+		if o.job.Mode == cdp.Tap && !o.job.Frozen {
 			o.patient()
 		}
 		o.mu.Lock()
@@ -37,7 +37,7 @@ func (o *order) patient() {
 	const pause = 2 * time.Millisecond
 	for waited := time.Duration(0); waited < 2*time.Second; waited += pause {
 		o.mu.Lock()
-		room := !o.why.tapCopying || !o.state.accepts() || o.fits()
+		room := !o.why.tapCopying || !accepts(o.state) || o.fits()
 		o.mu.Unlock()
 		if room {
 			return
@@ -48,7 +48,7 @@ func (o *order) patient() {
 
 // piece records the first bytes of a write and returns how many.
 func (o *order) piece(d cdp.DiskID, off, n int64, data []byte) int64 {
-	if !o.state.accepts() {
+	if !accepts(o.state) {
 		o.miss(d, off, n)
 		return n
 	}
@@ -102,7 +102,7 @@ func (o *order) admits(d cdp.DiskID, off, n int64) (bool, int64) {
 
 // miss leaves a write to resync.
 func (o *order) miss(d cdp.DiskID, off, n int64) {
-	if o.job.Mode == Inline || o.job.frozen() {
+	if o.job.Mode == cdp.Inline || o.job.frozen() {
 		o.book.Set(d, off, n)
 		o.copy.spoil(d, off, n)
 		o.pass.leave(d, off, n)

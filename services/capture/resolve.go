@@ -22,7 +22,7 @@ func (p *passes) resolve(ctx context.Context, x *pass, snap Frozen) error {
 
 	x.verify = !bare && (p.chain.Verify || unsure || blind)
 	var found *dirty.Regions
-	if !whole && (blind || o.job.Mode == CBT) {
+	if !whole && (blind || o.job.Mode == cdp.CBT) {
 		var reset bool
 		var err error
 		if found, reset, err = p.changed(ctx, x); err != nil {
@@ -72,7 +72,7 @@ func (o *order) setDirty(x *pass, found *dirty.Regions, whole, bare bool, losses
 	if o.taps.blinds == x.blinds {
 		o.taps.blind = false
 	}
-	if o.job.Mode == CBT {
+	if o.job.Mode == cdp.CBT {
 		if open, _, _ := o.out.win.Open(); open { // of another moment
 			o.out.win.End(0, o.stamp())
 			nudge(o.wake)
@@ -122,7 +122,7 @@ func (p *passes) changed(ctx context.Context, x *pass) (set *dirty.Regions, rese
 		default: // whatever it means, the way on is the same
 			reset = true
 			set.Set(d.ID, 0, d.Size)
-			if o.job.Mode == CBT || since != "" {
+			if o.job.Mode == cdp.CBT || since != "" {
 				p.alarm(AlarmReset, "all of "+d.Name+" is compared with the replica: "+err.Error())
 			}
 		}
@@ -144,7 +144,7 @@ func (p *passes) allocated(ctx context.Context, x *pass) *dirty.Regions {
 
 func (p *passes) areas(ctx context.Context, x *pass, d *disk, since string, set *dirty.Regions) error {
 	o := p.order
-	return o.deps.Snapshots.Changed(ctx, o.job.Group, x.name, d.ID, since, func(off, n int64) {
+	return o.deps.Snapshots.Changed(ctx, o.job.machine(), x.name, d.ID, since, func(off, n int64) {
 		off, end := max(off, 0), min(off+n, d.Size)
 		if off < end {
 			set.Set(d.ID, off, end-off)

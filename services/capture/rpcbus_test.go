@@ -199,7 +199,7 @@ func (r *remote) Next(_ context.Context, _ cdp.GroupID, held cdp.Epoch) (e cdp.E
 	return e, err
 }
 
-func (r *remote) Cursor(context.Context, cdp.GroupID) (admission.State, error) {
+func (r *remote) Cursor(context.Context, cdp.Site, cdp.GroupID) (admission.State, error) {
 	var c RPCState
 	if r.c.Call("Bus.Cursor", 0, &c) != nil {
 		return admission.State{}, transient

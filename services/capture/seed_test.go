@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -42,22 +43,22 @@ func (s *swift) Publish(f frame.Frame) error {
 // still is a machine that never writes: its disk is its snapshot.
 type still struct{ path string }
 
-func (s still) Freeze(context.Context, cdp.GroupID, string) (Frozen, error) {
+func (s still) Freeze(context.Context, Machine, string) (Frozen, error) {
 	return Frozen{Disks: []FrozenDisk{{Path: s.path}}}, nil
 }
-func (s still) Changed(context.Context, cdp.GroupID, string, cdp.DiskID, string, func(off, n int64)) error {
+func (s still) Changed(context.Context, Machine, string, cdp.DiskID, string, func(off, n int64)) error {
 	return cdp.Errorf(cdp.Conflict, "ask for changes", s.path, "they are not tracked")
 }
-func (s still) Thaw(context.Context, cdp.GroupID, string) error { return nil }
+func (s still) Thaw(context.Context, Machine, string) error { return nil }
 
 // BenchmarkSeed reads a disk of 512 MiB, half of it random, into frames.
 func BenchmarkSeed(b *testing.B) {
-	for _, mode := range []Mode{Inline, CBT} {
+	for _, mode := range []cdp.CaptureMode{cdp.Inline, cdp.CBT} {
 		b.Run(string(mode), func(b *testing.B) { benchSeed(b, mode) })
 	}
 }
 
-func benchSeed(b *testing.B, mode Mode) {
+func benchSeed(b *testing.B, mode cdp.CaptureMode) {
 	const size = 512 << 20
 	dir := b.TempDir()
 	path := filepath.Join(dir, "disk")
@@ -79,8 +80,8 @@ func benchSeed(b *testing.B, mode Mode) {
 		w := newBus(1)
 		s := &swift{results: make(chan Result, 1024), durable: make(chan Durable, 1)}
 		job := Job{Group: "shop", Mode: mode, Disks: []JobDisk{{Disk: cdp.Disk{Name: "disk0", Size: size}, Path: path}}}
-		deps := Deps{Stream: func(cdp.GroupID) (Stream, error) { return s, nil }, Epochs: epochs{w}, Journal: journal{w}}
-		if mode == CBT {
+		deps := GroupDeps{Stream: func(cdp.GroupID) (Stream, error) { return s, nil }, Epochs: epochs{w}, Journal: journal{w}, Disk: openFile}
+		if mode == cdp.CBT {
 			job.Disks[0].Path, job.Every = "", time.Hour
 			deps.Snapshots = still{path}
 		}
@@ -90,7 +91,7 @@ func benchSeed(b *testing.B, mode Mode) {
 		}
 		b.StartTimer()
 		g.Start()
-		for g.Status().State != Replicating {
+		for g.Status().State != event.Replicating {
 			time.Sleep(time.Millisecond)
 		}
 		b.StopTimer()

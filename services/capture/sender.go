@@ -190,7 +190,7 @@ func (s *sender) closeFrame() (later time.Duration) {
 	o := s.order
 	open, n, full := o.out.win.Open()
 	switch {
-	case !open || n == 0 || !o.state.accepts():
+	case !open || n == 0 || !accepts(o.state):
 	case full:
 		o.out.win.End(o.flags(), o.stamp())
 	case o.out.sent == o.out.win.Closed() && o.out.unanswered() < o.cfg.InFlight:
@@ -199,7 +199,7 @@ func (s *sender) closeFrame() (later time.Duration) {
 		// hundred microseconds' worth at a time, a lone write at once.
 		now := o.deps.Clock.Now()
 		gap := o.cfg.gap(n)
-		if o.state.copies() { // more is coming, and no point waits for this
+		if copies(o.state) { // more is coming, and no point waits for this
 			gap = 4 * o.cfg.Gap
 		}
 		if later = s.parted.Add(gap).Sub(now); later <= 0 {

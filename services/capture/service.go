@@ -2,198 +2,114 @@ package capture
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"reflect"
-	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 )
 
-// Service captures any number of groups. Its methods may be called
-// concurrently.
+// Service captures the groups of the jobs whose source is its site, whatever
+// their target, and answers for them.
 type Service struct {
-	cfg  Config
-	deps Deps
+	cfg    Config
+	deps   Deps
+	groups *Groups
+	jobs   jobs
+	ports  *tapPorts
+	drains drains
+	traces traces
 
-	mu     sync.Mutex
-	closed bool
-	groups map[cdp.GroupID]*running
+	ctx   context.Context // ends with Run
+	stop  context.CancelFunc
+	tasks sync.WaitGroup // retries and last points
 }
 
-type running struct {
-	mu      sync.Mutex // one change of a group at a time
-	job     Job
-	g       *Group
-	servers *servers
+// Deps is what the service needs.
+type Deps struct {
+	Site      cdp.Site // the service's own
+	Jobs      Jobs
+	Runs      Runs
+	TapBase   TapBase
+	Streams   Streams
+	Epochs    Epochs
+	Journal   Journal
+	Sums      Sums
+	Snapshots Snapshots
+	Machines  Machines
+	Servers   DiskServers
+	Disk      func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
+	Events    Publisher
+	Notify    func(err error, job string) // of what is tried again
+	Clock     clock.Clock                 // nil: the machine's
+	Boot      string                      // "": this machine's boot id
 }
 
-// New makes a service; Invalid names the field that is wrong.
+// New makes the service; Run makes it work.
 func New(cfg Config, deps Deps) (*Service, error) {
-	cfg = cfg.WithDefaults()
-	if err := cfg.check(); err != nil {
+	if deps.Clock == nil {
+		deps.Clock = clock.System
+	}
+	s := &Service{cfg: cfg.WithDefaults(), deps: deps}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.jobs = newJobs()
+	s.drains.of = map[cdp.GroupID]*drain{}
+	s.traces.asked = map[cdp.GroupID]context.Context{}
+	var err error
+	s.groups, err = NewGroups(s.cfg, GroupDeps{
+		Stream: s.gate, Epochs: deps.Epochs, Journal: deps.Journal, Sums: deps.Sums, Events: listener{s},
+		Snapshots: deps.Snapshots, Servers: deps.Servers, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot})
+	if err != nil {
 		return nil, err
 	}
-	if deps.Stream == nil || deps.Epochs == nil || deps.Journal == nil {
-		return nil, cdp.Errorf(cdp.Invalid, "new capture service", "deps", "stream, epochs or journal is missing")
-	}
-	deps, err := deps.withDefaults()
-	return &Service{cfg: cfg, deps: deps, groups: map[cdp.GroupID]*running{}}, err
+	s.ports, err = openTapPorts(s.cfg.StateDir)
+	return s, err
 }
 
-// Run keeps the service up until ctx ends, then stops every group: listeners
-// first, then each window drains within DrainTimeout.
+// Run keeps the jobs until ctx ends, then stops every group. A job's disks are
+// served from the moment the job is known; they are replicated while it runs.
 func (s *Service) Run(ctx context.Context) error {
-	<-ctx.Done()
-	s.mu.Lock()
-	s.closed = true
-	var ids []cdp.GroupID
-	for id := range s.groups {
-		ids = append(ids, id)
-	}
-	s.mu.Unlock()
-	errs := make([]error, len(ids))
-	var wg sync.WaitGroup
-	for i, id := range ids {
-		wg.Go(func() { errs[i] = s.Remove(context.WithoutCancel(ctx), id) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	eg, ctx := errgroup.WithContext(ctx)
+	defer s.tasks.Wait()
+	defer s.stop()
+	eg.Go(func() error { return s.groups.Run(ctx) })
+	eg.Go(func() error {
+		return ended(ctx, s.deps.Jobs.Watch(ctx, func(target cdp.Site, name string, j *spec.ReplicationJob) error {
+			s.apply(ctx, jobKey{target, name}, j)
+			return nil
+		}))
+	})
+	eg.Go(func() error {
+		return ended(ctx, s.deps.Runs.Watch(ctx, func(target cdp.Site, name string, running bool) error {
+			s.jobs.setRunning(jobKey{target, name}, running)
+			return nil
+		}))
+	})
+	return eg.Wait()
 }
 
-// Apply starts to capture a group, or again with another job if it runs with a
-// different one. The same job again changes nothing. When it returned nil the
-// group's disks are served.
-func (s *Service) Apply(ctx context.Context, job Job) error {
-	if err := job.check(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return cdp.Errorf(cdp.Transient, "apply job", string(job.Group), "the service is stopping")
-	}
-	r := s.groups[job.Group]
-	if r == nil {
-		r = &running{}
-		s.groups[job.Group] = r
-	}
-	s.mu.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.g != nil && sameJob(r.job, job) {
+// ended drops an error that only says that ctx ended.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
 		return nil
 	}
-	err := s.stop(ctx, r)
-	if err == nil {
-		err = s.start(r, job)
-	}
-	return cdp.Wrap(err, "apply job", string(job.Group))
-}
-
-// Remove stops capturing a group; its map and window stay for another Apply.
-// A group that does not run is no error.
-func (s *Service) Remove(ctx context.Context, id cdp.GroupID) error {
-	s.mu.Lock()
-	r := s.groups[id]
-	s.mu.Unlock()
-	if r == nil {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return cdp.Wrap(s.stop(ctx, r), "remove job", string(id))
-}
-
-// Purge removes a group and forgets everything about it: its map and window go
-// too, so that another Apply is a first start. What its passes left is removed
-// before: while that cannot be, nothing is forgotten, and it is to be purged again.
-func (s *Service) Purge(ctx context.Context, id cdp.GroupID) error {
-	if err := cdp.CheckName("group", string(id)); err != nil {
-		return err
-	}
-	if err := s.Remove(ctx, id); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(chainPath(s.cfg, id)); err == nil && s.deps.Snapshots != nil {
-		ctx, cancel := context.WithTimeout(ctx, s.cfg.ThawTimeout)
-		defer cancel()
-		if err := s.deps.Snapshots.Thaw(ctx, id, ""); err != nil && !cdp.Is(err, cdp.NotFound) {
-			return cdp.Wrap(err, "thaw", string(id))
-		}
-	}
-	var errs []error
-	for _, path := range []string{
-		chainPath(s.cfg, id),
-		filepath.Join(s.cfg.StateDir, string(id)+".dirty"),
-		filepath.Join(s.cfg.StateDir, string(id)+".window"),
-		filepath.Join(s.cfg.WindowDir, string(id)+".window"),
-	} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, &cdp.Error{Op: "purge group", Kind: cdp.Transient, Subject: path, Cause: err})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (s *Service) start(r *running, job Job) error {
-	g, err := OpenGroup(job, s.cfg, s.deps)
-	if err != nil {
-		return err
-	}
-	srv, err := g.serve()
-	if err != nil {
-		return errors.Join(err, g.Close(context.Background()))
-	}
-	g.Start()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r.job, r.g, r.servers = job, g, srv
-	return nil
-}
-
-func (s *Service) stop(ctx context.Context, r *running) error {
-	if r.g == nil {
-		return nil
-	}
-	r.servers.stop()
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
-	defer cancel()
-	err := r.g.Close(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r.g = nil
 	return err
 }
 
-// Group is the running group of that name; NotFound when there is none.
-func (s *Service) Group(id cdp.GroupID) (*Group, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.groups[id]; r != nil && r.g != nil {
-		return r.g, nil
+func (s *Service) notify(err error, job string) {
+	if s.deps.Notify != nil {
+		s.deps.Notify(err, job)
 	}
-	return nil, cdp.Errorf(cdp.NotFound, "find group", string(id), "it is not captured here")
 }
 
-// Groups are the names of those that run.
-func (s *Service) Groups() (ids []cdp.GroupID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, r := range s.groups {
-		if r.g != nil {
-			ids = append(ids, id)
-		}
+// emit publishes a fact. One that cannot be published is no reason to stop.
+func (s *Service) emit(p event.Payload) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.EmitTimeout)
+	defer cancel()
+	if err := s.deps.Events.Emit(ctx, p); err != nil {
+		s.notify(err, p.About())
 	}
-	slices.Sort(ids)
-	return ids
-}
-
-func sameJob(a, b Job) bool {
-	return a.Group == b.Group && a.Mode == b.Mode && slices.Equal(a.Disks, b.Disks) &&
-		a.Frozen == b.Frozen && a.Every == b.Every && a.Verify == b.Verify &&
-		reflect.DeepEqual(a.Listen, b.Listen)
 }

@@ -10,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -23,7 +24,7 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 	buf := make([]byte, 4<<20)
 	fill(buf, 0x1234567)
 	for round := range 2 {
-		s, err := New(w.cfg, w.deps)
+		s, err := NewGroups(w.cfg, w.deps)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +39,7 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 		if w.g, err = s.Group("shop"); err != nil {
 			t.Fatal(err)
 		}
-		w.eventually("replicating", w.state(Replicating))
+		w.eventually("replicating", w.state(event.Replicating))
 		if round == 1 && w.total() != 0 {
 			t.Fatalf("%d bytes were sent again", w.total())
 		}
@@ -65,7 +66,7 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 		if _, err := c.ReadAt(got, 0); err != nil || !bytes.Equal(want, got) {
 			t.Fatalf("it reads back something else (%v)", err)
 		}
-		w.eventually("replicating", w.state(Replicating))
+		w.eventually("replicating", w.state(event.Replicating))
 		w.point()
 		w.bus.with(func() {
 			if !bytes.Equal(w.bus.images[1], want) {
@@ -83,11 +84,11 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 			t.Fatalf("apply after the end: %v", err)
 		}
 	}
-	s, err := New(w.cfg, w.deps)
+	s, err := NewGroups(w.cfg, w.deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Purge(context.Background(), "shop"); err != nil {
+	if err := s.Purge(context.Background(), "shop", ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{w.cfg.StateDir, w.cfg.WindowDir} {
@@ -101,7 +102,7 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 func TestABadJobNamesItsField(t *testing.T) {
 	w := newWorld(t, 1)
 	defer close(w.stop)
-	s, err := New(w.cfg, w.deps)
+	s, err := NewGroups(w.cfg, w.deps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +115,9 @@ func TestABadJobNamesItsField(t *testing.T) {
 		"disks.path": func(j *Job) { j.Disks[1].Path = "" },
 		"frozen":     func(j *Job) { j.Frozen = true },
 		"verify":     func(j *Job) { j.Verify = true },
-		"every":      func(j *Job) { j.Mode = CBT },
+		"every":      func(j *Job) { j.Mode = cdp.CBT },
 		"listen": func(j *Job) {
-			j.Mode, j.Every, j.Listen = CBT, time.Minute, []Listen{{Network: "unix"}}
+			j.Mode, j.Every, j.Listen = cdp.CBT, time.Minute, []Listen{{Network: "unix"}}
 		},
 		"listen.network": func(j *Job) { j.Listen = []Listen{{Network: "udp"}} },
 	} {
@@ -129,7 +130,7 @@ func TestABadJobNamesItsField(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	if len(s.Groups()) != 0 {
+	if len(s.IDs()) != 0 {
 		t.Fatal("something runs")
 	}
 	w.job.Disks[0].Size *= 2
@@ -159,7 +160,7 @@ func TestAWindowFallsBackToTheStateDirectory(t *testing.T) {
 	os.WriteFile(w.cfg.WindowDir, nil, 0o600)
 	for range 2 {
 		w.up()
-		w.eventually("replicating", w.state(Replicating))
+		w.eventually("replicating", w.state(event.Replicating))
 		if got := filepath.Dir(w.g.order.out.win.Path()); got != w.cfg.StateDir {
 			t.Fatalf("it lies in %s", got)
 		}
@@ -170,7 +171,7 @@ func TestAWindowFallsBackToTheStateDirectory(t *testing.T) {
 
 func benchGroup(b testing.TB) *Group {
 	w := newWorld(b, 1)
-	w.job.Mode = Tap
+	w.job.Mode = cdp.Tap
 	w.cfg.Slots = 32
 	shm, err := os.MkdirTemp("/dev/shm", "tidemark-bench-") // not another run's
 	if err != nil {

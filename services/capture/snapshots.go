@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 // Snapshots freezes the disks of a group's VM and lets this machine read them.
@@ -15,15 +16,29 @@ type Snapshots interface {
 	// write that was reported to the group before the call, and every write that
 	// the VM had completed then. Kinds: Transient; Conflict, the VM or its disks
 	// are not what the job says; NotFound.
-	Freeze(ctx context.Context, group cdp.GroupID, pass string) (Frozen, error)
+	Freeze(ctx context.Context, m Machine, pass string) (Frozen, error)
 	// Changed calls fn with the areas of a disk, in bytes and in order, that
 	// changed since change id `since` ("*": the allocated areas), as of the pass's
 	// snapshot. More than that is allowed. Conflict: since is stale, CBT was reset,
 	// and everything has to be compared instead.
-	Changed(ctx context.Context, group cdp.GroupID, pass string, disk cdp.DiskID, since string, fn func(off, n int64)) error
+	Changed(ctx context.Context, m Machine, pass string, disk cdp.DiskID, since string, fn func(off, n int64)) error
 	// Thaw detaches and removes what passes other than keep left of this group
-	// ("": all). This side has closed the disks before.
-	Thaw(ctx context.Context, group cdp.GroupID, keep string) error
+	// ("": all). This side has closed the disks before. Without m.VM the machine of
+	// the group is searched for.
+	Thaw(ctx context.Context, m Machine, keep string) error
+}
+
+// Machine is the VM of a group; Keys are its disks' device keys, by disk.
+type Machine struct {
+	Group cdp.GroupID
+	VM    string // instance UUID; "" if the job is not known any more
+	Keys  []int32
+}
+
+// Machines says how the VMs of the site are.
+type Machines interface {
+	// Power is whether a VM, by its instance UUID, runs.
+	Power(ctx context.Context, vm string) (inventory.Power, error)
 }
 
 // Frozen is the snapshot of a pass.
@@ -45,8 +60,8 @@ type FrozenDisk struct {
 }
 
 // Sums are the SHA-256 sums of each block bytes (the last may be shorter) of
-// n bytes from off, of what the target's journal holds at its head.
-type Sums func(ctx context.Context, group cdp.GroupID, disk cdp.DiskID, off, n int64, block int) ([][32]byte, error)
+// n bytes from off, of what the journal at the target holds at its head.
+type Sums func(ctx context.Context, target cdp.Site, group cdp.GroupID, disk cdp.DiskID, off, n int64, block int) ([][32]byte, error)
 
 // Alarms is what an Events may be as well, to hear of what needs somebody's
 // attention. The rules of Events hold.

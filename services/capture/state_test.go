@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/admission"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
@@ -11,20 +12,20 @@ import (
 
 // Every state with every set of facts.
 func TestTheStateNeverClaimsTooMuch(t *testing.T) {
-	all := []State{Detached, Seeding, Replicating, Overflow, Resyncing, NeedsResync, Fenced, Stopped}
+	all := []event.CaptureState{event.Detached, event.Seeding, event.Replicating, event.Overflow, event.Resyncing, event.NeedsResync, event.Fenced, event.CaptureStopped}
 	for _, s := range all {
 		for bits := range 1 << 9 {
 			has := func(i int) bool { return bits>>i&1 == 1 }
 			f := facts{has(0), has(1), has(2), has(3), has(4), has(5), has(6), has(7), has(8)}
 			n := next(s, f)
 			switch {
-			case n == Replicating && (!f.attached || f.dirty || f.tapLost || f.tapCopying || f.full || f.fenced || f.stopped):
+			case n == event.Replicating && (!f.attached || f.dirty || f.tapLost || f.tapCopying || f.full || f.fenced || f.stopped):
 				t.Fatalf("%s with %+v becomes replicating", s, f)
-			case s == Stopped && n != Stopped, s == Fenced && n != Fenced && n != Stopped:
+			case s == event.CaptureStopped && n != event.CaptureStopped, s == event.Fenced && n != event.Fenced && n != event.CaptureStopped:
 				t.Fatalf("%s with %+v becomes %s", s, f, n)
-			case s == Overflow && n.accepts() && !f.drained:
+			case s == event.Overflow && accepts(n) && !f.drained:
 				t.Fatalf("overflow with %+v accepts again", f)
-			case f.full && n.accepts():
+			case f.full && accepts(n):
 				t.Fatalf("%s with %+v accepts", s, f)
 			case next(n, f) != n:
 				t.Fatalf("%s with %+v becomes %s, which is not stable", s, f, n)

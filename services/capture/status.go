@@ -4,11 +4,12 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // Status is the state of a group.
 type Status struct {
-	State State
+	State event.CaptureState
 	Epoch cdp.Epoch
 	// Seq is the last write in the window; Acked and Durable are the newest
 	// frames that stream and journal are known to have.
@@ -35,22 +36,22 @@ func (g *Group) Status() Status {
 	o := &g.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state == Stopped {
-		return Status{State: Stopped}
+	if o.state == event.CaptureStopped {
+		return Status{State: event.CaptureStopped}
 	}
 	m := o.book.Mark()
 	s := Status{State: o.state, Epoch: m.Epoch, Seq: o.out.seq, Acked: m.No, Durable: o.out.durable,
 		Pending: o.out.pending(), DirtyBytes: o.book.Bytes(), TotalBytes: o.book.Total(), Trouble: o.trouble, Failed: o.failed,
 		Verified: o.verified}
-	if o.state == NeedsResync {
+	if o.state == event.NeedsResync {
 		if why := o.taps.absent(); why != nil {
 			s.Trouble = why
 		}
 	}
-	if o.state.copies() {
+	if copies(o.state) {
 		s.Total = max(o.total, s.DirtyBytes)
 		s.Done = s.Total - s.DirtyBytes
-	} else if o.state == Replicating {
+	} else if o.state == event.Replicating {
 		s.Total, s.Done = o.copied, o.copied
 	}
 	if p := o.pass; p != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -25,7 +26,7 @@ type world struct {
 	bus  *bus
 	job  Job
 	cfg  Config
-	deps Deps
+	deps GroupDeps
 	g    *Group
 
 	log   recorder
@@ -53,7 +54,7 @@ func (r *recorder) Progress(p Progress) {
 }
 func (r *recorder) ListenerFailed(cdp.GroupID, error) {}
 
-func (r *recorder) saw(s State) bool {
+func (r *recorder) saw(s event.CaptureState) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.changes {
@@ -67,9 +68,9 @@ func (r *recorder) saw(s State) bool {
 func newWorld(t testing.TB, seed uint64) *world {
 	w := &world{t: t, dir: t.TempDir(), seed: seed, bus: newBus(seed), stop: make(chan struct{})}
 	w.job, w.cfg = worldJob(w.dir)
-	w.deps = Deps{
+	w.deps = GroupDeps{
 		Stream: func(cdp.GroupID) (Stream, error) { return w.bus.open(), nil },
-		Epochs: epochs{w.bus}, Journal: journal{w.bus}, Events: &w.log, Boot: "boot-1",
+		Epochs: epochs{w.bus}, Journal: journal{w.bus}, Events: &w.log, Boot: "boot-1", Disk: openFile, Servers: nbdServers{},
 	}
 	go func() { // the journal
 		for {
@@ -85,7 +86,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 }
 
 func worldJob(dir string) (Job, Config) {
-	job := Job{Group: "shop", Mode: Inline}
+	job := Job{Group: "shop", Mode: cdp.Inline}
 	for d := range disks {
 		path := filepath.Join(dir, fmt.Sprintf("disk%d", d))
 		if _, err := os.Stat(path); err != nil {
@@ -179,7 +180,9 @@ func (w *world) eventually(what string, f func() bool) {
 	w.t.Fatalf("not in time: %s; %+v; last changes %v", what, w.g.Status(), w.log.changes[max(0, len(w.log.changes)-10):])
 }
 
-func (w *world) state(s State) func() bool { return func() bool { return w.g.Status().State == s } }
+func (w *world) state(s event.CaptureState) func() bool {
+	return func() bool { return w.g.Status().State == s }
+}
 
 // settle lets everything heal, and holds the journal against the disks and
 // against what the guests were told.
@@ -200,7 +203,7 @@ func (w *world) point() {
 	var epoch cdp.Epoch
 	w.eventually("a recovery point at the journal", func() bool {
 		s := w.g.Status()
-		if p.Frame == 0 || s.Epoch != epoch || s.State != Replicating {
+		if p.Frame == 0 || s.Epoch != epoch || s.State != event.Replicating {
 			var err error
 			if p, err = w.g.Mark(true); err != nil {
 				p.Frame = 0

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -74,7 +75,7 @@ func TestTheJournalHasWhatTheStreamLostBeforeTheCapturerKnew(t *testing.T) {
 				b.forget(c.forgot)
 				b.with(func() { b.mute = false })
 				w.up()
-				w.eventually("attached", func() bool { return w.g.Status().State != Detached })
+				w.eventually("attached", func() bool { return w.g.Status().State != event.Detached })
 				switch {
 				case c.catchUp:
 					w.eventually("all sent again", func() bool { s := w.g.Status(); return s.DirtyBytes == 0 && s.Pending == 0 })
@@ -89,7 +90,7 @@ func TestTheJournalHasWhatTheStreamLostBeforeTheCapturerKnew(t *testing.T) {
 				if c.again {
 					w.crash()
 					w.up()
-					w.eventually("attached", func() bool { return w.g.Status().State != Detached })
+					w.eventually("attached", func() bool { return w.g.Status().State != event.Detached })
 				}
 				if c.catchUp { // the journal's word seems to be of frames that stand here, too
 					b.heal()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // CopyStarted says that a tap's client begins a full copy of the disk, which
@@ -33,7 +34,7 @@ func (g *Group) changeCopy(id cdp.DiskID, op string, f func(*tapDisk) error) err
 	o := &g.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if g.job.Mode != Tap || g.job.Frozen || int(id) >= len(g.disks) || o.state == Stopped {
+	if g.job.Mode != cdp.Tap || g.job.Frozen || int(id) >= len(g.disks) || o.state == event.CaptureStopped {
 		return cdp.Errorf(cdp.Invalid, op, string(g.job.Group), "no tap with disk %d is running", id)
 	}
 	if err := f(&o.taps.of[id]); err != nil {
@@ -54,7 +55,7 @@ func (g *Group) Live(id cdp.DiskID) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	const op = "take disk live"
-	if g.job.Mode != Tap || !g.job.Frozen || int(id) >= len(g.disks) || o.state == Stopped {
+	if g.job.Mode != cdp.Tap || !g.job.Frozen || int(id) >= len(g.disks) || o.state == event.CaptureStopped {
 		return cdp.Errorf(cdp.Invalid, op, string(g.job.Group), "no frozen tap with disk %d is running", id)
 	}
 	d := &o.taps.of[id]
@@ -72,7 +73,7 @@ func (g *Group) Live(id cdp.DiskID) error {
 func (g *Group) Unlive(id cdp.DiskID) {
 	g.order.mu.Lock()
 	defer g.order.mu.Unlock()
-	if g.job.Mode == Tap && g.job.Frozen && int(id) < len(g.disks) {
+	if g.job.Mode == cdp.Tap && g.job.Frozen && int(id) < len(g.disks) {
 		g.order.unlive(id, "its client announced that it will go")
 	}
 }
@@ -81,7 +82,7 @@ func (g *Group) Unlive(id cdp.DiskID) {
 // the machine goes on writing, so there are no more points until Live.
 func (o *order) unlive(id cdp.DiskID, why string) {
 	d := &o.taps.of[id]
-	if o.state == Stopped || !d.live {
+	if o.state == event.CaptureStopped || !d.live {
 		return
 	}
 	o.cutParting()
@@ -93,7 +94,7 @@ func (o *order) unlive(id cdp.DiskID, why string) {
 func (g *Group) clientCame(id cdp.DiskID) {
 	g.order.mu.Lock()
 	defer g.order.mu.Unlock()
-	if g.job.Mode == Tap {
+	if g.job.Mode == cdp.Tap {
 		g.order.taps.of[id].clients++
 	}
 }
@@ -104,7 +105,7 @@ func (g *Group) clientCame(id cdp.DiskID) {
 // goodbye or not: its filter may have been detached, and its VM may be started
 // again without one.
 func (g *Group) clientGone(id cdp.DiskID, clean bool) {
-	if g.job.Mode != Tap {
+	if g.job.Mode != cdp.Tap {
 		return
 	}
 	o := &g.order

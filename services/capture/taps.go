@@ -3,6 +3,8 @@ package capture
 import (
 	"fmt"
 	"strings"
+
+	"tidemark.dev/pkg/cdp"
 )
 
 // taps is what is known of the clients that feed a tap's disks. It is empty for
@@ -33,7 +35,7 @@ type tapDisk struct {
 }
 
 func newTaps(j Job) (t taps) {
-	if j.Mode != Tap {
+	if j.Mode != cdp.Tap {
 		return t
 	}
 	t.frozen, t.blind = j.Frozen, j.Frozen

@@ -117,7 +117,7 @@ func (v *verifier) wait() error {
 		}
 		o.mu.Unlock()
 		ctx, cancel := context.WithTimeout(v.ctx, o.cfg.AskTimeout)
-		have, err := o.deps.Journal.Cursor(ctx, o.job.Group)
+		have, err := o.deps.Journal.Cursor(ctx, o.job.Target, o.job.Group)
 		cancel()
 		here := have.Epoch == epoch || have.No == base.No && have.Hash == base.Hash // see strays
 		if v.ready = err == nil && have.No >= want && here; v.ready {
@@ -144,7 +144,7 @@ func (v *verifier) probe() {
 	o := v.passes.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state.accepts() && o.out.pending() == 0 && o.fits() {
+	if accepts(o.state) && o.out.pending() == 0 && o.fits() {
 		o.out.win.End(0, o.stamp())
 		nudge(o.wake)
 	}
@@ -177,7 +177,7 @@ func (v *verifier) ask(d cdp.DiskID, off int64) *sums {
 		defer close(x.done)
 		ctx, cancel := context.WithTimeout(v.ctx, 6*o.cfg.AskTimeout)
 		defer cancel()
-		of, err := o.deps.Sums(ctx, o.job.Group, d, x.off, x.n, sumBlock)
+		of, err := o.deps.Sums(ctx, o.job.Target, o.job.Group, d, x.off, x.n, sumBlock)
 		if err == nil && int64(len(of)) == (x.n+sumBlock-1)/sumBlock {
 			x.of = of
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -160,7 +162,7 @@ func (v *vm) faults(f func()) {
 
 var errKilled = errors.New("the process is dead")
 
-func (h *host) Freeze(ctx context.Context, _ cdp.GroupID, pass string) (Frozen, error) {
+func (h *host) Freeze(ctx context.Context, _ Machine, pass string) (Frozen, error) {
 	for !h.mu.TryLock() { // writes on their way are drained
 		if ctx.Err() != nil {
 			return Frozen{}, ctx.Err()
@@ -197,7 +199,7 @@ func (h *host) Freeze(ctx context.Context, _ cdp.GroupID, pass string) (Frozen, 
 	return s.frozen, nil
 }
 
-func (h *host) Changed(_ context.Context, _ cdp.GroupID, pass string, d cdp.DiskID, since string, fn func(off, n int64)) error {
+func (h *host) Changed(_ context.Context, _ Machine, pass string, d cdp.DiskID, since string, fn func(off, n int64)) error {
 	h.smu.Lock()
 	defer h.smu.Unlock()
 	if h.gone {
@@ -222,7 +224,7 @@ func (h *host) Changed(_ context.Context, _ cdp.GroupID, pass string, d cdp.Disk
 	return nil
 }
 
-func (h *host) Thaw(_ context.Context, _ cdp.GroupID, keep string) error {
+func (h *host) Thaw(_ context.Context, _ Machine, keep string) error {
 	h.smu.Lock()
 	defer h.smu.Unlock()
 	if h.gone {
@@ -268,10 +270,11 @@ func (m *memDisk) ReadAt(p []byte, off int64) error {
 	copy(p, m.img[off:])
 	return nil
 }
-func (m *memDisk) WriteAt([]byte, int64) error        { return errors.New("read only") }
-func (m *memDisk) Zero(int64, int64, ZeroFlags) error { return errors.New("read only") }
-func (m *memDisk) Sync() error                        { return nil }
-func (m *memDisk) Extents(_, n int64) []Extent        { return []Extent{{Length: n}} }
+func (m *memDisk) WriteAt([]byte, int64, bool) error        { return errors.New("read only") }
+func (m *memDisk) Zero(int64, int64, block.ZeroFlags) error { return errors.New("read only") }
+func (m *memDisk) Trim(int64, int64, bool) error            { return nil }
+func (m *memDisk) Flush() error                             { return nil }
+func (m *memDisk) Status(_, n int64) []block.Extent         { return []block.Extent{{Length: n}} }
 func (m *memDisk) Close() error {
 	m.h.smu.Lock()
 	defer m.h.smu.Unlock()
@@ -369,12 +372,12 @@ type frozenWorld struct {
 	paid  int64               // bytes of content sent up to the last cycle
 }
 
-func newFrozenWorld(w *world, mode Mode) *frozenWorld {
+func newFrozenWorld(w *world, mode cdp.CaptureMode) *frozenWorld {
 	sizes := []int64{1<<20 + 64<<10 + 1536, 3 << 19}
 	f := &frozenWorld{world: w, v: newVM(w.seed, sizes...)}
-	f.r = &replay{v: f.v, cbt: mode == CBT}
+	f.r = &replay{v: f.v, cbt: mode == cdp.CBT}
 	w.job = Job{Group: "shop", Mode: mode, Frozen: true}
-	if mode == CBT {
+	if mode == cdp.CBT {
 		w.job.Every = time.Hour
 	}
 	w.bus.with(func() {
@@ -386,7 +389,7 @@ func newFrozenWorld(w *world, mode Mode) *frozenWorld {
 		}
 	})
 	w.cfg.PassRetryMin, w.cfg.PassRetryMax = time.Millisecond, 8*time.Millisecond
-	w.deps.Sums = func(_ context.Context, _ cdp.GroupID, d cdp.DiskID, off, n int64, block int) (out [][32]byte, err error) {
+	w.deps.Sums = func(_ context.Context, t cdp.Site, _ cdp.GroupID, d cdp.DiskID, off, n int64, block int) (out [][32]byte, err error) {
 		w.bus.mu.Lock()
 		defer w.bus.mu.Unlock()
 		if w.bus.linkDown || w.bus.down {
@@ -498,7 +501,7 @@ func (f *frozenWorld) run(pace time.Duration, most int64) {
 
 func (f *frozenWorld) one(most int64) {
 	var tell func(guestWrite) error
-	if f.job.Mode == Tap {
+	if f.job.Mode == cdp.Tap {
 		tell = func(w guestWrite) error {
 			if !f.told || f.mute[w.disk] {
 				return nil
@@ -549,12 +552,12 @@ func (f *frozenWorld) settle() {
 	f.heal()
 	f.pause.Lock()
 	defer f.pause.Unlock()
-	if f.job.Mode == Tap {
+	if f.job.Mode == cdp.Tap {
 		f.eventually("replicating", func() bool {
 			switch f.g.Status().State {
-			case NeedsResync:
+			case event.NeedsResync:
 				f.connect()
-			case Replicating:
+			case event.Replicating:
 				return true
 			}
 			return false
@@ -567,7 +570,7 @@ func (f *frozenWorld) settle() {
 		if err != nil {
 			f.t.Fatalf("%v; %+v", err, f.g.Status())
 		}
-		f.eventually("the point at the journal", func() bool { return f.g.Status().Durable >= p.Frame && f.g.Status().State == Replicating })
+		f.eventually("the point at the journal", func() bool { return f.g.Status().Durable >= p.Frame && f.g.Status().State == event.Replicating })
 	}
 	f.same()
 }

@@ -14,10 +14,10 @@ import (
 // newer of two capturers takes over, and the other is refused.
 func TestEpochsGrowThoughTheServerForgetsThem(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
-	capturer := func(id string) *captureWiring {
-		return &captureWiring{e: &env{clock: clock.System, site: "prod"}, conn: s.Connect("prod", subjects.Capture), id: id}
+	capturer := func(id string) epochs {
+		return epochs{s.Connect("prod", subjects.Capture), "prod", id, clock.System}
 	}
-	next := func(w *captureWiring, held cdp.Epoch) cdp.Epoch {
+	next := func(w epochs, held cdp.Epoch) cdp.Epoch {
 		t.Helper()
 		e, err := w.Next(t.Context(), "vm1", held)
 		if err != nil {

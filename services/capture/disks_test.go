@@ -1,0 +1,42 @@
+package capture
+
+import (
+	"context"
+	"net"
+
+	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/adapter/nbd"
+)
+
+func openFile(path string, readOnly bool) (Disk, error) { return blockfile.Open(path, readOnly) }
+
+// nbdServers serve disks over NBD.
+type nbdServers struct{}
+
+func (nbdServers) Serve(at Listen, disks []ServedDisk, failed func(error)) (DiskServer, error) {
+	s := nbd.New(nbd.Config{})
+	for _, d := range disks {
+		err := s.AddExport(nbd.Export{Name: d.Name, Backend: d.Device, MultiConn: d.Shared,
+			OnConnect:    func(nbd.Peer) error { d.Connected(); return nil },
+			OnDisconnect: func(_ nbd.Peer, clean bool) { d.Disconnected(clean) }})
+		if err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen(at.Network, at.Address)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	return closer(func() error { cancel(); return <-done }), nil
+}
+
+func (nbdServers) URI(at Listen, disk string) string {
+	return "nbd+unix:///" + disk + "?socket=" + at.Address
+}
+
+type closer func() error
+
+func (c closer) Close() error { return c() }

@@ -1,0 +1,63 @@
+package capture
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
+)
+
+// noVM is a VM of which no snapshot can be made, so that no cycle ends.
+type noVM struct{}
+
+func (noVM) Freeze(context.Context, Machine, string) (Frozen, error) {
+	return Frozen{}, cdp.Errorf(cdp.Transient, "freeze", "", "not now")
+}
+
+func (noVM) Changed(context.Context, Machine, string, cdp.DiskID, string, func(off, n int64)) error {
+	return nil
+}
+
+func (noVM) Thaw(context.Context, Machine, string) error { return nil }
+
+// A planned failover of a cbt VM is undone while it waits for the last point,
+// which is made all the same. Hours later there is another: it goes to a point of
+// its own, and not to that of the run that was undone.
+func TestARunGoesToALastPointOfItsOwn(t *testing.T) {
+	s, _ := newService(t, func(d *Deps) { d.Snapshots = noVM{} })
+	ctx := runService(t, s)
+	s.jobs.set("shop-web01", spec.ReplicationJob{Source: spec.Source{VM: "5000", Capture: cdp.CBT}})
+	err := s.groups.Apply(ctx, Job{Group: "shop-web01", Mode: cdp.CBT, Every: time.Hour, Disks: []JobDisk{{Disk: cdp.Disk{Name: "scsi0-0", Size: 1 << 20}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(run string) api.DrainReply {
+		t.Helper()
+		r, err := s.drain(ctx, api.DrainRequest{Group: "shop-web01", Run: run})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	ends := func(seq cdp.Seq) {
+		s.drains.mu.Lock()
+		defer s.drains.mu.Unlock()
+		d := s.drains.of["shop-web01"]
+		d.made = make(chan drained, 2) // the cycle itself never ends, until the test does
+		d.made <- drained{Point: cdp.Point{Frame: 7, Seq: seq}}
+	}
+	if r := ask("first"); !r.Pending {
+		t.Fatal(r)
+	}
+	ends(100)
+	if r := ask("second"); !r.Pending {
+		t.Fatalf("the last write is said to be %d, of the first run's cycle", r.Seq)
+	}
+	ends(200)
+	if r := ask("second"); r.Pending || r.Seq != 200 {
+		t.Fatal(r)
+	}
+}

@@ -1,0 +1,42 @@
+package capture
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// HandleMark handles capture.mark: a recovery point of a group is asked for, by
+// the scheduler's cadence or by somebody.
+func (s *Service) HandleMark(ctx context.Context, e event.Event) error {
+	var m event.CaptureMark
+	if err := e.Into(&m); err != nil {
+		return err
+	}
+	return s.mark(ctx, m)
+}
+
+func (s *Service) mark(ctx context.Context, m event.CaptureMark) error {
+	g, err := s.groups.Group(m.Group)
+	if cdp.Is(err, cdp.NotFound) && !m.Requested {
+		return nil // the job has not come over the link yet
+	}
+	if err != nil {
+		return err
+	}
+	if j, _ := s.jobs.get(m.Group); j.Source.Capture == cdp.CBT { // its cycles have their own cadence
+		if m.Requested {
+			return g.Cycle()
+		}
+		return nil
+	}
+	s.traces.put(ctx, m.Group) // before the frame can leave
+	if _, err = g.Mark(m.Requested); err != nil {
+		s.traces.take(m.Group)
+	}
+	if cdp.Is(err, cdp.Conflict) && !m.Requested {
+		return nil // the cadence has nothing to mark while history is incomplete
+	}
+	return err
+}

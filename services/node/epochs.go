@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/services/capture"
+)
+
+// epochs is capture.Epochs: the revision of the group's key in a bucket is the
+// fencing number, so it grows, and only its holder can raise it.
+type epochs struct {
+	conn  *bus.Conn
+	site  cdp.Site
+	id    string // of this run of the capture service
+	clock clock.Clock
+}
+
+var _ capture.Epochs = epochs{}
+
+func newEpochs(conn *bus.Conn, site cdp.Site, c clock.Clock) epochs {
+	return epochs{conn, site, ulid.Make().String(), c}
+}
+
+// holder is who was given a group's newest epoch.
+type holder struct {
+	Capturer string    `json:"capturer"` // unique to each run of a capture service
+	At       time.Time `json:"at"`
+}
+
+// Next implements capture.Epochs. A server that lost power may have forgotten the
+// newest epoch; then it is raised above held.
+func (x epochs) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
+	b, err := bus.OpenBucket[holder](ctx, x.conn, x.site, subjects.BucketEpoch, "group")
+	if err != nil {
+		return 0, err
+	}
+	me := holder{x.id, x.clock.Now()}
+	if held == 0 {
+		rev, err := b.Put(ctx, string(g), me)
+		return cdp.Epoch(rev), err
+	}
+	for at := uint64(held); ; {
+		var rev uint64
+		if at == 0 {
+			rev, err = b.Create(ctx, string(g), me)
+		} else {
+			rev, err = b.Update(ctx, string(g), me, at)
+		}
+		if err == nil && cdp.Epoch(rev) > held || err != nil && !cdp.Is(err, cdp.Conflict) {
+			return cdp.Epoch(rev), err
+		}
+		now, err := b.Get(ctx, string(g))
+		switch {
+		case cdp.Is(err, cdp.NotFound):
+			at = 0
+		case err != nil:
+			return 0, err
+		case cdp.Epoch(now.Revision) <= held:
+			at = now.Revision
+		case now.Value.Capturer == x.id:
+			return cdp.Epoch(now.Revision), nil // given to us before; the answer was lost
+		default:
+			return 0, cdp.Errorf(cdp.Fenced, "take epoch", string(g), "another capturer has taken over the group").
+				WithHint("only one capture service may serve a group: stop this one, or the other")
+		}
+	}
+}
