@@ -132,7 +132,7 @@ func (a *app) describe(s failoverrun.Run) {
 			say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
 		}
 	}
-	if l := s.Loss(); l != "" && s.Phase != recovery.Undone {
+	if l := s.Loss(); l != "" {
 		say("lost", "%s", l)
 	}
 	if s.VM != nil {

@@ -8,9 +8,10 @@ import (
 )
 
 // Loss says in words which of the source's writes the run loses, as far as that
-// can be known. It is empty for a test, and before the point is resolved.
+// can be known. It is empty for a test, for a run that was taken back, and before
+// the point is resolved.
 func (r Run) Loss() string {
-	if r.Resolved == nil || r.Mode == recovery.Test {
+	if r.Resolved == nil || r.Mode == recovery.Test || r.Phase == recovery.Undone || r.Phase == recovery.Failed && r.Over() {
 		return ""
 	}
 	switch {

@@ -11,8 +11,8 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// What is lost is said as far as it is known. Of a VM that is read from snapshots
-// nobody knows what it wrote behind the last one.
+// The loss is stated as far as it is known. What a VM that is read from snapshots
+// wrote after the last one is unknown. A run that was taken back loses nothing.
 func TestLossInWords(t *testing.T) {
 	seq := func(n cdp.Seq) *cdp.Seq { return &n }
 	for _, c := range []struct {
@@ -29,6 +29,8 @@ func TestLossInWords(t *testing.T) {
 		{"from snapshots", failoverrun.Run{Captured: seq(50), Snapshots: true}, "what the VM wrote after the snapshot of this point; the point is 1m0s older", "every write"},
 		{"from snapshots, and the source is silent", failoverrun.Run{Snapshots: true}, "what the VM wrote after the snapshot of this point; the point", ""},
 		{"a test", failoverrun.Run{Request: failoverrun.Request{Mode: recovery.Test}, Captured: seq(60)}, "", "writes"},
+		{"undone", failoverrun.Run{Captured: seq(60), Phase: recovery.Undone}, "", "writes"},
+		{"failed and reversed", failoverrun.Run{Captured: seq(60), Phase: recovery.Failed, Goal: recovery.Back}, "", "writes"},
 	} {
 		c.s.Resolved = &api.Resolved{Seq: 50, Time: t0}
 		c.s.HaltedAt = t0.Add(time.Minute)
