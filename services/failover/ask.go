@@ -36,24 +36,25 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 	return s.Ask(ctx, p.Job, p.Run, recovery.Commit)
 }
 
-// Ask asks the job's run for cleanup, undo or commit; run, if not empty, must
-// be the one that stands. A step under way comes to its end first.
-func (s *Service) Ask(ctx context.Context, job, run string, g recovery.Goal) error {
+// Ask requests cleanup, undo or commit of the job's run; id, if not empty, must
+// be that run's. The current step is finished first. The errors are those of
+// failoverrun.Run.CheckAsk, and NotFound where the job has no run.
+func (s *Service) Ask(ctx context.Context, job, id string, g recovery.Goal) error {
 	op := string(g) + " failover"
 	for {
-		st, rev, err := s.deps.Records.Get(ctx, job)
+		run, rev, err := s.deps.Records.Get(ctx, job)
 		switch {
 		case cdp.Is(err, cdp.NotFound):
-			return cdp.Errorf(cdp.NotFound, op, job, "no failover was ever started for it")
+			return cdp.Errorf(cdp.NotFound, op, job, "the job has never been failed over")
 		case err != nil:
 			return cdp.Wrap(err, op, job)
-		case run != "" && run != st.ID:
-			return cdp.Errorf(cdp.Conflict, op, job, "the run is %s, not %s", st.ID, run)
+		case id != "" && id != run.ID:
+			return cdp.Errorf(cdp.Conflict, op, job, "the current run is %s, not %s", run.ID, id)
 		}
-		if err := st.CheckAsk(g); err != nil {
+		if err := run.CheckAsk(g); err != nil {
 			return err
 		}
-		next, cmds := failoverrun.Step(st, failoverrun.Event{What: failoverrun.Asked, Goal: g, Now: s.deps.Clock.Now()})
+		next, cmds := failoverrun.Step(run, failoverrun.Event{What: failoverrun.Asked, Goal: g, Now: s.deps.Clock.Now()})
 		_, err = s.deps.Records.Put(ctx, job, next, rev)
 		if cdp.Is(err, cdp.Conflict) {
 			continue
@@ -61,7 +62,7 @@ func (s *Service) Ask(ctx context.Context, job, run string, g recovery.Goal) err
 		if err != nil {
 			return cdp.Wrap(err, op, job)
 		}
-		s.tell(s.deps.Tracer.Join(ctx, st.Trace), next, cmds)
+		s.tell(s.deps.Tracer.Join(ctx, run.Trace), next, cmds)
 		s.kick(job)
 		return nil
 	}

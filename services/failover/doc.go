@@ -1,6 +1,6 @@
 // Package failover brings the disks of a job to a recovery point and hands them
-// out, and takes them back or makes that final. It runs at the target site and
-// needs nothing of the source.
+// out, and then takes them back or makes that final. It runs at the target site
+// and needs nothing of the source.
 //
 // # What it consumes and emits
 //
@@ -10,9 +10,9 @@
 //	command failover.undo           operators      Service.HandleUndo
 //	command failover.commit         operators      Service.HandleCommit
 //	request failover start          operators      Service.Start (planned runs)
-//	job specs                       KV             Jobs.Get
+//	job specs, once per run         KV             Jobs.Get
 //	status, points                  journal        Journal.Status, Resolve
-//	what it has seen, last frame    capture        Source.Status, Drain; may be silent
+//	newest write, last frame        capture        Source.Status, Drain; may be silent
 //
 //	emits                           to             through
 //	open, close, absorb             journal        Exports
@@ -25,14 +25,17 @@
 //
 // # A run
 //
-// The plan is data, see package plan. One record per job holds the run; it is
-// made and changed only in the revision that was read, so that of two runs over
-// one job one is refused, and of two services that drive one run neither goes
-// over what the other wrote. The record is written before a step is done, and
-// every step is idempotent at the journal: after kill -9 the service reads the
-// records and does the step at hand again.
+// The steps of a run are data: see pkg/core/failoverrun. One record per job holds
+// the run. It is made and changed only at the revision that was read, so of two
+// runs of one job one is refused, and two services that drive one run cannot
+// overwrite each other. The record is stored before a step is done, and every
+// step is idempotent: after kill -9 the service reads the records and does the
+// current steps again. The job's spec is in the record from the start; no step
+// reads the job again.
 //
-// A command only checks and writes the record; the steps are done by one
-// goroutine per job. What fails for a while is tried again for ever, what fails
-// for good ends the run as the plan says.
+// A command only checks and writes the record; one goroutine per job does the
+// steps. An error that may pass is retried for ever; any other ends the run as
+// pkg/core/failoverrun says.
+//
+// What it never does: it does not touch disks, images or VMs itself.
 package failover

@@ -14,10 +14,9 @@ import (
 	"tidemark.dev/services/failover"
 )
 
-// TestKilledAtAnyMoment runs failovers while the service is ended at random
-// moments and started again over the same record. The journal, which counts,
-// sees each effect once.
-func TestKilledAtAnyMoment(t *testing.T) {
+// The service is killed at random moments and started again on the same record.
+// The journal and the vCenter, which count, see each effect once.
+func TestAKilledServiceHasEachEffectOnce(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
@@ -76,7 +75,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				}
 			}
 			if w.finished[c.want] == 0 {
-				t.Fatalf("nobody was told that it is %s: %v", c.want, w.finished)
+				t.Fatalf("no event says that it is %s: %v", c.want, w.finished)
 			}
 		}
 	}
@@ -106,9 +105,9 @@ func TestRefusesBeforeAnythingChanges(t *testing.T) {
 	}
 }
 
-// TestAStartIsNotTriedForEver: a journal that does not answer is asked again for
-// a while; a run that nobody waits for any more does not begin by itself.
-func TestAStartIsNotTriedForEver(t *testing.T) {
+// While the journal does not answer, a start is retried for a while. A run that
+// nobody waits for any more does not begin.
+func TestAStartIsNotRetriedForEver(t *testing.T) {
 	w := newWorld()
 	w.silent = true
 	s := w.service()
@@ -130,9 +129,8 @@ func TestAStartIsNotTriedForEver(t *testing.T) {
 	}
 }
 
-// TestTwoAtOnce: of two runs that start at the same moment one is refused and
-// is told the other's name.
-func TestTwoAtOnce(t *testing.T) {
+// Of two runs that start at the same moment, one is refused.
+func TestTwoStartsAtOnceMakeOneRun(t *testing.T) {
 	w := newWorld()
 	s := w.service()
 	errs := make(chan error, 2)
@@ -153,9 +151,9 @@ func TestTwoAtOnce(t *testing.T) {
 	}
 }
 
-// TestDeadSource: an emergency failover does not wait for the source, and a
-// planned one ends at once with nothing changed.
-func TestDeadSource(t *testing.T) {
+// With the source gone, an emergency failover does not wait for it, and a planned
+// one ends at once with nothing changed.
+func TestFailoverWithoutTheSource(t *testing.T) {
 	for _, planned := range []bool{false, true} {
 		w := newWorld()
 		w.dead = true
@@ -186,9 +184,9 @@ func TestDeadSource(t *testing.T) {
 	}
 }
 
-// TestVMInWords: the operator is told where the VM is and what its checks found;
-// a check that fails leaves it running, what fails before is taken back.
-func TestVMInWords(t *testing.T) {
+// The summary says where the VM is and what its checks found. A failed check
+// leaves the VM running; a step that fails before is reversed.
+func TestASummaryTellsOfTheVM(t *testing.T) {
 	for name, c := range map[string]struct {
 		lame    bool
 		refuses string
@@ -225,7 +223,7 @@ func TestVMInWords(t *testing.T) {
 				}
 			}
 			if c.want == recovery.Failed && (w.vm.at != "transporter" || w.halted || w.released) {
-				t.Errorf("not taken back: %+v", w.vm)
+				t.Errorf("not reversed: %+v", w.vm)
 			}
 		})
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // vcenter is the world's vCenter: where the disks are, and whether the VM runs.
-// Each step needs what comes before it, and is not done at the first ask.
+// Each step needs the step before it, and is not done at the first request.
 type vcenter struct {
 	at      string // transporter, vm; empty before the first step
 	on      bool
@@ -44,7 +44,7 @@ func (w *world) FillStop(ctx context.Context, _ api.RunRequest) error {
 	return w.did(ctx, "fill-stop", !w.vm.kept, func() { w.vm.filled, w.vm.kept = false, false })
 }
 
-// twice is false at the first ask.
+// twice is false at the first request.
 func (w *world) twice(what string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"tidemark.dev/services/failover"
 )
 
-// world is everything around the service in memory: all its ports. The journal
+// world is everything around the service, in memory: all its ports. The journal
 // is idempotent, and counts what really changed.
 type world struct {
 	mu       sync.Mutex
@@ -77,7 +77,7 @@ func (w *world) effectsOnce(t *testing.T) int {
 	return len(w.effects)
 }
 
-// did changes something if it is not so yet.
+// did makes a change that is not made yet, and counts it.
 func (w *world) did(ctx context.Context, name string, so bool, change func()) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +85,7 @@ func (w *world) did(ctx context.Context, name string, so bool, change func()) er
 		w.effects[name]++
 		change()
 	}
-	if ctx.Err() != nil { // it has happened, but the answer is lost
+	if ctx.Err() != nil { // the change is made, but the answer is lost
 		return cdp.Errorf(cdp.Transient, name, "", "no answer")
 	}
 	return nil
@@ -209,7 +209,7 @@ func (s source) Drain(context.Context, cdp.Site, api.DrainRequest) (api.DrainRep
 }
 
 func (s source) Status(ctx context.Context, _ cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
-	if s.w.dead { // it does not even say so
+	if s.w.dead { // and gives no error either
 		<-ctx.Done()
 		return api.CaptureGroup{}, cdp.Errorf(cdp.Transient, "ask", "", "nobody answers")
 	}

@@ -80,7 +80,11 @@ func (s *script) exec(t *testing.T, d *datadriven.TestData) string {
 			fmt.Fprintf(&s.out, "%-8s %-8s %s\n", st.Goal, st.Step, st.Status)
 		}
 	case "words":
-		fmt.Fprintf(&s.out, "phase:   %s\nnext:    %s\nloses:   %s\n", s.run.PhaseText(), s.run.NextText(), s.run.Loss())
+		for _, w := range [][2]string{{"phase", s.run.PhaseText()}, {"next", s.run.NextText()}, {"loses", s.run.Loss()}} {
+			if w[1] != "" {
+				fmt.Fprintf(&s.out, "%-6s %s\n", w[0]+":", w[1])
+			}
+		}
 	default:
 		d.Fatalf(t, "unknown command %s", d.Cmd)
 	}

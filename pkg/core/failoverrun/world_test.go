@@ -30,7 +30,7 @@ func newWorld() *world {
 	return &world{head: 100, base: 40, replica: 40, open: map[string]cdp.Seq{}, effects: map[recovery.Step]int{}}
 }
 
-// live is a moment in which the source writes.
+// live is a moment in which the source and the VM write.
 func (w *world) live() {
 	w.head += 7
 	w.dirty = w.dirty || w.running
@@ -171,7 +171,7 @@ func (w *world) check(s failoverrun.Run) error {
 		}
 		for _, c := range s.VM.Checks {
 			if !c.OK && !s.CheckFailed {
-				return fmt.Errorf("ready, and nobody is told that a check failed")
+				return fmt.Errorf("ready, and the failed check is not reported")
 			}
 		}
 	}
