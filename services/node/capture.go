@@ -8,10 +8,10 @@ import (
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/services/capture"
-	"tidemark.dev/services/scheduler"
 )
 
 // runCapture gives the capture service the bus.
@@ -92,22 +92,22 @@ func watchTargets[T any](ctx context.Context, e *env, own *bus.Bucket[T], peers 
 // wantedRuns is capture.Runs.
 type wantedRuns struct {
 	e     *env
-	own   *bus.Bucket[scheduler.RunState]
-	peers []*bus.Bucket[scheduler.RunState]
+	own   *bus.Bucket[api.RunState]
+	peers []*bus.Bucket[api.RunState]
 }
 
 func openRuns(ctx context.Context, e *env, conn *bus.Conn) (r wantedRuns, err error) {
 	r.e = e
-	if r.own, err = bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob); err != nil {
+	if r.own, err = bus.OpenBucket[api.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob); err != nil {
 		return r, err
 	}
-	r.peers, err = openCopies[scheduler.RunState](ctx, e, conn, subjects.BucketState, subjects.KeyJob)
+	r.peers, err = openCopies[api.RunState](ctx, e, conn, subjects.BucketState, subjects.KeyJob)
 	return r, err
 }
 
 func (r wantedRuns) Watch(ctx context.Context, fn func(cdp.Site, string, bool) error) error {
-	return watchTargets(ctx, r.e, r.own, r.peers, func(target cdp.Site, name string, s *scheduler.RunState) error {
-		return fn(target, name, s != nil && s.Desired == scheduler.Running)
+	return watchTargets(ctx, r.e, r.own, r.peers, func(target cdp.Site, name string, s *api.RunState) error {
+		return fn(target, name, s.Running())
 	})
 }
 

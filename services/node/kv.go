@@ -52,9 +52,16 @@ func (j jobs) Get(ctx context.Context, name string) (spec.ReplicationJob, error)
 	return x.Value, err
 }
 
-// Watch leaves out the jobs whose target is another site: they are that site's.
+// Watch leaves out the jobs whose target is another site, and skips those that
+// cannot be used.
 func (j jobs) Watch(ctx context.Context, fn func(string, *spec.ReplicationJob) error) error {
 	return watch(ctx, j.e, j.b, func(name string, job *spec.ReplicationJob) error {
+		if job != nil {
+			if err := job.Check(); err != nil {
+				j.e.warn(err)
+				return nil
+			}
+		}
 		if job != nil && job.Target.Site != j.e.site {
 			return nil
 		}

@@ -12,7 +12,6 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/services/rpomonitor"
-	"tidemark.dev/services/scheduler"
 )
 
 // runRPOMonitor gives the monitor the bus.
@@ -26,7 +25,7 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
+	states, err := bus.OpenBucket[api.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
 	if err != nil {
 		return err
 	}
@@ -45,8 +44,8 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 type running struct{ states runStates }
 
 func (r running) Watch(ctx context.Context, fn func(string, bool) error) error {
-	return r.states.Watch(ctx, func(name string, s *scheduler.RunState) error {
-		return fn(name, s != nil && s.Desired == scheduler.Running)
+	return r.states.Watch(ctx, func(name string, s *api.RunState) error {
+		return fn(name, s.Running())
 	})
 }
 

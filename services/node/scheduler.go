@@ -2,73 +2,212 @@ package node
 
 import (
 	"context"
-
-	"tidemark.dev/pkg/contract/subjects"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/jobrules"
 	"tidemark.dev/services/scheduler"
 )
 
-// runScheduler gives the scheduler the bus.
+// runScheduler connects the scheduler to the bus.
 func runScheduler(ctx context.Context, e *env) error {
 	conn, err := e.connect(ctx, subjects.Scheduler)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	specs, err := openJobs(ctx, e, conn)
+	own, err := openJobs(ctx, e, conn)
 	if err != nil {
 		return err
 	}
-	states, err := bus.OpenBucket[scheduler.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
+	vmJobs, err := bus.OpenBucket[spec.VMJob](ctx, conn, e.site, subjects.BucketSpec, subjects.KeyVMJob)
 	if err != nil {
 		return err
 	}
-	s := scheduler.New(scheduler.Config{}, scheduler.Deps{
-		Jobs: specs, Runs: runStates{e, states}, Marks: marks{conn}, Events: conn,
-		Clock: machineClock{}, Trace: e.trace, Notify: func(err error) { e.warn(err) },
+	states, err := bus.OpenBucket[api.RunState](ctx, conn, e.site, subjects.BucketState, subjects.KeyJob)
+	if err != nil {
+		return err
+	}
+	records, err := bus.OpenBucket[failoverrun.Run](ctx, conn, e.site, subjects.BucketState, subjects.KeyFailover)
+	if err != nil {
+		return err
+	}
+	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
+		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
+		Runs: runStates{e, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, VMs: jobVMs{conn, e.site},
+		Marks: marks{conn}, Events: conn, Clock: e.clock, Trace: e.trace, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
+	g.Go(func() error { return conn.Serve(ctx, subjects.Scheduler, s.Endpoints()) })
 	g.Go(func() error {
-		return conn.HandleCommands(ctx, subjects.Scheduler, map[string]bus.Handler{"job-run": s.RunJob, "job-stop": s.StopJob})
+		return conn.HandleCommands(ctx, subjects.Scheduler, map[string]bus.Handler{
+			"job-apply": s.ApplyJob, "job-delete": s.DeleteJob, "job-run": s.RunJob, "job-stop": s.StopJob,
+		})
 	})
 	return g.Wait()
+}
+
+// ownSpecs are the specs of one kind that are stored here. It is
+// scheduler.Specs, and vcenter.SiteSpecs.
+type ownSpecs[T any] struct{ b *bus.Bucket[T] }
+
+func (s ownSpecs[T]) Get(ctx context.Context, name string) (T, uint64, error) {
+	x, err := s.b.Get(ctx, name)
+	return x.Value, x.Revision, err
+}
+
+func (s ownSpecs[T]) Put(ctx context.Context, name string, v T, revision uint64) (uint64, error) {
+	return put(ctx, s.b, name, v, revision)
+}
+
+func (s ownSpecs[T]) Delete(ctx context.Context, name string, revision uint64) error {
+	return s.b.Delete(ctx, name, revision)
+}
+
+// scheduledJobs is scheduler.Jobs.
+type scheduledJobs struct {
+	ownSpecs[spec.ReplicationJob]
+	jobs jobs
+}
+
+func (j scheduledJobs) Watch(ctx context.Context, fn func(string, *spec.ReplicationJob) error) error {
+	return j.jobs.Watch(ctx, fn)
+}
+
+func (j scheduledJobs) List(ctx context.Context) ([]spec.ReplicationJob, error) {
+	return listJobs(ctx, j.b, j.jobs.e.site)
+}
+
+// listJobs has the jobs of a bucket whose target is a site.
+func listJobs(ctx context.Context, b *bus.Bucket[spec.ReplicationJob], target cdp.Site) ([]spec.ReplicationJob, error) {
+	all, err := b.All(ctx)
+	var out []spec.ReplicationJob
+	for _, x := range all {
+		if x.Value.Target.Site == target {
+			out = append(out, x.Value)
+		}
+	}
+	return out, err
+}
+
+// failovers is scheduler.Failovers.
+type failovers struct{ b *bus.Bucket[failoverrun.Run] }
+
+func (f failovers) Run(ctx context.Context, group string) (*failoverrun.Run, error) {
+	x, err := f.b.Get(ctx, group)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil, nil
+	}
+	return &x.Value, err
+}
+
+// pointCounts is scheduler.Journal.
+type pointCounts struct {
+	conn *bus.Conn
+	site cdp.Site
+}
+
+func (p pointCounts) Points(ctx context.Context, group cdp.GroupID) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, client.Slow)
+	defer cancel()
+	var r api.StatusReply
+	err := p.conn.Request(ctx, p.site, subjects.Journal, api.JournalStatus, api.GroupRequest{}, &r)
+	n := 0
+	for _, g := range r.Groups {
+		if g.Group == group {
+			n += g.Points
+		}
+	}
+	return n, err
+}
+
+// jobVMs is scheduler.VMs.
+type jobVMs struct {
+	conn *bus.Conn
+	site cdp.Site
+}
+
+// checkTime is how long a vCenter may take to check a job, and stateTime how long
+// the vcenter service may take to report one.
+const (
+	checkTime = 30 * time.Second
+	stateTime = 5 * time.Second
+)
+
+func (v jobVMs) ask(ctx context.Context, limit time.Duration, endpoint string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return v.conn.Request(ctx, v.site, subjects.VCenter, endpoint, in, out)
+}
+
+func (v jobVMs) Check(ctx context.Context, job spec.VMJob) (out api.JobCheckReply, err error) {
+	return out, v.ask(ctx, checkTime, api.VMJobCheck, api.VMJobCheckRequest{Job: job}, &out)
+}
+
+func (v jobVMs) State(ctx context.Context, job string) (api.VMJobState, error) {
+	var r api.VMJobsReply
+	if err := v.ask(ctx, stateTime, api.VMJobStatus, api.VMJobName{Job: job}, &r); err != nil {
+		return api.VMJobState{}, err
+	}
+	for _, s := range r.Jobs {
+		if s.Job == job {
+			return s, nil
+		}
+	}
+	return api.VMJobState{}, cdp.Errorf(cdp.NotFound, "ask vcenter", job, "it has no such job")
+}
+
+func (v jobVMs) Delete(ctx context.Context, r api.VMJobDeleteRequest) (out api.Progress, err error) {
+	return out, v.ask(ctx, checkTime, api.VMJobDelete, r, &out)
 }
 
 // runStates is scheduler.Runs.
 type runStates struct {
 	e *env
-	b *bus.Bucket[scheduler.RunState]
+	b *bus.Bucket[api.RunState]
 }
 
 var _ scheduler.Runs = runStates{}
 
-func (r runStates) Get(ctx context.Context, name string) (scheduler.RunState, uint64, error) {
+func (r runStates) Get(ctx context.Context, name string) (api.RunState, uint64, error) {
 	x, err := r.b.Get(ctx, name)
 	return x.Value, x.Revision, err
 }
 
-func (r runStates) Put(ctx context.Context, name string, s scheduler.RunState, revision uint64) error {
+func (r runStates) Put(ctx context.Context, name string, s api.RunState, revision uint64) error {
 	_, err := put(ctx, r.b, name, s, revision)
 	return err
 }
 
-func (r runStates) Watch(ctx context.Context, fn func(string, *scheduler.RunState) error) error {
+func (r runStates) Watch(ctx context.Context, fn func(string, *api.RunState) error) error {
 	return watch(ctx, r.e, r.b, fn)
 }
 
-// put writes behind a revision, 0 for none.
+// put writes over a revision, 0 for none.
 func put[T any](ctx context.Context, b *bus.Bucket[T], key string, v T, revision uint64) (uint64, error) {
 	if revision == 0 {
 		return b.Create(ctx, key, v)
 	}
 	return b.Update(ctx, key, v, revision)
 }
+
+var (
+	_ scheduler.Jobs              = scheduledJobs{}
+	_ scheduler.Specs[spec.VMJob] = ownSpecs[spec.VMJob]{}
+	_ scheduler.Failovers         = failovers{}
+	_ scheduler.Journal           = pointCounts{}
+	_ scheduler.VMs               = jobVMs{}
+)
 
 // marks is scheduler.Marks.
 type marks struct{ conn *bus.Conn }

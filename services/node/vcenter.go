@@ -47,12 +47,13 @@ func runVCenter(ctx context.Context, e *env) error {
 	defer dial.close()
 	w := vcenterWiring{e, conn, dial.site}
 	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
-		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, e.site}, Records: vmRecords{records},
+		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, conn}, Records: vmRecords{records},
 		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Clock: machineClock{}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error { return conn.Serve(ctx, subjects.VCenter, s.Endpoints()) })
+	g.Go(func() error { return ServeSites(ctx, conn, e.site) })
 	return g.Wait()
 }
 
@@ -75,29 +76,24 @@ func (j vmJobs) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) e
 // vmGroups is vcenter.Groups.
 type vmGroups struct {
 	specs[spec.ReplicationJob]
-	site cdp.Site
+	conn *bus.Conn
 }
 
 func (g vmGroups) Get(ctx context.Context, name string) (spec.ReplicationJob, error) {
-	return g.get(ctx, name, func(x spec.ReplicationJob) bool { return x.Source.Site == g.site })
+	return g.get(ctx, name, func(x spec.ReplicationJob) bool { return x.Source.Site == g.e.site })
 }
 
+// Put and Delete ask the scheduler, the only writer of jobs.
 func (g vmGroups) Put(ctx context.Context, job spec.ReplicationJob) error {
-	_, err := g.own.Put(ctx, job.Name, job)
-	return err
+	return g.conn.Request(ctx, g.e.site, subjects.Scheduler, api.VMGroupApply, api.VMGroupApplyRequest{Job: job}, nil)
 }
 
-func (g vmGroups) Delete(ctx context.Context, name string) error { return g.own.Delete(ctx, name, 0) }
+func (g vmGroups) Delete(ctx context.Context, name string) error {
+	return g.conn.Request(ctx, g.e.site, subjects.Scheduler, api.VMGroupDelete, api.GroupRequest{Group: cdp.GroupID(name)}, nil)
+}
 
 func (g vmGroups) List(ctx context.Context) ([]spec.ReplicationJob, error) {
-	all, err := g.own.All(ctx)
-	var out []spec.ReplicationJob
-	for _, x := range all {
-		if x.Value.Target.Site == g.site {
-			out = append(out, x.Value)
-		}
-	}
-	return out, err
+	return listJobs(ctx, g.own, g.e.site)
 }
 
 // vmRecords is vcenter.Records.

@@ -1,25 +1,40 @@
-// Package scheduler keeps the cadence of recovery points and the run state of
-// jobs. It runs at the target site.
+// Package scheduler owns jobs: it is their only writer, sets their recovery points
+// at the pace of the RPO, and keeps whether they should run. It runs at the target
+// site.
 //
 // # What it consumes and emits
 //
 //	consumes                        from            through
-//	job specs                       KV              Jobs.Watch, Get
-//	run states                      KV              Runs.Watch, Get
+//	command scheduler.job-apply     operators       Service.ApplyJob
+//	command scheduler.job-delete    operators       Service.DeleteJob
 //	command scheduler.job-run       operators       Service.RunJob
 //	command scheduler.job-stop      operators       Service.StopJob
+//	requests job-apply, job-delete  operators       Service.Endpoints
+//	requests group-apply, -delete   vcenter         Service.Endpoints
+//	job specs                       KV              Jobs, VMJobs
+//	run states                      KV              Runs.Watch, Get
+//	failover records                KV              Failovers
 //
 //	emits                           to              through
+//	job specs                       KV              Jobs, VMJobs
 //	command capture.mark            source site     Marks.Mark
 //	run state of a job              KV              Runs.Put
-//	job.started, job.stopped        everyone        Events.Emit
+//	job.applied, deleted, started,
+//	stopped                         everyone        Events.Emit
+//	questions about jobs on VMs     vcenter         VMs
+//	questions about points          journal         Journal
 //
-// A job that runs gets a recovery point as often as its RPO says. One trace
-// begins with each: mark, frame, journal and the monitor's word belong to it.
-// While one mark is pending, because the source or the link is slow, no second
-// is sent; when the source cannot be reached the beat is left out. That shows
-// as a growing RPO, which is the monitor's to tell.
+// A job is written only after it has passed its schema, the rules about what is
+// stored already (package jobrules), and, with VMs, the vcenter services of both
+// sites. A deletion is refused while the job runs, while a failover run needs it, or
+// while it has recovery points that nobody agreed to drop.
 //
-// What it never does: it keeps nothing that must survive but the run states,
-// and does not wait for the source site.
+// A running job gets a recovery point as often as its RPO says. Each begins a trace,
+// to which the mark, the frame, the journal and the monitor's event belong. While
+// one mark is pending, because the source or the link is slow, no second one is
+// sent; a mark for a source that cannot be reached is skipped. That shows as a
+// growing RPO, which the monitor reports.
+//
+// What it never does: it stores nothing but specs and run states, and does not
+// wait for the source site.
 package scheduler

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 )
 
@@ -13,28 +14,28 @@ func (s *Service) RunJob(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	if _, err := s.deps.Jobs.Get(ctx, p.Job); err != nil {
+	if _, _, err := s.deps.Jobs.Get(ctx, p.Job); err != nil {
 		if cdp.Is(err, cdp.NotFound) {
 			return cdp.Errorf(cdp.NotFound, "run job", p.Job, "there is no such job").WithHint("apply its file first: tidemark apply -f FILE")
 		}
 		return cdp.Wrap(err, "run job", p.Job)
 	}
-	return s.want(ctx, p.Job, e, Running, event.JobStarted{Job: p.Job, Reason: "asked for by " + e.Source})
+	return s.want(ctx, p.Job, e, api.DesiredRunning, event.JobStarted{Job: p.Job, Reason: "asked for by " + e.Source})
 }
 
-// want makes d the desired run state, and tells it once it is kept.
-func (s *Service) want(ctx context.Context, job string, e event.Event, d Desired, told event.Payload) error {
-	op := map[Desired]string{Running: "run job", Stopped: "stop job"}[d]
+// want makes d the desired run state, and emits the fact once it is stored.
+func (s *Service) want(ctx context.Context, job string, e event.Event, d api.Desired, fact event.Payload) error {
+	op := map[api.Desired]string{api.DesiredRunning: "run job", api.DesiredStopped: "stop job"}[d]
 	old, rev, err := s.deps.Runs.Get(ctx, job)
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return cdp.Wrap(err, op, job)
 	}
 	switch {
-	case old.Desired == d && old.Command == e.ID: // it was written, but perhaps not told
+	case old.Desired == d && old.Command == e.ID: // it was written, but its event may be lost
 	case old.Desired == d:
 		return cdp.Errorf(cdp.Duplicate, op, job, "it is %s already", d)
 	default:
-		st := RunState{Desired: d, Reason: "asked for by " + e.Source, Since: s.deps.Clock.Now(), Command: e.ID}
+		st := api.RunState{Desired: d, Reason: "asked for by " + e.Source, Since: s.deps.Clock.Now(), Command: e.ID}
 		err := s.deps.Runs.Put(ctx, job, st, rev)
 		if cdp.Is(err, cdp.Conflict) { // look again
 			return cdp.Errorf(cdp.Transient, op, job, "its state was changed meanwhile")
@@ -43,5 +44,5 @@ func (s *Service) want(ctx context.Context, job string, e event.Event, d Desired
 			return cdp.Wrap(err, op, job)
 		}
 	}
-	return cdp.Wrap(s.deps.Events.Emit(ctx, told), op, job)
+	return cdp.Wrap(s.deps.Events.Emit(ctx, fact), op, job)
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 )
@@ -18,11 +19,15 @@ func (s *Service) keep(ctx context.Context) error {
 		for _, d := range due {
 			wg.Go(func() { s.mark(ctx, d) })
 		}
+		t := s.deps.Clock.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
 		case <-s.beat.changed:
-		case <-s.deps.Clock.After(wait):
+		case <-t.C():
+		}
+		t.Stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 }
@@ -40,8 +45,8 @@ func (s *Service) mark(ctx context.Context, d Due) {
 	}
 }
 
-// onJob takes a change of a spec. A job that was deleted is stopped, so that it
-// does not run by itself when it is applied again.
+// onJob handles a change of a spec. A deleted job is stopped, so that it does not
+// run by itself when it is applied again.
 func (s *Service) onJob(ctx context.Context) func(string, *spec.ReplicationJob) error {
 	return func(name string, job *spec.ReplicationJob) error {
 		if job == nil {
@@ -60,26 +65,26 @@ func (s *Service) onJob(ctx context.Context) func(string, *spec.ReplicationJob) 
 
 func (s *Service) forget(ctx context.Context, name string) error {
 	old, rev, err := s.deps.Runs.Get(ctx, name)
-	if cdp.Is(err, cdp.NotFound) || err == nil && old.Desired == Stopped {
+	if cdp.Is(err, cdp.NotFound) || err == nil && old.Desired == api.DesiredStopped {
 		return nil
 	}
 	const reason = "the job was deleted"
 	if err == nil {
-		err = s.deps.Runs.Put(ctx, name, RunState{Desired: Stopped, Reason: reason, Since: s.deps.Clock.Now()}, rev)
+		err = s.deps.Runs.Put(ctx, name, api.RunState{Desired: api.DesiredStopped, Reason: reason, Since: s.deps.Clock.Now()}, rev)
 	}
 	if err == nil {
 		err = s.deps.Events.Emit(ctx, event.JobStopped{Job: name, Reason: reason})
 	}
 	if cdp.Is(err, cdp.Conflict) {
-		return nil // somebody else has just changed it, and knows better
+		return nil // it was changed meanwhile, by a newer wish
 	}
 	return cdp.Wrap(err, "stop deleted job", name)
 }
 
-// onRun takes a change of a run state.
-func (s *Service) onRun(name string, st *RunState) error {
+// onRun handles a change of a run state.
+func (s *Service) onRun(name string, st *api.RunState) error {
 	s.beat.change(name, func(d *due) {
-		running := st != nil && st.Desired == Running
+		running := st.Running()
 		if running && !d.running {
 			d.next = s.deps.Clock.Now()
 		}

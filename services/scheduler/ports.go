@@ -2,51 +2,65 @@ package scheduler
 
 import (
 	"context"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// Jobs are the specs that were applied.
+// Specs are the stored specs of one kind. The scheduler is their only writer.
+type Specs[T any] interface {
+	// Get is one spec and its revision; NotFound.
+	Get(ctx context.Context, name string) (T, uint64, error)
+	// Put writes it if the revision is still the newest, 0 for none, and gives the
+	// new one; Conflict.
+	Put(ctx context.Context, name string, v T, revision uint64) (uint64, error)
+	// Delete deletes it if the revision is still the newest; Conflict.
+	Delete(ctx context.Context, name string, revision uint64) error
+}
+
+// Jobs are the jobs whose target is this site, those of single VMs among them.
 type Jobs interface {
-	// Get is one job; NotFound.
-	Get(ctx context.Context, name string) (spec.ReplicationJob, error)
-	// Watch calls fn, from one goroutine, with every job that stands and then
-	// with every change until ctx ends; job is nil when it was deleted.
+	Specs[spec.ReplicationJob]
+	// List has them all.
+	List(ctx context.Context) ([]spec.ReplicationJob, error)
+	// Watch calls fn, from one goroutine, with every stored job and then with
+	// every change until ctx ends; job is nil when it was deleted.
 	Watch(ctx context.Context, fn func(name string, job *spec.ReplicationJob) error) error
 }
-
-// Desired is what an operator wants of a job.
-type Desired string
-
-const (
-	Running Desired = "running"
-	Stopped Desired = "stopped"
-)
-
-// RunState is what is kept of a job's running. A job that has none is stopped.
-type RunState struct {
-	Desired Desired   `json:"desired"`
-	Reason  string    `json:"reason,omitempty"`
-	Since   time.Time `json:"since"`
-	// Command is the id of the command that set it: the same command again
-	// tells its event again, in case that was lost.
-	Command string `json:"command,omitempty"`
-}
-
-// Running reports whether the job is wanted to run.
-func (s RunState) Running() bool { return s.Desired == Running }
 
 // Runs are the run states.
 type Runs interface {
 	// Get is a job's state and its revision; NotFound.
-	Get(ctx context.Context, name string) (RunState, uint64, error)
+	Get(ctx context.Context, name string) (api.RunState, uint64, error)
 	// Put writes it if the revision is still the newest, 0 for none; Conflict.
-	Put(ctx context.Context, name string, s RunState, revision uint64) error
+	Put(ctx context.Context, name string, s api.RunState, revision uint64) error
 	// Watch is as Jobs.Watch.
-	Watch(ctx context.Context, fn func(name string, s *RunState) error) error
+	Watch(ctx context.Context, fn func(name string, s *api.RunState) error) error
+}
+
+// Failovers are the records of failover runs.
+type Failovers interface {
+	// Run is a group's last run; nil if it never had one.
+	Run(ctx context.Context, group string) (*failoverrun.Run, error)
+}
+
+// Journal is this site's journal service.
+type Journal interface {
+	// Points is how many recovery points a group has; 0 without a journal.
+	Points(ctx context.Context, group cdp.GroupID) (int, error)
+}
+
+// VMs is this site's vcenter service, which knows the jobs on VMs.
+type VMs interface {
+	// Check gives all that refuses a job, and changes nothing.
+	Check(ctx context.Context, job spec.VMJob) (api.JobCheckReply, error)
+	// State is the state of one job on VMs; NotFound before it is taken up.
+	State(ctx context.Context, job string) (api.VMJobState, error)
+	// Delete ends a job at the vCenters, or one VM of it. Asked again it goes on.
+	Delete(ctx context.Context, r api.VMJobDeleteRequest) (api.Progress, error)
 }
 
 // Marks asks the source site for a recovery point. Conflict: one is pending.
@@ -54,15 +68,9 @@ type Marks interface {
 	Mark(ctx context.Context, site cdp.Site, group cdp.GroupID) error
 }
 
-// Events takes facts; it returns when they are kept.
+// Events takes facts; it returns when they are stored.
 type Events interface {
 	Emit(ctx context.Context, p event.Payload) error
-}
-
-// Clock is the target's time.
-type Clock interface {
-	Now() time.Time
-	After(d time.Duration) <-chan time.Time
 }
 
 // Trace begins the trace of a recovery-point cycle; end is called with its

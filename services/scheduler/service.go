@@ -2,26 +2,37 @@ package scheduler
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/jobrules"
 )
 
 // Config is what an operator may say.
 type Config struct {
+	// Here is this site, and the sites that it has links with.
+	Here jobrules.Here
 	// MarkTimeout bounds the sending of one mark. Default 3 s.
 	MarkTimeout time.Duration
 }
 
 // Deps are the ports. Trace and Notify may be nil.
 type Deps struct {
-	Jobs   Jobs
-	Runs   Runs
-	Marks  Marks
-	Events Events
-	Clock  Clock
-	Trace  Trace
-	// Notify is told of marks that were not sent; it must not block.
+	Jobs      Jobs
+	VMJobs    Specs[spec.VMJob]
+	Runs      Runs
+	Failovers Failovers
+	Journal   Journal
+	VMs       VMs
+	Marks     Marks
+	Events    Events
+	Clock     clock.Clock
+	Trace     Trace
+	// Notify is given marks that were not sent, and must not block.
 	Notify func(error)
 }
 
@@ -30,6 +41,9 @@ type Service struct {
 	cfg  Config
 	deps Deps
 	beat *beat
+	// writes is held from the check of a job to its being written, so that two
+	// requests cannot take one name.
+	writes sync.Mutex
 }
 
 // New makes a scheduler.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/services/scheduler"
@@ -15,28 +17,38 @@ import (
 // world is the scheduler's surroundings in memory.
 type world struct {
 	mu     sync.Mutex
-	states map[string]scheduler.RunState
+	states map[string]api.RunState
 	revs   map[string]uint64
 	told   []event.Payload
 	marks  int
 	linked bool
 	jobCh  chan *spec.ReplicationJob
-	runCh  chan scheduler.RunState
+	runCh  chan api.RunState
 }
 
 func newWorld() *world {
-	return &world{states: map[string]scheduler.RunState{}, revs: map[string]uint64{}, linked: true,
-		jobCh: make(chan *spec.ReplicationJob, 10), runCh: make(chan scheduler.RunState, 10)}
+	return &world{states: map[string]api.RunState{}, revs: map[string]uint64{}, linked: true,
+		jobCh: make(chan *spec.ReplicationJob, 10), runCh: make(chan api.RunState, 10)}
 }
 
 type jobs struct{ *world }
 
-func (w jobs) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
+func (w jobs) Get(_ context.Context, name string) (spec.ReplicationJob, uint64, error) {
 	if name != "web" {
-		return spec.ReplicationJob{}, cdp.Errorf(cdp.NotFound, "get", name, "no")
+		return spec.ReplicationJob{}, 0, cdp.Errorf(cdp.NotFound, "get", name, "no")
 	}
-	return web(), nil
+	return web(), 1, nil
 }
+
+func (w jobs) Put(context.Context, string, spec.ReplicationJob, uint64) (uint64, error) {
+	return 0, cdp.Errorf(cdp.Internal, "put", "", "not in this test")
+}
+
+func (w jobs) Delete(context.Context, string, uint64) error {
+	return cdp.Errorf(cdp.Internal, "delete", "", "not in this test")
+}
+
+func (w jobs) List(context.Context) ([]spec.ReplicationJob, error) { return nil, nil }
 
 func web() spec.ReplicationJob {
 	return spec.ReplicationJob{Name: "web", RPO: spec.Duration(20 * time.Millisecond), Source: spec.Source{Site: "prod"}}
@@ -57,7 +69,7 @@ func (w jobs) Watch(ctx context.Context, fn func(string, *spec.ReplicationJob) e
 
 type runs struct{ *world }
 
-func (w runs) Get(_ context.Context, name string) (scheduler.RunState, uint64, error) {
+func (w runs) Get(_ context.Context, name string) (api.RunState, uint64, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s, ok := w.states[name]
@@ -67,7 +79,7 @@ func (w runs) Get(_ context.Context, name string) (scheduler.RunState, uint64, e
 	return s, w.revs[name], nil
 }
 
-func (w runs) Put(_ context.Context, name string, s scheduler.RunState, rev uint64) error {
+func (w runs) Put(_ context.Context, name string, s api.RunState, rev uint64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.revs[name] != rev {
@@ -78,7 +90,7 @@ func (w runs) Put(_ context.Context, name string, s scheduler.RunState, rev uint
 	return nil
 }
 
-func (w runs) Watch(ctx context.Context, fn func(string, *scheduler.RunState) error) error {
+func (w runs) Watch(ctx context.Context, fn func(string, *api.RunState) error) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,11 +126,6 @@ func (w *world) count() (marks, told int) {
 	return w.marks, len(w.told)
 }
 
-type clock struct{}
-
-func (clock) Now() time.Time                         { return time.Now() }
-func (clock) After(d time.Duration) <-chan time.Time { return time.After(d) }
-
 func cmd(t *testing.T, id string, p event.Payload) event.Event {
 	e, err := event.New(id, time.Now(), "/dr/operator", p)
 	if err != nil {
@@ -131,7 +138,7 @@ func cmd(t *testing.T, id string, p event.Payload) event.Event {
 // and a lost link neither stops the cadence nor is made up for.
 func TestRunAndStop(t *testing.T) {
 	w := newWorld()
-	s := scheduler.New(scheduler.Config{}, scheduler.Deps{Jobs: jobs{w}, Runs: runs{w}, Marks: w, Events: w, Clock: clock{}})
+	s := scheduler.New(scheduler.Config{}, scheduler.Deps{Jobs: jobs{w}, Runs: runs{w}, Marks: w, Events: w, Clock: clock.System})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -185,7 +192,7 @@ func TestRunAndStop(t *testing.T) {
 	w.jobCh <- nil
 	until("stopped by deletion", func() bool {
 		st, _, _ := runs{w}.Get(ctx, "web")
-		return st.Desired == scheduler.Stopped
+		return st.Desired == api.DesiredStopped
 	})
 	until("told of the deletion", func() bool { _, n := w.count(); return n == 5 })
 	stop()

@@ -2,25 +2,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
-	"tidemark.dev/services/scheduler"
 )
 
 // pollEvery is how often a waiting command looks.
 const pollEvery = 150 * time.Millisecond
-
-// pendingFor is how long a command waits for one like it to be settled.
-const pendingFor = 10 * time.Second
 
 func (c *session) journal() client.Journal { return client.NewJournal(c.conn, c.site) }
 
@@ -87,84 +82,10 @@ func states[T any](ctx context.Context, c *session, prefix, only string) (map[st
 	return out, err
 }
 
-func (c *session) runState(ctx context.Context, job string) (*scheduler.RunState, error) {
-	return maybe[scheduler.RunState](ctx, c, subjects.KeyJob, job)
+func (c *session) runState(ctx context.Context, job string) (*api.RunState, error) {
+	return maybe[api.RunState](ctx, c, subjects.KeyJob, job)
 }
 
 func (c *session) run(ctx context.Context, job string) (*failoverrun.Run, error) {
 	return maybe[failoverrun.Run](ctx, c, subjects.KeyFailover, job)
-}
-
-// command sends a command and waits until done says so, or a service refuses
-// it. With a nil done it only sends. ctx bounds the wait.
-//
-// One like it that is still on its way is waited for a little: the last command
-// of the operator, or a mark of the cadence.
-func (c *session) command(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
-	id, err := c.conn.Command(ctx, site, p)
-	for over := time.Now().Add(pendingFor); bus.IsPending(err) && time.Now().Before(over); {
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pollEvery):
-		}
-		id, err = c.conn.Command(ctx, site, p)
-	}
-	if err != nil || done == nil {
-		return err
-	}
-	return c.await(ctx, site, id, p.About(), done)
-}
-
-// await waits until done, or the refusal of the command id.
-func (c *session) await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
-	wctx, cancel := context.WithCancel(ctx)
-	refused := make(chan error, 1)
-	go func() {
-		f := bus.EventFilter{Site: site, Area: "command", Fact: "refused", ID: about}
-		refused <- c.conn.WatchEvents(wctx, f, func(_ context.Context, e bus.SeenEvent) error {
-			var r event.CommandRefused
-			if e.Into(&r) != nil || r.ID != id {
-				return nil
-			}
-			return &cdp.Error{Op: "refused", Kind: r.Kind, Cause: errors.New(r.Reason), Hint: r.Hint}
-		})
-	}()
-	ended := false
-	defer func() {
-		cancel()
-		if !ended {
-			<-refused
-		}
-	}()
-	for {
-		ok, err := done(ctx)
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		if ok {
-			return nil
-		}
-		select {
-		case err := <-refused:
-			ended = true
-			if ctx.Err() == nil {
-				return err
-			}
-		case <-time.After(pollEvery):
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			return timeout(ctx)
-		}
-	}
-}
-
-// timeout is why a wait ended: the operator, or its limit.
-func timeout(ctx context.Context) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
-	}
-	e := cdp.Errorf(cdp.Transient, "wait", "", "not done within the --timeout")
-	return e.WithHint("it goes on by itself if the service runs; look with: tidemark status")
 }

@@ -178,7 +178,7 @@ func (c *session) start(ctx context.Context, r failoverrun.Request) (id string, 
 		}
 		r.Point = res.Point.ID()
 	}
-	return c.conn.Command(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
+	return c.client.Send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
 }
 
 // outcome says what came of a run, and is an error if it failed.
@@ -226,7 +226,7 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string, cmd func(job, run 
 				}
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
-				id, err := cl.conn.Command(ctx, cl.site, cmd(job, run))
+				id, err := cl.client.Send(ctx, cl.site, cmd(job, run))
 				if err != nil || w.no {
 					return cdp.Wrap(err, string(g)+" failover", job)
 				}

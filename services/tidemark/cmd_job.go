@@ -10,21 +10,20 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
-	"tidemark.dev/services/scheduler"
 )
 
 func (a *app) cmdJob() *cobra.Command {
 	status := a.statusCommand("status NAME", "How one job stands; of a job on VMs, how each of its VMs stands", "  tidemark job status web\n  tidemark job status shop -o json")
 	status.Args = cobra.ExactArgs(1)
 	return group("job", "Run, stop and look at jobs", "  tidemark job run web\n  tidemark job status web",
-		a.jobCommand("run", "Start a job: capture its disks, and set recovery points", scheduler.Running,
+		a.jobCommand("run", "Start a job: capture its disks, and set recovery points", api.DesiredRunning,
 			func(job string) event.Payload { return event.JobRun{Job: job} }),
-		a.jobCommand("stop", "Stop a job: no more recovery points are set; what is there stays recoverable", scheduler.Stopped,
+		a.jobCommand("stop", "Stop a job: no more recovery points are set; what is there stays recoverable", api.DesiredStopped,
 			func(job string) event.Payload { return event.JobStop{Job: job} }),
 		status)
 }
 
-func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(string) event.Payload) *cobra.Command {
+func (a *app) jobCommand(verb, short string, want api.Desired, cmd func(string) event.Payload) *cobra.Command {
 	var w waitFlags
 	c := &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
@@ -46,9 +45,9 @@ func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(st
 				}
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
-				err = cl.command(ctx, job.Target.Site, cmd(name), w.until(func(ctx context.Context) (bool, error) {
+				err = cl.client.Do(ctx, job.Target.Site, cmd(name), w.until(func(ctx context.Context) (bool, error) {
 					st, err := cl.runState(ctx, name)
-					return st != nil && st.Desired == want || st == nil && want == scheduler.Stopped, err
+					return st != nil && st.Desired == want || st == nil && want == api.DesiredStopped, err
 				}))
 				if err != nil {
 					return cdp.Wrap(err, verb+" job", name)
@@ -68,9 +67,9 @@ func (a *app) jobCommand(verb, short string, want scheduler.Desired, cmd func(st
 
 // vmJobCommand runs or stops a job on VMs. The vcenter service keeps what is
 // wanted, and does it for each VM as soon as that can be.
-func (a *app) vmJobCommand(ctx context.Context, c *session, name, verb string, want scheduler.Desired) error {
+func (a *app) vmJobCommand(ctx context.Context, c *session, name, verb string, want api.Desired) error {
 	endpoint := api.VMJobRun
-	if want == scheduler.Stopped {
+	if want == api.DesiredStopped {
 		endpoint = api.VMJobStop
 	}
 	if _, err := askVCenter[api.Empty](ctx, c, c.site, endpoint, api.VMJobName{Job: name}); err != nil {

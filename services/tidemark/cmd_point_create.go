@@ -10,7 +10,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
-	"tidemark.dev/services/scheduler"
 )
 
 func (a *app) cmdPointCreate() *cobra.Command {
@@ -45,7 +44,7 @@ func (a *app) createPoint(ctx context.Context, c *session, name string, tags []s
 	if err != nil {
 		return err
 	}
-	if st == nil || st.Desired != scheduler.Running {
+	if st == nil || st.Desired != api.DesiredRunning {
 		return cdp.Errorf(cdp.Conflict, "check", name, "the job is not running").WithHint("start it with: tidemark job run " + name)
 	}
 	g, err := c.journal().Status(ctx, job.Group())
@@ -66,7 +65,7 @@ func (a *app) createPoint(ctx context.Context, c *session, name string, tags []s
 	if noWait {
 		done = nil
 	}
-	err = c.command(ctx, job.Source.Site, mark, done)
+	err = c.client.Do(ctx, job.Source.Site, mark, done)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/spf13/cobra"
@@ -240,7 +241,7 @@ func allOf(bad []error) error {
 	slices.SortStableFunc(bad, func(a, b error) int {
 		return boolInt(cdp.Is(b, cdp.Transient)) - boolInt(cdp.Is(a, cdp.Transient))
 	})
-	return all(bad)
+	return client.Join(bad)
 }
 
 func boolInt(b bool) int {

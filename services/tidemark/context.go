@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/client"
-	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/services/node"
 
 	"github.com/spf13/cobra"
@@ -105,8 +104,9 @@ func refOf(raw string) (client.SiteRef, error) {
 
 // session is the operator's connection to a site.
 type session struct {
-	conn *bus.Conn
-	site cdp.Site
+	client *client.Client
+	conn   *bus.Conn
+	site   cdp.Site
 	// peers are the sites that it is linked with.
 	peers []cdp.Site
 	peer  cdp.Site // the first of them
@@ -120,17 +120,11 @@ func (a *app) connect(ctx context.Context) (*session, error) {
 	}
 	cctx, cancel := context.WithTimeout(ctx, a.conn.wait)
 	defer cancel()
-	conn, err := bus.Connect(cctx, bus.Config{Site: site, Name: subjects.Operator, URL: ref.URL, Credential: ref.Credential, TLS: ref.TLS})
+	cl, err := client.Connect(cctx, client.Config{Site: site, Bus: ref})
 	if err != nil {
 		return nil, err
 	}
-	c := &session{conn: conn, site: site, peers: ref.Peers}
-	if c.peers == nil {
-		if c.peers, err = client.Peers(cctx, conn); err != nil {
-			conn.Close()
-			return nil, err
-		}
-	}
+	c := &session{client: cl, conn: cl.Conn(), site: site, peers: cl.Peers()}
 	if len(c.peers) > 0 {
 		c.peer = c.peers[0]
 	}
@@ -143,6 +137,6 @@ func (a *app) with(ctx context.Context, fn func(context.Context, *session) error
 	if err != nil {
 		return err
 	}
-	defer c.conn.Close()
+	defer c.client.Close()
 	return fn(ctx, c)
 }

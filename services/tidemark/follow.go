@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -38,19 +37,8 @@ func (a *app) follow(ctx context.Context, c *session, job, id string, old *failo
 		}
 		return ok, nil
 	}
-	if id != "" {
-		return last, c.await(ctx, c.site, id, job, look)
-	}
-	for {
-		if ok, err := look(ctx); ok || err != nil && ctx.Err() == nil {
-			return last, err
-		}
-		select {
-		case <-ctx.Done():
-			return last, timeout(ctx)
-		case <-time.After(pollEvery):
-		}
-	}
+	err := c.client.Await(ctx, c.site, id, job, look)
+	return last, err
 }
 
 // progress shows steps: bars on a terminal, else a line per step.

@@ -16,7 +16,6 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/rpo"
-	"tidemark.dev/services/scheduler"
 )
 
 // health asks everybody about the groups; all of them with an empty name. The
@@ -39,7 +38,7 @@ func (c *session) health(ctx context.Context, name string) ([]health.Group, erro
 	for _, g := range journals.Groups {
 		journal[g.Group] = &g
 	}
-	runs, err := states[scheduler.RunState](ctx, c, subjects.KeyJob, name)
+	runs, err := states[api.RunState](ctx, c, subjects.KeyJob, name)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +55,7 @@ func (c *session) health(ctx context.Context, name string) ([]health.Group, erro
 	var out []health.Group
 	for _, o := range objects {
 		job := o.Job.Name
-		f := health.Facts{Job: *o.Job, Running: runs[job] != nil && runs[job].Running(), RPO: rpos[job], Journal: journal[o.Job.Group()], JournalErr: jerr, Failover: failovers[job], Now: time.Now()}
+		f := health.Facts{Job: *o.Job, Running: runs[job].Running(), RPO: rpos[job], Journal: journal[o.Job.Group()], JournalErr: jerr, Failover: failovers[job], Now: time.Now()}
 		src := o.Job.Source.Site
 		if _, asked := captures[src]; !asked {
 			captures[src] = c.captured(ctx, src, cdp.GroupID(name), time.Second+time.Duration(len(objects))*2*time.Millisecond)

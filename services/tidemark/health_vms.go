@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/health"
 )
@@ -74,4 +76,9 @@ func (a *app) vmJobStatus(ctx context.Context, c *session, out format, j spec.VM
 		}
 	}
 	return err
+}
+
+// problemText is a problem of a job on VMs in one line.
+func problemText(p inventory.Problem) string {
+	return api.Problem{VM: p.VM, Path: p.Path, Text: p.Text}.String()
 }

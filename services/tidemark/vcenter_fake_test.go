@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/services/node"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
@@ -48,7 +51,28 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &desk{t: t, url: url, conn: connectAs(t, url, "dr", subjects.Operator)}
+	d := &desk{t: t, url: url, conn: connectAs(t, url, "dr", subjects.Operator)}
+	d.owners()
+	return d
+}
+
+// owners starts those that write specs: a real scheduler, and the owner of sites,
+// without the rest of a vcenter service.
+func (d *desk) owners() {
+	d.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	d.t.Cleanup(func() { cancel(); wg.Wait() })
+	ready := make(chan struct{})
+	cfg := node.ServeConfig{Site: "dr", Peers: []cdp.Site{"prod"}, Dir: d.t.TempDir(), Bus: client.SiteRef{URL: d.url}, Services: []string{subjects.Scheduler}, SetUpTime: time.Minute}
+	wg.Go(func() {
+		if err := node.Serve(ctx, cfg, slog.New(slog.DiscardHandler), func() { close(ready) }); err != nil {
+			d.t.Error(err)
+		}
+	})
+	conn := connectAs(d.t, d.url, "dr", subjects.VCenter)
+	wg.Go(func() { _ = node.ServeSites(ctx, conn, "dr") })
+	<-ready
 }
 
 func connectAs(t *testing.T, url string, site cdp.Site, service string) *bus.Conn {

@@ -112,12 +112,6 @@ func (c *session) vmMembers(ctx context.Context) map[cdp.GroupID]*api.VMMember {
 	return out
 }
 
-// notByHand refuses to change the job of a VM.
-func notByHand(op string, j spec.ReplicationJob) error {
-	e := cdp.Errorf(cdp.Conflict, op, j.Name, "it was made for a VM of the job %s, and is changed with that one only", j.Of)
-	return e.WithHint("to leave the VM out, change source.vms: tidemark get job " + j.Of + " -o yaml; then let go of it: tidemark delete job " + j.Name + " --yes")
-}
-
 // count is n of a thing, in words.
 func count(n int, thing string) string {
 	if n == 1 {

@@ -11,7 +11,6 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/core/vmpolicy"
-	"tidemark.dev/services/vcenter"
 )
 
 // TestJob is the way of a job on VMs: its VMs get replicas, whose disks are at
@@ -22,7 +21,7 @@ func TestJob(t *testing.T) {
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	job := shop(w.b)
-	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	w.must(err)
 	if len(reply.Problems) > 0 || !slices.Equal(reply.VMs, []string{"web01"}) {
 		t.Fatalf("%+v", reply)
@@ -192,7 +191,7 @@ func TestTap(t *testing.T) {
 	w.must(err)
 	job := shop(w.b)
 	job.Job.Source.Capture = "tap"
-	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	w.must(err)
 	if len(reply.Problems) != 1 || reply.Problems[0].Path != "/spec/source/filter" {
 		t.Fatalf("%+v", reply)

@@ -10,20 +10,13 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/vmpolicy"
 )
-
-// JobRequest is what api.VMJobCheck takes: a job on VMs that may not have been
-// applied.
-type JobRequest struct {
-	Job spec.VMJob `json:"job"`
-}
 
 // jobCheck handles api.VMJobCheck: everything that stands in the way of a job,
 // before anything is made. What stands in the way of the job as it is does not
 // keep it from being changed: it is a warning.
-func (s *Service) jobCheck(ctx context.Context, r JobRequest) (any, error) {
+func (s *Service) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any, error) {
 	x, err := s.newRound(ctx, r.Job, nil)
 	if err != nil {
 		return nil, err

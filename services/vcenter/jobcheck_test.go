@@ -10,12 +10,11 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/services/vcenter"
 )
 
 func (w *world) checked(job spec.VMJob) api.JobCheckReply {
 	w.t.Helper()
-	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	w.must(err)
 	return reply
 }

@@ -250,7 +250,7 @@ func TestJobCheckWithoutTheSourcesVCenter(t *testing.T) {
 	w.a.sim.Stop()
 	defer func() { w.must(w.a.sim.Resume()) }()
 	w.until("it is told", func() bool {
-		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 		w.must(err)
 		if len(r.Problems) == 0 {
 			return false // what was read before will do for a moment

@@ -81,7 +81,7 @@ func TestPages(t *testing.T) {
 		}
 		job := shop(w.b)
 		job.Target.Suffix = "-copy"
-		reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+		reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 		w.must(err)
 		if len(reply.VMs) != c.n+1 || reply.VMs[1] != "web01-0000" {
 			t.Errorf("%s: the job means %d VMs", what, len(reply.VMs))
@@ -141,7 +141,7 @@ func TestFilterIsMissing(t *testing.T) {
 	job.Job.Source.Capture, job.Job.Source.Filter = "tap", "tap"
 	check := func(rule string, hosts ...inventory.Host) {
 		t.Helper()
-		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 		w.must(err)
 		if len(r.Problems) != 1 || r.Problems[0].Rule != rule || r.Problems[0].Path != "/spec/source/filter" {
 			t.Fatalf("%+v", r)
@@ -168,13 +168,13 @@ func TestFilterIsMissing(t *testing.T) {
 	w.a.inTurn(func() {
 		w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "resolve", Filter: st.Filters[0].ID})
 	})
-	r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	w.must(err)
 	if len(r.Problems) > 0 {
 		t.Errorf("%+v", r.Problems)
 	}
 	w.a.sim.Stop() // what cannot be told is not taken for good
-	r, err = ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+	r, err = ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	if err == nil && len(r.Problems) == 0 || err != nil && !cdp.Is(err, cdp.Transient) {
 		t.Error(r, err)
 	}

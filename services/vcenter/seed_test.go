@@ -11,7 +11,6 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/services/vcenter"
 )
 
 // seeded is the shop's job with a file as the seed of a VM's first disk.
@@ -50,7 +49,7 @@ func TestSeedOfAnother(t *testing.T) {
 				w.must(err)
 			}
 			job := seeded(w.b, "web01", strings.Replace(seed, "] ", "] ./", 1))
-			r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, vcenter.JobRequest{Job: job})
+			r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 			w.must(err)
 			if len(r.Problems) != 1 || r.Problems[0].Rule != "in-use" || r.Problems[0].VM != "web01" || !strings.Contains(r.Problems[0].Text, v.Path) {
 				t.Errorf("%+v", r.Problems)

@@ -26,7 +26,7 @@ func open(t *testing.T, b *bus.Bucket[thing], err error) *bus.Bucket[thing] {
 func TestBucketAcrossSites(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t, bustest.Secured)
-	cp, cd := s.Connect("prod", "console"), s.Connect("dr", "console")
+	cp, cd := s.Connect("prod", "setup"), s.Connect("dr", "setup")
 	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
 	own := open(t, b, err)
 	b, err = bus.OpenBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")

@@ -23,7 +23,7 @@ import (
 func may(service, subject string) bool {
 	emits := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
-		subjects.Orchestrator: "orchestrator", subjects.VCenter: "vcenter", subjects.Console: "job", subjects.Operator: "job",
+		subjects.Orchestrator: "orchestrator", subjects.VCenter: "vcenter",
 	}
 	commands := map[string][]string{
 		subjects.Scheduler: {"capture", "journal", "failover"}, subjects.Failover: {"capture", "journal", "scheduler"},
@@ -35,8 +35,9 @@ func may(service, subject string) bool {
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover", subjects.Orchestrator: "orchestrator",
 		subjects.VCenter: "vcenter",
 	}
+	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter, "plan": subjects.Orchestrator}
 	people := service == subjects.Console || service == subjects.Operator
-	handles := !people && service != subjects.RPOMonitor && service != subjects.VCenter
+	handles := !people && service != subjects.RPOMonitor
 	watches := service != subjects.Capture && service != subjects.Journal && service != subjects.VCenter
 	p := strings.Split(subject, ".")
 	switch {
@@ -45,7 +46,7 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr.command."):
 		return handles
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr."):
-		return emits[service] == p[4] || people && p[4] == "site"
+		return emits[service] == p[4] || service == subjects.VCenter && p[4] == "site"
 	case strings.HasPrefix(subject, "tidemark.cmd.v1."):
 		return slices.Contains(commands[service], p[4])
 	case strings.HasPrefix(subject, "tidemark.dlq.v1.dr."):
@@ -57,7 +58,7 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "$KV.tidemark-state."):
 		return writes[service] == p[2]
 	case strings.HasPrefix(subject, "$KV.tidemark-spec."):
-		return people || service == subjects.VCenter && p[2] == "job" // it writes the jobs that a job on VMs comes to
+		return specs[p[2]] == service // one writer
 	case strings.HasPrefix(subject, "$KV.tidemark-epoch.group."):
 		return service == subjects.Capture
 	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
@@ -76,13 +77,13 @@ func may(service, subject string) bool {
 
 func candidates() (out []string) {
 	all := []string{"capture", "journal", "scheduler", "rpo-monitor", "failover", "orchestrator", "vcenter"}
-	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "vcenter", "command"} {
+	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "vcenter", "site", "command"} {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
 		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
 			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
-		if s != "rpo-monitor" && s != "vcenter" {
+		if s != "rpo-monitor" {
 			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)
 		}
 	}
@@ -96,7 +97,7 @@ func candidates() (out []string) {
 	}
 	return append(out,
 		"tidemark.write.v1.dr.vm1", "tidemark.write.v1.prod.vm1", "tidemark.ack.v1.dr.vm1", "tidemark.ack.v1.prod.vm1",
-		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-spec.vmjob.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
+		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-spec.vmjob.vm1", "$KV.tidemark-spec.site.vm1", "$KV.tidemark-spec.plan.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
 		"$JS.API.STREAM.DELETE.WRITE_vm1", "$JS.API.STREAM.CREATE.WRITE_vm1", "$JS.API.STREAM.PURGE.WRITE_vm1",
 		"$JS.prod.API.STREAM.PURGE.CMD", "$JS.prod.API.STREAM.PURGE.WRITE_vm1", "$JS.prod.API.STREAM.DELETE.WRITE_vm1",
 		"$JS.API.CONSUMER.CREATE.EVT.x.tidemark.evt.v1.dr.job.x.vm1", "$JS.API.CONSUMER.MSG.NEXT.EVT.x",

@@ -17,7 +17,7 @@ type role struct {
 	buried   bool     // reads dead letters
 
 	// Key prefixes, by bucket. Reading includes the peers' copies. What a
-	// service writes it also reads. To write at peers too needs far.
+	// service writes it also reads. A key has one writer. far reads at peers, too.
 	reads, writes map[string][]string
 	far           bool
 
@@ -41,9 +41,9 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Scheduler: {
 			emits: []string{"job"}, handles: true, serves: true, watches: true,
-			commands: []string{subjects.Capture, subjects.Journal, subjects.Failover}, asks: []string{subjects.Capture, subjects.Journal, subjects.Failover},
-			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketState: {"job"}},
+			commands: []string{subjects.Capture, subjects.Journal, subjects.Failover}, asks: []string{subjects.Capture, subjects.Journal, subjects.Failover, subjects.VCenter},
+			reads:  map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: {"job"}},
 		},
 		subjects.RPOMonitor: {
 			emits: []string{"rpo"}, serves: true, watches: true, asks: []string{subjects.Capture, subjects.Journal},
@@ -59,24 +59,22 @@ func roleOf(service string) (role, bool) {
 		subjects.Orchestrator: {
 			emits: []string{"orchestrator"}, handles: true, serves: true, watches: true,
 			commands: []string{subjects.Capture, subjects.Scheduler, subjects.Failover}, asks: worker,
-			reads:  map[string][]string{subjects.BucketSpec: {"job", "site", "plan"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketState: {"orchestrator"}},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator"}},
 		},
 		subjects.VCenter: {
-			emits: []string{"vcenter"}, serves: true,
-			commands: []string{subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.VCenter},
-			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketSpec: {"job"}, subjects.BucketState: {"vcenter"}},
+			emits: []string{"vcenter", "site"}, handles: true, serves: true,
+			commands: []string{subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.VCenter},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: {"vcenter"}},
 		},
 		subjects.Console: {
-			emits: []string{"job", "site"}, serves: true, watches: true, commands: worker, asks: worker,
-			reads:  map[string][]string{subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
+			serves: true, watches: true, commands: worker, asks: worker,
+			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states}, far: true,
 		},
 		subjects.Operator: {
-			emits: []string{"job", "site"}, watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), subjects.Console),
-			reads:  map[string][]string{subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}}, far: true,
+			watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), subjects.Console),
+			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states}, far: true,
 		},
 	}
 	r, ok := roles[service]

@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // VCenter endpoints, served by the vcenter service of each site. Those that may
@@ -16,8 +17,12 @@ const (
 	VCenterClocks    = "clocks"    // Empty -> ClocksReply
 	VCenterMembers   = "members"   // MembersRequest -> MembersReply: which VMs a job means, as they are now
 
+	// The specs of sites, of which the vcenter service is the only writer.
+	SiteApply  = "site-apply"  // ApplyRequest -> ApplyReply
+	SiteDelete = "site-delete" // SiteRequest -> Empty
+
 	// Of the target's, for jobs on VMs.
-	VMJobCheck  = "job-check"  // JobRequest with the spec -> JobCheckReply: what stands in the way; changes nothing
+	VMJobCheck  = "job-check"  // VMJobCheckRequest -> JobCheckReply: all that refuses it; changes nothing
 	VMJobRun    = "job-run"    // VMJobName -> Empty: the job is to run
 	VMJobStop   = "job-stop"   // VMJobName -> Empty
 	VMJobDelete = "job-delete" // VMJobDeleteRequest -> Progress
@@ -115,6 +120,11 @@ type MembersReply struct {
 // VMJobName names a job on VMs.
 type VMJobName struct {
 	Job string `json:"job"`
+}
+
+// VMJobCheckRequest asks about a job on VMs that need not have been applied.
+type VMJobCheckRequest struct {
+	Job spec.VMJob `json:"job"`
 }
 
 // JobCheckReply answers VMJobCheck.

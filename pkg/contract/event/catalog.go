@@ -4,8 +4,8 @@ package event
 func Catalog() []Payload {
 	return []Payload{
 		&CaptureMark{}, &CaptureSynced{}, &CaptureStateChanged{}, &CaptureProgress{}, &CaptureAlarm{},
-		&JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{},
-		&SiteApplied{}, &SiteDeleted{},
+		&JobApply{}, &JobDelete{}, &JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{},
+		&SiteApply{}, &SiteDelete{}, &SiteApplied{}, &SiteDeleted{},
 		&PointTag{}, &PointPin{}, &PointDelete{}, &PointCreated{}, &PointChanged{},
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
 		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},

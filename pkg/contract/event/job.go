@@ -1,5 +1,36 @@
 package event
 
+import "encoding/json"
+
+// JobApply asks the scheduler of a job's target site to write the job's
+// description.
+type JobApply struct {
+	Job string `json:"job"`
+	// Document is a ReplicationJob as users write it, as JSON.
+	Document json.RawMessage `json:"document"`
+}
+
+// EventType implements Payload.
+func (JobApply) EventType() string { return "tidemark.cmd.v1.scheduler.job-apply" }
+
+// About implements Payload.
+func (p JobApply) About() string { return p.Job }
+
+// JobDelete asks the scheduler to delete a stopped job and its journal.
+type JobDelete struct {
+	Job string `json:"job"`
+	// DropPoints deletes the job even if it has recovery points.
+	DropPoints bool `json:"dropPoints,omitempty"`
+	// Replicas deletes the replica VMs of a job on VMs, too.
+	Replicas bool `json:"replicas,omitempty"`
+}
+
+// EventType implements Payload.
+func (JobDelete) EventType() string { return "tidemark.cmd.v1.scheduler.job-delete" }
+
+// About implements Payload.
+func (p JobDelete) About() string { return p.Job }
+
 // JobRun asks the scheduler to start a job.
 type JobRun struct {
 	Job string `json:"job"`

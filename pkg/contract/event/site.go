@@ -1,6 +1,35 @@
 package event
 
-import "tidemark.dev/pkg/cdp"
+import (
+	"encoding/json"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// SiteApply asks the vcenter service to write a site's description.
+type SiteApply struct {
+	Site cdp.Site `json:"site"`
+	// Document is a Site as users write it, as JSON.
+	Document json.RawMessage `json:"document"`
+}
+
+// EventType implements Payload.
+func (SiteApply) EventType() string { return "tidemark.cmd.v1.vcenter.site-apply" }
+
+// About implements Payload.
+func (p SiteApply) About() string { return string(p.Site) }
+
+// SiteDelete asks the vcenter service to delete the description of a site that
+// no job uses.
+type SiteDelete struct {
+	Site cdp.Site `json:"site"`
+}
+
+// EventType implements Payload.
+func (SiteDelete) EventType() string { return "tidemark.cmd.v1.vcenter.site-delete" }
+
+// About implements Payload.
+func (p SiteDelete) About() string { return string(p.Site) }
 
 // SiteApplied tells that a site's spec was written.
 type SiteApplied struct {

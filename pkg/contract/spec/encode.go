@@ -8,10 +8,24 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Encode writes an object as a document that Parse reads as the same object. A
-// job that the vcenter service made is written, too, but is refused by Parse.
+// Encode writes an object as a YAML document that Parse reads as the same object.
+// The job of a VM is written, too, but Parse refuses it: nobody writes one by
+// hand.
 func Encode(o Object) ([]byte, error) {
-	doc := map[string]any{"apiVersion": APIVersion, "kind": o.Kind(), "metadata": map[string]any{"name": o.Name()}}
+	doc, err := Document(o)
+	if err != nil {
+		return nil, err
+	}
+	out, err := yaml.JSONToYAML(doc)
+	if err != nil {
+		return nil, &cdp.Error{Op: "write spec", Kind: cdp.Internal, Subject: o.Name(), Cause: err}
+	}
+	return out, nil
+}
+
+// Document writes an object as Encode does, as JSON: the form that the services
+// take.
+func Document(o Object) (json.RawMessage, error) {
 	var body any = o.Job
 	switch {
 	case o.Site != nil:
@@ -19,26 +33,22 @@ func Encode(o Object) ([]byte, error) {
 	case o.VMJob != nil:
 		body = o.VMJob
 	}
-	out, err := func() ([]byte, error) {
-		data, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		var fields map[string]any
-		if err := json.Unmarshal(data, &fields); err != nil {
-			return nil, err
-		}
+	fields := map[string]any{}
+	data, err := json.Marshal(body)
+	if err == nil {
+		err = json.Unmarshal(data, &fields)
+	}
+	if err == nil {
 		delete(fields, "name")
 		if o.VMJob != nil {
 			o.VMJob.asWritten(fields)
 		}
-		doc["spec"] = fields
-		return yaml.Marshal(doc)
-	}()
+		data, err = json.Marshal(map[string]any{"apiVersion": APIVersion, "kind": o.Kind(), "metadata": map[string]any{"name": o.Name()}, "spec": fields})
+	}
 	if err != nil {
 		return nil, &cdp.Error{Op: "write spec", Kind: cdp.Internal, Subject: o.Name(), Cause: err}
 	}
-	return out, nil
+	return data, nil
 }
 
 // asWritten puts the fields where users write them.

@@ -1,11 +1,16 @@
 package subjects
 
-// Prefixes of the spec bucket's keys. What is under them, as JSON:
-// spec.ReplicationJob, spec.VMJob, spec.Site.
+// Prefixes of the spec bucket's keys, and what is stored under them, as JSON. Each
+// prefix has one writer, the service that owns the kind; everybody else asks it.
 const (
-	KeyJob   = "job"
+	// KeyJob: spec.ReplicationJob, written by the scheduler: the jobs that people
+	// describe, and those of single VMs, which the vcenter service derives from jobs
+	// on VMs and has the scheduler write.
+	KeyJob = "job"
+	// KeyVMJob: spec.VMJob, written by the scheduler.
 	KeyVMJob = "vmjob"
-	KeySite  = "site"
+	// KeySite: spec.Site, written by the vcenter service.
+	KeySite = "site"
 )
 
 // Prefixes of the state bucket's keys, beside KeyJob.

@@ -1,0 +1,98 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// pendingFor is how long a command waits for an earlier one like it, of an operator
+// or of the cadence, to be settled.
+const pendingFor = 10 * time.Second
+
+// send sends a command to a site and gives the command's id. While one like it is
+// pending it waits a little.
+func (c *Client) send(ctx context.Context, site cdp.Site, p event.Payload) (id string, err error) {
+	over := c.clock.Now().Add(pendingFor)
+	for {
+		id, err = c.conn.Command(ctx, site, p)
+		if !bus.IsPending(err) || !c.clock.Now().Before(over) || clock.Sleep(ctx, c.clock, pollEvery) != nil {
+			return id, err
+		}
+	}
+}
+
+// await waits until done says so, a service refuses the command id, or ctx ends.
+// An empty id is not refused. about is the job or group of the command.
+func (c *Client) await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
+	wctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	refused := make(chan error, 1)
+	if id != "" {
+		watching.Go(func() { refused <- c.refusal(wctx, site, id, about) })
+	}
+	for {
+		ok, err := done(ctx)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if ok {
+			return nil
+		}
+		t := c.clock.NewTimer(pollEvery)
+		select {
+		case err = <-refused:
+		case <-t.C():
+		case <-ctx.Done():
+		}
+		t.Stop()
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			return ctx.Err()
+		case ctx.Err() != nil:
+			return cdp.Errorf(cdp.Transient, "wait", "", "not done within the time given").
+				WithHint("it goes on by itself if the service runs; see: tidemark status")
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// refusal waits until a service refuses the command id, and gives the reason.
+func (c *Client) refusal(ctx context.Context, site cdp.Site, id, about string) error {
+	f := bus.EventFilter{Site: site, Area: "command", Fact: "refused", ID: about}
+	return c.conn.WatchEvents(ctx, f, func(_ context.Context, e bus.SeenEvent) error {
+		var r event.CommandRefused
+		if e.Into(&r) != nil || r.ID != id {
+			return nil
+		}
+		return &cdp.Error{Op: "refused", Kind: r.Kind, Cause: errors.New(r.Reason), Hint: r.Hint}
+	})
+}
+
+// Do sends a command and waits until done says so, or a service refuses it. With a
+// nil done it only sends.
+func (c *Client) Do(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
+	id, err := c.send(ctx, site, p)
+	if err != nil || done == nil {
+		return err
+	}
+	return c.await(ctx, site, id, p.About(), done)
+}
+
+// Send and Await are for the command line, until it needs them no more.
+func (c *Client) Send(ctx context.Context, site cdp.Site, p event.Payload) (string, error) {
+	return c.send(ctx, site, p)
+}
+
+func (c *Client) Await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
+	return c.await(ctx, site, id, about, done)
+}

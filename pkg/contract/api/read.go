@@ -1,0 +1,27 @@
+package api
+
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/spec"
+)
+
+// ReadDocument reads the document of an ApplyRequest, which must be of one kind.
+// What is wrong with the document is in the reply.
+func ReadDocument(r ApplyRequest, kind string) (spec.Object, ApplyReply, error) {
+	o, problems, err := spec.ParseDocument(r.Document)
+	if err != nil {
+		return o, ApplyReply{}, err
+	}
+	reply := ApplyReply{Kind: kind}
+	for _, p := range problems {
+		reply.Problems = append(reply.Problems, Problem{Kind: cdp.Invalid, Path: p.Path, Rule: p.Rule, Text: p.Text})
+	}
+	if len(problems) > 0 {
+		return o, reply, nil
+	}
+	reply.Name = o.Name()
+	if o.Kind() != kind {
+		reply.Problems = []Problem{{Kind: cdp.Invalid, Path: "/kind", Rule: "kind", Text: "must be " + kind + " for this service"}}
+	}
+	return o, reply, nil
+}

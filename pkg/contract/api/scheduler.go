@@ -1,0 +1,54 @@
+package api
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/contract/spec"
+)
+
+// Scheduler endpoints, served at a job's target site. The scheduler is the only
+// writer of jobs.
+const (
+	JobApply  = "job-apply"  // ApplyRequest -> ApplyReply
+	JobDelete = "job-delete" // JobDeleteRequest -> Progress: ask again until Done
+
+	// The jobs of single VMs, which the vcenter service derives from jobs on VMs.
+	VMGroupApply  = "group-apply"  // VMGroupApplyRequest -> Empty
+	VMGroupDelete = "group-delete" // GroupRequest -> Empty: none is no error
+)
+
+// JobDeleteRequest deletes a stopped job and its journal.
+type JobDeleteRequest struct {
+	Job string `json:"job"`
+	// DropPoints deletes the job even if it has recovery points.
+	DropPoints bool `json:"dropPoints,omitempty"`
+	// Replicas deletes the replica VMs of a job on VMs, too.
+	Replicas bool `json:"replicas,omitempty"`
+}
+
+// VMGroupApplyRequest writes the job of one VM. Its Of names the job on VMs.
+type VMGroupApplyRequest struct {
+	Job spec.ReplicationJob `json:"job"`
+}
+
+// Desired is what an operator wants of a job.
+type Desired string
+
+const (
+	DesiredRunning Desired = "running"
+	DesiredStopped Desired = "stopped"
+)
+
+// RunState is what is stored of a job's running, in the state bucket under
+// subjects.KeyJob. A job without one is stopped.
+type RunState struct {
+	Desired Desired   `json:"desired"`
+	Reason  string    `json:"reason,omitempty"`
+	Since   time.Time `json:"since"`
+	// Command is the id of the command that set it: the same command again emits
+	// its event again, in case that was lost.
+	Command string `json:"command,omitempty"`
+}
+
+// Running reports whether the job should run. A nil state is a stopped job.
+func (s *RunState) Running() bool { return s != nil && s.Desired == DesiredRunning }

@@ -1,0 +1,48 @@
+package jobrules
+
+import (
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+)
+
+const opDelete = "delete job"
+
+// Deletable says whether a job may be deleted: Conflict while it runs. The groups
+// it consists of have rules of their own: see Idle.
+func Deletable(job string, running bool) error {
+	if running {
+		return cdp.Errorf(cdp.Conflict, opDelete, job, "it is running").WithHint("stop it first: tidemark job stop " + job)
+	}
+	return nil
+}
+
+// Released says whether the job of a VM may be deleted: Conflict while its job on
+// VMs selects the VM.
+func Released(j spec.ReplicationJob, selected bool) error {
+	if !selected {
+		return nil
+	}
+	text, hint := derivedText(j)
+	return cdp.Errorf(cdp.Conflict, opDelete, j.Name, "%s", text).WithHint(hint)
+}
+
+// Idle is Conflict while a failover run needs a group; nil is no run. A failed run
+// of a VM may be left as it is: the VM may be gone, which only the vcenter service
+// knows, and it checks.
+func Idle(group string, run *failoverrun.Run, ofVM bool) error {
+	if run == nil || run.Over() || ofVM && run.Phase == recovery.Failed {
+		return nil
+	}
+	return cdp.Errorf(cdp.Conflict, opDelete, group, "the failover run %s is %s", run.ID, run.Phase).
+		WithHint("end it first: see tidemark failover status " + group)
+}
+
+// Pointless is Conflict if a group has recovery points.
+func Pointless(group string, points int) error {
+	if points == 0 {
+		return nil
+	}
+	return cdp.Errorf(cdp.Conflict, "count recovery points", group, "%d would be lost", points).WithHint("if that is meant: --yes")
+}

@@ -1,0 +1,6 @@
+// Package jobrules decides whether a job may be written or deleted, given what is
+// stored already. The scheduler, the only writer of jobs, asks it.
+//
+// What it never does: it checks no document against its schema (package spec
+// does), and nothing that only a vCenter knows (package vmpolicy does).
+package jobrules

@@ -1,0 +1,178 @@
+package scheduler
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/jobrules"
+)
+
+const opApply = "apply job"
+
+// ApplyJob handles scheduler.job-apply.
+func (s *Service) ApplyJob(ctx context.Context, e event.Event) error {
+	var p event.JobApply
+	if err := e.Into(&p); err != nil {
+		return err
+	}
+	r := api.ApplyRequest{Document: p.Document, DryRun: true}
+	reply, err := s.apply(ctx, r)
+	if err == nil {
+		err = reply.Err()
+	}
+	if err == nil && reply.Name != p.Job {
+		err = cdp.Errorf(cdp.Invalid, opApply, p.Job, "the document describes the job %s", reply.Name)
+	}
+	if err != nil || reply.Change == api.Unchanged {
+		return cdp.Wrap(err, opApply, p.Job)
+	}
+	r.DryRun = false
+	if reply, err = s.apply(ctx, r); err == nil {
+		err = reply.Err()
+	}
+	return cdp.Wrap(err, opApply, p.Job)
+}
+
+// apply handles api.JobApply.
+func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply, error) {
+	o, reply, err := api.ReadDocument(r, spec.KindJob)
+	if err != nil || len(reply.Problems) > 0 {
+		return reply, err
+	}
+	now, err := s.stored(ctx, o)
+	if err != nil {
+		return reply, cdp.Wrap(err, opApply, o.Name())
+	}
+	s.judge(o, now.Stored, &reply)
+	if o.VMJob != nil && len(reply.Problems) == 0 {
+		if err := s.checkVMs(ctx, *o.VMJob, &reply); err != nil {
+			return reply, cdp.Wrap(err, "check job", o.Name())
+		}
+	}
+	if r.DryRun || len(reply.Problems) > 0 || reply.Change == api.Unchanged {
+		return reply, nil
+	}
+	return reply, cdp.Wrap(s.write(ctx, o, &reply), opApply, o.Name())
+}
+
+// stored is what is stored under a job's name, with the revision of its kind.
+type stored struct {
+	jobrules.Stored
+	revision uint64 // of what the object would replace; 0: nothing
+}
+
+// stored reads it. Whether a job runs is looked at only where it matters.
+func (s *Service) stored(ctx context.Context, o spec.Object) (stored, error) {
+	name := o.Name()
+	job, jobRev, err := found(s.deps.Jobs.Get(ctx, name))
+	if err != nil {
+		return stored{}, err
+	}
+	vmJob, vmRev, err := found(s.deps.VMJobs.Get(ctx, name))
+	if err != nil {
+		return stored{}, err
+	}
+	x := stored{Stored: jobrules.Stored{Job: job, VMJob: vmJob}, revision: jobRev}
+	switch {
+	case o.VMJob != nil:
+		x.revision = vmRev
+		if vmJob != nil && vmJob.Source.Capture != o.VMJob.Source.Capture {
+			x.Running, err = s.vmJobRuns(ctx, name)
+		}
+	case job != nil:
+		x.Running, err = s.runs(ctx, name)
+	}
+	return x, err
+}
+
+// judge adds to the reply what the change is, and what refuses it.
+func (s *Service) judge(o spec.Object, now jobrules.Stored, reply *api.ApplyReply) {
+	if o.VMJob != nil {
+		reply.Change, reply.Problems = s.cfg.Here.VMs(*o.VMJob, now)
+	} else {
+		reply.Change, reply.Problems = s.cfg.Here.Disks(*o.Job, now)
+	}
+	if len(reply.Problems) > 0 {
+		reply.Change = ""
+	}
+}
+
+// checkVMs adds what the vcenter services of both sites say of a job on VMs.
+func (s *Service) checkVMs(ctx context.Context, j spec.VMJob, reply *api.ApplyReply) error {
+	r, err := s.deps.VMs.Check(ctx, j)
+	if err != nil {
+		return err
+	}
+	reply.Problems, reply.Warnings = problems(r.Problems), problems(r.Warnings)
+	if len(reply.Problems) > 0 {
+		reply.Change = ""
+	}
+	n := len(r.VMs)
+	reply.VMs = &n
+	if reply.Change == api.Changed {
+		reply.Joins, reply.Leaves = r.Joins, r.Leaves
+	}
+	return nil
+}
+
+func problems(ps []inventory.Problem) []api.Problem {
+	var out []api.Problem
+	for _, p := range ps {
+		kind := cdp.Invalid
+		if p.Rule == inventory.RuleUnreachable {
+			kind = cdp.Transient
+		}
+		out = append(out, api.Problem{Kind: kind, VM: p.VM, Path: p.Path, Rule: p.Rule, Text: p.Text})
+	}
+	return out
+}
+
+// write stores a job that was found good, unless the world has changed meanwhile.
+func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyReply) error {
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	now, err := s.stored(ctx, o)
+	if err != nil {
+		return err
+	}
+	if s.judge(o, now.Stored, reply); len(reply.Problems) > 0 {
+		return nil
+	}
+	var rev uint64
+	if o.VMJob != nil {
+		rev, err = s.deps.VMJobs.Put(ctx, o.Name(), *o.VMJob, now.revision)
+	} else {
+		rev, err = s.deps.Jobs.Put(ctx, o.Name(), *o.Job, now.revision)
+	}
+	if err != nil {
+		return err
+	}
+	return s.deps.Events.Emit(ctx, event.JobApplied{Job: o.Name(), Revision: rev})
+}
+
+// runs says whether a job runs.
+func (s *Service) runs(ctx context.Context, job string) (bool, error) {
+	st, _, err := found(s.deps.Runs.Get(ctx, job))
+	return st.Running(), err
+}
+
+// vmJobRuns says whether a job on VMs runs; no, before it was taken up.
+func (s *Service) vmJobRuns(ctx context.Context, job string) (bool, error) {
+	st, err := s.deps.VMs.State(ctx, job)
+	if cdp.Is(err, cdp.NotFound) {
+		err = nil
+	}
+	return st.Running, err
+}
+
+// found makes nil of NotFound.
+func found[T any](v T, revision uint64, err error) (*T, uint64, error) {
+	if cdp.Is(err, cdp.NotFound) {
+		return nil, 0, nil
+	}
+	return &v, revision, err
+}

@@ -1,0 +1,145 @@
+package scheduler
+
+import (
+	"context"
+	"slices"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/jobrules"
+)
+
+const opDelete = "delete job"
+
+// DeleteJob handles scheduler.job-delete. While the vcenter service is at work it
+// is Transient, so that the command comes again.
+func (s *Service) DeleteJob(ctx context.Context, e event.Event) error {
+	var p event.JobDelete
+	if err := e.Into(&p); err != nil {
+		return err
+	}
+	progress, err := s.delete(ctx, api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas})
+	if err == nil && !progress.Done {
+		err = cdp.Errorf(cdp.Transient, opDelete, p.Job, "not done yet: %s", progress.Text)
+	}
+	return cdp.Wrap(err, opDelete, p.Job)
+}
+
+// delete handles api.JobDelete.
+func (s *Service) delete(ctx context.Context, r api.JobDeleteRequest) (api.Progress, error) {
+	p, err := s.deleteAny(ctx, r)
+	if err == nil && p.Done {
+		err = s.deps.Events.Emit(ctx, event.JobDeleted{Job: r.Job})
+	}
+	return p, err // as it is: an asker can tell that the vcenter service is silent
+}
+
+func (s *Service) deleteAny(ctx context.Context, r api.JobDeleteRequest) (api.Progress, error) {
+	vmJob, rev, err := found(s.deps.VMJobs.Get(ctx, r.Job))
+	if err != nil {
+		return api.Progress{}, err
+	}
+	if vmJob != nil {
+		return s.deleteVMJob(ctx, r, rev)
+	}
+	job, rev, err := found(s.deps.Jobs.Get(ctx, r.Job))
+	switch {
+	case err != nil:
+		return api.Progress{}, err
+	case job == nil:
+		return api.Progress{}, cdp.Errorf(cdp.NotFound, opDelete, r.Job, "there is no such job at site %s", s.cfg.Here.Site).
+			WithHint("list the jobs: tidemark get job")
+	case job.Of != "":
+		return s.releaseVM(ctx, r, *job)
+	case r.Replicas:
+		return api.Progress{}, cdp.Errorf(cdp.Invalid, opDelete, r.Job, "only the replicas of a job on VMs can be deleted with it: those of %s are images, which are removed by hand", r.Job)
+	}
+	return api.Progress{Done: true}, s.deleteDisks(ctx, r, rev)
+}
+
+// deleteDisks deletes a job of disks. Its journal is dropped by the journal
+// service, which watches the jobs.
+func (s *Service) deleteDisks(ctx context.Context, r api.JobDeleteRequest, revision uint64) error {
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	running, err := s.runs(ctx, r.Job)
+	if err == nil {
+		err = jobrules.Deletable(r.Job, running)
+	}
+	if err == nil {
+		err = s.droppable(ctx, r.Job, false, r.DropPoints)
+	}
+	if err != nil {
+		return err
+	}
+	return s.deps.Jobs.Delete(ctx, r.Job, revision)
+}
+
+// droppable says whether a group may be ended: no failover run needs it, and it
+// has no recovery points or they may be dropped.
+func (s *Service) droppable(ctx context.Context, group string, ofVM, dropPoints bool) error {
+	run, err := s.deps.Failovers.Run(ctx, group)
+	if err == nil {
+		err = jobrules.Idle(group, run, ofVM)
+	}
+	if err != nil || dropPoints {
+		return err
+	}
+	points, err := s.deps.Journal.Points(ctx, cdp.GroupID(group))
+	if err != nil { // it may have some
+		e := &cdp.Error{Op: "count recovery points", Kind: cdp.Conflict, Cause: err}
+		return e.WithHint("to delete the job whatever it has: --yes")
+	}
+	return jobrules.Pointless(group, points)
+}
+
+// deleteVMJob ends a job on VMs at the vCenters first, and then deletes it, so
+// that an interrupted deletion can be asked for again.
+func (s *Service) deleteVMJob(ctx context.Context, r api.JobDeleteRequest, revision uint64) (api.Progress, error) {
+	var none api.Progress
+	running, err := s.vmJobRuns(ctx, r.Job)
+	if err == nil {
+		err = jobrules.Deletable(r.Job, running)
+	}
+	if err != nil {
+		return none, err
+	}
+	jobs, err := s.deps.Jobs.List(ctx)
+	if err != nil {
+		return none, err
+	}
+	for _, j := range jobs {
+		if j.Of != r.Job {
+			continue
+		}
+		if err := s.droppable(ctx, j.Name, true, r.DropPoints); err != nil {
+			return none, err
+		}
+	}
+	p, err := s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: r.Job, Replicas: r.Replicas})
+	if err != nil || !p.Done {
+		return p, err
+	}
+	return p, s.deps.VMJobs.Delete(ctx, r.Job, revision)
+}
+
+// releaseVM ends the protection of one VM that its job does not select any more.
+func (s *Service) releaseVM(ctx context.Context, r api.JobDeleteRequest, j spec.ReplicationJob) (api.Progress, error) {
+	st, err := s.deps.VMs.State(ctx, j.Of)
+	if err != nil && !cdp.Is(err, cdp.NotFound) {
+		return api.Progress{}, err
+	}
+	left := slices.ContainsFunc(st.Members, func(m api.VMMember) bool { return m.Group == j.Group() && m.State == memberGone })
+	if err := jobrules.Released(j, !left); err != nil {
+		return api.Progress{}, err
+	}
+	if err := s.droppable(ctx, j.Name, true, r.DropPoints); err != nil {
+		return api.Progress{}, err
+	}
+	return s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: j.Of, Group: j.Group(), Replicas: r.Replicas})
+}
+
+// memberGone is the state of a VM that its job does not select any more.
+const memberGone = "gone"

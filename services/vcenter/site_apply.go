@@ -1,0 +1,96 @@
+package vcenter
+
+import (
+	"context"
+	"reflect"
+	"sync"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+)
+
+// SiteSpecs are the stored specs of sites. SiteOwner is their only writer.
+type SiteSpecs interface {
+	// Get is one spec and its revision; NotFound.
+	Get(ctx context.Context, name string) (spec.Site, uint64, error)
+	// Put writes it if the revision is still the newest, 0 for none, and gives the
+	// new one; Conflict.
+	Put(ctx context.Context, name string, v spec.Site, revision uint64) (uint64, error)
+	// Delete deletes it if the revision is still the newest; Conflict.
+	Delete(ctx context.Context, name string, revision uint64) error
+}
+
+// SiteUsers are what may use a site: all jobs that are stored here.
+type SiteUsers interface {
+	AllJobs(ctx context.Context) ([]spec.ReplicationJob, error)
+	AllVMJobs(ctx context.Context) ([]spec.VMJob, error)
+}
+
+// SiteOwner writes and deletes the specs of sites, when asked. It needs no
+// vCenter: a site is described before its vCenter can be reached.
+type SiteOwner struct {
+	Specs  SiteSpecs
+	Users  SiteUsers
+	Events Events
+
+	mu sync.Mutex // from the check of a site to its being written
+}
+
+const opApplySite = "apply site"
+
+// Endpoints are what it answers.
+func (o *SiteOwner) Endpoints() map[string]api.Endpoint {
+	return map[string]api.Endpoint{
+		api.SiteApply:  api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return o.apply(ctx, r, "") }),
+		api.SiteDelete: api.Answer(func(ctx context.Context, r api.SiteRequest) (any, error) { return api.Empty{}, o.delete(ctx, r.Site) }),
+	}
+}
+
+// ApplySite handles vcenter.site-apply.
+func (o *SiteOwner) ApplySite(ctx context.Context, e event.Event) error {
+	var p event.SiteApply
+	if err := e.Into(&p); err != nil {
+		return err
+	}
+	reply, err := o.apply(ctx, api.ApplyRequest{Document: p.Document}, p.Site)
+	if err == nil {
+		err = reply.Err()
+	}
+	return cdp.Wrap(err, opApplySite, string(p.Site))
+}
+
+// apply handles api.SiteApply. A name, if it is not empty, is the one that the
+// document must have.
+func (o *SiteOwner) apply(ctx context.Context, r api.ApplyRequest, name cdp.Site) (api.ApplyReply, error) {
+	obj, reply, err := api.ReadDocument(r, spec.KindSite)
+	if err != nil || len(reply.Problems) > 0 {
+		return reply, err
+	}
+	site := *obj.Site
+	if name != "" && site.Name != name {
+		return reply, cdp.Errorf(cdp.Invalid, opApplySite, string(name), "the document describes the site %s", site.Name)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old, rev, err := o.Specs.Get(ctx, string(site.Name))
+	switch {
+	case cdp.Is(err, cdp.NotFound):
+		reply.Change, rev = api.Created, 0
+	case err != nil:
+		return reply, cdp.Wrap(err, opApplySite, string(site.Name))
+	case reflect.DeepEqual(old, site):
+		reply.Change = api.Unchanged
+	default:
+		reply.Change = api.Changed
+	}
+	if r.DryRun || reply.Change == api.Unchanged {
+		return reply, nil
+	}
+	rev, err = o.Specs.Put(ctx, string(site.Name), site, rev)
+	if err == nil {
+		err = o.Events.Emit(ctx, event.SiteApplied{Site: site.Name, Revision: rev})
+	}
+	return reply, cdp.Wrap(err, opApplySite, string(site.Name))
+}
