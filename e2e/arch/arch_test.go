@@ -74,8 +74,6 @@ var debts = []string{
 	"pkg/adapter/nbd pkg/adapter/blockfile",
 	"services/tidemark pkg/adapter/bus",
 	"services/tidemark pkg/adapter/qmp",
-	"services/tidemark services/scheduler",
-	"services/tidemark services/vcenter",
 }
 
 // noisy are standard packages that pure code must not use.
