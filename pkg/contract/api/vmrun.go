@@ -6,52 +6,51 @@ import (
 )
 
 // VCenter endpoints for the steps of a failover to a VM, served by the vcenter
-// service at the target site: VMRunRequest -> VMRunReply. Each is idempotent,
-// and asked again until Done.
+// service at the target site: VMRunRequest -> VMRunReply. Each is idempotent;
+// call it until Done.
 const (
-	VMBuild  = "vm-build"  // makes the test VM and its scratch disks, attached to the transporter; Paths are where the journal fills them
-	VMAttach = "vm-attach" // the disks leave the transporter and are attached to the VM
-	VMBoot   = "vm-boot"   // networks mapped, customized, powered on
-	VMCheck  = "vm-check"  // its checks; Done with VM.Checks filled
-	VMStop   = "vm-stop"   // powered off
-	VMReturn = "vm-return" // what the VM wrote is thrown away; the disks are back at the transporter, power-on blocked; Paths
-	VMKeep   = "vm-keep"   // what it wrote stays; the replica VM is the VM
-	VMRemove = "vm-remove" // the test VM and its disks are gone
+	VMBuild  = "vm-build"  // makes the test VM and its scratch disks, attached to the transporter; Paths are those disks, for the journal to fill
+	VMAttach = "vm-attach" // moves the disks from the transporter to the VM
+	VMBoot   = "vm-boot"   // maps the networks, customizes the guest and powers the VM on
+	VMCheck  = "vm-check"  // runs the VM's checks; when Done, VM.Checks has the results
+	VMStop   = "vm-stop"   // powers the VM off
+	VMReturn = "vm-return" // discards what the VM wrote and moves the disks back to the transporter; the replica VM cannot be powered on; Paths
+	VMKeep   = "vm-keep"   // keeps what the VM wrote; the replica VM is the VM from now on
+	VMRemove = "vm-remove" // deletes the test VM and its disks
 )
 
 // VMRunRequest is a step of a failover run to a VM.
 type VMRunRequest struct {
-	// Job is the group's own: for a VM of a job on VMs, the child job.
+	// Job is the group's own job, also where the VM belongs to a job on VMs.
 	Job string `json:"job"`
 	Run string `json:"run"`
-	// Test: the VM is one of its own, made for the run.
+	// Test: the VM is a VM of its own, built for the run.
 	Test bool `json:"test,omitempty"`
 	// Source and Target are the job's sites.
 	Source cdp.Site `json:"source,omitempty"`
 	Target cdp.Site `json:"target,omitempty"`
 }
 
-// VMRunReply tells how far a step is.
+// VMRunReply is the progress of a step.
 type VMRunReply struct {
 	Done bool   `json:"done"`
 	Text string `json:"text,omitempty"` // what is being done, or was
-	// Moved is how much of Total is done, in the step's own unit; both 0 if
-	// that cannot be told.
+	// Moved of Total is done, in the step's own unit; both are 0 if unknown.
 	Moved int64 `json:"moved,omitempty"`
 	Total int64 `json:"total,omitempty"`
-	// Paths are the VM's disks as the transporter sees them, in the order of
-	// the group's.
+	// Paths are the VM's disks as devices of the transporter, in the order of the
+	// group's disks.
 	Paths []string `json:"paths,omitempty"`
 	VM    *VMRun   `json:"vm,omitempty"`
 }
 
-// VMRun is a VM as a failover left it.
+// VMRun is the VM of a failover as it was last seen.
 type VMRun struct {
 	Name  string          `json:"name"`
 	Ref   string          `json:"ref"` // the vCenter's own name for it
 	Power inventory.Power `json:"power"`
 	Host  string          `json:"host,omitempty"`
-	// IPs as the guest's tools tell them.
+	// IPs are the guest's addresses as VMware Tools report them.
 	IPs    []string        `json:"ips,omitempty"`
 	Checks []VMCheckResult `json:"checks,omitempty"`
 }

@@ -5,7 +5,7 @@ import "tidemark.dev/pkg/cdp"
 // CaptureMark asks for a recovery point at the end of the open frame.
 type CaptureMark struct {
 	Group cdp.GroupID `json:"group"`
-	// Requested: somebody asked for it; else it is the cadence.
+	// Requested: an operator asked for it; else it is due by the cadence.
 	Requested bool     `json:"requested"`
 	Tags      []string `json:"tags,omitempty"`
 	Name      string   `json:"name,omitempty"`
@@ -17,7 +17,7 @@ func (CaptureMark) EventType() string { return "tidemark.cmd.v1.capture.mark" }
 // About implements Payload.
 func (p CaptureMark) About() string { return string(p.Group) }
 
-// CaptureSynced tells that a tap's initial copy of a disk is complete.
+// CaptureSynced reports that a tap's first copy of a disk is complete.
 type CaptureSynced struct {
 	Group cdp.GroupID `json:"group"`
 	Disk  string      `json:"disk"`
@@ -29,7 +29,7 @@ func (CaptureSynced) EventType() string { return "tidemark.cmd.v1.capture.synced
 // About implements Payload.
 func (p CaptureSynced) About() string { return string(p.Group) }
 
-// CaptureStateChanged tells what a group's capture does now.
+// CaptureStateChanged reports what a group's capture does now.
 type CaptureStateChanged struct {
 	Group    cdp.GroupID  `json:"group"`
 	State    CaptureState `json:"state"`
@@ -43,7 +43,7 @@ func (CaptureStateChanged) EventType() string { return "tidemark.evt.v1.capture.
 // About implements Payload.
 func (p CaptureStateChanged) About() string { return string(p.Group) }
 
-// CaptureProgress tells how far a seed or resync is, in bytes.
+// CaptureProgress reports the progress of a seed or resync, in bytes.
 type CaptureProgress struct {
 	Group cdp.GroupID `json:"group"`
 	Done  int64       `json:"done"`

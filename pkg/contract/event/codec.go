@@ -56,8 +56,8 @@ type envelope struct {
 	Base64      string          `json:"data_base64,omitempty"`
 }
 
-// Decode reads any of the three modes. Of bare JSON only Data is known; the
-// subject it came on tells the type.
+// Decode reads any of the three modes. Of bare JSON only Data is known; its type
+// follows from the subject it came on.
 func Decode(header map[string][]string, data []byte) (Event, error) {
 	if v := get(header, "ce-specversion"); v != "" {
 		return fromAttributes(envelope{
@@ -119,7 +119,7 @@ func bad(attribute, format string, args ...any) error {
 	return cdp.Errorf(cdp.Invalid, "decode event", attribute, format, args...)
 }
 
-// get reads a header whatever the case of its name.
+// get reads a header; the case of its name does not matter.
 func get(header map[string][]string, name string) string {
 	if v := header[name]; len(v) > 0 {
 		return v[0]
@@ -154,7 +154,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// unescape reads it; what was not escaped rightly stays as it is.
+// unescape reverses escape. What is not a valid escape is kept as it is.
 func unescape(s string) string {
 	if u, err := url.PathUnescape(s); err == nil {
 		return u

@@ -2,7 +2,7 @@ package event
 
 import "tidemark.dev/pkg/cdp"
 
-// CommandRefused tells that a command was refused and changed nothing.
+// CommandRefused reports that a command was refused and changed nothing.
 type CommandRefused struct {
 	// Command is the command's type, ID its id, Name the job or group.
 	Command string   `json:"command"`

@@ -15,7 +15,7 @@
 // names are read case-insensitively, since people type Ce-Id.
 //
 // Each payload is a Go struct whose EventType is its type. The struct does not
-// enforce the schema, Schemas does: check before trusting what came in.
+// enforce the schema; Schemas does. Check what comes in before using it.
 //
 // What it never does: it makes no ids and asks for no time, and it does not
 // know what a command means.

@@ -38,7 +38,7 @@ func New(id string, now time.Time, source string, p Payload) (Event, error) {
 }
 
 // Into decodes the payload into p, whose type must be the event's. Fields that
-// p does not know are refused; so is what stands behind the payload.
+// p does not have are refused; so is anything after the payload.
 func (e Event) Into(p Payload) error {
 	if e.Type != p.EventType() {
 		return cdp.Errorf(cdp.Invalid, "decode event", e.ID, "its type is %q, want %q", e.Type, p.EventType())
@@ -49,7 +49,7 @@ func (e Event) Into(p Payload) error {
 		return &cdp.Error{Op: "decode event", Kind: cdp.Invalid, Subject: e.Type, Cause: err}
 	}
 	if dec.More() {
-		return cdp.Errorf(cdp.Invalid, "decode event", e.Type, "something stands behind the payload")
+		return cdp.Errorf(cdp.Invalid, "decode event", e.Type, "there is something after the payload")
 	}
 	return nil
 }

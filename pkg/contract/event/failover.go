@@ -6,8 +6,8 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 )
 
-// FailoverStart asks to bring a job's disks to a point. Not both of Point
-// and At are set; with neither the newest point is meant.
+// FailoverStart asks to bring a job's disks to a recovery point: Point, or the
+// newest at or before At; with neither the newest. Not both are set.
 type FailoverStart struct {
 	Job    string               `json:"job"`
 	Run    string               `json:"run"`
@@ -36,7 +36,7 @@ func (FailoverCleanup) EventType() string { return "tidemark.cmd.v1.failover.cle
 // About implements Payload.
 func (p FailoverCleanup) About() string { return p.Job }
 
-// FailoverUndo asks to go back to where the group stood before.
+// FailoverUndo asks to take a production failover back.
 type FailoverUndo struct {
 	Job string `json:"job"`
 	Run string `json:"run,omitempty"`
@@ -60,7 +60,7 @@ func (FailoverCommit) EventType() string { return "tidemark.cmd.v1.failover.comm
 // About implements Payload.
 func (p FailoverCommit) About() string { return p.Job }
 
-// FailoverStep tells that a step of a run changed its state.
+// FailoverStep reports a new state of a run's step.
 type FailoverStep struct {
 	Job   string              `json:"job"`
 	Run   string              `json:"run"`
@@ -75,7 +75,7 @@ func (FailoverStep) EventType() string { return "tidemark.evt.v1.failover.step" 
 // About implements Payload.
 func (p FailoverStep) About() string { return p.Job }
 
-// FailoverFinished tells that a run came to rest.
+// FailoverFinished reports that a run came to rest.
 type FailoverFinished struct {
 	Job string `json:"job"`
 	Run string `json:"run"`

@@ -53,7 +53,7 @@ func (JobStop) EventType() string { return "tidemark.cmd.v1.scheduler.job-stop" 
 // About implements Payload.
 func (p JobStop) About() string { return p.Job }
 
-// JobApplied tells that a job's spec was written.
+// JobApplied reports that a job's spec was written.
 type JobApplied struct {
 	Job      string `json:"job"`
 	Revision uint64 `json:"revision"`
@@ -65,7 +65,7 @@ func (JobApplied) EventType() string { return "tidemark.evt.v1.job.applied" }
 // About implements Payload.
 func (p JobApplied) About() string { return p.Job }
 
-// JobStarted tells that a job runs.
+// JobStarted reports that a job runs.
 type JobStarted struct {
 	Job    string `json:"job"`
 	Reason string `json:"reason,omitempty"`
@@ -77,7 +77,7 @@ func (JobStarted) EventType() string { return "tidemark.evt.v1.job.started" }
 // About implements Payload.
 func (p JobStarted) About() string { return p.Job }
 
-// JobStopped tells that a job was stopped.
+// JobStopped reports that a job was stopped.
 type JobStopped struct {
 	Job    string `json:"job"`
 	Reason string `json:"reason,omitempty"`
@@ -89,7 +89,7 @@ func (JobStopped) EventType() string { return "tidemark.evt.v1.job.stopped" }
 // About implements Payload.
 func (p JobStopped) About() string { return p.Job }
 
-// JobDeleted tells that a job was deleted.
+// JobDeleted reports that a job was deleted.
 type JobDeleted struct {
 	Job    string `json:"job"`
 	Reason string `json:"reason,omitempty"`

@@ -43,7 +43,7 @@ func (PointDelete) EventType() string { return "tidemark.cmd.v1.journal.point-de
 // About implements Payload.
 func (p PointDelete) About() string { return p.Job }
 
-// PointCreated tells that a recovery point is durable.
+// PointCreated reports that a recovery point is durable.
 type PointCreated struct {
 	Group cdp.GroupID `json:"group"`
 	Point cdp.Point   `json:"point"`
@@ -55,7 +55,7 @@ func (PointCreated) EventType() string { return "tidemark.evt.v1.journal.point-c
 // About implements Payload.
 func (p PointCreated) About() string { return string(p.Group) }
 
-// PointChanged tells that a recovery point was changed.
+// PointChanged reports a change of a recovery point.
 type PointChanged struct {
 	Group  cdp.GroupID `json:"group"`
 	Point  cdp.Point   `json:"point"`
@@ -68,7 +68,7 @@ func (PointChanged) EventType() string { return "tidemark.evt.v1.journal.point-c
 // About implements Payload.
 func (p PointChanged) About() string { return string(p.Group) }
 
-// HorizonMoved tells that the oldest point moved up.
+// HorizonMoved reports that the oldest point moved up.
 type HorizonMoved struct {
 	Group  cdp.GroupID `json:"group"`
 	Reason string      `json:"reason"`
@@ -81,7 +81,7 @@ func (HorizonMoved) EventType() string { return "tidemark.evt.v1.journal.horizon
 // About implements Payload.
 func (p HorizonMoved) About() string { return string(p.Group) }
 
-// JournalStateChanged tells what a group's journal does now.
+// JournalStateChanged reports what a group's journal does now.
 type JournalStateChanged struct {
 	Group  cdp.GroupID  `json:"group"`
 	State  JournalState `json:"state"`
@@ -94,10 +94,10 @@ func (JournalStateChanged) EventType() string { return "tidemark.evt.v1.journal.
 // About implements Payload.
 func (p JournalStateChanged) About() string { return string(p.Group) }
 
-// JournalAlarm tells that a group's journal needs attention.
+// JournalAlarm reports that a group's journal needs attention.
 type JournalAlarm struct {
 	Group cdp.GroupID `json:"group"`
-	// Kind is the same for the same alarm.
+	// Kind is a name; one kind of one group is one alarm.
 	Kind string `json:"kind"`
 	Text string `json:"text"`
 }

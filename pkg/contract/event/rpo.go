@@ -1,6 +1,6 @@
 package event
 
-// RPOMeasured tells a job's RPO.
+// RPOMeasured reports a job's RPO.
 type RPOMeasured struct {
 	Job string `json:"job"`
 	// Seconds is the RPO now, Bound its greatest error, Objective the job's.
@@ -15,7 +15,7 @@ func (RPOMeasured) EventType() string { return "tidemark.evt.v1.rpo.measured" }
 // About implements Payload.
 func (p RPOMeasured) About() string { return p.Job }
 
-// RPOBreached tells that a job's RPO is worse than its objective.
+// RPOBreached reports that a job's RPO is above its objective.
 type RPOBreached struct {
 	Job string `json:"job"`
 	// Seconds is the RPO now, Bound its greatest error, Objective the job's.
@@ -30,7 +30,7 @@ func (RPOBreached) EventType() string { return "tidemark.evt.v1.rpo.breached" }
 // About implements Payload.
 func (p RPOBreached) About() string { return p.Job }
 
-// RPORestored tells that it is met again.
+// RPORestored reports that a job's RPO is within its objective again.
 type RPORestored struct {
 	Job string `json:"job"`
 	// Seconds is the RPO now, Bound its greatest error, Objective the job's.

@@ -31,7 +31,7 @@ func (SiteDelete) EventType() string { return "tidemark.cmd.v1.vcenter.site-dele
 // About implements Payload.
 func (p SiteDelete) About() string { return string(p.Site) }
 
-// SiteApplied tells that a site's spec was written.
+// SiteApplied reports that a site's spec was written.
 type SiteApplied struct {
 	Site     cdp.Site `json:"site"`
 	Revision uint64   `json:"revision"`
@@ -43,7 +43,7 @@ func (SiteApplied) EventType() string { return "tidemark.evt.v1.site.applied" }
 // About implements Payload.
 func (p SiteApplied) About() string { return string(p.Site) }
 
-// SiteDeleted tells that a site's spec was deleted.
+// SiteDeleted reports that a site's spec was deleted.
 type SiteDeleted struct {
 	Site cdp.Site `json:"site"`
 }

@@ -5,14 +5,14 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// The kinds of capture's alarms about VMs. The same kind is the same alarm.
+// Kinds of capture's alarms about VMs. One kind of one group is one alarm.
 const (
 	// AlarmOverrun: a cycle takes longer than the RPO allows.
 	AlarmOverrun = "overrun"
-	// AlarmCBTReset: what changed is not known any more; the whole disk is
+	// AlarmCBTReset: the VM's changed blocks are no longer known; the whole disk is
 	// compared.
 	AlarmCBTReset = "cbt-reset"
-	// AlarmSnapshotLeft: a snapshot of ours was found that a crash left behind.
+	// AlarmSnapshotLeft: one of our snapshots was found that a crash had left behind.
 	AlarmSnapshotLeft = "snapshot-left"
 	// AlarmFreezeFailed: the VM's disks could not be frozen to be read.
 	AlarmFreezeFailed = "freeze-failed"
@@ -20,24 +20,24 @@ const (
 	AlarmConsolidation = "consolidation"
 )
 
-// The kinds of a vCenter's alarms. AlarmConsolidation is one, too.
+// Kinds of a vCenter's alarms. AlarmConsolidation is one, too.
 const (
-	// AlarmSessionLost: the vCenter cannot be reached, or does not know us.
+	// AlarmSessionLost: the vCenter cannot be reached, or refuses our login.
 	AlarmSessionLost = "session-lost"
 	// AlarmOtherVCenter: another vCenter answers at the site's address.
 	AlarmOtherVCenter = "other-vcenter"
-	// AlarmHostDown: a host that runs what we protect does not respond.
+	// AlarmHostDown: a host that runs a protected VM does not respond.
 	AlarmHostDown = "host-down"
 	// AlarmReplicaRuns: somebody powered a replica VM on while it replicates.
 	AlarmReplicaRuns = "replica-runs"
-	// AlarmUnseen: the I/O filter does not tell the writes of a VM that is on.
+	// AlarmUnseen: the I/O filter does not report the writes of a VM that is on.
 	AlarmUnseen = "vm-unseen"
 )
 
-// CaptureAlarm tells that a group's capture needs somebody's attention.
+// CaptureAlarm reports that a group's capture needs attention.
 type CaptureAlarm struct {
 	Group cdp.GroupID `json:"group"`
-	Kind  string      `json:"kind"` // a name; the same kind is the same alarm
+	Kind  string      `json:"kind"` // a name; one kind of one group is one alarm
 	Text  string      `json:"text"`
 }
 
@@ -47,7 +47,7 @@ func (CaptureAlarm) EventType() string { return "tidemark.evt.v1.capture.alarm" 
 // About implements Payload.
 func (p CaptureAlarm) About() string { return string(p.Group) }
 
-// VCenterMemberChanged tells how a VM of a job on VMs stands now.
+// VCenterMemberChanged reports the state of a VM of a job on VMs.
 type VCenterMemberChanged struct {
 	Job   string                `json:"job"`   // on VMs
 	Group cdp.GroupID           `json:"group"` // the VM's own
@@ -62,11 +62,10 @@ func (VCenterMemberChanged) EventType() string { return "tidemark.evt.v1.vcenter
 // About implements Payload.
 func (p VCenterMemberChanged) About() string { return string(p.Group) }
 
-// VCenterAlarm tells that something at a site's vCenter needs somebody's
-// attention.
+// VCenterAlarm reports that something at a site's vCenter needs attention.
 type VCenterAlarm struct {
 	Site    cdp.Site `json:"site"`
-	Kind    string   `json:"kind"`    // a name; the same kind of the same subject is the same alarm
+	Kind    string   `json:"kind"`    // a name; one kind of one subject is one alarm
 	Subject string   `json:"subject"` // the host, VM or vCenter
 	Text    string   `json:"text"`
 }
@@ -77,7 +76,7 @@ func (VCenterAlarm) EventType() string { return "tidemark.evt.v1.vcenter.alarm" 
 // About implements Payload.
 func (p VCenterAlarm) About() string { return string(p.Site) }
 
-// VCenterTransporterChanged tells how a transporter stands now.
+// VCenterTransporterChanged reports the state of a transporter.
 type VCenterTransporterChanged struct {
 	Site  cdp.Site `json:"site"`
 	Name  string   `json:"name"`
@@ -93,7 +92,7 @@ func (VCenterTransporterChanged) EventType() string {
 // About implements Payload.
 func (p VCenterTransporterChanged) About() string { return string(p.Site) }
 
-// VCenterFilterChanged tells how an I/O filter at a cluster stands now.
+// VCenterFilterChanged reports the state of an I/O filter on a cluster.
 type VCenterFilterChanged struct {
 	Site    cdp.Site `json:"site"`
 	Cluster string   `json:"cluster"`

@@ -10,8 +10,8 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// The operator of a seed is told how far it is and how long it will take.
-func TestASeedTellsHowFarItIs(t *testing.T) {
+// A seed shows how far it is and how long it will take.
+func TestASeedShowsItsProgress(t *testing.T) {
 	now := time.Now()
 	c := api.CaptureGroup{State: "seeding", Done: 30 << 20, Total: 100 << 20, Verified: 5 << 20, Since: now.Add(-10 * time.Second)}
 	h := Group{State: Protected}
@@ -29,8 +29,8 @@ func TestASeedTellsHowFarItIs(t *testing.T) {
 	}
 }
 
-// A cbt cycle is no trouble: it is how such a job replicates.
-func TestACycleIsNoTrouble(t *testing.T) {
+// A cbt cycle is no problem: it is how such a job replicates.
+func TestACycleIsNoProblem(t *testing.T) {
 	c := api.CaptureGroup{State: "resyncing"}
 	h := Group{State: Protected}
 	h.judgeCapture(Facts{Job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, Capture: &c, Now: time.Now()})

@@ -17,15 +17,14 @@ import (
 	"tidemark.dev/pkg/core/rpo"
 )
 
-// TestProtectedOnlyWhenAllSaySo: whatever is known or not, a job is called
-// protected only if it runs, was measured a moment ago and met its objective,
-// and both sites answer that all is as it should be. What is not protected has
-// a problem that says why.
+// Whatever is known or not, a job is protected only if it runs, was measured a
+// moment ago within its objective, and both sites answer that all is well. A job
+// that is not protected has a problem that says why.
 func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 	now := time.Unix(9000, 0)
 	good := 0
 	rapid.Check(t, func(t *rapid.T) {
-		// Mostly good, so that single faults are met.
+		// Mostly good, so that single faults are common.
 		odd := func(name string) bool { return rapid.IntRange(0, 14).Draw(t, name) == 0 }
 		pick := func(name, usual string, others ...string) string {
 			if odd(name) {
@@ -78,9 +77,9 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 	}
 }
 
-// What nobody tells of a VM that runs is lost, and said so with the reason; of
-// one that is off there is nothing to lose.
-func TestAVMThatNobodySeesIsNotProtected(t *testing.T) {
+// The writes of a running VM that nobody reports are lost, and status says so with
+// the reason. A VM that is off has none to lose.
+func TestAVMWhoseWritesAreNotReportedIsNotProtected(t *testing.T) {
 	now := time.Unix(9000, 0)
 	for _, x := range []struct {
 		rpo    rpo.Status
@@ -114,7 +113,7 @@ func TestAVMThatNobodySeesIsNotProtected(t *testing.T) {
 	}
 }
 
-// Why a job makes no points, or is not captured at all, is said with what to do.
+// A job that makes no points, or is not captured at all, says why and what to do.
 func TestAJobThatMakesNoPointsSaysWhy(t *testing.T) {
 	now := time.Unix(9000, 0)
 	why, grant := "freeze shop: the user lacks VirtualMachine.State.CreateSnapshot", "grant it"
