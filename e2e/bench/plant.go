@@ -183,7 +183,7 @@ func startSites(b *Bench, name string, mode cdp.CaptureMode, groups []groupConfi
 		return nil, err
 	}
 	dst, _, err := startPlant(plantConfig{Profile: profile("target"),
-		Target: &targetConfig{Dir: filepath.Join(b.dir, "target"), URL: url, Mode: "roll-forward", Groups: groups}})
+		Target: &targetConfig{Dir: filepath.Join(b.dir, "target"), URL: url, Mode: cdp.RollForward, Groups: groups}})
 	if err != nil {
 		return nil, errors.Join(err, src.close())
 	}

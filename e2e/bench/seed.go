@@ -74,7 +74,7 @@ func seedOnce(b *Bench, disk string, size int64, round int) (took time.Duration,
 		return 0, err
 	}
 	dst, _, err := startPlant(plantConfig{Profile: profile("target"),
-		Target: &targetConfig{Dir: filepath.Join(dir, "target"), URL: url, Mode: "rollback", Groups: g}})
+		Target: &targetConfig{Dir: filepath.Join(dir, "target"), URL: url, Mode: cdp.Rollback, Groups: g}})
 	if err != nil {
 		return 0, errors.Join(err, src.close())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/e2e/proc"
+	"tidemark.dev/pkg/cdp"
 )
 
 // DiskNames are the guest's two disks in the job: the root disk, and the disk of
@@ -25,9 +26,9 @@ func (v Variant) String() string { return v.capture() + "+" + v.Journal }
 
 func (v Variant) capture() string {
 	if v.Tap {
-		return "tap"
+		return string(cdp.Tap)
 	}
-	return "inline"
+	return string(cdp.Inline)
 }
 
 // Source is a guest under protection: a job of two disks, replicated once a

@@ -93,7 +93,7 @@ func startStage(ctx context.Context, s *stage.Stage, capture string) error {
 		return err
 	}
 	if capture == "none" {
-		_, err := s.WriteJob(stage.Protection{Capture: "tap"})
+		_, err := s.WriteJob(stage.Protection{Capture: cdp.Tap})
 		return err
 	}
 	return s.Protect(sctx, stage.Protection{Capture: cdp.CaptureMode(capture)})

@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/jobrules"
 )
@@ -131,7 +132,7 @@ func (s *Service) releaseVM(ctx context.Context, r api.JobDeleteRequest, j spec.
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return api.Progress{}, err
 	}
-	left := slices.ContainsFunc(st.Members, func(m api.VMMember) bool { return m.Group == j.Group() && m.State == memberGone })
+	left := slices.ContainsFunc(st.Members, func(m api.VMMember) bool { return m.Group == j.Group() && m.State == inventory.Gone })
 	if err := jobrules.Released(j, !left); err != nil {
 		return api.Progress{}, err
 	}
@@ -140,6 +141,3 @@ func (s *Service) releaseVM(ctx context.Context, r api.JobDeleteRequest, j spec.
 	}
 	return s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: j.Of, Group: j.Group(), Replicas: r.Replicas})
 }
-
-// memberGone is the state of a VM that its job does not select any more.
-const memberGone = "gone"

@@ -160,9 +160,9 @@ func gist(e event.Event) string {
 	case *event.VCenterMemberChanged:
 		return p.VM + " " + string(p.State) + because(p.Text)
 	case *event.VCenterTransporterChanged:
-		return p.Name + " " + p.State + because(p.Text)
+		return p.Name + " " + string(p.State) + because(p.Text)
 	case *event.VCenterFilterChanged:
-		return p.Filter + " at " + p.Cluster + " " + p.State + because(p.Text)
+		return p.Filter + " at " + p.Cluster + " " + string(p.State) + because(p.Text)
 	case *event.RPOMeasured:
 		return rpoGist(*p)
 	case *event.RPOBreached:

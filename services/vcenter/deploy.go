@@ -58,7 +58,7 @@ func (s *Service) transporterDeploy(ctx context.Context, r api.DeployRequest) (a
 		d := &deployment{Service: s, op: op, r: r, tell: tell}
 		err := d.do(ctx)
 		if err != nil && d.begun && ctx.Err() == nil && (!cdp.Is(err, cdp.Transient) || errors.Is(err, errUnheard)) {
-			s.tellTransporter(ctx, r.Name, "failed", err.Error())
+			s.tellTransporter(ctx, r.Name, event.TransporterFailed, err.Error())
 		}
 		return api.Empty{}, cdp.Wrap(err, op, r.Name)
 	})
@@ -68,7 +68,7 @@ func (s *Service) transporterDeploy(ctx context.Context, r api.DeployRequest) (a
 // laneTransporter is what a transporter's lane begins with.
 const laneTransporter = "transporter/"
 
-func (s *Service) tellTransporter(ctx context.Context, name, state, text string) {
+func (s *Service) tellTransporter(ctx context.Context, name string, state event.TransporterState, text string) {
 	site, err := s.deps.Site(ctx)
 	if err != nil {
 		s.deps.Notify(err)
@@ -231,7 +231,7 @@ func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) 
 	}
 	d.begun = true
 	d.unheard.Store(true)
-	d.tellTransporter(ctx, d.r.Name, "deploying", "its OVA is imported at "+d.r.Host)
+	d.tellTransporter(ctx, d.r.Name, event.TransporterDeploying, "its OVA is imported at "+d.r.Host)
 	settings := map[string]string{}
 	for k, v := range d.r.Settings {
 		settings[guestinfo+k] = v
@@ -287,7 +287,7 @@ func (d *deployment) bringUp(ctx context.Context, v inventory.VM) error {
 		case <-d.deps.Clock.After(d.cfg.CheckEvery):
 		}
 	}
-	d.tellTransporter(ctx, name, "ready", "its journal service answers")
+	d.tellTransporter(ctx, name, event.TransporterReady, "its journal service answers")
 	d.tell(name+" answers", 0, 0)
 	return nil
 }
@@ -384,6 +384,6 @@ func (s *Service) hear(ctx context.Context, name string) error {
 		}
 		return err
 	}
-	s.tellTransporter(ctx, name, "ready", "its journal service answers")
+	s.tellTransporter(ctx, name, event.TransporterReady, "its journal service answers")
 	return rec.drop(ctx, s)
 }

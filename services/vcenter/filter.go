@@ -196,7 +196,7 @@ func (s *Service) tellFilters(ctx context.Context, c inventory.Cluster, r api.Fi
 		s.deps.Notify(err)
 		return
 	}
-	tell := func(id, state, text string) {
+	tell := func(id string, state event.FilterState, text string) {
 		s.emit(ctx, event.VCenterFilterChanged{Site: site.Name, Cluster: c.Name, Filter: id, State: state, Text: clip(text, longestText)})
 	}
 	for _, f := range after {
@@ -209,18 +209,18 @@ func (s *Service) tellFilters(ctx context.Context, c inventory.Cluster, r api.Fi
 		}
 		switch {
 		case failed != nil:
-			tell(f.ID, "failed", failed.Error())
+			tell(f.ID, event.FilterFailed, failed.Error())
 		case f.Doing == "uninstall":
-			tell(f.ID, "partly-removed", "it waits for hosts: "+strings.Join(not, "; "))
+			tell(f.ID, event.FilterPartlyRemoved, "it waits for hosts: "+strings.Join(not, "; "))
 		case len(not) > 0:
-			tell(f.ID, "partly-installed", strings.Join(not, "; "))
+			tell(f.ID, event.FilterPartlyInstalled, strings.Join(not, "; "))
 		default:
-			tell(f.ID, "installed", fmt.Sprintf("it is installed on %d hosts", len(f.Hosts)))
+			tell(f.ID, event.FilterInstalled, fmt.Sprintf("it is installed on %d hosts", len(f.Hosts)))
 		}
 	}
 	for _, f := range before {
 		if !hasFilter(after, f.ID) {
-			tell(f.ID, "removed", "it is on no host of the cluster any more")
+			tell(f.ID, event.FilterRemoved, "it is on no host of the cluster any more")
 		}
 	}
 }

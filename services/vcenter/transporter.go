@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
@@ -162,7 +163,7 @@ func (s *Service) removeTransporter(ctx context.Context, op string, r api.Remove
 			return err
 		}
 	}
-	s.tellTransporter(ctx, r.Name, "removed", "it was removed")
+	s.tellTransporter(ctx, r.Name, event.TransporterRemoved, "it was removed")
 	tell(r.Name+" is removed", 0, 0)
 	return rec.drop(ctx, s)
 }

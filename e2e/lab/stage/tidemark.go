@@ -99,7 +99,7 @@ type Protection struct {
 // WriteJob writes the description of the job, and returns the file.
 func (s *Stage) WriteJob(p Protection) (string, error) {
 	capture, rpo := p.Capture, p.RPO
-	if p.Capture == "tap" {
+	if p.Capture == cdp.Tap {
 		capture += ", filter: " + Filter
 		rpo = cmp.Or(rpo, 5*time.Second)
 	} else {

@@ -67,3 +67,25 @@ const (
 	PointUnpinned PointChange = "unpinned"
 	PointDeleted  PointChange = "deleted"
 )
+
+// TransporterState is the state of a transporter.
+type TransporterState string
+
+const (
+	TransporterDeploying TransporterState = "deploying"
+	TransporterReady     TransporterState = "ready" // its journal service answers
+	TransporterRemoved   TransporterState = "removed"
+	TransporterFailed    TransporterState = "failed"
+)
+
+// FilterState is the state of an I/O filter on a cluster. That on one host is
+// inventory.FilterState.
+type FilterState string
+
+const (
+	FilterInstalled       FilterState = "installed"
+	FilterPartlyInstalled FilterState = "partly-installed"
+	FilterPartlyRemoved   FilterState = "partly-removed"
+	FilterRemoved         FilterState = "removed"
+	FilterFailed          FilterState = "failed"
+)

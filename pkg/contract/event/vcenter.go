@@ -78,10 +78,10 @@ func (p VCenterAlarm) About() string { return string(p.Site) }
 
 // VCenterTransporterChanged reports the state of a transporter.
 type VCenterTransporterChanged struct {
-	Site  cdp.Site `json:"site"`
-	Name  string   `json:"name"`
-	State string   `json:"state"` // a name: deploying, ready, removed, failed, ...
-	Text  string   `json:"text"`
+	Site  cdp.Site         `json:"site"`
+	Name  string           `json:"name"`
+	State TransporterState `json:"state"`
+	Text  string           `json:"text"`
 }
 
 // EventType implements Payload.
@@ -94,11 +94,11 @@ func (p VCenterTransporterChanged) About() string { return string(p.Site) }
 
 // VCenterFilterChanged reports the state of an I/O filter on a cluster.
 type VCenterFilterChanged struct {
-	Site    cdp.Site `json:"site"`
-	Cluster string   `json:"cluster"`
-	Filter  string   `json:"filter"` // its id
-	State   string   `json:"state"`  // a name: installed, partly-installed, partly-removed, removed, failed, ...
-	Text    string   `json:"text"`
+	Site    cdp.Site    `json:"site"`
+	Cluster string      `json:"cluster"`
+	Filter  string      `json:"filter"` // its id
+	State   FilterState `json:"state"`
+	Text    string      `json:"text"`
 }
 
 // EventType implements Payload.
