@@ -1,19 +1,24 @@
 // Package schemas holds the JSON Schemas (2020-12) of every command, event and
-// spec, their golden examples, and the AsyncAPI document, embedded.
+// user file, their golden examples, and the AsyncAPI document, embedded.
 //
 //	<family>/v1/<service or area>/<verb or fact>.json   type tidemark.<family>.v1.<...>
-//	spec/v1/<kind in lower case>.json                   user files
+//	spec/v1/<kind in lower case>.json                   documents that are applied
+//	config/v1/up.json                                   the file of tidemark up
 //	examples/<the same path>                            one golden example each; of
-//	                                                    user files also <kind>-<which>.json
+//	                                                    specs also <kind>-<which>.json
 //	asyncapi.yaml                                       the channels
 //
-// Every field is described and no schema lets unknown fields pass. It checks
-// nothing itself: package event does.
+// Every field is described, and no schema lets unknown fields pass. Schemas of user
+// files carry three annotations that deploy/reference.md is generated from: x-type
+// (duration, size), x-default (a default that is not a value), and x-rule (a rule
+// that a schema cannot express).
+//
+// The package checks nothing itself: package event does.
 package schemas
 
 import "embed"
 
 // FS holds the schemas and their examples.
 //
-//go:embed cmd evt spec examples asyncapi.yaml
+//go:embed cmd evt spec config examples asyncapi.yaml
 var FS embed.FS
