@@ -9,8 +9,8 @@ import (
 	"tidemark.dev/pkg/engine/spool/spooltest"
 )
 
-// Of a job that has received nothing there is nothing to recover. Whoever asks
-// is told so at once, and not to ask again.
+// A job that has received nothing has nothing to recover. A request says so at
+// once, and not to try again.
 func TestNothingCanBeRecoveredYet(t *testing.T) {
 	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 	recovers := func(name string, r any) {

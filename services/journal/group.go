@@ -117,7 +117,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 // openVault opens the replica's images and the journal over them.
 func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks []cdp.Disk, fresh bool) (r *images, v *vault.Group, err error) {
 	r = &images{disks: disks, open: func() (Replica, error) { return deps.Replicas.Open(disks, spec.Paths, false) }}
-	// A new group's images first: they are what it can be refused for.
+	// A new group's images first, since they may be refused.
 	if fresh {
 		if r.r, err = deps.Replicas.Open(disks, spec.Paths, !spec.Adopt); err != nil {
 			return nil, nil, err

@@ -27,7 +27,7 @@ type intent struct {
 	Horizon cdp.Seq // 0: leave horizon; base must be at or past it
 	Merge   bool    // horizon and base move together: nothing needs a floor
 	Reason  string
-	// Cut is set when history that the job wants to keep is given up for space.
+	// Cut is set when history that the job wants to keep is dropped for space.
 	Cut bool
 }
 
@@ -52,7 +52,7 @@ func decide(o outlook) intent {
 	return in
 }
 
-// seeding is the reason for moves that give up nothing.
+// seeding is the reason for moves that drop nothing.
 const seeding = "seeding"
 
 // horizon is the seq that horizon should move to; at or below the present one,
@@ -85,7 +85,7 @@ func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
 	if o.Limit == 0 || o.Bytes <= o.Limit || len(o.Points) < 2 {
 		return to, reason, false
 	}
-	// Over the size limit: give up the share of the oldest points that brings
+	// Over the size limit: drop the share of the oldest points that brings
 	// it under the limit, pinned ones last, assuming that all take equal space.
 	n := max(1, int(float64(len(o.Points))*float64(o.Bytes-o.Limit*9/10)/float64(o.Bytes)))
 	n = min(n, len(o.Points)-1)

@@ -10,7 +10,7 @@ import (
 )
 
 // Whatever the outlook, policy keeps its promises: it asks for nothing
-// impossible, keeps what the job wants kept, and never gives up the newest
+// impossible, keeps what the job wants kept, and never drops the newest
 // point or a pinned one for age.
 func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 	seed := seedtest.Seed(t)
@@ -43,12 +43,12 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 			continue
 		}
 		if newest := o.Points[len(o.Points)-1]; in.Horizon > newest.Seq {
-			t.Fatalf("outlook %d: gives up the newest point", i)
+			t.Fatalf("outlook %d: drops the newest point", i)
 		}
 		for _, p := range o.Points {
 			young := now.Sub(p.Time) < o.History
 			if p.Seq < in.Horizon && !in.Cut && (young || p.Pinned) {
-				t.Fatalf("outlook %d: gives up %+v for age, horizon %d", i, p, in.Horizon)
+				t.Fatalf("outlook %d: drops %+v for its age, horizon %d", i, p, in.Horizon)
 			}
 		}
 	}

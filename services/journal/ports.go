@@ -77,8 +77,7 @@ type DiskServers interface {
 	Serve(addr string, disks []ServedDisk) (DiskServer, error)
 }
 
-// DiskServer is what serves some disks. Once Close has returned, the disks are
-// in no more use.
+// DiskServer serves some disks. Once Close has returned, it uses them no longer.
 type DiskServer interface {
 	// URI is how a client addresses a disk.
 	URI(disk string) string

@@ -13,10 +13,10 @@ import (
 	"tidemark.dev/pkg/seedtest"
 )
 
-// A stream that goes on from another frame than the journal's newest, or that
-// has lost what comes next, is refused: capture is told of it again and again,
-// and what it then sends behind the journal's newest frame is taken.
-func TestARefusedStreamIsToldAndBeginsAnew(t *testing.T) {
+// A stream that continues another frame than the journal's newest, or that has
+// lost the next one, is refused: capture is notified again and again, and what it
+// then sends after the journal's newest frame is taken.
+func TestARefusedStreamIsAnnouncedAndStartsAnew(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 9))
 	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
 	s.start(cdp.Rollback)
@@ -55,7 +55,7 @@ func TestARefusedStreamIsToldAndBeginsAnew(t *testing.T) {
 	}
 	heard := func(want spool.Durable) {
 		t.Helper()
-		s.until("the word of it", func() bool {
+		s.until("the refusal", func() bool {
 			select {
 			case d := <-sink.Durable():
 				return d == want
@@ -66,7 +66,7 @@ func TestARefusedStreamIsToldAndBeginsAnew(t *testing.T) {
 	}
 	send(10, 1)
 
-	// The stream lost frame 10, and has others behind another one.
+	// The stream lost frame 10, and has others after a different one.
 	recreate(10)
 	other := frame.Header{Epoch: 2, No: 10, First: 10, Flags: frame.ExtentStart}
 	for range 3 {

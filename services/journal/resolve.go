@@ -42,7 +42,7 @@ func (g *group) resolveWrite(number string) (cdp.Seq, error) {
 		return 0, cdp.Errorf(cdp.NotFound, op, name, "not a write inside the journal (%s)", b)
 	}
 	if g.vault.State().Straight {
-		return 0, cdp.Errorf(cdp.NotFound, op, name, "nothing can be recovered yet: the first copy is under way")
+		return 0, cdp.Errorf(cdp.NotFound, op, name, "nothing can be recovered yet: the first copy is still running")
 	}
 	complete, err := g.vault.Complete(s)
 	if err == nil && !complete {

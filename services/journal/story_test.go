@@ -39,7 +39,7 @@ type site struct {
 	db  *pebblestore.DB
 
 	adopt  bool
-	silent bool // the source tells no disks
+	silent bool // the source reports no disks
 	mu     sync.Mutex
 	alarms []string
 	points []cdp.Point

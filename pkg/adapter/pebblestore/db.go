@@ -19,18 +19,18 @@ import (
 
 // Options are the database's settings; zero values mean the defaults.
 type Options struct {
-	// FS is where the database stands. Default the machine's file system.
+	// FS is the file system of the database. Default the machine's.
 	FS vfs.FS
 	// CacheBytes is the size of the block cache. Default 32 MiB.
 	CacheBytes int64
-	// MemTableBytes is how much may stand in the log before it is written out,
-	// twice at most. Default 32 MiB.
+	// MemTableBytes is how much the log holds before it is written out; at most two
+	// such tables are in memory. Default 32 MiB.
 	MemTableBytes uint64
 	// BulkBytes is from which size a batch of frames is written as a sorted
 	// table instead of through the log. Default 2 MiB.
 	BulkBytes int
-	// Trouble is told of failures in the background, such as a full disk, that
-	// Pebble will try again. It may be called from any goroutine.
+	// Trouble is called with failures in the background, such as a full disk, that
+	// Pebble retries. It may be called from any goroutine.
 	Trouble func(error)
 }
 
@@ -113,7 +113,7 @@ func Open(dir string, cfg Options) (*DB, error) {
 	var err error
 	if d.db, err = pebble.Open(dir, d.opts); err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Corrupt, Subject: dir, Cause: err,
-			Hint: "another process may be using it; only one journal service may run over a directory"}
+			Hint: "another process may be using it; run only one journal service per directory"}
 	}
 	if err := d.load(); err != nil {
 		d.db.Close()
@@ -175,7 +175,7 @@ func (d *DB) Group(id cdp.GroupID, disks []cdp.Disk) (*Group, error) {
 	gi, ok := d.groups[id]
 	if ok {
 		if fmt.Sprint(gi.Disks) != fmt.Sprint(disks) {
-			return nil, cdp.Errorf(cdp.Conflict, op, string(id), "the journal was made for disks %v, the job has %v", gi.Disks, disks).
+			return nil, cdp.Errorf(cdp.Conflict, op, string(id), "the journal holds the disks %v, the job has %v", gi.Disks, disks).
 				WithHint("delete the job with its journal, or restore the job's disks")
 		}
 		return &Group{d: d, num: gi.Num}, nil
@@ -222,8 +222,8 @@ func (d *DB) Drop(id cdp.GroupID) error {
 	return nil
 }
 
-// quiet takes Pebble's log. Only what it cannot survive is passed on: Pebble
-// calls Fatalf when its log cannot be written, and must not go on after it.
+// quiet drops Pebble's log messages. Only what Pebble cannot survive is passed on:
+// it calls Fatalf when its log cannot be written, and must not continue.
 type quiet struct{ trouble func(error) }
 
 func (quiet) Infof(string, ...any)  {}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// directChunk is written at once, in bytes; two chunks are under way, so that
-// the next is filled while one is being written.
+// directChunk is how much is written at once, in bytes. There are two chunks: one
+// is filled while the other is written.
 const directChunk = 1 << 20
 
 // aligned is memory that may be handed to the disk directly.
@@ -36,10 +36,10 @@ func probeDirect(dir string) bool {
 	return err == nil
 }
 
-// directFile is a write-only file past the page cache, for tables that will be
-// read much later, if ever. Only what a table's writer uses is there.
+// directFile is a write-only file that bypasses the page cache, for tables that
+// are read much later, if ever. It has only the methods that a table's writer uses.
 type directFile struct {
-	vfs.File // nil: whatever else is called is a defect and panics
+	vfs.File // nil: a call of any other method is a defect and panics
 	f        *os.File
 	path     string
 	buf      []byte     // the chunk being filled

@@ -10,8 +10,7 @@ import (
 	"tidemark.dev/pkg/seedtest"
 )
 
-// Whatever is written past the page cache, in pieces of any size, stands in the
-// file.
+// Whatever is written past the page cache, in pieces of any size, is in the file.
 func TestADirectFileHoldsWhatWasWritten(t *testing.T) {
 	seed := seedtest.Seed(t)
 	dir := t.TempDir()

@@ -1,6 +1,6 @@
 // Package pebblestore keeps the journals of a transporter in one Pebble
-// database: it is the vault.Store that is used for real. It knows bytes, keys
-// and durability, and nothing of what they mean.
+// database: it is the vault.Store of the product. It knows bytes, keys and
+// durability, and never interprets what it stores.
 //
 // # Keys
 //
@@ -18,17 +18,16 @@
 //	u32 group  's'                       state: JSON
 //	u32 0      'g' name                  a group: JSON
 //
-// There is no cursor: the largest 'f' key is the newest frame, so a frame and
-// the fact that it is stored are one and the same write, and a frame that comes
-// again finds itself there.
+// There is no cursor: the largest 'f' key is the newest frame. So a frame and the
+// fact that it is stored are one write, and a frame that comes again is found.
 //
-// A frame that stands for others (vault.Update.SkipTo) has part 0 only.
+// A frame that replaces all before it (vault.Update.SkipTo) has part 0 only.
 //
 // # How frames become durable
 //
-// Little at a time goes through the write-ahead log, one batch with one sync.
-// Much at a time (BulkBytes) is written as a finished sorted table, past the
-// page cache where the disk allows it, and linked into the database, so that
-// every byte is written once. Either way a batch is there as a whole or not at
-// all, and batches get there in their order.
+// A small batch goes through the write-ahead log, with one sync. A large one
+// (BulkBytes) is written as a finished sorted table, past the page cache where the
+// disk allows it, and linked into the database, so that every byte is written
+// once. Either way a batch is stored as a whole or not at all, and batches are
+// stored in their order.
 package pebblestore

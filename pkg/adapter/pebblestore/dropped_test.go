@@ -10,7 +10,7 @@ import (
 )
 
 // A long seed, and a long life of a journal, drop frames many thousand times
-// between two flushes. What that leaves must not be felt by whoever reads.
+// between two flushes. The tombstones of that must not slow readers down.
 func TestReadersDoNotFeelWhatWasDropped(t *testing.T) {
 	for name, drop := range map[string]func(u vault.Update, f frame.Frame){
 		"skipped": func(u vault.Update, f frame.Frame) { u.SkipTo(f) },

@@ -9,9 +9,9 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
-// A table of frames cannot be linked in; the batch behind it, which was begun
-// already, does not get into the database either: no frame is missing between
-// two that are there. After Load both can be stored again.
+// A table of frames cannot be linked in. The batch after it, which was begun
+// already, does not get into the database either, so that no frame is missing
+// between two others. After Load both can be stored again.
 func TestNothingGetsInBehindATableThatFailed(t *testing.T) {
 	dir := t.TempDir()
 	db, err := Open(dir, Options{BulkBytes: 64 << 10})
@@ -75,7 +75,7 @@ func TestNothingGetsInBehindATableThatFailed(t *testing.T) {
 		t.Fatal("a table that is not there was linked in")
 	}
 	if err := <-begun; err == nil {
-		t.Fatal("the batch got in behind the failed table")
+		t.Fatal("the batch got in after the failed table")
 	}
 	l, err := g.Load()
 	if err != nil || l.Newest.No != 1 {

@@ -19,13 +19,13 @@ type Group struct {
 	num uint32
 	// tables counts the tables of frames that were begun and are not linked in.
 	tables sync.WaitGroup
-	// failure of a table of frames: what was begun behind it must not get into
-	// the database, or a frame would be missing. Load begins anew.
+	// failure of a table of frames: what was begun after it must not get into the
+	// database, or a frame would be missing. Load resets it.
 	mu     sync.Mutex
 	failed error
 	// dropped is below which frames were dropped since the database was opened.
-	// They are not dropped again: deletions of ranges that lie in each other cost
-	// whoever opens a reader time and memory by the square of their number.
+	// They are not dropped again: nested range deletions cost every new reader time
+	// and memory by the square of their number.
 	dropped cdp.FrameNo
 }
 
@@ -91,7 +91,7 @@ func (g *Group) get(k, dst []byte) (int, error) {
 	return len(v), c.Close()
 }
 
-// Load tells what the store holds.
+// Load returns what the store holds.
 func (g *Group) Load() (vault.Loaded, error) {
 	g.tables.Wait()
 	g.setFailure(nil)
@@ -195,7 +195,7 @@ func (g *Group) Frames(from, to cdp.FrameNo, fn func(frame.Table, []byte) error)
 				break
 			}
 			if int(p) != len(payload)/pieceSize+1 {
-				return cdp.Errorf(cdp.Corrupt, "read frames", "", "frame %d lacks a piece before %d", no, p)
+				return cdp.Errorf(cdp.Corrupt, "read frames", "", "a piece of frame %d is missing before %d", no, p)
 			}
 			payload = append(payload, it.Value()...)
 		}

@@ -20,7 +20,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	nextID  uint64
-	waiting map[uint64]chan<- message // one slot each; a nil channel: the caller gave up
+	waiting map[uint64]chan<- message // one slot each; nil: the caller has given up
 	events  []Event                   // not yet taken, oldest first; at most Backlog
 	changed chan struct{}             // closed and replaced when events or err change
 	err     error                     // why the connection ended; nil while it is up
@@ -72,7 +72,7 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 func (c *Client) Version() Version { return c.version }
 
 // Close ends the connection and returns when the reading goroutine has ended.
-// Calls under way fail with ErrClosed. QEMU goes on, and so do its block jobs.
+// Calls in progress fail with ErrClosed. QEMU and its block jobs keep running.
 func (c *Client) Close() error {
 	c.fail(ErrClosed)
 	<-c.done
@@ -177,7 +177,7 @@ func (c *Client) forget(id uint64) {
 	delete(c.waiting, id)
 }
 
-// abandon keeps the id known, so that its late reply is not taken for nonsense.
+// abandon remembers the id, so that its late reply is not a protocol error.
 func (c *Client) abandon(id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

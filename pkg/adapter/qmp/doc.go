@@ -25,11 +25,11 @@
 //	Resume          after a target error: copies what changed meanwhile, in
 //	                bitmap order, so no moment before WaitSynced is consistent
 //	Recover         Resume again and again until the target is back and synced
-//	Cancel          ends the job; the guest goes on without it
+//	Cancel          ends the job; the guest runs on without it
 //
 // A mirror forwards neither flushes nor discards: when data becomes durable is
 // the target's own policy.
 //
 // The package never starts or stops QEMU, never reconnects, and keeps at most
-// Backlog events that nobody asked for.
+// Backlog events that nobody has taken.
 package qmp

@@ -19,8 +19,8 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("qmp: %s: %s: %s", e.Command, e.Class, e.Desc) }
 
-// ProtocolError is something on the wire that is not QMP. The connection is of
-// no more use.
+// ProtocolError is something on the wire that is not QMP. The connection is
+// unusable then.
 type ProtocolError struct {
 	Problem string
 	Line    []byte // as received

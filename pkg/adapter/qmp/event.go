@@ -11,7 +11,7 @@ import (
 // it the oldest is dropped.
 const Backlog = 4096
 
-// Event is something QEMU said unasked.
+// Event is a message that QEMU sends by itself.
 type Event struct {
 	Name string
 	Data json.RawMessage // an object, or nil
@@ -37,12 +37,12 @@ func (c *Client) Events() []Event {
 }
 
 // WaitEvent takes the oldest event called name for which match returns true, and
-// waits for one if there is none; other events stay. An empty name stands for
-// every name, a nil match for true. match is called with the client locked: it
+// waits for one if there is none; other events stay. An empty name is any
+// name, a nil match always true. match is called with the client locked: it
 // must not call it.
 //
-// An event is taken once, by whoever comes first: what one goroutine waits for,
-// another must not take.
+// An event is taken once, by the first caller: two goroutines must not wait for
+// the same events.
 func (c *Client) WaitEvent(ctx context.Context, name string, match func(Event) bool) (Event, error) {
 	for {
 		e, changed, err := c.take(name, match)

@@ -154,7 +154,7 @@ func TestLateReplyIsDropped(t *testing.T) {
 		return `{"return": {"n": 2}, "id": 2}` + "\n" + `{"return": {"n": 3}, "id": 3}` + "\n"
 	})
 	if err := c.Execute(ctx, "slow", nil, nil); !errors.Is(err, context.Canceled) {
-		t.Fatalf("got %v, want that it was given up", err)
+		t.Fatalf("got %v, want the error of its context", err)
 	}
 	var out struct{ N int }
 	if err := c.Execute(t.Context(), "fast", nil, &out); err != nil || out.N != 3 {

@@ -18,10 +18,10 @@ type JobStatus struct {
 	Status   string `json:"status"`    // "running", "ready", "paused", "standby" ...
 }
 
-// Stopped tells whether an error stopped the job until a Resume.
+// Stopped reports whether an error stopped the job until a Resume.
 func (s JobStatus) Stopped() bool { return s.IOStatus != "ok" }
 
-// Synced tells whether every byte the guest wrote is on the target. Under load a
+// Synced reports whether every byte the guest wrote is on the target. Under load a
 // write in flight makes it false for a moment.
 func (s JobStatus) Synced() bool {
 	return s.Ready && !s.Paused && !s.Stopped() && s.Offset == s.Len
@@ -38,7 +38,7 @@ func (e *JobStopped) Error() string {
 	return fmt.Sprintf("qmp: mirror %s: stopped by a %s error (%s); resume it when the target is back", e.Job, e.Operation, e.IOStatus)
 }
 
-// JobEnded is a job that is no more.
+// JobEnded is a job that has ended.
 type JobEnded struct {
 	Job    string
 	Event  string // EventCompleted or EventCancelled; empty when it was not seen
@@ -66,8 +66,8 @@ func (m *Mirror) Status(ctx context.Context) (JobStatus, error) {
 // WaitSynced polls until the target has everything again after a Resume: QEMU
 // sends EventReady only once in a job's life. Errors are those of WaitReady.
 func (m *Mirror) WaitSynced(ctx context.Context) error {
-	// Twice, with a pause: while a job is stopped its counters stand still, and
-	// they may do so for a moment after Resume.
+	// Twice, with a pause: the counters of a stopped job do not change, and may stay
+	// so for a moment after Resume.
 	for synced := 0; ; {
 		st, err := m.Status(ctx)
 		switch {

@@ -45,9 +45,9 @@ type Mirror struct {
 	job string
 }
 
-// StartMirror starts a full copy, or with New none, after which each guest write completes only
-// when the target has it too. A target that fails stops the job and not the
-// guest; a source that fails is reported to the guest.
+// StartMirror starts a full copy, or none with New. After it each guest write
+// completes only when the target has it too. A failure of the target stops the
+// job and not the guest; a failure of the source is reported to the guest.
 func StartMirror(ctx context.Context, c *Client, cfg MirrorConfig) (*Mirror, error) {
 	sync := "full"
 	if cfg.New {
@@ -101,7 +101,7 @@ func (m *Mirror) Next(ctx context.Context) (JobEvent, error) {
 
 // WaitReady returns when the target has all of the source. It is *JobStopped
 // when an error stopped the job (Resume it and wait again), and *JobEnded when
-// the job is no more.
+// the job has ended.
 func (m *Mirror) WaitReady(ctx context.Context) error {
 	for {
 		e, err := m.Next(ctx)
@@ -127,7 +127,7 @@ func (m *Mirror) WaitReady(ctx context.Context) error {
 	}
 }
 
-// Resume lets a stopped job go on. What the guest wrote meanwhile is copied in
+// Resume continues a stopped job. What the guest wrote meanwhile is copied in
 // no particular order: the target is consistent again at WaitSynced.
 func (m *Mirror) Resume(ctx context.Context) error { return m.do(ctx, "block-job-resume", nil) }
 

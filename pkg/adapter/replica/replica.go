@@ -1,7 +1,6 @@
-// Package replica writes and reads the disk images of a group on the target:
-// raw files or block devices. It is the vault.Replica that is used for real for
-// sites of kind block. It never decides what to write, and never touches an
-// image that holds something it did not put there.
+// Package replica writes and reads the disk images of a group on the target: raw
+// files or block devices. It is the vault.Replica of the product. It never decides
+// what to write, and never touches an image that holds data of somebody else.
 package replica
 
 import (
@@ -25,10 +24,10 @@ type Disks struct {
 var _ vault.Replica = (*Disks)(nil)
 
 // Open opens the images of the disks. With fresh, the group has no journal yet:
-// missing files are made, sparse; a file that is there must be empty or all
-// holes; a block device must begin with zeros, and is zeroed as a whole.
-// Without fresh the images must be there. An image longer than its disk is
-// fine, a shorter one is not.
+// missing files are created, sparse; an existing file must be empty or all
+// holes; a block device must begin with zeros, and is zeroed as a whole. Without
+// fresh the images must exist. An image may be longer than its disk, but not
+// shorter.
 func Open(disks []cdp.Disk, paths []string, fresh bool) (*Disks, error) {
 	d := &Disks{disks: disks, paths: paths}
 	for i, disk := range disks {
@@ -52,7 +51,7 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 		}
 	case err != nil:
 		return nil, &cdp.Error{Op: op, Kind: cdp.NotFound, Subject: path, Cause: err,
-			Hint: "the journal needs its replica; put the image back, or delete the job with its journal and seed anew"}
+			Hint: "the journal needs its replica: put the image back, or delete the job with its journal and apply it again for a new seed"}
 	case fresh && st.Mode().IsRegular() && st.Size() == 0:
 		if err := os.Truncate(path, disk.Size); err != nil {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
@@ -67,7 +66,7 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 		return nil, e
 	}
 	if f.Size() < disk.Size {
-		return fail(cdp.Errorf(cdp.Invalid, op, path, "it has %d bytes, the disk %s has %d", f.Size(), disk.Name, disk.Size))
+		return fail(cdp.Errorf(cdp.Invalid, op, path, "the image has %d bytes, the disk %s has %d", f.Size(), disk.Name, disk.Size))
 	}
 	if !fresh {
 		return f, nil
@@ -80,7 +79,7 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 		for _, b := range head {
 			if b != 0 {
 				return fail(cdp.Errorf(cdp.Conflict, op, path, "the device holds data").
-					WithHint("make sure that it is the right device, then wipe its beginning: wipefs -a, dd if=/dev/zero bs=1M count=1"))
+					WithHint("check that it is the right device, then wipe its beginning: wipefs -a, dd if=/dev/zero bs=1M count=1"))
 			}
 		}
 		if err := f.Zero(0, disk.Size, 0); err != nil {
@@ -169,7 +168,7 @@ func (d *Disks) WriteAt(disk cdp.DiskID, p []byte, off int64) error {
 	return d.wrap("write replica", disk, d.files[disk].WriteAt(p[:n], off, false))
 }
 
-// Zero makes a range read as zeros and gives its space back where it can.
+// Zero makes a range read as zeros and frees its space where it can.
 func (d *Disks) Zero(disk cdp.DiskID, off, n int64) error {
 	if n = d.clip(disk, off, n); n == 0 {
 		return nil

@@ -12,8 +12,8 @@ import (
 
 var disks = []cdp.Disk{{ID: 0, Name: "a", Size: 3*cdp.RegionSize + 512}, {ID: 1, Name: "b", Size: cdp.RegionSize}}
 
-// New images are made, sparse; what is written reads back, also over the disk's
-// end; zeroing gives space back and is known to be zeros.
+// New images are created, sparse; what is written reads back, also across the
+// disk's end; zeroing frees space, and IsZero reports it.
 func TestImagesAreMadeAndReadBack(t *testing.T) {
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "sub", "a.img"), filepath.Join(dir, "b.img")}
@@ -41,7 +41,7 @@ func TestImagesAreMadeAndReadBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d.IsZero(0, 0, cdp.BlockSize) || !d.IsZero(0, cdp.RegionSize, cdp.RegionSize) {
-		t.Errorf("what is zeros is told wrongly: %v %v", d.IsZero(0, 0, cdp.BlockSize), d.IsZero(0, cdp.RegionSize, cdp.RegionSize))
+		t.Errorf("IsZero of a hole and of data: %v %v", d.IsZero(0, 0, cdp.BlockSize), d.IsZero(0, cdp.RegionSize, cdp.RegionSize))
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,7 @@ package history
 
 import "tidemark.dev/pkg/cdp"
 
-// Place is where the content of an entry stands.
+// Place is where the content of an entry is stored.
 type Place struct {
 	// Frame and Off are the frame and the offset in its payload of the block's
 	// first covered sector; Off is not used if Zero is set.
@@ -51,7 +51,7 @@ const (
 	DropFloor
 )
 
-// BeforeApply tells what must happen to the floor before writes after base are
+// BeforeApply returns what must happen to the floor before writes after base are
 // applied to the replica's block.
 func BeforeApply(hasFloor bool) FloorMove {
 	if hasFloor {
@@ -60,10 +60,10 @@ func BeforeApply(hasFloor bool) FloorMove {
 	return SaveFloor
 }
 
-// AtHorizon tells what must happen to the floor of a block that has entries in
+// AtHorizon returns what must happen to the floor of a block that has entries in
 // (horizon, to], when horizon moves to to. later is the block's newest entry in
 // (to, base], 0 if there is none; base is the replica's seq, and no move of it
-// is under way. Requires to <= base.
+// is in progress. Requires to <= base.
 func AtHorizon(later, base cdp.Seq) FloorMove {
 	if later != 0 && later <= base {
 		return SetFloor
@@ -71,8 +71,8 @@ func AtHorizon(later, base cdp.Seq) FloorMove {
 	return DropFloor
 }
 
-// AfterLower tells whether the floor of a block is still needed once base was
-// lowered to base. newest is the block's newest entry in (horizon, base], 0 if
+// AfterLower returns whether to keep the floor of a block once base was lowered to
+// base. newest is the block's newest entry in (horizon, base], 0 if
 // there is none.
 func AfterLower(newest, base cdp.Seq) FloorMove {
 	if newest != 0 && newest <= base {

@@ -1,7 +1,7 @@
 // Package history is the algebra of a journal: what a disk held at a seq, and
 // what must happen to a block when base or horizon moves. It is pure: no clock,
-// bus, store or goroutine; callers hand in what they looked up and carry out
-// what they are told.
+// bus, store or goroutine; callers pass in what they looked up and carry out what
+// it returns.
 //
 // For a group, horizon <= base <= head. The journal keeps every write after
 // horizon, and an index of entries (block, seq) -> place of the content. A
@@ -24,6 +24,6 @@
 //
 // Long runs of zeros (TRIM, WRITE ZEROES) that cover whole 1 MiB regions have
 // one entry for the region, which counts as an entry of each of its blocks; and
-// a region may have a zero floor, which stands for each of its blocks that has
-// no floor of its own.
+// a region may have a zero floor, which is the floor of each of its blocks that
+// has none of its own.
 package history

@@ -30,7 +30,7 @@ func (c *content) copy(m cdp.Mask, from content) {
 	}
 }
 
-// block is a journal of one block that does exactly what the rules tell it.
+// block is a journal of one block that does exactly what the rules say.
 type block struct {
 	cdp.Bounds
 	entries []history.Entry // newest first

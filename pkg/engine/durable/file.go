@@ -1,5 +1,7 @@
 // Package durable replaces small files so that no crash, of the process or of
-// the machine, leaves a half or takes back what was written.
+// the machine, leaves half a file or undoes a replacement that was reported.
+//
+// It never changes a file in place.
 package durable
 
 import (
@@ -8,16 +10,16 @@ import (
 	"path/filepath"
 )
 
-// WriteFile replaces a file whole, or not at all; once it has returned, the new
-// content is on the disk. Only the owner can read it. The content is written
-// beside it first, as path.new, so a file has one writer at a time.
+// WriteFile replaces a file as a whole or not at all; once it has returned, the new
+// content is on the disk. Only the owner can read the file. The content is first
+// written to path.new, so a file must have one writer at a time.
 func WriteFile(path string, data []byte) error {
 	tmp := path + ".new"
 	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = f.Chmod(0o600) // it may have stood there
+	err = f.Chmod(0o600) // a crash may have left it
 	if err == nil {
 		_, err = f.Write(data)
 	}
@@ -28,7 +30,7 @@ func WriteFile(path string, data []byte) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	dir, err := os.Open(filepath.Dir(path)) // the new name is in it
+	dir, err := os.Open(filepath.Dir(path)) // makes the new name durable
 	if err != nil {
 		return err
 	}

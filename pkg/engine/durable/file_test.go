@@ -9,7 +9,7 @@ import (
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
-	// What a crash has left does not matter.
+	// A file that a crash has left does not matter.
 	if err := os.WriteFile(path+".new", []byte("half of something, and longer than what comes"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestWriteFile(t *testing.T) {
 			t.Fatal(left, err)
 		}
 	}
-	// What cannot be replaced stays, and nothing else.
+	// A path that cannot be replaced stays, and nothing is left beside it.
 	full := filepath.Join(dir, "b", "c")
 	if err := os.MkdirAll(full, 0o700); err != nil {
 		t.Fatal(err)
@@ -39,6 +39,6 @@ func TestWriteFile(t *testing.T) {
 		t.Error(left, err)
 	}
 	if err := WriteFile(filepath.Join(dir, "nowhere", "x"), nil); err == nil {
-		t.Error("there is no such directory")
+		t.Error("a file was written into a directory that does not exist")
 	}
 }

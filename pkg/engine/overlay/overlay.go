@@ -1,10 +1,10 @@
 // Package overlay is a scratch layer over a disk that must not change: writes
 // go to a sparse file, reads come from there where something was written, and
-// from below elsewhere. A test failover runs on it, and a failover in
+// from the disk below elsewhere. A test failover runs on it, and a failover in
 // production until it is committed.
 //
 // What was written survives a kill of the process at any instruction, and what
-// was flushed survives a power loss. It never writes to what is below.
+// was flushed survives a power loss. It never writes to the disk below.
 package overlay
 
 import (
@@ -22,8 +22,8 @@ import (
 	"tidemark.dev/pkg/core/block"
 )
 
-// Below is the disk that is covered. Reads are of whole blocks; what lies
-// beyond its end reads as zeros.
+// Below is the disk below. Reads may be of whole blocks past its end, where it
+// reads as zeros.
 type Below interface {
 	Size() int64
 	ReadAt(p []byte, off int64) error
@@ -43,8 +43,8 @@ type OpenFile func(path string) (File, error)
 //
 // The files are name.data, as long as the disk, and name.map, one bit a 4 KiB
 // block. A bit is set after its block was written, and only Flush makes either
-// durable, data first. The kernel may write a bit back sooner than its data: an
-// unflushed block can be zeros after a power loss, as on a disk that tore it.
+// durable, data first. The kernel may write a bit back before its data: after a
+// power loss an unflushed block can be zeros, as on a disk with torn writes.
 type Disk struct {
 	below Below
 	data  File
@@ -114,7 +114,7 @@ func (d *Disk) has(block int64) bool { return *d.word(block / 64)&(1<<(block%64)
 
 func (d *Disk) set(block int64) { *d.word(block / 64) |= 1 << (block % 64) }
 
-// Written is how many bytes were written, in whole blocks.
+// Written is how much was written, in bytes of whole blocks.
 func (d *Disk) Written() int64 {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -160,41 +160,42 @@ func (d *Disk) ReadAt(p []byte, off int64) error {
 	})
 }
 
-// WriteAt stores p. Blocks written in part are first brought up from below.
+// WriteAt stores p. Blocks that it covers in part are first copied from below.
 func (d *Disk) WriteAt(p []byte, off int64, fua bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.bringUp(off, int64(len(p))); err != nil {
+	if err := d.copyUp(off, int64(len(p))); err != nil {
 		return err
 	}
 	if err := d.data.WriteAt(p, off, fua); err != nil {
 		return err
 	}
-	d.mark(off, int64(len(p)))
+	d.setAll(off, int64(len(p)))
 	return nil
 }
 
-func (d *Disk) mark(off, n int64) {
+// setAll sets the bits of all blocks of a range.
+func (d *Disk) setAll(off, n int64) {
 	for b := off / cdp.BlockSize; b*cdp.BlockSize < off+n; b++ {
 		d.set(b)
 	}
 }
 
-// bringUp copies the blocks at the edges of a range that it covers in part.
-func (d *Disk) bringUp(off, n int64) error {
+// copyUp copies the blocks at the edges of a range that it covers in part.
+func (d *Disk) copyUp(off, n int64) error {
 	first, last := off/cdp.BlockSize, (off+n-1)/cdp.BlockSize
 	if off%cdp.BlockSize != 0 {
-		if err := d.bringUpBlock(first); err != nil {
+		if err := d.copyUpBlock(first); err != nil {
 			return err
 		}
 	}
 	if (off+n)%cdp.BlockSize != 0 && off+n != d.size {
-		return d.bringUpBlock(last)
+		return d.copyUpBlock(last)
 	}
 	return nil
 }
 
-func (d *Disk) bringUpBlock(b int64) error {
+func (d *Disk) copyUpBlock(b int64) error {
 	if d.has(b) {
 		return nil
 	}
@@ -215,17 +216,17 @@ func (d *Disk) bringUpBlock(b int64) error {
 func (d *Disk) Zero(off, n int64, flags block.ZeroFlags) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.bringUp(off, n); err != nil {
+	if err := d.copyUp(off, n); err != nil {
 		return err
 	}
 	if err := d.data.Zero(off, n, flags); err != nil {
 		return err
 	}
-	d.mark(off, n)
+	d.setAll(off, n)
 	return nil
 }
 
-// Trim makes a range read as zeros too.
+// Trim makes a range read as zeros, too.
 func (d *Disk) Trim(off, n int64, fua bool) error { return d.Zero(off, n, 0) }
 
 // Flush makes what was written durable.
@@ -239,7 +240,7 @@ func (d *Disk) Flush() error {
 	return d.m.Sync()
 }
 
-// Status reports everything as data, but says so in few extents.
+// Status reports everything as data.
 func (d *Disk) Status(off, n int64) []block.Extent { return []block.Extent{{Length: n}} }
 
 // Each calls fn with the content of every run that was written, at most 1 MiB

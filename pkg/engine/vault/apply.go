@@ -62,7 +62,7 @@ func (m *mover) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, bloc
 	}
 	disk, off := ps[0].Disk, ps[0].Block.Offset()
 	if have != cdp.FullMask {
-		if err := w.flush(); err != nil { // it may hold this very block's neighbours only, but order is cheap here
+		if err := w.flush(); err != nil { // it holds other blocks only, but order is cheap here
 			return err
 		}
 		if err := m.replica.ReadAt(disk, block, off); err != nil {

@@ -27,71 +27,28 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx := context.Background()
-		g, err := vault.Open(ctx, disks, s, w.r, vault.Config{TailEntries: 30, StepBytes: 64 << 10, ForgetRecords: 20})
+		g, err := vault.Open(context.Background(), disks, s, w.r, vault.Config{TailEntries: 30, StepBytes: 64 << 10, ForgetRecords: 20})
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := vaulttest.NewModel(disks)
-		var acked cdp.FrameNo
+		busy := &busyJournal{g: g, m: vaulttest.NewModel(disks)}
 		for range 4 {
-			if err := ingest(g, m, rng, &acked, 0, false); err != nil {
+			if err := ingest(g, busy.m, rng, &busy.acked, 0, false); err != nil {
 				t.Fatal(err)
 			}
 		}
-		var mu sync.Mutex // the model grows while readers compare
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
 		fail := make(chan error, 16)
 		for k := range 3 {
 			wg.Go(func() {
-				rng := rand.New(rand.NewPCG(seed, uint64(100*i+k)))
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					b := g.Bounds()
-					at := b.Horizon + cdp.Seq(rng.Uint64N(uint64(b.Head-b.Horizon)+1))
-					v, err := g.View(at)
-					if err != nil {
-						continue // horizon has passed it
-					}
-					if k == 0 {
-						v.Sparse()
-					}
-					for range 3 {
-						mu.Lock()
-						seen := &vaulttest.Model{Disks: disks, Writes: m.Writes[:at:at]}
-						mu.Unlock()
-						if err := seen.Check(at, v.ReadAt); err != nil {
-							fail <- fmt.Errorf("view of %d: %w", at, err)
-							v.Close()
-							return
-						}
-					}
-					v.Close()
+				if err := busy.read(rand.New(rand.NewPCG(seed, uint64(100*i+k))), k == 0, stop); err != nil {
+					fail <- err
 				}
 			})
 		}
 		for range 40 {
-			b := g.Bounds()
-			switch rng.IntN(5) {
-			case 0, 1:
-				mu.Lock()
-				err = ingest(g, m, rng, &acked, 0, false)
-				mu.Unlock()
-			case 2:
-				err = g.Raise(ctx, b.Base+cdp.Seq(rng.Uint64N(uint64(b.Head-b.Base)+1)))
-			case 3:
-				err = g.Lower(ctx, b.Horizon+cdp.Seq(rng.Uint64N(uint64(b.Base-b.Horizon)+1)))
-			case 4:
-				if err = g.Retain(ctx, b.Horizon+cdp.Seq(rng.Uint64N(uint64(b.Base-b.Horizon)/4+1))); cdp.Is(err, cdp.Conflict) {
-					err = nil // a view holds horizon
-				}
-			}
-			if err != nil {
+			if err := busy.move(rng); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -109,4 +66,63 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// busyJournal is a journal that is read while it changes.
+type busyJournal struct {
+	g     *vault.Group
+	acked cdp.FrameNo
+
+	mu sync.Mutex // the model grows while readers compare
+	m  *vaulttest.Model
+}
+
+// read compares views with the model until stop.
+func (b *busyJournal) read(rng *rand.Rand, sparse bool, stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		bounds := b.g.Bounds()
+		at := bounds.Horizon + cdp.Seq(rng.Uint64N(uint64(bounds.Head-bounds.Horizon)+1))
+		v, err := b.g.View(at)
+		if err != nil {
+			continue // horizon has passed it
+		}
+		if sparse {
+			v.Sparse()
+		}
+		for range 3 {
+			b.mu.Lock()
+			seen := &vaulttest.Model{Disks: b.m.Disks, Writes: b.m.Writes[:at:at]}
+			b.mu.Unlock()
+			if err := seen.Check(at, v.ReadAt); err != nil {
+				v.Close()
+				return fmt.Errorf("view of %d: %w", at, err)
+			}
+		}
+		v.Close()
+	}
+}
+
+// move takes frames in, or moves base or horizon.
+func (b *busyJournal) move(rng *rand.Rand) error {
+	ctx, bounds := context.Background(), b.g.Bounds()
+	switch rng.IntN(5) {
+	case 0, 1:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return ingest(b.g, b.m, rng, &b.acked, 0, false)
+	case 2:
+		return b.g.Raise(ctx, bounds.Base+cdp.Seq(rng.Uint64N(uint64(bounds.Head-bounds.Base)+1)))
+	case 3:
+		return b.g.Lower(ctx, bounds.Horizon+cdp.Seq(rng.Uint64N(uint64(bounds.Base-bounds.Horizon)+1)))
+	}
+	err := b.g.Retain(ctx, bounds.Horizon+cdp.Seq(rng.Uint64N(uint64(bounds.Base-bounds.Horizon)/4+1)))
+	if cdp.Is(err, cdp.Conflict) {
+		err = nil // a view keeps horizon from passing
+	}
+	return err
 }

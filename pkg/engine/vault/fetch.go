@@ -29,8 +29,8 @@ func appendSources(from []source, base int, m cdp.Mask, e history.Entry) []sourc
 	return from
 }
 
-// fetchers is how many places of the journal a long read looks at at once: they
-// lie scattered, and a disk serves some reads at once better than one by one.
+// fetchers is how many places of the journal or the replica are read in parallel:
+// they are scattered, and a disk serves parallel reads faster.
 const fetchers = 8
 
 // fetch fills p from the places in the journal.

@@ -7,8 +7,8 @@ import (
 	"tidemark.dev/pkg/core/history"
 )
 
-// floors saves floors and remembers which blocks have one, for moves up ask again
-// and again. Only moves use it: they hold mover.mu.
+// floors saves floors and remembers which blocks have one, since moves up look
+// that up again and again. Only moves use it: they hold mover.mu.
 type floors struct {
 	store   Store
 	replica Replica
@@ -69,7 +69,7 @@ type floorRun struct {
 	first cdp.Block
 	n     int
 	known *presence
-	whole bool   // the whole region will be zeroed: only what is not zeros needs one
+	whole bool   // the whole region will be zeroed: only blocks with data need one
 	p     []byte // the content, once it was read
 }
 
@@ -106,7 +106,7 @@ func (f *floors) save(s step) error {
 		err = flush()
 	}
 	if err != nil {
-		f.forgetAll() // what was saved of it is not known
+		f.forgetAll() // it is unknown which were saved
 	}
 	return err
 }
@@ -135,8 +135,7 @@ func runsOf(ps []patch, has *presence) (runs []floorRun) {
 	return runs
 }
 
-// saveRuns reads what the runs' blocks hold, several at once, for they lie
-// scattered, and saves it.
+// saveRuns reads what the runs' blocks hold, several in parallel, and saves it.
 func (f *floors) saveRuns(runs []floorRun, size int) error {
 	if len(runs) == 0 {
 		return nil

@@ -94,7 +94,7 @@ func (g *Group) load() error {
 		return err
 	}
 	g.mover.floors.forgetAll()
-	// The index before the ledger: whoever sees a head finds its writes.
+	// The index before the ledger: a reader that sees a head must find its writes.
 	if err := g.index.load(found, g.points); err != nil {
 		return err
 	}
@@ -191,8 +191,8 @@ func (g *Group) Raise(ctx context.Context, to cdp.Seq) error { return g.mover.ra
 // Retain(to) then frees the space.
 func (g *Group) Merge(ctx context.Context, to cdp.Seq) error { return g.mover.merge(ctx, to) }
 
-// Lower moves base down to seq to: every block written since gets back what it
-// held then, once. After a crash at any moment Open does it again. Views at any
+// Lower moves base down to seq to: it writes back, once, what every block
+// written since held then. After a crash at any moment Open does it again. Views at any
 // point stay right all the while, for the blocks it writes all have floors.
 func (g *Group) Lower(ctx context.Context, to cdp.Seq) error { return g.mover.lower(ctx, to) }
 

@@ -92,8 +92,8 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 		return nil, g.ledger.breakOn(cdp.Wrap(err, op, ""))
 	}
 	// The points before the index, so that it can never be marked past a frame
-	// whose point is not stored; the index before head, so that whoever sees a
-	// write can read it.
+	// whose point is not stored; the index before head, so that a reader
+	// that sees a write can read it.
 	points, err := g.points.add(b.tables)
 	if err != nil {
 		return nil, g.ledger.breakOn(cdp.Wrap(err, op, "points"))

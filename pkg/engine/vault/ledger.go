@@ -13,7 +13,7 @@ import (
 // frame, and whether its store still works. Its mutex is the innermost lock.
 type ledger struct {
 	// gen counts the changes of the store that a Reader opened before them does
-	// not show. It is raised before what it replaces is gone from memory.
+	// not show. It is raised before memory drops what the store shows from then on.
 	gen atomic.Uint64
 	// lowers counts the moves of base down, twice each: see mover.lowerTo.
 	lowers atomic.Uint64

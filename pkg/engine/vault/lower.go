@@ -85,9 +85,8 @@ func (m *mover) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
 	return m.replica.Sync()
 }
 
-// dropIdleFloors gives back the floors of blocks that have no write between
-// horizon and base any more. A floor too many is no harm, so it may be cut
-// short anywhere.
+// dropIdleFloors drops the floors of blocks that have no write between horizon
+// and base any more. A floor too many does no harm, so it may stop anywhere.
 func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
 	r, err := m.store.Reader()
 	if err != nil {

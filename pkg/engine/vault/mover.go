@@ -19,7 +19,7 @@ type mover struct {
 	views   *views
 	regions sync.Pool // *[cdp.RegionSize]byte
 
-	// mu is held by a move, and by whoever changes ledger.state. It is the
+	// mu is held during a move, and by code that changes ledger.state. It is the
 	// outermost lock.
 	mu     sync.Mutex
 	floors floors

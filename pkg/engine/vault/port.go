@@ -10,21 +10,21 @@ import (
 type State struct {
 	Horizon cdp.Seq `json:"horizon"`
 	Base    cdp.Seq `json:"base"`
-	// Moving is where a move of base that was begun goes; the replica may hold
-	// any mix of Base and Moving. Equal to Base when none is under way.
+	// Moving is the destination of a move of base that was begun; the replica may hold
+	// any mix of Base and Moving. Equal to Base when there is none.
 	Moving cdp.Seq `json:"moving"`
 	// Halted stops ingest: the group has been failed over in production.
 	Halted bool `json:"halted,omitempty"`
 	// Run is the failover run it is halted for; empty if it is not halted.
 	Run string `json:"run,omitempty"`
-	// Released: the replica is another machine's for now. Only a halted group
-	// is, and Moving is Base then.
+	// Released: the replica is another machine's for now. Only a halted group is
+	// released, and Moving is Base then.
 	Released bool `json:"released,omitempty"`
 	// Straight: nothing was recoverable yet, and frames went straight into the
 	// replica, which may be ahead of Base. It ends with a frame that is
 	// consistent; until then nothing can be looked at.
 	Straight bool `json:"straight,omitempty"`
-	// Cursor is the frame that stands for all before it, while all went straight.
+	// Cursor is the only frame that is stored, while all before it went straight.
 	Cursor cdp.FrameNo `json:"cursor,omitempty"`
 	// Sealed is set by a commit of a failover: history beyond Base is void, the
 	// replica is the disk from now on.
@@ -48,8 +48,8 @@ type Loaded struct {
 	Indexed cdp.FrameNo   // every frame up to here is in the index
 }
 
-// Store is where a group's frames, index, floors and points stand. What a
-// method says is durable survives a power loss. Errors are *cdp.Error; after
+// Store keeps a group's frames, index, floors and points. What a method calls
+// durable survives a power loss. Errors are *cdp.Error; after
 // one from Commit the store must be reopened before it is written again.
 type Store interface {
 	Load() (Loaded, error)
@@ -104,12 +104,12 @@ type ZeroFloor struct {
 
 // Pending is a set of frames on their way into the store.
 type Pending interface {
-	// Begin sets the disk to work; it is called once, in order, before Commit. A
-	// set that was begun must be committed, for it may get there by itself.
+	// Begin starts the disk's work; it is called once, in order, before Commit. A
+	// set that was begun must be committed, for it may become durable anyway.
 	Begin() error
 	// Commit returns once the frames, and all those before them, are durable.
 	Commit() error
-	// Abort gives up frames that were not begun.
+	// Abort discards frames that were not begun.
 	Abort()
 }
 
@@ -127,15 +127,15 @@ type Reader interface {
 	// Floors sets has[i] for the blocks b+i that have a floor of their own. It
 	// costs little: no content is read.
 	Floors(disk cdp.DiskID, b cdp.Block, has []bool) error
-	// ZeroFloor tells whether the region has a zero floor.
+	// ZeroFloor reports whether the region has a zero floor.
 	ZeroFloor(disk cdp.DiskID, r cdp.Region) (bool, error)
-	// Any tells what there is at all in the group, so that look-ups can be
-	// spared: it may say true in vain but never false.
+	// Any reports what the group has at all, so that look-ups can be skipped. It
+	// may be true when there is none, but never false when there is one.
 	Any() (wholes, floors bool)
 	Close() error
 }
 
-// Update is a set of changes. Methods only note what is to be done.
+// Update is a set of changes, which Commit makes.
 type Update interface {
 	SetState(State)
 	// PutFloor notes a block's own floor in place of the one it may have; p is
@@ -155,7 +155,7 @@ type Update interface {
 	// Commit makes the changes at once; it returns once they are durable, also
 	// against changes committed before. The Update must not be used after it.
 	Commit() error
-	// Discard gives up an update that was not committed.
+	// Discard drops an update that was not committed.
 	Discard()
 }
 
@@ -167,7 +167,7 @@ type Replica interface {
 	ReadAt(disk cdp.DiskID, p []byte, off int64) error
 	// WriteAt writes p; what lies beyond the disk's end is ignored.
 	WriteAt(disk cdp.DiskID, p []byte, off int64) error
-	// Zero makes a range read as zeros, giving space back where it can.
+	// Zero makes a range read as zeros, and frees its space where it can.
 	Zero(disk cdp.DiskID, off, n int64) error
 	// IsZero reports whether a range is known to read as zeros without reading
 	// it.

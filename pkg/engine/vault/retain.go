@@ -25,7 +25,7 @@ func (m *mover) retain(ctx context.Context, to cdp.Seq) error {
 		return err
 	}
 	defer lift()
-	// What is forgotten must be in the store's index, from where it is dropped.
+	// Entries are dropped from the store's index, so they must be there.
 	if err := m.index.flush(); err != nil {
 		return cdp.Wrap(err, op, "")
 	}

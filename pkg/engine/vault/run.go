@@ -6,14 +6,14 @@ import (
 )
 
 // run reads at most BlocksPerRegion whole blocks of a disk at a view's seq. Its
-// memory is used again and again.
+// memory is reused.
 //
 // The read rule says: the newest entries at or below the seq, else the floor,
-// else the replica. Two short cuts spare most of the work, while no move of base
-// is under way: the replica holds every write up to base, so an entry at or
+// else the replica. Two short cuts avoid most of the work while base is not being
+// moved: the replica holds every write up to base, so an entry at or
 // below base, with no later one up to base, is what the replica's block holds;
 // and a floor matters only to a block with an entry between the seq and base.
-// Whether a move began meanwhile is looked at after the replica was read.
+// After the replica was read it checks whether a move began meanwhile.
 type run struct {
 	v    *View
 	disk cdp.DiskID
@@ -41,7 +41,7 @@ type tailHit struct {
 	e history.Entry
 }
 
-// source is a run of sectors that stands in a frame.
+// source is a run of sectors whose content is in a frame.
 type source struct {
 	at    int // offset in p
 	n     int
@@ -248,8 +248,8 @@ func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
 }
 
 // held reports whether the replica's blocks that were read by the short cuts
-// cannot have changed: base stands where it stood; or it only went up, and not
-// past the seq, which changes no block that has no entry up there.
+// cannot have changed: base has not moved; or it only went up, and not past the
+// seq, which changes no block without an entry up there.
 func (r *run) held() bool {
 	st := r.v.of.ledger.State()
 	if r.v.of.ledger.lowers.Load() != r.lowers {

@@ -28,8 +28,8 @@ type cachedReader struct {
 // At is the seq that the view shows.
 func (v *View) At() cdp.Seq { return v.at }
 
-// Sparse says, before the first read, that whole disks will be read: where the
-// replica has holes it is not read then, which takes a look before each read.
+// Sparse, called before the first read, prepares for reading whole disks: holes of
+// the replica are skipped, which costs a look-up before each read. It returns v.
 func (v *View) Sparse() *View {
 	v.sparse = true
 	return v
@@ -38,7 +38,7 @@ func (v *View) Sparse() *View {
 // Size of a disk in bytes.
 func (v *View) Size(disk cdp.DiskID) int64 { return v.of.disks[disk].Size }
 
-// Close lets horizon pass.
+// Close ends the view: horizon may pass its seq.
 func (v *View) Close() error {
 	v.of.remove(v)
 	v.mu.Lock()

@@ -22,8 +22,8 @@ type views struct {
 
 	mu   sync.Mutex
 	open map[*View]struct{}
-	// barred is where a move of horizon goes that is under way: no view is opened
-	// below it any more. 0 if there is none.
+	// barred is the destination of a move of horizon: no view is opened below it
+	// any more. 0 if there is no move.
 	barred cdp.Seq
 	closed *sync.Cond // on mu: a view was closed
 }
@@ -45,7 +45,7 @@ func (vs *views) add(at cdp.Seq) (*View, error) {
 	defer vs.mu.Unlock()
 	st, b := vs.ledger.now()
 	if st.Straight {
-		return nil, cdp.Errorf(cdp.NotFound, op, "", "nothing can be recovered yet: the first copy is under way").
+		return nil, cdp.Errorf(cdp.NotFound, op, "", "nothing can be recovered yet: the first copy is still running").
 			WithHint("it is complete with the first recovery point; see: tidemark status")
 	}
 	if !b.Has(at) || at < vs.barred {

@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// ErrPower is what everything answers once the power has failed.
+// ErrPower is the error of everything once the power has failed.
 var ErrPower = errors.New("the power failed")
 
 // Fuse makes the power fail at a chosen one of the coming commits and writes.
@@ -17,12 +17,12 @@ var ErrPower = errors.New("the power failed")
 type Fuse struct {
 	mu    sync.Mutex
 	left  int  // commits until it blows; 0: it is not lit
-	after bool // the commit it blows at is still done, its answer is lost
+	after bool // the commit at which it blows is still made, but not reported
 	blown bool
 }
 
-// Light makes the n-th commit from now the last: it is not done, or, with
-// after, done without an answer.
+// Light makes the n-th commit from now the last: it is not made or, with after,
+// made and not reported.
 func (f *Fuse) Light(n int, after bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -75,7 +75,7 @@ func (f *Fuse) commit(do func() error) error {
 	return nil
 }
 
-// Fused is a store whose power hangs on a fuse.
+// Fused is a store that loses power when its fuse blows.
 type Fused struct {
 	vault.Store
 	Fuse *Fuse

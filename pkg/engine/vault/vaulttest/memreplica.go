@@ -8,20 +8,20 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// MemReplica is sparse disk images in memory. What was written since the last
-// Sync is at the mercy of Crash.
+// MemReplica is sparse disk images in memory. Crash decides what is left of what
+// was written since the last Sync.
 type MemReplica struct {
 	mu      sync.Mutex
 	disks   []cdp.Disk
 	now     map[memKey][cdp.SectorSize]byte // by sector; absent is zeros
 	durable map[memKey][cdp.SectorSize]byte
-	// Before is called before each write and sync; see MemStore.Before.
+	// Before is called before each write and sync; its error is theirs.
 	Before func(what string) error
 }
 
 var _ vault.Replica = (*MemReplica)(nil)
 
-// NewMemReplica is zeroed images of the disks.
+// NewMemReplica returns images full of zeros.
 func NewMemReplica(disks []cdp.Disk) *MemReplica {
 	return &MemReplica{disks: disks, now: map[memKey][cdp.SectorSize]byte{}, durable: map[memKey][cdp.SectorSize]byte{}}
 }

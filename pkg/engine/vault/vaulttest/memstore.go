@@ -1,7 +1,6 @@
 // Package vaulttest is for tests of package vault and of its stores: a store
-// and a replica in memory that can lose power, a deliberately simple model of
-// what a journal must answer, and the contract suite every Store runs. It is
-// never part of the product.
+// and a replica in memory, a fuse that makes them lose power, and a deliberately
+// simple model of what a journal must answer. It is never part of the product.
 package vaulttest
 
 import (
@@ -161,7 +160,7 @@ func (m *MemStore) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error 
 	return nil
 }
 
-// memReader is a copy: slow, and certainly unchanging.
+// memReader is a copy, which cannot change.
 type memReader struct{ d memData }
 
 func (m *MemStore) Reader() (vault.Reader, error) {

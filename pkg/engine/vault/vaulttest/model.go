@@ -33,7 +33,7 @@ func NewModel(disks []cdp.Disk) *Model {
 }
 
 // sector is the content a write of seq gives to a sector: its seq and its place,
-// so that a wrong sector tells where it came from.
+// so that a wrong sector shows where it came from.
 func sector(seq cdp.Seq, disk cdp.DiskID, n int64) (s [cdp.SectorSize]byte) {
 	binary.LittleEndian.PutUint64(s[0:], uint64(seq))
 	binary.LittleEndian.PutUint64(s[8:], uint64(disk)<<48|uint64(n))
@@ -87,7 +87,7 @@ func (m *Model) Frame(flags frame.Flags, epoch cdp.Epoch, sealed int64, writes .
 // hot are the blocks of each region that random writes prefer.
 const hot = 5
 
-// RandomWrite is a write that is likely to meet others: small ones on a few
+// RandomWrite is a write that is likely to overlap others: small ones on a few
 // blocks, some over block borders, some zeros, now and then a whole region.
 func (m *Model) RandomWrite(rng *rand.Rand) ModelWrite {
 	d := m.Disks[rng.IntN(len(m.Disks))]

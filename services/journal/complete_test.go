@@ -14,8 +14,8 @@ import (
 	"tidemark.dev/pkg/seedtest"
 )
 
-// A write is asked for by its number. In the middle of a cycle or a resync the
-// disks are a mix of two moments: such a one is refused.
+// A write is requested by its number. In the middle of a cycle or a resync the
+// disks are a mix of two moments: such a write is refused.
 func TestAWriteInTheMiddleOfACopyIsNoPoint(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 10))
 	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
@@ -40,7 +40,7 @@ func TestAWriteInTheMiddleOfACopyIsNoPoint(t *testing.T) {
 			t.Fatal(r.Err)
 		}
 	}
-	send(frame.Consistent|frame.ExtentStart, 2) // 1, 2: behind nothing known
+	send(frame.Consistent|frame.ExtentStart, 2) // 1, 2: after nothing known
 	send(frame.Consistent, 2)                   // 3, 4
 	send(0, 2)                                  // 5, 6: a copy
 	send(0, 2)                                  // 7, 8: its rest
