@@ -12,9 +12,10 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// A run works with the spec its job had at the start, though the job is changed
-// or deleted while the run is in progress.
-func TestARunKeepsTheSpecItBeganWith(t *testing.T) {
+// A run works with the spec its job had at the start and with the point it
+// resolved, though the job is changed or deleted, and newer points arrive, while
+// the run is in progress.
+func TestARunKeepsTheSpecAndThePointItBeganWith(t *testing.T) {
 	other := &spec.ReplicationJob{Name: "web", Source: spec.Source{Site: "elsewhere", Capture: cdp.CBT},
 		Target: spec.Target{Site: "nowhere", Disks: []spec.TargetDisk{{Name: "d", Path: "/other"}}}}
 	for name, c := range map[string]struct {
@@ -41,10 +42,10 @@ func TestARunKeepsTheSpecItBeganWith(t *testing.T) {
 			w.until(t, ctx, func(r failoverrun.Run) bool { cur, _ := r.Current(); return cur.Step == recovery.Move })
 			w.change("web", c.spec)
 			w.mu.Lock()
-			w.stuck = false
+			w.stuck, w.newest = false, 70
 			w.mu.Unlock()
 			run := w.until(t, ctx, func(r failoverrun.Run) bool { return r.Phase == recovery.Ready || r.Over() })
-			if run.Phase != recovery.Ready || run.Pinned.Revision != began.Revision || run.Snapshots {
+			if run.Phase != recovery.Ready || run.Pinned.Revision != began.Revision || run.Snapshots || run.Resolved.Seq != 50 || w.base != 50 {
 				t.Fatalf("%+v", run)
 			}
 			if c.to == recovery.ToFiles && !slices.Equal(run.Paths, []string{"/r"}) {

@@ -108,6 +108,7 @@ func (s *Service) check(ctx context.Context, r failoverrun.Request) (failoverrun
 	if r.Planned {
 		return job, nil
 	}
+	// Only to refuse early: the step resolve decides, once, after the halt.
 	_, err = s.deps.Journal.Resolve(ctx, failoverrun.Run{Request: r}.Want())
 	return job, cdp.Wrap(err, op, r.Job)
 }

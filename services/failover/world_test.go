@@ -34,13 +34,14 @@ type world struct {
 	absorbed bool
 	moves    int
 	stuck    bool // moves do not end
+	newest   cdp.Seq
 	vm       vcenter
 	effects  map[string]int
 	finished map[recovery.Phase]int
 }
 
 func newWorld() *world {
-	w := &world{open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
+	w := &world{newest: 50, open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
 	w.change("plain", &spec.ReplicationJob{Name: "plain"})
 	w.change("web", &spec.ReplicationJob{Name: "web", Source: spec.Source{Site: "prod"},
 		Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}})
@@ -153,7 +154,9 @@ func (w *world) Resolve(_ context.Context, r api.ResolveRequest) (api.Resolved, 
 	if r.Point == "p99" {
 		return api.Resolved{}, cdp.Errorf(cdp.NotFound, "resolve", r.Point, "no such point")
 	}
-	return api.Resolved{Seq: 50}, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return api.Resolved{Seq: w.newest}, nil
 }
 
 func (w *world) Open(ctx context.Context, r api.OpenRequest) (api.Export, error) {

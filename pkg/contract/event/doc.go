@@ -14,6 +14,12 @@
 // ce-specversion header, a specversion key in the payload, neither. Header
 // names are read case-insensitively, since people type Ce-Id.
 //
+// A job is what a user wrote: on disks, or on VMs. A group is one order of writes:
+// the disks of a job on disks, or those of one VM. Each group has a job of its
+// own, with the group's name; for a protected VM, a VM of a job on VMs, the
+// vcenter service makes it. So where a payload has a group, its id names the
+// group's own job too.
+//
 // Each payload is a Go struct whose EventType is its type. The struct does not
 // enforce the schema; Schemas does. Check what comes in before using it.
 //

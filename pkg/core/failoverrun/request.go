@@ -9,7 +9,8 @@ import (
 
 // Request is what an operator asked for.
 type Request struct {
-	// Job is the name of the job to fail over; its group has the same name.
+	// Job is the own job of the group to fail over, which has the same name. Of a
+	// job on VMs each VM is failed over by itself.
 	Job string `json:"job"`
 	// ID names the run, 1 to 40 characters. The caller chooses it, so that asking
 	// twice starts one run.
