@@ -12,7 +12,7 @@ func (s *sender) join(p place, epoch cdp.Epoch, fresh bool) error {
 		return cdp.Errorf(cdp.Transient, "attach", string(o.job.Group), "a frame of the window was given up meanwhile")
 	}
 	if !p.found {
-		if why := o.loseWindow(p.lost, s.strayed != nil); why != "" {
+		if why := o.loseWindow(p, s.strayed != nil); why != "" {
 			reason = why
 		}
 		p.from = o.out.win.First()
@@ -34,27 +34,31 @@ func (s *sender) join(p place, epoch cdp.Epoch, fresh bool) error {
 
 // loseWindow gives up every frame of the window, and makes dirty what is lost
 // with them. reason is "" if that is nothing.
-func (o *order) loseWindow(l loss, strayed bool) (reason string) {
+func (o *order) loseWindow(p place, strayed bool) (reason string) {
 	if open, _, _ := o.out.win.Open(); open {
 		o.out.win.End(0, o.stamp())
 	}
 	switch {
-	case l == lostNothing:
+	case p.lost == lostNothing:
 	case o.job.Mode == cdp.Tap && !o.job.Frozen:
 		o.taps.missAll()
 		reason = "frames were lost"
-	case l == lostActivity:
+	case p.lost == lostActivity:
 		o.book.Lose()
 		reason = "frames were lost before the journal had them"
 	default:
 		o.book.Lose()
 		o.book.SetAll()
-		reason = "another capturer wrote in between"
-		if strayed {
+		switch {
+		case strayed:
 			reason = "frames were lost, and what the journal has instead is not known"
+		case p.base.No == 0:
+			reason = "the journal is empty"
+		default:
+			reason = "another capturer wrote in between"
 		}
 	}
-	o.lose(l)
+	o.lose(p.lost)
 	o.out.win.Release(o.out.win.Closed())
 	return reason
 }

@@ -63,7 +63,7 @@ func (g *Group) Live(id cdp.DiskID) error {
 		return cdp.Errorf(cdp.Conflict, op, d.name, "its client is not connected").WithHint("connect again")
 	}
 	d.live = true
-	o.blinded(op + " " + d.name)
+	o.blinded(d.name + ": its client reports every write")
 	return nil
 }
 
