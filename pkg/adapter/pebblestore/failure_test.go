@@ -12,7 +12,7 @@ import (
 // A table of frames cannot be linked in. The batch after it, which was begun
 // already, does not get into the database either, so that no frame is missing
 // between two others. After Load both can be stored again.
-func TestNothingGetsInBehindATableThatFailed(t *testing.T) {
+func TestNothingGetsInAfterAFailedTable(t *testing.T) {
 	dir := t.TempDir()
 	db, err := Open(dir, Options{BulkBytes: 64 << 10})
 	if err != nil {

@@ -1,0 +1,217 @@
+package journal
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/adapter/pebblestore"
+	"tidemark.dev/pkg/adapter/replica"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/engine/overlay"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+	"tidemark.dev/pkg/engine/vault"
+	"tidemark.dev/pkg/engine/vault/vaulttest"
+)
+
+var testDisks = []cdp.Disk{{ID: 0, Name: "root", Size: 3 * cdp.RegionSize}, {ID: 1, Name: "data", Size: cdp.RegionSize + 512}}
+
+// site is a target site with a real store and real image files; the bus is in
+// memory.
+type site struct {
+	t   *testing.T
+	dir string
+	mem *spooltest.Mem
+	db  *pebblestore.DB
+	// others are the streams of more source sites, whose clocks are two hours late.
+	others map[cdp.Site]*spooltest.Mem
+
+	adopt  bool
+	silent bool // the source reports no disks
+	mu     sync.Mutex
+	alarms []string
+	points []cdp.Point
+
+	svc  *Service
+	stop context.CancelFunc
+	done chan error
+}
+
+func (s *site) Open(g cdp.GroupID, d []cdp.Disk) (vault.Store, error) { return s.db.Group(g, d) }
+func (s *site) Known(g cdp.GroupID) ([]cdp.Disk, bool) {
+	for _, gi := range s.db.Groups() {
+		if gi.ID == g {
+			return gi.Disks, true
+		}
+	}
+	return nil, false
+}
+func (s *site) Drop(g cdp.GroupID) error { return s.db.Drop(g) }
+func (s *site) Free() (int64, error)     { return 1 << 40, nil }
+func (s *site) Source(from cdp.Site, _ cdp.GroupID) (spool.Source, error) {
+	if mem := s.others[from]; mem != nil {
+		return mem.Source(s.t), nil
+	}
+	return s.mem.Source(s.t), nil
+}
+func (s *site) Disks(context.Context, cdp.Site, cdp.GroupID) ([]cdp.Disk, error) {
+	if s.silent {
+		return nil, cdp.Errorf(cdp.NotFound, "ask capture", "g", "it does not know the job")
+	}
+	return testDisks, nil
+}
+func (s *site) Clock(_ context.Context, from cdp.Site) (int64, int64, error) {
+	late := time.Hour // the source's clock
+	if s.others[from] != nil {
+		late = 2 * time.Hour
+	}
+	n := time.Now().Add(-late).UnixNano()
+	return n, n, nil
+}
+func (s *site) PointCreated(_ context.Context, _ cdp.GroupID, p cdp.Point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.points = append(s.points, p)
+}
+func (s *site) PointChanged(context.Context, cdp.GroupID, cdp.Point, event.PointChange) {}
+func (s *site) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string)           {}
+func (s *site) StateChanged(context.Context, cdp.GroupID, event.JournalState, string)   {}
+func (s *site) Stored(context.Context, cdp.GroupID, spool.Message)                      {}
+func (s *site) Alarm(_ context.Context, _ cdp.GroupID, kind, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.alarms = append(s.alarms, kind+": "+text)
+}
+
+type files struct{}
+
+func (files) Open(d []cdp.Disk, p []string, fresh bool) (Replica, error) {
+	return replica.Open(d, p, fresh)
+}
+
+type servers struct{}
+
+func (servers) Serve(addr string, disks []ServedDisk) (DiskServer, error) {
+	var exports []nbd.Export
+	for _, d := range disks {
+		exports = append(exports, nbd.Export{Name: d.Name, Backend: d.Device, ReadOnly: d.ReadOnly, MultiConn: true})
+	}
+	return nbd.Serve(addr, nbd.Config{}, exports...)
+}
+
+func openScratch(path string) (overlay.File, error) { return blockfile.Open(path, false) }
+
+func (s *site) start(mode cdp.JournalMode) {
+	var err error
+	if s.db, err = pebblestore.Open(filepath.Join(s.dir, "db"), pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, PurgeBytes: 100 << 10},
+		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: clock.System})
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop, s.done = stop, make(chan error, 1)
+	go func() { s.done <- s.svc.Run(ctx) }()
+	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Adopt: s.adopt,
+		Names: []string{"root", "data"}, Paths: s.images()})
+}
+
+func (s *site) images() []string {
+	return []string{filepath.Join(s.dir, "root.img"), filepath.Join(s.dir, "data.img")}
+}
+
+func (s *site) shut() {
+	s.stop()
+	if err := <-s.done; err != nil {
+		s.t.Fatal(err)
+	}
+	if err := s.db.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// call asks an endpoint as the bus would.
+func call[T any](s *site, name string, req any) (T, error) {
+	var out T
+	raw, _ := json.Marshal(req)
+	v, err := s.svc.Endpoints()[name](context.Background(), raw)
+	if err != nil {
+		return out, err
+	}
+	raw, _ = json.Marshal(v)
+	return out, json.Unmarshal(raw, &out)
+}
+
+func must[T any](s *site, name string, req any) T {
+	s.t.Helper()
+	v, err := call[T](s, name, req)
+	if err != nil {
+		s.t.Fatalf("%s: %v", name, err)
+	}
+	return v
+}
+
+// restart stops the service and starts it again.
+func (s *site) restart(mode cdp.JournalMode) {
+	s.t.Helper()
+	s.shut()
+	s.start(mode)
+	s.until("the journal", func() bool { return s.head() > 0 })
+}
+
+// untilBase moves base for a run.
+func (s *site) untilBase(run string, seq cdp.Seq) {
+	s.t.Helper()
+	s.until("base", func() bool {
+		return must[api.MoveReply](s, api.JournalMoveBase, api.MoveRequest{Group: "g", Run: run, Seq: seq}).Done
+	})
+}
+
+// until waits until ok.
+func (s *site) until(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("%s: it did not come; alarms %v", what, s.alarms)
+		}
+	}
+}
+
+func (s *site) head() cdp.Seq {
+	r, err := call[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"})
+	if err != nil {
+		return 0
+	}
+	return r.Groups[0].Bounds.Head
+}
+
+// checkExport compares an export with the model through a real NBD client.
+func (s *site) checkExport(m *vaulttest.Model, at cdp.Seq, e api.Export) {
+	s.t.Helper()
+	clients := make([]*nbd.Client, len(e.Disks))
+	for i, d := range e.Disks {
+		_, sock, _ := strings.Cut(d.URI, "socket=")
+		c, err := nbd.Dial(context.Background(), "unix", sock, d.Name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer c.Close()
+		clients[i] = c
+	}
+	if err := m.Check(at, func(disk cdp.DiskID, p []byte, off int64) error {
+		clear(p)
+		_, err := clients[disk].ReadAt(p[:min(int64(len(p)), testDisks[disk].Size-off)], off)
+		return err
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+}
