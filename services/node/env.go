@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"path/filepath"
-	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/telemetry"
@@ -88,9 +87,3 @@ func (e *env) trace(ctx context.Context, name string) (context.Context, func(err
 	ctx, span := e.tel.Start(ctx, name)
 	return ctx, span.End
 }
-
-// machineClock is the machine's, for services that ask for After.
-type machineClock struct{}
-
-func (machineClock) Now() time.Time                         { return time.Now() }
-func (machineClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

@@ -51,7 +51,7 @@ func TestATaskThatDoesNotEnd(t *testing.T) {
 	w.until("it is told", func() bool {
 		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{})
 		w.must(err)
-		return strings.Contains(st.Jobs[0].Trouble, "shop-app01: it is still under way")
+		return strings.Contains(st.Jobs[0].Trouble, "shop-app01: it is still running")
 	})
 	done(t, w.b, api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true}, func(p api.Progress) bool { return p.Done })
 }

@@ -4,35 +4,36 @@ import "time"
 
 // Config are the service's settings; zero values mean the defaults.
 type Config struct {
-	// Patience is how long an answer is waited for before the asker is told to
-	// ask again. Default 2 s.
+	// Patience is how long a request waits for work before it returns its progress,
+	// to be asked again. Default 2 s.
 	Patience time.Duration
-	// Longest is how long any one piece of work may take. Default 2 h.
+	// Longest is how long one piece of work may take. Default 2 h.
 	Longest time.Duration
-	// Beat is how often a job on VMs is looked at. Default 5 s.
+	// Beat is the interval at which a job on VMs is reconciled. Default 5 s.
 	Beat time.Duration
-	// RoundFor is how long a job waits for all its VMs before it looks again at
-	// those that are done. Default 30 s.
+	// RoundFor is how long a round waits for all of its VMs. Later rounds continue
+	// without those that take longer. Default 30 s.
 	RoundFor time.Duration
-	// LookFor is how long one look at one VM may take. Default 15 min.
+	// LookFor is how long reconciling one VM may take. Default 15 min.
 	LookFor time.Duration
-	// Retry is the longest wait between looks while they fail. Default 1 min.
+	// Retry is the longest pause between rounds while they fail. Default 1 min.
 	Retry time.Duration
-	// CacheFor is how old an inventory may be. Default 5 s.
+	// CacheFor is how old a cached inventory may be. Default 5 s.
 	CacheFor time.Duration
-	// DeviceWait is how long an attached disk may take to show up. Default 1 min.
+	// DeviceWait is how long the device of an attached disk may take to appear.
+	// Default 1 min.
 	DeviceWait time.Duration
-	// CheckEvery is the pause between two tries of a VM's checks. Default 2 s.
+	// CheckEvery is the interval at which a VM's checks are repeated. Default 2 s.
 	CheckEvery time.Duration
-	// CheckTimeout of a job that does not say. Default 5 min.
+	// CheckTimeout is for jobs that set none. Default 5 min.
 	CheckTimeout time.Duration
-	// LateFor is how long after it was made a call whose caller died may still have
-	// its effect. Default 2 min.
+	// LateFor is how long after a call its effect may still appear, if the caller died.
+	// Default 2 min.
 	LateFor time.Duration
-	// TapWait is how long an I/O filter that was attached may take until it tells
-	// writes. Default 30 s.
+	// TapWait is how long an attached I/O filter may take to send its first writes.
+	// Default 30 s.
 	TapWait time.Duration
-	// AnswerWait is how long a new transporter may take to be heard. Default 15 min.
+	// AnswerWait is how long a new transporter may take to answer. Default 15 min.
 	AnswerWait time.Duration
 }
 

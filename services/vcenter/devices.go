@@ -10,21 +10,23 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
-// DiskDevices finds block devices as Linux names them: in Dir, by default
-// /dev/disk/by-id, as wwn-0x or scsi-3 and the disk's UUID in hexadecimal.
+// DiskDevices finds block devices by the names that Linux gives them: in Dir, by
+// default /dev/disk/by-id, wwn-0x or scsi-3 and the disk's UUID in hexadecimal.
 type DiskDevices struct {
 	Dir string
-	// Wait is how long a device may take to come or go. Default 1 min.
-	Wait time.Duration
+	// Wait is how long a device may take to appear or disappear. Default 1 min.
+	Wait  time.Duration
+	Clock clock.Clock // default clock.System
 }
 
 var _ Devices = DiskDevices{}
 
 const (
 	byID = "/dev/disk/by-id"
-	// lookEvery is the pause between two looks for a device.
+	// lookEvery is the interval at which devices are looked for.
 	lookEvery = 50 * time.Millisecond
 )
 
@@ -40,6 +42,13 @@ func (d DiskDevices) names(uuid string) []string {
 		dir = byID
 	}
 	return []string{filepath.Join(dir, "wwn-0x"+hex), filepath.Join(dir, "scsi-3"+hex)}
+}
+
+func (d DiskDevices) clock() clock.Clock {
+	if d.Clock == nil {
+		return clock.System
+	}
+	return d.Clock
 }
 
 func (d DiskDevices) wait() time.Duration {
@@ -62,19 +71,17 @@ func (d DiskDevices) Path(ctx context.Context, uuid string) (string, error) {
 			}
 		}
 		if n == 40 && strings.HasPrefix(d.names(uuid)[0], "/dev/") {
-			rescan() // it may have been released, and not detached
+			rescan() // it may have been released without being detached
 		}
-		select {
-		case <-ctx.Done():
-			return "", cdp.Errorf(cdp.Transient, "find device", d.names(uuid)[0], "the disk is attached, but its device did not show up").
-				WithHint("has the transporter VM the advanced setting disk.EnableUUID = TRUE?")
-		case <-time.After(lookEvery):
+		if clock.Sleep(ctx, d.clock(), lookEvery) != nil {
+			return "", cdp.Errorf(cdp.Transient, "find device", d.names(uuid)[0], "the disk is attached, but its device did not appear").
+				WithHint("does the transporter VM have the advanced setting disk.EnableUUID = TRUE?")
 		}
 	}
 }
 
-// Release implements Devices. What is no block device, as in the lab, has
-// nothing that must be forgotten.
+// Release implements Devices. A file that is no block device, as in the lab, needs no
+// release.
 func (d DiskDevices) Release(ctx context.Context, uuid string) error {
 	for _, p := range d.names(uuid) {
 		real, err := filepath.EvalSymlinks(p)
@@ -102,18 +109,16 @@ func (d DiskDevices) untilGone(ctx context.Context, path string) error {
 		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return cdp.Errorf(cdp.Transient, "release device", path, "the system does not let go of it")
-		case <-time.After(lookEvery):
+		if clock.Sleep(ctx, d.clock(), lookEvery) != nil {
+			return cdp.Errorf(cdp.Transient, "release device", path, "the operating system does not release it")
 		}
 	}
 }
 
-// rescan makes Linux look for disks at every SCSI host.
+// rescan makes Linux scan every SCSI host for disks.
 func rescan() {
 	hosts, _ := filepath.Glob("/sys/class/scsi_host/host*/scan")
 	for _, h := range hosts {
-		_ = os.WriteFile(h, []byte("- - -"), 0o200) // where it may not, the wait ends with its own error
+		_ = os.WriteFile(h, []byte("- - -"), 0o200) // without permission, the wait ends with its own error
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// follow takes over what changed of a source's VM, without a new seed. What
-// cannot be taken over is the member's trouble: replication of the rest goes on.
+// follow applies changes of the source VM to its replica without a new seed. What
+// cannot be followed is the member's trouble; replication of the rest continues.
 func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	was := m.Value.VM
 	var did, cannot []string
@@ -31,8 +31,8 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	if was.Host != v.Host && was.Host != "" {
 		did = append(did, "it moved to the host "+r.hostName(v.Host))
 	}
-	// What was refused stays as it was in the record, so that it is refused
-	// until it is undone.
+	// The record keeps the old state of what cannot be followed, so that it stays
+	// the member's trouble until the change is undone.
 	keep := v
 	keep.Hardware.Firmware, keep.Hardware.SecureBoot = was.Hardware.Firmware, was.Hardware.SecureBoot
 	keep.Hardware.TPM, keep.Hardware.Encrypted = was.Hardware.TPM, was.Hardware.Encrypted
@@ -53,24 +53,24 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	}
 	state, trouble := m.Value.State, strings.Join(cannot, "; ")
 	if trouble != m.Value.Trouble && (state == inventory.Ready || trouble != "") {
-		if err := r.s.become(ctx, m, state, trouble); err != nil {
+		if err := setState(ctx, r.s.report, m, state, trouble); err != nil {
 			return err
 		}
 	} else if !reflect.DeepEqual(withoutNoise(before), withoutNoise(m.Value)) {
-		if err := m.save(ctx, r.s); err != nil {
+		if err := m.save(ctx); err != nil {
 			return err
 		}
 	}
 	if len(did) > 0 {
-		r.s.tellMember(ctx, m.Value, strings.Join(did, "; "))
+		r.s.report.member(ctx, m.Value, strings.Join(did, "; "))
 	}
 	return nil
 }
 
-// reshape makes the replica VM like the source's; one that is not there will be
-// made like it.
+// reshape reconfigures the replica VM like the source's. One that does not exist yet
+// will be made like it.
 func (r *round) reshape(ctx context.Context, m inventory.Member, h inventory.Hardware) error {
-	v, err := r.s.replica(ctx, r.vc, m)
+	v, err := r.s.cache.replica(ctx, r.vc, m)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil
 	}
@@ -80,7 +80,7 @@ func (r *round) reshape(ctx context.Context, m inventory.Member, h inventory.Har
 	return r.vc.Reshape(ctx, v.Ref, h, m.Networks)
 }
 
-// withoutNoise leaves out what changes all the time and means nothing here.
+// withoutNoise leaves out what changes all the time and does not matter here.
 func withoutNoise(m inventory.Member) inventory.Member {
 	m.VM.Snapshots, m.VM.Consolidate, m.VM.Power, m.VM.Guest.Heartbeat = nil, false, "", ""
 	m.VM.Note = ""

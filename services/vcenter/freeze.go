@@ -8,12 +8,35 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// A pass's snapshot is known by its name and by its note, which also has the
-// time before it was asked for: so it survives a crash of ours.
+// freezer freezes the disks of a source VM for a pass: it takes a snapshot, and
+// attaches the frozen disks to the transporter.
+type freezer struct {
+	connect func(context.Context) (frozenVMs, error)
+	cache   *inventoryCache
+	hotadd  *hotadd
+	lanes   *lanes
+	groups  Groups
+	jobs    Jobs
+	report  *reporter
+	clock   clock.Clock
+}
+
+// frozenVMs is what a freezer needs of a vCenter.
+type frozenVMs interface {
+	VMReader
+	SnapshotReader
+	SnapshotMaker
+	ChangeTracker
+	DiskSlots
+}
+
+// A pass's snapshot is identified by its name and note, which also has the time
+// before it was requested. So it is found again after a crash.
 func passName(g cdp.GroupID, pass string) string { return "tidemark-" + string(g) + "-" + pass }
 
 func passMark(g cdp.GroupID) string { return "(group " + string(g) + ")" }
@@ -32,20 +55,20 @@ func passTime(x inventory.Snapshot) time.Time {
 	return at
 }
 
-// passOf says which pass of a group a snapshot is; false: it is not ours.
+// passOf is the pass of a group that a snapshot belongs to; false: it is not ours.
 func passOf(x inventory.Snapshot, g cdp.GroupID) (string, bool) {
 	pass, ok := strings.CutPrefix(x.Name, passName(g, ""))
 	return pass, ok && strings.Contains(x.Note, passMark(g))
 }
 
-// orphan reports whether a snapshot is of a pass whose job is gone.
-func (s *Service) orphan(ctx context.Context, x inventory.Snapshot) (bool, error) {
+// orphan reports whether a snapshot belongs to a pass whose job is deleted.
+func (f *freezer) orphan(ctx context.Context, x inventory.Snapshot) (bool, error) {
 	_, of, _ := strings.Cut(x.Note, "(group ")
 	of, _, _ = strings.Cut(of, ")")
 	if _, ours := passOf(x, cdp.GroupID(of)); !ours {
 		return false, nil
 	}
-	_, err := s.deps.Groups.Get(ctx, of)
+	_, err := f.groups.Get(ctx, of)
 	if cdp.Is(err, cdp.NotFound) {
 		return true, nil
 	}
@@ -55,30 +78,30 @@ func (s *Service) orphan(ctx context.Context, x inventory.Snapshot) (bool, error
 func lane(kind string, g cdp.GroupID) string { return kind + "/" + string(g) }
 
 // freeze handles api.VMFreeze.
-func (s *Service) freeze(ctx context.Context, r api.FreezeRequest) (any, error) {
-	out, p, err := inLane(ctx, s.lanes, lane("source", r.Group), "freeze "+r.Pass, func(ctx context.Context, tell report) (api.FreezeReply, error) {
-		reply, err := s.freezeNow(ctx, r, tell)
+func (f *freezer) freeze(ctx context.Context, r api.FreezeRequest) (any, error) {
+	out, p, err := inLane(ctx, f.lanes, lane("source", r.Group), "freeze "+r.Pass, func(ctx context.Context, tell progress) (api.FreezeReply, error) {
+		reply, err := f.freezeNow(ctx, r, tell)
 		return reply, cdp.Wrap(err, "freeze", string(r.Group))
 	})
 	out.Progress = p
 	return out, err
 }
 
-func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell report) (api.FreezeReply, error) {
+func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progress) (api.FreezeReply, error) {
 	var none api.FreezeReply
-	vc, err := s.vcenter(ctx)
+	vc, err := f.connect(ctx)
 	if err != nil {
 		return none, err
 	}
-	// A disk and its frozen self have one UUID, so there is one pass at a time.
-	if err := s.thawNow(ctx, api.ThawRequest{Group: r.Group, VM: r.VM, Keep: r.Pass}, tell); err != nil {
+	// A disk and its frozen copy have the same UUID, so there can be one pass only.
+	if err := f.thawNow(ctx, api.ThawRequest{Group: r.Group, VM: r.VM, Keep: r.Pass}, tell); err != nil {
 		return none, err
 	}
 	v, err := vc.VM(ctx, r.VM)
 	if err != nil {
 		return none, err
 	}
-	snap, found, err := s.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
+	snap, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
 	if err != nil {
 		return none, err
 	}
@@ -89,7 +112,7 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 		}
 	}
 	if !found {
-		if snap, err = s.takeSnapshot(ctx, vc, v, r, tell); err != nil {
+		if snap, err = f.takeSnapshot(ctx, vc, v, r, tell); err != nil {
 			return none, err
 		}
 	}
@@ -104,7 +127,7 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 		plugs = append(plugs, inventory.Plug{File: snap.Disks[i].File, Frozen: true})
 		reply.Disks = append(reply.Disks, api.FrozenDisk{ChangeID: snap.Disks[i].ChangeID})
 	}
-	_, paths, err := s.plugIn(ctx, vc, plugs)
+	_, paths, err := f.hotadd.attach(ctx, vc, plugs)
 	if err != nil {
 		return none, err
 	}
@@ -114,9 +137,9 @@ func (s *Service) freezeNow(ctx context.Context, r api.FreezeRequest, tell repor
 	return reply, nil
 }
 
-// takeSnapshot makes the pass's snapshot, with changed-block tracking on where
-// the VM can have it: where not, the whole disk is read.
-func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v inventory.VM, r api.FreezeRequest, tell report) (inventory.Snapshot, error) {
+// takeSnapshot takes the pass's snapshot. It first turns changed-block tracking on
+// if the VM supports it; otherwise the whole disk is read.
+func (f *freezer) takeSnapshot(ctx context.Context, vc frozenVMs, v inventory.VM, r api.FreezeRequest, tell progress) (inventory.Snapshot, error) {
 	if !v.Tracking {
 		tell("turns changed-block tracking on", 0, 0)
 		if err := vc.Track(ctx, v.Ref); err != nil && !cdp.Is(err, cdp.Invalid) && !cdp.Is(err, cdp.Conflict) {
@@ -124,13 +147,13 @@ func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v inventory.VM, 
 		}
 	}
 	quiesce := false
-	if g, err := s.deps.Groups.Get(ctx, string(r.Group)); err == nil && g.Of != "" {
-		if j, err := s.deps.Jobs.Get(ctx, g.Of); err == nil {
+	if g, err := f.groups.Get(ctx, string(r.Group)); err == nil && g.Of != "" {
+		if j, err := f.jobs.Get(ctx, g.Of); err == nil {
 			quiesce = j.Job.Source.Quiesce && j.Job.Source.Capture == cdp.CBT
 		}
 	}
 	tell("takes a snapshot", 0, 0)
-	at := s.deps.Clock.Now()
+	at := f.clock.Now()
 	snap, err := vc.Snapshot(ctx, v.Ref, passName(r.Group, r.Pass), passNote(r.Group, at), quiesce)
 	if err != nil {
 		return snap, err
@@ -140,7 +163,7 @@ func (s *Service) takeSnapshot(ctx context.Context, vc VCenter, v inventory.VM, 
 }
 
 // passSnapshot finds the snapshot of a pass.
-func (s *Service) passSnapshot(ctx context.Context, vc VCenter, vm inventory.Ref, g cdp.GroupID, pass string) (inventory.Snapshot, bool, error) {
+func (f *freezer) passSnapshot(ctx context.Context, vc SnapshotReader, vm inventory.Ref, g cdp.GroupID, pass string) (inventory.Snapshot, bool, error) {
 	all, err := vc.Snapshots(ctx, vm)
 	if err != nil {
 		return inventory.Snapshot{}, false, err
@@ -153,16 +176,17 @@ func (s *Service) passSnapshot(ctx context.Context, vc VCenter, vm inventory.Ref
 	return inventory.Snapshot{}, false, nil
 }
 
-// areasPage is how many areas one answer to api.VMChanged has before it is cut,
-// and changedFor how long it asks the vCenter on.
+// areasPage is how many areas an answer to api.VMChanged has before it ends, and
+// changedFor is how long it keeps asking the vCenter.
 const (
 	areasPage  = 4000
 	changedFor = 2 * time.Second
 )
 
-// changed handles api.VMChanged. One answer of a vCenter covers a part only.
-func (s *Service) changed(ctx context.Context, r api.ChangedRequest) (any, error) {
-	vc, err := s.vcenter(ctx)
+// changed handles api.VMChanged. One answer of a vCenter covers only a part of the
+// disk.
+func (f *freezer) changed(ctx context.Context, r api.ChangedRequest) (any, error) {
+	vc, err := f.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +194,7 @@ func (s *Service) changed(ctx context.Context, r api.ChangedRequest) (any, error
 	if err != nil {
 		return nil, err
 	}
-	snap, found, err := s.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
+	snap, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +202,17 @@ func (s *Service) changed(ctx context.Context, r api.ChangedRequest) (any, error
 		return nil, cdp.Errorf(cdp.NotFound, "ask for changes", string(r.Group), "%s has no snapshot of the pass %s", v.Name, r.Pass)
 	}
 	reply := api.ChangedReply{Areas: []inventory.Area{}}
-	from, begun := r.From, time.Now()
+	from, begun := r.From, f.clock.Now()
 	for {
 		areas, next, err := vc.Changed(ctx, v.Ref, snap.Ref, r.Key, r.Since, from)
 		if err != nil {
 			return nil, cdp.Wrap(err, "ask for changes", string(r.Group))
 		}
 		if next != 0 && next <= from {
-			return nil, cdp.Errorf(cdp.Transient, "ask for changes", string(r.Group), "the vCenter's answer from %d on ends at %d", from, next)
+			return nil, cdp.Errorf(cdp.Transient, "ask for changes", string(r.Group), "the vCenter's answer for offset %d ends at offset %d", from, next)
 		}
 		reply.Areas, reply.Next, from = append(reply.Areas, areas...), next, next
-		if next == 0 || len(reply.Areas) >= areasPage || time.Since(begun) > changedFor {
+		if next == 0 || len(reply.Areas) >= areasPage || clock.Since(f.clock, begun) > changedFor {
 			return reply, nil
 		}
 	}

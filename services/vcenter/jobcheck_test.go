@@ -43,7 +43,7 @@ func TestJobChange(t *testing.T) {
 
 	job.RPO = spec.Duration(2 * time.Minute)
 	r := w.checked(job)
-	if len(r.Problems) > 0 || len(r.Warnings) != 2 || !strings.Contains(told(r.Warnings), "VM:db01") || fmt.Sprint(r.VMs) != "[web01]" {
+	if len(r.Problems) > 0 || len(r.Warnings) != 2 || !strings.Contains(told(r.Warnings), "db01: ") || fmt.Sprint(r.VMs) != "[web01]" {
 		t.Errorf("a changed RPO: %+v", r)
 	}
 	st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
@@ -54,7 +54,7 @@ func TestJobChange(t *testing.T) {
 
 	worse := job
 	worse.Target.Networks = nil
-	if r := w.checked(worse); !strings.Contains(told(r.Problems), "VM:web01 Path:/spec/target/networks") || strings.Contains(told(r.Problems), "independent") {
+	if r := w.checked(worse); !strings.Contains(told(r.Problems), "web01: /spec/target/networks") || strings.Contains(told(r.Problems), "independent") {
 		t.Errorf("a change that takes a network away: %+v", r)
 	}
 	worse = job
@@ -191,7 +191,7 @@ func TestWordsOfConflicts(t *testing.T) {
 	other.Name = "other"
 	w.until("the replica is seen", func() bool { return len(w.checked(other).Problems) == 2 })
 	r = w.checked(other)
-	if !strings.Contains(told(r.Problems), "VM:db01") || !strings.Contains(told(r.Problems), "the job shop protects it already") ||
+	if !strings.Contains(told(r.Problems), "db01: ") || !strings.Contains(told(r.Problems), "the job shop protects it already") ||
 		!strings.Contains(told(r.Problems), "give another target.suffix") {
 		t.Errorf("%+v", r.Problems)
 	}

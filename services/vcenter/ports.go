@@ -6,113 +6,200 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// VCenter is the site's vCenter or ESXi host. Long calls wait for their task
-// and end with ctx. All calls are safe side by side. Kinds: Transient when it
-// cannot be reached or says so, NotFound for a reference that stands for
-// nothing, Conflict for a state that forbids it (a lock, a power state, a
-// disabled method), Full for space, Invalid for what it can never do. A missing
-// privilege is Conflict with a hint that names it.
+// VCenter is one connection to a vCenter or ESXi host, with all of its ports.
+// Nothing uses it whole: each type of this package takes the ports that it needs.
+//
+// Long calls wait for their task and end with ctx. All calls may be made
+// concurrently. Error kinds: Transient if the vCenter cannot be reached or says
+// so, NotFound for a reference to nothing, Conflict for a state that forbids the
+// call (a lock, a power state, a disabled method), Full for space, Invalid for what
+// can never succeed. A missing privilege is a Conflict whose hint names it.
 type VCenter interface {
+	Reads
+	Changes
+}
+
+// Reads are the ports that change nothing at the vCenter.
+type Reads interface {
 	Inventories
-	Snapshots
-	Machines
-	Filters
+	VMReader
+	TagReader
+	SiteAudit
+	SnapshotReader
+	DiskReader
+	FilterReader
+}
+
+// Changes are the ports that change something. They are idempotent unless they say
+// otherwise: what is already done is no error.
+type Changes interface {
+	SnapshotMaker
+	SnapshotReverter
+	ChangeTracker
+	VMMaker
+	VMEditor
+	DiskFiles
+	DiskSlots
+	Power
+	PowerBlock
+	GuestNetworks
+	FilterLife
+	FilterTaps
 	Appliances
 }
 
-// Inventories reads.
+// Inventories reads the whole vCenter.
 type Inventories interface {
-	// About tells which vCenter it is, as it was when the connection was made.
+	// About is the vCenter's identity, as it was when the connection was made.
 	About(ctx context.Context) (inventory.About, error)
 	Inventory(ctx context.Context) (inventory.Inventory, error)
-	// VM is one VM by its instance UUID; NotFound.
-	VM(ctx context.Context, uuid string) (inventory.VM, error)
-	// Tags are the names of a category's tags, in order; NotFound.
-	Tags(ctx context.Context, category string) ([]string, error)
-	// Watch calls changed after something of a VM, host or datastore may have
-	// changed, not more often than every second, and once at the beginning, until
-	// ctx ends or the vCenter is lost.
+	// Watch calls changed once at first, and whenever a VM, host or datastore may
+	// have changed, at most once a second, until ctx ends or the vCenter is lost.
 	Watch(ctx context.Context, changed func()) error
-	// Lacks are the privileges of these that the user does not have.
+}
+
+// VMReader reads one VM.
+type VMReader interface {
+	// VM finds a VM by its instance UUID; NotFound.
+	VM(ctx context.Context, uuid string) (inventory.VM, error)
+}
+
+// TagReader reads tags.
+type TagReader interface {
+	// Tags are the names of a category's tags, sorted; NotFound.
+	Tags(ctx context.Context, category string) ([]string, error)
+}
+
+// SiteAudit measures whether a site is set up well.
+type SiteAudit interface {
+	// Lacks are those of the privileges that the user does not have.
 	Lacks(ctx context.Context, needs []inventory.Privilege) ([]inventory.Missing, error)
-	// Clocks measures every host; one that cannot be has an Error.
+	// Clocks measures every host. One that cannot be measured has an Error.
 	Clocks(ctx context.Context) ([]inventory.Clock, error)
 }
 
-// Snapshots of a VM, and what changed between them.
-type Snapshots interface {
-	// Snapshot makes one, without memory; quiesce asks the guest's tools. Its
-	// disks tell file and change id.
-	Snapshot(ctx context.Context, vm inventory.Ref, name, note string, quiesce bool) (inventory.Snapshot, error)
+// SnapshotReader reads a VM's snapshots and what changed between them.
+type SnapshotReader interface {
 	// Snapshots are the VM's, oldest first, with their disks.
 	Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory.Snapshot, error)
-	// RemoveSnapshot consolidates it; one that is gone is no error.
-	RemoveSnapshot(ctx context.Context, vm, snapshot inventory.Ref) error
-	// Revert brings the disks of a VM that is off to the snapshot.
-	Revert(ctx context.Context, vm, snapshot inventory.Ref) error
-	Consolidate(ctx context.Context, vm inventory.Ref) error
-	// Track turns changed-block tracking on; it counts from the next snapshot.
-	Track(ctx context.Context, vm inventory.Ref) error
-	// Changed are areas of a disk that changed between a change id and a
-	// snapshot, from an offset on; next is where to ask on, 0 at the end.
-	// since "*": the allocated areas. Conflict: the change id is stale.
+	// Changed are areas of a disk that changed between a change id and a snapshot,
+	// from an offset on. next is the offset of the next question, 0 at the end.
+	// since "*" asks for the allocated areas. Conflict: the change id is stale.
 	Changed(ctx context.Context, vm, snapshot inventory.Ref, disk int32, since string, from int64) (areas []inventory.Area, next int64, err error)
 }
 
-// Machines makes and changes VMs and disks. All but MakeVM and MakeDisk are
-// idempotent: what is done already is no error.
-type Machines interface {
-	// MakeVM makes a VM without disks; Conflict when the name is taken.
+// DiskReader reads disk files.
+type DiskReader interface {
+	// DiskSize is a disk file's capacity in bytes; NotFound.
+	DiskSize(ctx context.Context, dc inventory.Ref, file string) (int64, error)
+}
+
+// FilterReader reads I/O filters.
+type FilterReader interface {
+	// Filters are those on a cluster, with the state of each host.
+	Filters(ctx context.Context, cluster inventory.Ref) ([]inventory.Filter, error)
+}
+
+// SnapshotMaker makes and removes snapshots.
+type SnapshotMaker interface {
+	// Snapshot makes one, without memory; quiesce asks VMware Tools to quiesce the
+	// guest. The result's disks have their file and change id. Not idempotent.
+	Snapshot(ctx context.Context, vm inventory.Ref, name, note string, quiesce bool) (inventory.Snapshot, error)
+	// RemoveSnapshot consolidates it. One that does not exist is no error.
+	RemoveSnapshot(ctx context.Context, vm, snapshot inventory.Ref) error
+}
+
+// SnapshotReverter reverts to snapshots.
+type SnapshotReverter interface {
+	// Revert reverts the disks of a powered-off VM to the snapshot.
+	Revert(ctx context.Context, vm, snapshot inventory.Ref) error
+}
+
+// ChangeTracker prepares a VM for incremental passes, and cleans up after them.
+type ChangeTracker interface {
+	// Track turns changed-block tracking on. It counts from the next snapshot.
+	Track(ctx context.Context, vm inventory.Ref) error
+	Consolidate(ctx context.Context, vm inventory.Ref) error
+}
+
+// VMMaker makes and destroys VMs.
+type VMMaker interface {
+	// MakeVM makes a VM without disks; Conflict if the name is taken. Not
+	// idempotent.
 	MakeVM(ctx context.Context, m inventory.Make) (inventory.Ref, error)
-	// Reshape changes CPU, memory, NICs and settings of a VM that is off.
-	Reshape(ctx context.Context, vm inventory.Ref, h inventory.Hardware, networks map[int32]inventory.Ref) error
-	// Destroy unregisters a VM and deletes its home; Conflict if a disk is
-	// attached, for it would be deleted too, unless withDisks.
+	// Destroy unregisters a VM and deletes its home. Unless withDisks, an attached
+	// disk, which would be deleted too, is a Conflict.
 	Destroy(ctx context.Context, vm inventory.Ref, withDisks bool) error
-	// MakeDisk makes a thin disk; Conflict when the file exists.
+}
+
+// VMEditor edits VMs.
+type VMEditor interface {
+	// Reshape changes CPU, memory, NICs and settings of a powered-off VM.
+	Reshape(ctx context.Context, vm inventory.Ref, h inventory.Hardware, networks map[int32]inventory.Ref) error
+	// Label sets name, annotation and settings. Empty ones stay.
+	Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error
+}
+
+// DiskFiles makes and deletes disk files.
+type DiskFiles interface {
+	// MakeDisk makes a thin disk of size bytes; Conflict if the file exists.
 	MakeDisk(ctx context.Context, dc inventory.Ref, file string, size int64) error
 	// DeleteDisk deletes a disk that no VM uses.
 	DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error
-	// DiskSize is a disk file's capacity in bytes; NotFound.
-	DiskSize(ctx context.Context, dc inventory.Ref, file string) (int64, error)
-	// Plug attaches disks and gives their UUIDs, in order; a disk that is
-	// attached already only tells its UUID.
+}
+
+// DiskSlots attaches and detaches disks.
+type DiskSlots interface {
+	// Plug attaches disks and returns their UUIDs, in order. A disk that is already
+	// attached only returns its UUID.
 	Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) ([]string, error)
-	// Unplug detaches disks, by file, and keeps the files.
+	// Unplug detaches disks by file and keeps the files.
 	Unplug(ctx context.Context, vm inventory.Ref, files []string) error
+}
+
+// Power turns VMs on and off.
+type Power interface {
 	PowerOn(ctx context.Context, vm inventory.Ref) error
-	// PowerOff turns it off, hard.
+	// PowerOff turns it off hard.
 	PowerOff(ctx context.Context, vm inventory.Ref) error
-	// Block forbids power-on at the vCenter for everybody; Unblock allows it.
+}
+
+// PowerBlock forbids powering on.
+type PowerBlock interface {
+	// Block forbids power-on at the vCenter for everybody; Unblock allows it again.
 	Block(ctx context.Context, vm inventory.Ref, why string) error
 	Unblock(ctx context.Context, vm inventory.Ref) error
-	// Label sets name, annotation and settings; empty ones stay.
-	Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error
+}
+
+// GuestNetworks connects a VM and configures its guest's network.
+type GuestNetworks interface {
 	// Connect puts NICs, by device key, on networks.
 	Connect(ctx context.Context, vm inventory.Ref, networks map[int32]inventory.Ref) error
-	// Customize tells the guest its addresses at its next start.
+	// Customize configures the guest's network at its next start.
 	Customize(ctx context.Context, vm inventory.Ref, id inventory.Identity) error
 }
 
-// Filters is the life of I/O filters.
-type Filters interface {
-	// Filters are those installed at a cluster, with each host's state.
-	Filters(ctx context.Context, cluster inventory.Ref) ([]inventory.Filter, error)
+// FilterLife installs and removes I/O filters.
+type FilterLife interface {
 	InstallFilter(ctx context.Context, cluster inventory.Ref, bundleURL string) error
 	UpgradeFilter(ctx context.Context, cluster inventory.Ref, id, bundleURL string) error
-	// UninstallFilter; Conflict while disks use it.
+	// UninstallFilter is a Conflict while disks use the filter.
 	UninstallFilter(ctx context.Context, cluster inventory.Ref, id string) error
-	// ResolveFilter asks the vCenter to put right what failed at a cluster.
+	// ResolveFilter asks the vCenter to repair failed installations on a cluster.
 	ResolveFilter(ctx context.Context, cluster inventory.Ref, id string) error
-	// AttachFilter lets the filter see the disks, by device key, with what it is
-	// told for each; DetachFilter ends that.
+}
+
+// FilterTaps attaches I/O filters to disks.
+type FilterTaps interface {
+	// AttachFilter attaches the filter to disks, by device key, each with its
+	// parameters. DetachFilter detaches it.
 	AttachFilter(ctx context.Context, vm inventory.Ref, filter, policy string, disks map[int32]map[string]string) error
 	DetachFilter(ctx context.Context, vm inventory.Ref, filter string, disks []int32) error
 }
 
-// Appliances makes a VM of an OVA.
+// Appliances deploys OVAs.
 type Appliances interface {
-	// Import uploads it; progress is called with 0 to 100. Conflict when the
-	// name is taken.
+	// Import uploads an OVA; progress is called with 0 to 100. Conflict if the name
+	// is taken. Not idempotent.
 	Import(ctx context.Context, i inventory.Import, progress func(percent int)) (inventory.Ref, error)
 }

@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// NetProber looks at VMs over the network.
+// NetProber checks VMs over the network.
 type NetProber struct{}
 
 var _ Prober = NetProber{}
 
-// Ping implements Prober, through the system's ping: raw sockets are for root.
+// Ping implements Prober with the system's ping: raw sockets need root.
 func (NetProber) Ping(ctx context.Context, ip string) error {
 	path, err := exec.LookPath("ping")
 	if err != nil {
@@ -43,7 +43,7 @@ func (NetProber) Port(ctx context.Context, ip string, port int) error {
 func (NetProber) Script(ctx context.Context, path string, env []string) (string, error) {
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.WaitDelay = time.Second // its children may hold its output open
+	cmd.WaitDelay = time.Second // its children may keep its output open
 	out, err := cmd.CombinedOutput()
 	text := tail(string(out))
 	if err != nil {
@@ -52,7 +52,7 @@ func (NetProber) Script(ctx context.Context, path string, env []string) (string,
 	return text, nil
 }
 
-// tail is the end of what a program wrote.
+// tail is the end of a program's output.
 func tail(s string) string {
 	s = strings.TrimSpace(s)
 	if len(s) > 500 {

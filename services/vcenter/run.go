@@ -8,24 +8,25 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// runRecord is a failover that has a VM in its hands, or had: it is written
-// before anything is changed, and dropped when nothing is left of it.
+// runRecord is a failover that has a VM, or had one. It is written before anything
+// is changed, and dropped when nothing of the run is left.
 type runRecord struct {
 	Run   string `json:"run"`
 	Test  bool   `json:"test,omitempty"`
 	Stage string `json:"stage"`
-	// VM is the one that runs: the replica, or the test's own.
+	// VM is the one that the run starts: the replica, or the test's own.
 	VM   inventory.Ref `json:"vm,omitempty"`
 	UUID string        `json:"uuid,omitempty"` // of a test's
 	Name string        `json:"name"`
 	// Disks are the test's own, by disk of the group.
 	Disks []runDisk `json:"disks,omitempty"`
-	// Making is when the vCenter was last asked to make something of the test's
-	// whose outcome is not known: it may come to be later.
+	// Making is when the vCenter was last asked to make something for the test, as
+	// long as the outcome is unknown: it may still appear later.
 	Making time.Time `json:"making,omitzero"`
 }
 
@@ -36,33 +37,64 @@ type runDisk struct {
 
 // The stages of a run.
 const (
-	stageBuilt = "built" // a test's VM and disks are being made, or stand
-	stageTaken = "taken" // the VM has the disks, or is getting them
-	stageBack  = "back"  // the transporter is getting them back
+	stageBuilt = "built" // a test's VM and disks exist, or are being made
+	stageTaken = "taken" // the VM has the disks, or they are being attached
+	stageBack  = "back"  // the disks are going back to the transporter
 	stageGone  = "gone"  // the test's VM and disks are being deleted
-	stageKept  = "kept"  // the replica VM is the VM; for good
+	stageKept  = "kept"  // committed: the replica VM is the VM for good
 )
 
-// run is a step of a failover at work, with its locks held.
-type run struct {
-	s    *Service
-	vc   VCenter
-	req  api.VMRunRequest
-	m    *member
-	rec  *kept[runRecord]
-	tell report
+// vmRuns does the steps of failovers to VMs.
+type vmRuns struct {
+	connect func(context.Context) (runVMs, error)
+	cache   *inventoryCache
+	hotadd  *hotadd
+	lanes   *lanes
+	locks   *locks
+	records Records
+	jobs    Jobs
+	prober  Prober
+	report  *reporter
+	clock   clock.Clock
+	cfg     Config
 }
 
-// step makes an endpoint of a step of a failover. The steps of a group are done
-// one at a time, and never while the group is being looked after.
-func (s *Service) step(name string, do func(context.Context, *run) (api.VMRunReply, error)) func(context.Context, api.VMRunRequest) (any, error) {
+// runVMs is what a failover needs of a vCenter.
+type runVMs interface {
+	VMReader
+	DiskReader
+	SnapshotReader
+	SnapshotMaker
+	SnapshotReverter
+	VMMaker
+	VMEditor
+	DiskFiles
+	DiskSlots
+	Power
+	PowerBlock
+	GuestNetworks
+}
+
+// run is one step of a failover while it holds the group's lock.
+type run struct {
+	*vmRuns
+	vc   runVMs
+	req  api.VMRunRequest
+	m    *member
+	rec  *record[runRecord]
+	tell progress
+}
+
+// step is the endpoint of a step. A group's steps are done one at a time, and never
+// while the group is being reconciled.
+func (s *vmRuns) step(name string, do func(*run, context.Context) (api.VMRunReply, error)) func(context.Context, api.VMRunRequest) (any, error) {
 	return func(ctx context.Context, req api.VMRunRequest) (any, error) {
 		id := fmt.Sprintf("%s %s %v", name, req.Run, req.Test)
-		// A check only waits: an undo does not wait with it.
+		// A check only waits, so an undo does not wait for it.
 		s.lanes.stop(lane("run", cdp.GroupID(req.Job)), func(at string) bool {
 			return at != id && strings.HasPrefix(at, api.VMCheck+" ")
 		})
-		reply, p, err := inLane(ctx, s.lanes, lane("run", cdp.GroupID(req.Job)), id, func(ctx context.Context, tell report) (api.VMRunReply, error) {
+		reply, p, err := inLane(ctx, s.lanes, lane("run", cdp.GroupID(req.Job)), id, func(ctx context.Context, tell progress) (api.VMRunReply, error) {
 			reply, err := s.inRun(ctx, req, tell, do)
 			return reply, cdp.Wrap(err, strings.ReplaceAll(name, "-", " "), req.Job)
 		})
@@ -80,37 +112,38 @@ func (s *Service) step(name string, do func(context.Context, *run) (api.VMRunRep
 	}
 }
 
-func (s *Service) inRun(ctx context.Context, req api.VMRunRequest, tell report, do func(context.Context, *run) (api.VMRunReply, error)) (api.VMRunReply, error) {
+// inRun does a step.
+func (s *vmRuns) inRun(ctx context.Context, req api.VMRunRequest, tell progress, do func(*run, context.Context) (api.VMRunReply, error)) (api.VMRunReply, error) {
 	var none api.VMRunReply
 	if req.Run == "" || req.Job == "" {
-		return none, cdp.Errorf(cdp.Invalid, "failover", req.Job, "the run and the job must be named")
+		return none, cdp.Errorf(cdp.Invalid, "failover", req.Job, "the request must name the run and the job")
 	}
-	unlock, err := s.locks.lock(ctx, "group/"+req.Job)
+	unlock, err := s.locks.take(ctx, lockGroup(req.Job))
 	if err != nil {
 		return none, err
 	}
 	defer unlock()
-	r := &run{s: s, req: req, tell: tell}
-	if r.m, err = load[inventory.Member](ctx, s, keyMember+req.Job); err != nil {
+	r := &run{vmRuns: s, req: req, tell: tell}
+	if r.m, err = load[inventory.Member](ctx, s.records, keyMember+req.Job); err != nil {
 		return none, err
 	}
 	if !r.m.exists() || r.m.Value.Replica == "" {
 		return none, cdp.Errorf(cdp.NotFound, "failover", req.Job, "it has no replica VM").
-			WithHint("only jobs on VMs can be failed over to a VM; of others the disks are given: --to nbd")
+			WithHint("only jobs on VMs can fail over to a VM; others give their disks: --to nbd")
 	}
-	if r.rec, err = load[runRecord](ctx, s, keyRun+req.Job); err != nil {
+	if r.rec, err = load[runRecord](ctx, s.records, keyRun+req.Job); err != nil {
 		return none, err
 	}
 	if r.rec.exists() && (r.rec.Value.Run != req.Run || r.rec.Value.Test != req.Test) {
-		return none, cdp.Errorf(cdp.Conflict, "failover", req.Job, "the run %s has its VM %s", r.rec.Value.Run, r.rec.Value.Name)
+		return none, cdp.Errorf(cdp.Conflict, "failover", req.Job, "the run %s already has its VM %s", r.rec.Value.Run, r.rec.Value.Name)
 	}
-	if r.vc, err = s.vcenter(ctx); err != nil {
+	if r.vc, err = s.connect(ctx); err != nil {
 		return none, err
 	}
-	return do(ctx, r)
+	return do(r, ctx)
 }
 
-// enter writes down that the run is in a stage, before it acts.
+// enter records that the run is in a stage, before it acts.
 func (r *run) enter(ctx context.Context, stage string, change func(*runRecord)) error {
 	was := r.rec.Value
 	was.Disks = slices.Clone(was.Disks)
@@ -122,24 +155,24 @@ func (r *run) enter(ctx context.Context, stage string, change func(*runRecord)) 
 	if r.rec.exists() && sameRun(was, *v) {
 		return nil
 	}
-	return r.rec.save(ctx, r.s)
+	return r.rec.save(ctx)
 }
 
 func sameRun(a, b runRecord) bool {
 	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
 }
 
-// vm is the VM that the run starts; NotFound when it does not exist.
+// vm is the VM that the run starts; NotFound.
 func (r *run) vm(ctx context.Context) (inventory.VM, error) {
 	switch {
 	case r.req.Test && !r.rec.exists():
-		return inventory.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.req.Job, "the run has made none")
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, "find VM", r.req.Job, "the run has not made one")
 	case r.req.Test:
-		return r.s.find(ctx, r.vc, ours{group: r.m.Value.Group, run: r.req.Run, ref: r.rec.Value.VM, uuid: r.rec.Value.UUID})
+		return r.cache.owned(ctx, r.vc, ownedVM{group: r.m.Value.Group, run: r.req.Run, ref: r.rec.Value.VM, uuid: r.rec.Value.UUID})
 	case r.rec.Value.Stage == stageKept:
-		return r.s.keptVM(ctx, r.vc, r.m.Value)
+		return committedVM(ctx, r.vc, r.m.Value)
 	}
-	return r.s.replica(ctx, r.vc, r.m.Value)
+	return r.cache.replica(ctx, r.vc, r.m.Value)
 }
 
 // plugs are the run's disks at their addresses.
@@ -163,10 +196,10 @@ func (r *run) files() []string {
 	return out
 }
 
-// tellVM is a VM as a failover sees it.
-func (r *run) tellVM(ctx context.Context, v inventory.VM) *api.VMRun {
+// reply describes a VM for the failover.
+func (r *run) reply(ctx context.Context, v inventory.VM) *api.VMRun {
 	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.m.Value.Identity)}
-	if inv, err := r.s.lately(ctx); err == nil {
+	if inv, err := r.cache.recent(ctx); err == nil {
 		for _, h := range inv.Hosts {
 			if h.Ref == v.Host {
 				out.Host = h.Name
@@ -176,9 +209,10 @@ func (r *run) tellVM(ctx context.Context, v inventory.VM) *api.VMRun {
 	return out
 }
 
-// addresses are a VM's as its tools tell them, first those it was told.
+// addresses are a VM's as VMware Tools report them: those that it was given come
+// first, then IPv4 ones.
 func addresses(v inventory.VM, id *inventory.Identity) []string {
-	told := toldAddresses(id)
+	given := givenAddresses(id)
 	var out []string
 	for _, n := range v.Guest.NICs {
 		for _, ip := range n.IPs {
@@ -191,7 +225,7 @@ func addresses(v inventory.VM, id *inventory.Identity) []string {
 	slices.SortStableFunc(out, func(a, b string) int {
 		rank := func(ip string) int {
 			switch {
-			case slices.Contains(told, ip):
+			case slices.Contains(given, ip):
 				return 0
 			case !strings.Contains(ip, ":"):
 				return 1
@@ -203,8 +237,8 @@ func addresses(v inventory.VM, id *inventory.Identity) []string {
 	return out
 }
 
-// toldAddresses are those that a VM's guest is told to take.
-func toldAddresses(id *inventory.Identity) (out []string) {
+// givenAddresses are those that the guest was configured with.
+func givenAddresses(id *inventory.Identity) (out []string) {
 	if id == nil {
 		return nil
 	}

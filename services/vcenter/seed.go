@@ -8,44 +8,44 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// opSeed is what is done when a seed is refused.
 const opSeed = "take seed"
 
-// takeSeed makes a file the replica of a disk, in the record only: what was not
-// taken is not touched, nor deleted with the job. Two jobs never take one file.
-func (r *round) takeSeed(ctx context.Context, m *member, d *inventory.MemberDisk, file string) error {
-	unlock, err := r.s.locks.lock(ctx, "seeds")
+// takeSeed makes a file the replica of a disk, in the record only. A file that was not
+// taken is never touched, nor deleted with the job, and two jobs never take the same
+// file.
+func (r *memberRound) takeSeed(ctx context.Context, d *inventory.MemberDisk, file string) error {
+	unlock, err := r.s.locks.take(ctx, "seeds")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := r.s.seedFree(ctx, m.Value, d, file); err != nil {
+	if err := r.s.seedUnused(ctx, r.m.Value, d, file); err != nil {
 		return err
 	}
 	if err := r.fits(ctx, file, d.Disk.Size); err != nil {
 		return err
 	}
 	d.File, d.Seeded = file, true
-	if err := m.save(ctx, r.s); err != nil {
+	if err := r.m.save(ctx); err != nil {
 		d.File, d.Seeded = "", false
 		return err
 	}
 	return nil
 }
 
-// leaveSeed takes back what takeSeed did, and what a crash may have left.
-func (r *round) leaveSeed(ctx context.Context, m *member, d *inventory.MemberDisk) error {
-	if err := r.s.pullOut(ctx, r.vc, withFile([]string{d.File})); err != nil {
+// dropSeed undoes takeSeed, and detaches the seed if a crash left it attached.
+func (r *memberRound) dropSeed(ctx context.Context, d *inventory.MemberDisk) error {
+	if err := r.s.hotadd.detach(ctx, r.vc, withFile([]string{d.File})); err != nil {
 		return err
 	}
 	d.File, d.Seeded, d.SeedUUID = "", false, ""
-	return m.save(ctx, r.s)
+	return r.m.save(ctx)
 }
 
-// seedFree is Conflict if a seed is somebody's, as things are now: it would be
-// overwritten. A file can have two names: so its UUID counts, too, once known.
-func (s *Service) seedFree(ctx context.Context, m inventory.Member, d *inventory.MemberDisk, file string) error {
-	all, err := s.members(ctx, "")
+// seedUnused is a Conflict if a seed is in use now: it would be overwritten. A file
+// can have two names, so its UUID counts too once it is known.
+func (s *jobControl) seedUnused(ctx context.Context, m inventory.Member, d *inventory.MemberDisk, file string) error {
+	all, err := members(ctx, s.records, "")
 	if err != nil {
 		return err
 	}
@@ -58,11 +58,11 @@ func (s *Service) seedFree(ctx context.Context, m inventory.Member, d *inventory
 			}
 		}
 	}
-	inv, err := s.inventory(ctx, true)
+	inv, err := s.cache.fresh(ctx)
 	if err != nil {
 		return err
 	}
-	own, err := s.ownVM(ctx, inv)
+	own, err := s.ownTransporter(ctx, inv)
 	if err != nil {
 		return err
 	}
@@ -75,35 +75,36 @@ func (s *Service) seedFree(ctx context.Context, m inventory.Member, d *inventory
 		}
 	}
 	for _, v := range users {
-		if d.File == "" || v.UUID != own { // one that was taken may be at the transporter since before a crash
+		if d.File == "" || v.UUID != own { // a taken one may have been attached to the transporter before a crash
 			return cdp.Errorf(cdp.Conflict, opSeed, file, "it is a disk of the VM %s", v.Path).
-				WithHint("a seed becomes the replica's and is overwritten: detach it there first, or name a copy of it")
+				WithHint("a seed becomes the replica's disk and is overwritten: detach it there first, or name a copy of it")
 		}
 	}
 	return nil
 }
 
-// seedsAlone looks at seeds that were just attached to the transporter, now that
-// their UUIDs are known. One that is somebody's is detached again, and not
-// attached any more while it is; nothing was written yet.
-func (r *round) seedsAlone(ctx context.Context, m *member, uuids []string) error {
+// checkSeeds checks seeds that were just attached to the transporter, now that their
+// UUIDs are known. One that is in use is detached, and not attached again while it
+// is; nothing was written to it yet.
+func (r *memberRound) checkSeeds(ctx context.Context, uuids []string) error {
+	m := r.m
 	for i := range m.Value.Disks {
 		d := &m.Value.Disks[i]
 		if !d.Seeded || d.UUID != "" {
 			continue
 		}
 		d.SeedUUID = uuids[i]
-		err := r.s.seedFree(ctx, m.Value, d, d.File)
+		err := r.s.seedUnused(ctx, r.m.Value, d, d.File)
 		if !cdp.Is(err, cdp.Conflict) {
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		if err := m.save(ctx, r.s); err != nil {
+		if err := r.m.save(ctx); err != nil {
 			return err
 		}
-		if err := r.s.pullOut(ctx, r.vc, withFile([]string{d.File})); err != nil {
+		if err := r.s.hotadd.detach(ctx, r.vc, withFile([]string{d.File})); err != nil {
 			return err
 		}
 		return err
@@ -111,9 +112,9 @@ func (r *round) seedsAlone(ctx context.Context, m *member, uuids []string) error
 	return nil
 }
 
-// ownVM is the instance UUID of the VM that this service runs on.
-func (s *Service) ownVM(ctx context.Context, inv inventory.Inventory) (string, error) {
-	site, err := s.deps.Site(ctx)
+// ownTransporter is the instance UUID of the VM that this service runs on.
+func (s *jobControl) ownTransporter(ctx context.Context, inv inventory.Inventory) (string, error) {
+	site, err := s.site(ctx)
 	if err != nil {
 		return "", err
 	}

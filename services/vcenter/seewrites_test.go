@@ -80,11 +80,11 @@ func TestFilterIsLookedAfter(t *testing.T) {
 	w.until("it is told", func() bool { return w.told("found detached") && strings.Contains(w.member().Unseen, "found detached") })
 	w.until("it is attached again", func() bool { return w.seenDisks(src.UUID) == 2 })
 	w.capture("replicating", exports...)
-	w.until("that is told, too", func() bool { return w.told("told again") && w.member().Unseen == "" })
+	w.until("that is told, too", func() bool { return w.told("captured again") && w.member().Unseen == "" })
 
 	// It is attached, and says nothing: as if it did not find its way to capture.
 	w.capture("needs-resync", exports...)
-	w.until("it is told", func() bool { return strings.Contains(w.member().Unseen, "tells no writes") })
+	w.until("it is told", func() bool { return strings.Contains(w.member().Unseen, "sends no writes") })
 	w.until("it was attached once more", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -93,7 +93,7 @@ func TestFilterIsLookedAfter(t *testing.T) {
 	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
 	w.until("a VM that is off has nothing to tell", func() bool { m := w.member(); return m.Power == "off" && m.Unseen == "" })
 	w.must(w.a.c.PowerOn(w.ctx, v.Ref))
-	w.until("it is on, and tells nothing", func() bool { return strings.Contains(w.member().Unseen, "tells no writes") })
+	w.until("it is on, and tells nothing", func() bool { return strings.Contains(w.member().Unseen, "sends no writes") })
 
 	// The filter is gone from the hosts while the job is stopped.
 	w.must(w.b.tell(api.VMJobStop, api.VMJobName{Job: "shop"}))

@@ -3,29 +3,27 @@ package vcenter
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 )
 
-// Service holds a site's vCenter.
+// Service joins the parts of the vcenter service of one site.
 type Service struct {
-	cfg   Config
-	deps  Deps
-	lanes *lanes
-	locks locks
-	seen  seen
-	known known
-	stop  context.CancelFunc
-	// unheard: there may be transporters that did not answer while they were
-	// waited for.
-	unheard atomic.Bool
+	watcher      *watcher
+	queries      *siteQueries
+	jobs         *jobControl
+	freezer      *freezer
+	taps         *sourceTaps
+	runs         *vmRuns
+	filters      *filters
+	transporters *transporters
 
-	mu   sync.Mutex
-	jobs map[string]*control // jobs on VMs whose target is here
+	lanes *lanes
+	stop  context.CancelFunc // ends the work in lanes
 }
 
-// New makes the service; Run makes it work.
+// New makes the service. It works while Run runs.
 func New(cfg Config, deps Deps) *Service {
 	cfg = cfg.withDefaults()
 	if deps.Prober == nil {
@@ -34,21 +32,47 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
+	if deps.Clock == nil {
+		deps.Clock = clock.System
+	}
 	base, stop := context.WithCancel(context.Background())
-	s := &Service{cfg: cfg, deps: deps, stop: stop, jobs: map[string]*control{},
-		lanes: newLanes(base, cfg.Patience, cfg.Longest)}
-	s.unheard.Store(true) // as the last process may have left it
+	s := &Service{stop: stop, lanes: newLanes(base, deps.Clock, cfg.Patience, cfg.Longest)}
+	locks := &locks{}
+	report := &reporter{events: deps.Events, site: deps.Site, notify: deps.Notify}
+	cache := &inventoryCache{site: deps.Site, report: report, clock: deps.Clock, maxAge: cfg.CacheFor, locks: locks}
+	site := &connector{dial: deps.VCenter, site: deps.Site, records: deps.Records, changed: cache.invalidate}
+	cache.connect = func(ctx context.Context) (Inventories, error) { return site.connect(ctx) }
+	hot := &hotadd{site: deps.Site, cache: cache, devices: deps.Devices, wait: cfg.DeviceWait, clock: deps.Clock}
+
+	s.queries = &siteQueries{site: deps.Site, cache: cache, hotadd: hot, clock: deps.Clock,
+		connect: func(ctx context.Context) (queried, error) { return site.connect(ctx) }}
+	s.freezer = &freezer{cache: cache, hotadd: hot, lanes: s.lanes, groups: deps.Groups, jobs: deps.Jobs, report: report, clock: deps.Clock,
+		connect: func(ctx context.Context) (frozenVMs, error) { return site.connect(ctx) }}
+	s.taps = &sourceTaps{lanes: s.lanes, groups: deps.Groups, jobs: deps.Jobs,
+		connect: func(ctx context.Context) (tappedVMs, error) { return site.connect(ctx) }}
+	s.filters = &filters{cache: cache, lanes: s.lanes, records: deps.Records, report: report,
+		connect: func(ctx context.Context) (filtered, error) { return site.connect(ctx) }}
+	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, report: report,
+		clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (applianceVMs, error) { return site.connect(ctx) }}
+	s.transporters.unheard.Store(true) // the last process may have left some
+	s.runs = &vmRuns{cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records, jobs: deps.Jobs, prober: deps.Prober,
+		report: report, clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (runVMs, error) { return site.connect(ctx) }}
+	s.jobs = &jobControl{cfg: cfg, site: deps.Site, cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records,
+		jobs: deps.Jobs, groups: deps.Groups, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture,
+		report: report, clock: deps.Clock, controls: map[string]*control{},
+		connect: func(ctx context.Context) (memberVMs, error) { return site.connect(ctx) }}
+	s.watcher = &watcher{connector: site, cache: cache, changed: s.jobs.wakeAll, report: report, clock: deps.Clock, beat: cfg.Beat}
 	return s
 }
 
-// Run keeps the jobs on VMs until ctx ends; then it waits for all work that is
-// under way to stop. What was interrupted goes on when it is asked for again.
+// Run keeps the jobs on VMs until ctx ends, and then waits until all work has
+// stopped. Interrupted work continues when it is asked for again.
 func (s *Service) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(ctx)
-	wg.Go(func() { s.watchVCenter(ctx) })
-	wg.Go(func() { s.hearLate(ctx) })
-	err := s.watchJobs(ctx)
+	wg.Go(func() { s.watcher.run(ctx) })
+	wg.Go(func() { s.transporters.hearLate(ctx) })
+	err := s.jobs.watchJobs(ctx)
 	cancel()
 	s.stop()
 	wg.Wait()
@@ -56,41 +80,41 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// Endpoints are what the service answers, by the names in package api.
+// Endpoints are the service's endpoints, by their names in package api.
 func (s *Service) Endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
-		api.VCenterInventory: api.Answer(s.answerInventory),
-		api.VCenterVMs:       api.Answer(s.answerVMs),
-		api.VCenterCheck:     api.Answer(s.answerCheck),
-		api.VCenterClocks:    api.Answer(s.answerClocks),
-		api.VCenterMembers:   api.Answer(s.answerMembers),
+		api.VCenterInventory: api.Answer(s.queries.inventory),
+		api.VCenterVMs:       api.Answer(s.queries.vms),
+		api.VCenterCheck:     api.Answer(s.queries.check),
+		api.VCenterClocks:    api.Answer(s.queries.clocks),
+		api.VCenterMembers:   api.Answer(s.queries.members),
 
-		api.VMFreeze:  api.Answer(s.freeze),
-		api.VMChanged: api.Answer(s.changed),
-		api.VMThaw:    api.Answer(s.thaw),
-		api.VMPower:   api.Answer(s.power),
-		api.VMTap:     api.Answer(s.tap),
+		api.VMFreeze:  api.Answer(s.freezer.freeze),
+		api.VMChanged: api.Answer(s.freezer.changed),
+		api.VMThaw:    api.Answer(s.freezer.thaw),
+		api.VMPower:   api.Answer(s.taps.power),
+		api.VMTap:     api.Answer(s.taps.tap),
 
-		api.VMJobCheck:  api.Answer(s.jobCheck),
-		api.VMJobRun:    api.Answer(s.jobRun),
-		api.VMJobStop:   api.Answer(s.jobStop),
-		api.VMJobDelete: api.Answer(s.jobDelete),
-		api.VMJobStatus: api.Answer(s.jobStatus),
+		api.VMJobCheck:  api.Answer(s.jobs.jobCheck),
+		api.VMJobRun:    api.Answer(s.jobs.jobRun),
+		api.VMJobStop:   api.Answer(s.jobs.jobStop),
+		api.VMJobDelete: api.Answer(s.jobs.jobDelete),
+		api.VMJobStatus: api.Answer(s.jobs.jobStatus),
 
-		api.VMBuild:  api.Answer(s.step(api.VMBuild, s.build)),
-		api.VMAttach: api.Answer(s.step(api.VMAttach, s.attach)),
-		api.VMBoot:   api.Answer(s.step(api.VMBoot, s.boot)),
-		api.VMCheck:  api.Answer(s.step(api.VMCheck, s.check)),
-		api.VMStop:   api.Answer(s.step(api.VMStop, s.powerOff)),
-		api.VMReturn: api.Answer(s.step(api.VMReturn, s.giveBack)),
-		api.VMKeep:   api.Answer(s.step(api.VMKeep, s.keep)),
-		api.VMRemove: api.Answer(s.step(api.VMRemove, s.remove)),
+		api.VMBuild:  api.Answer(s.runs.step(api.VMBuild, (*run).build)),
+		api.VMAttach: api.Answer(s.runs.step(api.VMAttach, (*run).attach)),
+		api.VMBoot:   api.Answer(s.runs.step(api.VMBoot, (*run).boot)),
+		api.VMCheck:  api.Answer(s.runs.step(api.VMCheck, (*run).check)),
+		api.VMStop:   api.Answer(s.runs.step(api.VMStop, (*run).powerOff)),
+		api.VMReturn: api.Answer(s.runs.step(api.VMReturn, (*run).undo)),
+		api.VMKeep:   api.Answer(s.runs.step(api.VMKeep, (*run).commit)),
+		api.VMRemove: api.Answer(s.runs.step(api.VMRemove, (*run).remove)),
 
-		api.FilterStatus: api.Answer(s.filterStatus),
-		api.FilterChange: api.Answer(s.filterChange),
+		api.FilterStatus: api.Answer(s.filters.status),
+		api.FilterChange: api.Answer(s.filters.change),
 
-		api.TransporterList:   api.Answer(s.transporterList),
-		api.TransporterDeploy: api.Answer(s.transporterDeploy),
-		api.TransporterRemove: api.Answer(s.transporterRemove),
+		api.TransporterList:   api.Answer(s.transporters.list),
+		api.TransporterDeploy: api.Answer(s.transporters.deploy),
+		api.TransporterRemove: api.Answer(s.transporters.remove),
 	}
 }

@@ -9,38 +9,39 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// source is what the source said of a job's VMs.
+// source is the source site's answer about a job's VMs.
 type source struct {
 	answers bool
-	why     string // it did not
-	silent  bool   // it will, perhaps, when it is asked again
+	why     string // why it does not answer
+	silent  bool   // it may answer when it is asked again
 	reply   api.MembersReply
 	filters []inventory.Filter
 	asked   time.Time
-	of      string // the spec that it was asked for
+	of      string // hash of the job's spec that it was asked for
 }
 
-// askSource asks the source, at most once in a beat: a busy vCenter here must
-// not make it work there.
+// askSource asks the source at most once in a beat, so that a busy vCenter here does
+// not load the one there.
 func (r *round) askSource(ctx context.Context, c *control) source {
 	of := hashOf(r.job)
 	if c != nil {
 		c.mu.Lock()
 		last := c.source
 		c.mu.Unlock()
-		if last.answers && last.of == of && time.Since(last.asked) < r.s.cfg.Beat {
+		if last.answers && last.of == of && clock.Since(r.s.clock, last.asked) < r.s.cfg.Beat {
 			return last
 		}
 	}
-	r.source = source{asked: time.Now(), of: of}
+	r.source = source{asked: r.s.clock.Now(), of: of}
 	reply, err := r.s.sourceMembers(ctx, r.job.SourceSite, r.job.Job.Source.VMs)
 	if err == nil {
 		r.reply = reply
-		r.renamed(ctx)
+		r.findRenamed(ctx)
 		if r.job.Job.Source.Capture == cdp.Tap {
 			r.filters, err = r.sourceFilters(ctx)
 		}
@@ -58,9 +59,9 @@ func (r *round) askSource(ctx context.Context, c *control) source {
 	return r.source
 }
 
-// renamed finds members that a selector meant by name or path before they were
-// renamed or moved: they are meant still.
-func (r *round) renamed(ctx context.Context) {
+// findRenamed finds members that a selector selected by name or path before they were
+// renamed or moved. They are still selected.
+func (r *round) findRenamed(ctx context.Context) {
 	r.reply.Problems = slices.DeleteFunc(r.reply.Problems, func(p inventory.Problem) bool {
 		n, err := strconv.Atoi(strings.TrimPrefix(p.Path, "/spec/source/vms/"))
 		if err != nil || p.Rule != "reference" || n >= len(r.job.Job.Source.VMs) {
@@ -75,7 +76,7 @@ func (r *round) renamed(ctx context.Context) {
 		if i < 0 {
 			return false
 		}
-		again, err := r.s.deps.Peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []inventory.Selector{{UUID: r.members[i].Value.VM.UUID}}})
+		again, err := r.s.peer.Members(ctx, r.job.SourceSite, api.MembersRequest{VMs: []inventory.Selector{{UUID: r.members[i].Value.VM.UUID}}})
 		if err != nil || len(again.VMs) != 1 {
 			return false
 		}
@@ -87,7 +88,7 @@ func (r *round) renamed(ctx context.Context) {
 	})
 }
 
-// sourceFilters are the I/O filters where the VMs run; nil when there are none.
+// sourceFilters are the I/O filters on the clusters of the VMs; nil without VMs.
 func (r *round) sourceFilters(ctx context.Context) ([]inventory.Filter, error) {
 	if len(r.reply.Hosts) == 0 {
 		return nil, nil
@@ -99,7 +100,7 @@ func (r *round) sourceFilters(ctx context.Context) ([]inventory.Filter, error) {
 			continue
 		}
 		asked = append(asked, h.Cluster)
-		reply, err := r.s.deps.Peer.Filters(ctx, r.job.SourceSite, api.FilterRequest{Cluster: string(h.Cluster)})
+		reply, err := r.s.peer.Filters(ctx, r.job.SourceSite, api.FilterRequest{Cluster: string(h.Cluster)})
 		if err != nil {
 			return nil, err
 		}
@@ -112,4 +113,30 @@ func (r *round) sourceFilters(ctx context.Context) ([]inventory.Filter, error) {
 		}
 	}
 	return out, nil
+}
+
+// sourceMembers asks the source for all pages. The VMs are sorted by path.
+func (s *jobControl) sourceMembers(ctx context.Context, site cdp.Site, selectors []inventory.Selector) (api.MembersReply, error) {
+	var all api.MembersReply
+	for after := ""; ; {
+		page, err := s.peer.Members(ctx, site, api.MembersRequest{VMs: selectors, After: after})
+		if err != nil {
+			return all, err
+		}
+		if after == "" {
+			all.About, all.Problems = page.About, page.Problems
+		}
+		all.VMs = append(all.VMs, page.VMs...)
+		for _, h := range page.Hosts {
+			if !slices.ContainsFunc(all.Hosts, func(x inventory.Host) bool { return x.Ref == h.Ref }) {
+				all.Hosts = append(all.Hosts, h)
+			}
+		}
+		if !page.More || len(page.VMs) == 0 {
+			break
+		}
+		after = page.VMs[len(page.VMs)-1].UUID
+	}
+	slices.SortFunc(all.VMs, func(a, b inventory.VM) int { return strings.Compare(a.Path, b.Path) })
+	return all, nil
 }

@@ -11,28 +11,28 @@ import (
 )
 
 // thaw handles api.VMThaw.
-func (s *Service) thaw(ctx context.Context, r api.ThawRequest) (any, error) {
-	_, p, err := inLane(ctx, s.lanes, lane("source", r.Group), "thaw "+r.Keep, func(ctx context.Context, tell report) (api.Empty, error) {
-		return api.Empty{}, cdp.Wrap(s.thawNow(ctx, r, tell), "thaw", string(r.Group))
+func (f *freezer) thaw(ctx context.Context, r api.ThawRequest) (any, error) {
+	_, p, err := inLane(ctx, f.lanes, lane("source", r.Group), "thaw "+r.Keep, func(ctx context.Context, tell progress) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(f.thawNow(ctx, r, tell), "thaw", string(r.Group))
 	})
 	return p, err
 }
 
-// thawNow detaches and removes what passes of the group other than Keep left,
-// and those of groups whose job is gone, in this order: a snapshot whose disk is
-// attached somewhere cannot be consolidated. Snapshots that are not ours are never
-// touched.
-func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) error {
-	vc, err := s.vcenter(ctx)
+// thawNow detaches the frozen disks and then removes the snapshots of all passes of
+// the group but Keep, and of groups whose job is deleted. It needs this order: a
+// snapshot whose disk is attached somewhere cannot be consolidated. It never touches
+// snapshots that are not ours.
+func (f *freezer) thawNow(ctx context.Context, r api.ThawRequest, tell progress) error {
+	vc, err := f.connect(ctx)
 	if err != nil {
 		return err
 	}
 	if r.VM == "" {
-		return s.thawAnywhere(ctx, r, tell)
+		return f.thawAnywhere(ctx, r, tell)
 	}
 	v, err := vc.VM(ctx, r.VM)
 	if cdp.Is(err, cdp.NotFound) {
-		return s.pullStray(ctx, vc, tell) // all that was made of it is gone with it, but for that
+		return f.detachStray(ctx, vc, tell) // everything else is gone with the VM
 	}
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 		pass, goes := passOf(x, r.Group)
 		if goes {
 			goes = pass != r.Keep
-		} else if goes, err = s.orphan(ctx, x); err != nil {
+		} else if goes, err = f.orphan(ctx, x); err != nil {
 			return err
 		}
 		for _, d := range x.Disks {
@@ -65,10 +65,10 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 	for _, d := range v.Hardware.Disks {
 		uuids = append(uuids, d.UUID)
 	}
-	// Also what is left of a snapshot that is gone already: read-only, and the
-	// UUID of one of the VM's disks.
+	// Also the disks of snapshots that are already gone: they are read-only and
+	// have the UUID of one of the VM's disks.
 	tell("detaches frozen disks", 0, 0)
-	err = s.pullOut(ctx, vc, func(d inventory.Disk) bool {
+	err = f.hotadd.detach(ctx, vc, func(d inventory.Disk) bool {
 		return slices.Contains(files, d.File) ||
 			d.Mode == "independent_nonpersistent" && slices.Contains(uuids, d.UUID) && (r.Keep == "" || !slices.Contains(kept, d.File))
 	})
@@ -81,13 +81,12 @@ func (s *Service) thawNow(ctx context.Context, r api.ThawRequest, tell report) e
 			return err
 		}
 	}
-	return s.consolidate(ctx, vc, r.VM, len(left) > 0, tell)
+	return f.consolidate(ctx, vc, r.VM, len(left) > 0, tell)
 }
 
-// thawAnywhere does that when the job was deleted and nobody knows any more which
-// VM it was on.
-func (s *Service) thawAnywhere(ctx context.Context, r api.ThawRequest, tell report) error {
-	inv, err := s.inventory(ctx, true)
+// thawAnywhere is thawNow for a deleted job, whose VM is not known any more.
+func (f *freezer) thawAnywhere(ctx context.Context, r api.ThawRequest, tell progress) error {
+	inv, err := f.cache.fresh(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,16 +95,16 @@ func (s *Service) thawAnywhere(ctx context.Context, r api.ThawRequest, tell repo
 			continue
 		}
 		r.VM = v.UUID
-		if err := s.thawNow(ctx, r, tell); err != nil {
+		if err := f.thawNow(ctx, r, tell); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pullStray detaches frozen disks that are no VM's any more.
-func (s *Service) pullStray(ctx context.Context, vc VCenter, tell report) error {
-	t, err := s.transporter(ctx, vc)
+// detachStray detaches frozen disks that belong to no VM any more.
+func (f *freezer) detachStray(ctx context.Context, vc frozenVMs, tell progress) error {
+	t, err := f.hotadd.transporter(ctx, vc)
 	if err != nil {
 		return err
 	}
@@ -113,7 +112,7 @@ func (s *Service) pullStray(ctx context.Context, vc VCenter, tell report) error 
 	if !slices.ContainsFunc(t.Hardware.Disks, frozen) {
 		return nil
 	}
-	inv, err := s.inventory(ctx, true)
+	inv, err := f.cache.fresh(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,11 +132,11 @@ func (s *Service) pullStray(ctx context.Context, vc VCenter, tell report) error 
 		}
 	}
 	tell("detaches frozen disks", 0, 0)
-	return s.pullOut(ctx, vc, withFile(files))
+	return f.hotadd.detach(ctx, vc, withFile(files))
 }
 
-// consolidate helps a VM whose snapshots were removed but not merged.
-func (s *Service) consolidate(ctx context.Context, vc VCenter, uuid string, removed bool, tell report) error {
+// consolidate consolidates a VM whose snapshots were removed without being merged.
+func (f *freezer) consolidate(ctx context.Context, vc frozenVMs, uuid string, removed bool, tell progress) error {
 	if !removed {
 		return nil
 	}
@@ -151,11 +150,11 @@ func (s *Service) consolidate(ctx context.Context, vc VCenter, uuid string, remo
 		return err
 	}
 	if failed != nil || v.Consolidate {
-		text := "its disks need consolidation, and that did not help: consolidate them by hand before the datastore fills up"
+		text := "its disks need consolidation, and consolidating them failed: consolidate them by hand before the datastore fills up"
 		if failed != nil {
 			text += " (" + failed.Error() + ")"
 		}
-		s.alarm(ctx, event.AlarmConsolidation, v.Name, text)
+		f.report.alarm(ctx, event.AlarmConsolidation, v.Name, text)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func TestTransporterNames(t *testing.T) {
 	r.Upgrade = true
 	r.Name = "transporter"
 	for _, err := range []error{w.b.refused(api.TransporterDeploy, r), w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "transporter"})} {
-		w.says(err, cdp.Conflict, "the VM of that name was not deployed by Tidemark", "where it was installed")
+		w.says(err, cdp.Conflict, "the VM of that name was not deployed by Tidemark", "the way it was installed")
 	}
 	own, _ := w.vm(w.b, "transporter")
 	w.must(w.b.c.Label(w.ctx, own.Ref, "", "", map[string]string{inventory.MarkTransporter: "transporter"}))
@@ -224,7 +224,7 @@ func TestTransporterUpgradeKeepsJournals(t *testing.T) {
 		return "", cdp.Errorf(cdp.Transient, "import", "tp2", "the vCenter restarts")
 	})
 	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Transient)
-	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "an upgrade of it was begun", "tidemark transporter upgrade tp2")
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "its upgrade has begun", "tidemark transporter upgrade tp2")
 	w.journal(true, "shop-web01")
 	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "shop-web01")
 	kept("an interrupted upgrade")
@@ -369,7 +369,7 @@ func TestTransporterNeverHeard(t *testing.T) {
 	asked := make(chan error)
 	go func() { asked <- w.b.refused(api.TransporterDeploy, r) }()
 	w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2", Force: true})
-	w.says(<-asked, cdp.Conflict, "removed meanwhile")
+	w.says(<-asked, cdp.Conflict, "removed by force")
 	if after := w.picture(w.b); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}

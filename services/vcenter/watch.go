@@ -5,48 +5,58 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 )
 
-// watchVCenter notes changes at the vCenter, and tells once when it is lost, and
+// watcher watches the vCenter for changes.
+type watcher struct {
+	connector *connector
+	cache     *inventoryCache
+	changed   func() // is called after a change, with the cache invalidated
+	report    *reporter
+	clock     clock.Clock
+	beat      time.Duration
+}
+
+// run watches until ctx ends. It raises one alarm when the vCenter is lost, and one
 // when it is back.
-func (s *Service) watchVCenter(ctx context.Context) {
-	var lost []string // the alarms that were told
+func (w *watcher) run(ctx context.Context) {
+	var lost []string // the alarms that were raised
 	back := func() {
 		for _, kind := range lost {
-			s.alarm(ctx, kind, "vCenter", "the site's own vCenter answers again")
+			w.report.alarm(ctx, kind, "vCenter", "the site's own vCenter answers again")
 		}
 		lost = nil
 	}
 	for {
-		err := s.watch(ctx, back)
+		err := w.watch(ctx, back)
 		if ctx.Err() != nil {
 			return
 		}
-		s.seen.changed()
+		w.cache.invalidate()
 		kind := event.AlarmSessionLost
-		if isOther(err) {
+		if isOtherVCenter(err) {
 			kind = event.AlarmOtherVCenter
 		}
 		if err != nil && !slices.Contains(lost, kind) && !cdp.Is(err, cdp.NotFound) {
 			lost = append(lost, kind)
-			s.deps.Notify(cdp.Wrap(err, "watch vCenter", ""))
-			s.alarm(ctx, kind, "vCenter", err.Error())
+			w.report.notify(cdp.Wrap(err, "watch vCenter", ""))
+			w.report.alarm(ctx, kind, "vCenter", err.Error())
 		}
-		select {
-		case <-ctx.Done():
+		if clock.Sleep(ctx, w.clock, w.beat) != nil {
 			return
-		case <-s.deps.Clock.After(s.cfg.Beat):
 		}
 	}
 }
 
-// watch watches one connection, until it is lost or is not the site's any more:
-// the old one may well live on with a password that is refused by now.
-func (s *Service) watch(ctx context.Context, back func()) error {
-	vc, err := s.vcenter(ctx)
+// watch watches one connection until it is lost, or is no longer the site's: an old
+// session may live on although the site's password was changed.
+func (w *watcher) watch(ctx context.Context, back func()) error {
+	vc, err := w.connector.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,13 +65,8 @@ func (s *Service) watch(ctx context.Context, back func()) error {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.deps.Clock.After(s.cfg.Beat):
-			}
-			if now, err := s.vcenter(ctx); err != nil || now.(noting).VCenter != vc.(noting).VCenter {
+		for clock.Sleep(ctx, w.clock, w.beat) == nil {
+			if now, err := w.connector.connect(ctx); err != nil || now.vc != vc.vc {
 				cancel()
 				return
 			}
@@ -69,11 +74,11 @@ func (s *Service) watch(ctx context.Context, back func()) error {
 	})
 	err = vc.Watch(ctx, func() {
 		back()
-		s.seen.changed()
-		s.kickAll()
+		w.cache.invalidate()
+		w.changed()
 	})
 	if errors.Is(err, context.Canceled) {
-		return nil // the next one is asked for, and says what is wrong
+		return nil // the next connection says what is wrong
 	}
 	return err
 }

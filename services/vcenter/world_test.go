@@ -20,6 +20,7 @@ import (
 	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/adapter/vsphere"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
@@ -114,7 +115,7 @@ func (e *end) start() {
 			return vcenter.Site{Name: e.name, Transporter: "transporter", Devices: filepath.Join(e.sim.Config().Devices, "transporter")}, nil
 		},
 		Jobs: jobsOf{w, e.name}, Groups: groupsOf{w}, Records: e.recs, Peer: peerOf{w}, Runs: runsOf{w},
-		Journal: journalOf{w}, Capture: captureOf{w}, Events: eventsOf{w}, Clock: realClock{}, Prober: probes{},
+		Journal: journalOf{w}, Capture: captureOf{w}, Events: eventsOf{w}, Clock: clock.System, Prober: probes{},
 		Notify: func(err error) { w.t.Log(e.name, err) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -554,11 +555,6 @@ func (w *world) told(text string) bool {
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.events, func(p event.Payload) bool { return strings.Contains(fmt.Sprintf("%+v", p), text) })
 }
-
-type realClock struct{}
-
-func (realClock) Now() time.Time                         { return time.Now() }
-func (realClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // probes answer for what the simulated guests cannot.
 type probes struct{ vcenter.NetProber }

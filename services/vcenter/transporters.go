@@ -5,17 +5,45 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// settings of a transporter are handed to its guest under this.
+// transporters deploy, upgrade and remove the site's transporters.
+type transporters struct {
+	connect func(context.Context) (applianceVMs, error)
+	site    func(context.Context) (Site, error)
+	cache   *inventoryCache
+	lanes   *lanes
+	records Records
+	journal Journal
+	report  *reporter
+	clock   clock.Clock
+	cfg     Config
+
+	// unheard: there may be transporters whose deployment gave up waiting for them.
+	unheard atomic.Bool
+}
+
+// applianceVMs is what transporters need of a vCenter.
+type applianceVMs interface {
+	VMReader
+	VMMaker
+	VMEditor
+	DiskSlots
+	Power
+	Appliances
+}
+
+// guestinfo is the prefix of a transporter's settings in its guest.
 const guestinfo = "guestinfo.tidemark."
 
-// appliance is a VM as a transporter.
+// appliance describes a VM as a transporter.
 func appliance(v inventory.VM, inv inventory.Inventory) inventory.Appliance {
 	a := inventory.Appliance{Name: v.Mark(inventory.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[inventory.GuestVersion]}
 	for _, h := range inv.Hosts {
@@ -26,14 +54,14 @@ func appliance(v inventory.VM, inv inventory.Inventory) inventory.Appliance {
 	return a
 }
 
-// transporterList handles api.TransporterList: those that were deployed, and
-// the VM that this service runs on.
-func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error) {
-	inv, err := s.inventory(ctx, true)
+// list handles api.TransporterList: the deployed transporters, and the VM that this
+// service runs on.
+func (t *transporters) list(ctx context.Context, _ api.Empty) (any, error) {
+	inv, err := t.cache.fresh(ctx)
 	if err != nil {
 		return nil, err
 	}
-	site, err := s.deps.Site(ctx)
+	site, err := t.site(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +78,7 @@ func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error)
 		if a.Name == "" || strings.HasSuffix(a.Name, beside) {
 			a.Name = v.Name
 		}
-		if a.Answers, a.Holds, err = s.deps.Journal.Heard(ctx, a.Name); err != nil && !cdp.Is(err, cdp.Transient) {
+		if a.Answers, a.Holds, err = t.journal.Heard(ctx, a.Name); err != nil && !cdp.Is(err, cdp.Transient) {
 			return nil, err
 		}
 		reply.Transporters = append(reply.Transporters, a)
@@ -59,7 +87,7 @@ func (s *Service) transporterList(ctx context.Context, _ api.Empty) (any, error)
 	return reply, nil
 }
 
-// findTransporter finds a deployed one by name.
+// findTransporter finds a deployed transporter by name.
 func findTransporter(inv inventory.Inventory, name string) (inventory.VM, bool) {
 	i := slices.IndexFunc(inv.VMs, func(v inventory.VM) bool { return v.Mark(inventory.MarkTransporter) == name })
 	if i < 0 {
@@ -68,10 +96,10 @@ func findTransporter(inv inventory.Inventory, name string) (inventory.VM, bool) 
 	return inv.VMs[i], true
 }
 
-// hintStranger is what to do with a VM that is not one's to change.
-const hintStranger = "it is upgraded, and removed, where it was installed; here only what was made by: tidemark transporter deploy"
+// hintStranger is what to do with a VM that Tidemark did not deploy.
+const hintStranger = "upgrade or remove it the way it was installed; this command is for VMs made by: tidemark transporter deploy"
 
-// stranger refuses a name by which another VM goes.
+// stranger is a Conflict if a VM that Tidemark did not deploy has the name.
 func stranger(op, name string, inv inventory.Inventory, hint string) error {
 	if !slices.ContainsFunc(inv.VMs, func(v inventory.VM) bool { return v.Name == name && v.Mark(inventory.MarkTransporter) != name }) {
 		return nil
@@ -80,12 +108,12 @@ func stranger(op, name string, inv inventory.Inventory, hint string) error {
 }
 
 func nobody(op, name string) error {
-	return cdp.Errorf(cdp.NotFound, op, name, "there is no transporter of that name").WithHint("look which there are: tidemark transporter list")
+	return cdp.Errorf(cdp.NotFound, op, name, "there is no transporter of that name").WithHint("list them: tidemark transporter list")
 }
 
-// home refuses to take away what this service runs on.
-func (s *Service) home(ctx context.Context, op, name string, inv inventory.Inventory, v inventory.VM, hint string) error {
-	site, err := s.deps.Site(ctx)
+// home is a Conflict if this service runs on the VM.
+func (t *transporters) home(ctx context.Context, op, name string, inv inventory.Inventory, v inventory.VM, hint string) error {
+	site, err := t.site(ctx)
 	if err != nil {
 		return err
 	}
@@ -95,34 +123,34 @@ func (s *Service) home(ctx context.Context, op, name string, inv inventory.Inven
 	return cdp.Errorf(cdp.Conflict, op, name, "this site's services run on it").WithHint(hint)
 }
 
-// transporterRemove handles api.TransporterRemove. By force it waits for nothing
-// that is done with the transporter: it ends that.
-func (s *Service) transporterRemove(ctx context.Context, r api.RemoveRequest) (any, error) {
+// remove handles api.TransporterRemove. By force, it ends all other work on the
+// transporter.
+func (t *transporters) remove(ctx context.Context, r api.RemoveRequest) (any, error) {
 	const op = "remove transporter"
 	lane, id := laneTransporter+r.Name, fmt.Sprintf("remove %v", r.Force)
 	if r.Force {
-		s.lanes.cut(lane, id, cdp.Errorf(cdp.Conflict, "wait for transporter", r.Name, "it was removed meanwhile, by force"))
+		t.lanes.cut(lane, id, cdp.Errorf(cdp.Conflict, "wait for transporter", r.Name, "it was removed by force in the meantime"))
 	}
-	_, p, err := inLane(ctx, s.lanes, lane, id, func(ctx context.Context, tell report) (api.Empty, error) {
-		return api.Empty{}, cdp.Wrap(s.removeTransporter(ctx, op, r, tell), op, r.Name)
+	_, p, err := inLane(ctx, t.lanes, lane, id, func(ctx context.Context, tell progress) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(t.removeNow(ctx, op, r, tell), op, r.Name)
 	})
 	return p, err
 }
 
-func (s *Service) removeTransporter(ctx context.Context, op string, r api.RemoveRequest, tell report) error {
-	inv, err := s.inventory(ctx, true)
+func (t *transporters) removeNow(ctx context.Context, op string, r api.RemoveRequest, tell progress) error {
+	inv, err := t.cache.fresh(ctx)
 	if err != nil {
 		return err
 	}
-	rec, err := load[deployRecord](ctx, s, keyDeploy+r.Name)
+	rec, err := load[deployRecord](ctx, t.records, keyDeploy+r.Name)
 	if err != nil {
 		return err
 	}
-	vc, err := s.vcenter(ctx)
+	vc, err := t.connect(ctx)
 	if err != nil {
 		return err
 	}
-	var its []inventory.VM // what an upgrade has made for it among them
+	var its []inventory.VM // with what an upgrade made for it
 	off := true
 	for _, v := range inv.VMs {
 		if m := v.Mark(inventory.MarkTransporter); m == r.Name || m == r.Name+beside {
@@ -138,12 +166,12 @@ func (s *Service) removeTransporter(ctx context.Context, op string, r api.Remove
 	}
 	if !r.Force {
 		for _, v := range its {
-			if err := s.home(ctx, op, r.Name, inv, v, "remove it anyway with --force"); err != nil {
+			if err := t.home(ctx, op, r.Name, inv, v, "remove it anyway with --force"); err != nil {
 				return err
 			}
 		}
 		known := len(its) == 0 || rec.Value.Stage == deployRemoving && off
-		if err := s.keepsNothing(ctx, op, r.Name, rec.Value.unheard()); !known && err != nil {
+		if err := t.keepsNothing(ctx, op, r.Name, rec.Value.unheard()); !known && err != nil {
 			return err
 		}
 	}
@@ -153,54 +181,54 @@ func (s *Service) removeTransporter(ctx context.Context, op string, r api.Remove
 			return err
 		}
 	}
-	// It is off: a removal that goes on must not ask it again what it keeps.
+	// It is off now: when the removal continues, it cannot be asked what it keeps.
 	rec.Value = deployRecord{Stage: deployRemoving}
-	if err := rec.save(ctx, s); err != nil {
+	if err := rec.save(ctx); err != nil {
 		return err
 	}
 	for _, v := range its {
-		if err := s.destroyTransporter(ctx, vc, v); err != nil {
+		if err := t.destroy(ctx, vc, v); err != nil {
 			return err
 		}
 	}
-	s.tellTransporter(ctx, r.Name, event.TransporterRemoved, "it was removed")
+	t.report.transporter(ctx, r.Name, event.TransporterRemoved, "it was removed")
 	tell(r.Name+" is removed", 0, 0)
-	return rec.drop(ctx, s)
+	return rec.drop(ctx)
 }
 
-// keepsNothing refuses to take away a transporter that keeps journals, or may: of
-// one that does not answer it is not known, be it on or off, unless it is unheard,
-// and never answered.
-func (s *Service) keepsNothing(ctx context.Context, op, name string, unheard bool) error {
-	_, holds, err := s.deps.Journal.Heard(ctx, name)
+// keepsNothing is a Conflict if a transporter keeps journals or may keep some. One
+// that does not answer may keep some, on or off, unless it is unheard: it has never
+// answered.
+func (t *transporters) keepsNothing(ctx context.Context, op, name string, unheard bool) error {
+	_, holds, err := t.journal.Heard(ctx, name)
 	silent := cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Transient)
 	switch {
 	case len(holds) > 0:
 		return cdp.Errorf(cdp.Conflict, op, name, "it keeps the journals of %s", strings.Join(holds, ", ")).
-			WithHint("delete those jobs first, or lose their history: tidemark transporter remove " + name + " --force")
+			WithHint("delete those jobs first, or discard their history: tidemark transporter remove " + name + " --force")
 	case err == nil || silent && unheard:
 		return nil
 	case !silent:
 		return err
 	}
-	return cdp.Errorf(cdp.Conflict, op, name, "its journal service does not answer, so whether it keeps journals is not known").
-		WithHint("power it on, if it is off (govc vm.power -on " + name + "), and wait until it answers in: tidemark transporter list; " +
-			"or lose what it keeps: tidemark transporter remove " + name + " --force")
+	return cdp.Errorf(cdp.Conflict, op, name, "its journal service does not answer, so it is not known whether it keeps journals").
+		WithHint("if it is off, power it on (govc vm.power -on " + name + "), and wait until it answers in: tidemark transporter list; " +
+			"or discard what it keeps: tidemark transporter remove " + name + " --force")
 }
 
-// destroyTransporter deletes the VM and its own disks. Replicas' disks that are
-// attached to it are taken off first, or they would be deleted, too.
-func (s *Service) destroyTransporter(ctx context.Context, vc VCenter, v inventory.VM) error {
+// destroy deletes the VM and its own disks. It first detaches the disks of replicas,
+// which would be deleted too.
+func (t *transporters) destroy(ctx context.Context, vc applianceVMs, v inventory.VM) error {
 	if err := vc.PowerOff(ctx, v.Ref); err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
-	members, err := s.members(ctx, "")
+	all, err := members(ctx, t.records, "")
 	if err != nil {
 		return err
 	}
 	var foreign []string
 	for _, d := range v.Hardware.Disks {
-		ours := slices.ContainsFunc(members, func(m *member) bool {
+		ours := slices.ContainsFunc(all, func(m *member) bool {
 			return slices.ContainsFunc(m.Value.Disks, func(x inventory.MemberDisk) bool { return x.File == d.File })
 		})
 		its := strings.Contains(d.File, "] "+v.Name+"/")

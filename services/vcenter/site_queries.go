@@ -9,13 +9,31 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-func (s *Service) answerInventory(ctx context.Context, r api.InventoryRequest) (any, error) {
-	inv, err := s.inventory(ctx, r.Fresh)
+// siteQueries answer questions about the site's vCenter.
+type siteQueries struct {
+	connect func(context.Context) (queried, error)
+	site    func(context.Context) (Site, error)
+	cache   *inventoryCache
+	hotadd  *hotadd
+	clock   clock.Clock
+}
+
+// queried is what siteQueries need of a vCenter.
+type queried interface {
+	VMReader
+	TagReader
+	SiteAudit
+}
+
+// inventory handles api.VCenterInventory.
+func (q *siteQueries) inventory(ctx context.Context, r api.InventoryRequest) (any, error) {
+	inv, err := q.cache.load(ctx, r.Fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -23,8 +41,9 @@ func (s *Service) answerInventory(ctx context.Context, r api.InventoryRequest) (
 	return inv, nil
 }
 
-func (s *Service) answerVMs(ctx context.Context, r api.VMsRequest) (any, error) {
-	inv, err := s.inventory(ctx, r.Fresh)
+// vms handles api.VCenterVMs.
+func (q *siteQueries) vms(ctx context.Context, r api.VMsRequest) (any, error) {
+	inv, err := q.cache.load(ctx, r.Fresh)
 	if err != nil {
 		return nil, err
 	}
@@ -32,11 +51,12 @@ func (s *Service) answerVMs(ctx context.Context, r api.VMsRequest) (any, error) 
 	return api.VMsReply{VMs: page, More: more}, nil
 }
 
-// pageBytes is how much a page of VMs may have, as JSON: it must fit into a
-// message, however many disks and settings they have.
+// pageBytes is the size limit of a page of VMs, as JSON. A page must fit into a
+// message, however many disks and settings the VMs have.
 const pageBytes = 700 << 10
 
-// pageOf gives the VMs behind a key, by key, as many as an answer may hold.
+// pageOf returns the VMs with keys after a key, sorted by key, as many as an answer
+// may hold.
 func pageOf(all []inventory.VM, after string, key func(inventory.VM) string) (page []inventory.VM, more bool) {
 	page = []inventory.VM{}
 	size := 0
@@ -54,22 +74,24 @@ func pageOf(all []inventory.VM, after string, key func(inventory.VM) string) (pa
 	return page, false
 }
 
-func (s *Service) answerClocks(ctx context.Context, _ api.Empty) (any, error) {
-	vc, err := s.vcenter(ctx)
+// clocks handles api.VCenterClocks.
+func (q *siteQueries) clocks(ctx context.Context, _ api.Empty) (any, error) {
+	vc, err := q.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	at := s.deps.Clock.Now()
+	at := q.clock.Now()
 	hosts, err := vc.Clocks(ctx)
 	return api.ClocksReply{At: at, Hosts: hosts}, err
 }
 
-func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any, error) {
-	inv, err := s.inventory(ctx, false)
+// members handles api.VCenterMembers: the VMs that selectors select.
+func (q *siteQueries) members(ctx context.Context, r api.MembersRequest) (any, error) {
+	inv, err := q.cache.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	site, err := s.deps.Site(ctx)
+	site, err := q.site(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +105,7 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 	reply := api.MembersReply{About: inv.About}
 	reply.VMs, reply.More = pageOf(found, r.After, func(v inventory.VM) string { return v.UUID })
 	if r.After == "" {
-		if reply.Problems, err = s.namedTags(ctx, r.VMs, problems); err != nil {
+		if reply.Problems, err = q.missingTags(ctx, r.VMs, problems); err != nil {
 			return nil, err
 		}
 	}
@@ -95,15 +117,15 @@ func (s *Service) answerMembers(ctx context.Context, r api.MembersRequest) (any,
 	return reply, nil
 }
 
-// namedTags finds out whether a tag that no VM has exists: one that does not was
-// written wrong, or is no more.
-func (s *Service) namedTags(ctx context.Context, selectors []inventory.Selector, problems []inventory.Problem) ([]inventory.Problem, error) {
+// missingTags finds out whether the tags that no VM has exist. A warning about one
+// that does not exist becomes a problem.
+func (q *siteQueries) missingTags(ctx context.Context, selectors []inventory.Selector, problems []inventory.Problem) ([]inventory.Problem, error) {
 	for i, x := range selectors {
 		k := slices.IndexFunc(problems, func(p inventory.Problem) bool { return p.Path == fmt.Sprintf("/spec/source/vms/%d/tag", i) })
 		if k < 0 {
 			continue
 		}
-		vc, err := s.vcenter(ctx)
+		vc, err := q.connect(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -121,30 +143,4 @@ func (s *Service) namedTags(ctx context.Context, selectors []inventory.Selector,
 		}
 	}
 	return problems, nil
-}
-
-// sourceMembers asks the source for all pages; the VMs are by path.
-func (s *Service) sourceMembers(ctx context.Context, site cdp.Site, selectors []inventory.Selector) (api.MembersReply, error) {
-	var all api.MembersReply
-	for after := ""; ; {
-		page, err := s.deps.Peer.Members(ctx, site, api.MembersRequest{VMs: selectors, After: after})
-		if err != nil {
-			return all, err
-		}
-		if after == "" {
-			all.About, all.Problems = page.About, page.Problems
-		}
-		all.VMs = append(all.VMs, page.VMs...)
-		for _, h := range page.Hosts {
-			if !slices.ContainsFunc(all.Hosts, func(x inventory.Host) bool { return x.Ref == h.Ref }) {
-				all.Hosts = append(all.Hosts, h)
-			}
-		}
-		if !page.More || len(page.VMs) == 0 {
-			break
-		}
-		after = page.VMs[len(page.VMs)-1].UUID
-	}
-	slices.SortFunc(all.VMs, func(a, b inventory.VM) int { return strings.Compare(a.Path, b.Path) })
-	return all, nil
 }

@@ -10,33 +10,33 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// own gives a member its own job, lets that run or not, and the I/O filter see
-// the VM's disks.
-func (r *round) own(ctx context.Context, m *member) error {
-	group := cdp.GroupID(m.Value.Group)
-	want := r.ownJob(m.Value)
-	is, err := r.s.deps.Groups.Get(ctx, want.Name)
+// keepJob writes the member's own job, has the scheduler run or stop it, and attaches
+// the I/O filter that captures the VM, or detaches it.
+func (r *memberRound) keepJob(ctx context.Context) error {
+	m := r.m
+	want := r.memberJob(m.Value)
+	is, err := r.s.groups.Get(ctx, want.Name)
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
 	if err != nil || !same(is, want) {
 		if err == nil && is.Of != m.Value.Job {
-			return cdp.Errorf(cdp.Conflict, "make job", want.Name, "there is another job of that name")
+			return cdp.Errorf(cdp.Conflict, "make job", want.Name, "another job has that name")
 		}
-		if err := r.s.deps.Groups.Put(ctx, want); err != nil {
+		if err := r.s.groups.Put(ctx, want); err != nil {
 			return err
 		}
 	}
-	if err := r.run(ctx, group, m.Value.State != inventory.Gone && r.rec.Running); err != nil {
+	if err := r.schedule(ctx, m.Value.State != inventory.Gone && r.rec.Running); err != nil {
 		return err
 	}
 	if r.job.Job.Source.Capture != cdp.Tap || !r.answers {
 		return nil
 	}
 	if m.Value.State == inventory.Gone || !r.rec.Running {
-		return r.untap(ctx, m)
+		return r.detachFilter(ctx)
 	}
-	return r.tap(ctx, m)
+	return r.keepFilter(ctx)
 }
 
 // same compares specs as they are written.
@@ -46,8 +46,8 @@ func same(a, b spec.ReplicationJob) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-// ownJob is the member's job.
-func (r *round) ownJob(m inventory.Member) spec.ReplicationJob {
+// memberJob is the spec of a member's own job.
+func (r *round) memberJob(m inventory.Member) spec.ReplicationJob {
 	j := spec.ReplicationJob{
 		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal,
 		Source: spec.Source{Site: r.job.SourceSite, Capture: cdp.CaptureMode(r.job.Job.Source.Capture), VM: m.VM.UUID},
@@ -61,18 +61,19 @@ func (r *round) ownJob(m inventory.Member) spec.ReplicationJob {
 	return j
 }
 
-func (r *round) run(ctx context.Context, group cdp.GroupID, running bool) error {
+// schedule has the scheduler run or stop the member's job.
+func (r *memberRound) schedule(ctx context.Context, running bool) error {
 	want := map[bool]string{true: "running", false: "stopped"}[running]
-	if r.told(group).run == want {
+	if r.c.last(r.group).schedule == want {
 		return nil
 	}
-	do := r.s.deps.Runs.Stop
+	do := r.s.runs.Stop
 	if running {
-		do = r.s.deps.Runs.Run
+		do = r.s.runs.Run
 	}
-	if err := do(ctx, string(group)); err != nil && !cdp.Is(err, cdp.Duplicate) && (running || !cdp.Is(err, cdp.NotFound)) {
+	if err := do(ctx, string(r.group)); err != nil && !cdp.Is(err, cdp.Duplicate) && (running || !cdp.Is(err, cdp.NotFound)) {
 		return err
 	}
-	r.tell(group, func(t *told) { t.run = want })
+	r.c.note(r.group, func(a *applied) { a.schedule = want })
 	return nil
 }

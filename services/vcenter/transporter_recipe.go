@@ -18,9 +18,9 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// recipe is what a transporter was made of. It is kept with its VM, so that it is
-// known whether what is asked for is what stands there; of settings, which may be
-// secrets, only hashes with a salt.
+// recipe is what a transporter was deployed from. It is stored with the VM, to know
+// whether an existing VM is what a request asks for. Settings may be secrets, so it
+// has only salted hashes of them.
 type recipe struct {
 	OVA       string            `json:"ova"` // its SHA-256
 	Host      string            `json:"host"`
@@ -31,20 +31,20 @@ type recipe struct {
 }
 
 // recipeOf reads the OVA, which is Invalid if it cannot be read.
-func (s *Service) recipeOf(ctx context.Context, r api.DeployRequest) (recipe, error) {
+func (t *transporters) recipeOf(ctx context.Context, r api.DeployRequest) (recipe, error) {
 	sum, err := sumOf(ctx, r.OVA)
 	if err != nil {
 		return recipe{}, err
 	}
-	key, err := load[string](ctx, s, keyRecipes)
+	key, err := load[string](ctx, t.records, keyRecipes)
 	if err == nil && !key.exists() {
 		key.Value = rand.Text()
-		err = key.save(ctx, s)
+		err = key.save(ctx)
 	}
 	c := recipe{OVA: sum, Host: r.Host, Datastore: r.Datastore, Network: r.Network, Folder: r.Folder, Settings: map[string]string{}}
 	for k, v := range r.Settings {
 		h := hmac.New(sha256.New, []byte(key.Value))
-		_, _ = fmt.Fprintf(h, "%q %q %q", r.Name, k, v) // a hash takes everything
+		_, _ = fmt.Fprintf(h, "%q %q %q", r.Name, k, v) // a hash never fails
 		c.Settings[k] = hex.EncodeToString(h.Sum(nil)[:12])
 	}
 	return c, err
@@ -72,17 +72,17 @@ func sumOf(ctx context.Context, ova string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// mark is the recipe as its VM has it.
+// mark is the recipe in the form that the VM stores.
 func (c recipe) mark() string {
 	raw, _ := json.Marshal(c) // it is plain values
 	return string(raw)
 }
 
-// differs names what of a recipe is not as the VM was made.
+// differs names the parts of a recipe that the VM was not deployed from.
 func differs(v inventory.VM, now recipe) []string {
 	var was recipe
 	if err := json.Unmarshal([]byte(v.Mark(inventory.MarkRecipe)), &was); err != nil {
-		return []string{"what it was made of, which is not known any more"}
+		return []string{"what it was deployed from, which is not known any more"}
 	}
 	var out []string
 	if was.OVA != now.OVA {

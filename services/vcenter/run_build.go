@@ -13,17 +13,17 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// build handles api.VMBuild: a VM of the test's own, and its disks, at the
-// transporter for the journal to fill.
-func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
+// build handles api.VMBuild: it makes the test's own VM and disks, and attaches the
+// disks to the transporter for the journal to fill.
+func (r *run) build(ctx context.Context) (api.VMRunReply, error) {
 	var none api.VMRunReply
 	if !r.req.Test {
-		return none, cdp.Errorf(cdp.Invalid, "build", r.req.Job, "only a test has a VM of its own")
+		return none, cdp.Errorf(cdp.Invalid, "build", r.req.Job, "only a test builds a VM")
 	}
 	if r.rec.Value.Stage == stageGone {
 		return none, cdp.Errorf(cdp.Conflict, "build", r.req.Job, "the run is being cleaned up")
 	}
-	inv, err := s.inventory(ctx, true)
+	inv, err := r.cache.fresh(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -47,7 +47,7 @@ func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
 	for _, d := range r.rec.Value.Disks {
 		plugs = append(plugs, inventory.Plug{File: d.File})
 	}
-	uuids, paths, err := s.plugIn(ctx, r.vc, plugs)
+	uuids, paths, err := r.hotadd.attach(ctx, r.vc, plugs)
 	if err != nil {
 		return none, err
 	}
@@ -57,12 +57,12 @@ func (s *Service) build(ctx context.Context, r *run) (api.VMRunReply, error) {
 			x.Disks[i].UUID = uuids[i]
 		}
 	})
-	r.tell("the test VM "+r.rec.Value.Name+" stands", 0, 0)
+	r.tell("the test VM "+r.rec.Value.Name+" is ready", 0, 0)
 	return api.VMRunReply{Paths: paths}, err
 }
 
-// begin writes down what will be made, if there is room for it: a datastore that
-// gets full stops all VMs on it, this one, too.
+// begin records what will be made, if there is room for it: a full datastore stops
+// all VMs on it.
 func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 	name := testName(r.m.Value.Name, r.req.Run)
 	var disks []runDisk
@@ -75,12 +75,12 @@ func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 	}
 	if why := vmpolicy.NoRoom(inv, sizes); why != "" {
 		return cdp.Errorf(cdp.Conflict, "build", r.req.Job, "%s", why).
-			WithHint("a test has a full copy of the replica's disks: free space there, or have the disks with --to nbd, which needs little")
+			WithHint("a test makes a full copy of the replica's disks: free space there, or use --to nbd, which needs little")
 	}
 	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.Name, x.Disks = name, disks })
 }
 
-// testName is a name that tells what the VM is, and is the run's own.
+// testName says what the VM is, and is unique to the run.
 func testName(replica, run string) string {
 	short := run
 	if len(short) > 8 { // the end of a ULID is its random part
@@ -89,14 +89,14 @@ func testName(replica, run string) string {
 	return replica + "-test-" + strings.ToLower(short)
 }
 
-// testVM makes the VM, or finds it by its marks after a crash.
+// testVM makes the VM, or finds it by its marks if it was made before a crash.
 func (r *run) testVM(ctx context.Context, inv inventory.Inventory) error {
 	v, err := r.vm(ctx)
 	if cdp.Is(err, cdp.NotFound) {
 		var ref inventory.Ref
 		err = r.making(ctx, func() (err error) { ref, err = r.makeTestVM(ctx, inv); return err })
 		if err == nil {
-			v, err = r.s.vmAt(ctx, r.vc, ref)
+			v, err = r.cache.vmAt(ctx, r.vc, ref)
 		}
 	}
 	if err != nil {
@@ -105,13 +105,13 @@ func (r *run) testVM(ctx context.Context, inv inventory.Inventory) error {
 	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.VM, x.UUID = v.Ref, v.UUID })
 }
 
-// making notes that something is being made before it is asked for: if that has
-// no answer, cleanup looks again once it must have come to be or not.
+// making records that something is about to be made. If the vCenter's answer is
+// lost, cleanup looks again once it must have appeared, if it ever does.
 func (r *run) making(ctx context.Context, do func() error) error {
 	note := func(at time.Time) error {
 		return r.enter(ctx, stageBuilt, func(x *runRecord) { x.Making = at })
 	}
-	if err := note(r.s.deps.Clock.Now()); err != nil {
+	if err := note(r.clock.Now()); err != nil {
 		return err
 	}
 	err := do()
@@ -136,7 +136,7 @@ func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventor
 	for i, n := range hw.NICs {
 		if to := m.Isolated[n.Key]; to != "" {
 			nets[n.Key] = to
-		} else { // it must be somewhere, but is not plugged in
+		} else { // it needs a network, but is not connected
 			nets[n.Key] = m.Networks[n.Key]
 			hw.NICs[i].Connected = false
 		}
@@ -148,11 +148,11 @@ func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventor
 	})
 }
 
-// place is where the job's VMs stand.
+// place is where the job's VMs are placed.
 func (r *run) place(ctx context.Context, inv inventory.Inventory) (vmpolicy.Placement, error) {
-	job, err := r.s.deps.Jobs.Get(ctx, r.m.Value.Job)
+	job, err := r.jobs.Get(ctx, r.m.Value.Job)
 	if cdp.Is(err, cdp.NotFound) {
-		return vmpolicy.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s is gone, which says where", r.m.Value.Job).
+		return vmpolicy.Placement{}, cdp.Errorf(cdp.Conflict, "place VM", r.rec.Value.Name, "the job %s, which says where, is deleted", r.m.Value.Job).
 			WithHint("apply its file again: tidemark apply -f FILE")
 	}
 	if err != nil {
@@ -167,8 +167,8 @@ func (r *run) place(ctx context.Context, inv inventory.Inventory) (vmpolicy.Plac
 	return place, nil
 }
 
-// testDisk makes a disk. The file's name is the run's own: one that is there is
-// from before a crash.
+// testDisk makes a disk. The file's name is unique to the run: an existing one was
+// made before a crash.
 func (r *run) testDisk(ctx context.Context, inv inventory.Inventory, file string, size int64) error {
 	dc := inv.DatacenterOf(file)
 	err := r.making(ctx, func() error { return r.vc.MakeDisk(ctx, dc, file, size) })

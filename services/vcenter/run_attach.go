@@ -9,9 +9,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// attach handles api.VMAttach: the disks leave the transporter and come to the
-// VM.
-func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
+// attach handles api.VMAttach: it moves the disks from the transporter to the VM.
+func (r *run) attach(ctx context.Context) (api.VMRunReply, error) {
 	var none api.VMRunReply
 	switch {
 	case r.rec.Value.Stage == stageKept:
@@ -19,9 +18,9 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 	case r.req.Test && !r.rec.exists():
 		return none, cdp.Errorf(cdp.NotFound, "attach", r.req.Job, "the test VM was not built")
 	}
-	// The member first: from then on nobody looks after the replica.
+	// The member comes first: from then on, the replica is not reconciled.
 	if !r.req.Test && r.m.Value.State != inventory.FailedOver {
-		if err := s.become(ctx, r.m, inventory.FailedOver, "the failover "+r.req.Run+" has it"); err != nil {
+		if err := setState(ctx, r.report, r.m, inventory.FailedOver, "the failover "+r.req.Run+" has it"); err != nil {
 			return none, err
 		}
 	}
@@ -38,19 +37,19 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 		return none, err
 	}
 	r.tell("detaches the disks from the transporter", 0, 0)
-	if err := s.pullOut(ctx, r.vc, withFile(r.files())); err != nil {
+	if err := r.hotadd.detach(ctx, r.vc, withFile(r.files())); err != nil {
 		return none, err
 	}
 	r.tell("attaches the disks to "+v.Name, 0, 0)
-	// After boot, writes go to files above these: the disks are attached then,
-	// and a snapshot shows it.
+	// After boot, the VM writes to files above these. Its snapshot shows that the
+	// disks are attached.
 	ours, _, err := r.guards(ctx, v.Ref)
 	if err != nil {
 		return none, err
 	}
 	if len(ours) == 0 {
 		if v.Power == inventory.PoweredOn && !r.hasDisks(v) {
-			// Started by hand, without a disk: there is nothing to lose.
+			// Somebody started it without its disks, so there is nothing to lose.
 			r.tell("powers "+v.Name+" off, which somebody started without its disks", 0, 0)
 			if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 				return none, err
@@ -61,10 +60,10 @@ func (s *Service) attach(ctx context.Context, r *run) (api.VMRunReply, error) {
 		}
 	}
 	r.tell(v.Name+" has its disks", 0, 0)
-	return api.VMRunReply{VM: r.tellVM(ctx, v)}, nil
+	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
 }
 
-// hasDisks says whether the VM has all the run's disks, as they are.
+// hasDisks reports whether all of the run's disks are attached to the VM.
 func (r *run) hasDisks(v inventory.VM) bool {
 	return !slices.ContainsFunc(r.files(), func(file string) bool {
 		return !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == file })

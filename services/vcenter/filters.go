@@ -14,13 +14,28 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// filterStatus handles api.FilterStatus.
-func (s *Service) filterStatus(ctx context.Context, r api.FilterRequest) (any, error) {
-	vc, err := s.vcenter(ctx)
+// filters manage the life of I/O filters on the site's clusters.
+type filters struct {
+	connect func(context.Context) (filtered, error)
+	cache   *inventoryCache
+	lanes   *lanes
+	records Records
+	report  *reporter
+}
+
+// filtered is what filters need of a vCenter.
+type filtered interface {
+	FilterReader
+	FilterLife
+}
+
+// status handles api.FilterStatus.
+func (f *filters) status(ctx context.Context, r api.FilterRequest) (any, error) {
+	vc, err := f.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inv, err := s.lately(ctx)
+	inv, err := f.cache.recent(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +60,7 @@ func (s *Service) filterStatus(ctx context.Context, r api.FilterRequest) (any, e
 	return reply, nil
 }
 
-// cluster finds one by name, path or reference.
+// cluster finds a cluster by name, path or reference.
 func cluster(inv inventory.Inventory, name string) (inventory.Cluster, error) {
 	for _, c := range inv.Clusters {
 		if string(c.Ref) == name {
@@ -59,25 +74,24 @@ func cluster(inv inventory.Inventory, name string) (inventory.Cluster, error) {
 	return c, nil
 }
 
-// cannotFilter is why I/O filters cannot be managed at a cluster; empty: they
-// can.
+// cannotFilter is why I/O filters cannot be managed on a cluster; empty if they can.
 func cannotFilter(inv inventory.Inventory, c inventory.Cluster) string {
 	if inv.About.ESX {
 		return "a single ESXi host has no I/O filter manager: it needs a vCenter"
 	}
 	if c.ImageManaged {
-		return "the cluster's software is kept by an image (vSphere Lifecycle Manager): add the filter's component to the image"
+		return "an image (vSphere Lifecycle Manager) manages the cluster's software: add the filter's component to the image"
 	}
 	for _, h := range inv.Hosts {
 		if slices.Contains(c.Hosts, h.Ref) && older(h.Version, 6, 0) {
-			return fmt.Sprintf("the host %s has ESXi %s, and I/O filters need 6.0", h.Name, h.Version)
+			return fmt.Sprintf("the host %s runs ESXi %s, and I/O filters need 6.0", h.Name, h.Version)
 		}
 	}
 	return ""
 }
 
-// older says whether a version is before major.minor; one that cannot be read
-// is not.
+// older reports whether a version is before major.minor. A version that cannot be
+// parsed is not.
 func older(version string, major, minor int) bool {
 	a, rest, _ := strings.Cut(version, ".")
 	b, _, _ := strings.Cut(rest, ".")
@@ -86,15 +100,15 @@ func older(version string, major, minor int) bool {
 	return err == nil && (x < major || x == major && y < minor)
 }
 
-// filterChange handles api.FilterChange. A change with an ID is done once.
-func (s *Service) filterChange(ctx context.Context, r api.FilterRequest) (any, error) {
+// change handles api.FilterChange. A change with an ID is done once.
+func (f *filters) change(ctx context.Context, r api.FilterRequest) (any, error) {
 	switch {
 	case !slices.Contains([]string{"install", "upgrade", "uninstall", "resolve"}, r.Do):
 		return nil, cdp.Errorf(cdp.Invalid, "change I/O filter", r.Cluster, "%q: want install, upgrade, uninstall or resolve", r.Do)
 	case (r.Do == "install" || r.Do == "upgrade") && r.Bundle == "":
-		return nil, cdp.Errorf(cdp.Invalid, "change I/O filter", r.Cluster, "the bundle's URL is needed, from which the hosts fetch it")
+		return nil, cdp.Errorf(cdp.Invalid, "change I/O filter", r.Cluster, "the URL of the bundle is missing, from which the hosts fetch it")
 	case r.Do != "install" && r.Filter == "":
-		return nil, cdp.Errorf(cdp.Invalid, "change I/O filter", r.Cluster, "the filter must be named, by id")
+		return nil, cdp.Errorf(cdp.Invalid, "change I/O filter", r.Cluster, "the id of the filter is missing")
 	}
 	if r.ID != "" {
 		if err := cdp.CheckName("id", strings.ToLower("x"+r.ID)); err != nil {
@@ -102,15 +116,15 @@ func (s *Service) filterChange(ctx context.Context, r api.FilterRequest) (any, e
 		}
 	}
 	id := strings.Join([]string{r.Do, r.Filter, r.Bundle, r.ID}, " ")
-	_, p, err := inLane(ctx, s.lanes, "filter/"+r.Cluster, id, func(ctx context.Context, tell report) (api.Empty, error) {
-		return api.Empty{}, s.changeFilter(ctx, r, tell)
+	_, p, err := inLane(ctx, f.lanes, "filter/"+r.Cluster, id, func(ctx context.Context, tell progress) (api.Empty, error) {
+		return api.Empty{}, f.changeNow(ctx, r, tell)
 	})
 	return p, err
 }
 
-func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell report) error {
+func (f *filters) changeNow(ctx context.Context, r api.FilterRequest, tell progress) error {
 	op := r.Do + " I/O filter"
-	done, err := load[string](ctx, s, keyChange+strings.ToLower(r.ID))
+	done, err := load[string](ctx, f.records, keyChange+strings.ToLower(r.ID))
 	if err != nil {
 		return err
 	}
@@ -118,11 +132,11 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 		tell(done.Value, 0, 0)
 		return nil
 	}
-	vc, err := s.vcenter(ctx)
+	vc, err := f.connect(ctx)
 	if err != nil {
 		return err
 	}
-	inv, err := s.inventory(ctx, true)
+	inv, err := f.cache.fresh(ctx)
 	if err != nil {
 		return err
 	}
@@ -137,7 +151,7 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 	if err != nil {
 		return cdp.Wrap(err, op, c.Path)
 	}
-	tell(r.Do+" at "+c.Name, 0, 0)
+	tell(r.Do+" on "+c.Name, 0, 0)
 	switch r.Do {
 	case "install":
 		err = vc.InstallFilter(ctx, c.Ref, r.Bundle)
@@ -155,7 +169,7 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 	}
 	after, ferr := vc.Filters(ctx, c.Ref)
 	if ferr == nil {
-		s.tellFilters(ctx, c, r, before, after, err)
+		f.tell(ctx, c, r, before, after, err)
 	}
 	if err != nil {
 		return cdp.Wrap(err, op, c.Path)
@@ -163,12 +177,12 @@ func (s *Service) changeFilter(ctx context.Context, r api.FilterRequest, tell re
 	if ferr != nil {
 		return cdp.Wrap(ferr, op, c.Path)
 	}
-	// That the vCenter took it says nothing of the hosts: see filterStatus.
-	text := "the vCenter has taken the " + r.Do + " at " + c.Name
+	// The vCenter accepted it, but the hosts may not be done: see status.
+	text := "the vCenter accepted the " + r.Do + " on " + c.Name
 	tell(text, 0, 0)
 	if r.ID != "" {
 		done.Value = text
-		return done.save(ctx, s)
+		return done.save(ctx)
 	}
 	return nil
 }
@@ -177,7 +191,7 @@ func hasFilter(in []inventory.Filter, id string) bool {
 	return slices.ContainsFunc(in, func(f inventory.Filter) bool { return f.ID == id })
 }
 
-// inUse refuses to take a filter away from disks that use it.
+// inUse is a Conflict if disks use the filter.
 func inUse(in []inventory.Filter, id string) error {
 	for _, f := range in {
 		if f.ID == id && len(f.Disks) > 0 {
@@ -189,16 +203,9 @@ func inUse(in []inventory.Filter, id string) error {
 	return nil
 }
 
-// tellFilters tells how the filters that the change was about stand now.
-func (s *Service) tellFilters(ctx context.Context, c inventory.Cluster, r api.FilterRequest, before, after []inventory.Filter, failed error) {
-	site, err := s.deps.Site(ctx)
-	if err != nil {
-		s.deps.Notify(err)
-		return
-	}
-	tell := func(id string, state event.FilterState, text string) {
-		s.emit(ctx, event.VCenterFilterChanged{Site: site.Name, Cluster: c.Name, Filter: id, State: state, Text: clip(text, longestText)})
-	}
+// tell emits the state of the filters that the change was about.
+func (f *filters) tell(ctx context.Context, c inventory.Cluster, r api.FilterRequest, before, after []inventory.Filter, failed error) {
+	tell := func(id string, state event.FilterState, text string) { f.report.filter(ctx, c, id, state, text) }
 	for _, f := range after {
 		if r.Filter != "" && f.ID != r.Filter || r.Filter == "" && hasFilter(before, f.ID) && failed == nil {
 			continue
@@ -211,7 +218,7 @@ func (s *Service) tellFilters(ctx context.Context, c inventory.Cluster, r api.Fi
 		case failed != nil:
 			tell(f.ID, event.FilterFailed, failed.Error())
 		case f.Doing == "uninstall":
-			tell(f.ID, event.FilterPartlyRemoved, "it waits for hosts: "+strings.Join(not, "; "))
+			tell(f.ID, event.FilterPartlyRemoved, "hosts are pending: "+strings.Join(not, "; "))
 		case len(not) > 0:
 			tell(f.ID, event.FilterPartlyInstalled, strings.Join(not, "; "))
 		default:

@@ -13,10 +13,10 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// jobCheck handles api.VMJobCheck: everything that stands in the way of a job,
-// before anything is made. What stands in the way of the job as it is does not
-// keep it from being changed: it is a warning.
-func (s *Service) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any, error) {
+// jobCheck handles api.VMJobCheck: all problems of a job, before anything is made.
+// Problems that the applied version of the job already has do not prevent a change:
+// they are warnings.
+func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any, error) {
 	x, err := s.newRound(ctx, r.Job, nil)
 	if err != nil {
 		return nil, err
@@ -25,13 +25,13 @@ func (s *Service) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any, e
 	if err != nil {
 		return nil, err
 	}
-	was, err := x.kept(ctx)
+	was, err := x.applied(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var stood []inventory.Problem
+	var known []inventory.Problem
 	if was != nil {
-		if stood, err = was.problems(ctx); err != nil {
+		if known, err = was.problems(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -39,7 +39,7 @@ func (s *Service) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any, e
 	refused := map[string]bool{}
 	for _, p := range problems {
 		refused[p.VM] = true
-		if p.Warning || slices.ContainsFunc(stood, func(old inventory.Problem) bool { return old.VM == p.VM && old.Rule == p.Rule && old.Text == p.Text }) {
+		if p.Warning || slices.ContainsFunc(known, func(old inventory.Problem) bool { return old.VM == p.VM && old.Rule == p.Rule && old.Text == p.Text }) {
 			p.Warning = true
 			reply.Warnings = append(reply.Warnings, p)
 		} else {
@@ -52,19 +52,19 @@ func (s *Service) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any, e
 			rule = inventory.RuleUnreachable
 		}
 		reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/source/site", Rule: rule,
-			Text: "the source site " + string(r.Job.SourceSite) + " does not tell its VMs: " + x.why})
+			Text: "the source site " + string(r.Job.SourceSite) + " does not report its VMs: " + x.why})
 	}
 	if was != nil {
-		reply.Warnings = append(reply.Warnings, x.stays(was.job.Job)...)
+		reply.Warnings = append(reply.Warnings, x.unaffected(was.job.Job)...)
 	}
-	x.comeAndGo(&reply, refused)
+	x.joinsAndLeaves(&reply, refused)
 	return reply, nil
 }
 
-// kept is a look at the job as it is kept now, whose change is looked at; nil
-// for a new one.
-func (r *round) kept(ctx context.Context) (*round, error) {
-	job, err := r.s.deps.Jobs.Get(ctx, r.job.Name)
+// applied is a round of the applied version of the job that is checked; nil for a new
+// job.
+func (r *round) applied(ctx context.Context) (*round, error) {
+	job, err := r.s.jobs.Get(ctx, r.job.Name)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil, nil
 	}
@@ -80,12 +80,12 @@ func (r *round) kept(ctx context.Context) (*round, error) {
 	return &was, nil
 }
 
-// comeAndGo tells which VMs the job would protect, and which of them are new or
-// would be left. While the source does not tell all, nobody leaves.
-func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
-	meant := map[string]bool{}
+// joinsAndLeaves fills in which VMs the job would protect, which of them would join,
+// and which would leave. No VM leaves while the source's answer is incomplete.
+func (r *round) joinsAndLeaves(reply *api.JobCheckReply, refused map[string]bool) {
+	selected := map[string]bool{}
 	for _, v := range r.reply.VMs {
-		meant[v.UUID] = true
+		selected[v.UUID] = true
 		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
 		if refused[v.Name] && (i < 0 || r.members[i].Value.Replica == "") {
 			continue
@@ -95,31 +95,31 @@ func (r *round) comeAndGo(reply *api.JobCheckReply, refused map[string]bool) {
 			reply.Joins = append(reply.Joins, v.Name)
 		}
 	}
-	if !r.answers || slices.ContainsFunc(r.reply.Problems, func(p inventory.Problem) bool { return p.Rule != "reference" }) {
+	if !r.answers || r.selectorsFail() {
 		return
 	}
 	for _, m := range r.members {
-		if !meant[m.Value.VM.UUID] && m.Value.State != inventory.Gone && m.Value.State != inventory.FailedOver {
+		if !selected[m.Value.VM.UUID] && m.Value.State != inventory.Gone && m.Value.State != inventory.FailedOver {
 			reply.Leaves = append(reply.Leaves, m.Value.VM.Name)
 		}
 	}
 	slices.Sort(reply.Leaves)
 }
 
-// stays says what of a change the replicas that stand do not follow.
-func (r *round) stays(was inventory.Job) []inventory.Problem {
-	stand := 0
+// unaffected are warnings about the changes that existing replicas do not follow.
+func (r *round) unaffected(was inventory.Job) []inventory.Problem {
+	replicas := 0
 	for _, m := range r.members {
 		if m.Value.Replica != "" {
-			stand++
+			replicas++
 		}
 	}
-	if stand == 0 {
+	if replicas == 0 {
 		return nil
 	}
-	they := "the replica that stands stays as it is"
-	if stand > 1 {
-		they = fmt.Sprintf("the %d replicas that stand stay as they are", stand)
+	stay := "the existing replica stays as it is"
+	if replicas > 1 {
+		stay = fmt.Sprintf("the %d existing replicas stay as they are", replicas)
 	}
 	var out []inventory.Problem
 	for _, path := range vmpolicy.NewOnly(r.job.Job, was) {
@@ -127,7 +127,7 @@ func (r *round) stays(was inventory.Job) []inventory.Problem {
 		if slices.Contains([]string{"host", "cluster", "datastore", "folder", "pool"}, strings.TrimPrefix(path, "/spec/target/")) {
 			whom = "new VMs and the VMs of test failovers only"
 		}
-		out = append(out, inventory.Problem{Path: path, Rule: "new-only", Warning: true, Text: "the change applies to " + whom + ": " + they})
+		out = append(out, inventory.Problem{Path: path, Rule: "new-only", Warning: true, Text: "the change applies to " + whom + ": " + stay})
 	}
 	return out
 }

@@ -9,14 +9,14 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// upgrade puts a new VM in the place of an old one, v, which is kept, off, until
-// the new one answers. A journal stays on the disks of the appliance that made
-// it, so the old one must keep none: that is looked at before anything is made,
-// and again right before it is powered off. Whatever refuses the upgrade on the
-// way takes it back.
+// upgrade replaces the VM v by a new one. The old VM stays, powered off, until the
+// new one answers. Journals stay on the disks of the appliance that made them, so
+// the old VM must keep none: this is checked before anything is made, and again
+// right before it is powered off. If anything refuses the upgrade, it is rolled
+// back.
 func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inventory.VM) error {
 	if !d.rec.exists() {
-		if err := d.home(ctx, d.op, d.r.Name, inv, v, "it cannot replace itself: bring the new version of tidemark to it where it was installed"); err != nil {
+		if err := d.home(ctx, d.op, d.r.Name, inv, v, "it cannot replace itself: install the new version of tidemark on it the way it was installed"); err != nil {
 			return err
 		}
 		if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {
@@ -26,7 +26,7 @@ func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inv
 			return err
 		}
 		d.rec.Value = deployRecord{Stage: deployImporting, Old: v.Ref}
-		if err := d.rec.save(ctx, d.Service); err != nil {
+		if err := d.rec.save(ctx); err != nil {
 			return err
 		}
 	}
@@ -34,20 +34,20 @@ func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inv
 	other := made && len(differs(fresh, d.recipe)) > 0
 	switch stage := d.rec.Value.Stage; {
 	case stage == deployHeard:
-		if err := d.settle(ctx, inv, fresh); err != nil || !other {
+		if err := d.finish(ctx, inv, fresh); err != nil || !other {
 			return err
 		}
-		return d.do(ctx) // that was what was asked for before
+		return d.do(ctx) // what was heard is what an earlier request asked for
 	case stage == deploySwitched && other:
 		if err := d.keepsNothing(ctx, d.op, d.r.Name, true); err != nil {
 			return err
 		}
-		if err := d.back(ctx); err != nil {
+		if err := d.rollBack(ctx); err != nil {
 			return err
 		}
 		return d.do(ctx)
 	case made && (stage == deployImporting || other):
-		if err := d.destroyTransporter(ctx, d.vc, fresh); err != nil {
+		if err := d.destroy(ctx, d.vc, fresh); err != nil {
 			return err
 		}
 		made = false
@@ -58,31 +58,31 @@ func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inv
 			fresh, err = d.importOVA(ctx, at, d.r.Name+"-new", d.r.Name+beside)
 		}
 		if err != nil {
-			return d.refused(ctx, err)
+			return d.giveUp(ctx, err)
 		}
 	}
 	if err := d.switchOver(ctx, inv); err != nil {
-		return d.refused(ctx, err)
+		return d.giveUp(ctx, err)
 	}
 	if err := d.bringUp(ctx, fresh); err != nil {
 		if !errors.Is(err, errUnheard) || ctx.Err() != nil {
-			return d.refused(ctx, err)
+			return d.giveUp(ctx, err)
 		}
-		hint := "the old one runs again; look why at another one: tidemark transporter deploy, under another name"
-		if back := d.back(ctx); back != nil {
-			d.note(back)
-			hint = "the old one is not on again; this goes on with it: tidemark transporter upgrade " + d.r.Name
+		hint := "the old one runs again; deploy one under another name to see why: tidemark transporter deploy"
+		if failed := d.rollBack(ctx); failed != nil {
+			d.report.note(failed)
+			hint = "the old one is not powered on again; continue with: tidemark transporter upgrade " + d.r.Name
 		}
 		return cdp.Errorf(cdp.Transient, "wait for transporter", d.r.Name, "%w in %s", errUnheard, d.cfg.AnswerWait).WithHint(hint)
 	}
 	d.rec.Value.Stage = deployHeard
-	if err := d.rec.save(ctx, d.Service); err != nil {
+	if err := d.rec.save(ctx); err != nil {
 		return err
 	}
-	return d.settle(ctx, inv, fresh)
+	return d.finish(ctx, inv, fresh)
 }
 
-// fresh is the VM that the upgrade has made.
+// fresh is the VM that the upgrade made.
 func (d *deployment) fresh(inv inventory.Inventory) (inventory.VM, bool) {
 	if v, found := findTransporter(inv, d.r.Name+beside); found {
 		return v, true
@@ -99,8 +99,8 @@ func (d *deployment) old(inv inventory.Inventory) (inventory.VM, bool) {
 	return inv.VMs[i], true
 }
 
-// switchOver powers the old one off, if it keeps nothing. Once that is recorded
-// nobody is asked what it keeps: it is off, and the new one answers in its name.
+// switchOver powers the old VM off if it keeps nothing. Once that is recorded, it is
+// not asked again: it is off, and the new VM answers to its name.
 func (d *deployment) switchOver(ctx context.Context, inv inventory.Inventory) error {
 	old, there := d.old(inv)
 	if !there || d.rec.Value.Stage == deploySwitched && old.Power != inventory.PoweredOn {
@@ -114,14 +114,14 @@ func (d *deployment) switchOver(ctx context.Context, inv inventory.Inventory) er
 		return err
 	}
 	d.rec.Value.Stage = deploySwitched
-	return d.rec.save(ctx, d.Service)
+	return d.rec.save(ctx)
 }
 
-// settle removes the old one, and gives the new one its name.
-func (d *deployment) settle(ctx context.Context, inv inventory.Inventory, fresh inventory.VM) error {
+// finish destroys the old VM and gives its name to the new one.
+func (d *deployment) finish(ctx context.Context, inv inventory.Inventory, fresh inventory.VM) error {
 	if old, there := d.old(inv); there {
 		d.tell("removes the old one", 0, 0)
-		if err := d.destroyTransporter(ctx, d.vc, old); err != nil {
+		if err := d.destroy(ctx, d.vc, old); err != nil {
 			return err
 		}
 	}
@@ -129,5 +129,5 @@ func (d *deployment) settle(ctx context.Context, inv inventory.Inventory, fresh 
 		return err
 	}
 	d.tell(d.r.Name+" answers", 0, 0)
-	return d.rec.drop(ctx, d.Service)
+	return d.rec.drop(ctx)
 }

@@ -10,11 +10,11 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// guardName is the snapshot that what the VM writes can be thrown away with.
+// guardName is the name of the snapshot that undo reverts to.
 func guardName(run string) string { return "tidemark-failover-" + run }
 
-// guards are the run's snapshots, the first first: one, unless an answer was
-// lost once. later are those that somebody else made after it.
+// guards are the run's snapshots, oldest first: one, or more if an answer was lost.
+// later are those that somebody else made after it.
 func (r *run) guards(ctx context.Context, vm inventory.Ref) (ours, later []inventory.Snapshot, err error) {
 	all, err := r.vc.Snapshots(ctx, vm)
 	for _, x := range all {
@@ -28,7 +28,7 @@ func (r *run) guards(ctx context.Context, vm inventory.Ref) (ours, later []inven
 	return ours, later, err
 }
 
-// unguard removes the run's snapshots; what the VM wrote stays as it is now.
+// unguard removes the run's snapshots and keeps what the VM wrote.
 func (r *run) unguard(ctx context.Context, vm inventory.Ref, ours []inventory.Snapshot) error {
 	for _, x := range slices.Backward(ours) {
 		if err := r.vc.RemoveSnapshot(ctx, vm, x.Ref); err != nil {
@@ -38,9 +38,9 @@ func (r *run) unguard(ctx context.Context, vm inventory.Ref, ours []inventory.Sn
 	return nil
 }
 
-// boot handles api.VMBoot. In production a snapshot comes first: it holds
-// disks and settings as they were, until the operator decides.
-func (s *Service) boot(ctx context.Context, r *run) (api.VMRunReply, error) {
+// boot handles api.VMBoot. In production it first takes a snapshot, which keeps disks
+// and settings as they were until the operator decides.
+func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 	var none api.VMRunReply
 	if r.rec.Value.Stage != stageTaken {
 		return none, cdp.Errorf(cdp.Conflict, "boot", r.req.Job, "the VM does not have its disks")
@@ -66,7 +66,7 @@ func (s *Service) boot(ctx context.Context, r *run) (api.VMRunReply, error) {
 			return none, err
 		}
 		if id := r.m.Value.Identity; id != nil && len(v.Hardware.NICs) > 0 {
-			r.tell("tells the guest its addresses", 0, 0)
+			r.tell("configures the guest's addresses", 0, 0)
 			if err := r.vc.Customize(ctx, v.Ref, *id); err != nil {
 				return none, err
 			}
@@ -83,11 +83,11 @@ func (s *Service) boot(ctx context.Context, r *run) (api.VMRunReply, error) {
 		}
 	}
 	r.tell(v.Name+" is powered on", 0, 0)
-	return api.VMRunReply{VM: r.tellVM(ctx, v)}, nil
+	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
 }
 
-// networks are where the VM's NICs are connected. A VM that is made gets device
-// keys of its own: what stays is their order.
+// networks are the networks of the VM's NICs. A new VM has device keys of its own,
+// but the order of the NICs is the same.
 func (r *run) networks(v inventory.VM) map[int32]inventory.Ref {
 	nets := r.m.Value.Networks
 	if r.req.Test {

@@ -8,39 +8,40 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// check handles api.VMCheck: does the VM work? It is asked until everything is
-// well or the time is over; what was found last is told, and changes nothing.
-func (s *Service) check(ctx context.Context, r *run) (api.VMRunReply, error) {
+// check handles api.VMCheck: it repeats the VM's checks until all pass or the time is
+// up, and returns the last results. It changes nothing.
+func (r *run) check(ctx context.Context) (api.VMRunReply, error) {
 	var none api.VMRunReply
 	var checks inventory.Checks
-	job, err := s.deps.Jobs.Get(ctx, r.m.Value.Job)
+	job, err := r.jobs.Get(ctx, r.m.Value.Job)
 	if err == nil {
 		checks = job.Job.Checks
 	} else if !cdp.Is(err, cdp.NotFound) {
 		return none, err
 	}
 	if checks.Timeout <= 0 {
-		checks.Timeout = s.cfg.CheckTimeout
+		checks.Timeout = r.cfg.CheckTimeout
 	}
-	over := s.deps.Clock.After(checks.Timeout)
-	end := s.deps.Clock.Now().Add(checks.Timeout)
+	over := clock.After(r.clock, checks.Timeout)
+	end := r.clock.Now().Add(checks.Timeout)
 	for {
 		v, err := r.vm(ctx)
 		if err != nil {
 			return none, err
 		}
-		results := r.look(ctx, v, checks, end)
+		results := r.checkOnce(ctx, v, checks, end)
 		good := 0
 		for _, c := range results {
 			if c.OK {
 				good++
 			}
 		}
-		r.tell(fmt.Sprintf("%d of %d checks are good", good, len(results)), int64(good), int64(len(results)))
+		r.tell(fmt.Sprintf("%d of %d checks pass", good, len(results)), int64(good), int64(len(results)))
 		ended := false
 		if good < len(results) {
 			select {
@@ -48,20 +49,20 @@ func (s *Service) check(ctx context.Context, r *run) (api.VMRunReply, error) {
 				return none, cdp.Wrap(ctx.Err(), "check", v.Name)
 			case <-over:
 				ended = true
-			case <-s.deps.Clock.After(s.cfg.CheckEvery):
+			case <-clock.After(r.clock, r.cfg.CheckEvery):
 			}
 		}
 		if good == len(results) || ended {
-			vm := r.tellVM(ctx, v)
+			vm := r.reply(ctx, v)
 			vm.Checks = results
 			return api.VMRunReply{VM: vm}, nil
 		}
 	}
 }
 
-// look makes every check once.
-func (r *run) look(ctx context.Context, v inventory.VM, c inventory.Checks, end time.Time) []api.VMCheckResult {
-	left := max(end.Sub(r.s.deps.Clock.Now()), 100*time.Millisecond)
+// checkOnce does every check once.
+func (r *run) checkOnce(ctx context.Context, v inventory.VM, c inventory.Checks, end time.Time) []api.VMCheckResult {
+	left := max(end.Sub(r.clock.Now()), 100*time.Millisecond)
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	var out []api.VMCheckResult
@@ -72,18 +73,18 @@ func (r *run) look(ctx context.Context, v inventory.VM, c inventory.Checks, end 
 		}
 		out = append(out, x)
 	}
-	// What was to get an address is looked at there and nowhere else: another
-	// address of its may be production's, and answer.
-	has, told := addresses(v, r.m.Value.Identity), toldAddresses(r.m.Value.Identity)
+	// A VM that was given an address is checked at that one only: another of its
+	// addresses may be production's, and answer.
+	has, given := addresses(v, r.m.Value.Identity), givenAddresses(r.m.Value.Identity)
 	ip := ""
-	if len(told) > 0 {
-		ip = told[0]
+	if len(given) > 0 {
+		ip = given[0]
 	} else if len(has) > 0 {
 		ip = has[0]
 	}
 	atIP := func(f func() error) error {
 		if ip == "" {
-			return fmt.Errorf("its address is not known: VMware Tools tell none")
+			return fmt.Errorf("its address is not known: VMware Tools report none")
 		}
 		return f()
 	}
@@ -92,12 +93,12 @@ func (r *run) look(ctx context.Context, v inventory.VM, c inventory.Checks, end 
 	} else {
 		note("power", "it is on", nil)
 	}
-	if len(told) > 0 {
+	if len(given) > 0 {
 		var err error
-		if slices.ContainsFunc(told, func(ip string) bool { return !slices.Contains(has, ip) }) {
-			err = fmt.Errorf("it was told %s, and VMware Tools tell %s", strings.Join(told, ", "), orNone(has))
+		if slices.ContainsFunc(given, func(ip string) bool { return !slices.Contains(has, ip) }) {
+			err = fmt.Errorf("it was given %s, but VMware Tools report %s", strings.Join(given, ", "), orNone(has))
 		}
-		note("addresses", "it has "+strings.Join(told, ", "), err)
+		note("addresses", "it has "+strings.Join(given, ", "), err)
 	}
 	if c.Tools {
 		var err error
@@ -107,13 +108,13 @@ func (r *run) look(ctx context.Context, v inventory.VM, c inventory.Checks, end 
 		note("tools", "VMware Tools run, their heartbeat is green", err)
 	}
 	if c.Ping {
-		note("ping", ip+" answers", atIP(func() error { return r.s.deps.Prober.Ping(ctx, ip) }))
+		note("ping", ip+" answers", atIP(func() error { return r.prober.Ping(ctx, ip) }))
 	}
 	for _, p := range c.Ports {
-		note("port", fmt.Sprintf("%s:%d takes connections", ip, p), atIP(func() error { return r.s.deps.Prober.Port(ctx, ip, p) }))
+		note("port", fmt.Sprintf("%s:%d accepts connections", ip, p), atIP(func() error { return r.prober.Port(ctx, ip, p) }))
 	}
 	if c.Script != "" {
-		text, err := r.s.deps.Prober.Script(ctx, c.Script, []string{
+		text, err := r.prober.Script(ctx, c.Script, []string{
 			"TIDEMARK_VM=" + v.Name, "TIDEMARK_IP=" + ip, "TIDEMARK_JOB=" + r.req.Job, "TIDEMARK_RUN=" + r.req.Run})
 		note("script", text, err)
 	}

@@ -10,18 +10,33 @@ import (
 	"tidemark.dev/pkg/contract/api"
 )
 
-// tap handles api.VMTap, at the source.
-func (s *Service) tap(ctx context.Context, r api.TapRequest) (any, error) {
+// sourceTaps attach I/O filters to the disks of source VMs, so that the filters send
+// the VMs' writes to capture.
+type sourceTaps struct {
+	connect func(context.Context) (tappedVMs, error)
+	lanes   *lanes
+	groups  Groups
+	jobs    Jobs
+}
+
+// tappedVMs is what sourceTaps need of a vCenter.
+type tappedVMs interface {
+	VMReader
+	FilterTaps
+}
+
+// tap handles api.VMTap.
+func (t *sourceTaps) tap(ctx context.Context, r api.TapRequest) (any, error) {
 	id := fmt.Sprintf("tap %v %v %v", r.Attach, r.Again, r.Disks)
-	_, p, err := inLane(ctx, s.lanes, lane("source", r.Group), id, func(ctx context.Context, tell report) (api.Empty, error) {
-		return api.Empty{}, cdp.Wrap(s.tapNow(ctx, r, tell), "tap", string(r.Group))
+	_, p, err := inLane(ctx, t.lanes, lane("source", r.Group), id, func(ctx context.Context, tell progress) (api.Empty, error) {
+		return api.Empty{}, cdp.Wrap(t.tapNow(ctx, r, tell), "tap", string(r.Group))
 	})
 	return p, err
 }
 
-// power handles api.VMPower, at the source.
-func (s *Service) power(ctx context.Context, r api.VMPowerRequest) (any, error) {
-	vc, err := s.vcenter(ctx)
+// power handles api.VMPower.
+func (t *sourceTaps) power(ctx context.Context, r api.VMPowerRequest) (any, error) {
+	vc, err := t.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -29,16 +44,16 @@ func (s *Service) power(ctx context.Context, r api.VMPowerRequest) (any, error) 
 	return api.VMPowerReply{Power: v.Power}, err
 }
 
-func (s *Service) tapNow(ctx context.Context, r api.TapRequest, tell report) error {
-	g, err := s.deps.Groups.Get(ctx, string(r.Group))
+func (t *sourceTaps) tapNow(ctx context.Context, r api.TapRequest, tell progress) error {
+	g, err := t.groups.Get(ctx, string(r.Group))
 	if err != nil {
 		return err
 	}
-	j, err := s.deps.Jobs.Get(ctx, g.Of)
+	j, err := t.jobs.Get(ctx, g.Of)
 	if err != nil {
 		return err
 	}
-	vc, err := s.vcenter(ctx)
+	vc, err := t.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,7 +82,7 @@ func (s *Service) tapNow(ctx context.Context, r api.TapRequest, tell report) err
 		}
 	}
 	if len(params) == 0 {
-		return cdp.Errorf(cdp.Invalid, "tap", string(r.Group), "no disk of the group is named")
+		return cdp.Errorf(cdp.Invalid, "tap", string(r.Group), "the request names no disk of the group")
 	}
 	if r.Again {
 		tell("detaches the I/O filter", 0, 0)

@@ -11,77 +11,77 @@ import (
 )
 
 // jobRun handles api.VMJobRun.
-func (s *Service) jobRun(ctx context.Context, r api.VMJobName) (any, error) {
+func (s *jobControl) jobRun(ctx context.Context, r api.VMJobName) (any, error) {
 	return api.Empty{}, s.want(ctx, r.Job, true)
 }
 
 // jobStop handles api.VMJobStop.
-func (s *Service) jobStop(ctx context.Context, r api.VMJobName) (any, error) {
+func (s *jobControl) jobStop(ctx context.Context, r api.VMJobName) (any, error) {
 	return api.Empty{}, s.want(ctx, r.Job, false)
 }
 
-// want records whether a job is to run; its members follow at the next look.
-func (s *Service) want(ctx context.Context, job string, running bool) error {
+// want records whether a job is to run. Its members follow in the next round.
+func (s *jobControl) want(ctx context.Context, job string, running bool) error {
 	op := map[bool]string{true: "run job", false: "stop job"}[running]
-	if _, err := s.deps.Jobs.Get(ctx, job); err != nil {
+	if _, err := s.jobs.Get(ctx, job); err != nil {
 		if cdp.Is(err, cdp.NotFound) {
 			return cdp.Errorf(cdp.NotFound, op, job, "there is no such job").WithHint("apply its file first: tidemark apply -f FILE")
 		}
 		return cdp.Wrap(err, op, job)
 	}
-	rec, err := load[jobRecord](ctx, s, keyJob+job)
+	rec, err := load[jobRecord](ctx, s.records, keyJob+job)
 	if err != nil {
 		return err
 	}
 	if rec.Value.Running != running || rec.Value.Deleted != "" && running {
-		rec.Value = jobRecord{Running: running, Since: s.deps.Clock.Now()}
-		if err := rec.save(ctx, s); err != nil {
+		rec.Value = jobRecord{Running: running, Since: s.clock.Now()}
+		if err := rec.save(ctx); err != nil {
 			return err
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.jobs[job]; c != nil {
-		c.wake()
+	if c := s.controls[job]; c != nil {
+		c.bell.Ring()
 	}
 	return nil
 }
 
 // jobStatus handles api.VMJobStatus.
-func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
+func (s *jobControl) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 	reply := api.VMJobsReply{Jobs: []api.VMJobState{}}
 	s.mu.Lock()
 	jobs := map[string]*control{}
-	for name, c := range s.jobs {
+	for name, c := range s.controls {
 		if r.Job == "" || r.Job == name {
 			jobs[name] = c
 		}
 	}
 	s.mu.Unlock()
-	members, err := s.members(ctx, r.Job)
+	all, err := members(ctx, s.records, r.Job)
 	if err != nil {
 		return nil, err
 	}
-	for _, m := range members {
+	for _, m := range all {
 		if _, known := jobs[m.Value.Job]; !known {
 			jobs[m.Value.Job] = nil
 		}
 	}
 	if r.Job != "" && len(jobs) == 0 {
-		return nil, cdp.Errorf(cdp.NotFound, "tell status", r.Job, "there is no such job on VMs at this site")
+		return nil, cdp.Errorf(cdp.NotFound, "get status", r.Job, "there is no such job on VMs at this site")
 	}
 	for name, c := range jobs {
-		rec, err := load[jobRecord](ctx, s, keyJob+name)
+		rec, err := load[jobRecord](ctx, s.records, keyJob+name)
 		if err != nil {
 			return nil, err
 		}
 		st := api.VMJobState{Job: name, Running: rec.Value.Running, Members: []api.VMMember{}}
-		for _, m := range members {
+		for _, m := range all {
 			if m.Value.Job == name {
-				x := tellMember(m.Value)
+				x := memberState(m.Value)
 				if c != nil {
 					c.mu.Lock()
-					x.Power, x.Unseen = c.told[x.Group].taps.power, c.told[x.Group].taps.unseen
+					x.Power, x.Unseen = c.applied[x.Group].filter.power, c.applied[x.Group].filter.uncaught
 					c.mu.Unlock()
 				}
 				st.Members = append(st.Members, x)
@@ -91,11 +91,11 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 			c.mu.Lock()
 			st.Trouble = c.trouble
 			for i, x := range st.Members {
-				if c.told[x.Group].runs && x.Trouble == "" {
+				if c.applied[x.Group].powered && x.Trouble == "" {
 					st.Members[i].Trouble = replicaRuns
 				}
 			}
-			for _, b := range c.bad {
+			for _, b := range c.refused {
 				x := api.VMMember{VM: b.vm.Name, Path: b.vm.Path, UUID: b.vm.UUID, State: inventory.Refused, Problems: b.problems, Trouble: c.trouble}
 				if len(b.problems) > 0 {
 					x.Trouble = b.problems[0].Text
@@ -111,7 +111,8 @@ func (s *Service) jobStatus(ctx context.Context, r api.VMJobName) (any, error) {
 	return reply, nil
 }
 
-func tellMember(m inventory.Member) api.VMMember {
+// memberState is a member as the answer has it.
+func memberState(m inventory.Member) api.VMMember {
 	return api.VMMember{Group: cdp.GroupID(m.Group), VM: m.VM.Name, Path: m.VM.Path, UUID: m.VM.UUID, Replica: m.Name,
 		State: m.State, Trouble: m.Trouble, Problems: m.Problems}
 }

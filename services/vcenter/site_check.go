@@ -12,14 +12,14 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// answerCheck says whether this site can do what it is used for, and what it
-// lacks for more.
-func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, error) {
-	vc, err := s.vcenter(ctx)
+// check handles api.VCenterCheck: whether the site can do what it is used for, and
+// which privileges it lacks for more.
+func (q *siteQueries) check(ctx context.Context, r api.CheckRequest) (any, error) {
+	vc, err := q.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inv, err := s.inventory(ctx, true)
+	inv, err := q.cache.fresh(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, err
 			reply.Later = append(reply.Later, m)
 		}
 	}
-	v, err := s.transporter(ctx, vc)
+	v, err := q.hotadd.transporter(ctx, vc)
 	if err != nil {
 		text := err.Error()
 		if hint := cdp.HintOf(err); hint != "" {
@@ -61,7 +61,8 @@ func (s *Service) answerCheck(ctx context.Context, r api.CheckRequest) (any, err
 	return reply, nil
 }
 
-// unfitTransporter is why disks cannot be attached to a VM and found there.
+// unfitTransporter are the reasons why disks cannot be attached to a VM, or not be
+// found there.
 func unfitTransporter(v inventory.VM, inv inventory.Inventory) []string {
 	var out []string
 	bad := func(format string, args ...any) {
@@ -79,14 +80,14 @@ func unfitTransporter(v inventory.VM, inv inventory.Inventory) []string {
 		return ""
 	}
 	if !strings.EqualFold(set("disk.EnableUUID"), "TRUE") {
-		bad("does not tell its guest the disks' UUIDs: set the advanced setting disk.EnableUUID to TRUE while it is off")
+		bad("hides the UUIDs of disks from its guest: set the advanced setting disk.EnableUUID to TRUE while it is off")
 	}
 	if !slices.ContainsFunc(v.Hardware.Controllers, func(c inventory.Controller) bool { return c.Kind == "pvscsi" }) {
-		bad("has no paravirtual SCSI controller, to which disks can be attached while it runs")
+		bad("has no paravirtual SCSI controller, so disks cannot be attached while it runs")
 	}
 	for _, d := range inv.Datastores {
 		if d.Accessible && !slices.Contains(d.Hosts, v.Host) {
-			bad("runs on a host that does not have the datastore %s: disks there cannot be attached to it", d.Name)
+			bad("runs on a host without the datastore %s: disks on it cannot be attached", d.Name)
 		}
 	}
 	return out

@@ -1,0 +1,122 @@
+package vcenter
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// hotadd attaches disks to this site's transporter, where they are block devices.
+type hotadd struct {
+	site  func(context.Context) (Site, error)
+	cache *inventoryCache
+	// devices are used instead of those in the Site's directory; nil: those.
+	devices Devices
+	wait    time.Duration // for a device to come or go
+	clock   clock.Clock
+}
+
+// slots is what hotadd needs of a vCenter.
+type slots interface {
+	VMReader
+	DiskSlots
+}
+
+// transporter is the VM that this service runs on, as it is now.
+func (h *hotadd) transporter(ctx context.Context, vc VMReader) (inventory.VM, error) {
+	const op = "find transporter"
+	const hint = "set spec.vsphere.transporter of the Site to the VM that tidemark runs on"
+	site, err := h.site(ctx)
+	if err != nil {
+		return inventory.VM{}, err
+	}
+	if site.Transporter == "" {
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").WithHint(hint)
+	}
+	inv, err := h.cache.recent(ctx)
+	if err != nil {
+		return inventory.VM{}, err
+	}
+	v, why := inv.FindVM(site.Transporter)
+	if why != "" {
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).WithHint(hint)
+	}
+	now, err := vc.VM(ctx, v.UUID)
+	return now, cdp.Wrap(err, op, site.Transporter)
+}
+
+func (h *hotadd) devicesOf(ctx context.Context) (Devices, error) {
+	if h.devices != nil {
+		return h.devices, nil
+	}
+	site, err := h.site(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return DiskDevices{Dir: site.Devices, Wait: h.wait, Clock: h.clock}, nil
+}
+
+// attach attaches disks to the transporter and returns their UUIDs and the paths of
+// their block devices, in order. It is idempotent.
+func (h *hotadd) attach(ctx context.Context, vc slots, plugs []inventory.Plug) (uuids, paths []string, err error) {
+	const op = "attach to transporter"
+	t, err := h.transporter(ctx, vc)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.Power != inventory.PoweredOn {
+		return nil, nil, cdp.Errorf(cdp.Conflict, op, t.Name, "it is not powered on")
+	}
+	dev, err := h.devicesOf(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if uuids, err = vc.Plug(ctx, t.Ref, plugs); err != nil {
+		return nil, nil, cdp.Wrap(err, op, t.Name)
+	}
+	for _, u := range uuids {
+		p, err := dev.Path(ctx, u)
+		if err != nil {
+			return nil, nil, cdp.Wrap(err, op, t.Name)
+		}
+		paths = append(paths, p)
+	}
+	return uuids, paths, nil
+}
+
+// detach detaches the transporter's disks that which selects. The operating system
+// releases each device first, so that it writes everything it still holds.
+func (h *hotadd) detach(ctx context.Context, vc slots, which func(inventory.Disk) bool) error {
+	const op = "detach from transporter"
+	t, err := h.transporter(ctx, vc)
+	if err != nil {
+		return err
+	}
+	dev, err := h.devicesOf(ctx)
+	if err != nil {
+		return err
+	}
+	var files []string
+	for _, d := range t.Hardware.Disks {
+		if !which(d) {
+			continue
+		}
+		if err := dev.Release(ctx, d.UUID); err != nil {
+			return cdp.Wrap(err, op, d.File)
+		}
+		files = append(files, d.File)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return cdp.Wrap(vc.Unplug(ctx, t.Ref, files), op, t.Name)
+}
+
+// withFile selects the disks with these files.
+func withFile(files []string) func(inventory.Disk) bool {
+	return func(d inventory.Disk) bool { return slices.Contains(files, d.File) }
+}

@@ -1,0 +1,116 @@
+package vcenter
+
+import (
+	"context"
+	"slices"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// remove handles api.VMRemove: it removes everything that a test made, whatever step
+// the test had reached.
+func (r *run) remove(ctx context.Context) (api.VMRunReply, error) {
+	var none api.VMRunReply
+	if !r.req.Test {
+		return none, cdp.Errorf(cdp.Invalid, "remove", r.req.Job, "only a test's VM is not returned, but removed")
+	}
+	if !r.rec.exists() {
+		return api.VMRunReply{Text: "nothing is left of the test"}, nil
+	}
+	if err := r.enter(ctx, stageGone, nil); err != nil {
+		return none, err
+	}
+	r.tell("removes the test VM "+r.rec.Value.Name, 0, 0)
+	if err := r.clear(ctx); err != nil {
+		return none, err
+	}
+	if made := r.rec.Value.Making; !made.IsZero() {
+		if left := made.Add(r.cfg.LateFor).Sub(r.clock.Now()); left > 0 {
+			r.tell("waits for what the vCenter may still make", 0, 0)
+			if err := clock.Sleep(ctx, r.clock, left); err != nil {
+				return none, cdp.Wrap(err, "remove", r.req.Job)
+			}
+			if err := r.clear(ctx); err != nil {
+				return none, err
+			}
+		}
+	}
+	r.tell("nothing is left of the test", 0, 0)
+	return none, r.rec.drop(ctx)
+}
+
+// clear deletes the test's VM and disks, as far as they exist now.
+func (r *run) clear(ctx context.Context) error {
+	var files []string
+	for _, d := range r.rec.Value.Disks {
+		files = append(files, d.File)
+	}
+	if err := r.hotadd.detach(ctx, r.vc, withFile(files)); err != nil {
+		return err
+	}
+	inv, err := r.cache.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := r.vm(ctx)
+	if err != nil && !cdp.Is(err, cdp.NotFound) {
+		return err
+	}
+	for _, f := range files {
+		if err := onlyUser(inv, f, v.Ref); err != nil {
+			return err
+		}
+	}
+	if err == nil {
+		if err := r.destroyTest(ctx, v); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// destroyTest deletes the VM with its disks. It first detaches disks that somebody
+// else attached to it, which would be deleted too.
+func (r *run) destroyTest(ctx context.Context, v inventory.VM) error {
+	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
+		return err
+	}
+	var foreign []string
+	for _, d := range v.Hardware.Disks {
+		ours := slices.ContainsFunc(r.rec.Value.Disks, func(x runDisk) bool { return x.File == d.File || x.UUID != "" && x.UUID == d.UUID })
+		if !ours {
+			foreign = append(foreign, d.File)
+		}
+	}
+	if len(foreign) > 0 {
+		if err := r.vc.Unplug(ctx, v.Ref, foreign); err != nil {
+			return err
+		}
+	}
+	// Disks that are not attached to it are deleted first, while their folder exists.
+	inv, err := r.cache.recent(ctx)
+	if err != nil {
+		return err
+	}
+	for _, x := range r.rec.Value.Disks {
+		if slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == x.File || x.UUID != "" && x.UUID == d.UUID }) {
+			continue
+		}
+		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(x.File), x.File); err != nil && !cdp.Is(err, cdp.NotFound) {
+			return err
+		}
+	}
+	err = r.vc.Destroy(ctx, v.Ref, true)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil
+	}
+	return err
+}
