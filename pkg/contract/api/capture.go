@@ -1,6 +1,18 @@
 package api
 
-import "tidemark.dev/pkg/cdp"
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// Capture endpoints, served by the capture service at the source site.
+const (
+	CaptureStatus = "status" // GroupRequest (empty group: all) -> CaptureStatusReply
+	CaptureClock  = "clock"  // ClockRequest -> ClockReply
+	CaptureDrain  = "drain"  // DrainRequest -> DrainReply: closes the open frame; the last frame of a planned failover
+)
 
 // Endpoints of capture by which the client of a tapped disk says how far it is:
 // DiskRequest -> Empty.
@@ -15,4 +27,71 @@ const (
 type DiskRequest struct {
 	Group cdp.GroupID `json:"group"`
 	Disk  string      `json:"disk"`
+}
+
+// CaptureStatusReply answers CaptureStatus.
+type CaptureStatusReply struct {
+	Groups []CaptureGroup `json:"groups"`
+	// Refused are the groups that should be captured and cannot be.
+	Refused []CaptureRefused `json:"refused,omitempty"`
+}
+
+// CaptureRefused says why a group is not captured.
+type CaptureRefused struct {
+	Group  cdp.GroupID `json:"group"`
+	Reason string      `json:"reason"`
+	Hint   string      `json:"hint,omitempty"` // what to do
+}
+
+// CaptureGroup is what capture knows of a group.
+type CaptureGroup struct {
+	Group cdp.GroupID `json:"group"`
+	// Target is the target site of its job. Group names are unique per target.
+	Target cdp.Site           `json:"target"`
+	State  event.CaptureState `json:"state"`
+	// Reason says why it is in State, or why no points are made although it
+	// replicates. Hint says what to do.
+	Reason   string      `json:"reason,omitempty"`
+	Hint     string      `json:"hint,omitempty"`
+	Seq      cdp.Seq     `json:"seq"`
+	Durable  cdp.FrameNo `json:"durable"`
+	InFlight int         `json:"inFlight"` // frames not durable yet
+	Dirty    int64       `json:"dirtyBytes"`
+	// Of the last seed or resync, also after it ended: Done of Total bytes have been
+	// sent since Since; Verified of them were already at the target.
+	Done     int64      `json:"doneBytes,omitempty"`
+	Total    int64      `json:"totalBytes,omitempty"`
+	Since    time.Time  `json:"since,omitzero"`
+	Verified int64      `json:"verifiedBytes,omitempty"`
+	Exports  []string   `json:"exports"` // NBD URIs to write to
+	Disks    []cdp.Disk `json:"disks"`
+}
+
+// DrainRequest asks for the last recovery point of a planned failover. A request
+// repeated for the same run waits for the same point.
+type DrainRequest struct {
+	Target cdp.Site    `json:"target"` // whose group it is
+	Group  cdp.GroupID `json:"group"`
+	Run    string      `json:"run"`
+}
+
+// DrainReply answers CaptureDrain. Once Frame is durable, no write is missing.
+type DrainReply struct {
+	// Pending: the last cycle of a cbt group, or the last pass over the disks of a
+	// VM that is powered off, is in progress; ask again.
+	Pending bool        `json:"pending,omitempty"`
+	Frame   cdp.FrameNo `json:"frame"`
+	Seq     cdp.Seq     `json:"seq"`
+}
+
+// ClockRequest and ClockReply carry the four timestamps of an offset measurement:
+// the client adds its own times of sending and receiving.
+type ClockRequest struct {
+	Sent int64 `json:"sent"` // ns since 1970, client's clock
+}
+
+// ClockReply answers ClockRequest.
+type ClockReply struct {
+	Received int64 `json:"received"` // ns since 1970, server's clock
+	Sent     int64 `json:"sent"`
 }

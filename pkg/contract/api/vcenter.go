@@ -9,31 +9,31 @@ import (
 )
 
 // VCenter endpoints, served by the vcenter service of each site. Those that may
-// take long answer with Done false and are asked again until it is true.
+// take long reply with Done false; repeat the request until it is true.
 const (
 	VCenterInventory = "inventory" // InventoryRequest -> inventory.Inventory: without VMs
 	VCenterVMs       = "vms"       // VMsRequest -> VMsReply: a page of VMs
 	VCenterCheck     = "check"     // CheckRequest -> SiteCheck
 	VCenterClocks    = "clocks"    // Empty -> ClocksReply
-	VCenterMembers   = "members"   // MembersRequest -> MembersReply: which VMs a job means, as they are now
+	VCenterMembers   = "members"   // MembersRequest -> MembersReply: the VMs that selectors match now
 
 	// The specs of sites, of which the vcenter service is the only writer.
 	SiteApply  = "site-apply"  // ApplyRequest -> ApplyReply
 	SiteDelete = "site-delete" // SiteRequest -> Empty
 
-	// Of the target's, for jobs on VMs.
-	VMJobCheck  = "job-check"  // VMJobCheckRequest -> JobCheckReply: all that refuses it; changes nothing
-	VMJobRun    = "job-run"    // VMJobName -> Empty: the job is to run
+	// Served at the target, for jobs on VMs.
+	VMJobCheck  = "job-check"  // VMJobCheckRequest -> JobCheckReply: everything that stands in its way; changes nothing
+	VMJobRun    = "job-run"    // VMJobName -> Empty: start the job
 	VMJobStop   = "job-stop"   // VMJobName -> Empty
 	VMJobDelete = "job-delete" // VMJobDeleteRequest -> Progress
 	VMJobStatus = "job-status" // VMJobName ("" all) -> VMJobsReply
 
-	// Of the source's, for capture.
+	// Served at the source, for capture.
 	VMFreeze  = "freeze"  // FreezeRequest -> FreezeReply
 	VMChanged = "changed" // ChangedRequest -> ChangedReply
 	VMThaw    = "thaw"    // ThawRequest -> Progress
-	VMPower   = "power"   // VMPowerRequest -> VMPowerReply: as it is at this moment
-	VMTap     = "tap"     // TapRequest -> Progress: the I/O filter sees the VM's disks, or no more
+	VMPower   = "power"   // VMPowerRequest -> VMPowerReply: the state at this moment
+	VMTap     = "tap"     // TapRequest -> Progress: attach the I/O filter to the VM's disks, or detach it
 
 	FilterStatus = "filter-status" // FilterRequest -> FiltersReply
 	FilterChange = "filter-change" // FilterRequest -> Progress: install, upgrade, uninstall, resolve
@@ -43,8 +43,8 @@ const (
 	TransporterRemove = "transporter-remove" // RemoveRequest -> Progress
 )
 
-// Progress of what takes long. Asked again with the same request it goes on,
-// also after a restart of the service.
+// Progress of a long task. The same request, repeated, continues it, also after a
+// restart of the service.
 type Progress struct {
 	Done  bool   `json:"done"`
 	Text  string `json:"text,omitempty"`
@@ -52,19 +52,19 @@ type Progress struct {
 	Total int64  `json:"total,omitempty"`
 }
 
-// InventoryRequest asks for what stands at a site.
+// InventoryRequest asks for a site's inventory.
 type InventoryRequest struct {
-	// Fresh asks the vCenter even if an answer is at hand.
+	// Fresh bypasses the cache and asks the vCenter.
 	Fresh bool `json:"fresh,omitempty"`
 }
 
-// VMsPage is how many VMs one answer holds at most: it must fit into a message.
+// VMsPage is the most VMs in one reply, which must fit into a message.
 const VMsPage = 100
 
-// VMsRequest asks for the VMs behind Path After, by path.
+// VMsRequest asks for the VMs after path After, in the order of paths.
 type VMsRequest struct {
 	After string `json:"after,omitempty"`
-	// Fresh asks the vCenter even if an answer is at hand: of the first page.
+	// Fresh bypasses the cache and asks the vCenter, on the first page.
 	Fresh bool `json:"fresh,omitempty"`
 }
 
@@ -74,41 +74,42 @@ type VMsReply struct {
 	More bool           `json:"more,omitempty"`
 }
 
-// CheckRequest asks whether a site can do what it is used for.
+// CheckRequest asks whether a site has what its use requires.
 type CheckRequest struct {
-	// For are the roles that it has; none: all there are. What both sides need is
-	// always asked for, and a transporter's where one was deployed.
+	// For are the roles to check; none: all. What every role needs is always
+	// checked, and what a transporter needs where one was deployed.
 	For []inventory.Role `json:"for,omitempty"`
 }
 
-// SiteCheck says whether a site can do what it must.
+// SiteCheck says whether a site has what its use requires.
 type SiteCheck struct {
 	About inventory.About `json:"about"`
 	// Lacks are missing privileges; the table is vmpolicy.Privileges. Later are those
 	// that only other roles need.
 	Lacks []inventory.Missing `json:"lacks"`
 	Later []inventory.Missing `json:"later,omitempty"`
-	// Transporter is the VM that this site's tidemark runs on; nil and a reason
-	// when it was not found.
+	// Transporter is the VM that this site's Tidemark runs on; nil, with a problem,
+	// if it was not found.
 	Transporter *inventory.Appliance `json:"transporter,omitempty"`
 	Problems    []string             `json:"problems,omitempty"`
 }
 
-// ClocksReply has the hosts' clocks against the service's.
+// ClocksReply compares the hosts' clocks with the service's.
 type ClocksReply struct {
 	At    time.Time         `json:"at"`
 	Hosts []inventory.Clock `json:"hosts"`
 }
 
-// MembersRequest asks which VMs selectors mean: those behind the instance UUID
-// After, by UUID, for that stays when a VM is moved or renamed between two pages.
+// MembersRequest asks which VMs selectors match: those after the instance UUID
+// After, in the order of UUIDs, which do not change when a VM is moved or renamed
+// between two pages.
 type MembersRequest struct {
 	VMs   []inventory.Selector `json:"vms"`
 	After string               `json:"after,omitempty"`
 }
 
-// MembersReply has a page of them as they are now; Problems, on the first page,
-// are selectors that mean nothing or too much.
+// MembersReply is a page of them. Problems, on the first page, are selectors that
+// match nothing or too much.
 type MembersReply struct {
 	About    inventory.About     `json:"about"`
 	VMs      []inventory.VM      `json:"vms"`
@@ -129,22 +130,23 @@ type VMJobCheckRequest struct {
 
 // JobCheckReply answers VMJobCheck.
 type JobCheckReply struct {
-	// Problems refuse the job; Warnings do not: they may pass by themselves, or
-	// the job stands in spite of them.
+	// Problems make apply refuse the job. Warnings do not: they may pass by
+	// themselves, or the job works in spite of them.
 	Problems []inventory.Problem `json:"problems"`
 	Warnings []inventory.Problem `json:"warnings,omitempty"`
-	// VMs are those that it would protect. Joins are those of them that it does
-	// not protect now, Leaves those that it protects now and would not then.
+	// VMs are those that the job would protect. Joins are those of them that it
+	// does not protect now; Leaves are those that it protects now and would not
+	// then.
 	VMs    []string `json:"vms"`
 	Joins  []string `json:"joins,omitempty"`
 	Leaves []string `json:"leaves,omitempty"`
 }
 
-// VMJobDeleteRequest ends a job on VMs; its replicas stay unless Replicas.
+// VMJobDeleteRequest ends a job on VMs. Replicas are kept unless Replicas is set.
 type VMJobDeleteRequest struct {
 	Job      string `json:"job"`
 	Replicas bool   `json:"replicas,omitempty"`
-	// Group ends only one VM of the job, which must be gone from it.
+	// Group ends the protection of one VM only, which must have left the job.
 	Group cdp.GroupID `json:"group,omitempty"`
 }
 
@@ -153,7 +155,7 @@ type VMJobsReply struct {
 	Jobs []VMJobState `json:"jobs"`
 }
 
-// VMJobState is how a job on VMs stands.
+// VMJobState is the state of a job on VMs.
 type VMJobState struct {
 	Job     string     `json:"job"`
 	Running bool       `json:"running"`
@@ -163,7 +165,7 @@ type VMJobState struct {
 
 // VMMember is one VM of a job and its replica.
 type VMMember struct {
-	Group    cdp.GroupID           `json:"group"` // its own job
+	Group    cdp.GroupID           `json:"group"` // its own group
 	VM       string                `json:"vm"`
 	Path     string                `json:"path"`
 	UUID     string                `json:"uuid"`
@@ -171,10 +173,10 @@ type VMMember struct {
 	State    inventory.MemberState `json:"state"`
 	Trouble  string                `json:"trouble,omitempty"`
 	Problems []inventory.Problem   `json:"problems,omitempty"`
-	// Power as it was last seen; empty: not yet.
+	// Power as last seen; empty: not seen yet.
 	Power inventory.Power `json:"power,omitempty"`
-	// Unseen is why nobody tells its writes though the job runs; empty: they are
-	// told, or need not be.
+	// Unseen says why its writes are not captured although the job runs; empty:
+	// they are, or need not be.
 	Unseen string `json:"unseen,omitempty"`
 }
 
@@ -186,10 +188,10 @@ type FreezeRequest struct {
 	Pass  string      `json:"pass"`
 }
 
-// FreezeReply tells where the frozen disks can be read on the transporter.
+// FreezeReply says where the transporter can read the frozen disks.
 type FreezeReply struct {
 	Progress
-	At    time.Time    `json:"at"` // of the snapshot, on the transporter's clock; not after any write that it lacks
+	At    time.Time    `json:"at"` // of the snapshot, on the transporter's clock; no later than any write that is not in it
 	Disks []FrozenDisk `json:"disks"`
 }
 
@@ -199,8 +201,8 @@ type FrozenDisk struct {
 	ChangeID string `json:"changeId"`
 }
 
-// ChangedRequest asks what changed since a change id, "*" for all that is
-// allocated.
+// ChangedRequest asks what changed since a change ID; "*" asks for all allocated
+// areas.
 type ChangedRequest struct {
 	Group cdp.GroupID `json:"group"`
 	VM    string      `json:"vm"`
@@ -210,14 +212,15 @@ type ChangedRequest struct {
 	From  int64       `json:"from"`
 }
 
-// ChangedReply has areas in order; Next is where to ask on, 0 at the end.
+// ChangedReply has areas in order. Next is the offset to continue from, 0 at the
+// end.
 type ChangedReply struct {
 	Areas []inventory.Area `json:"areas"`
 	Next  int64            `json:"next,omitempty"`
 }
 
-// ThawRequest detaches and removes what passes other than Keep left; with no VM
-// wherever it is.
+// ThawRequest detaches and removes what passes other than Keep left behind. Without
+// a VM all VMs are searched.
 type ThawRequest struct {
 	Group cdp.GroupID `json:"group"`
 	VM    string      `json:"vm"`
@@ -234,18 +237,18 @@ type VMPowerReply struct {
 	Power inventory.Power `json:"power"`
 }
 
-// TapRequest lets the I/O filter see the disks of a VM, or ends that.
+// TapRequest attaches the I/O filter to the disks of a VM, or detaches it.
 type TapRequest struct {
 	Group  cdp.GroupID `json:"group"`
 	VM     string      `json:"vm"`
 	Attach bool        `json:"attach"`
 	// Disks by device key: where the filter sends their writes, as an NBD URI.
 	Disks map[int32]string `json:"disks,omitempty"`
-	// Again: it is detached first, for it is attached and yet tells nothing.
+	// Again detaches it first, because it is attached and silent.
 	Again bool `json:"again,omitempty"`
 }
 
-// FilterRequest is about the I/O filters of a cluster, by name or path.
+// FilterRequest concerns the I/O filters of a cluster, given by name or path.
 type FilterRequest struct {
 	Cluster string `json:"cluster"`
 	Do      string `json:"do,omitempty"` // install, upgrade, uninstall, resolve
@@ -259,12 +262,12 @@ type FilterRequest struct {
 type FiltersReply struct {
 	Cluster string             `json:"cluster"`
 	Filters []inventory.Filter `json:"filters"`
-	// Cannot is why filters cannot be managed here; empty: they can.
+	// Cannot says why filters cannot be managed here; empty: they can.
 	Cannot string `json:"cannot,omitempty"`
 }
 
-// DeployRequest makes a transporter of an OVA, whose path is on the machine of
-// the service. Do upgrade replaces the one that is there.
+// DeployRequest deploys a transporter from an OVA. Its path is on the machine of
+// the service. Upgrade replaces the existing one.
 type DeployRequest struct {
 	Name      string            `json:"name"`
 	OVA       string            `json:"ova"`
@@ -272,11 +275,12 @@ type DeployRequest struct {
 	Datastore string            `json:"datastore"`
 	Network   string            `json:"network"`
 	Folder    string            `json:"folder,omitempty"`
-	Settings  map[string]string `json:"settings,omitempty"` // handed over as guestinfo.tidemark.<key>
+	Settings  map[string]string `json:"settings,omitempty"` // set as guestinfo.tidemark.<key>
 	Upgrade   bool              `json:"upgrade,omitempty"`
 }
 
-// RemoveRequest removes a transporter; one that holds a journal only with Force.
+// RemoveRequest removes a transporter. One that holds a journal is removed only
+// with Force.
 type RemoveRequest struct {
 	Name  string `json:"name"`
 	Force bool   `json:"force,omitempty"`

@@ -1,0 +1,224 @@
+package api
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// Journal endpoints, served by the journal service at the target site. Each is
+// idempotent: asked again with the same input it gives the same result.
+const (
+	JournalStatus    = "status"     // GroupRequest (empty group: all) -> StatusReply
+	JournalPoints    = "points"     // PointsRequest -> PointsReply
+	JournalResolve   = "resolve"    // ResolveRequest -> Resolved
+	JournalCursor    = "cursor"     // GroupRequest -> Cursor
+	JournalOpen      = "open"       // OpenRequest -> Export
+	JournalClose     = "close"      // CloseRequest -> Empty
+	JournalExports   = "exports"    // GroupRequest -> ExportsReply
+	JournalHalt      = "halt"       // RunRequest -> cdp.Bounds: accepts no more writes; survives restarts
+	JournalResume    = "resume"     // RunRequest -> cdp.Bounds: accepts writes again; reopens the images if they were released
+	JournalMoveBase  = "move-base"  // MoveRequest -> MoveReply: starts or continues; ask again until Done
+	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: writes an export's scratch into the replica; ask again until Done
+	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on
+	JournalEditPoint = "edit-point" // EditPointRequest -> cdp.Point
+	JournalRelease   = "release"    // RunRequest -> Empty: closes the halted group's images until resume; survives restarts
+	JournalFill      = "fill"       // FillRequest -> MoveReply, in bytes: ask again until Done
+	JournalFillStop  = "fill-stop"  // RunRequest -> Empty: ends the run's fill; what was written stays
+	JournalSums      = "sums"       // SumsRequest -> SumsReply
+)
+
+// GroupStatus is what the journal knows of a group.
+type GroupStatus struct {
+	Group  cdp.GroupID        `json:"group"`
+	State  event.JournalState `json:"state"`
+	Reason string             `json:"reason,omitempty"`
+	Mode   cdp.JournalMode    `json:"mode"`
+	Bounds cdp.Bounds         `json:"bounds"`
+	Frame  cdp.FrameNo        `json:"frame"` // the newest durable one
+	Epoch  cdp.Epoch          `json:"epoch"`
+	// Received is when the newest frame became durable, on the target's clock;
+	// Sealed is its source time. Zero for an empty journal.
+	Received time.Time `json:"received"`
+	Sealed   time.Time `json:"sealed"`
+	// Consistent: history is complete at head, no seed or resync is in progress.
+	Consistent bool       `json:"consistent"`
+	Newest     *cdp.Point `json:"newest,omitempty"` // the newest recovery point
+	Oldest     *cdp.Point `json:"oldest,omitempty"`
+	Points     int        `json:"points"`
+	Bytes      int64      `json:"bytes"` // of history on disk
+	Limit      int64      `json:"limit"` // 0: none
+	FreeBytes  int64      `json:"freeBytes"`
+	// ClockOffset is target minus source clock, ClockBound its greatest error;
+	// ClockBound 0 means not measured yet.
+	ClockOffset time.Duration `json:"clockOffsetNanos"`
+	ClockBound  time.Duration `json:"clockBoundNanos"`
+	Disks       []cdp.Disk    `json:"disks"`
+}
+
+// StatusReply answers JournalStatus.
+type StatusReply struct {
+	Groups []GroupStatus `json:"groups"`
+	// Transporter is the appliance that holds the journals; empty on any other
+	// machine.
+	Transporter string `json:"transporter,omitempty"`
+}
+
+// PointsPage is the most points in one reply.
+const PointsPage = 2000
+
+// PointsRequest asks for the points after frame After, oldest first, or, with
+// Last, for that many of the newest, at most PointsPage.
+type PointsRequest struct {
+	Group cdp.GroupID `json:"group"`
+	After cdp.FrameNo `json:"after,omitempty"`
+	Last  int         `json:"last,omitempty"`
+}
+
+// PointsReply answers JournalPoints, oldest point first.
+type PointsReply struct {
+	Bounds cdp.Bounds  `json:"bounds"`
+	Points []cdp.Point `json:"points"`
+	// More: there are points after the last one; ask again.
+	More bool `json:"more,omitempty"`
+}
+
+// ResolveRequest turns what an operator typed into a seq: exactly one of Point
+// (p123, latest, seq:456, or a tag) and At.
+type ResolveRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Point string      `json:"point,omitempty"`
+	At    *time.Time  `json:"at,omitempty"`
+}
+
+// Resolved is a seq that the group can be recovered to.
+type Resolved struct {
+	Seq   cdp.Seq       `json:"seq"`
+	Time  time.Time     `json:"time"`
+	Bound time.Duration `json:"boundNanos"`
+	Point *cdp.Point    `json:"point,omitempty"` // if it is a recovery point
+}
+
+// Cursor is the newest durable frame, from which a capturer continues.
+type Cursor struct {
+	Frame cdp.FrameNo `json:"frame"`
+	Hash  []byte      `json:"hash,omitempty"` // 32 bytes; absent for an empty journal
+	Head  cdp.Seq     `json:"head"`
+	Epoch cdp.Epoch   `json:"epoch"`
+}
+
+// OpenRequest opens the group's disks at Seq as NBD exports. ID makes it
+// idempotent; the exports and, with Scratch, what was written to them survive a
+// restart of the journal until Close.
+type OpenRequest struct {
+	Group   cdp.GroupID `json:"group"`
+	ID      string      `json:"id"` // a name: cdp.NameRule
+	Seq     cdp.Seq     `json:"seq"`
+	Scratch bool        `json:"scratch"`          // writable, into an overlay; else read-only
+	Listen  string      `json:"listen,omitempty"` // unix path or host:port; default a unix socket in the journal's directory
+	// Purpose is ForExport, or the mode of the failover run.
+	Purpose string `json:"purpose"`
+}
+
+// ForExport is the purpose of exports that belong to no failover.
+const ForExport = "export"
+
+// CloseRequest closes exports and discards their scratch.
+type CloseRequest struct {
+	Group cdp.GroupID `json:"group"`
+	ID    string      `json:"id"`
+}
+
+// Export is an open view of a group.
+type Export struct {
+	ID      string       `json:"id"`
+	Group   cdp.GroupID  `json:"group"`
+	Seq     cdp.Seq      `json:"seq"`
+	Scratch bool         `json:"scratch"`
+	Purpose string       `json:"purpose"`
+	Disks   []ExportDisk `json:"disks"`
+}
+
+// ExportDisk is one disk of an export.
+type ExportDisk struct {
+	Name string `json:"name"`
+	Size int64  `json:"size"`
+	URI  string `json:"uri"` // nbd+unix:///name?socket=... or nbd://host:port/name
+	// Written is the size of the disk's scratch in bytes.
+	Written int64 `json:"written"`
+}
+
+// ExportsReply answers JournalExports.
+type ExportsReply struct {
+	Exports []Export `json:"exports"`
+}
+
+// RunRequest is a step of a failover run.
+type RunRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"`
+}
+
+// MoveRequest brings the replica to Seq.
+type MoveRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"`
+	Seq   cdp.Seq     `json:"seq"`
+}
+
+// MoveReply is the progress of a move.
+type MoveReply struct {
+	Done   bool       `json:"done"`
+	Bounds cdp.Bounds `json:"bounds"`
+	Moved  int64      `json:"moved"` // of Total, in the move's own unit
+	Total  int64      `json:"total"`
+}
+
+// FillRequest writes the group's disks as of Seq to other images. These must be
+// new, because zeros are not written. Replication continues; the journal keeps Seq
+// until the fill is done or stopped, across restarts. Without Paths it only keeps
+// Seq, until the request comes with them.
+type FillRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Run   string      `json:"run"` // a group has one fill at a time
+	Seq   cdp.Seq     `json:"seq"`
+	Paths []string    `json:"paths"` // files or block devices, by disk; at least as long as the disks
+}
+
+// SumsMax is the most bytes that one SumsRequest covers, SumsBlockMin the smallest
+// block.
+const (
+	SumsMax      = 8 << 20
+	SumsBlockMin = cdp.SectorSize
+)
+
+// SumsRequest asks for checksums of a range of a disk as of the newest durable
+// write.
+type SumsRequest struct {
+	Group cdp.GroupID `json:"group"`
+	Disk  cdp.DiskID  `json:"disk"`
+	Off   int64       `json:"off"`
+	N     int64       `json:"n"`     // bytes, up to SumsMax, within the disk
+	Block int64       `json:"block"` // bytes a checksum covers; the last one may cover less
+}
+
+// SumsReply answers SumsRequest.
+type SumsReply struct {
+	Seq  cdp.Seq `json:"seq"`  // the write that the sums are of
+	Sums []byte  `json:"sums"` // SHA-256 of each block, one after the other, 32 bytes each
+}
+
+// SealReply answers JournalSeal. From then on the disks are plain images.
+type SealReply struct {
+	Paths []string `json:"paths"`
+}
+
+// EditPointRequest changes a point. Nil fields are not changed.
+type EditPointRequest struct {
+	Group  cdp.GroupID `json:"group"`
+	Point  string      `json:"point"`
+	Tags   *[]string   `json:"tags,omitempty"`
+	Pinned *bool       `json:"pinned,omitempty"`
+	Delete bool        `json:"delete,omitempty"`
+}
