@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/block"
 )
 
 // benchPipeline: writes of 4 KiB from a guest's hand to the journal's disk,
@@ -93,7 +93,7 @@ type line struct {
 	dir     string
 	src     *source
 	journal interface{ close() error }
-	disk    nbd.Backend
+	disk    block.Device
 
 	mu      sync.Mutex
 	moved   *sync.Cond

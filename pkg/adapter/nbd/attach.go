@@ -3,7 +3,7 @@ package nbd
 import "fmt"
 
 // attach gives c the export, unless a limit or the hook refuses.
-func (s *Server) attach(c *conn, x *export) error {
+func (s *Server) attach(c *conn, x *servedExport) error {
 	s.mu.Lock()
 	if x.removed {
 		s.mu.Unlock()

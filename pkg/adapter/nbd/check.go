@@ -25,7 +25,7 @@ func decodeRequest(b []byte) (request, bool) {
 
 // check decides whether a request may reach the backend. The order matters: of
 // several reasons a client gets the one that it can do most about.
-func (x *export) check(r request, neg negotiated) errno {
+func (x *servedExport) check(r request, neg negotiated) errno {
 	allowed := uint16(cmdFlagFUA) // the protocol accepts FUA on any command
 	writes := false
 	switch r.cmd {

@@ -20,7 +20,7 @@ type conn struct {
 
 	in  reader
 	out writer
-	exp *export // nil until the client chose one
+	exp *servedExport // nil until the client chose one
 	neg negotiated
 
 	com      committer

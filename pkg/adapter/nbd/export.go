@@ -46,8 +46,8 @@ type Peer struct {
 	TLS  *tls.ConnectionState // nil without TLS
 }
 
-// export is an Export in service.
-type export struct {
+// servedExport is an Export that a server serves.
+type servedExport struct {
 	Export
 	size   int64
 	status block.StatusDevice // nil: all data
@@ -59,11 +59,11 @@ type export struct {
 	wg      sync.WaitGroup
 }
 
-func newExport(e Export) (*export, error) {
+func newServedExport(e Export) (*servedExport, error) {
 	if e.MinBlock == 0 {
 		e.MinBlock = defaultMinBlock
 	}
-	fail := func(why, hint string) (*export, error) {
+	fail := func(why, hint string) (*servedExport, error) {
 		return nil, &Error{Op: "add export", Subject: e.Name, Err: errors.New(why), Hint: hint}
 	}
 	switch {
@@ -76,14 +76,14 @@ func newExport(e Export) (*export, error) {
 	case e.Backend.Size() < 0 || e.Backend.Size()%int64(e.MinBlock) != 0:
 		return fail("its size is not a multiple of the minimum block", "set MinBlock to 1 or pad the disk")
 	}
-	x := &export{Export: e, size: e.Backend.Size(), conns: map[*conn]struct{}{}}
+	x := &servedExport{Export: e, size: e.Backend.Size(), conns: map[*conn]struct{}{}}
 	x.status, _ = e.Backend.(block.StatusDevice)
 	x.commit.flush = e.Backend.Flush
 	return x, nil
 }
 
 // flags are the transmission flags that a client gets.
-func (x *export) flags(structured bool) uint16 {
+func (x *servedExport) flags(structured bool) uint16 {
 	f := uint16(transHasFlags | transFlush | transCache)
 	if x.ReadOnly {
 		f |= transReadOnly

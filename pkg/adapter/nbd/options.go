@@ -119,7 +119,7 @@ func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 }
 
 // describe sends the information replies and the final ACK.
-func (h *handshake) describe(opt uint32, x *export, asked map[uint16]bool) error {
+func (h *handshake) describe(opt uint32, x *servedExport, asked map[uint16]bool) error {
 	be := binary.BigEndian
 	send := func(typ uint16, data []byte) error {
 		return h.reply(opt, repInfo, be.AppendUint16(nil, typ), data)

@@ -16,19 +16,19 @@ type Server struct {
 	large sync.Pool // *[]byte: scratch memory above keepScratch
 
 	mu      sync.Mutex
-	exports map[string]*export
+	exports map[string]*servedExport
 	open    int // connections, at most cfg.MaxConnections
 }
 
 // New returns a server without exports.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg.withDefaults(), exports: map[string]*export{}}
+	return &Server{cfg: cfg.withDefaults(), exports: map[string]*servedExport{}}
 }
 
 // AddExport offers e from now on. It fails with ErrExportExists, or if e is
 // malformed.
 func (s *Server) AddExport(e Export) error {
-	x, err := newExport(e)
+	x, err := newServedExport(e)
 	if err != nil {
 		return err
 	}
@@ -164,21 +164,21 @@ func (s *Server) leave() {
 }
 
 // lookup returns the export of that name, or nil.
-func (s *Server) lookup(name string) *export {
+func (s *Server) lookup(name string) *servedExport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.exports[name]
 }
 
 // list returns all exports in the order of their names.
-func (s *Server) list() []*export {
+func (s *Server) list() []*servedExport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*export, 0, len(s.exports))
+	all := make([]*servedExport, 0, len(s.exports))
 	for _, x := range s.exports {
 		all = append(all, x)
 	}
-	slices.SortFunc(all, func(a, b *export) int {
+	slices.SortFunc(all, func(a, b *servedExport) int {
 		if a.Name < b.Name {
 			return -1
 		}

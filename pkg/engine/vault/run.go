@@ -80,7 +80,7 @@ func (r *run) try() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	r.v.put(rd)
+	r.v.putReader(rd)
 	if !ok {
 		return false, nil
 	}
@@ -154,7 +154,7 @@ func (r *run) entries() (cachedReader, error) {
 		}
 	}
 	of.index.mu.RUnlock()
-	rd, err := r.v.reader()
+	rd, err := r.v.takeReader()
 	if err != nil {
 		return rd, err
 	}
@@ -237,7 +237,7 @@ func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
 	if rd.gen != of.ledger.gen.Load() {
 		rd.Close()
 		var err error
-		if rd, err = r.v.reader(); err != nil {
+		if rd, err = r.v.takeReader(); err != nil {
 			return false, rd, err
 		}
 	}

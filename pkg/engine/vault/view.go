@@ -53,7 +53,8 @@ func (v *View) Close() error {
 	return first
 }
 
-func (v *View) reader() (cachedReader, error) {
+// takeReader is a Reader of the present generation, an idle one if there is one.
+func (v *View) takeReader() (cachedReader, error) {
 	gen := v.of.ledger.gen.Load()
 	v.mu.Lock()
 	for len(v.idle) > 0 {
@@ -70,7 +71,8 @@ func (v *View) reader() (cachedReader, error) {
 	return cachedReader{r, gen}, err
 }
 
-func (v *View) put(r cachedReader) {
+// putReader keeps r for the next read, unless it is stale.
+func (v *View) putReader(r cachedReader) {
 	if r.gen == v.of.ledger.gen.Load() {
 		v.mu.Lock()
 		if len(v.idle) < 8 {
