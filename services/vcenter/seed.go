@@ -53,7 +53,7 @@ func (s *jobControl) seedUnused(ctx context.Context, m inventory.Member, d *inve
 		for _, y := range x.Value.Disks {
 			other := x.Value.Group != m.Group || y.Name != d.Name
 			if other && y.File != "" && (inventory.CleanFile(y.File) == file || y.UUID != "" && y.UUID == d.SeedUUID) {
-				return cdp.Errorf(cdp.Conflict, opSeed, file, "it is a disk of the replica %s already", x.Value.Group).
+				return cdp.Errorf(cdp.Conflict, opSeed, file, "it is already a disk of the replica %s", x.Value.Group).
 					WithHint("name a copy of it")
 			}
 		}

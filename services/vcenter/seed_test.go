@@ -134,7 +134,7 @@ func TestSeedTwice(t *testing.T) {
 	two.Job.Source.VMs = []inventory.Selector{{Name: "web02"}}
 	w.apply(two)
 	w.until("it is refused", func() bool {
-		return w.states()["web02"] == "refused" && w.told("is a disk of the replica shop-web01 already")
+		return w.states()["web02"] == "refused" && w.told("is already a disk of the replica shop-web01")
 	})
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "two", Replicas: true})
 	if g := w.group("two-web02"); g.Name != "" {

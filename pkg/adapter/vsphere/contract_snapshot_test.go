@@ -147,8 +147,8 @@ func testChangedConflicts(r *rig) {
 	r.must(r.c.RemoveSnapshot(r.ctx, ref, s.Ref))
 }
 
-// Whatever is written: the areas between two snapshots, copied from the later,
-// make the earlier one's content the later one's.
+// Whatever is written: the areas between two snapshots, copied from the later one,
+// turn the earlier one's content into the later one's.
 func testChanged(r *rig) {
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("TIDEMARK_SEED"); s != "" {
@@ -156,84 +156,98 @@ func testChanged(r *rig) {
 	}
 	r.Logf("TIDEMARK_SEED=%d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	const size, snaps = 4 << 20, 6
 	ref := r.make(r.spec("changed"))
-	file := r.disk("changed", size)
-	_, err := r.c.Plug(r.ctx, ref, []inventory.Plug{{File: file}})
+	_, err := r.c.Plug(r.ctx, ref, []inventory.Plug{{File: r.disk("changed", trackedSize)}})
 	r.must(err)
 	r.must(r.c.Track(r.ctx, ref))
 	r.must(r.c.PowerOn(r.ctx, ref))
-	key := r.see(ref).Hardware.Disks[0].Key
-
-	model := make([]byte, size)
-	touched := []map[int64]bool{{}} // per snapshot, in units of 64 KiB
-	var ids []string
-	var images [][]byte
-	paged := false
-	for n := range snaps {
-		for range rng.IntN(12) {
-			off := rng.Int64N(size)
-			p := make([]byte, 1+rng.IntN(int(min(200<<10, size-off))))
-			if rng.IntN(4) > 0 {
-				for i := range p {
-					p[i] = byte(rng.Uint32())
-				}
-			}
-			r.must(r.sim.GuestWrite(r.name("changed"), key, off, p))
-			copy(model[off:], p)
-			for g := off >> 16; g <= (off+int64(len(p))-1)>>16; g++ {
-				touched[n][g] = true
-			}
-		}
+	d := &tracked{rig: r, rng: rng, ref: ref, key: r.see(ref).Hardware.Disks[0].Key, model: make([]byte, trackedSize), touched: []map[int64]bool{{}}}
+	for n := range 6 {
+		d.write(n)
 		s, err := r.c.Snapshot(r.ctx, ref, fmt.Sprint("pass ", n), "", false)
 		r.must(err)
-		ids, images, touched = append(ids, s.Disks[0].ChangeID), append(images, bytes.Clone(model)), append(touched, map[int64]bool{})
-		frozen := r.content(s.Disks[0].File)
-		if !bytes.Equal(frozen, model) {
+		d.ids, d.images, d.touched = append(d.ids, s.Disks[0].ChangeID), append(d.images, bytes.Clone(d.model)), append(d.touched, map[int64]bool{})
+		if !bytes.Equal(r.content(s.Disks[0].File), d.model) {
 			r.Fatalf("snapshot %d does not hold what was written", n)
 		}
-		since := append([]string{"*"}, ids...)
-		for i, id := range since {
-			got := make([]byte, size)
-			allowed := map[int64]bool{}
-			from := i - 1
-			if i > 0 {
-				copy(got, images[from])
-			}
-			for _, t := range touched[from+1 : n+1] {
-				for g := range t {
-					allowed[g] = true
-				}
-			}
-			areas, pages := r.all(ref, s.Ref, key, id)
-			paged = paged || pages > 1
-			end := int64(0)
-			for _, a := range areas {
-				if a.N <= 0 || a.Off < end || a.Off+a.N > size {
-					r.Fatalf("areas %v", areas)
-				}
-				end = a.Off + a.N
-				copy(got[a.Off:end], frozen[a.Off:end])
-				for g := a.Off >> 16; g <= (end-1)>>16; g++ {
-					if !allowed[g] {
-						r.Errorf("snapshot %d since %q: %d was not written", n, id, g<<16)
-					}
-				}
-			}
-			if !bytes.Equal(got, model) {
-				r.Fatalf("snapshot %d since %q: the areas %v are not all that changed", n, id, areas)
-			}
+		for i := range append([]string{"*"}, d.ids...) {
+			d.checkSince(n, s, i-1)
 		}
-		// The snapshot that a change id is of need not be there any more; now and
-		// then it is.
+		// A change id stays valid after its snapshot is removed.
 		if rng.IntN(3) > 0 {
 			all, err := r.c.Snapshots(r.ctx, ref)
 			r.must(err)
 			r.must(r.c.RemoveSnapshot(r.ctx, ref, all[rng.IntN(len(all))].Ref))
 		}
 	}
-	if !paged {
-		r.Errorf("no answer came in parts, so paging was not tried")
+	if !d.paged {
+		r.Errorf("no answer came in parts, so paging was not tested")
+	}
+}
+
+// tracked is a disk with changed-block tracking, and what it must contain.
+type tracked struct {
+	*rig
+	rng     *rand.Rand
+	ref     inventory.Ref
+	key     int32
+	model   []byte
+	touched []map[int64]bool // by snapshot: what was written before it, in units of 64 KiB
+	ids     []string         // by snapshot
+	images  [][]byte         // by snapshot
+	paged   bool             // some answer came in parts
+}
+
+const trackedSize = 4 << 20
+
+// write writes a few times before snapshot n.
+func (d *tracked) write(n int) {
+	for range d.rng.IntN(12) {
+		off := d.rng.Int64N(trackedSize)
+		p := make([]byte, 1+d.rng.IntN(int(min(200<<10, trackedSize-off))))
+		if d.rng.IntN(4) > 0 {
+			for i := range p {
+				p[i] = byte(d.rng.Uint32())
+			}
+		}
+		d.must(d.sim.GuestWrite(d.name("changed"), d.key, off, p))
+		copy(d.model[off:], p)
+		for g := off >> 16; g <= (off+int64(len(p))-1)>>16; g++ {
+			d.touched[n][g] = true
+		}
+	}
+}
+
+// checkSince checks the areas of snapshot n, s, since snapshot from; -1: since ever.
+func (d *tracked) checkSince(n int, s inventory.Snapshot, from int) {
+	got, id := make([]byte, trackedSize), "*"
+	if from >= 0 {
+		copy(got, d.images[from])
+		id = d.ids[from]
+	}
+	allowed := map[int64]bool{}
+	for _, t := range d.touched[from+1 : n+1] {
+		for g := range t {
+			allowed[g] = true
+		}
+	}
+	areas, pages := d.all(d.ref, s.Ref, d.key, id)
+	d.paged = d.paged || pages > 1
+	frozen, end := d.content(s.Disks[0].File), int64(0)
+	for _, a := range areas {
+		if a.N <= 0 || a.Off < end || a.Off+a.N > trackedSize {
+			d.Fatalf("areas %v", areas)
+		}
+		end = a.Off + a.N
+		copy(got[a.Off:end], frozen[a.Off:end])
+		for g := a.Off >> 16; g <= (end-1)>>16; g++ {
+			if !allowed[g] {
+				d.Errorf("snapshot %d since %q: %d was not written", n, id, g<<16)
+			}
+		}
+	}
+	if !bytes.Equal(got, d.model) {
+		d.Fatalf("snapshot %d since %q: the areas %v are not all that changed", n, id, areas)
 	}
 }
 

@@ -28,10 +28,10 @@ func checkSeeds(s Situation) []inventory.Problem {
 			group, users := s.Replicas[file], s.Target.UsersOf(file)
 			switch {
 			case other != "":
-				bad("is the seed of %s, too", other)
+				bad("is also the seed of %s", other)
 			case group != "" && group == s.Known[v.UUID]: // its own replica has it by now
 			case group != "":
-				bad("is a disk of the replica %s already", group)
+				bad("is already a disk of the replica %s", group)
 			case len(users) > 0:
 				bad("is a disk of the VM %s: detach it there first, or name a copy of it", users[0].Path)
 			}
