@@ -41,75 +41,12 @@ func frozenStories(t *testing.T, mode cdp.CaptureMode) {
 			}
 			f.up()
 			f.run(time.Duration(rng.IntN(400))*time.Microsecond, int64(1+rng.IntN(300)))
-			b := f.bus
 			for range 60 {
 				what := rng.IntN(22)
-				switch what {
-				case 0:
-					b.with(func() { b.down = !b.down })
-				case 1:
-					b.with(func() { b.linkDown = !b.linkDown })
-				case 2:
-					b.with(func() { b.lossy = float64(rng.IntN(3)) * 0.1 })
-				case 3:
-					b.with(func() { b.slow = time.Duration(rng.IntN(5)) * time.Millisecond })
-				case 4:
-					b.with(func() { b.limit = 1 + rng.IntN(20) })
-				case 5:
-					b.lose(1 + rng.IntN(12))
-				case 6, 7:
-					f.still(func() {
-						f.crash()
-						if rng.IntN(4) == 0 { // and the machine boots
-							f.deps.Boot = fmt.Sprintf("boot-%d", rng.Uint32())
-						}
-						f.up()
-					})
-				case 8:
-					f.still(func() {
-						f.told = false
-						f.close(time.Duration(rng.IntN(50)) * time.Millisecond)
-						if rng.IntN(2) == 0 {
-							f.deps.Boot = fmt.Sprintf("boot-%d", rng.Uint32())
-						}
-						f.up()
-					})
-				case 9:
-					if mode == cdp.CBT {
-						f.g.Cycle()
-					} else {
-						f.g.Mark(rng.IntN(2) == 0)
-					}
-				case 10:
-					f.heal()
-				case 11:
-					f.settle()
-				case 12:
-					f.gone()
-				case 13, 14:
-					if mode == cdp.Tap {
-						f.connect()
-					}
-				case 15:
-					f.v.faults(func() { f.v.noFreeze, f.v.noThaw = flip(rng, f.v.noFreeze), flip(rng, f.v.noThaw) })
-				case 16:
-					f.v.faults(func() {
-						f.v.noChanges, f.v.slow = flip(rng, f.v.noChanges), time.Duration(rng.IntN(10))*time.Millisecond
-					})
-				case 17:
-					f.v.faults(func() { f.v.reset++ })
-				case 18:
-					if err := f.g.Reseed(); err != nil {
-						t.Fatal(err)
-					}
-				case 19: // a filter is detached, or its host ends it
-					f.still(func() { f.leave(cdp.DiskID(rng.IntN(disks)), true) })
-				case 20:
-					b.with(func() { b.mute = !b.mute })
-				case 21:
-					powerLoss(rng, b, f.still, f.crash, f.up)
+				if !f.busFault(rng, what) {
+					f.mishap(rng, what)
 				}
-				if err := b.err(); err != nil {
+				if err := f.bus.err(); err != nil {
 					t.Fatalf("after step %d: %v", what, err)
 				}
 				time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
@@ -121,6 +58,65 @@ func frozenStories(t *testing.T, mode cdp.CaptureMode) {
 				t.Fatalf("%v, %d snapshots and %d disks are left", f.v.broken, len(f.v.snaps), f.v.open)
 			}
 		})
+	}
+}
+
+// mishap is a step of a story that is no fault of the bus.
+func (f *frozenWorld) mishap(rng *rand.Rand, what int) {
+	f.t.Helper()
+	boot := func() { f.deps.Boot = fmt.Sprintf("boot-%d", rng.Uint32()) }
+	switch what {
+	case 6, 7:
+		f.still(func() {
+			f.crash()
+			if rng.IntN(4) == 0 { // and the machine boots
+				boot()
+			}
+			f.up()
+		})
+	case 8:
+		f.still(func() {
+			f.told = false
+			f.close(time.Duration(rng.IntN(50)) * time.Millisecond)
+			if rng.IntN(2) == 0 {
+				boot()
+			}
+			f.up()
+		})
+	case 9:
+		if f.job.Mode == cdp.CBT {
+			f.g.Cycle()
+		} else {
+			f.g.Mark(rng.IntN(2) == 0)
+		}
+	case 10:
+		f.heal()
+	case 11:
+		f.settle()
+	case 12:
+		f.gone()
+	case 13, 14:
+		if f.job.Mode == cdp.Tap {
+			f.connect()
+		}
+	case 15:
+		f.v.faults(func() { f.v.noFreeze, f.v.noThaw = flip(rng, f.v.noFreeze), flip(rng, f.v.noThaw) })
+	case 16:
+		f.v.faults(func() {
+			f.v.noChanges, f.v.slow = flip(rng, f.v.noChanges), time.Duration(rng.IntN(10))*time.Millisecond
+		})
+	case 17:
+		f.v.faults(func() { f.v.reset++ })
+	case 18:
+		if err := f.g.Reseed(); err != nil {
+			f.t.Fatal(err)
+		}
+	case 19: // a filter is detached, or its host ends it
+		f.still(func() { f.leave(cdp.DiskID(rng.IntN(disks)), true) })
+	case 20:
+		f.bus.with(func() { f.bus.mute = !f.bus.mute })
+	case 21:
+		powerLoss(rng, f.bus, f.still, f.crash, f.up)
 	}
 }
 

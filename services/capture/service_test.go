@@ -43,29 +43,7 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 		if round == 1 && w.total() != 0 {
 			t.Fatalf("%d bytes were sent again", w.total())
 		}
-		c, err := nbd.Dial(ctx, "unix", w.job.Listen[0].Address, "disk1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.WriteAt(buf, 1<<20); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Trim(1<<20, 64<<10); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Zero(2<<20, 4096, 0); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Flush(); err != nil {
-			t.Fatal(err)
-		}
-		want, got := make([]byte, diskSize), make([]byte, diskSize)
-		copy(want[1<<20:], buf)
-		clear(want[1<<20 : 1<<20+64<<10])
-		clear(want[2<<20 : 2<<20+4096])
-		if _, err := c.ReadAt(got, 0); err != nil || !bytes.Equal(want, got) {
-			t.Fatalf("it reads back something else (%v)", err)
-		}
+		c, want := overNBD(t, w.job.Listen[0].Address, buf)
 		w.eventually("replicating", w.state(event.Replicating))
 		w.point()
 		w.bus.with(func() {
@@ -97,6 +75,37 @@ func TestAClientOverNBDIsReplicated(t *testing.T) {
 		}
 	}
 	close(w.stop)
+}
+
+// overNBD has a client write, zero, trim and read disk1, and returns it with what
+// the disk holds then.
+func overNBD(t *testing.T, socket string, buf []byte) (c *nbd.Client, want []byte) {
+	t.Helper()
+	c, err := nbd.Dial(t.Context(), "unix", socket, "disk1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.WriteAt(buf, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Trim(1<<20, 64<<10); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Zero(2<<20, 4096, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, diskSize)
+	want = make([]byte, diskSize)
+	copy(want[1<<20:], buf)
+	clear(want[1<<20 : 1<<20+64<<10])
+	clear(want[2<<20 : 2<<20+4096])
+	if _, err := c.ReadAt(got, 0); err != nil || !bytes.Equal(want, got) {
+		t.Fatalf("it reads back something else (%v)", err)
+	}
+	return c, want
 }
 
 func TestABadJobNamesItsField(t *testing.T) {

@@ -15,14 +15,7 @@ import (
 // to others, which the journal refuses. Whatever was kept, the group finds its
 // way back by itself.
 func TestTheJournalHasWhatTheStreamLostBeforeTheCapturerKnew(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		closed   bool // in order, and then the machine boots: there is no window
-		again    bool // the next life is killed, too, before the journal was heard
-		catchUp  bool // the next life has published as much as was lost
-		overtake bool // ... more than that
-		forgot   int  // epochs that are forgotten as well
-	}{
+	for _, c := range []strayCase{
 		{name: "killed"},
 		{name: "killed twice", again: true},
 		{name: "killed, and overtaken", overtake: true},
@@ -34,74 +27,93 @@ func TestTheJournalHasWhatTheStreamLostBeforeTheCapturerKnew(t *testing.T) {
 		{name: "booted, killed, and epochs were lost", closed: true, again: true, overtake: true, forgot: 4},
 	} {
 		for _, n := range []int{1, 4} {
-			t.Run(fmt.Sprintf("%s/%d", c.name, n), func(t *testing.T) {
-				w := newWorld(t, seedtest.Seed(t))
-				b := w.bus
-				b.with(func() { b.oracles, b.dense = nil, c.forgot == 0 })
-				w.cfg.AckTimeout = time.Minute
-				buf, k := make([]byte, 64<<10), uint64(0)
-				one := func() {
-					k++
-					fill(buf, stamp(0, k))
-					if err := w.g.guests.write(0, buf, int64(k%16)*int64(len(buf))); err != nil {
-						t.Fatal(err)
-					}
-				}
-				more := func(n int) { // frames, each of which the stream has
-					for range n {
-						var last uint64
-						b.with(func() { last = uint64(b.last) })
-						one()
-						w.eventually("a frame at the stream", func() (ok bool) { b.with(func() { ok = uint64(b.last) > last }); return ok })
-					}
-				}
-				w.up()
-				w.settle()
-				b.with(func() { b.mute = true })
-				more(n)
-				w.eventually("the frames at the journal", func() (ok bool) { b.with(func() { ok = b.journal.No == b.last }); return ok })
-				if c.closed {
-					ctx, cancel := context.WithCancel(context.Background())
-					cancel()
-					if err := w.g.Close(ctx); err != nil {
-						t.Fatal(err)
-					}
-					w.deps.Boot += "'"
-				} else {
-					w.crash()
-				}
-				b.with(func() { b.linkDown = true })
-				b.lose(n)
-				b.forget(c.forgot)
-				b.with(func() { b.mute = false })
-				w.up()
-				w.eventually("attached", func() bool { return w.g.Status().State != event.Detached })
-				switch {
-				case c.catchUp:
-					w.eventually("all sent again", func() bool { s := w.g.Status(); return s.DirtyBytes == 0 && s.Pending == 0 })
-					for behind := true; behind; b.with(func() { behind = b.last < b.journal.No }) {
-						more(1)
-					}
-				case c.overtake:
-					more(n + 1)
-				default:
-					more(1)
-				}
-				if c.again {
-					w.crash()
-					w.up()
-					w.eventually("attached", func() bool { return w.g.Status().State != event.Detached })
-				}
-				if c.catchUp { // the journal's word seems to be of frames that stand here, too
-					b.heal()
-					w.eventually("the journal's word", func() bool { return w.g.Status().Durable > 0 })
-					time.Sleep(5 * w.cfg.ActivityEvery)
-				}
-				w.settle()
-				more(2)
-				w.settle()
-				w.end()
-			})
+			t.Run(fmt.Sprintf("%s/%d", c.name, n), func(t *testing.T) { (&stray{world: newWorld(t, seedtest.Seed(t))}).play(t, c, n) })
 		}
+	}
+}
+
+type strayCase struct {
+	name     string
+	closed   bool // in order, and then the machine boots: there is no window
+	again    bool // the next life is killed, too, before the journal was heard
+	catchUp  bool // the next life has published as much as was lost
+	overtake bool // ... more than that
+	forgot   int  // epochs that are forgotten as well
+}
+
+// stray is a world of one guest that writes on demand.
+type stray struct {
+	*world
+	buf []byte
+	k   uint64
+}
+
+// play has n frames lost by the stream that the journal has.
+func (w *stray) play(t *testing.T, c strayCase, n int) {
+	b := w.bus
+	b.with(func() { b.oracles, b.dense = nil, c.forgot == 0 })
+	w.cfg.AckTimeout = time.Minute
+	w.buf = make([]byte, 64<<10)
+	attached := func() bool { return w.g.Status().State != event.Detached }
+	w.up()
+	w.settle()
+	b.with(func() { b.mute = true })
+	w.more(n)
+	w.eventually("the frames at the journal", func() (ok bool) { b.with(func() { ok = b.journal.No == b.last }); return ok })
+	if c.closed {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := w.g.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		w.deps.Boot += "'"
+	} else {
+		w.crash()
+	}
+	b.with(func() { b.linkDown = true })
+	b.lose(n)
+	b.forget(c.forgot)
+	b.with(func() { b.mute = false })
+	w.up()
+	w.eventually("attached", attached)
+	switch {
+	case c.catchUp:
+		w.eventually("all sent again", func() bool { s := w.g.Status(); return s.DirtyBytes == 0 && s.Pending == 0 })
+		for behind := true; behind; b.with(func() { behind = b.last < b.journal.No }) {
+			w.more(1)
+		}
+	case c.overtake:
+		w.more(n + 1)
+	default:
+		w.more(1)
+	}
+	if c.again {
+		w.crash()
+		w.up()
+		w.eventually("attached", attached)
+	}
+	if c.catchUp { // the journal's word seems to be of frames that the stream has, too
+		b.heal()
+		w.eventually("the journal's word", func() bool { return w.g.Status().Durable > 0 })
+		time.Sleep(5 * w.cfg.ActivityEvery)
+	}
+	w.settle()
+	w.more(2)
+	w.settle()
+	w.end()
+}
+
+// more writes n frames, each of which the stream then has.
+func (w *stray) more(n int) {
+	w.t.Helper()
+	for range n {
+		var last uint64
+		w.bus.with(func() { last = uint64(w.bus.last) })
+		w.k++
+		fill(w.buf, stamp(0, w.k))
+		if err := w.g.guests.write(0, w.buf, int64(w.k%16)*int64(len(w.buf))); err != nil {
+			w.t.Fatal(err)
+		}
+		w.eventually("a frame at the stream", func() (ok bool) { w.bus.with(func() { ok = uint64(w.bus.last) > last }); return ok })
 	}
 }
