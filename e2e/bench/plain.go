@@ -103,7 +103,7 @@ func (p *plain) store(ctx context.Context, src spool.Source, in <-chan spool.Mes
 		}
 		if purged += int64(size); purged > 64<<20 {
 			purged = 0
-			if err := src.PurgeBehind(ctx, last.No); err != nil && ctx.Err() == nil {
+			if err := src.PurgeBefore(ctx, last.No); err != nil && ctx.Err() == nil {
 				return err
 			}
 		}

@@ -35,7 +35,7 @@ func (s *sender) join(p place, epoch cdp.Epoch, fresh bool) error {
 // loseWindow gives up every frame of the window, and makes dirty what is lost
 // with them. reason is "" if that is nothing.
 func (o *order) loseWindow(p place, strayed bool) (reason string) {
-	if open, _, _ := o.out.win.Open(); open {
+	if open, _, _ := o.out.win.OpenFrame(); open {
 		o.out.win.End(0, o.stamp())
 	}
 	switch {

@@ -108,7 +108,7 @@ func (o *order) update(reason string) {
 // recoverWindow closes the frame that an earlier process left open: its writes
 // are whole, and what came after them is among the intents. Nothing is sent yet.
 func (o *order) recoverWindow() {
-	if open, _, _ := o.out.win.Open(); open {
+	if open, _, _ := o.out.win.OpenFrame(); open {
 		o.out.win.End(o.flags(), o.stamp())
 	}
 	o.out.acked = o.out.win.First() - 1

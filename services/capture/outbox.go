@@ -66,7 +66,7 @@ func (b *outbox) unanswered() int { return int(b.sent - b.acked) }
 
 // hasOpenWrites reports whether a frame is open and has writes.
 func (b *outbox) hasOpenWrites() bool {
-	open, n, _ := b.win.Open()
+	open, n, _ := b.win.OpenFrame()
 	return open && n > 0
 }
 

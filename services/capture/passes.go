@@ -216,7 +216,7 @@ func (p *passes) arm() (x *pass, req request) {
 	now := o.deps.Clock.Now()
 	x = &pass{name: fmt.Sprintf("%s-%d", now.UTC().Format("20060102-150405"), p.count), began: now,
 		blind: o.taps.blind, blinds: o.taps.blinds, last: o.out.win.Last(), swept: make([]int64, len(o.disks))}
-	if open, n, _ := o.out.win.Open(); open && n == 0 {
+	if open, n, _ := o.out.win.OpenFrame(); open && n == 0 {
 		x.last--
 	}
 	o.pass = x

@@ -118,7 +118,7 @@ func (o *order) miss(d cdp.DiskID, off, n int64) {
 // the oldest frame that the stream has: the activity knows its regions.
 func (o *order) fits() bool {
 	win := o.out.win
-	if open, _, full := win.Open(); open {
+	if open, _, full := win.OpenFrame(); open {
 		if !full {
 			return true
 		}

@@ -73,7 +73,7 @@ func (o *order) setDirty(x *pass, found *dirty.Regions, whole, bare bool, losses
 		o.taps.blind = false
 	}
 	if o.job.Mode == cdp.CBT {
-		if open, _, _ := o.out.win.Open(); open { // of another moment
+		if open, _, _ := o.out.win.OpenFrame(); open { // of another moment
 			o.out.win.End(0, o.stamp())
 			nudge(o.wake)
 		}

@@ -188,7 +188,7 @@ func (s *sender) nextFrame() (f frame.Frame, ok, waiting bool, later time.Durati
 // is how long until it may. Call with order.mu held.
 func (s *sender) closeFrame() (later time.Duration) {
 	o := s.order
-	open, n, full := o.out.win.Open()
+	open, n, full := o.out.win.OpenFrame()
 	switch {
 	case !open || n == 0 || !accepts(o.state):
 	case full:

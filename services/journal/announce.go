@@ -56,7 +56,7 @@ func (x *intake) announceAgain(ctx context.Context) error {
 		if err := x.announce(); err != nil && ctx.Err() == nil {
 			return err
 		}
-		if s := x.vault.Stored(); n%10 == 0 && s.No > purged && x.source.PurgeBehind(ctx, s.No) == nil {
+		if s := x.vault.Stored(); n%10 == 0 && s.No > purged && x.source.PurgeBefore(ctx, s.No) == nil {
 			purged = s.No
 		}
 		if clock.Sleep(ctx, x.deps.Clock, x.cfg.Beat) != nil {

@@ -180,7 +180,7 @@ func (x *intake) store(ctx context.Context, in <-chan batch) error {
 		}
 		if sincePurge >= x.cfg.PurgeBytes {
 			// A failure only means that the stream is longer for a while.
-			if x.source.PurgeBehind(ctx, last.No) == nil {
+			if x.source.PurgeBefore(ctx, last.No) == nil {
 				sincePurge = 0
 			}
 		}

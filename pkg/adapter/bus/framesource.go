@@ -65,8 +65,8 @@ func unpackDurable(b []byte) (d spool.Durable, ok bool) {
 	return d, true
 }
 
-// PurgeBehind implements spool.Source.
-func (s *FrameSource) PurgeBehind(ctx context.Context, no cdp.FrameNo) error {
+// PurgeBefore implements spool.Source.
+func (s *FrameSource) PurgeBefore(ctx context.Context, no cdp.FrameNo) error {
 	if no <= 1 {
 		return nil
 	}

@@ -1,11 +1,11 @@
 package frame
 
-// SlotSize is how much memory a Builder needs, in bytes: room for the longest
-// payload behind a header, and for a full table that is staged behind it until
-// the frame is sealed.
+// SlotSize is how much memory a Builder needs, in bytes: room for a header, the
+// longest payload, and a full table that is staged after it until the frame is
+// sealed.
 const SlotSize = stageAt + MaxRecords*RecordSize
 
-// stageAt is behind the longest sealed frame, so that sealing never overwrites
+// stageAt is past the longest sealed frame, so that sealing never overwrites
 // what it was made from.
 const stageAt = MaxSize
 
@@ -40,8 +40,8 @@ func (b *Builder) Full() bool {
 	return b.payload >= TargetPayload || b.records >= MaxRecords
 }
 
-// Next is the memory in which the next write's content of n bytes, at most
-// MaxWrite, will stand. Whoever fills it before Append saves Append the copy.
+// Next is the memory for the next write's content of n bytes, at most MaxWrite.
+// Filling it before Append saves Append the copy.
 func (b *Builder) Next(n int) []byte {
 	at := HeaderSize + b.payload
 	return b.slot[at : at+n]
@@ -63,7 +63,7 @@ func (b *Builder) Append(r Record, data []byte) {
 	b.records++
 }
 
-// Seal writes header and table and returns the finished frame, which stands in
+// Seal writes header and table and returns the finished frame, which is in
 // the slot. Records, PayloadLen and Hash of h are set here. Sealing again with
 // another header (a new epoch, say) gives a new frame of the same writes.
 func (b *Builder) Seal(h Header) Frame {

@@ -34,9 +34,8 @@
 //	  28  u32  zero
 //
 // Record i has seq first+i. The hash is SHA-256 over the header's first 96
-// bytes and the table, so it covers the payload by its checksums: it proves
-// order and completeness, and against accident also content. It is no
-// signature.
+// bytes and the table, so it covers the payload through its checksums. It proves
+// order and completeness, and content against accidents. It is no signature.
 //
 // A frame holds at most MaxPayload bytes of payload and MaxRecords records, so
 // that it is never longer than MaxSize, below the bus's default message limit.

@@ -13,13 +13,13 @@ const (
 	// HeaderSize and RecordSize are in bytes.
 	HeaderSize = 128
 	RecordSize = 32
-	// TargetPayload is when a frame is full enough to be sent, in bytes.
+	// TargetPayload is the payload, in bytes, with which a frame is full.
 	TargetPayload = 512 << 10
 	// MaxWrite is the longest payload of one record; longer guest writes are
 	// split, each piece with a seq of its own.
 	MaxWrite = 256 << 10
-	// MaxPayload is the most payload a frame can hold: it is sealed once it
-	// reached TargetPayload, so one more write always fits.
+	// MaxPayload is the most payload a frame can hold: it takes no more once it
+	// has reached TargetPayload, so one more write always fits.
 	MaxPayload = TargetPayload + MaxWrite
 	// MaxRecords is the most records a frame can hold.
 	MaxRecords = 4096
@@ -36,15 +36,15 @@ const (
 type Flags uint16
 
 const (
-	// Consistent: after this frame's last write the disks stood, on the source,
-	// exactly as the journal's history says. It is off while seeding or resync
-	// is under way; no recovery point may be offered there.
+	// Consistent: the history up to this frame's last write is a state that the
+	// source's disks were in. It is off during a seed or resync; no recovery point
+	// may be offered there.
 	Consistent Flags = 1 << iota
 	// Marker: the end of this frame is a recovery point.
 	Marker
 	// ExtentStart: the first frame of a capturer's run.
 	ExtentStart
-	// Requested: the marker was asked for by somebody, not by the cadence.
+	// Requested: somebody asked for the marker; it is not the cadence's.
 	Requested
 )
 
@@ -146,5 +146,5 @@ func chain(header, table []byte) (h Hash) {
 	return h
 }
 
-// Table is the frame's header and records; it refers to the frame's bytes.
+// Table is the frame's header and records. It refers to the frame's bytes.
 func (f Frame) Table() Table { return Table{Header: f.Header, raw: f.TableBytes()} }

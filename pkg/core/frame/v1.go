@@ -90,8 +90,8 @@ type Table struct {
 // Record is the i-th write; its seq is First+i.
 func (t Table) Record(i int) Record { return decodeRecord(t.raw[i*RecordSize:]) }
 
-// ParseTable decodes a stored header and table, which stand without the
-// payload, and checks them as Parse does.
+// ParseTable decodes a stored header and table, without the payload, and
+// checks them as Parse does.
 func ParseTable(header, table []byte) (Table, error) {
 	h, err := ParseHeader(header)
 	if err != nil {

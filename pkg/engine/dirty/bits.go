@@ -58,7 +58,7 @@ func (l layer) unset(from, to int64) (changed int64) {
 
 func (l layer) has(i int64) bool { return atomic.LoadUint64(&l[i/64])>>uint(i%64)&1 == 1 }
 
-// next is the first region at or behind from, before end, whose bit is want;
+// next is the first region at or after from, before end, whose bit is want;
 // end when there is none.
 func (l layer) next(from, end int64, want bool) int64 {
 	for w := from / 64; w*64 < end; w++ {

@@ -1,15 +1,16 @@
 // Package dirty keeps what a capturer must not forget about a group's disks, in
-// one file that is mapped shared and so outlives a kill -9 of the process:
+// one file that is mapped shared and so outlives a kill -9 of the process. It never
+// reads or writes a disk.
 //
 //   - the map: one bit per 64 KiB region that may differ from what the journal
 //     will hold once every frame handed over has arrived. A set bit means: read
 //     the region and send it.
 //   - the activity: two generations of such bits for the regions touched by
 //     frames that are not durable at the journal yet. Should such frames be
-//     lost, the map takes both.
+//     lost, the map takes over both.
 //   - the intents: the ranges of the writes that are on their way to a disk
-//     right now. A write that stood on the disk but in no frame when the
-//     process died is found by them.
+//     right now. They find a write that was on the disk but in no frame when the
+//     process died.
 //   - the mark: the newest frame the stream is known to hold.
 //
 // What Open finds decides what is dirty:
@@ -20,7 +21,7 @@
 //	closed cleanly                                       the map
 //
 // Bits are set and cleared atomically; Set and Touch may be called from any
-// goroutine. A kill leaves at worst a bit too many.
+// goroutine. At worst, a kill leaves a bit too many.
 //
 // # Bytes of version 1
 //

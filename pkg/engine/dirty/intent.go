@@ -3,14 +3,14 @@ package dirty
 import "tidemark.dev/pkg/cdp"
 
 // Begin notes in place i that a write to the range is about to start. The
-// caller owns the places; each is in use once at a time.
+// caller assigns the places; each is for one write at a time.
 func (m *Map) Begin(i int, disk cdp.DiskID, off, n int64) {
 	e := m.intent(i)
 	e.disk, e.off, e.len = uint32(disk), off, n
 	e.state.Store(1)
 }
 
-// End says that the write of place i is in a frame, or dirty, or never was.
+// End says that the write of place i is in a frame, or dirty, or did not happen.
 func (m *Map) End(i int) { m.intent(i).state.Store(0) }
 
 // takeIntents makes every write that was on its way dirty.
@@ -27,7 +27,7 @@ func (m *Map) takeIntents() {
 	}
 }
 
-// Mark is the mark as it was set last.
+// Mark is the mark that was set last.
 func (m *Map) Mark() Mark { return m.head().marks[m.head().which.Load()&1] }
 
 // SetMark replaces the mark, whole or not at all. One goroutine at a time.

@@ -28,17 +28,17 @@ type Identity struct {
 }
 
 // Mark is the newest frame that the stream is known to hold, and what is known
-// of whose frames stand before it.
+// of whose frames come before it.
 type Mark struct {
 	No   cdp.FrameNo
 	Hash frame.Hash
 	Last cdp.Seq
-	// Valid is false as long as no stream was ever seen.
+	// Valid is false until a stream was seen.
 	Valid bool
 	// Epochs FirstEpoch..Epoch were all taken by this file's capturers: a frame
 	// that carries one of them is our own.
 	FirstEpoch, Epoch cdp.Epoch
-	// Origin is the number behind which every frame up to No is our own.
+	// Origin: every frame after this number, up to No, is our own.
 	Origin cdp.FrameNo
 }
 
@@ -80,7 +80,7 @@ func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }
 
 func regions(size int64) int64 { return (size + RegionSize - 1) / RegionSize }
 
-// bitBytes is the room of one disk's bits in one layer.
+// bitBytes is the size of one disk's bits in one layer.
 func bitBytes(size int64) int64 { return roundUp((regions(size)+7)/8, page) }
 
 func fileSize(disks []cdp.Disk) (total int64) {

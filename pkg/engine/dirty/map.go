@@ -14,7 +14,7 @@ const (
 )
 
 // Map is an open file. Make one with Open. All ranges are in bytes, inside the
-// disk, and mean every region they touch.
+// disk, and stand for every region they touch.
 type Map struct {
 	file  *os.File
 	mem   []byte
@@ -96,7 +96,7 @@ func (m *Map) At(disk cdp.DiskID, off, end int64) (dirty bool, until int64) {
 	return dirty, min(end, l.next(from, to, !dirty)*RegionSize)
 }
 
-// Next is the first dirty run at or behind off, at most limit bytes long, whole
+// Next is the first dirty run at or after off, at most limit bytes long, whole
 // regions as far as the disk reaches. ok is false when there is none.
 func (m *Map) Next(disk cdp.DiskID, off, limit int64) (start, n int64, ok bool) {
 	size := m.disks[disk].Size
@@ -123,8 +123,8 @@ func (m *Map) Seed() {
 	m.SetAll()
 }
 
-// Narrow clears the map, for the caller to Set what is allocated; a process
-// that dies before Narrowed finds everything dirty again.
+// Narrow clears the map, for the caller to Set what is allocated. If the process
+// dies before Narrowed, the next one finds everything dirty.
 func (m *Map) Narrow() {
 	m.head().seed.Store(seedNarrowing)
 	for _, d := range m.disks {

@@ -29,13 +29,13 @@ const (
 func (f Found) String() string { return [...]string{"fresh", "rebooted", "killed", "clean"}[f] }
 
 // Open maps the file at path, and makes it when there is none or it belongs to
-// something else. From here until Close(true) it counts as not closed, also on
-// disk. Conflict when another process has it; Full when there is no room.
+// something else. From here until Close(true) it counts as not closed, on disk
+// too. Conflict when another process has it; Full when there is no room.
 func Open(path string, id Identity) (m *Map, found Found, err error) {
 	const op = "open dirty map"
 	for i, d := range id.Disks {
 		if int(d.ID) != i || d.Size <= 0 || d.Size%cdp.SectorSize != 0 {
-			return nil, 0, cdp.Errorf(cdp.Invalid, op, d.Name, "disk %d at place %d, size %d", d.ID, i, d.Size)
+			return nil, 0, cdp.Errorf(cdp.Invalid, op, d.Name, "disk %d is at place %d and has %d bytes: IDs count from 0, and sizes are multiples of %d", d.ID, i, d.Size, cdp.SectorSize)
 		}
 	}
 	if len(id.Disks) == 0 || len(id.Group) > 48 || len(id.Boot) > 48 {
@@ -92,7 +92,7 @@ func Open(path string, id Identity) (m *Map, found Found, err error) {
 	return m, found, nil
 }
 
-// reserve allocates every block of the file, so that no later store meets a
+// reserve allocates every block of the file, so that no later store hits a
 // full file system (which would be a SIGBUS), and maps it.
 func (m *Map) reserve(size int64) error {
 	fd := int(m.file.Fd())
@@ -152,7 +152,8 @@ func (m *Map) format(id Identity) {
 }
 
 // Sync puts the file on disk as it is: what was set dirty before stays so even
-// if the machine goes down. It is for what refers to the map from outside.
+// if the machine goes down. Call it before writing anything outside the map that
+// relies on it.
 func (m *Map) Sync() error {
 	if err := unix.Msync(m.mem, unix.MS_SYNC); err != nil {
 		return &cdp.Error{Op: "sync dirty map", Kind: cdp.Transient, Subject: m.file.Name(), Cause: err}
@@ -160,8 +161,8 @@ func (m *Map) Sync() error {
 	return nil
 }
 
-// Close unmaps the file. clean says that nothing was lost that the map does not
-// know of: every write acknowledged is in a frame the stream holds, in a window
+// Close unmaps the file. clean says that the map knows of all that is missing
+// elsewhere: every acknowledged write is in a frame the stream holds, in a window
 // that the caller will look for, or dirty. The file is on disk when it returns.
 func (m *Map) Close(clean bool) error {
 	if m.mem == nil {

@@ -3,7 +3,7 @@ package dirty
 import "tidemark.dev/pkg/cdp"
 
 // Regions is a set of regions of a group's disks, in memory only: one bit each,
-// 2 MiB for a disk of 1 TiB. Like a Map it is set and read from any goroutine.
+// 2 MiB for a disk of 1 TiB. It may be set and read from any goroutine, as a Map.
 // A nil *Regions is empty.
 type Regions struct {
 	disks []cdp.Disk

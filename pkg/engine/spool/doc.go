@@ -2,7 +2,7 @@
 // see it: the nouns that cross it and the two interfaces. It is pure.
 //
 // The stream keeps frames under their own numbers, without gaps, in order, each
-// once. It is a buffer for a lost link and no safe place: only a Durable lets
-// capture forget a frame. Package bus implements the ports over JetStream,
+// once. It is a buffer for a lost link, and not safe storage: capture may forget a
+// frame only after a Durable. Package bus implements the ports over JetStream,
 // package spooltest in memory, and one contract suite runs on both.
 package spool

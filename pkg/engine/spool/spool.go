@@ -8,22 +8,22 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
-// Result tells what became of a published frame.
+// Result is what became of a published frame.
 type Result struct {
 	No cdp.FrameNo
-	// Err is nil when the stream has the frame. Else its kind is Conflict (the
-	// stream's last frame is another), Full (no room), or Transient (no word
+	// Err is nil when the stream has the frame. Otherwise its kind is Conflict (the
+	// stream's last frame is another), Full (no room), or Transient (no answer
 	// came: the frame may or may not be there).
 	Err error
 }
 
-// Durable is the journal's word: every frame up to No is on its disk.
+// Durable is what the journal reports: every frame up to No is on its disk.
 type Durable struct {
 	No    cdp.FrameNo
 	Epoch cdp.Epoch // of the newest frame stored
 	// Refused is the frame that the journal cannot take from the stream, 0 for
-	// none: the stream does not go on where the journal does. By is that frame's
-	// epoch, 0 if the stream does not have it any more.
+	// none: the stream does not continue where the journal ends. By is that frame's
+	// epoch, 0 if the stream no longer has it.
 	Refused cdp.FrameNo
 	By      cdp.Epoch
 }
@@ -35,24 +35,24 @@ type Sink interface {
 	// its header, nil if the frame itself is no longer kept. NotFound means
 	// that the stream is gone: see Recreate.
 	Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error)
-	// Publish sends f, to stand behind frame f.No-1 with hash f.Prev and behind
-	// no other; only where the last frame cannot be known (Tail gave none, or
-	// right behind Recreate) does the number alone decide. It returns before f is stored. It copies: f's memory
-	// is the caller's again when Publish returns. An error means f was not
-	// sent, and no Result follows.
+	// Publish sends f, to follow frame f.No-1 with hash f.Prev and no other. Only
+	// where the last frame cannot be known (Tail returned none, or right after
+	// Recreate) the number alone decides. It returns before f is stored. It copies:
+	// f's memory is the caller's again when Publish returns. An error means that f
+	// was not sent, and no Result follows.
 	Publish(f frame.Frame) error
-	// Results gives one Result per published frame, in the order of
-	// publishing. After the first with an error the ones behind it are void:
-	// the caller calls Reset, asks Tail, and publishes from there again.
+	// Results has one Result per published frame, in the order of publishing.
+	// After the first error the following ones are void: the caller calls Reset,
+	// asks Tail, and publishes again from there.
 	Results() <-chan Result
 	// Reset drops all outstanding frames: none of them gives a Result any more.
 	Reset()
-	// Durable gives the newest word of the journal; older ones are skipped. It
-	// may repeat, and after a journal's restart go back.
+	// Durable has the journal's newest report; older ones are skipped. A report may
+	// be repeated, and after a restart of the journal it may go back.
 	Durable() <-chan Durable
-	// Recreate makes the stream anew, the next frame to be first. One that stands
-	// there already is kept if it is empty and goes on at first, else replaced:
-	// what it held is gone.
+	// Recreate makes the stream anew; the next frame is first. An existing stream
+	// is kept if it is empty and continues at first; otherwise it is replaced, and
+	// its frames are lost.
 	Recreate(ctx context.Context, first cdp.FrameNo) error
 	Close() error
 }
@@ -68,12 +68,12 @@ type Message struct {
 	Stored time.Time
 }
 
-// Status tells how a Pull stands.
+// Status is the state of a Pull.
 type Status struct {
 	State State
 	// First and Last are the stream's, when they are known.
 	First, Last cdp.FrameNo
-	// Err is why, when it does not flow.
+	// Err is why it does not flow, if it does not.
 	Err error
 }
 
@@ -83,7 +83,7 @@ type State string
 const (
 	// Flowing: joined to the stream; frames come as they are published.
 	Flowing State = "flowing"
-	// LinkDown: the source site's bus cannot be reached; it keeps trying.
+	// LinkDown: the source site's bus cannot be reached. It keeps trying.
 	LinkDown State = "link down"
 	// NoStream: the source site is there, the stream is not; it keeps trying.
 	NoStream State = "no stream"
@@ -92,7 +92,7 @@ const (
 	Behind State = "behind"
 )
 
-// Source is the stream as the journal sees it, at the other site.
+// Source is the stream as the journal sees it, from the target site.
 type Source interface {
 	// Pull calls fn for each frame from the number from on: in order, without
 	// gap, each once per Pull. It goes on over cut links and restarted servers
@@ -101,8 +101,8 @@ type Source interface {
 	// is called on each change of state. fn and status are called from one
 	// goroutine; while fn runs, at most a few MiB are received ahead of it.
 	Pull(ctx context.Context, from cdp.FrameNo, status func(Status), fn func(Message) error) error
-	// PublishDurable tells capture. It may be lost: the caller repeats it.
+	// PublishDurable reports to capture. It may be lost: the caller repeats it.
 	PublishDurable(d Durable) error
-	// PurgeBehind removes the frames before no; no itself is kept.
-	PurgeBehind(ctx context.Context, no cdp.FrameNo) error
+	// PurgeBefore removes the frames before no; no itself is kept.
+	PurgeBefore(ctx context.Context, no cdp.FrameNo) error
 }

@@ -1,11 +1,14 @@
 // Package window keeps the frames a capturer has not yet handed over: a ring of
 // slots in a file that is mapped shared, so that what was appended outlives a
 // kill -9 of the process without a system call or a disk write per guest write.
-// It does not outlive the machine: the file usually lies on tmpfs, and one of
-// another boot is no window.
+// It does not outlive the machine: the file is usually on tmpfs, and a file of
+// another boot is discarded.
+//
+// What it never does: it decides nothing about order or numbers, and never
+// blocks.
 //
 // A slot's life: free -> open (writes are appended) -> closed (nothing more
-// comes) -> sealed (header, number and hash stand; may be sealed again under
+// comes) -> sealed (it has header, number and hash; it may be sealed again under
 // another number) -> free. Ordinals number the frames of a window 1, 2, 3 ...;
 // at any moment the slots in use are the frames First..Last without a gap, and
 // at most the last one is open.
@@ -13,9 +16,9 @@
 // # Who may call what
 //
 // Begin, Append, End, Release and the questions about First, Last and Free
-// belong under one lock of the caller. Seal, Frame and Sealed touch one closed
-// slot only: one other goroutine may call them without that lock, as long as
-// the slot is not released meanwhile.
+// need one lock of the caller. Seal and Frame touch one closed slot only: one
+// other goroutine may call them without that lock, as long as the slot is not
+// released meanwhile.
 //
 // # Why a kill leaves it whole
 //
@@ -23,7 +26,7 @@
 // slot's counters; a state is stored atomically after what it promises. A
 // process that is killed stops between two instructions and the kernel keeps
 // the pages, so a reader finds every write that was counted, complete. Sealing
-// writes only behind and before the payload, never over what it was made from:
+// writes only after and before the payload, never over what it was made from:
 // a kill in the middle leaves the slot closed.
 //
 // # Bytes of version 1

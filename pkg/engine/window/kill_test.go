@@ -75,7 +75,7 @@ func writeForever(dir string) {
 		k = kept // it was appended, and the kill came before its acknowledgement
 	}
 	for {
-		open, n, full := w.Open()
+		open, n, full := w.OpenFrame()
 		if full || n > 0 && k%41 == 0 {
 			w.End(frame.Consistent, 1)
 			w.Seal(w.Last(), frame.Header{Epoch: 1, No: cdp.FrameNo(w.Last()), First: 1})

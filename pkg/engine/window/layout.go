@@ -18,8 +18,8 @@ const (
 	slotSize  = (frame.SlotSize + page - 1) / page * page
 )
 
-// Identity is what a window belongs to. One of another group or another boot
-// of the machine is no window.
+// Identity is what a window belongs to. A file of another group or another boot
+// of the machine is discarded.
 type Identity struct {
 	Group cdp.GroupID
 	Boot  string // see BootID
@@ -37,10 +37,10 @@ func BootID() (string, error) {
 type state = uint32
 
 const (
-	free state = iota
-	open
-	closed
-	sealed
+	slotFree state = iota
+	slotOpen
+	slotClosed
+	slotSealed
 )
 
 // fileSize is the length in bytes of a window of n slots.

@@ -14,14 +14,14 @@ import (
 )
 
 // Open maps the window in the file at path, and reports whether it is the one
-// that an earlier process of the same boot left behind. A file that is missing,
-// of another boot, group, version or number of slots, or not whole is replaced
-// by an empty window. All memory is reserved here: Full when there is too
-// little, Conflict when another process has the window.
+// that an earlier process of the same boot left. A file that is missing, of another
+// boot, group, version or number of slots, or not whole is replaced by an empty
+// window. All memory is reserved here: Full when there is too little, Conflict
+// when another process has the window.
 func Open(path string, id Identity, slots int) (w *Window, restored bool, err error) {
 	const op = "open window"
 	if slots < 2 || len(id.Boot) > 48 || len(id.Group) > 48 {
-		return nil, false, cdp.Errorf(cdp.Invalid, op, path, "%d slots (at least 2), boot %q, group %q", slots, id.Boot, id.Group)
+		return nil, false, cdp.Errorf(cdp.Invalid, op, path, "%d slots (at least 2 are needed), boot %q and group %q (at most 48 bytes each)", slots, id.Boot, id.Group)
 	}
 	if err := ownDir(filepath.Dir(path)); err != nil {
 		return nil, false, cdp.Wrap(err, op, path)
@@ -55,8 +55,8 @@ func Open(path string, id Identity, slots int) (w *Window, restored bool, err er
 	return w, false, nil
 }
 
-// ownDir makes dir and refuses one that others could put files into: the
-// parent may be a directory for everyone, as /dev/shm is.
+// ownDir makes dir, and refuses one that others could put files into: its parent
+// may be writable by everyone, as /dev/shm is.
 func ownDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return &cdp.Error{Op: "make directory", Kind: cdp.Transient, Subject: dir, Cause: err}
@@ -66,14 +66,14 @@ func ownDir(dir string) error {
 		return &cdp.Error{Op: "check directory", Kind: cdp.Transient, Subject: dir, Cause: err}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
-		return cdp.Errorf(cdp.Invalid, "check directory", dir, "mode %o, owner %d", st.Mode, st.Uid).
-			WithHint("it must be a directory that only the capture service can write to")
+		return cdp.Errorf(cdp.Invalid, "check directory", dir, "it has mode %o and owner %d", st.Mode, st.Uid).
+			WithHint("it must be a directory that only the user of the capture service can write to")
 	}
 	return nil
 }
 
 // reserve gives the file its length with every block allocated, so that no
-// later store meets a full file system (which would be a SIGBUS), and maps it.
+// later store hits a full file system (which would be a SIGBUS), and maps it.
 func (w *Window) reserve() error {
 	fd, size := int(w.file.Fd()), fileSize(w.n)
 	fail := func(err error) error {
@@ -120,24 +120,24 @@ func (w *Window) format(id Identity) {
 	atomic.StoreUint64(w.u64(0), magic)
 }
 
-// restore takes over the frames that stand in the slots. It is false when they
-// are not one run of ordinals, each with sound content.
+// restore takes over the frames in the slots. It is false when they are not one
+// run of ordinals, each with sound content.
 func (w *Window) restore() bool {
 	w.first, w.last, w.opened = 1, 0, false
 	lo, hi, used := ^uint64(0), uint64(0), 0
 	for i := range w.n {
 		e := w.at(i)
-		if e.state.Load() == free {
+		if e.state.Load() == slotFree {
 			continue
 		}
 		records, payload := unpack(e.counts.Load())
-		if e.state.Load() > sealed || int(e.ord%uint64(w.n)) != i || e.ord == 0 ||
+		if e.state.Load() > slotSealed || int(e.ord%uint64(w.n)) != i || e.ord == 0 ||
 			records > frame.MaxRecords || payload > frame.MaxPayload {
 			return false
 		}
 		w.builders[i] = frame.Restore(w.slot(i), records, payload)
 		lo, hi, used = min(lo, e.ord), max(hi, e.ord), used+1
-		if e.state.Load() == sealed {
+		if e.state.Load() == slotSealed {
 			end := frame.HeaderSize + payload + records*frame.RecordSize
 			f, err := frame.Parse(w.slot(i)[:end])
 			if err != nil {
@@ -153,11 +153,11 @@ func (w *Window) restore() bool {
 		return false
 	}
 	for ord := lo; ord < hi; ord++ { // only the last may be open
-		if w.at(w.index(ord)).state.Load() == open {
+		if w.at(w.index(ord)).state.Load() == slotOpen {
 			return false
 		}
 	}
 	w.first, w.last = lo, hi
-	w.opened = w.at(w.index(hi)).state.Load() == open
+	w.opened = w.at(w.index(hi)).state.Load() == slotOpen
 	return true
 }

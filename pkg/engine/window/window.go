@@ -25,7 +25,7 @@ type Window struct {
 }
 
 // Close unmaps the window; its file stays, with all frames. No Frame that it
-// gave may be used afterwards.
+// returned may be used afterwards.
 func (w *Window) Close() error {
 	if w.mem != nil {
 		unix.Munmap(w.mem)
@@ -79,13 +79,13 @@ func (w *Window) Begin(now int64) bool {
 	w.frames[i] = frame.Frame{}
 	w.last++
 	w.opened = true
-	e.state.Store(open)
+	e.state.Store(slotOpen)
 	return true
 }
 
-// Open reports whether a frame is open, its number of records, and whether it
-// is full.
-func (w *Window) Open() (open bool, records int, full bool) {
+// OpenFrame reports whether a frame is open, its number of records, and whether
+// it is full.
+func (w *Window) OpenFrame() (open bool, records int, full bool) {
 	if !w.opened {
 		return false, 0, false
 	}
@@ -109,12 +109,12 @@ func (w *Window) Append(r frame.Record, data []byte, now int64) {
 func (w *Window) End(flags frame.Flags, now int64) {
 	e := w.at(w.index(w.last))
 	e.flags, e.closed = uint32(flags), now
-	e.state.Store(closed)
+	e.state.Store(slotClosed)
 	w.opened = false
 }
 
-// Ended is the time that the newest closed frame was closed at, 0 if none was.
-// It may have been released.
+// Ended is the time at which the newest closed frame was closed, which may have
+// been released; 0 if there is none.
 func (w *Window) Ended() int64 {
 	if w.Closed() == 0 {
 		return 0
@@ -126,7 +126,7 @@ func (w *Window) Ended() int64 {
 // open frame.
 func (w *Window) Release(ord uint64) {
 	for w.first <= min(ord, w.Closed()) {
-		w.at(w.index(w.first)).state.Store(free)
+		w.at(w.index(w.first)).state.Store(slotFree)
 		w.first++
 	}
 }
@@ -141,21 +141,21 @@ func (w *Window) Records(ord uint64) int { return w.builders[w.index(ord)].Recor
 func (w *Window) Seal(ord uint64, h frame.Header) frame.Frame {
 	i := w.index(ord)
 	e := w.at(i)
-	if e.state.Load() == sealed {
+	if e.state.Load() == slotSealed {
 		e.before = w.frames[i].Hash
-		e.state.Store(closed)
+		e.state.Store(slotClosed)
 	}
 	h.Flags |= frame.Flags(e.flags)
 	h.Opened, h.Sealed = e.opened, e.closed
 	w.frames[i] = w.builders[i].Seal(h)
-	e.state.Store(sealed)
+	e.state.Store(slotSealed)
 	return w.frames[i]
 }
 
 // Frame is frame ord as it was sealed last; ok is false if it never was.
 func (w *Window) Frame(ord uint64) (f frame.Frame, ok bool) {
 	i := w.index(ord)
-	return w.frames[i], w.at(i).state.Load() == sealed
+	return w.frames[i], w.at(i).state.Load() == slotSealed
 }
 
 // Before is the hash under which frame ord had been sealed before the last

@@ -30,95 +30,118 @@ func mustOpen(t testing.TB, path string, id Identity, slots int, restored bool) 
 // A random life of a window, closed and opened again at any point, against a
 // list of frames that are lists of writes.
 func TestAWindowIsWhatWasPutIntoIt(t *testing.T) {
-	type model struct {
-		ord    uint64
-		writes [][]byte
-		closed bool
-		hash   frame.Hash
-	}
 	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 1))
-	path := filepath.Join(t.TempDir(), "w")
-	const slots = 4
-	w := mustOpen(t, path, id, slots, false)
-	var ring []*model
-	last := uint64(0)
-	for step := range 3000 {
-		var newest *model
-		if len(ring) > 0 {
-			newest = ring[len(ring)-1]
+	l := &life{t: t, path: filepath.Join(t.TempDir(), "w")}
+	l.w = mustOpen(t, l.path, id, lifeSlots, false)
+	for l.step = range 3000 {
+		l.act(rng)
+		l.check()
+	}
+}
+
+const lifeSlots = 4
+
+// life is a window and what it must hold.
+type life struct {
+	t    *testing.T
+	path string
+	w    *Window
+	step int
+	ring []*held
+	last uint64 // ordinal
+}
+
+type held struct {
+	ord    uint64
+	writes [][]byte
+	closed bool
+	hash   frame.Hash
+}
+
+// open is the open frame, if there is one.
+func (l *life) open() *held {
+	if n := len(l.ring); n > 0 && !l.ring[n-1].closed {
+		return l.ring[n-1]
+	}
+	return nil
+}
+
+func (l *life) act(rng *rand.Rand) {
+	open := l.open()
+	switch rng.IntN(8) {
+	case 0:
+		want := len(l.ring) < lifeSlots && open == nil
+		if got := l.w.Begin(int64(l.step) * 1000); got != want {
+			l.t.Fatalf("step %d: begin %v, want %v", l.step, got, want)
 		}
-		switch rng.IntN(8) {
-		case 0:
-			want := len(ring) < slots && (newest == nil || newest.closed)
-			if got := w.Begin(int64(step) * 1000); got != want {
-				t.Fatalf("step %d: begin %v, want %v", step, got, want)
-			}
-			if want {
-				last++
-				ring = append(ring, &model{ord: last})
-			}
-		case 1, 2, 3:
-			if newest == nil || newest.closed {
+		if want {
+			l.last++
+			l.ring = append(l.ring, &held{ord: l.last})
+		}
+	case 1, 2, 3:
+		if _, _, full := l.w.OpenFrame(); open == nil || full {
+			return
+		}
+		data := bytes.Repeat([]byte{byte(l.step)}, 512*(1+rng.IntN(512)))
+		l.w.Append(frame.Record{Offset: int64(l.step) * 512, Length: uint32(len(data)), Kind: frame.Write}, data, int64(l.step)*1000)
+		open.writes = append(open.writes, data)
+	case 4:
+		if open != nil {
+			l.w.End(frame.Consistent, int64(l.step))
+			open.closed = true
+		}
+	case 5:
+		if len(l.ring) > 0 && l.ring[0].closed {
+			l.w.Release(l.ring[0].ord)
+			l.ring = l.ring[1:]
+		}
+	case 6:
+		for _, m := range l.ring {
+			if !m.closed {
 				continue
 			}
-			if _, _, full := w.Open(); full {
-				continue
+			f := l.w.Seal(m.ord, frame.Header{Epoch: cdp.Epoch(l.step + 1), No: cdp.FrameNo(m.ord), First: 1})
+			if b := l.w.Before(m.ord); b != m.hash {
+				l.t.Fatalf("step %d: the hash before is not the one before", l.step)
 			}
-			data := bytes.Repeat([]byte{byte(step)}, 512*(1+rng.IntN(512)))
-			w.Append(frame.Record{Offset: int64(step) * 512, Length: uint32(len(data)), Kind: frame.Write}, data, int64(step)*1000)
-			newest.writes = append(newest.writes, data)
-		case 4:
-			if newest != nil && !newest.closed {
-				w.End(frame.Consistent, int64(step))
-				newest.closed = true
-			}
-		case 5:
-			if len(ring) > 0 && ring[0].closed {
-				w.Release(ring[0].ord)
-				ring = ring[1:]
-			}
-		case 6:
-			for _, m := range ring {
-				if m.closed {
-					f := w.Seal(m.ord, frame.Header{Epoch: cdp.Epoch(step + 1), No: cdp.FrameNo(m.ord), First: 1})
-					if b := w.Before(m.ord); b != m.hash {
-						t.Fatalf("step %d: the hash before is not the one before", step)
-					}
-					m.hash = f.Hash
-				}
-			}
-		case 7:
-			w.Close()
-			if len(ring) == 0 {
-				last = 0 // an empty window starts again
-			}
-			w = mustOpen(t, path, id, slots, true)
+			m.hash = f.Hash
 		}
-		if len(ring) > 0 && (w.First() != ring[0].ord || w.Last() != last) || w.Free() != slots-len(ring) {
-			t.Fatalf("step %d: holds %d..%d, %d free; the model holds %d frames up to %d", step, w.First(), w.Last(), w.Free(), len(ring), last)
+	case 7:
+		l.w.Close()
+		if len(l.ring) == 0 {
+			l.last = 0 // an empty window starts again
 		}
-		for _, m := range ring {
-			if w.Records(m.ord) != len(m.writes) {
-				t.Fatalf("step %d: frame %d has %d records, want %d", step, m.ord, w.Records(m.ord), len(m.writes))
-			}
-			f, ok := w.Frame(m.ord)
-			if ok != (m.hash != frame.Hash{}) {
-				t.Fatalf("step %d: frame %d sealed: %v", step, m.ord, ok)
-			}
-			if !ok {
-				continue
-			}
-			p, err := frame.Parse(f.Bytes())
-			if err == nil {
-				err = p.Verify()
-			}
-			if err != nil || p.Hash != m.hash {
-				t.Fatalf("step %d: frame %d: %v", step, m.ord, err)
-			}
-			for i, data := range m.writes {
-				if !bytes.Equal(p.Data(p.Record(i)), data) {
-					t.Fatalf("step %d: frame %d write %d differs", step, m.ord, i)
-				}
+		l.w = mustOpen(l.t, l.path, id, lifeSlots, true)
+	}
+}
+
+func (l *life) check() {
+	l.t.Helper()
+	w := l.w
+	if len(l.ring) > 0 && (w.First() != l.ring[0].ord || w.Last() != l.last) || w.Free() != lifeSlots-len(l.ring) {
+		l.t.Fatalf("step %d: holds %d..%d, %d free; the model holds %d frames up to %d", l.step, w.First(), w.Last(), w.Free(), len(l.ring), l.last)
+	}
+	for _, m := range l.ring {
+		if w.Records(m.ord) != len(m.writes) {
+			l.t.Fatalf("step %d: frame %d has %d records, want %d", l.step, m.ord, w.Records(m.ord), len(m.writes))
+		}
+		f, ok := w.Frame(m.ord)
+		if ok != (m.hash != frame.Hash{}) {
+			l.t.Fatalf("step %d: frame %d sealed: %v", l.step, m.ord, ok)
+		}
+		if !ok {
+			continue
+		}
+		p, err := frame.Parse(f.Bytes())
+		if err == nil {
+			err = p.Verify()
+		}
+		if err != nil || p.Hash != m.hash {
+			l.t.Fatalf("step %d: frame %d: %v", l.step, m.ord, err)
+		}
+		for i, data := range m.writes {
+			if !bytes.Equal(p.Data(p.Record(i)), data) {
+				l.t.Fatalf("step %d: frame %d write %d differs", l.step, m.ord, i)
 			}
 		}
 	}
@@ -161,7 +184,7 @@ func TestWhatIsNotOursIsNoWindow(t *testing.T) {
 			t.Fatalf("mode %v", st.Mode())
 		}
 		w := mustOpen(t, path, id, 4, true)
-		if _, n, _ := w.Open(); n != 1 {
+		if _, n, _ := w.OpenFrame(); n != 1 {
 			t.Fatalf("%d records", n)
 		}
 	})
@@ -188,7 +211,7 @@ func BenchmarkAppend4K(b *testing.B) {
 	b.SetBytes(4096)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		open, _, full := w.Open()
+		open, _, full := w.OpenFrame()
 		if full {
 			w.End(0, 0)
 			open = false

@@ -11,7 +11,7 @@ import (
 )
 
 // Rig is one implementation under test: a stream, its two sides, and its
-// troubles. Sink may be called again, as a restarted capture does.
+// faults. Sink may be called again, as a restarted capture does.
 type Rig interface {
 	Sink(testing.TB) spool.Sink
 	Source(testing.TB) spool.Source
@@ -69,7 +69,7 @@ func wrongLast(t *testing.T, r Rig) {
 			t.Fatalf("frame %d: got %+v", no, got)
 		}
 	}
-	// Behind a refused frame all are refused, and answered in order.
+	// After a refused frame all are refused, and answered in order.
 	for no := cdp.FrameNo(5); no < 9; no++ {
 		ok(t, s.Publish(Make(no, 1, 512)))
 	}
@@ -78,7 +78,7 @@ func wrongLast(t *testing.T, r Rig) {
 			t.Fatalf("frame %d: got %+v", no, got)
 		}
 	}
-	// After Reset nothing of before is heard of.
+	// After Reset no earlier result arrives.
 	ok(t, s.Publish(Make(9, 1, 512)))
 	s.Reset()
 	ok(t, s.Publish(Make(4, 1, 512)))
@@ -88,8 +88,8 @@ func wrongLast(t *testing.T, r Rig) {
 	collect(t, r.Source(t), 1).wait(4)
 }
 
-// A frame of a capturer that was replaced comes late, with the very number that
-// is next: it does not enter, for it follows another frame.
+// A frame of a capturer that was replaced arrives late, with the number that is
+// next: the stream refuses it, for it follows another frame.
 func staleFrame(t *testing.T, r Rig) {
 	s := r.Sink(t)
 	first := Make(1, 1, 512)
@@ -126,7 +126,7 @@ func tail(t *testing.T, r Rig) {
 func durable(t *testing.T, r Rig) {
 	s, src := r.Sink(t), r.Source(t)
 	drive(t, s, 1, 1)
-	collect(t, src, 1).wait(1) // so that the path stands: the word may be lost
+	collect(t, src, 1).wait(1) // so that the path exists: the report may be lost
 	for no := cdp.FrameNo(1); no <= 100; no++ {
 		ok(t, src.PublishDurable(spool.Durable{No: no, Epoch: 7}))
 	}
@@ -143,12 +143,12 @@ func durable(t *testing.T, r Rig) {
 		case <-time.After(100 * time.Millisecond):
 			ok(t, src.PublishDurable(spool.Durable{No: 100, Epoch: 7})) // as callers do
 		case <-t.Context().Done():
-			t.Fatal("no word")
+			t.Fatal("no report arrived")
 		}
 	}
 }
 
-// word is said until it is heard.
+// word repeats a report until it arrives.
 func word(t *testing.T, s spool.Sink, src spool.Source, want spool.Durable) {
 	t.Helper()
 	for {
@@ -160,7 +160,7 @@ func word(t *testing.T, s spool.Sink, src spool.Source, want spool.Durable) {
 		case <-time.After(100 * time.Millisecond):
 			ok(t, src.PublishDurable(want))
 		case <-t.Context().Done():
-			t.Fatal("no word")
+			t.Fatal("no report arrived")
 		}
 	}
 }
@@ -168,13 +168,13 @@ func word(t *testing.T, s spool.Sink, src spool.Source, want spool.Durable) {
 func purge(t *testing.T, r Rig) {
 	s, src := r.Sink(t), r.Source(t)
 	drive(t, s, 1, 10)
-	ok(t, src.PurgeBehind(t.Context(), 10))
+	ok(t, src.PurgeBefore(t.Context(), 10))
 	no, h, err := s.Tail(t.Context())
 	if err != nil || no != 10 || h == nil || h.No != 10 {
 		t.Fatal(no, h, err) // frame 10 itself is kept
 	}
 	collect(t, src, 10).wait(10)
-	ok(t, src.PurgeBehind(t.Context(), 11))
+	ok(t, src.PurgeBefore(t.Context(), 11))
 	if no, h, err := s.Tail(t.Context()); err != nil || no != 10 || h != nil {
 		t.Fatal(no, h, err)
 	}
@@ -185,7 +185,7 @@ func purge(t *testing.T, r Rig) {
 func lostFrames(t *testing.T, r Rig) {
 	s, src := r.Sink(t), r.Source(t)
 	drive(t, s, 1, 10)
-	ok(t, src.PurgeBehind(t.Context(), 6))
+	ok(t, src.PurgeBefore(t.Context(), 6))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := src.Pull(ctx, 5, nil, func(spool.Message) error { return errors.New("frame 5 is gone") })
@@ -257,7 +257,7 @@ func full(t *testing.T, r Rig) {
 	if no < 4 || no > 7 {
 		t.Fatalf("full at %d", no)
 	}
-	ok(t, src.PurgeBehind(t.Context(), no-1))
+	ok(t, src.PurgeBefore(t.Context(), no-1))
 	s.Reset()
 	ok(t, s.Publish(Make(no, 1, 16<<10)))
 	if got := result(t, s); got.Err != nil {

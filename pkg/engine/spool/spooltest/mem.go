@@ -137,7 +137,7 @@ func (s *memSink) Publish(f frame.Frame) (err error) {
 		case s.m.down:
 			err = s.m.gone(op)
 		case !s.m.exists:
-			s.result(f.No, cdp.Errorf(cdp.Transient, op, "", "nobody stores frames"))
+			s.result(f.No, cdp.Errorf(cdp.Transient, op, "", "there is no stream"))
 		case f.No != s.m.last()+1:
 			s.result(f.No, cdp.Errorf(cdp.Conflict, op, "", "wrong last sequence: %d", s.m.last()))
 		case !s.m.follows(f):
@@ -240,7 +240,7 @@ func (s memSource) PublishDurable(d spool.Durable) error {
 	return nil
 }
 
-func (s memSource) PurgeBehind(_ context.Context, no cdp.FrameNo) (err error) {
+func (s memSource) PurgeBefore(_ context.Context, no cdp.FrameNo) (err error) {
 	s.m.change(func() {
 		if s.m.cut {
 			err = cdp.Errorf(cdp.Transient, "purge frames", "", "the link is down")
