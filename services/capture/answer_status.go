@@ -24,7 +24,7 @@ func (s *Service) status(r api.GroupRequest) api.CaptureStatusReply {
 			reply.Refused = append(reply.Refused, refusal(id, why))
 		}
 	}
-	// Only its own target is told of a job that does not get its group: to the
+	// A job that does not get its group is reported to its own target only: to
 	// others the name means another job.
 	for key, why := range s.jobs.refused {
 		id := key.group()

@@ -27,7 +27,7 @@ func (s *Service) apply(ctx context.Context, key jobKey, j *spec.ReplicationJob)
 }
 
 // applyNow is apply with jobs.one held. A job that fails is tried again until it
-// succeeds or is applied anew: another process may still have its window, or a
+// succeeds or its spec changes: another process may still have its window, or a
 // disk may not be there yet.
 func (s *Service) applyNow(ctx context.Context, key jobKey, j *spec.ReplicationJob) {
 	before, again := s.jobs.retries[key]

@@ -8,8 +8,8 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
-// maxPuzzled is how often a stream is looked at again whose last message is gone
-// and that the journal has not reached, before it is started anew.
+// maxPuzzled is how often a stream whose last message is gone, and which the
+// journal has not reached, is looked at again before it is replaced.
 const maxPuzzled = 20
 
 // attach finds the group's place in the stream, at the start and whenever the

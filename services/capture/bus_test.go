@@ -14,7 +14,7 @@ import (
 
 // bus is stream, journal and epochs of one group, with faults to be switched on
 // and off. What the journal admits is applied to images at once, and every
-// consistent frame is held against the oracles.
+// consistent frame is compared with the oracles.
 type bus struct {
 	mu    sync.Mutex
 	rng   *rand.Rand
@@ -128,7 +128,7 @@ func (b *bus) pull(n int) {
 	}
 }
 
-// word is what the journal says. Call with mu held.
+// word is what the journal reports. Call with mu held.
 func (b *bus) word() Durable {
 	d := Durable{Epoch: b.journal.Epoch, No: b.journal.No}
 	next := b.journal.No + 1

@@ -14,9 +14,9 @@ import (
 // the state directory.
 //
 // Invariant: whatever changed on a disk up to the snapshot of its change id is
-// in the stream or window, or dirty in the map on disk. So it is written only
-// once the map is, and before the first of what it found dirty is sent. A crash
-// in between finds an older chain and asks for more than it needs.
+// in the stream or window, or dirty in the map on disk. So it is written
+// after the map, and before the first of what it found dirty is sent. After a crash
+// in between, the next process finds an older chain, and asks for more than it needs.
 type chain struct {
 	Pass string    `json:"pass"`
 	At   time.Time `json:"at"` // of its snapshot
@@ -35,8 +35,8 @@ func chainPath(cfg Config, g cdp.GroupID) string {
 	return filepath.Join(cfg.StateDir, string(g)+".passes")
 }
 
-// loadChain reads the file of a group; one that is missing, damaged or of other
-// disks is an empty chain: then everything is compared.
+// loadChain reads the file of a group. A file that is missing, damaged or of other
+// disks gives an empty chain: then everything is compared.
 func loadChain(path string, disks []JobDisk) (c chain) {
 	b, err := os.ReadFile(path)
 	if err != nil || json.Unmarshal(b, &c) != nil || len(c.Disks) != len(disks) {

@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/engine/window"
 )
 
-// Config is what an operator may say; zero fields take the default.
+// Config is what may be configured; zero fields take the default.
 type Config struct {
 	// StateDir holds dirty maps, and windows that fit nowhere else. Required.
 	StateDir string
@@ -35,7 +35,7 @@ type Config struct {
 	// OverflowHold is the shortest stay in overflow, so that a guest that is
 	// faster than the stream does not make the state flap. Default 1 s.
 	OverflowHold time.Duration
-	// ProgressEvery is how often progress is told at most. Default 1 s.
+	// ProgressEvery is the least time between two reports of progress. Default 1 s.
 	ProgressEvery time.Duration
 	// DrainTimeout is how long Stop waits for the window to drain. Default 10 s.
 	DrainTimeout time.Duration
@@ -51,7 +51,7 @@ type Config struct {
 	// disks failed, or what it left could not be removed. 1 s, 1 min.
 	PassRetryMin, PassRetryMax time.Duration
 	// PassStall is how long a pass may wait for the stream without any progress
-	// before its snapshot is given up, for a later one to go on. Default 10 min.
+	// before it gives up its snapshot; a later pass continues. Default 10 min.
 	PassStall time.Duration
 	// ThawTimeout is how long a group that is being stopped tries to remove what
 	// its pass made. Default 30 s; what is left is removed at the next start.
@@ -106,7 +106,7 @@ func (c Config) check() error {
 	const op = "check capture config"
 	switch {
 	case c.StateDir == "" || !filepath.IsAbs(c.StateDir):
-		return cdp.Errorf(cdp.Invalid, op, "stateDir", "%q is no absolute path", c.StateDir)
+		return cdp.Errorf(cdp.Invalid, op, "stateDir", "%q is not an absolute path", c.StateDir)
 	case c.Slots < 4 || c.Slots > 4096:
 		return cdp.Errorf(cdp.Invalid, op, "slots", "%d is not in 4..4096", c.Slots)
 	case c.InFlight < 1 || c.InFlight > c.Slots:

@@ -23,10 +23,10 @@ type copier struct {
 	// The next dirty range is looked for from here on.
 	disk  cdp.DiskID
 	off   int64
-	tries int // how often the range there was read in vain
+	tries int // how often reading the range there had to be repeated
 }
 
-// maxTries is how often a range is read in vain before it is locked.
+// maxTries is how often a range is read again before it is locked.
 const maxTries = 4
 
 func (c *copier) run(ctx context.Context) {

@@ -47,8 +47,8 @@ func cycleWorld(t *testing.T) (*frozenWorld, *alarms) {
 }
 
 // cycle makes a point and returns how many bytes of content were sent since the
-// one before: a group that comes up begins a cycle unasked. A point is told
-// before its snapshot is removed; the cycle is over then.
+// one before: a group that comes up begins a cycle unasked. The point is known
+// before its snapshot is removed; only then the cycle is over.
 func (f *frozenWorld) cycle() int64 {
 	f.t.Helper()
 	f.settle()
@@ -78,7 +78,7 @@ func (f *frozenWorld) put(d cdp.DiskID, off, n int64) {
 }
 
 // The first cycle sends what is allocated, each further one what changed, also
-// behind a restart; each is a point of its snapshot's time.
+// after a restart. Each is a point of its snapshot's time.
 func TestACycleSendsWhatChanged(t *testing.T) {
 	f, a := cycleWorld(t)
 	f.put(0, 128<<10, 64<<10)
@@ -104,13 +104,13 @@ func TestACycleSendsWhatChanged(t *testing.T) {
 	f.put(0, 512<<10, 8192)
 	f.up()
 	if n := f.cycle(); n != 8192 {
-		t.Fatalf("the cycle behind a restart sent %d bytes", n)
+		t.Fatalf("the cycle after a restart sent %d bytes", n)
 	}
 	f.crash()
 	f.put(0, 0, 512)
 	f.up()
 	if n := f.cycle(); n != 4096 { // the rest of the block is zeros
-		t.Fatalf("the cycle behind a crash sent %d bytes", n)
+		t.Fatalf("the cycle after a crash sent %d bytes", n)
 	}
 	if len(a.all()) != 0 || f.asked != 0 {
 		t.Fatalf("alarms %v, %d bytes compared", a.all(), f.asked)
@@ -123,7 +123,7 @@ func TestACycleSendsWhatChanged(t *testing.T) {
 
 // A change list that was reset, and a map that was lost, cost a comparison and
 // not a seed.
-func TestWhatCannotBeToldIsComparedAndNotSent(t *testing.T) {
+func TestWhereChangesAreUnknownContentIsCompared(t *testing.T) {
 	f, a := cycleWorld(t)
 	for d, img := range f.v.disks {
 		f.put(cdp.DiskID(d), 0, int64(len(img))/2/512*512)
@@ -150,7 +150,7 @@ func TestWhatCannotBeToldIsComparedAndNotSent(t *testing.T) {
 	if n := f.cycle(); n != 0 {
 		t.Fatalf("after a reboot %d bytes were sent", n)
 	}
-	// Without sums everything goes again.
+	// Without sums everything is sent again.
 	f.crash()
 	f.deps.Boot, f.deps.Sums = "boot-3", nil
 	f.up()
@@ -187,7 +187,7 @@ func TestASeedAtTheTargetIsNotSentAgain(t *testing.T) {
 	f.end()
 }
 
-// A cycle is killed in its middle; its snapshot is removed before the next is
+// A cycle is killed halfway; its snapshot is removed before the next is
 // made, and the rest is sent.
 func TestAKilledCycleGoesOn(t *testing.T) {
 	f, _ := cycleWorld(t)
@@ -221,8 +221,8 @@ func (f *frozenWorld) taken() (n int) {
 	return n
 }
 
-// The cadence is from start to start; a cycle that is too slow for it is told,
-// and so are a snapshot that cannot be made and one that stays.
+// The cadence is from start to start. Alarms are raised for a cycle that is too
+// slow for it, a snapshot that cannot be made, and one that is left.
 func TestTheCadenceAndItsAlarms(t *testing.T) {
 	f, a := cycleWorld(t)
 	f.job.Every = 30 * time.Millisecond
@@ -237,7 +237,7 @@ func TestTheCadenceAndItsAlarms(t *testing.T) {
 	f.eventually("an overrun", func() bool { return a.count(AlarmOverrun) > 0 })
 	f.v.faults(func() { f.v.slow, f.v.noFreeze = 0, transient })
 	f.eventually("a failed freeze", func() bool { return a.count(AlarmFreeze) > 0 })
-	// Whoever asks is told why there are no points, as long as there are none.
+	// The status says why there are no points, as long as there are none.
 	f.eventually("the reason", func() bool {
 		err := f.g.Status().Failed
 		return err != nil && strings.Contains(err.Error(), transient.Error())
@@ -257,13 +257,13 @@ func TestTheCadenceAndItsAlarms(t *testing.T) {
 	f.eventually("points again", func() bool { return markers() > before+1 })
 	f.end()
 	if f.left() != 0 {
-		t.Fatal("a snapshot is left behind")
+		t.Fatal("a snapshot is left")
 	}
 }
 
-// A cycle that is not done when the next one is due is told while it runs, and
-// once.
-func TestAnOverrunIsToldBeforeItsEnd(t *testing.T) {
+// A cycle that is not complete when the next one is due raises one alarm, while it
+// runs.
+func TestAnOverrunIsRaisedWhileTheCycleRuns(t *testing.T) {
 	f, a := cycleWorld(t)
 	f.up()
 	f.cycle()
@@ -289,8 +289,8 @@ func TestAnOverrunIsToldBeforeItsEnd(t *testing.T) {
 	f.end()
 }
 
-// A disk of the VM is extended: what the job means of it is read on. One that is
-// too small is of no use.
+// A disk of the VM is extended: the part that the job names is still read. A disk
+// that is too small is refused.
 func TestAnExtendedDiskIsReadUpToTheJobsSize(t *testing.T) {
 	f, a := cycleWorld(t)
 	f.up()
@@ -322,8 +322,8 @@ func TestAnExtendedDiskIsReadUpToTheJobsSize(t *testing.T) {
 	f.end()
 }
 
-// A pass whose stream stands still is given up, and its snapshot with it.
-func TestASnapshotDoesNotWaitForTheStreamForEver(t *testing.T) {
+// A pass whose stream makes no progress is given up, and its snapshot with it.
+func TestASnapshotDoesNotWaitForTheStreamForever(t *testing.T) {
 	f, _ := cycleWorld(t)
 	f.cfg.PassStall = 50 * time.Millisecond
 	f.cfg.PassRetryMin, f.cfg.PassRetryMax = time.Hour, time.Hour

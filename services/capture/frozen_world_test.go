@@ -17,7 +17,7 @@ type frozenWorld struct {
 	v     *vm
 	h     *host
 	r     *replay
-	told  bool                // the machine's clients tell its writes; guarded by v.mu
+	told  bool                // the machine's clients report its writes; guarded by v.mu
 	mute  map[cdp.DiskID]bool // disks whose client does not; guarded by v.mu
 	asked int64               // bytes whose sums were asked for; guarded by bus.mu
 	paid  int64               // bytes of content sent up to the last cycle
@@ -70,8 +70,8 @@ func (f *frozenWorld) crash() {
 	f.world.crash()
 }
 
-// close ends the process in order; a freeze that waits for the machine is let
-// through, so call it while the machine is still but not from a write.
+// close ends the process in order. A freeze may wait for the machine, so call it
+// while the machine is still but not from a write.
 func (f *frozenWorld) close(d time.Duration) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -81,7 +81,7 @@ func (f *frozenWorld) close(d time.Duration) {
 	}
 }
 
-// connect: the machine's client comes back and tells so.
+// connect: the machine's client comes back and says that it is live.
 func (f *frozenWorld) connect() {
 	f.v.mu.Lock()
 	f.told, f.mute = true, map[cdp.DiskID]bool{}
@@ -125,7 +125,7 @@ func (f *frozenWorld) leave(d cdp.DiskID, clean bool) {
 	}
 }
 
-// tell is what the client does with a write.
+// tell reports a write, as the client does.
 func (f *frozenWorld) tell(w guestWrite) error {
 	if w.data == nil {
 		return f.g.guests.zero(w.disk, w.off, w.n, 0)
@@ -178,7 +178,7 @@ func (f *frozenWorld) eventually(what string, do func() bool) {
 	})
 }
 
-// same holds the journal against the machine, which must be still.
+// same compares the journal with the machine, which must be still.
 func (f *frozenWorld) same() {
 	f.t.Helper()
 	f.bus.mu.Lock()

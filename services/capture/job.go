@@ -60,32 +60,32 @@ func (j Job) check() error {
 	}
 	switch {
 	case j.Mode != cdp.Inline && j.Mode != cdp.Tap && j.Mode != cdp.CBT:
-		return cdp.Errorf(cdp.Invalid, op, "mode", "%q is neither inline, tap nor cbt", j.Mode)
+		return cdp.Errorf(cdp.Invalid, op, "mode", "%q is none of inline, tap and cbt", j.Mode)
 	case j.Frozen && j.Mode == cdp.Inline:
 		return cdp.Errorf(cdp.Invalid, op, "frozen", "an inline group reads its own disks")
 	case j.Verify && !j.frozen():
-		return cdp.Errorf(cdp.Invalid, op, "verify", "only what is frozen can be verified")
+		return cdp.Errorf(cdp.Invalid, op, "verify", "only frozen disks can be verified")
 	case j.Mode == cdp.CBT && j.Every <= 0 || j.Mode != cdp.CBT && j.Every != 0:
-		return cdp.Errorf(cdp.Invalid, op, "every", "%v: cbt needs a cadence, and nothing else has one", j.Every)
+		return cdp.Errorf(cdp.Invalid, op, "every", "%v: a cbt job needs a cadence, and no other job has one", j.Every)
 	case j.Mode == cdp.CBT && len(j.Listen) > 0:
-		return cdp.Errorf(cdp.Invalid, op, "listen", "nobody writes to a cbt group")
+		return cdp.Errorf(cdp.Invalid, op, "listen", "a cbt group serves no disks: nobody writes to it")
 	}
 	if len(j.Disks) == 0 {
-		return cdp.Errorf(cdp.Invalid, op, "disks", "none")
+		return cdp.Errorf(cdp.Invalid, op, "disks", "there are none; a group needs at least one")
 	}
 	names := map[string]bool{}
 	for i, d := range j.Disks {
 		switch {
 		case int(d.ID) != i:
-			return cdp.Errorf(cdp.Invalid, op, "disks.id", "%d at place %d", d.ID, i)
+			return cdp.Errorf(cdp.Invalid, op, "disks.id", "disk %d is at place %d; IDs count from 0", d.ID, i)
 		case d.Name == "" || names[d.Name]:
 			return cdp.Errorf(cdp.Invalid, op, "disks.name", "%q is empty or used twice", d.Name)
 		case d.Size < 0 || d.Size%cdp.SectorSize != 0 || d.Size == 0 && d.Path == "":
-			return cdp.Errorf(cdp.Invalid, op, "disks.size", "%d is no multiple of %d", d.Size, cdp.SectorSize)
+			return cdp.Errorf(cdp.Invalid, op, "disks.size", "%d is not a multiple of %d", d.Size, cdp.SectorSize)
 		case d.Path == "" && j.Mode == cdp.Inline:
-			return cdp.Errorf(cdp.Invalid, op, "disks.path", "inline needs one")
+			return cdp.Errorf(cdp.Invalid, op, "disks.path", "disk %q has no path, and an inline disk needs one", d.Name)
 		case d.Path != "" && j.frozen():
-			return cdp.Errorf(cdp.Invalid, op, "disks.path", "%q: frozen disks are read from their snapshots", d.Path)
+			return cdp.Errorf(cdp.Invalid, op, "disks.path", "%q is given, and frozen disks are read from their snapshots", d.Path)
 		}
 		names[d.Name] = true
 	}

@@ -2,7 +2,8 @@ package capture
 
 import "tidemark.dev/pkg/cdp"
 
-// join takes the place. It is done as a whole, or not at all and has to be repeated.
+// join takes the place. It takes it completely, or changes nothing and must be
+// called again.
 func (s *sender) join(p place, epoch cdp.Epoch, fresh bool) error {
 	o := s.order
 	o.mu.Lock()

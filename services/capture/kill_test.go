@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// shared is memory of parent and child: what the guests were told.
+// shared is memory of parent and child: what the guests were answered.
 type shared struct {
 	acked [writers]atomic.Uint64
 	last  atomic.Bool // the child finishes instead of writing
@@ -209,7 +209,7 @@ func compareKilled(t *testing.T, w *world, sh *shared) {
 			}
 		}
 		if o.fits(&words, k+1) != nil {
-			t.Fatalf("writer %d was told of %d operations: %v", i, k, o.fits(&words, k+1))
+			t.Fatalf("writer %d was answered %d operations: %v", i, k, o.fits(&words, k+1))
 		}
 	}
 }

@@ -76,7 +76,7 @@ func (o *order) flags() frame.Flags {
 // incomplete reports whether history is, for another reason than a dirty region.
 func (o *order) incomplete() bool { return o.taps.blind || o.pass != nil && o.pass.sending }
 
-// update chooses the state anew after a fact changed.
+// update chooses the state after a fact changed.
 func (o *order) update(reason string) {
 	o.why.dirty = o.book.Count() > 0 || o.incomplete()
 	o.why.seeding = o.book.Seeding()

@@ -91,7 +91,7 @@ func (b *outbox) release(no cdp.FrameNo) {
 }
 
 // put makes ordinal from the frame that follows base; it and all after it are to
-// be sent. With reseal they get their headers anew.
+// be sent. With reseal they get new headers.
 func (b *outbox) put(from uint64, base ref, reseal bool) {
 	b.from, b.base = from, base
 	b.acked, b.sent = from-1, from-1

@@ -7,7 +7,7 @@ import (
 	"tidemark.dev/pkg/engine/dirty"
 )
 
-// ref is a frame that others stand behind. The zero ref is before the first.
+// ref is a frame that others follow. The zero ref is before the first.
 type ref struct {
 	No   cdp.FrameNo
 	Hash frame.Hash
@@ -27,31 +27,30 @@ type held struct {
 type knowledge struct {
 	mark    dirty.Mark
 	frames  []held
-	next    uint64 // the ordinal behind frames
-	strayed bool   // the stream does not go on where the journal does
+	next    uint64 // the ordinal after the last of frames
+	strayed bool   // the stream does not continue where the journal ends
 }
 
-// loss is what of the acknowledged writes is neither in the stream or journal
-// nor in the window.
+// loss is which acknowledged writes are in none of stream, journal and window.
 type loss int
 
 const (
 	lostNothing    loss = iota
 	lostActivity        // of regions in the activity at most
-	lostEverything      // nothing can be said: somebody else wrote
+	lostEverything      // nothing is known: somebody else wrote
 )
 
 // place is the outcome of attaching.
 type place struct {
 	newer    bool // a frame of a newer epoch is the last: of another capturer, or who gives them out forgot it
 	ask      bool // the journal must be asked for its cursor first
-	again    bool // what was told does not fit together; look again
-	recreate bool // the stream must start again behind base
+	again    bool // stream and journal contradict each other; look again
+	recreate bool // the stream must be replaced by one that starts after base
 	base     ref
 	apart    bool      // base is the journal's, of another epoch than the mark's: its history may have been another
 	epoch    cdp.Epoch // the highest that was seen
-	// from is the first frame of the window that belongs behind base; found is
-	// false when none of the window can be joined to it: then all of it is lost.
+	// from is the first frame of the window that follows base; found is false when
+	// none of the window can be joined to it: then all of it is lost.
 	from  uint64
 	found bool
 	lost  loss
@@ -62,13 +61,13 @@ type place struct {
 // if not asked, was read before them, so that a cursor beyond the tail means
 // that the stream lost frames and not that it moved meanwhile. It is pure.
 //
-// It keeps: base is never behind what the journal has, as far as that is known;
+// Invariants: base is never older than what the journal has, as far as that is known;
 // a frame is in the stream, or from..., or covered by lost.
 //
 // What the journal has and the stream does not was on the disks before, or is
 // older than what is there now, in a region that the activity knows if it is a
-// frame of our own. Whose it is its epoch tells: its number does not, for the
-// stream may have had other frames there since.
+// frame of our own. Its epoch says whose it is. Its number does not, for the
+// stream may have had other frames with that number since.
 func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admission.State) place {
 	mark := k.mark
 	known := mark.Valid && tail == mark.No
@@ -89,7 +88,7 @@ func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admiss
 	}
 	ours := func(e cdp.Epoch) bool { return mark.FirstEpoch <= e && e <= mark.Epoch }
 	apart := cursor != nil && mark.Valid && cursor.Epoch != mark.Epoch
-	var own bool // what stands before base
+	var own bool // base and what precedes it are our own
 	switch {
 	case cursor != nil && (k.strayed || cursor.No > tail):
 		p.base, p.recreate, p.apart, own = at, true, apart, ours(cursor.Epoch)
@@ -103,7 +102,7 @@ func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admiss
 	default: // the message is gone, and the journal does not have it (yet)
 		return place{again: true, base: at}
 	}
-	if p.from, p.found = k.behind(p.base); p.found || !mark.Valid {
+	if p.from, p.found = k.after(p.base); p.found || !mark.Valid {
 		return p // without a mark everything is dirty already
 	}
 	p.lost = lostEverything
@@ -113,8 +112,8 @@ func findPlace(k knowledge, tail cdp.FrameNo, last *frame.Header, cursor *admiss
 	return p
 }
 
-// behind is the ordinal of the frame that follows base.
-func (k knowledge) behind(base ref) (ord uint64, found bool) {
+// after is the ordinal of the frame that follows base.
+func (k knowledge) after(base ref) (ord uint64, found bool) {
 	for _, f := range k.frames {
 		if f.sealed && (f.Hash == base.Hash || f.before == base.Hash && base.No > 0) {
 			return f.ord + 1, true

@@ -122,7 +122,7 @@ func (g *Group) consistent() bool {
 	return g.order.flags() != 0
 }
 
-// Reseed makes everything dirty: the disks are sent as a whole again.
+// Reseed makes everything dirty: whole disks are sent again.
 func (g *Group) Reseed() error {
 	o := &g.order
 	o.mu.Lock()

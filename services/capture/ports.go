@@ -62,8 +62,8 @@ type TracedStream interface {
 }
 
 // Stream is a group's frames on the bus. One goroutine calls it. Its channels
-// never block whoever fills them for long: the group reads both all the time it
-// runs, but an adapter must not hold a lock while it sends.
+// never block their sender for long: the group reads both as long as it runs.
+// Still, an adapter must not hold a lock while it sends.
 type Stream interface {
 	// Tail is the sequence of the stream's last message, 0 if it never had one,
 	// and that frame's header; nil when the message is gone.
@@ -71,23 +71,23 @@ type Stream interface {
 	// Publish sends f and does not wait. The stream takes it only if its last
 	// sequence is f.No-1 and its last message is the frame with hash f.Prev
 	// (JetStream: the headers Nats-Expected-Last-Sequence and, with the frame's
-	// hash as message id, Nats-Expected-Last-Msg-Id). Only right behind a Recreate, or a Tail
-	// whose message was gone, is the second condition left out. The sequence
-	// alone is not enough: of the frames that a killed capturer still had on
-	// the wire, one could slip in between two of ours under the number of the
-	// second, and break the chain for good. A frame that the stream has already
-	// under its number may count as taken. f's bytes are not used after it returned. An error means
-	// that f was not sent; else the outcome comes on Results.
+	// hash as message id, Nats-Expected-Last-Msg-Id). The second condition is left out only right
+	// after a Recreate, or a Tail whose message was gone. The sequence alone is not
+	// enough: of the frames that a killed capturer still had on the wire, one could
+	// slip in between two of ours, with the number of the second, and break the
+	// chain for good. A frame that the stream has already under its number may count
+	// as taken. f's bytes are not used after Publish returned. An error means that f
+	// was not sent; otherwise the outcome comes on Results.
 	Publish(f frame.Frame) error
 	// Results has one Result per Publish, in that order. Kinds of errors:
 	// Conflict, the stream's last sequence was another; Full; Transient. After
-	// an error the frames published behind it fail too, with any of these.
+	// an error the frames published after it fail too, with any of these.
 	Results() <-chan Result
 	// Reset forgets what is outstanding: no Result of an earlier Publish comes
 	// any more. The frames may still reach the stream.
 	Reset()
-	// Durable tells how far the journal has the group on disk: cumulative, and
-	// only the newest matters, so older ones may be left out.
+	// Durable reports up to where the journal has the group on disk. It is
+	// cumulative and only the newest counts, so older ones may be left out.
 	Durable() <-chan Durable
 	// Recreate replaces the stream by an empty one whose first message will
 	// have sequence first, so that Tail gives first-1.
@@ -99,18 +99,18 @@ type Stream interface {
 // Result is the outcome of a Publish.
 type Result = spool.Result
 
-// Durable is the journal's word.
+// Durable is the journal's report.
 type Durable = spool.Durable
 
 // Epochs gives out fencing numbers.
 type Epochs interface {
 	// Next is higher than every epoch given out for the group before that is
 	// known, by this or any other capturer, and than held. Those that were given
-	// out just before a loss of power may be forgotten. Transient when it cannot
-	// be asked.
-	// held is the one this capturer has, 0 if it has none yet: if a higher one
-	// was given to another since, the answer is Fenced. Only so does the newer of
-	// two win, whichever publishes first.
+	// out just before a loss of power may be forgotten. Transient when nobody can be
+	// asked.
+	// held is the one this capturer has, 0 if it has none yet: if a higher one was
+	// given to another since, the answer is Fenced. So the newer of two always wins,
+	// whichever publishes first.
 	Next(ctx context.Context, group cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error)
 }
 

@@ -16,8 +16,8 @@ import (
 	"tidemark.dev/pkg/seedtest"
 )
 
-// Guests write to disks that are served before the bus was ever reached, and
-// go on while it dies; what they wrote arrives by itself.
+// Guests write to disks that are served before the bus was ever reached, and go
+// on while it dies. Their writes arrive without help.
 func TestGuestsNeverWaitForTheBus(t *testing.T) {
 	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.down = true })
@@ -29,13 +29,13 @@ func TestGuestsNeverWaitForTheBus(t *testing.T) {
 		t.Fatalf("it is %s", s)
 	}
 	w.settle()
-	w.eventually("that it seeded is told", func() bool { return w.log.saw(event.Seeding) })
+	w.eventually("a seed", func() bool { return w.log.saw(event.Seeding) })
 	w.bus.with(func() { w.bus.down = true })
 	w.eventually("overflow", w.state(event.Overflow))
 	k := at()
 	w.eventually("operations in overflow", func() bool { return at() > k+100 })
 	w.settle()
-	w.eventually("that it resynced is told", func() bool { return w.log.saw(event.Resyncing) })
+	w.eventually("a resync", func() bool { return w.log.saw(event.Resyncing) })
 	w.end()
 }
 
@@ -126,7 +126,7 @@ func TestAReplacedCapturerIsFenced(t *testing.T) {
 	w.end()
 }
 
-// badDisk fails when told to.
+// badDisk fails on demand.
 type badDisk struct {
 	Disk
 	bad *atomic.Bool
@@ -140,8 +140,8 @@ func (d badDisk) WriteAt(p []byte, off int64, fua bool) error {
 	return d.Disk.WriteAt(p, off, fua)
 }
 
-// The disk's own error is the guest's to see, and replication finds out what
-// the disk holds now.
+// The guest gets the disk's own error, and replication finds out what the disk
+// holds now.
 func TestAFailedWriteIsReadBackFromTheDisk(t *testing.T) {
 	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })
@@ -228,7 +228,7 @@ func TestATapIsConsistentWhenItsClientSaysSo(t *testing.T) {
 	w.end()
 }
 
-// A first seed sends what is allocated, a seed over something everything.
+// A first seed sends what is allocated, a seed over existing data everything.
 func TestAFirstSeedSkipsHolesAndALaterOneSendsThemAsZeros(t *testing.T) {
 	w := newWorld(t, seedtest.Seed(t))
 	w.bus.with(func() { w.bus.oracles = nil })

@@ -8,8 +8,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// A group's first pass was killed behind its snapshot. The group is not forgotten
-// before that is removed, and then as a whole.
+// A group's first pass was killed after its snapshot. Nothing of the group is
+// forgotten before the snapshot is removed, and then all of it is.
 func TestAGroupIsForgottenWithItsSnapshot(t *testing.T) {
 	f, _ := cycleWorld(t)
 	f.v.disks[0] = f.v.disks[0][:1<<20] // so it is of no use

@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
-// replay holds what the journal takes against the states of the machine.
+// replay compares what the journal takes with the states of the machine.
 type replay struct {
 	v     *vm
 	cbt   bool
@@ -23,7 +23,7 @@ type replay struct {
 }
 
 // see is called by the journal for each frame: a point at the end of a
-// consistent frame, or behind any write of one that follows another, must be a
+// consistent frame, or after any write of one that follows another, must be a
 // state the disks were in, and no older one than the point before.
 func (r *replay) see(f frame.Frame) error {
 	inside := r.whole && f.Has(frame.Consistent) && !f.Has(frame.ExtentStart)
@@ -39,7 +39,7 @@ func (r *replay) see(f frame.Frame) error {
 		}
 		if inside && !r.cbt {
 			if err := r.check(0); err != nil {
-				return fmt.Errorf("behind write %d: %w", i, err)
+				return fmt.Errorf("after write %d: %w", i, err)
 			}
 		}
 	}
@@ -65,8 +65,8 @@ func (r *replay) see(f frame.Frame) error {
 	return r.check(0)
 }
 
-// check holds the state against those that the disks were in. One that is
-// offered as that of a time has every write that was complete by then.
+// check compares the state with those that the disks were in. One that is offered
+// as that of a time has every write that was complete by then.
 func (r *replay) check(at int64) error {
 	r.v.smu.Lock()
 	defer r.v.smu.Unlock()

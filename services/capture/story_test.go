@@ -90,8 +90,8 @@ func (w *world) busFault(rng *rand.Rand, what int) bool {
 	return true
 }
 
-// powerLoss: the stream and who gives out epochs lose what was newest, and
-// perhaps the capturer dies with them, which had not heard for a while what they
+// powerLoss: the stream and whoever gives out epochs lose what was newest, and
+// perhaps the capturer dies with them, without having heard for a while what they
 // had.
 func powerLoss(rng *rand.Rand, b *bus, still func(func()), crash, up func()) {
 	if rng.IntN(3) == 0 {

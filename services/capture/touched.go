@@ -6,8 +6,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// touched notes which sectors were written since a pass began: they stand in
-// frames, newer than what is frozen, and are left out when that is sent.
+// touched notes which sectors were written since a pass began: frames have them,
+// newer than what is frozen, so they are left out when that is sent.
 //
 // Its memory is bounded by the number of aligned MiB that were written to; each
 // takes one bit per sector, or nothing but its entry once all of it is noted.
@@ -29,7 +29,7 @@ const (
 
 type sectors [sectorsPerMib / 64]uint64
 
-// allSectors stands for a MiB that was written as a whole.
+// allSectors is a MiB that was written completely.
 var allSectors = func() *sectors {
 	var s sectors
 	for i := range s {
@@ -83,7 +83,7 @@ func (s *sectors) set(from, to int) {
 	}
 }
 
-// next is the first sector at or behind from, before to, that was touched or
+// next is the first sector at or after from, before to, that was touched or
 // not, as want says; to when there is none.
 func (s *sectors) next(from, to int, want bool) int {
 	for w := from / 64; w*64 < to; w++ {

@@ -10,7 +10,7 @@ import (
 
 // What was not touched is what a plain table of sectors says, in order and in
 // one piece each, and the memory stays within its bound.
-func TestWhatWasNotTouchedIsSent(t *testing.T) {
+func TestUntouchedSectorsAreSent(t *testing.T) {
 	const sectors = 5*sectorsPerMib + 100
 	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 17))
 	for range 300 {

@@ -85,7 +85,7 @@ type guestWrite struct {
 	data   []byte // nil: zeros
 }
 
-// write does one random write and tells it, before or after it reaches the disk;
+// write does one random write and reports it, before or after it reaches the disk;
 // tell is nil while nobody listens.
 func (v *vm) write(most int64, tell func(guestWrite) error) error {
 	v.mu.Lock()
@@ -103,7 +103,7 @@ func (v *vm) write(most int64, tell func(guestWrite) error) error {
 		w.data = make([]byte, w.n)
 		fill(w.data, word)
 	}
-	// Once it is told it may be at the journal before it is on the disk.
+	// Once it is reported it may be at the journal before it is on the disk.
 	v.smu.Lock()
 	next := v.sum ^ change(v.disks[d], d, w.off, w.n, word)
 	v.was[next] = append(v.was[next], int(v.k))

@@ -181,8 +181,8 @@ func (w *world) state(s event.CaptureState) func() bool {
 	return func() bool { return w.g.Status().State == s }
 }
 
-// settle lets everything heal, and holds the journal against the disks and
-// against what the guests were told.
+// settle lets everything heal, and compares the journal with the disks and
+// against what the guests were answered.
 func (w *world) settle() {
 	w.t.Helper()
 	w.bus.heal()

@@ -18,13 +18,13 @@ func tapWorld(t *testing.T) *frozenWorld {
 	f.up()
 	f.connect()
 	f.settle()
-	// The state is told before the pass has removed its snapshot and rests.
+	// The state changes before the pass has removed its snapshot and rests.
 	f.eventually("no snapshot", func() bool { return f.left() == 0 })
 	return f
 }
 
-// A client goes unnoticed, and a pass is made for another reason before anybody
-// knows. What was missed until then is found all the same.
+// A client goes unnoticed, and a pass is made for another reason before that is
+// known. What was missed until then is found all the same.
 func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	f := tapWorld(t)
 	f.bus.with(func() { f.r.late = true })
@@ -49,10 +49,10 @@ func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 }
 
 // A client says goodbye, and the machine writes on, as it does when its filter is
-// detached, or when it is started again without. What came until then is a point
-// of that time; there is none of a later one before everything is told again, and
-// what was missed is found.
-func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
+// detached, or when it is started again without. The writes until then make a
+// point of that time. There is none of a later time before every write is reported
+// again and what was missed is found.
+func TestAfterAGoodbyeThereIsNoPoint(t *testing.T) {
 	f := tapWorld(t)
 	f.one(8)
 	var last, newest int64
@@ -79,7 +79,7 @@ func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
 	for range 20 {
 		f.one(8)
 		if p, err := f.g.Mark(false); !cdp.Is(err, cdp.Conflict) {
-			t.Fatalf("a point while nobody tells writes: %v, %v", p, err)
+			t.Fatalf("a point while nobody reports writes: %v, %v", p, err)
 		}
 	}
 	f.bus.with(func() {
@@ -91,8 +91,8 @@ func TestBehindAGoodbyeThereIsNoPoint(t *testing.T) {
 	f.end()
 }
 
-// The last point of a machine that is off holds what it wrote, also what nobody
-// told; of one that is on there is none, and behind it neither.
+// The last point of a machine that is off holds all its writes, also those that
+// nobody reported. There is none of a machine that is on, and none after the last.
 func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 	f := tapWorld(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -122,7 +122,7 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 	f.same()
 	f.one(8) // it is on again
 	if _, err := f.g.Mark(true); !cdp.Is(err, cdp.Conflict) || f.g.Status().State != event.NeedsResync {
-		t.Fatalf("a point behind the last one: %v, %+v", err, f.g.Status())
+		t.Fatalf("a point after the last one: %v, %+v", err, f.g.Status())
 	}
 	f.settle()
 	if p, err = f.g.LastPoint(ctx, func(context.Context) error { t.Error("asked of a live tap"); return nil }); err != nil {
@@ -132,7 +132,7 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 }
 
 // A write is on its way to the journal, and one that undid it was missed: the
-// journal still has what the snapshot has, and must not be asked yet.
+// journal still has what the snapshot has, and must not be asked for sums yet.
 func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 	f := tapWorld(t)
 	f.bus.with(func() { f.bus.linkDown, f.bus.watch = true, nil }) // it has no state of this write
@@ -171,9 +171,9 @@ func TestNothingIsComparedWithAJournalThatIsBehind(t *testing.T) {
 	f.end()
 }
 
-// Writes to what a pass has yet to send are in the order, and what is frozen
-// goes around them; the pass ends in a point.
-func TestOlderContentNeverGoesBehindNewer(t *testing.T) {
+// Writes to what a pass has yet to send get their place in the order, and the
+// frozen content is sent without these sectors. The pass ends in a point.
+func TestOlderContentNeverFollowsNewer(t *testing.T) {
 	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), cdp.Tap)
 	f.cfg.Slots = 32
 	f.put(0, 0, 1<<20)
@@ -221,8 +221,8 @@ func (f *frozenWorld) held() (open func()) {
 }
 
 // A client goes and comes back while a pass is under way: that pass cannot know
-// what was missed behind its snapshot, and another one finds it.
-func TestAPassDoesNotCoverWhatIsMissedBehindIt(t *testing.T) {
+// what was missed after its snapshot, and another one finds it.
+func TestAPassDoesNotCoverWhatIsMissedAfterItsSnapshot(t *testing.T) {
 	f := tapWorld(t)
 	open := f.held()
 	f.still(func() { f.told = false })

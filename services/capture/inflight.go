@@ -8,9 +8,9 @@ import (
 	"tidemark.dev/pkg/engine/dirty"
 )
 
-// flight is the table of the writes that are on their way to a disk. It keeps
-// writes that overlap in the order of their entry, and mirrors each as an
-// intent that survives kill -9.
+// flight is the table of the writes in flight to a disk. It keeps overlapping
+// writes in the order of their entry, and mirrors each as an intent that survives
+// kill -9.
 //
 // A guest waits here only for its own writes: an overlapping one, or 64 others.
 type flight struct {
@@ -63,7 +63,7 @@ func (f *flight) overlaps(disk cdp.DiskID, off, end int64) bool {
 	return false
 }
 
-// any reports whether a write to the range is on its way.
+// any reports whether a write to the range is in flight.
 func (f *flight) any(disk cdp.DiskID, off, end int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -78,7 +78,7 @@ func (f *flight) leave(row int) {
 	f.left.Broadcast()
 }
 
-// close refuses new writes and waits for those on their way.
+// close refuses new writes and waits for those in flight.
 func (f *flight) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,9 +10,9 @@ import (
 )
 
 // A job was deleted while this side was away, and applied again: the target's
-// journal and disks are new, and what stands here is not. Everything is sent once
-// more, whatever way this side was away.
-func TestAJournalThatIsNewGetsEverything(t *testing.T) {
+// journal and disks are new, the state kept here is not. Everything is sent
+// again, however this side was away.
+func TestANewJournalGetsEverything(t *testing.T) {
 	for _, killed := range []bool{false, true} {
 		for _, streamToo := range []bool{false, true} {
 			f, _ := cycleWorld(t)
