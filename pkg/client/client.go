@@ -94,6 +94,3 @@ func silent(err error, service string) bool {
 	var e *cdp.Error
 	return errors.As(err, &e) && e.Op == "ask "+service && cdp.Is(err, cdp.Transient)
 }
-
-// Conn is the connection, until the command line needs it no more.
-func (c *Client) Conn() *bus.Conn { return c.conn }

@@ -58,8 +58,8 @@ func (c *Client) await(ctx context.Context, site cdp.Site, id, about string, don
 		case errors.Is(ctx.Err(), context.Canceled):
 			return ctx.Err()
 		case ctx.Err() != nil:
-			return cdp.Errorf(cdp.Transient, "wait", "", "not done within the time given").
-				WithHint("it goes on by itself if the service runs; see: tidemark status")
+			return cdp.Errorf(cdp.Transient, "wait", "", "not done within the --timeout").
+				WithHint("it goes on by itself if the service is running; see: tidemark status")
 		case err != nil:
 			return err
 		}
@@ -78,21 +78,12 @@ func (c *Client) refusal(ctx context.Context, site cdp.Site, id, about string) e
 	})
 }
 
-// Do sends a command and waits until done says so, or a service refuses it. With a
+// do sends a command and waits until done says so, or a service refuses it. With a
 // nil done it only sends.
-func (c *Client) Do(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
+func (c *Client) do(ctx context.Context, site cdp.Site, p event.Payload, done func(context.Context) (bool, error)) error {
 	id, err := c.send(ctx, site, p)
 	if err != nil || done == nil {
 		return err
 	}
 	return c.await(ctx, site, id, p.About(), done)
-}
-
-// Send and Await are for the command line, until it needs them no more.
-func (c *Client) Send(ctx context.Context, site cdp.Site, p event.Payload) (string, error) {
-	return c.send(ctx, site, p)
-}
-
-func (c *Client) Await(ctx context.Context, site cdp.Site, id, about string, done func(context.Context) (bool, error)) error {
-	return c.await(ctx, site, id, about, done)
 }

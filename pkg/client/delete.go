@@ -45,8 +45,8 @@ func (c *Client) finish(ctx context.Context, isSilent func(error) bool, look str
 		case errors.Is(ctx.Err(), context.Canceled):
 			return p, ctx.Err()
 		case ctx.Err() != nil:
-			return p, cdp.Errorf(cdp.Transient, "wait", "", "not done within the time given").
-				WithHint("the same command waits again: work that has begun goes on, work that waits for something has not begun; see: " + look)
+			return p, cdp.Errorf(cdp.Transient, "wait", "", "not done within the --timeout").
+				WithHint("ask again to wait on: work in progress goes on, work that waits for something else has not begun; see: " + look)
 		case err != nil && answered && isSilent(err):
 			shown(api.Progress{Text: SilentText})
 		case err != nil:

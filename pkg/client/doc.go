@@ -1,7 +1,11 @@
-// Package client is what an operator can do with Tidemark, as functions: what the
-// command line, the console and other programs use. It speaks to services over
-// the bus, and knows nothing that a service should decide.
+// Package client is what an operator can do with Tidemark, as functions: the command
+// line, the console and other programs are built on it. A Client talks to the
+// services of one site over its bus, and through that site's links to the sites it
+// is linked with.
 //
-// What it never does: it writes no specs and no states itself, it prints nothing,
-// and it never asks a site that the operator did not name.
+// Errors are cdp.Errors: their kind says what a program can do about them, their
+// hint what a person can do, as a command line.
+//
+// What it never does: it writes no specs and no states, it decides nothing that a
+// service owns, and it prints nothing.
 package client

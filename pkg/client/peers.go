@@ -6,6 +6,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
@@ -21,4 +22,22 @@ func Peers(ctx context.Context, conn *bus.Conn) ([]cdp.Site, error) {
 		return []cdp.Site{}, nil
 	}
 	return x.Value.Peers, err
+}
+
+// peerVMJobs are the jobs on VMs that were applied at a linked site, as far as they
+// have been copied here.
+func (c *Client) peerVMJobs(ctx context.Context, peer cdp.Site) ([]spec.VMJob, error) {
+	b, err := bus.OpenPeerBucket[spec.VMJob](ctx, c.conn, peer, subjects.BucketSpec, subjects.KeyVMJob)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.All(ctx)
+	var out []spec.VMJob
+	for _, x := range all {
+		out = append(out, x.Value)
+	}
+	return out, err
 }

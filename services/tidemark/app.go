@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"tidemark.dev/pkg/clock"
 )
 
 // app is one run of the command line.
@@ -14,6 +15,9 @@ type app struct {
 	began    bool // the arguments were understood
 	conn     connectFlags
 }
+
+// clock is the time of the command line.
+func (a *app) clock() clock.Clock { return clock.System }
 
 // run runs the command line and gives its exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {

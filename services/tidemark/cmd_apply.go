@@ -45,7 +45,7 @@ that stand do not follow is named in a warning.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error { return a.apply(ctx, cl, objects, dry) })
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.apply(ctx, cl, objects, dry) })
 		},
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file to read, - for standard input; may be given again")
@@ -96,8 +96,8 @@ func problems(name string, err error) error {
 	return &cdp.Error{Op: "read spec", Kind: cdp.Invalid, Subject: name, Cause: errors.New(strings.Join(lines, "\n"))}
 }
 
-func (a *app) apply(ctx context.Context, c *session, objects []spec.Object, dry bool) error {
-	replies, err := c.client.Apply(ctx, objects, dry)
+func (a *app) apply(ctx context.Context, c *client.Client, objects []spec.Object, dry bool) error {
+	replies, err := c.Apply(ctx, objects, dry)
 	if err != nil && dry {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
 )
@@ -31,15 +32,15 @@ does not mean it any more.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				if kind == spec.KindSite {
-					err = cl.client.DeleteSite(ctx, cdp.Site(name))
+					err = cl.DeleteSite(ctx, cdp.Site(name))
 				} else {
 					ctx, cancel := context.WithTimeout(ctx, timeout)
 					defer cancel()
 					m := newMeter(a, name)
 					defer m.close()
-					err = cl.client.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas}, m.show)
+					err = cl.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas}, m.show)
 				}
 				if err == nil {
 					fmt.Fprintf(a.out, "%s deleted\n", name)

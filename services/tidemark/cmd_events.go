@@ -3,21 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
-	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/event"
 )
-
-// quiet is how long nothing must come for the end of what is kept.
-const quiet = 700 * time.Millisecond
 
 func (a *app) cmdEvents() *cobra.Command {
 	var follow bool
@@ -42,8 +36,8 @@ Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				return a.events(ctx, cl, f, since, follow, out == "json")
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				return cl.Events(ctx, f, a.clock().Now().Add(-since), follow, func(e client.SeenEvent) error { return a.event(e, out == "json") })
 			})
 		},
 	}
@@ -53,7 +47,7 @@ Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 	return c
 }
 
-func eventFilter(args []string) (f bus.EventFilter, err error) {
+func eventFilter(args []string) (f client.EventFilter, err error) {
 	if len(args) == 0 {
 		return f, nil
 	}
@@ -69,57 +63,7 @@ func eventFilter(args []string) (f bus.EventFilter, err error) {
 	return f, nil
 }
 
-// events shows the events of both sites. Without follow it ends when nothing
-// came for a while.
-func (a *app) events(ctx context.Context, c *session, f bus.EventFilter, since time.Duration, follow, asJSON bool) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	from := time.Now().Add(-since)
-	seen := make(chan bus.SeenEvent)
-	errs := make(chan error, 2)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
-	for _, site := range []cdp.Site{c.site, c.peer} {
-		f.Site = site
-		filter := f
-		wg.Go(func() {
-			errs <- c.conn.WatchEvents(ctx, filter, func(_ context.Context, e bus.SeenEvent) error {
-				select {
-				case seen <- e:
-				case <-ctx.Done():
-				}
-				return nil
-			})
-		})
-	}
-	for {
-		var end <-chan time.Time
-		if !follow {
-			end = time.After(quiet)
-		}
-		select {
-		case e := <-seen:
-			if e.Time.Before(from) {
-				continue
-			}
-			if err := a.event(e, asJSON); err != nil {
-				return err
-			}
-		case err := <-errs:
-			if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-				return nil
-			}
-			return err
-		case <-end:
-			return nil
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func (a *app) event(e bus.SeenEvent, asJSON bool) error {
+func (a *app) event(e client.SeenEvent, asJSON bool) error {
 	if asJSON {
 		data, err := event.EncodeStructured(e.Event)
 		if err == nil {

@@ -3,12 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
 )
 
@@ -27,24 +26,19 @@ func (a *app) cmdExport() *cobra.Command {
   tidemark export close web x-01k0`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			req := api.ResolveRequest{Group: cdp.GroupID(args[0]), Point: point}
+			r := client.ExportRequest{Job: args[0], What: api.ResolveRequest{Point: point}, ID: shortID("x"), Scratch: scratch, Listen: listen}
 			if at != "" {
-				t, err := parseTime(at, time.Now())
+				t, err := parseTime(at, a.clock().Now())
 				if err != nil {
 					return err
 				}
-				req.At = &t
+				r.What.At = &t
 			}
 			if (point == "") == (at == "") {
 				return usage("which point? give one of --point and --at")
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				job, err := cl.job(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				req.Group = job.Group()
-				return a.export(ctx, cl, req, scratch, listen, detach)
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				return a.export(ctx, cl, r, detach)
 			})
 		},
 	}
@@ -57,16 +51,10 @@ func (a *app) cmdExport() *cobra.Command {
 	return c
 }
 
-func (a *app) export(ctx context.Context, c *session, req api.ResolveRequest, scratch bool, listen string, detach bool) error {
-	j := c.journal()
-	res, err := j.Resolve(ctx, req)
+func (a *app) export(ctx context.Context, c *client.Client, r client.ExportRequest, detach bool) error {
+	x, res, err := c.OpenExport(ctx, r)
 	if err != nil {
-		return cdp.Wrap(err, "export", string(req.Group))
-	}
-	open := api.OpenRequest{Group: req.Group, ID: shortID("x"), Seq: res.Seq, Scratch: scratch, Listen: listen, Purpose: api.ForExport}
-	x, err := j.Open(ctx, open)
-	if err != nil {
-		return cdp.Wrap(err, "export", string(req.Group))
+		return err
 	}
 	fmt.Fprintf(a.out, "export %s of %s at write %d, %s %s\n", x.ID, x.Group, x.Seq, clockText(res.Time), boundText(res.Bound))
 	for _, d := range x.Disks {
@@ -78,7 +66,7 @@ func (a *app) export(ctx context.Context, c *session, req api.ResolveRequest, sc
 	}
 	fmt.Fprintln(a.out, "serving until ctrl-c")
 	<-ctx.Done()
-	return cdp.Wrap(j.Close(context.WithoutCancel(ctx), api.CloseRequest{Group: x.Group, ID: x.ID}), "close export", x.ID)
+	return c.CloseExport(context.WithoutCancel(ctx), string(x.Group), x.ID)
 }
 
 func (a *app) cmdExportList() *cobra.Command {
@@ -87,17 +75,13 @@ func (a *app) cmdExportList() *cobra.Command {
 		Use: "list JOB", Short: "List a job's open exports", Args: cobra.ExactArgs(1),
 		Long: long("List what is open, of exports and of failovers."), Example: "  tidemark export list web",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				g, err := cl.group(ctx, args[0])
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				all, err := cl.Exports(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				r, err := cl.journal().ListExports(ctx, g)
-				if err != nil {
-					return err
-				}
-				return out.print(a.out, r.Exports, []string{"export", "purpose", "write", "disk", "written", "uri"}, func(add func(...any)) {
-					for _, x := range r.Exports {
+				return out.print(a.out, all, []string{"export", "purpose", "write", "disk", "written", "uri"}, func(add func(...any)) {
+					for _, x := range all {
 						for _, d := range x.Disks {
 							add(x.ID, x.Purpose, x.Seq, d.Name, humanize.IBytes(uint64(d.Written)), d.URI)
 						}
@@ -115,30 +99,12 @@ func (a *app) cmdExportClose() *cobra.Command {
 		Use: "close JOB ID", Short: "Close an export; what was written to it is thrown away", Args: cobra.ExactArgs(2),
 		Long: long("Close an export. One that belongs to a failover is ended by cleanup, undo or commit."), Example: "  tidemark export close web x-01k0",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				g, err := cl.group(ctx, args[0])
-				if err != nil {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				if err := cl.CloseExport(ctx, args[0], args[1]); err != nil {
 					return err
 				}
-				r, err := cl.journal().ListExports(ctx, g)
-				if err != nil {
-					return err
-				}
-				for _, x := range r.Exports {
-					if x.ID != args[1] {
-						continue
-					}
-					if x.Purpose != api.ForExport {
-						return cdp.Errorf(cdp.Conflict, "close export", x.ID, "it belongs to a %s failover", x.Purpose).
-							WithHint("see: tidemark failover status " + args[0])
-					}
-					if err := cl.journal().Close(ctx, api.CloseRequest{Group: g, ID: x.ID}); err != nil {
-						return cdp.Wrap(err, "close export", x.ID)
-					}
-					fmt.Fprintf(a.out, "%s closed\n", x.ID)
-					return nil
-				}
-				return cdp.Errorf(cdp.NotFound, "close export", args[1], "%s has no such export", args[0])
+				fmt.Fprintf(a.out, "%s closed\n", args[1])
+				return nil
 			})
 		},
 	}

@@ -8,15 +8,11 @@ import (
 	"strings"
 	"time"
 
-	"tidemark.dev/pkg/contract/subjects"
-
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -59,11 +55,11 @@ Without it the source is not needed, and what is lost is said.`),
   tidemark failover undo web`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := f.request(args[0], time.Now())
+			r, err := f.request(args[0], a.clock().Now())
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error { return a.failover(ctx, cl, r, f) })
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.failover(ctx, cl, r, f) })
 		},
 	}
 	p := c.Flags()
@@ -77,9 +73,9 @@ Without it the source is not needed, and what is lost is said.`),
 	p.StringVar(&f.run, "run", "", "the run's name; the same name again is the same run")
 	f.wait.register(c, 5*time.Minute)
 	c.AddCommand(a.cmdFailoverStatus(),
-		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left", func(job, run string) event.Payload { return event.FailoverCleanup{Job: job, Run: run} }),
-		a.failoverAsk(recovery.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept", func(job, run string) event.Payload { return event.FailoverUndo{Job: job, Run: run} }),
-		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote", func(job, run string) event.Payload { return event.FailoverCommit{Job: job, Run: run} }))
+		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left"),
+		a.failoverAsk(recovery.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept"),
+		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote"))
 	return c
 }
 
@@ -104,14 +100,6 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 	return r, early.Check()
 }
 
-// defaultTo is how a job's disks are handed out if nobody says.
-func defaultTo(j spec.ReplicationJob, r failoverrun.Request) recovery.Destination {
-	if j.Target.VM != "" && r.Listen == "" {
-		return recovery.ToVM
-	}
-	return recovery.ToNBD
-}
-
 // shortID is a name for a run or an export. It stands in paths of sockets, which
 // must be short.
 func shortID(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
@@ -129,56 +117,18 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 }
 
 // failover starts a run and follows it until the disks can be used.
-func (a *app) failover(ctx context.Context, c *session, r failoverrun.Request, f failoverFlags) error {
-	const op = "failover"
-	job, err := c.job(ctx, r.Job)
-	if err != nil {
-		return err
-	}
-	r.Job = job.Name // of the one VM of a job on VMs
-	r.To = cmp.Or(r.To, defaultTo(job, r))
-	if old, err := c.run(ctx, r.Job); err != nil {
-		return err
-	} else if err := failoverrun.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
-		return err
-	}
+func (a *app) failover(ctx context.Context, c *client.Client, r failoverrun.Request, f failoverFlags) error {
 	ctx, cancel := f.wait.bound(ctx)
 	defer cancel()
-	id, err := c.start(ctx, r)
+	asked, err := c.StartFailover(ctx, r)
 	if err != nil {
-		return cdp.Wrap(err, op, r.Job)
+		return err
 	}
 	if f.wait.no {
-		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", r.ID, r.Job)
+		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", asked.Run, asked.Job)
 		return nil
 	}
-	st, err := a.follow(ctx, c, r.Job, id, nil, func(s failoverrun.Run) bool {
-		return s.ID == r.ID && (s.Phase == recovery.Ready || s.Phase == recovery.Failed || s.Phase == recovery.Usable && s.To != recovery.ToVM && !f.ready)
-	})
-	if err != nil {
-		return cdp.Wrap(err, op, r.Job)
-	}
-	return a.outcome(st)
-}
-
-// start asks for a run; the id is that of the command. A planned run is a
-// request: the command has no word for it yet.
-func (c *session) start(ctx context.Context, r failoverrun.Request) (id string, err error) {
-	if r.Planned {
-		return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
-	}
-	if r.Point != "" && (r.Point[0] != 'p' || strings.Trim(r.Point[1:], "0123456789") != "") {
-		// The command takes points only; what else people say is resolved first.
-		res, err := c.journal().Resolve(ctx, api.ResolveRequest{Group: cdp.GroupID(r.Job), Point: r.Point})
-		if err != nil {
-			return "", err
-		}
-		if res.Point == nil {
-			return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
-		}
-		r.Point = res.Point.ID()
-	}
-	return c.client.Send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
+	return a.follow(ctx, c, asked, f.ready)
 }
 
 // outcome says what came of a run, and is an error if it failed.
@@ -195,48 +145,25 @@ func (a *app) outcome(s failoverrun.Run) error {
 }
 
 // failoverAsk is a command that asks a run for its end.
-func (a *app) failoverAsk(g recovery.Goal, use, short string, cmd func(job, run string) event.Payload) *cobra.Command {
+func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 	var w waitFlags
 	var run string
 	c := &cobra.Command{
 		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1),
 		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				group, err := cl.group(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				job := string(group)
-				old, err := cl.run(ctx, job)
-				if err != nil {
-					return err
-				}
-				if old == nil {
-					return cdp.Errorf(cdp.NotFound, string(g)+" failover", job, "no failover was ever started for it")
-				}
-				if err := old.CheckAsk(g); cdp.Is(err, cdp.Duplicate) {
-					fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
-					return nil
-				} else if err != nil {
-					return err
-				}
-				if run == "" {
-					run = old.ID
-				}
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
-				id, err := cl.client.Send(ctx, cl.site, cmd(job, run))
-				if err != nil || w.no {
-					return cdp.Wrap(err, string(g)+" failover", job)
+				asked, err := cl.EndFailover(ctx, args[0], run, g)
+				switch {
+				case cdp.Is(err, cdp.Duplicate):
+					fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
+					return nil
+				case err != nil || w.no:
+					return err
 				}
-				st, err := a.follow(ctx, cl, job, id, old, func(s failoverrun.Run) bool {
-					return s.ID == run && s.Goal == g && (s.Over() || s.Phase == recovery.Failed)
-				})
-				if err != nil {
-					return cdp.Wrap(err, string(g)+" failover", job)
-				}
-				return a.outcome(st)
+				return a.follow(ctx, cl, asked, false)
 			})
 		},
 	}
@@ -251,12 +178,12 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 		Use: "status JOB", Short: "How the job's failover run stands", Args: cobra.ExactArgs(1),
 		Long: long("Show the run's phase, its steps, where the disks are and what is lost."), Example: "  tidemark failover status web",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				group, err := cl.group(ctx, args[0])
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				group, err := cl.Group(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				st, err := cl.run(ctx, string(group))
+				st, err := cl.Failover(ctx, group)
 				if err != nil {
 					return err
 				}

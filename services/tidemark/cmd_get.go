@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
 )
@@ -28,8 +29,8 @@ func (a *app) cmdGet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				objects, err := cl.described(ctx, kind, name)
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				objects, err := cl.Objects(ctx, kind, name)
 				if err != nil {
 					return err
 				}
@@ -63,75 +64,6 @@ func kindAndName(args []string) (kind, name string, err error) {
 	return kind, name, nil
 }
 
-// described is objects with the jobs on VMs.
-func (c *session) described(ctx context.Context, kind, name string) ([]spec.Object, error) {
-	var vmJobs []spec.Object
-	if kind != spec.KindSite {
-		b, err := c.vmJobs(ctx)
-		if err == nil {
-			err = collect(ctx, b, name, func(j spec.VMJob) { vmJobs = append(vmJobs, spec.Object{VMJob: &j}) })
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	out, err := c.objects(ctx, kind, name)
-	if cdp.Is(err, cdp.NotFound) && len(vmJobs) > 0 {
-		err = nil
-	}
-	return append(out, vmJobs...), err
-}
-
-// objects lists the sites and the jobs that are a group, those of VMs too;
-// empty kind and name mean any.
-func (c *session) objects(ctx context.Context, kind, name string) ([]spec.Object, error) {
-	var out []spec.Object
-	if kind != spec.KindJob {
-		b, err := c.sites(ctx)
-		if err == nil {
-			err = collect(ctx, b, name, func(s spec.Site) { out = append(out, spec.Object{Site: &s}) })
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if kind != spec.KindSite {
-		b, err := c.jobs(ctx)
-		if err == nil {
-			err = collect(ctx, b, name, func(j spec.ReplicationJob) { out = append(out, spec.Object{Job: &j}) })
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	if name != "" && len(out) == 0 {
-		return nil, cdp.Errorf(cdp.NotFound, "get", kind+" "+name, "there is none of this name at site %s", c.site)
-	}
-	return out, nil
-}
-
-// collect calls add with every value of a bucket, or with that of one key.
-func collect[T any](ctx context.Context, b *bus.Bucket[T], only string, add func(T)) error {
-	all, err := entries(ctx, b, only)
-	for _, x := range all {
-		add(x.Value)
-	}
-	return err
-}
-
-// entries are the values of a bucket, by key, or that of one key, if there is
-// one.
-func entries[T any](ctx context.Context, b *bus.Bucket[T], only string) ([]bus.Entry[T], error) {
-	if only == "" {
-		return b.All(ctx)
-	}
-	x, err := b.Get(ctx, only)
-	if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Invalid) {
-		return nil, nil
-	}
-	return []bus.Entry[T]{x}, err
-}
-
 // write writes objects as documents that can be applied again.
 func (a *app) write(out format, objects []spec.Object) error {
 	var docs []any
@@ -163,15 +95,15 @@ func (a *app) write(out format, objects []spec.Object) error {
 
 // list is a line per object. Of jobs on VMs the vcenter service is asked; where
 // it is silent, the list tells what is known without it.
-func (a *app) list(ctx context.Context, c *session, objects []spec.Object) error {
+func (a *app) list(ctx context.Context, c *client.Client, objects []spec.Object) error {
 	var states map[string]*api.VMJobState
 	vms := map[string]int{}
 	for _, o := range objects {
 		if o.VMJob == nil {
 			continue
 		}
-		states, _ = c.vmJobStates(ctx, "")
-		list, err := c.members(ctx, "")
+		states, _ = c.VMJobStates(ctx, "")
+		list, err := c.ProtectedVMs(ctx, "")
 		if err != nil {
 			return err
 		}
@@ -216,4 +148,12 @@ func vmJobText(st *api.VMJobState, n int) string {
 		return count(len(st.Members), "VM") + ", running"
 	}
 	return count(len(st.Members), "VM") + ", stopped"
+}
+
+// count is n of a thing, in words.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

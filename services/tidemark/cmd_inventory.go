@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/inventory"
 )
 
@@ -49,12 +49,12 @@ inventories, one per site, with everything that is known.`),
 					return usage("no kind %q: there are %s", k, strings.Join(inventoryKinds, ", "))
 				}
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				named := ""
 				if len(args) > 0 {
 					named = args[0]
 				}
-				sites, err := cl.vcenterSites(ctx, named)
+				sites, err := vcenterSites(ctx, cl, named)
 				if err != nil {
 					return err
 				}
@@ -69,12 +69,12 @@ inventories, one per site, with everything that is known.`),
 }
 
 // inventory shows what stands at sites. It fails only if no site answers.
-func (a *app) inventory(ctx context.Context, c *session, out format, sites []cdp.Site, kinds []string, fresh bool) error {
+func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites []cdp.Site, kinds []string, fresh bool) error {
 	var list []siteInventory
 	var first error
 	good := 0
 	for _, s := range sites {
-		inv, err := c.inventory(ctx, s, fresh, len(kinds) == 0 || slices.Contains(kinds, "vms"))
+		inv, err := c.Inventory(ctx, s, fresh, len(kinds) == 0 || slices.Contains(kinds, "vms"))
 		x := siteInventory{Site: s, Inventory: &inv}
 		if err != nil {
 			x.Inventory, x.Error = nil, err.Error()
@@ -111,26 +111,6 @@ func (a *app) inventory(ctx context.Context, c *session, out format, sites []cdp
 		return out.print(a.out, list, nil, nil)
 	}
 	return nil
-}
-
-// inventory asks for what stands at a site. The VMs come first, page by page: the
-// vCenter is asked now for the first one, and the rest is of the same look.
-func (c *session) inventory(ctx context.Context, site cdp.Site, fresh, withVMs bool) (inventory.Inventory, error) {
-	var all []inventory.VM
-	for after := ""; withVMs; {
-		page, err := askVCenter[api.VMsReply](ctx, c, site, api.VCenterVMs, api.VMsRequest{After: after, Fresh: after == ""})
-		if err != nil {
-			return inventory.Inventory{}, err
-		}
-		all = append(all, page.VMs...)
-		if !page.More || len(page.VMs) == 0 {
-			break
-		}
-		after = page.VMs[len(page.VMs)-1].Path
-	}
-	inv, err := askVCenter[inventory.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{Fresh: fresh && !withVMs})
-	inv.VMs = all
-	return inv, err
 }
 
 // only leaves the kinds in an inventory; none means all.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 )
@@ -50,7 +51,7 @@ func (a *app) filterChange(do, short, more, example string, needFilter, needBund
 				}
 			}
 			r.Do, r.ID = do, shortID("f")
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				s, err := site.of(cl)
 				if err != nil {
 					return err
@@ -83,8 +84,8 @@ func checkBundle(raw string) error {
 
 // changeFilter asks for a change until it is done, and shows what came of it.
 // What can never be done there is said before anything is tried.
-func (a *app) changeFilter(ctx context.Context, c *session, site cdp.Site, r api.FilterRequest) error {
-	before, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: r.Cluster})
+func (a *app) changeFilter(ctx context.Context, c *client.Client, site cdp.Site, r api.FilterRequest) error {
+	before, err := clusterFilters(ctx, c, site, r.Cluster)
 	if err != nil {
 		return err
 	}
@@ -94,13 +95,13 @@ func (a *app) changeFilter(ctx context.Context, c *session, site cdp.Site, r api
 	if r.Filter != "" && !slices.ContainsFunc(before.Filters, func(f inventory.Filter) bool { return f.ID == r.Filter }) {
 		return noFilter(r, before)
 	}
-	p, err := a.finish(ctx, r.Cluster, "tidemark iofilter status", func(ctx context.Context) (api.Progress, error) {
-		return askVCenter[api.Progress](ctx, c, site, api.FilterChange, r)
-	})
+	m := newMeter(a, r.Cluster)
+	p, err := c.ChangeFilter(ctx, site, r, m.show)
+	m.close()
 	if err != nil {
 		return err
 	}
-	after, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: r.Cluster})
+	after, err := clusterFilters(ctx, c, site, r.Cluster)
 	if err != nil {
 		return err
 	}
@@ -210,31 +211,13 @@ type siteFilters struct {
 	api.FiltersReply
 }
 
-// filters asks for one cluster's filters, or for all clusters'.
-func (c *session) filters(ctx context.Context, site cdp.Site, cluster string) ([]siteFilters, error) {
-	names := []string{cluster}
-	if cluster == "" {
-		inv, err := askVCenter[inventory.Inventory](ctx, c, site, api.VCenterInventory, api.InventoryRequest{})
-		if err != nil {
-			return nil, err
-		}
-		names = nil
-		for _, x := range inv.Clusters {
-			names = append(names, x.Path)
-		}
+// clusterFilters are the filters of one cluster.
+func clusterFilters(ctx context.Context, c *client.Client, site cdp.Site, cluster string) (api.FiltersReply, error) {
+	all, err := c.Filters(ctx, site, cluster)
+	if err != nil {
+		return api.FiltersReply{}, err
 	}
-	var out []siteFilters
-	for _, n := range names {
-		r, err := askVCenter[api.FiltersReply](ctx, c, site, api.FilterStatus, api.FilterRequest{Cluster: n})
-		if err != nil {
-			return nil, cdp.Wrap(err, "ask for I/O filters", n)
-		}
-		if r.Cluster == "" {
-			r.Cluster = n
-		}
-		out = append(out, siteFilters{site, r})
-	}
-	return out, nil
+	return all[0], nil
 }
 
 // filterStatus is a command that lists filters by host, or only what stands in
@@ -248,8 +231,8 @@ func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 		Long:    long(short + ". Without --cluster all clusters of the site are\nshown, without --site both sites. A site that does not answer is left out with the\nreason, unless it was named."),
 		Example: "  tidemark iofilter " + use + "\n  tidemark iofilter " + use + " --site prod --cluster Cluster-1 -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				sites, err := cl.vcenterSites(ctx, site.name)
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				sites, err := vcenterSites(ctx, cl, site.name)
 				if err != nil {
 					return err
 				}
@@ -257,7 +240,7 @@ func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 				var first error
 				good := 0
 				for _, s := range sites {
-					list, err := cl.filters(ctx, s, cluster)
+					list, err := cl.Filters(ctx, s, cluster)
 					if err != nil {
 						if first == nil {
 							first = err
@@ -268,7 +251,9 @@ func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 						continue
 					}
 					good++
-					all = append(all, list...)
+					for _, r := range list {
+						all = append(all, siteFilters{s, r})
+					}
 				}
 				if good == 0 {
 					return first

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/core/health"
 )
@@ -36,20 +37,16 @@ func (a *app) cmdPointList() *cobra.Command {
 		Long:    long("List the points a job can be brought back to. Times are the target site's, with the\ngreatest error of the clock measurement."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				job, err := cl.job(ctx, args[0])
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				points, err := cl.Points(ctx, args[0])
 				if err != nil {
 					return err
 				}
-				r, err := cl.journal().Points(ctx, job.Group())
-				if err != nil {
-					return err
+				if last > 0 && len(points) > last {
+					points = points[len(points)-last:]
 				}
-				if last > 0 && len(r.Points) > last {
-					r.Points = r.Points[len(r.Points)-last:]
-				}
-				return out.print(a.out, r.Points, []string{"point", "time", "error", "write", "kept because", "tags"}, func(add func(...any)) {
-					for _, p := range r.Points {
+				return out.print(a.out, points, []string{"point", "time", "error", "write", "kept because", "tags"}, func(add func(...any)) {
+					for _, p := range points {
 						add(p.ID(), clockText(p.Time), boundText(p.Bound), p.Seq, why(p), strings.Join(p.Tags, " "))
 					}
 				})
@@ -82,14 +79,10 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 	return &cobra.Command{
 		Use: use, Short: short, Long: long(short + ". A point is named as in the list, p123."), Example: example, Args: args,
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				job, err := cl.job(ctx, args[0])
-				if err != nil {
-					return err
-				}
-				r := api.EditPointRequest{Group: job.Group(), Point: args[1]}
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				r := api.EditPointRequest{Point: args[1]}
 				set(&r, slices.Clone(args[2:]))
-				p, err := cl.journal().EditPoint(ctx, r)
+				p, err := cl.EditPoint(ctx, args[0], r)
 				if err != nil {
 					return cdp.Wrap(err, verb+" point", args[1])
 				}

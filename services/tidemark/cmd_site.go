@@ -8,11 +8,9 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/client"
-	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
@@ -51,49 +49,16 @@ func (s siteState) verdict() string {
 	return "good"
 }
 
-// check asks a site's vcenter service whether the site can do what it is for; its
-// error goes into the state.
-func (c *session) check(ctx context.Context, s *siteState) error {
-	r, err := askVCenter[api.SiteCheck](ctx, c, s.Site, api.VCenterCheck, api.CheckRequest{For: append([]inventory.Role{inventory.Every}, s.For...)})
+// check asks whether the site can do what it is used for; an error is put into the
+// state, too.
+func (s *siteState) check(ctx context.Context, c *client.Client) error {
+	r, err := c.CheckSite(ctx, s.Site, s.For)
 	if err != nil {
 		s.Error, s.Hint = err.Error(), cdp.HintOf(err)
 		return cdp.Wrap(err, "check site", string(s.Site))
 	}
 	s.Check = &r
 	return nil
-}
-
-// uses are what the sites are to the jobs that are described.
-func (c *session) uses(ctx context.Context) (map[cdp.Site][]inventory.Role, error) {
-	out := map[cdp.Site][]inventory.Role{}
-	add := func(s cdp.Site, r inventory.Role) {
-		if !slices.Contains(out[s], r) {
-			out[s] = append(out[s], r)
-		}
-	}
-	use := func(j spec.VMJob) {
-		add(j.SourceSite, inventory.AsSource)
-		add(j.TargetSite, inventory.AsTarget)
-		if j.Source.Capture == cdp.Tap {
-			add(j.SourceSite, inventory.ForFilter)
-		}
-	}
-	b, err := c.vmJobs(ctx)
-	if err == nil {
-		err = collect(ctx, b, "", use)
-	}
-	if err != nil {
-		return nil, err
-	}
-	// At a source its jobs stand in the copy of what was applied at the target.
-	b, err = bus.OpenPeerBucket[spec.VMJob](ctx, c.conn, c.peer, subjects.BucketSpec, subjects.KeyVMJob)
-	if err == nil {
-		err = collect(ctx, b, "", use)
-	}
-	if cdp.Is(err, cdp.NotFound) {
-		err = nil
-	}
-	return out, err
 }
 
 // siteRoles are those that a site may have.
@@ -126,25 +91,23 @@ func (a *app) cmdSiteList() *cobra.Command {
 		Long:    long("List the sites that were described, and ask those of kind vsphere how they are. A site\nthat does not answer is listed with the reason."),
 		Example: "  tidemark site list\n  tidemark site list -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				b, err := cl.sites(ctx)
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				sites, err := cl.Sites(ctx)
 				if err != nil {
 					return err
 				}
 				var all []siteState
-				if err := collect(ctx, b, "", func(s spec.Site) {
+				for _, s := range sites {
 					all = append(all, siteState{Site: s.Name, Kind: s.Kind, VSphere: s.VSphere})
-				}); err != nil {
-					return err
 				}
-				uses, err := cl.uses(ctx)
+				uses, err := cl.SiteUses(ctx)
 				if err != nil {
 					return err
 				}
 				for i := range all {
 					all[i].For = uses[all[i].Site]
 					if all[i].VSphere != nil {
-						_ = cl.check(ctx, &all[i]) // it stands in the list
+						_ = all[i].check(ctx, cl) // it is in the list
 					}
 				}
 				return out.print(a.out, all, []string{"site", "kind", "url", "vcenter", "transporter", "state"}, func(add func(...any)) {
@@ -190,16 +153,16 @@ file is wrong, or another vCenter answers than the site's.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				named := ""
 				if len(args) > 0 {
 					named = args[0]
 				}
-				sites, err := cl.vcenterSites(ctx, named)
+				sites, err := vcenterSites(ctx, cl, named)
 				if err != nil {
 					return err
 				}
-				uses, err := cl.uses(ctx)
+				uses, err := cl.SiteUses(ctx)
 				if err != nil {
 					return err
 				}
@@ -210,7 +173,7 @@ file is wrong, or another vCenter answers than the site's.`),
 					if len(roles) > 0 {
 						x.For = roles
 					}
-					if err := cl.check(ctx, &x); err != nil {
+					if err := x.check(ctx, cl); err != nil {
 						bad = append(bad, err)
 					} else if n := len(x.Check.Lacks) + len(x.Check.Problems); n > 0 {
 						e := cdp.Errorf(cdp.Conflict, "check site", string(s), "%s missing or wrong", count(n, "thing"))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/health"
 )
 
@@ -20,42 +22,21 @@ func (a *app) statusCommand(use, short, example string) *cobra.Command {
 		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1),
 		Long: long(short + ".\n\nRPO is what would be lost if the source died now. It is told with its greatest\nerror, and as \"no data\" when nothing is known. A job on VMs is as its worst VM is."),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
 				}
-				vmJob, err := cl.vmJob(ctx, name)
-				if err != nil {
-					return err
-				}
+				vmJob, err := cl.VMJob(ctx, name)
 				switch {
-				case name != "" && vmJob != nil:
+				case err != nil:
+					return err
+				case vmJob != nil:
 					return a.vmJobStatus(ctx, cl, out, *vmJob)
 				case name != "":
-					job, err := cl.job(ctx, name)
-					if err != nil {
-						return err
-					}
-					all, err := cl.health(ctx, job.Name)
-					if err != nil {
-						return err
-					}
-					if job.Of != "" {
-						states, _ := cl.vmJobStates(ctx, job.Of) // without it the rest is shown
-						health.MarkGone(all, states[job.Of])
-					}
-					h := all[0]
-					if out != "table" {
-						return out.print(a.out, []health.Group{h}, nil, nil)
-					}
-					writeHealth(a.out, h)
-					if h.Of != "" {
-						fmt.Fprintf(a.out, "%-12s tidemark job status %s\n", "a VM of", h.Of)
-					}
-					return nil
+					return a.groupStatus(ctx, cl, out, name)
 				}
-				all, err := cl.healthOfAll(ctx)
+				all, err := cl.Status(ctx)
 				if err != nil {
 					return err
 				}
@@ -70,6 +51,22 @@ func (a *app) statusCommand(use, short, example string) *cobra.Command {
 	return c
 }
 
+// groupStatus shows one job of disks, or one protected VM.
+func (a *app) groupStatus(ctx context.Context, c *client.Client, out format, name string) error {
+	h, err := c.GroupStatus(ctx, name)
+	if err != nil {
+		return err
+	}
+	if out != "table" {
+		return out.print(a.out, []health.Group{h}, nil, nil)
+	}
+	writeHealth(a.out, h)
+	if h.Of != "" {
+		fmt.Fprintf(a.out, "%-12s tidemark job status %s\n", "a VM of", h.Of)
+	}
+	return nil
+}
+
 func (a *app) cmdTop() *cobra.Command {
 	var every time.Duration
 	var times int
@@ -78,13 +75,13 @@ func (a *app) cmdTop() *cobra.Command {
 		Long:    long("Show the status of all jobs until ctrl-c: in place on a terminal, else one below\nthe other."),
 		Example: "  tidemark top\n  tidemark top --every 10s | tee protection.log",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				for n := 0; ; n++ {
 					if isTerminal(a.out) {
 						io.WriteString(a.out, "\x1b[H\x1b[2J")
 					}
-					fmt.Fprintf(a.out, "%s  site %s\n", clockText(time.Now()), cl.site)
-					all, err := cl.healthOfAll(ctx)
+					fmt.Fprintf(a.out, "%s  site %s\n", clockText(a.clock().Now()), cl.Site())
+					all, err := cl.Status(ctx)
 					if ctx.Err() != nil {
 						return nil
 					}
@@ -96,10 +93,8 @@ func (a *app) cmdTop() *cobra.Command {
 					if n+1 == times {
 						return nil
 					}
-					select {
-					case <-ctx.Done():
+					if clock.Sleep(ctx, a.clock(), every) != nil {
 						return nil
-					case <-time.After(every):
 					}
 				}
 			})
@@ -112,9 +107,9 @@ func (a *app) cmdTop() *cobra.Command {
 
 // overview is one line per job, those of VMs below theirs, and then what needs
 // attention.
-func overview(w io.Writer, c *session, all []health.Job) error {
+func overview(w io.Writer, c *client.Client, all []health.Job) error {
 	if len(all) == 0 {
-		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.site)
+		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.Site())
 		return nil
 	}
 	err := format("table").print(w, nil, []string{"job", "state", "rpo now", "objective", "newest point", "journal"}, func(add func(...any)) {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 )
@@ -32,11 +33,11 @@ func (f *siteFlag) register(c *cobra.Command) {
 }
 
 // of is the site, which must be one of the two.
-func (f *siteFlag) of(c *session) (cdp.Site, error) {
+func (f *siteFlag) of(c *client.Client) (cdp.Site, error) {
 	if f.name == "" {
-		return c.site, nil
+		return c.Site(), nil
 	}
-	return cdp.Site(f.name), c.checkSite(cdp.Site(f.name))
+	return cdp.Site(f.name), c.CheckSiteName(cdp.Site(f.name))
 }
 
 // settings are what a transporter is told, as flags.
@@ -125,8 +126,6 @@ func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployR
 	p.DurationVar(wait, "timeout", 30*time.Minute, "how long to wait until it is done")
 }
 
-const lookAtTransporters = "tidemark transporter list"
-
 // deploy asks for a transporter until it is there.
 func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.DeployRequest, wait time.Duration) error {
 	for _, f := range []struct{ flag, value string }{{"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
@@ -141,16 +140,16 @@ func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.Dep
 	if r.OVA, err = filepath.Abs(r.OVA); err != nil {
 		return usage("--ova %s: %v", r.OVA, err)
 	}
-	return a.with(ctx, func(ctx context.Context, cl *session) error {
+	return a.with(ctx, func(ctx context.Context, cl *client.Client) error {
 		s, err := site.of(cl)
 		if err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
-		p, err := a.finish(ctx, r.Name, lookAtTransporters, func(ctx context.Context) (api.Progress, error) {
-			return askVCenter[api.Progress](ctx, cl, s, api.TransporterDeploy, r)
-		})
+		m := newMeter(a, r.Name)
+		p, err := cl.DeployTransporter(ctx, s, r, m.show)
+		m.close()
 		do, done := "deploy", "deployed"
 		if r.Upgrade {
 			do, done = "upgrade", "upgraded"
@@ -198,16 +197,16 @@ what it holds is not known, unless it never answered since it was deployed. With
 under way is ended.`),
 		Example: "  tidemark transporter remove tidemark-old --site dr",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				s, err := site.of(cl)
 				if err != nil {
 					return err
 				}
 				ctx, cancel := context.WithTimeout(ctx, wait)
 				defer cancel()
-				_, err = a.finish(ctx, args[0], lookAtTransporters, func(ctx context.Context) (api.Progress, error) {
-					return askVCenter[api.Progress](ctx, cl, s, api.TransporterRemove, api.RemoveRequest{Name: args[0], Force: force})
-				})
+				m := newMeter(a, args[0])
+				_, err = cl.RemoveTransporter(ctx, s, api.RemoveRequest{Name: args[0], Force: force}, m.show)
+				m.close()
 				if err != nil {
 					return cdp.Wrap(err, "remove transporter", args[0])
 				}
@@ -237,16 +236,16 @@ func (a *app) cmdTransporterList() *cobra.Command {
 		Long:    long("List the transporters that stand at the sites' vCenters, whether they answer, and\nthe groups whose journals they hold. A site that does not answer is left out with\nthe reason, unless it was named."),
 		Example: "  tidemark transporter list\n  tidemark transporter list --site dr -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *session) error {
-				sites, err := cl.vcenterSites(ctx, site.name)
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				sites, err := vcenterSites(ctx, cl, site.name)
 				if err != nil {
 					return err
 				}
 				var list []siteTransporters
 				var first error
 				for _, s := range sites {
-					r, err := askVCenter[api.TransportersReply](ctx, cl, s, api.TransporterList, api.Empty{})
-					x := siteTransporters{Site: s, Transporters: r.Transporters}
+					found, err := cl.Transporters(ctx, s)
+					x := siteTransporters{Site: s, Transporters: found}
 					if err != nil {
 						x.Error = err.Error()
 						if first == nil {

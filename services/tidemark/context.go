@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 )
 
@@ -28,7 +27,7 @@ const (
 type connectFlags struct {
 	dir, nats string
 	site      string
-	tls       bus.TLSFiles
+	tls       client.SiteRef // for --nats: only its TLS files are set
 	wait      time.Duration
 }
 
@@ -37,9 +36,9 @@ func (f *connectFlags) register(c *cobra.Command) {
 	p.StringVar(&f.dir, "dir", "", "Tidemark's directory (default $"+envDir+", else ./"+defaultDir+")")
 	p.StringVar(&f.nats, "nats", "", "URL of the NATS server, with user:password@ if it needs them (default $"+envNATS+", else from the directory)")
 	p.StringVar(&f.site, "site", "", "the site to talk to (default: the one that the directory names; with --nats: dr)")
-	p.StringVar(&f.tls.CA, "tls-ca", "", "PEM file of the authority, for --nats")
-	p.StringVar(&f.tls.Cert, "tls-cert", "", "PEM file of the certificate, for --nats")
-	p.StringVar(&f.tls.Key, "tls-key", "", "PEM file of the key, for --nats")
+	p.StringVar(&f.tls.TLS.CA, "tls-ca", "", "PEM file of the authority, for --nats")
+	p.StringVar(&f.tls.TLS.Cert, "tls-cert", "", "PEM file of the certificate, for --nats")
+	p.StringVar(&f.tls.TLS.Key, "tls-key", "", "PEM file of the key, for --nats")
 	p.DurationVar(&f.wait, "connect-timeout", 5*time.Second, "how long to try to reach the bus")
 }
 
@@ -79,7 +78,7 @@ func (f *connectFlags) where() (site cdp.Site, ref client.SiteRef, err error) {
 	if ref, err = refOf(raw); err != nil {
 		return "", ref, err
 	}
-	ref.TLS = f.tls
+	ref.TLS = f.tls.TLS
 	if site == "" {
 		site = node.DefaultSite
 	}
@@ -102,41 +101,18 @@ func refOf(raw string) (client.SiteRef, error) {
 	return ref, nil
 }
 
-// session is the operator's connection to a site.
-type session struct {
-	client *client.Client
-	conn   *bus.Conn
-	site   cdp.Site
-	// peers are the sites that it is linked with.
-	peers []cdp.Site
-	peer  cdp.Site // the first of them
-}
-
-// connect reaches the bus as the operator.
-func (a *app) connect(ctx context.Context) (*session, error) {
+// with connects as the operator, runs fn and closes.
+func (a *app) with(ctx context.Context, fn func(context.Context, *client.Client) error) error {
 	site, ref, err := a.conn.where()
-	if err != nil {
-		return nil, err
-	}
-	cctx, cancel := context.WithTimeout(ctx, a.conn.wait)
-	defer cancel()
-	cl, err := client.Connect(cctx, client.Config{Site: site, Bus: ref})
-	if err != nil {
-		return nil, err
-	}
-	c := &session{client: cl, conn: cl.Conn(), site: site, peers: cl.Peers()}
-	if len(c.peers) > 0 {
-		c.peer = c.peers[0]
-	}
-	return c, nil
-}
-
-// with connects, runs fn and closes.
-func (a *app) with(ctx context.Context, fn func(context.Context, *session) error) error {
-	c, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer c.client.Close()
+	cctx, cancel := context.WithTimeout(ctx, a.conn.wait)
+	c, err := client.Connect(cctx, client.Config{Site: site, Bus: ref, Clock: a.clock()})
+	cancel()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
 	return fn(ctx, c)
 }

@@ -8,37 +8,27 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// follow shows a run's steps until done, or until the command id is refused. An
-// empty id was a request and is not refused any more. What old says is not told
-// again.
-func (a *app) follow(ctx context.Context, c *session, job, id string, old *failoverrun.Run, done func(failoverrun.Run) bool) (failoverrun.Run, error) {
-	var last failoverrun.Run
+// follow shows a run's steps until what was asked for is done, and then the outcome.
+// Steps that were done before are not shown again.
+func (a *app) follow(ctx context.Context, c *client.Client, asked client.Asked, ready bool) error {
 	p := newProgress(a)
-	defer p.close()
-	if old != nil {
+	if old := asked.Before; old != nil {
 		p.run = old.ID
 		for i, st := range old.Steps {
 			p.told[i] = st.Status
 		}
 	}
-	look := func(ctx context.Context) (bool, error) {
-		st, err := c.run(ctx, job)
-		if err != nil || st == nil {
-			return false, err
-		}
-		last = *st
-		ok := done(last)
-		if ok || last.Phase != recovery.Failed {
-			p.show(last)
-		}
-		return ok, nil
+	st, err := c.FollowFailover(ctx, asked, ready, p.show)
+	p.close()
+	if err != nil {
+		return err
 	}
-	err := c.client.Await(ctx, c.site, id, job, look)
-	return last, err
+	return a.outcome(st)
 }
 
 // progress shows steps: bars on a terminal, else a line per step.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -150,15 +151,15 @@ func (l *lab) field(name string, args ...string) string {
 
 func dial(t *testing.T, uri string) *nbd.Client {
 	t.Helper()
-	address, export, err := nbdAddress(uri)
+	u, err := url.Parse(uri)
 	if err != nil {
 		t.Fatal(err)
 	}
-	network := "tcp"
-	if strings.HasPrefix(address, "/") {
-		network = "unix"
+	network, address := "tcp", u.Host
+	if u.Scheme == "nbd+unix" {
+		network, address = "unix", u.Query().Get("socket")
 	}
-	c, err := nbd.Dial(t.Context(), network, address, export)
+	c, err := nbd.Dial(t.Context(), network, address, strings.TrimPrefix(u.Path, "/"))
 	if err != nil {
 		t.Fatal(err)
 	}

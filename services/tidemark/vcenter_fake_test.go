@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/services/node"
 
@@ -217,4 +218,19 @@ func decode[T any](t *testing.T, text string) (v T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	return v
+}
+
+const twoSites = `apiVersion: tidemark.dev/v1
+kind: Site
+metadata: {name: prod}
+spec: {kind: vsphere, vsphere: {url: "https://vc.prod", credentials: /etc/vc.yaml, transporter: tm-prod}}
+---
+apiVersion: tidemark.dev/v1
+kind: Site
+metadata: {name: dr}
+spec: {kind: vsphere, vsphere: {url: "https://vc.dr", credentials: /etc/vc.yaml, transporter: tm-dr}}
+`
+
+func aboutVC() inventory.About {
+	return inventory.About{Name: "VMware vCenter Server", Version: "8.0.3"}
 }

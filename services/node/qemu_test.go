@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"strings"
@@ -10,7 +10,7 @@ func TestEveryTapHasANodeOfItsOwn(t *testing.T) {
 	seen := map[string]string{}
 	for _, job := range []string{"web", "shop4087914545-db01", strings.Repeat("a", 40), strings.Repeat("a", 39) + "b"} {
 		for _, disk := range []string{"scsi0-0", "scsi0-1", strings.Repeat("d", 40)} {
-			n := tap{disk: disk}.node(job)
+			n := mirrorNode(job, disk)
 			if len(n) > 31 {
 				t.Errorf("%s is longer than QEMU takes", n)
 			}

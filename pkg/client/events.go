@@ -1,0 +1,77 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+)
+
+// EventFilter narrows events down; empty fields mean any.
+type EventFilter struct{ Area, Fact, ID string }
+
+// SeenEvent is an event and the site that it is from.
+type SeenEvent struct {
+	event.Event
+	Site cdp.Site
+}
+
+// quiet is how long no event comes at the end of what is stored.
+const quiet = 700 * time.Millisecond
+
+// Events gives the events since a time that are stored here: of this site, and of
+// those that it is linked with as far as they have arrived. With follow it goes on
+// with what happens, until ctx ends, which is no error. fn is called from one
+// goroutine; its error ends it.
+func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, follow bool, fn func(SeenEvent) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	sites := append([]cdp.Site{c.site}, c.peers...)
+	seen, errs := make(chan SeenEvent), make(chan error, len(sites))
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, site := range sites {
+		filter := bus.EventFilter{Site: site, Area: f.Area, Fact: f.Fact, ID: f.ID}
+		wg.Go(func() {
+			errs <- c.conn.WatchEvents(ctx, filter, func(_ context.Context, e bus.SeenEvent) error {
+				select {
+				case seen <- SeenEvent{e.Event, e.Site}:
+				case <-ctx.Done():
+				}
+				return nil
+			})
+		})
+	}
+	end := c.clock.NewTimer(quiet)
+	defer end.Stop()
+	over := end.C()
+	if follow {
+		over = nil
+	}
+	for {
+		select {
+		case e := <-seen:
+			end.Stop()
+			end.Reset(quiet)
+			if e.Time.Before(since) {
+				continue
+			}
+			if err := fn(e); err != nil {
+				return err
+			}
+		case err := <-errs:
+			if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
