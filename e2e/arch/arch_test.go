@@ -70,8 +70,7 @@ var adapters = []struct {
 }
 
 // debts run against the floors still. The list only gets shorter.
-var debts = []string{
-}
+var debts = []string{}
 
 // noisy are standard packages that pure code must not use.
 var noisy = []string{"os", "net", "net/http", "log", "log/slog", "os/exec", "os/signal"}
