@@ -67,9 +67,9 @@ func TestLeavesMidway(t *testing.T) {
 	}
 }
 
-// TestRefusedWriteKeepsStep checks that a refused write's payload is dropped,
+// TestRefusedWriteKeepsTheStreamInSync checks that a refused write's payload is dropped,
 // at every size that takes another path.
-func TestRefusedWriteKeepsStep(t *testing.T) {
+func TestRefusedWriteKeepsTheStreamInSync(t *testing.T) {
 	r := newRig(t, Config{}, Export{Name: "a", Backend: newMemory(1 << 20)})
 	c := r.raw()
 	c.enter("a")

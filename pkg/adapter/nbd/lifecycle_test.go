@@ -264,8 +264,8 @@ func TestFlushDoesNotBlockOthers(t *testing.T) {
 	}
 }
 
-// TestSolitude checks that a wrong guess is noticed and remembered.
-func TestSolitude(t *testing.T) {
+// TestLockstep checks that a wrong guess is noticed and remembered.
+func TestLockstep(t *testing.T) {
 	m := newMemory(1 << 20)
 	r := newRig(t, Config{}, Export{Backend: m})
 	c := r.raw()

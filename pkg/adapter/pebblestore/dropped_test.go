@@ -11,7 +11,7 @@ import (
 
 // A long seed, and a long life of a journal, drop frames many thousand times
 // between two flushes. The tombstones of that must not slow readers down.
-func TestReadersDoNotFeelWhatWasDropped(t *testing.T) {
+func TestDroppedFramesDoNotSlowReaders(t *testing.T) {
 	for name, drop := range map[string]func(u vault.Update, f frame.Frame){
 		"skipped": func(u vault.Update, f frame.Frame) { u.SkipTo(f) },
 		"dropped": func(u vault.Update, f frame.Frame) { u.DropFrames(f.No) },

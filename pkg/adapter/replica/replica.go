@@ -131,9 +131,6 @@ func isHole(f *blockfile.File, off, n int64) bool {
 	return true
 }
 
-// Paths of the images, by disk.
-func (d *Disks) Paths() []string { return d.paths }
-
 // Size of a disk in bytes.
 func (d *Disks) Size(disk cdp.DiskID) int64 { return d.disks[disk].Size }
 

@@ -14,7 +14,7 @@ var disks = []cdp.Disk{{ID: 0, Name: "a", Size: 3*cdp.RegionSize + 512}, {ID: 1,
 
 // New images are created, sparse; what is written reads back, also across the
 // disk's end; zeroing frees space, and IsZero reports it.
-func TestImagesAreMadeAndReadBack(t *testing.T) {
+func TestNewImagesReadBack(t *testing.T) {
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "sub", "a.img"), filepath.Join(dir, "b.img")}
 	d, err := replica.Open(disks, paths, true)
@@ -66,7 +66,7 @@ func TestImagesAreMadeAndReadBack(t *testing.T) {
 
 // An image that holds something, that is too short, or that is missing, is
 // refused by name, and left as it is.
-func TestWhatIsNotOursIsLeftAlone(t *testing.T) {
+func TestForeignImagesAreRefusedAndUnchanged(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "b.img")
 	for name, c := range map[string]struct {

@@ -9,9 +9,8 @@ import (
 	"tidemark.dev/pkg/core/history"
 )
 
-// SortIndex puts entries in the order stores keep them: blocks before wholes,
-// by disk, by block or region, newest first.
-func SortIndex(e []IndexEntry) {
+// sortIndex puts entries in the order of Store.AddIndex.
+func sortIndex(e []IndexEntry) {
 	slices.SortFunc(e, func(a, b IndexEntry) int {
 		if a.Whole != b.Whole {
 			if b.Whole {

@@ -15,9 +15,9 @@ import (
 	"tidemark.dev/pkg/seedtest"
 )
 
-// Somebody looks at head all the time, without a pause, while a seed goes
-// straight through to the replica: every look is right, and no merge gives way.
-func TestGlancesAreRightAndInNobodysWay(t *testing.T) {
+// Readers glance at head all the time, without a pause, while frames are merged:
+// every glance is right, and no merge fails for it.
+func TestGlancesAreRightAndDelayNoMove(t *testing.T) {
 	seed := seedtest.Seed(t)
 	rng := rand.New(rand.NewPCG(seed, 4))
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: 2*cdp.RegionSize + 3*cdp.SectorSize}}
@@ -53,7 +53,7 @@ func TestGlancesAreRightAndInNobodysWay(t *testing.T) {
 					return seen.Check(v.At(), v.ReadAt)
 				})
 				if err != nil {
-					fail <- fmt.Errorf("a look at head: %w", err)
+					fail <- fmt.Errorf("a glance at head: %w", err)
 					return
 				}
 				looks[k]++
@@ -84,13 +84,12 @@ func TestGlancesAreRightAndInNobodysWay(t *testing.T) {
 	default:
 	}
 	if looks[0]+looks[1]+looks[2] == 0 {
-		t.Fatal("nobody looked")
+		t.Fatal("there was no glance")
 	}
 }
 
-// A group lets its replica go only when it is halted, for the run it is halted
-// for; then nothing moves, and after a restart it is still so, until it is
-// resumed.
+// A group releases its replica only when it is halted, to the run that halted it.
+// Then nothing moves, also after a restart, until it is resumed.
 func TestReleasedReplicaIsLeftAlone(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seedtest.Seed(t), 5))
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: cdp.RegionSize}}

@@ -73,8 +73,9 @@ type Store interface {
 	// Commit of an Update.
 	AddFloors(floors []Floor, zeros []ZeroFloor) error
 
-	// AddIndex adds entries, sorted by SortIndex and each new, and the fact that
-	// every frame up to upTo is indexed, at once and durably.
+	// AddIndex adds entries, each of them new, and the fact that every frame up to
+	// upTo is indexed, at once and durably. Entries of blocks come before those of
+	// whole regions; each sort is ordered by disk, by block or region, newest first.
 	AddIndex(upTo cdp.FrameNo, entries []IndexEntry) error
 
 	// Reader sees the index, floors and points as they are now.

@@ -12,9 +12,9 @@ import (
 	"tidemark.dev/pkg/seedtest"
 )
 
-// Base and horizon are moved as far as they may while a seed goes straight into
+// Base and horizon are moved as far as possible while a seed goes straight into
 // the replica, before each batch is durable: no older write comes back.
-func TestMovesDuringASeedBringNothingBack(t *testing.T) {
+func TestMovesDuringASeedRestoreNoOldWrite(t *testing.T) {
 	seed := seedtest.Seed(t)
 	disks := []cdp.Disk{{ID: 0, Name: "a", Size: cdp.RegionSize}}
 	for i := range 40 {

@@ -85,6 +85,6 @@ func (t *tail) sorted() []IndexEntry {
 	for i := range t.list {
 		out[i] = t.list[i].IndexEntry
 	}
-	SortIndex(out)
+	sortIndex(out)
 	return out
 }
