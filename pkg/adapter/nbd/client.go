@@ -15,7 +15,7 @@ import (
 // Client is one connection to an NBD export. Its methods may be called
 // concurrently: requests are pipelined on the connection, and replies may come in
 // any order. Ranges follow the server's rules (see Export.MinBlock); an error of
-// the server is an *Error with a syscall.Errno inside.
+// the server has a syscall.Errno inside.
 type Client struct {
 	nc         net.Conn
 	name       string
@@ -75,27 +75,27 @@ func (c *Client) TLS() (tls.ConnectionState, bool) {
 // ReadAt fills p from off. It implements io.ReaderAt, except that a range
 // beyond the end is an error of the server, not io.EOF.
 func (c *Client) ReadAt(p []byte, off int64) (int, error) {
-	return c.split("read", p, off, func(p []byte, off int64) error {
-		return c.do("read", cmdRead, 0, off, int64(len(p)), nil, p)
+	return c.split(p, off, func(p []byte, off int64) error {
+		return c.do("read export", cmdRead, 0, off, int64(len(p)), nil, p)
 	})
 }
 
 // WriteAt stores p at off.
 func (c *Client) WriteAt(p []byte, off int64) (int, error) {
-	return c.split("write", p, off, func(p []byte, off int64) error {
-		return c.do("write", cmdWrite, 0, off, int64(len(p)), p, nil)
+	return c.split(p, off, func(p []byte, off int64) error {
+		return c.do("write export", cmdWrite, 0, off, int64(len(p)), p, nil)
 	})
 }
 
 // WriteFUA stores p at off and returns when it is durable.
 func (c *Client) WriteFUA(p []byte, off int64) (int, error) {
-	return c.split("write", p, off, func(p []byte, off int64) error {
-		return c.do("write", cmdWrite, cmdFlagFUA, off, int64(len(p)), p, nil)
+	return c.split(p, off, func(p []byte, off int64) error {
+		return c.do("write export", cmdWrite, cmdFlagFUA, off, int64(len(p)), p, nil)
 	})
 }
 
 // split cuts a transfer into pieces that the server takes.
-func (c *Client) split(op string, p []byte, off int64, piece func([]byte, int64) error) (done int, err error) {
+func (c *Client) split(p []byte, off int64, piece func([]byte, int64) error) (done int, err error) {
 	for done < len(p) {
 		n := min(len(p)-done, int(c.max))
 		if err := piece(p[done:done+n], off+int64(done)); err != nil {
@@ -107,11 +107,11 @@ func (c *Client) split(op string, p []byte, off int64, piece func([]byte, int64)
 }
 
 // Flush returns when every write that had its reply before is durable.
-func (c *Client) Flush() error { return c.do("flush", cmdFlush, 0, 0, 0, nil, nil) }
+func (c *Client) Flush() error { return c.do("flush export", cmdFlush, 0, 0, 0, nil, nil) }
 
 // Trim tells the server that n bytes at off are not needed.
 func (c *Client) Trim(off, n int64) error {
-	return c.spans(off, n, func(off, n int64) error { return c.do("trim", cmdTrim, 0, off, n, nil, nil) })
+	return c.spans(off, n, func(off, n int64) error { return c.do("trim export", cmdTrim, 0, off, n, nil, nil) })
 }
 
 // Zero makes n bytes at off read as zeros.
@@ -126,7 +126,7 @@ func (c *Client) Zero(off, n int64, flags block.ZeroFlags) error {
 	if flags&block.ZeroFUA != 0 {
 		f |= cmdFlagFUA
 	}
-	return c.spans(off, n, func(off, n int64) error { return c.do("zero", cmdWriteZeroes, f, off, n, nil, nil) })
+	return c.spans(off, n, func(off, n int64) error { return c.do("zero export", cmdWriteZeroes, f, off, n, nil, nil) })
 }
 
 // spans cuts a range into pieces whose length fits a request.
@@ -152,7 +152,7 @@ func (c *Client) Status(off, n int64) ([]block.Extent, error) {
 		return []block.Extent{{Length: n}}, nil
 	}
 	k := &call{cmd: cmdBlockStatus, off: off, n: n}
-	err := c.run("status", k, 0, nil)
+	err := c.run("list extents of export", k, 0, nil)
 	return k.extents, err
 }
 
@@ -166,7 +166,7 @@ func (c *Client) run(op string, k *call, flags uint16, payload []byte) error {
 	c.mu.Lock()
 	if c.err != nil {
 		defer c.mu.Unlock()
-		return &Error{Op: op, Subject: c.name, Err: c.err}
+		return failed(op, c.name, c.err)
 	}
 	c.last++
 	cookie := c.last
@@ -178,7 +178,7 @@ func (c *Client) run(op string, k *call, flags uint16, payload []byte) error {
 	}
 	<-k.done
 	if k.err != nil {
-		return &Error{Op: op, Subject: c.name, Err: k.err}
+		return failed(op, c.name, k.err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/block"
 )
 
@@ -171,7 +172,7 @@ func TestServerErrors(t *testing.T) {
 func TestBackendErrors(t *testing.T) {
 	for _, tc := range []struct{ have, want error }{
 		{syscall.ENOSPC, syscall.ENOSPC},
-		{&Error{Op: "x", Err: syscall.EDQUOT}, syscall.ENOSPC},
+		{&cdp.Error{Op: "x", Cause: syscall.EDQUOT}, syscall.ENOSPC},
 		{syscall.EROFS, syscall.EPERM},
 		{syscall.ENOMEM, syscall.ENOMEM},
 		{syscall.ESHUTDOWN, syscall.ESHUTDOWN},

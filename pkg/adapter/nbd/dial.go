@@ -30,7 +30,7 @@ func (d Dialer) Dial(ctx context.Context, network, addr, export string) (*Client
 	var nd net.Dialer
 	nc, err := nd.DialContext(ctx, network, addr)
 	if err != nil {
-		return nil, &Error{Op: "dial", Subject: addr, Err: err}
+		return nil, failed("dial NBD server", addr, err)
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
 	g := greeting{nc: nc, c: &Client{name: export, calls: map[uint64]*call{}, done: make(chan struct{}),
@@ -44,7 +44,7 @@ func (d Dialer) Dial(ctx context.Context, network, addr, export string) (*Client
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return nil, &Error{Op: "dial", Subject: addr + "/" + export, Err: err}
+		return nil, failed("open export", addr+"/"+export, err)
 	}
 	g.c.nc = g.nc
 	go g.c.receive()

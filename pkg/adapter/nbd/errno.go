@@ -2,8 +2,9 @@ package nbd
 
 import (
 	"errors"
-	"fmt"
 	"syscall"
+
+	"tidemark.dev/pkg/cdp"
 )
 
 // errno is an error number of the protocol; 0 is success. The numbers equal
@@ -49,24 +50,28 @@ func errnoOf(err error) errno {
 	return eio
 }
 
-// Error is the type of every error of this package. Err is a syscall.Errno if the
-// other side refused, so errors.Is(err, syscall.ENOSPC) works.
-type Error struct {
-	Op      string // what was tried: "dial", "write", "add export"
-	Subject string // on what: an export's name, an address
-	Err     error  // why not
-	Hint    string // what to do about it, may be empty
+// failed is err as the package's error. Its cause is a syscall.Errno if the other
+// side refused, so errors.Is(err, syscall.ENOSPC) works.
+func failed(op, subject string, err error) *cdp.Error {
+	return &cdp.Error{Op: op, Kind: kindOf(err), Subject: subject, Cause: err}
 }
 
-func (e *Error) Error() string {
-	s := fmt.Sprintf("nbd: %s %q: %v", e.Op, e.Subject, e.Err)
-	if e.Hint != "" {
-		s += " (" + e.Hint + ")"
+func kindOf(err error) cdp.Kind {
+	var sys syscall.Errno
+	switch {
+	case errors.Is(err, ErrUnknownExport):
+		return cdp.NotFound
+	case errors.Is(err, ErrExportExists), errors.Is(err, ErrRefused):
+		return cdp.Conflict
+	case errors.Is(err, ErrProtocol):
+		return cdp.Invalid
+	case errors.As(err, &sys) && (sys == syscall.EINVAL || sys == syscall.EPERM || sys == syscall.EOVERFLOW):
+		return cdp.Invalid
+	case errors.As(err, &sys) && sys == syscall.ENOSPC:
+		return cdp.Full
 	}
-	return s
+	return cdp.Transient
 }
-
-func (e *Error) Unwrap() error { return e.Err }
 
 var (
 	// ErrUnknownExport: there is no export of that name, or no longer.

@@ -85,5 +85,5 @@ func ExampleExport_readOnly() {
 	defer client.Close()
 	_, err = client.WriteAt(make([]byte, 512), 0)
 	fmt.Println(client.ReadOnly(), err)
-	// Output: true nbd: write "disk": operation not permitted
+	// Output: true write export disk: operation not permitted
 }

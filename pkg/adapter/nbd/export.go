@@ -2,10 +2,10 @@ package nbd
 
 import (
 	"crypto/tls"
-	"errors"
 	"math/bits"
 	"sync"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/block"
 )
 
@@ -64,7 +64,7 @@ func newServedExport(e Export) (*servedExport, error) {
 		e.MinBlock = defaultMinBlock
 	}
 	fail := func(why, hint string) (*servedExport, error) {
-		return nil, &Error{Op: "add export", Subject: e.Name, Err: errors.New(why), Hint: hint}
+		return nil, cdp.Errorf(cdp.Invalid, "add export", e.Name, "%s", why).WithHint(hint)
 	}
 	switch {
 	case e.Backend == nil:

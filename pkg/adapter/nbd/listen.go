@@ -32,7 +32,7 @@ func Serve(addr string, cfg Config, exports ...Export) (*Serving, error) {
 	}
 	l, err := listen(addr)
 	if err != nil {
-		return nil, &Error{Op: "listen", Subject: addr, Err: err}
+		return nil, failed("serve exports", addr, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	x := &Serving{addr: l.Addr(), tls: cfg.TLS != nil, stop: stop, served: make(chan error, 1)}

@@ -65,7 +65,7 @@ func (h *handshake) list() error {
 func (h *handshake) exportName(name string) (outcome, error) {
 	x := h.srv.lookup(name)
 	if x == nil {
-		return leave, &Error{Op: "enter", Subject: name, Err: ErrUnknownExport}
+		return leave, failed("attach to export", name, ErrUnknownExport)
 	}
 	if err := h.srv.attach(h.conn, x); err != nil {
 		return leave, err

@@ -35,7 +35,7 @@ func (s *Server) AddExport(e Export) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.exports[e.Name] != nil {
-		return &Error{Op: "add export", Subject: e.Name, Err: ErrExportExists, Hint: "remove it first"}
+		return failed("add export", e.Name, ErrExportExists).WithHint("remove it first")
 	}
 	s.exports[e.Name] = x
 	return nil
@@ -49,7 +49,7 @@ func (s *Server) RemoveExport(name string) error {
 	x := s.exports[name]
 	if x == nil {
 		s.mu.Unlock()
-		return &Error{Op: "remove export", Subject: name, Err: ErrUnknownExport}
+		return failed("remove export", name, ErrUnknownExport)
 	}
 	delete(s.exports, name)
 	x.removed = true
@@ -125,7 +125,7 @@ func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn
 			}
 			return nil
 		case errors.Is(err, net.ErrClosed):
-			return &Error{Op: "accept", Subject: l.Addr().String(), Err: err}
+			return failed("accept NBD clients", l.Addr().String(), err)
 		case err != nil:
 			// Out of descriptors, or a peer that gave up: both pass.
 			s.event(Event{Kind: EventRefused, Err: err})
