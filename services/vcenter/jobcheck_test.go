@@ -151,7 +151,7 @@ func TestChangeIsTold(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	for i, field := range []string{"datastore", "folder", "keepMAC"} {
-		if p := r.Warnings[i]; p.Path != "/spec/target/"+field || !strings.Contains(p.Text, "new VMs") || !strings.Contains(p.Text, "the 2 replicas that stand") {
+		if p := r.Warnings[i]; p.Path != "/spec/target/"+field || !strings.Contains(p.Text, "new VMs") || !strings.Contains(p.Text, "the 2 existing replicas") {
 			t.Errorf("%s: %+v", field, p)
 		}
 	}
@@ -181,7 +181,7 @@ func TestWordsOfConflicts(t *testing.T) {
 	job := shop(w.b)
 	job.Job.Source.VMs = []inventory.Selector{{Path: paths[0]}, {Path: paths[1]}}
 	r := w.checked(job)
-	if len(r.Problems) != 1 || r.Problems[0].Text != "the replicas of "+paths[0]+" and "+paths[1]+" would both be called db01-replica: protect one of them by another job, with another target.suffix" {
+	if len(r.Problems) != 1 || r.Problems[0].Text != "the replicas of "+paths[0]+" and "+paths[1]+" would both be called db01-replica: protect one of them by another job that has another target.suffix" {
 		t.Fatalf("%+v", r.Problems)
 	}
 	job.Job.Source.VMs = job.Job.Source.VMs[:1]
@@ -191,8 +191,8 @@ func TestWordsOfConflicts(t *testing.T) {
 	other.Name = "other"
 	w.until("the replica is seen", func() bool { return len(w.checked(other).Problems) == 2 })
 	r = w.checked(other)
-	if !strings.Contains(told(r.Problems), "db01: ") || !strings.Contains(told(r.Problems), "the job shop protects it already") ||
-		!strings.Contains(told(r.Problems), "give another target.suffix") {
+	if !strings.Contains(told(r.Problems), "db01: ") || !strings.Contains(told(r.Problems), "the job shop already protects it") ||
+		!strings.Contains(told(r.Problems), "choose another target.suffix") {
 		t.Errorf("%+v", r.Problems)
 	}
 }

@@ -52,7 +52,7 @@ func Check(s Situation) []inventory.Problem {
 	if len(s.Members) == 0 && len(s.Selectors) == 0 {
 		dynamic := slices.ContainsFunc(s.Job.Source.VMs, func(x inventory.Selector) bool { return x.Folder != "" || x.Tag != "" })
 		if !dynamic {
-			job("/spec/source/vms", "empty", "no VM is meant")
+			job("/spec/source/vms", "empty", "the job selects no VM")
 		}
 	}
 	place, bad := Place(s.Target, s.Job.Target)
@@ -60,7 +60,7 @@ func Check(s Situation) []inventory.Problem {
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target)...)
 	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
 	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 {
-		job("/spec/target/reIP", "esx", "a single ESXi host cannot tell guests their addresses: it needs a vCenter")
+		job("/spec/target/reIP", "esx", "a single ESXi host cannot configure guest addresses: reIP needs a vCenter")
 	}
 	problems = append(problems, checkRefs(s.Job, s.Members)...)
 	problems = append(problems, checkSeeds(s)...)
@@ -79,7 +79,7 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 		problems = append(problems, inventory.Problem{VM: v.Name, Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
 	}
 	if other := s.Taken[v.UUID]; other != "" {
-		bad("/spec/source/vms", "duplicate", "the job %s protects it already", other)
+		bad("/spec/source/vms", "duplicate", "the job %s already protects it", other)
 	}
 	if v.Hardware.TPM {
 		bad("/spec/source/vms", "vtpm", "it has a virtual TPM, whose content cannot be replicated")
@@ -88,7 +88,7 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 		bad("/spec/source/vms", "encrypted", "it is encrypted: a replica would lack its keys")
 	}
 	if v.State != "" && v.State != "connected" {
-		bad("/spec/source/vms", "state", "its vCenter says that it is %s", v.State)
+		bad("/spec/source/vms", "state", "its state at the vCenter is %s", v.State)
 	}
 	_, unmapped := Wire(v, s.Job.Target.Networks, s.Target)
 	problems = append(problems, unmapped...)
@@ -99,21 +99,21 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 		}
 	}
 	if s.Job.Source.Capture == cdp.CBT && hwNumber(v.Hardware.Version) > 0 && hwNumber(v.Hardware.Version) < 7 {
-		bad("/spec/source/capture", "hardware", "its hardware version %s has no changed-block tracking: vmx-7 has", v.Hardware.Version)
+		bad("/spec/source/capture", "hardware", "its hardware version %s has no changed-block tracking: it needs vmx-7 or newer", v.Hardware.Version)
 	}
 	name := s.Job.Target.ReplicaName(v.Name)
 	if other := names[name]; other != "" {
-		bad("/spec/target/suffix", "name", "the replicas of %s and %s would both be called %s: protect one of them by another job, with another target.suffix", other, v.Path, name)
+		bad("/spec/target/suffix", "name", "the replicas of %s and %s would both be called %s: protect one of them with another job that has another target.suffix", other, v.Path, name)
 	}
 	names[name] = v.Path
 	group := s.Known[v.UUID]
 	for _, x := range s.Target.VMs {
 		if x.Name == name && (group == "" || x.Mark(inventory.MarkGroup) != group) && s.Target.DatacenterAt(x.Path) == place.Datacenter {
-			bad("/spec/target/suffix", "name", "its replica would be called %s, as a VM that the target has already (%s): give another target.suffix", name, x.Path)
+			bad("/spec/target/suffix", "name", "its replica would be called %s, like an existing VM at the target (%s): choose another target.suffix", name, x.Path)
 		}
 	}
 	if s.SameVCenter && v.Name == name {
-		bad("/spec/target/suffix", "name", "the replica would have the VM's own name at the same vCenter: give another target.suffix")
+		bad("/spec/target/suffix", "name", "its replica would have the VM's own name at the same vCenter: choose another target.suffix")
 	}
 	return problems
 }
@@ -143,13 +143,13 @@ func checkSpace(s Situation, place Placement) []inventory.Problem {
 	for ref, n := range need {
 		if ds := stores[ref]; n > ds.Free {
 			problems = append(problems, inventory.Problem{Path: "/spec/target/datastore", Rule: "space",
-				Text: fmt.Sprintf("the replicas' disks may grow to %s, and the datastore %s has %s free", bytes(n), ds.Name, bytes(ds.Free))})
+				Text: fmt.Sprintf("the replicas' disks may grow to %s, but the datastore %s has %s free", bytes(n), ds.Name, bytes(ds.Free))})
 		}
 	}
 	slices.SortFunc(problems, func(a, b inventory.Problem) int { return strings.Compare(a.Text, b.Text) })
 	if want := fresh * s.JournalLimit; s.JournalFree >= 0 && want > s.JournalFree {
 		problems = append(problems, inventory.Problem{Path: "/spec/journal/size", Rule: "space",
-			Text: fmt.Sprintf("the journals of %d VMs may grow to %s, and %s is free for journals", fresh, bytes(want), bytes(s.JournalFree))})
+			Text: fmt.Sprintf("the journals of %d VMs may grow to %s, but %s is free for journals", fresh, bytes(want), bytes(s.JournalFree))})
 	}
 	return problems
 }
@@ -161,7 +161,7 @@ func checkCapture(s Situation) []inventory.Problem {
 		return nil
 	}
 	if j.Filter == "" {
-		return []inventory.Problem{{Path: "/spec/source/filter", Rule: "required", Text: "capture tap needs the I/O filter that taps, by its id"}}
+		return []inventory.Problem{{Path: "/spec/source/filter", Rule: "required", Text: "capture tap needs the id of the I/O filter"}}
 	}
 	if s.Filters == nil {
 		return nil
@@ -175,7 +175,7 @@ func checkCapture(s Situation) []inventory.Problem {
 		for _, h := range s.Hosts {
 			names = append(names, h.Name)
 		}
-		return bad("reference", "the I/O filter %q is not installed where the VMs run: %s", j.Filter, strings.Join(names, ", "))
+		return bad("reference", "the I/O filter %q is not installed on the hosts of the VMs: %s", j.Filter, strings.Join(names, ", "))
 	}
 	var missing []string
 	for _, h := range s.Filters[i].Hosts {
@@ -189,7 +189,7 @@ func checkCapture(s Situation) []inventory.Problem {
 		}
 	}
 	if len(missing) > 0 {
-		return bad("partial", "the I/O filter %s is not installed on every host where the VMs may run: %s", j.Filter, strings.Join(missing, ", "))
+		return bad("partial", "the I/O filter %s is not installed on every host that the VMs may run on: %s", j.Filter, strings.Join(missing, ", "))
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 		add("firmware", false, "its firmware changed from %s to %s", firmware(was), firmware(is))
 	}
 	if is.TPM && !was.TPM || is.Encrypted && !was.Encrypted {
-		add("security", false, "it got a vTPM or is encrypted now, which a replica cannot have")
+		add("security", false, "it now has a vTPM or is encrypted, which cannot be replicated")
 	}
 	out = append(out, diffDisks(was, is, only)...)
 	return out
@@ -55,14 +55,14 @@ func diffDisks(was, is inventory.Hardware, only []inventory.MemberDisk) []Change
 	for _, d := range only {
 		i := slices.IndexFunc(is.Disks, func(x inventory.Disk) bool { return x.Key == d.Disk.Key })
 		if i < 0 {
-			add("disk-removed", "%s (%s) is not part of the VM any more, and no snapshot has it: the VM's replication has stopped, and there are no new recovery points. Those that it has, and its replica, stay; attach the disk again, or delete the job and apply it again", d.Disk.Label, d.Address)
+			add("disk-removed", "%s (%s) was removed from the VM, and no snapshot contains it: the VM's replication has stopped, and there are no new recovery points. Existing ones and the replica stay. Attach the disk again, or delete the job and apply it again", d.Disk.Label, d.Address)
 			continue
 		}
 		switch x := is.Disks[i]; {
 		case x.Size > d.Disk.Size:
-			add("disk-resized", "%s (%s) was extended to %d bytes, and only its first %d are replicated: what the guest writes behind them is in no recovery point, so once its file systems have grown the points are not whole. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
+			add("disk-resized", "%s (%s) was extended to %d bytes, but only the first %d are replicated: later writes beyond them are in no recovery point, so points are incomplete once the file systems have grown. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
 		case x.Size < d.Disk.Size:
-			add("disk-resized", "%s (%s) has %d bytes now and had %d: the VM's replication has stopped. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
+			add("disk-resized", "%s (%s) was shrunk to %d bytes from %d: the VM's replication has stopped. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
 		case x.UUID != d.Disk.UUID:
 			add("disk-replaced", "%s (%s) is another disk than before", d.Disk.Label, d.Address)
 		case is.Address(x) != d.Address:
@@ -71,7 +71,7 @@ func diffDisks(was, is inventory.Hardware, only []inventory.MemberDisk) []Change
 	}
 	for _, x := range is.Disks {
 		if !slices.ContainsFunc(was.Disks, func(d inventory.Disk) bool { return d.Key == x.Key }) {
-			add("disk-added", "%s (%s) is new and is not replicated: to include it, delete the job and apply it again, with the replica's disks as seeds", x.Label, is.Address(x))
+			add("disk-added", "%s (%s) is new and not replicated: to include it, delete the job and apply it again with the replica's disks as seeds", x.Label, is.Address(x))
 		}
 	}
 	return out

@@ -27,7 +27,7 @@ func checkDisks(j inventory.Job, v inventory.VM) []inventory.Problem {
 		at := "/spec/source/vms"
 		i := slices.IndexFunc(v.Hardware.Controllers, func(c inventory.Controller) bool { return c.Key == d.Controller })
 		if d.RDM == "physical" {
-			bad(at, "rdm", "%s is a raw device in physical mode, of which there are no snapshots%s", what, exclude)
+			bad(at, "rdm", "%s is a raw device in physical mode, which has no snapshots%s", what, exclude)
 		}
 		if d.Sharing {
 			bad(at, "shared", "%s is written by several VMs (multi-writer)%s", what, exclude)
@@ -36,7 +36,7 @@ func checkDisks(j inventory.Job, v inventory.VM) []inventory.Problem {
 			bad(at, "shared", "%s is on a SCSI bus that is shared with other VMs%s", what, exclude)
 		}
 		if d.Mode == "independent_persistent" || d.Mode == "independent_nonpersistent" {
-			bad(at, "independent", "%s is independent: snapshots leave it out%s", what, exclude)
+			bad(at, "independent", "%s is independent: snapshots do not include it%s", what, exclude)
 		}
 		if d.Size <= 0 || d.Size%512 != 0 {
 			bad(at, "size", "%s has a size of %d bytes", what, d.Size)
@@ -62,12 +62,12 @@ func checkRefs(j inventory.Job, vms []inventory.VM) []inventory.Problem {
 		}
 		what := fmt.Sprintf("no VM of the job has a disk %q", r.Disk)
 		if r.VM != "" {
-			what = fmt.Sprintf("%s has no disk %q, or is no VM of the job", r.VM, r.Disk)
+			what = fmt.Sprintf("%s has no disk %q, or is not a VM of the job", r.VM, r.Disk)
 		}
 		at := fmt.Sprintf("%s/%d", field, i)
 		switch {
 		case n == 0:
-			problems = append(problems, inventory.Problem{Path: at + "/disk", Rule: "reference", Text: what + ": write its address, as scsi0:1, or its label"})
+			problems = append(problems, inventory.Problem{Path: at + "/disk", Rule: "reference", Text: what + ": give its address, such as scsi0:1, or its label"})
 		case n > 1 && one:
 			problems = append(problems, inventory.Problem{Path: at + "/disk", Rule: "ambiguous", Text: fmt.Sprintf("%d disks are %q: name the VM", n, r.Disk)})
 		}

@@ -51,7 +51,7 @@ func Place(inv inventory.Inventory, t inventory.JobTarget) (Placement, []invento
 	}
 	up := slices.DeleteFunc(slices.Clone(p.Hosts), func(h inventory.Host) bool { return h.State != "connected" || h.Maintenance })
 	if len(p.Hosts) > 0 && len(up) == 0 {
-		bad(map[bool]string{true: "host", false: "cluster"}[t.Host != ""], "state", "no host is connected and out of maintenance mode")
+		bad(map[bool]string{true: "host", false: "cluster"}[t.Host != ""], "state", "no host is connected and not in maintenance mode")
 	}
 	if cluster != nil {
 		p.Pool = cluster.Pool
@@ -130,7 +130,7 @@ func NoRoom(inv inventory.Inventory, disks map[string]int64) string {
 	}
 	for _, d := range inv.Datastores {
 		if n := need[d.Name]; n > d.Free {
-			return fmt.Sprintf("the disks may grow to %s, and the datastore %s has %s free", bytes(n), d.Name, bytes(d.Free))
+			return fmt.Sprintf("the disks may grow to %s, but the datastore %s has %s free", bytes(n), d.Name, bytes(d.Free))
 		}
 	}
 	return ""

@@ -82,7 +82,7 @@ func Remember(was inventory.Guest, v inventory.VM, rules []inventory.ReIP) (g in
 			continue
 		}
 		if has.IP != "" {
-			kept = append(kept, fmt.Sprintf("its address %s is in no subnet of the job's reIP rules: %s, which it had, counts still", has.IP, had.IP))
+			kept = append(kept, fmt.Sprintf("its address %s is in no subnet of the job's reIP rules: its earlier address %s is still used", has.IP, had.IP))
 		}
 		g.NICs = slices.DeleteFunc(g.NICs, func(x inventory.GuestNIC) bool { return x.Is(n) })
 		g.NICs = append(g.NICs, was.NICs[slices.IndexFunc(was.NICs, func(x inventory.GuestNIC) bool {

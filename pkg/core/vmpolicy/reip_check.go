@@ -28,13 +28,13 @@ func checkReIP(rules []inventory.ReIP, vms []inventory.VM) []inventory.Problem {
 			k := slices.IndexFunc(vms, func(v inventory.VM) bool { return v.Name == r.VM })
 			switch {
 			case err != nil || !p.Addr().Is4():
-				bad("/ip", "address", "%q: write an IPv4 address with its prefix, as 10.9.0.5/24", r.IP)
+				bad("/ip", "address", "%q: give an IPv4 address with its prefix, such as 10.9.0.5/24", r.IP)
 			case k < 0:
 				bad("/vm", "reference", "the job has no VM %q", r.VM)
 			case r.NIC < 0 || r.NIC >= len(vms[k].Hardware.NICs):
 				bad("/nic", "reference", "%s has %d network cards, numbered from 0", r.VM, len(vms[k].Hardware.NICs))
 			case !used[i]:
-				bad("", "unused", "an earlier rule is for the same network card of %s", r.VM)
+				bad("", "unused", "an earlier rule applies to the same network card of %s", r.VM)
 			}
 			continue
 		}
@@ -42,14 +42,14 @@ func checkReIP(rules []inventory.ReIP, vms []inventory.VM) []inventory.Problem {
 		to, err2 := netip.ParsePrefix(r.To)
 		switch {
 		case err1 != nil || !from.Addr().Is4():
-			bad("/from", "address", "%q: write an IPv4 subnet, as 10.0.0.0/24", r.From)
+			bad("/from", "address", "%q: give an IPv4 subnet, such as 10.0.0.0/24", r.From)
 		case err2 != nil || !to.Addr().Is4():
-			bad("/to", "address", "%q: write an IPv4 subnet, as 10.9.0.0/24", r.To)
+			bad("/to", "address", "%q: give an IPv4 subnet, such as 10.9.0.0/24", r.To)
 		case from.Bits() != to.Bits():
-			bad("/to", "size", "%s and %s are not of one size", r.From, r.To)
+			bad("/to", "size", "%s and %s differ in size", r.From, r.To)
 		case !used[i]:
 			// A guest that is off or has no VMware Tools reports no address.
-			bad("/from", "unused", "no VM of the job has an address in %s, as far as VMware Tools tell", r.From)
+			bad("/from", "unused", "no VM of the job has an address in %s, according to VMware Tools", r.From)
 			problems[len(problems)-1].Warning = true
 		}
 	}
