@@ -16,7 +16,7 @@ import (
 // protected jobs of 100 GiB each whose guests write nothing.
 func benchMemory(b *Bench) error {
 	const jobs, size = 10, 100 << 30
-	dir, err := shortDir() // sockets stand in it
+	dir, err := shortDir() // it holds sockets
 	if err != nil {
 		return err
 	}
@@ -49,19 +49,7 @@ func benchMemory(b *Bench) error {
 	}
 	began := time.Now()
 	for i := range jobs {
-		image := filepath.Join(b.dir, fmt.Sprintf("disk%d.img", i))
-		f, err := os.Create(image)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
-			return err
-		}
-		name := fmt.Sprintf("vm%d", i)
-		if _, err := tidemark(fmt.Sprintf(idleJob, name, image, filepath.Join(b.dir, name+".img")), "apply", "-f", "-"); err != nil {
-			return err
-		}
-		if _, err := tidemark("", "job", "run", name); err != nil {
+		if err := protectIdle(b, fmt.Sprintf("vm%d", i), size, tidemark); err != nil {
 			return err
 		}
 	}
@@ -82,9 +70,38 @@ func benchMemory(b *Bench) error {
 	if err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", up.Pid()))
+	mib, err := memoryOf(up.Pid())
 	if err != nil {
 		return err
+	}
+	b.report("memory", []float64{mib["VmRSS"]}, "MiB", atMost(300), fmt.Sprintf("ten idle groups of 100 GiB; anonymous %.0f, files %.0f, shared %.0f; peak %.0f",
+		mib["RssAnon"], mib["RssFile"], mib["RssShmem"], mib["VmHWM"]))
+	b.report("memory.cpu", []float64{(c1 - c0).Seconds() * 10}, "% CPU", info, fmt.Sprintf("idle; all were protected %.0f s after the first was applied", protected.Seconds()))
+	return nil
+}
+
+// protectIdle protects a sparse disk that nobody writes to.
+func protectIdle(b *Bench, name string, size int64, tidemark func(in string, args ...string) (string, error)) error {
+	image := filepath.Join(b.dir, name+"-disk.img")
+	f, err := os.Create(image)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
+		return err
+	}
+	if _, err := tidemark(fmt.Sprintf(idleJob, name, image, filepath.Join(b.dir, name+".img")), "apply", "-f", "-"); err != nil {
+		return err
+	}
+	_, err = tidemark("", "job", "run", name)
+	return err
+}
+
+// memoryOf is what /proc says of a process's memory, in MiB.
+func memoryOf(pid int) (map[string]float64, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return nil, err
 	}
 	mib := map[string]float64{}
 	for line := range strings.Lines(string(raw)) {
@@ -95,10 +112,7 @@ func benchMemory(b *Bench) error {
 			}
 		}
 	}
-	b.report("memory", []float64{mib["VmRSS"]}, "MiB", atMost(300), fmt.Sprintf("ten idle groups of 100 GiB; anonymous %.0f, files %.0f, shared %.0f; peak %.0f",
-		mib["RssAnon"], mib["RssFile"], mib["RssShmem"], mib["VmHWM"]))
-	b.report("memory.cpu", []float64{(c1 - c0).Seconds() * 10}, "% CPU", info, fmt.Sprintf("idle; all were protected %.0f s after the first was applied", protected.Seconds()))
-	return nil
+	return mib, nil
 }
 
 const idleJob = `apiVersion: tidemark.dev/v1

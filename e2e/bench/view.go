@@ -94,8 +94,8 @@ type shape struct {
 	want    bool
 }
 
-// viewRead: reading points whose content stands in the replica, in the journal,
-// or in both.
+// viewRead: reading points whose content is in the replica, in the journal, or in
+// both.
 func viewRead(b *Bench) error {
 	size := b.size(1<<30) &^ (1<<20 - 1)
 	var errs []error
@@ -118,28 +118,9 @@ func viewShape(b *Bench, sh shape, size int64) error {
 		return err
 	}
 	defer s.close()
-	// A disk that was written in order once, and is in the replica.
-	p := newPress()
-	if err := s.take(inOrder(p, size)); err != nil {
+	at, err := sh.prepare(b, s, size)
+	if err != nil {
 		return err
-	}
-	seeded := s.vault.Bounds().Head
-	if err := errors.Join(s.vault.Merge(b, seeded), s.vault.Retain(b, seeded)); err != nil {
-		return err
-	}
-	changed := max(sh.changed, -sh.changed)
-	frames, _ := random4k(p, 3, size, int64(changed*float64(size)))
-	if err := s.take(frames); err != nil {
-		return err
-	}
-	at := s.vault.Bounds().Head
-	if sh.raised || sh.changed < 0 {
-		if err := s.vault.Raise(b, at); err != nil {
-			return err
-		}
-	}
-	if sh.changed < 0 {
-		at = seeded // every changed block is a floor
 	}
 	v, err := s.vault.View(at)
 	if err != nil {
@@ -152,47 +133,86 @@ func viewShape(b *Bench, sh shape, size int64) error {
 	}
 	defer raw.Close()
 
-	var ours, file, iops, warm []float64
+	var f viewFigures
 	fromRaw := func(p []byte, off int64) error { _, err := raw.ReadAt(p, off); return err }
 	fromView := func(p []byte, off int64) error { return v.ReadAt(0, p, off) }
 	for range b.rounds {
-		for _, x := range []struct {
-			read func([]byte, int64) error
-			into *[]float64
-		}{{fromRaw, &file}, {fromView, &ours}} {
-			if err := chill(dir); err != nil {
-				return err
-			}
-			n, err := sweep(size, 2*time.Second, x.read)
-			if err != nil {
-				return err
-			}
-			*x.into = append(*x.into, n)
-		}
-		if err := chill(dir); err != nil {
+		if err := f.round(dir, size, fromRaw, fromView); err != nil {
 			return err
 		}
-		// Cold blocks of the whole disk, then warm ones of a part of it.
-		n, err := scatter(size, time.Second, fromView)
-		if err != nil {
-			return err
-		}
-		iops = append(iops, n)
-		if _, err := sweep(size/8, time.Minute, fromView); err != nil {
-			return err
-		}
-		if n, err = scatter(size/8, time.Second, fromView); err != nil {
-			return err
-		}
-		warm = append(warm, n)
 	}
 	want1m, want4k := info, info
 	if sh.want {
 		want1m, want4k = atLeast(0.7), atLeast(50_000)
 	}
 	what := map[string]string{"": "10 % from the journal", ".newest": "all from the replica, 10 % have floors", ".older": "10 % from floors", ".journal": "nearly all from the journal"}[sh.name]
-	b.report("view.read.1m"+sh.name, ratios(ours, file), "of raw", want1m, fmt.Sprintf("%s, cold; %.0f of %.0f MB/s", what, median(ours), median(file)))
-	b.report("view.read.4k"+sh.name, warm, "/s", want4k, fmt.Sprintf("%s, 4 at once, warm; %.0f/s cold", what, median(iops)))
+	b.report("view.read.1m"+sh.name, ratios(f.view, f.raw), "of raw", want1m, fmt.Sprintf("%s, cold; %.0f of %.0f MB/s", what, median(f.view), median(f.raw)))
+	b.report("view.read.4k"+sh.name, f.warm, "/s", want4k, fmt.Sprintf("%s, 4 at once, warm; %.0f/s cold", what, median(f.cold)))
+	return nil
+}
+
+// prepare writes a disk in order, which then is in the replica, and changes a
+// share of it. It gives the point to view.
+func (sh shape) prepare(b *Bench, s *storage, size int64) (cdp.Seq, error) {
+	p := newPress()
+	if err := s.take(inOrder(p, size)); err != nil {
+		return 0, err
+	}
+	seeded := s.vault.Bounds().Head
+	if err := errors.Join(s.vault.Merge(b, seeded), s.vault.Retain(b, seeded)); err != nil {
+		return 0, err
+	}
+	changed := max(sh.changed, -sh.changed)
+	frames, _ := random4k(p, 3, size, int64(changed*float64(size)))
+	if err := s.take(frames); err != nil {
+		return 0, err
+	}
+	at := s.vault.Bounds().Head
+	if sh.raised || sh.changed < 0 {
+		if err := s.vault.Raise(b, at); err != nil {
+			return 0, err
+		}
+	}
+	if sh.changed < 0 {
+		return seeded, nil // every changed block is a floor
+	}
+	return at, nil
+}
+
+// viewFigures are the results of rounds: of the raw file and the view in MB/s, of
+// cold and warm blocks of 4 KiB per second.
+type viewFigures struct{ raw, view, cold, warm []float64 }
+
+func (f *viewFigures) round(dir string, size int64, fromRaw, fromView func([]byte, int64) error) error {
+	for _, x := range []struct {
+		read func([]byte, int64) error
+		into *[]float64
+	}{{fromRaw, &f.raw}, {fromView, &f.view}} {
+		if err := chill(dir); err != nil {
+			return err
+		}
+		n, err := sweep(size, 2*time.Second, x.read)
+		if err != nil {
+			return err
+		}
+		*x.into = append(*x.into, n)
+	}
+	if err := chill(dir); err != nil {
+		return err
+	}
+	// Cold blocks of the whole disk, then warm ones of a part of it.
+	n, err := scatter(size, time.Second, fromView)
+	if err != nil {
+		return err
+	}
+	f.cold = append(f.cold, n)
+	if _, err := sweep(size/8, time.Minute, fromView); err != nil {
+		return err
+	}
+	if n, err = scatter(size/8, time.Second, fromView); err != nil {
+		return err
+	}
+	f.warm = append(f.warm, n)
 	return nil
 }
 
@@ -210,7 +230,7 @@ func sweep(size int64, long time.Duration, read func([]byte, int64) error) (floa
 	return mbps(off, time.Since(began)), nil
 }
 
-// scatter reads blocks at random, four at once, and tells how many a second.
+// scatter reads blocks at random, four at once, and gives their number per second.
 func scatter(size int64, d time.Duration, read func([]byte, int64) error) (float64, error) {
 	var wg sync.WaitGroup
 	var n [4]int64

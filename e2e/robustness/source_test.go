@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/e2e/proc"
 	"tidemark.dev/e2e/robustness/traffic"
 	"tidemark.dev/e2e/robustness/validate"
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/core/failoverrun"
 )
@@ -49,52 +50,75 @@ func sourceGone(t *testing.T, mode string) {
 	if list := w.soon("point", "list", w.job); !strings.Contains(list, newest.ID()) {
 		t.Errorf("point list does not have %s:\n%s", newest.ID(), list)
 	}
+	w.exportByHand(kept, atKept)
+	w.testFailover(kept, atKept)
+	w.plannedIsRefused()
+	w.failoverUndone(kept, atKept)
+	w.same("the newest point after the undo", w.read(newest), atNewest)
 
-	// An export, by hand.
-	w.soon("export", w.job, "--point", kept.ID(), "--detach")
+	w.sourceReturns()
+	w.loseSource()
+	w.failoverForGood()
+}
+
+func (w *world) exportByHand(p cdp.Point, want [][]byte) {
+	w.t.Helper()
+	w.soon("export", w.job, "--point", p.ID(), "--detach")
 	x := w.exports()
 	if len(x) != 1 {
-		t.Fatalf("%d exports are open", len(x))
+		w.t.Fatalf("%d exports are open", len(x))
 	}
-	w.same("the export", w.readExport(x[0]), atKept)
+	w.same("the export", w.readExport(x[0]), want)
 	w.soon("export", "close", w.job, x[0].ID)
+}
 
-	// A test failover, written to, and cleaned up.
-	w.soon("failover", w.job, "--mode", "test", "--point", kept.ID())
-	w.same("the test failover", w.readExport(*w.run().Export), atKept)
+// testFailover runs one, writes to it, and cleans it up.
+func (w *world) testFailover(p cdp.Point, want [][]byte) {
+	w.t.Helper()
+	w.soon("failover", w.job, "--mode", "test", "--point", p.ID())
+	w.same("the test failover", w.readExport(*w.run().Export), want)
 	w.scribble(*w.run().Export)
 	w.soon("failover", "cleanup", w.job)
 	w.nothingLeft()
 	w.validate(0)
+}
 
-	// One that needs the source is refused, and changes nothing.
+// plannedIsRefused: a failover that needs the source is refused without it, and
+// changes nothing.
+func (w *world) plannedIsRefused() {
+	w.t.Helper()
 	before, err := w.status()
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	if out, err := w.Tidemark(t.Context(), "failover", w.job, "--mode", "production", "--planned", "--timeout", "60s"); err == nil {
-		t.Errorf("a planned failover without the source has succeeded: %s", out)
+	if out, err := w.Tidemark(w.t.Context(), "failover", w.job, "--mode", "production", "--planned", "--timeout", "60s"); err == nil {
+		w.t.Errorf("a planned failover without the source has succeeded: %s", out)
 	} else {
-		t.Logf("a planned failover is refused: %v", err)
+		w.t.Logf("a planned failover is refused: %v", err)
 	}
 	if s, err := w.status(); err != nil || s.State == "halted" || s.Bounds.Head != before.Bounds.Head {
-		t.Fatalf("a refused failover has changed the journal: %+v, %v", s, err)
+		w.t.Fatalf("a refused failover has changed the journal: %+v, %v", s, err)
 	}
+}
 
-	// A production failover to an older point, undone.
-	w.soon("failover", w.job, "--mode", "production", "--point", kept.ID(), "--wait-ready")
-	w.same("the production failover", w.readExport(*w.run().Export), atKept)
-	w.same("the replica", w.replicas(), atKept)
+// failoverUndone runs a production failover to an older point, and undoes it.
+func (w *world) failoverUndone(p cdp.Point, want [][]byte) {
+	w.t.Helper()
+	w.soon("failover", w.job, "--mode", "production", "--point", p.ID(), "--wait-ready")
+	w.same("the production failover", w.readExport(*w.run().Export), want)
+	w.same("the replica", w.replicas(), want)
 	w.scribble(*w.run().Export)
 	w.soon("failover", "undo", w.job)
 	w.nothingLeft()
 	w.validate(0)
-	w.same("the newest point after the undo", w.read(newest), atNewest)
+}
 
-	// The source comes back, and nothing is lost.
+// sourceReturns brings the source back, loses nothing, and writes on for a while.
+func (w *world) sourceReturns() {
+	w.t.Helper()
 	for _, x := range []*proc.Process{w.ProdNATS, w.Capture} {
 		if err := x.Start(); err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
 	}
 	w.guests.Start()
@@ -102,14 +126,15 @@ func sourceGone(t *testing.T, mode string) {
 	w.settle()
 	w.guests.Start()
 	time.Sleep(time.Second)
-	w.loseSource()
-	points = w.points()
-	newest = points[len(points)-1]
-	atNewest = w.read(newest)
+}
 
-	// And to the newest, for good.
+// failoverForGood fails over to the newest point, and commits it.
+func (w *world) failoverForGood() {
+	w.t.Helper()
+	points := w.points()
+	at := w.read(points[len(points)-1])
 	w.soon("failover", w.job, "--mode", "production")
-	w.same("the production failover", w.readExport(*w.run().Export), atNewest)
+	w.same("the production failover", w.readExport(*w.run().Export), at)
 	want := w.scribble(*w.run().Export)
 	w.soon("failover", "commit", w.job)
 	w.same("the replica after the commit", w.replicas(), want)

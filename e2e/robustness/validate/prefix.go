@@ -50,109 +50,139 @@ type Point struct {
 	Must, Until int64
 }
 
-// most is how many violations of one point are told.
-const most = 8
+// maxReported is how many violations of one point are reported.
+const maxReported = 8
 
-// Check checks one point; nil is right.
-func (h *History) Check(p Point) (bad []string) {
-	say := func(format string, args ...any) {
-		if len(bad) < most {
-			bad = append(bad, p.Name+": "+fmt.Sprintf(format, args...))
+// Check checks one point, and gives its violations; none is right.
+func (h *History) Check(p Point) []string {
+	c := h.look(p)
+	if c.bad != nil {
+		return c.bad
+	}
+	c.setLine()
+	for d := range c.seen {
+		for s := range c.seen[d] {
+			c.sector(d, s)
 		}
 	}
-	seen := make([][]uint64, len(h.sizes))
-	visible := map[uint64]bool{}
+	for x := range c.over {
+		if x[0] < x[1] && c.over[[2]uint64{x[1], x[0]}] {
+			c.say("%v and %v are torn: each lies over the other", h.writes[x[0]-1], h.writes[x[1]-1])
+		}
+	}
+	for n := range c.visible {
+		h.carried[n] = true
+	}
+	h.shown, h.last, h.needed = c.seen, p.Name, c.until
+	return c.bad
+}
+
+// check is the state of checking one point.
+type check struct {
+	*History
+	p       Point
+	seen    [][]uint64 // which write each sector shows, by disk; 0 is none
+	visible map[uint64]bool
+	until   int64              // everything answered before this is needed
+	why     string             // what was issued then
+	over    map[[2]uint64]bool // {a, b}: somewhere b must have come after a
+	bad     []string
+}
+
+func (c *check) say(format string, args ...any) {
+	if len(c.bad) < maxReported {
+		c.bad = append(c.bad, c.p.Name+": "+fmt.Sprintf(format, args...))
+	}
+}
+
+// look finds out which write each sector shows.
+func (h *History) look(p Point) *check {
+	c := &check{History: h, p: p, seen: make([][]uint64, len(h.sizes)), visible: map[uint64]bool{}, over: map[[2]uint64]bool{}}
 	for d, size := range h.sizes {
 		if int64(len(p.Disks[d])) != size {
-			say("disk %d has %d bytes, not %d", d, len(p.Disks[d]), size)
-			return bad
+			c.say("disk %d has %d bytes, not %d", d, len(p.Disks[d]), size)
+			return c
 		}
-		seen[d] = make([]uint64, size/traffic.Sector)
-		for s := range seen[d] {
+		c.seen[d] = make([]uint64, size/traffic.Sector)
+		for s := range c.seen[d] {
 			off := int64(s) * traffic.Sector
 			n, err := traffic.Read(p.Disks[d][off:off+traffic.Sector], h.run, d, off)
 			switch {
 			case err != nil:
-				say("disk %d, sector %d: %v", d, s, err)
+				c.say("disk %d, sector %d: %v", d, s, err)
 			case n > uint64(len(h.writes)):
-				say("disk %d, sector %d: write %d was never issued", d, s, n)
+				c.say("disk %d, sector %d: write %d was never issued", d, s, n)
 			case n > 0 && !covers(h.writes[n-1], d, off):
-				say("disk %d, sector %d: %v was not made here", d, s, h.writes[n-1])
+				c.say("disk %d, sector %d: %v was not made here", d, s, h.writes[n-1])
 			default:
-				seen[d][s] = n
+				c.seen[d][s] = n
 				if n > 0 {
-					visible[n] = true
+					c.visible[n] = true
 				}
 			}
 		}
 	}
-	if bad != nil {
-		return bad
-	}
-	// Everything answered before this is needed.
-	until := max(p.Must, h.needed)
-	why := "the marker was asked for"
-	for n := range visible {
-		w := h.writes[n-1]
-		if w.Issued > p.Until {
-			say("%v is from the future: issued %.3f s after the point", w, float64(w.Issued-p.Until)/1e9)
+	return c
+}
+
+// setLine finds the moment before which everything answered is needed: that of the
+// marker, or of the latest write that is there.
+func (c *check) setLine() {
+	c.until, c.why = max(c.p.Must, c.needed), "the marker was asked for"
+	for n := range c.visible {
+		w := c.writes[n-1]
+		if w.Issued > c.p.Until {
+			c.say("%v is from the future: issued %.3f s after the point", w, float64(w.Issued-c.p.Until)/1e9)
 		}
-		if w.Issued > until {
-			until, why = w.Issued, w.String()+", which is there, was issued"
+		if w.Issued > c.until {
+			c.until, c.why = w.Issued, w.String()+", which is there, was issued"
 		}
 	}
-	needed := func(w *traffic.Write) bool { return w.Acked < until || visible[w.N] || h.carried[w.N] }
-	reason := func(w *traffic.Write) string {
-		switch {
-		case visible[w.N]:
-			return "it is there in part"
-		case h.carried[w.N]:
-			return "it was in " + h.last + " or before"
-		}
-		return "it was answered before " + why
+}
+
+func (c *check) isNeeded(w *traffic.Write) bool {
+	return w.Acked < c.until || c.visible[w.N] || c.carried[w.N]
+}
+
+func (c *check) reason(w *traffic.Write) string {
+	switch {
+	case c.visible[w.N]:
+		return "it is there in part"
+	case c.carried[w.N]:
+		return "it was in " + c.last + " or before"
 	}
-	over := map[[2]uint64]bool{} // {a, b}: somewhere b must have come after a
-	for d := range seen {
-		for s, n := range seen[d] {
-			at := h.byPlace[d][s]
-			if n == 0 {
-				if w := missingUnderZeros(at, needed); w != nil {
-					say("disk %d, sector %d is zero, and %v is lost: %s", d, s, w, reason(w))
-				}
+	return "it was answered before " + c.why
+}
+
+// sector checks that no needed write is missing from what a sector shows.
+func (c *check) sector(d, s int) {
+	n, at := c.seen[d][s], c.byPlace[d][s]
+	if n == 0 {
+		if w := missingUnderZeros(at, c.isNeeded); w != nil {
+			c.say("disk %d, sector %d is zero, and %v is lost: %s", d, s, w, c.reason(w))
+		}
+		return
+	}
+	v := &c.writes[n-1]
+	for _, w := range at {
+		if w == v || !c.isNeeded(w) || w.Before(*v) {
+			continue
+		}
+		if v.Before(*w) {
+			// A write in doubt may be on the disk in part.
+			if w.Acked == traffic.Never && !c.showedHere(d, s, w) {
 				continue
 			}
-			v := &h.writes[n-1]
-			for _, w := range at {
-				if w == v || !needed(w) || w.Before(*v) {
-					continue
-				}
-				if v.Before(*w) {
-					// A write in doubt may be on the disk in part.
-					if w.Acked == traffic.Never && !h.showedHere(d, s, w) {
-						continue
-					}
-					say("disk %d, sector %d shows %v, and %v behind it is lost: %s", d, s, v, w, reason(w))
-					break
-				}
-				if w.Acked != traffic.Never && v.Acked != traffic.Never {
-					over[[2]uint64{w.N, v.N}] = true
-				}
-			}
-			if o := h.shown[d][s]; o > 0 && v.Before(h.writes[o-1]) {
-				say("disk %d, sector %d shows %v, and %s had %v already", d, s, v, h.last, h.writes[o-1])
-			}
+			c.say("disk %d, sector %d shows %v, and the later %v is lost: %s", d, s, v, w, c.reason(w))
+			break
+		}
+		if w.Acked != traffic.Never && v.Acked != traffic.Never {
+			c.over[[2]uint64{w.N, v.N}] = true
 		}
 	}
-	for x := range over {
-		if x[0] < x[1] && over[[2]uint64{x[1], x[0]}] {
-			say("%v and %v are torn: each lies over the other", h.writes[x[0]-1], h.writes[x[1]-1])
-		}
+	if o := c.shown[d][s]; o > 0 && v.Before(c.writes[o-1]) {
+		c.say("disk %d, sector %d shows %v, and %s had %v already", d, s, v, c.last, c.writes[o-1])
 	}
-	for n := range visible {
-		h.carried[n] = true
-	}
-	h.shown, h.last, h.needed = seen, p.Name, until
-	return bad
 }
 
 // showedHere: w is known to have reached this sector by an earlier point.
