@@ -12,28 +12,28 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// drains are the last points that groups of VMs are making.
-type drains struct {
+// lastPoints are the last points that groups of VMs are making.
+type lastPoints struct {
 	mu sync.Mutex
-	of map[cdp.GroupID]*drain
+	of map[cdp.GroupID]*pendingPoint
 }
 
-// drain is the last point that is being made for a run. One of another run is
+// pendingPoint is the last point that is being made for a run. One of another run is
 // older than this run's beginning, and is not answered with.
-type drain struct {
+type pendingPoint struct {
 	run  string
-	made chan drained // room for one
+	made chan madePoint // room for one
 }
 
-type drained struct {
+type madePoint struct {
 	cdp.Point
 	err error
 }
 
-// drain makes the last point. That of a cbt group is a cycle of its own, and that
+// answerDrain makes the last point. That of a cbt group is a cycle of its own, and that
 // of a VM that is off a pass: they take longer than a request, and are asked for
 // again.
-func (s *Service) drain(ctx context.Context, r api.DrainRequest) (api.DrainReply, error) {
+func (s *Service) answerDrain(ctx context.Context, r api.DrainRequest) (api.DrainReply, error) {
 	g, err := s.groups.Group(r.Group)
 	if err != nil {
 		return api.DrainReply{}, err
@@ -46,10 +46,10 @@ func (s *Service) drain(ctx context.Context, r api.DrainRequest) (api.DrainReply
 		p, err := g.Mark(true)
 		return api.DrainReply{Frame: p.Frame, Seq: p.Seq}, err
 	}
-	d := s.drainOf(r, g, j)
+	d := s.pendingOf(r, g, j)
 	select {
 	case x := <-d.made:
-		s.drains.end(r.Group, d)
+		s.lastPoints.end(r.Group, d)
 		return api.DrainReply{Frame: x.Frame, Seq: x.Seq}, x.err
 	case <-clock.After(s.deps.Clock, time.Second):
 	case <-ctx.Done():
@@ -57,23 +57,23 @@ func (s *Service) drain(ctx context.Context, r api.DrainRequest) (api.DrainReply
 	return api.DrainReply{Pending: true}, nil
 }
 
-// drainOf is the last point of a run; it begins one if none is under way.
-func (s *Service) drainOf(r api.DrainRequest, g *Group, j spec.ReplicationJob) *drain {
-	s.drains.mu.Lock()
-	defer s.drains.mu.Unlock()
-	d := s.drains.of[r.Group]
+// pendingOf is the last point of a run; it begins one if none is under way.
+func (s *Service) pendingOf(r api.DrainRequest, g *Group, j spec.ReplicationJob) *pendingPoint {
+	s.lastPoints.mu.Lock()
+	defer s.lastPoints.mu.Unlock()
+	d := s.lastPoints.of[r.Group]
 	if d == nil || d.run != r.Run {
-		d = &drain{run: r.Run, made: make(chan drained, 1)}
-		s.drains.of[r.Group] = d
+		d = &pendingPoint{run: r.Run, made: make(chan madePoint, 1)}
+		s.lastPoints.of[r.Group] = d
 		s.tasks.Go(func() {
 			p, err := s.lastPoint(s.ctx, g, j)
-			d.made <- drained{p, err}
+			d.made <- madePoint{p, err}
 		})
 	}
 	return d
 }
 
-func (x *drains) end(g cdp.GroupID, d *drain) {
+func (x *lastPoints) end(g cdp.GroupID, d *pendingPoint) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.of[g] == d {

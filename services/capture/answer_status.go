@@ -7,9 +7,9 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// status answers for one group, or for all, of one target or of all: those that
+// answerStatus answers for one group, or for all, of one target or of all: those that
 // are captured, and those that are not with the reason.
-func (s *Service) status(r api.GroupRequest) api.CaptureStatusReply {
+func (s *Service) answerStatus(r api.GroupRequest) api.CaptureStatusReply {
 	s.jobs.mu.Lock()
 	defer s.jobs.mu.Unlock()
 	reply := api.CaptureStatusReply{Groups: []api.CaptureGroup{}}

@@ -90,11 +90,11 @@ func TestAGroupBelongsToOneTargetsJob(t *testing.T) {
 		defer s.jobs.mu.Unlock()
 		return s.jobs.refused[k]
 	}
-	told := s.status(api.GroupRequest{Target: "dr2"})
+	told := s.answerStatus(api.GroupRequest{Target: "dr2"})
 	if len(told.Groups) != 0 || len(told.Refused) != 1 || told.Refused[0].Group != "web" {
 		t.Errorf("dr2 is told %+v", told)
 	}
-	if told = s.status(api.GroupRequest{Group: "web", Target: "dr"}); len(told.Groups) != 1 || len(told.Refused) != 0 {
+	if told = s.answerStatus(api.GroupRequest{Group: "web", Target: "dr"}); len(told.Groups) != 1 || len(told.Refused) != 0 {
 		t.Errorf("dr is told %+v", told)
 	}
 	if err := refused(second); target() != "dr" || !cdp.Is(err, cdp.Conflict) || refused(first) != nil {

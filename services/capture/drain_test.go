@@ -36,18 +36,18 @@ func TestARunGoesToALastPointOfItsOwn(t *testing.T) {
 	}
 	ask := func(run string) api.DrainReply {
 		t.Helper()
-		r, err := s.drain(ctx, api.DrainRequest{Group: "shop-web01", Run: run})
+		r, err := s.answerDrain(ctx, api.DrainRequest{Group: "shop-web01", Run: run})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
 	ends := func(seq cdp.Seq) {
-		s.drains.mu.Lock()
-		defer s.drains.mu.Unlock()
-		d := s.drains.of["shop-web01"]
-		d.made = make(chan drained, 2) // the cycle itself never ends, until the test does
-		d.made <- drained{Point: cdp.Point{Frame: 7, Seq: seq}}
+		s.lastPoints.mu.Lock()
+		defer s.lastPoints.mu.Unlock()
+		d := s.lastPoints.of["shop-web01"]
+		d.made = make(chan madePoint, 2) // the cycle itself never ends, until the test does
+		d.made <- madePoint{Point: cdp.Point{Frame: 7, Seq: seq}}
 	}
 	if r := ask("first"); !r.Pending {
 		t.Fatal(r)

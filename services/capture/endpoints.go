@@ -12,8 +12,8 @@ import (
 func (s *Service) Endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
 		api.CaptureClock:       s.answerClock,
-		api.CaptureStatus:      api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return s.status(r), nil }),
-		api.CaptureDrain:       api.Answer(func(ctx context.Context, r api.DrainRequest) (any, error) { return s.drain(ctx, r) }),
+		api.CaptureStatus:      api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return s.answerStatus(r), nil }),
+		api.CaptureDrain:       api.Answer(func(ctx context.Context, r api.DrainRequest) (any, error) { return s.answerDrain(ctx, r) }),
 		api.CaptureCopyStarted: s.ofDisk((*Group).CopyStarted),
 		api.CaptureSynced:      s.ofDisk((*Group).Synced),
 		api.CaptureLive:        s.ofDisk((*Group).Live),

@@ -22,7 +22,7 @@ var _ Stream = (*gate)(nil)
 
 func (s *Service) gate(g cdp.GroupID) (Stream, error) { return &gate{s: s, group: g}, nil }
 
-func (g *gate) pass(ctx context.Context) (Stream, error) {
+func (g *gate) through(ctx context.Context) (Stream, error) {
 	err := g.s.jobs.runs(g.group)
 	if err == nil && g.open == nil {
 		var x Stream
@@ -34,7 +34,7 @@ func (g *gate) pass(ctx context.Context) (Stream, error) {
 }
 
 func (g *gate) Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error) {
-	x, err := g.pass(ctx)
+	x, err := g.through(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -44,7 +44,7 @@ func (g *gate) Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error) {
 // Publish implements Stream. A frame that is a recovery point belongs to the
 // trace of who asked for it.
 func (g *gate) Publish(f frame.Frame) error {
-	x, err := g.pass(context.Background())
+	x, err := g.through(context.Background())
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (g *gate) Publish(f frame.Frame) error {
 }
 
 func (g *gate) Recreate(ctx context.Context, first cdp.FrameNo) error {
-	x, err := g.pass(ctx)
+	x, err := g.through(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,6 @@ func (s *Service) HandleMark(ctx context.Context, e event.Event) error {
 	if err := e.Into(&m); err != nil {
 		return err
 	}
-	return s.mark(ctx, m)
-}
-
-func (s *Service) mark(ctx context.Context, m event.CaptureMark) error {
 	g, err := s.groups.Group(m.Group)
 	if cdp.Is(err, cdp.NotFound) && !m.Requested {
 		return nil // the job has not come over the link yet

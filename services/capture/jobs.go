@@ -16,8 +16,8 @@ type jobKey struct {
 
 func (k jobKey) group() cdp.GroupID { return cdp.GroupID(k.name) }
 
-// jobs is what is known of the jobs of this site.
-type jobs struct {
+// keptJobs is what is known of the jobs of this site.
+type keptJobs struct {
 	one     sync.Mutex       // held while a job is applied: one at a time
 	retries map[jobKey]retry // of jobs that could not be applied, or are not forgotten yet; guarded by one
 
@@ -29,13 +29,13 @@ type jobs struct {
 	refused map[jobKey]error // why a job is not captured, or not as its spec says
 }
 
-func newJobs() jobs {
-	return jobs{retries: map[jobKey]retry{}, known: map[cdp.GroupID]spec.ReplicationJob{},
+func newKeptJobs() keptJobs {
+	return keptJobs{retries: map[jobKey]retry{}, known: map[cdp.GroupID]spec.ReplicationJob{},
 		running: map[jobKey]bool{}, refused: map[jobKey]error{}}
 }
 
 // get is the job of a group.
-func (j *jobs) get(g cdp.GroupID) (spec.ReplicationJob, bool) {
+func (j *keptJobs) get(g cdp.GroupID) (spec.ReplicationJob, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	job, ok := j.known[g]
@@ -43,25 +43,25 @@ func (j *jobs) get(g cdp.GroupID) (spec.ReplicationJob, bool) {
 }
 
 // owner is the job that has a group, if it is not the one of key.
-func (j *jobs) owner(key jobKey) (other jobKey, taken bool) {
+func (j *keptJobs) owner(key jobKey) (other jobKey, taken bool) {
 	job, ok := j.get(key.group())
 	return jobKey{job.Target.Site, key.name}, ok && job.Target.Site != key.target
 }
 
-func (j *jobs) set(g cdp.GroupID, job spec.ReplicationJob) {
+func (j *keptJobs) set(g cdp.GroupID, job spec.ReplicationJob) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.known[g] = job
 }
 
-func (j *jobs) forget(g cdp.GroupID) {
+func (j *keptJobs) forget(g cdp.GroupID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	delete(j.known, g)
 }
 
 // refuse keeps why a job is not captured; nil: it is, or nobody wants it.
-func (j *jobs) refuse(key jobKey, why error) {
+func (j *keptJobs) refuse(key jobKey, why error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if delete(j.refused, key); why != nil {
@@ -69,14 +69,14 @@ func (j *jobs) refuse(key jobKey, why error) {
 	}
 }
 
-func (j *jobs) setRunning(key jobKey, running bool) {
+func (j *keptJobs) setRunning(key jobKey, running bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.running[key] = running
 }
 
 // runs is an error unless the job of a group is wanted to replicate.
-func (j *jobs) runs(g cdp.GroupID) error {
+func (j *keptJobs) runs(g cdp.GroupID) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !j.running[jobKey{j.known[g].Target.Site, string(g)}] {

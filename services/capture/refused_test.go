@@ -14,7 +14,7 @@ func TestStatusSaysWhyAJobIsNotCaptured(t *testing.T) {
 	s.jobs.set("web", spec.ReplicationJob{})
 	s.jobs.set("db", spec.ReplicationJob{})
 	s.jobs.refuse(jobKey{name: "web"}, cdp.Errorf(cdp.Transient, "open", "window", "resource temporarily unavailable").WithHint("stop the other capture service"))
-	r := s.status(api.GroupRequest{})
+	r := s.answerStatus(api.GroupRequest{})
 	if len(r.Groups) != 0 || len(r.Refused) != 1 || r.Refused[0].Group != "web" || r.Refused[0].Reason != "open window: resource temporarily unavailable" || r.Refused[0].Hint == "" {
 		t.Errorf("%+v", r)
 	}

@@ -15,13 +15,13 @@ import (
 // Service captures the groups of the jobs whose source is its site, whatever
 // their target, and answers for them.
 type Service struct {
-	cfg    Config
-	deps   Deps
-	groups *Groups
-	jobs   jobs
-	ports  *tapPorts
-	drains drains
-	traces traces
+	cfg        Config
+	deps       Deps
+	groups     *Groups
+	jobs       keptJobs
+	ports      *tapPorts
+	lastPoints lastPoints
+	traces     traces
 
 	ctx   context.Context // ends with Run
 	stop  context.CancelFunc
@@ -55,8 +55,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{cfg: cfg.WithDefaults(), deps: deps}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.jobs = newJobs()
-	s.drains.of = map[cdp.GroupID]*drain{}
+	s.jobs = newKeptJobs()
+	s.lastPoints.of = map[cdp.GroupID]*pendingPoint{}
 	s.traces.asked = map[cdp.GroupID]context.Context{}
 	var err error
 	s.groups, err = NewGroups(s.cfg, GroupDeps{
