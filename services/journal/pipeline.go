@@ -30,7 +30,7 @@ type batch struct {
 // and announces that. Each hand-over is bounded, so the disk's speed reaches the
 // bus.
 func (x *intake) takeIn(ctx context.Context) error {
-	x.vault.Forget()
+	x.vault.ForgetOffered()
 	from := x.vault.Stored().No + 1
 	messages := make(chan spool.Message, x.cfg.Queue)
 	frames := make(chan arrived, x.cfg.Queue)

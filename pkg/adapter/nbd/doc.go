@@ -45,9 +45,9 @@
 // other, so the backend sees a connection's writes in the order they were
 // sent. FLUSH and the durable half of FUA leave that goroutine (unless the
 // client has no other request in progress): they wait for a backend flush that
-// started after they arrived, and all who wait share it (group commit per
-// export, over all of its connections). Replies leave in one system call when
-// no further request is at hand.
+// started after they arrived, and all that wait share it (group commit per
+// export, over all of its connections). One system call sends the gathered replies
+// when no further request has arrived.
 //
 // Reads run on that goroutine too: a client that wants several slow reads at
 // once has to open several connections.
@@ -56,7 +56,7 @@
 //
 // A connection holds 64 KiB of input and 64 KiB of output, at most 1024
 // waiting flushes, and one scratch buffer as long as the largest request it is
-// serving, at most 32 MiB, given back above 1 MiB.
+// serving, at most 32 MiB; above 1 MiB it is returned after the request.
 //
 // The package needs Linux.
 package nbd

@@ -7,7 +7,7 @@ import "math/bits"
 // that one large request does not cost 32 MiB for as long as a client stays.
 const keepScratch = 1 << 20
 
-// memory returns n dirty bytes for the request being served.
+// memory returns n bytes, with any content, for the request being served.
 func (c *conn) memory(n int) []byte {
 	if c.scratch == nil || cap(*c.scratch) < n {
 		c.scratch = nil
@@ -22,7 +22,7 @@ func (c *conn) memory(n int) []byte {
 	return (*c.scratch)[:n]
 }
 
-// release gives memory back that is too much to keep for the next request.
+// release returns memory to the pool that is too much to keep for the next request.
 func (c *conn) release() {
 	if c.scratch != nil && cap(*c.scratch) > keepScratch {
 		c.srv.large.Put(c.scratch)

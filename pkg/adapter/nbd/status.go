@@ -41,12 +41,11 @@ func (c *conn) blockStatus(r request) error {
 }
 
 // normalize makes extents fit for the wire: inside the range, whole blocks,
-// neighbours in different states, at least one and at most limit. Where an
-// extent ends inside a block the block counts as data, which is always true
-// enough.
+// neighbours in different states, at least one and at most limit. A block in which
+// an extent ends counts as data, which is always safe.
 func normalize(in []block.Extent, off, n, unit int64, limit int) []block.Extent {
 	out := make([]block.Extent, 0, min(len(in)+1, limit))
-	var at, covered int64 // bytes decided, bytes that in describes so far
+	var at, covered int64 // bytes in out, bytes of in so far
 	for _, e := range in {
 		if at >= n {
 			break
@@ -58,7 +57,7 @@ func normalize(in []block.Extent, off, n, unit int64, limit int) []block.Extent 
 		} else {
 			end = min((end+unit-1)/unit*unit, n)
 		}
-		// A hole that starts inside a block already counted as data begins later.
+		// A hole that starts inside a block that counts as data begins after it.
 		if end > at {
 			if !add(&out, block.Extent{Length: end - at, Hole: e.Hole, Zero: e.Zero}, limit) {
 				return out

@@ -105,7 +105,7 @@ const (
 // States of the base:allocation context.
 const (
 	contextAllocation = "base:allocation"
-	contextID         = 1 // our number for it; any number would do
+	contextID         = 1 // the server chooses the number
 
 	stateHole = 1 << 0
 	stateZero = 1 << 1

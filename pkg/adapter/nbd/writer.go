@@ -6,13 +6,13 @@ import (
 	"sync"
 )
 
-// inlineRead is the longest read that the backend puts straight into the
-// output buffer; longer ones leave from scratch memory, in one writev.
+// inlineRead is the longest read, in bytes, that the backend puts straight into
+// the output buffer; longer ones are sent from scratch memory, in one writev.
 const inlineRead = 16 << 10
 
-// writer gathers replies, so that they leave in one system call when the
-// reader finds nothing more to do. The reader's goroutine and the committer
-// share it: lock it around append and send.
+// writer gathers replies, so that one system call sends them when the reader has
+// no further request. The reader's goroutine and the committer share it: lock it
+// around append and send.
 type writer struct {
 	sync.Mutex
 	dst  net.Conn
@@ -22,7 +22,7 @@ type writer struct {
 	bufs net.Buffers // header of vec while it is being sent
 }
 
-// send writes out what is gathered.
+// send sends the gathered replies.
 func (o *writer) send() error {
 	if o.err == nil && len(o.buf) > 0 {
 		_, o.err = o.dst.Write(o.buf)
@@ -38,7 +38,7 @@ func (o *writer) gathered() bool {
 	return len(o.buf) > 0
 }
 
-// sendWith writes out what is gathered, then p.
+// sendWith sends the gathered replies, then p.
 func (o *writer) sendWith(p []byte) error {
 	if o.err == nil {
 		o.vec = [2][]byte{o.buf, p}
@@ -89,14 +89,14 @@ func (o *writer) fail(cookie uint64, e errno, structured bool) {
 	}
 	b := o.chunk(chunkError, cookie, 6, 6)
 	binary.BigEndian.PutUint32(b, uint32(e))
-	binary.BigEndian.PutUint16(b[4:], 0) // no message: the number says it all
+	binary.BigEndian.PutUint16(b[4:], 0) // no message beside the number
 }
 
 // readHead gathers the header of a successful read of n bytes and returns room
 // for the first inline bytes of data.
 func (o *writer) readHead(r request, inline int, structured bool) []byte {
 	if !structured {
-		// Room for both at once: it must not be sent apart and then taken back.
+		// Room for both at once: the head must not be sent before takeBack.
 		b := o.room(simpleLen + inline)
 		binary.BigEndian.PutUint32(b, magicSimple)
 		binary.BigEndian.PutUint32(b[4:], 0)

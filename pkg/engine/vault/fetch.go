@@ -34,7 +34,7 @@ func appendSources(from []source, base int, m cdp.Mask, e history.Entry) []sourc
 const fetchers = 8
 
 // fetch fills p from the places in the journal.
-func (r *run) fetch() error {
+func (r *blockRead) fetch() error {
 	if len(r.from) == 0 {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (r *run) fetch() error {
 	return eg.Wait()
 }
 
-func (r *run) fetchSome(from []source) error {
+func (r *blockRead) fetchSome(from []source) error {
 	for _, s := range from {
 		if s.place.Zero {
 			clear(r.p[s.at : s.at+s.n])

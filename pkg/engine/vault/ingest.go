@@ -37,8 +37,8 @@ func (g *Group) Offer(raw []byte) (frame.Frame, admission.Verdict, string, error
 	return f, v, "", nil
 }
 
-// Forget takes back what was offered and not committed, after an error.
-func (g *Group) Forget() { g.offered = g.Stored() }
+// ForgetOffered takes back what was offered and not committed, after an error.
+func (g *Group) ForgetOffered() { g.offered = g.Stored() }
 
 // Batch is a run of accepted frames on its way to the disk.
 type Batch struct {

@@ -123,8 +123,8 @@ func (v *View) read(disk cdp.DiskID, p []byte, off int64) error {
 
 // readBlocks reads whole blocks, a region's worth at a time.
 func (v *View) readBlocks(disk cdp.DiskID, p []byte, off int64) error {
-	r := v.of.runs.Get().(*run)
-	defer v.of.runs.Put(r)
+	r := v.of.reads.Get().(*blockRead)
+	defer v.of.reads.Put(r)
 	for len(p) > 0 {
 		n := min(len(p), cdp.RegionSize)
 		if err := r.read(v, disk, p[:n], cdp.Block(off/cdp.BlockSize)); err != nil {

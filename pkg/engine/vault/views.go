@@ -14,7 +14,7 @@ type views struct {
 	replica Replica
 	ledger  *ledger
 	index   *index
-	runs    sync.Pool // *run, memory for reads
+	reads   sync.Pool // *blockRead, memory for reads
 
 	// drop is held for reading by every read of a view, and for writing while
 	// floors or index entries are dropped.
@@ -31,7 +31,7 @@ type views struct {
 func newViews(disks []cdp.Disk, store Store, replica Replica, l *ledger, x *index) *views {
 	vs := &views{disks: disks, store: store, replica: replica, ledger: l, index: x, open: map[*View]struct{}{}}
 	vs.closed = sync.NewCond(&vs.mu)
-	vs.runs.New = func() any { return &run{} }
+	vs.reads.New = func() any { return &blockRead{} }
 	return vs
 }
 

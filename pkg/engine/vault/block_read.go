@@ -5,16 +5,16 @@ import (
 	"tidemark.dev/pkg/core/history"
 )
 
-// run reads at most BlocksPerRegion whole blocks of a disk at a view's seq. Its
-// memory is reused.
+// blockRead reads at most BlocksPerRegion whole blocks of a disk at a view's seq.
+// Its memory is reused.
 //
 // The read rule says: the newest entries at or below the seq, else the floor,
 // else the replica. Two short cuts avoid most of the work while base is not being
-// moved: the replica holds every write up to base, so an entry at or
-// below base, with no later one up to base, is what the replica's block holds;
-// and a floor matters only to a block with an entry between the seq and base.
-// After the replica was read it checks whether a move began meanwhile.
-type run struct {
+// moved: the replica holds every write up to base, so an entry at or below base,
+// with no later one up to base, is what the replica's block holds; and a floor
+// matters only to a block with an entry between the seq and base. After the
+// replica was read it checks whether a move began meanwhile.
+type blockRead struct {
 	v    *View
 	disk cdp.DiskID
 	p    []byte
@@ -29,7 +29,7 @@ type run struct {
 	below   [cdp.BlocksPerRegion]bool // an entry between the seq and base: a floor matters
 	rest    [cdp.BlocksPerRegion]cdp.Mask
 	has     [cdp.BlocksPerRegion]bool
-	wholes  [2]cdp.Seq // newest zeros of the whole region at or below the seq, for the two regions a run can touch
+	wholes  [2]cdp.Seq // newest zeros of the whole region at or below the seq, for the two regions that it can touch
 	over    [2]bool    // zeros of the whole region between the seq and base
 	inTail  []tailHit
 	from    []source
@@ -48,7 +48,7 @@ type source struct {
 	place history.Place
 }
 
-func (r *run) read(v *View, disk cdp.DiskID, p []byte, b cdp.Block) error {
+func (r *blockRead) read(v *View, disk cdp.DiskID, p []byte, b cdp.Block) error {
 	r.v, r.disk, r.p, r.b, r.n = v, disk, p, b, len(p)/cdp.BlockSize
 	r.lowers = v.of.ledger.lowers.Load() // before the state: see mover.lowerTo
 	st := v.of.ledger.State()
@@ -63,7 +63,7 @@ func (r *run) read(v *View, disk cdp.DiskID, p []byte, b cdp.Block) error {
 }
 
 // try reads; false when the short cuts turned out not to hold.
-func (r *run) try() (bool, error) {
+func (r *blockRead) try() (bool, error) {
 	clear(r.reads[:r.n])
 	clear(r.stopped[:r.n])
 	clear(r.wholes[:])
@@ -72,11 +72,11 @@ func (r *run) try() (bool, error) {
 	for i := range r.n {
 		r.below[i] = !r.short
 	}
-	rd, err := r.entries()
+	rd, err := r.fromIndex()
 	if err != nil {
 		return false, err
 	}
-	ok, rd, err := r.lower(rd)
+	ok, rd, err := r.fromReplica(rd)
 	if err != nil {
 		return false, err
 	}
@@ -88,17 +88,17 @@ func (r *run) try() (bool, error) {
 }
 
 // upTo is the newest entry that matters.
-func (r *run) upTo() cdp.Seq {
+func (r *blockRead) upTo() cdp.Seq {
 	if r.short {
 		return max(r.v.at, r.base)
 	}
 	return r.v.at
 }
 
-func (r *run) slot(b cdp.Block) int { return int(b.Region() - r.b.Region()) }
+func (r *blockRead) slot(b cdp.Block) int { return int(b.Region() - r.b.Region()) }
 
 // take offers a block's next older entry; false when older ones do not matter.
-func (r *run) take(i int, e history.Entry) bool {
+func (r *blockRead) take(i int, e history.Entry) bool {
 	if r.stopped[i] {
 		return false
 	}
@@ -122,7 +122,7 @@ func (r *run) take(i int, e history.Entry) bool {
 }
 
 // whole notes a zeroing of a whole region; newest first.
-func (r *run) whole(x int, s cdp.Seq) bool {
+func (r *blockRead) whole(x int, s cdp.Seq) bool {
 	if s > r.v.at {
 		r.over[x] = true
 		return true
@@ -131,9 +131,9 @@ func (r *run) whole(x int, s cdp.Seq) bool {
 	return false
 }
 
-// entries looks everything up that the index has, and says per block what is
+// fromIndex looks up everything that the index has, and notes per block what is
 // left.
-func (r *run) entries() (cachedReader, error) {
+func (r *blockRead) fromIndex() (cachedReader, error) {
 	of, upTo := r.v.of, r.upTo()
 	last := (r.b + cdp.Block(r.n-1)).Region()
 	// The tails first, then a reader of the generation after: what is flushed in
@@ -189,106 +189,4 @@ func (r *run) entries() (cachedReader, error) {
 		r.rest[i] = 0
 	}
 	return rd, nil
-}
-
-// lower fills what the index did not have from the replica, or from floors
-// where they matter. The replica is read first: see the package's word on who
-// may run at once. False when a move of base made the short cuts wrong.
-func (r *run) lower(rd cachedReader) (bool, cachedReader, error) {
-	of := r.v.of
-	var floors, any bool
-	for i := 0; i < r.n; {
-		rest := r.rest[i]
-		if rest == 0 {
-			i++
-			continue
-		}
-		any = true
-		first := i
-		for i < r.n && r.rest[i] == cdp.FullMask {
-			floors = floors || r.below[i]
-			i++
-		}
-		if i > first {
-			p, off := r.p[first*cdp.BlockSize:i*cdp.BlockSize], (r.b + cdp.Block(first)).Offset()
-			if r.v.sparse && of.replica.IsZero(r.disk, off, int64(len(p))) {
-				clear(p)
-			} else if err := of.replica.ReadAt(r.disk, p, off); err != nil {
-				return false, rd, err
-			}
-			continue
-		}
-		if err := of.replica.ReadAt(r.disk, r.scratch[:], (r.b + cdp.Block(i)).Offset()); err != nil {
-			return false, rd, err
-		}
-		copySectors(r.p[i*cdp.BlockSize:], r.scratch[:], rest)
-		floors = floors || r.below[i]
-		i++
-	}
-	if !any {
-		return true, rd, nil
-	}
-	if r.short && !r.held() {
-		return false, rd, nil
-	}
-	if !floors {
-		return true, rd, nil
-	}
-	if rd.gen != of.ledger.gen.Load() {
-		rd.Close()
-		var err error
-		if rd, err = r.v.takeReader(); err != nil {
-			return false, rd, err
-		}
-	}
-	if _, any := rd.Any(); !any {
-		return true, rd, nil
-	}
-	return true, rd, r.floors(rd)
-}
-
-// held reports whether the replica's blocks that were read by the short cuts
-// cannot have changed: base has not moved; or it only went up, and not past the
-// seq, which changes no block without an entry up there.
-func (r *run) held() bool {
-	st := r.v.of.ledger.State()
-	if r.v.of.ledger.lowers.Load() != r.lowers {
-		return false
-	}
-	if st.Base < r.base || st.Moving < r.base {
-		return false
-	}
-	return st.Moving == r.base || st.Moving <= r.v.at
-}
-
-func (r *run) floors(rd cachedReader) error {
-	if err := rd.Floors(r.disk, r.b, r.has[:r.n]); err != nil {
-		return err
-	}
-	region, zero := ^cdp.Region(0), false
-	for i := range r.n {
-		if r.rest[i] == 0 || !r.below[i] {
-			continue
-		}
-		b := r.b + cdp.Block(i)
-		dst := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]
-		if r.has[i] {
-			if err := rd.Floor(r.disk, b, r.scratch[:]); err != nil {
-				return err
-			}
-			copySectors(dst, r.scratch[:], r.rest[i])
-			continue
-		}
-		if b.Region() != region {
-			region = b.Region()
-			var err error
-			if zero, err = rd.ZeroFloor(r.disk, region); err != nil {
-				return err
-			}
-		}
-		if zero {
-			clearSectors(dst, r.rest[i])
-		}
-	}
-	return nil
 }
