@@ -13,34 +13,34 @@ import (
 
 // SiteSpecs are the stored specs of sites. SiteOwner is their only writer.
 type SiteSpecs interface {
-	// Get is one spec and its revision; NotFound.
+	// Get returns one spec and its revision; NotFound.
 	Get(ctx context.Context, name string) (spec.Site, uint64, error)
-	// Put writes it if the revision is still the newest, 0 for none, and gives the
-	// new one; Conflict.
+	// Put writes a spec if revision is the newest, 0 for none, and returns the new one;
+	// Conflict.
 	Put(ctx context.Context, name string, v spec.Site, revision uint64) (uint64, error)
-	// Delete deletes it if the revision is still the newest; Conflict.
+	// Delete deletes a spec if revision is the newest; Conflict.
 	Delete(ctx context.Context, name string, revision uint64) error
 }
 
-// SiteUsers are what may use a site: all jobs that are stored here.
+// SiteUsers are all jobs that are stored here: each may use a site.
 type SiteUsers interface {
 	AllJobs(ctx context.Context) ([]spec.ReplicationJob, error)
 	AllVMJobs(ctx context.Context) ([]spec.VMJob, error)
 }
 
-// SiteOwner writes and deletes the specs of sites, when asked. It needs no
-// vCenter: a site is described before its vCenter can be reached.
+// SiteOwner writes and deletes the specs of sites on request. It needs no vCenter: a
+// site is described before its vCenter can be reached.
 type SiteOwner struct {
 	Specs  SiteSpecs
 	Users  SiteUsers
 	Events Events
 
-	mu sync.Mutex // from the check of a site to its being written
+	mu sync.Mutex // held from the check of a site until it is written
 }
 
 const opApplySite = "apply site"
 
-// Endpoints are what it answers.
+// Endpoints are its endpoints, by their names in package api.
 func (o *SiteOwner) Endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
 		api.SiteApply:  api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return o.apply(ctx, r, "") }),
