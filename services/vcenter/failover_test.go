@@ -55,9 +55,9 @@ func (w *world) tryStep(name string, test bool) (api.VMRunReply, error) {
 	}
 }
 
-// TestProduction: the replica VM runs with its disks; undone, what it wrote is
-// gone; committed, it is the VM.
-func TestProduction(t *testing.T) {
+// The replica VM runs with its disks. Undo discards what it wrote; commit makes it
+// the VM.
+func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "check")
 	write(t, script, "#!/bin/sh\necho $TIDEMARK_VM of $TIDEMARK_JOB in $TIDEMARK_RUN\n")
 	w := failover(t, func(j *spec.VMJob) {
@@ -130,8 +130,8 @@ func TestProduction(t *testing.T) {
 	}
 }
 
-// TestTest: a VM of the test's own, on its own network; nothing is left of it.
-func TestTest(t *testing.T) {
+// A test has its own VM on its own network, and cleanup removes all of it.
+func TestATestFailoverLeavesNothing(t *testing.T) {
 	w := failover(t, nil)
 	before := w.picture(w.b)
 	b := w.step(api.VMBuild, true)
@@ -178,8 +178,8 @@ func TestTest(t *testing.T) {
 	}
 }
 
-// TestFailedCheck: a check that fails is told, and changes nothing.
-func TestFailedCheck(t *testing.T) {
+// A failed check changes nothing.
+func TestAFailedCheckIsReported(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
 		j.Checks = inventory.Checks{Tools: true, Ports: []int{1}, Timeout: 300 * time.Millisecond}
 	})
@@ -250,8 +250,6 @@ func get(t *testing.T, path string, off int64, n int) string {
 	return string(bytes.Clone(p))
 }
 
-// TestUndoDoesNotWaitForChecks: what a check waits for is not waited for by what
-// comes after it.
 func TestUndoDoesNotWaitForChecks(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
 		j.Checks = inventory.Checks{Ports: []int{1}, Timeout: 24 * time.Hour}
@@ -267,9 +265,8 @@ func TestUndoDoesNotWaitForChecks(t *testing.T) {
 	w.step(api.VMReturn, false)
 }
 
-// TestStartedWithoutItsDisks: somebody powers the replica on by hand, which not
-// every host can forbid, and then it is needed.
-func TestStartedWithoutItsDisks(t *testing.T) {
+// Not every host can block power-on.
+func TestAReplicaPoweredOnByHandCanFailOver(t *testing.T) {
 	w := failover(t, nil)
 	v, _ := w.vm(w.b, "web01-replica")
 	w.must(w.b.c.Unblock(w.ctx, v.Ref))
@@ -290,9 +287,8 @@ func TestStartedWithoutItsDisks(t *testing.T) {
 	w.until("it is told that it is over", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 2 })
 }
 
-// TestNoAnswerAboutSnapshots: a question that has no answer is not taken for
-// "none"; and what an earlier one left so is cleared away.
-func TestNoAnswerAboutSnapshots(t *testing.T) {
+// Snapshots that an earlier lost answer left are removed.
+func TestALostAnswerAboutSnapshotsIsNotTakenForNone(t *testing.T) {
 	w := failover(t, nil)
 	w.b.stop()
 	deaf := &deafOnce{VCenter: w.b.c}
@@ -334,9 +330,8 @@ func (d *deafOnce) Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory
 	return d.VCenter.Snapshots(ctx, vm)
 }
 
-// TestChecksLookWhereTheGuestWasSent: production's address answers, and is not
-// what is asked for.
-func TestChecksLookWhereTheGuestWasSent(t *testing.T) {
+// Production's address answers too, and must not be asked.
+func TestChecksUseTheAddressTheGuestWasGiven(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
 		j.Target.ReIP = []inventory.ReIP{{From: "10.0.0.0/24", To: "198.51.100.0/24"}}
 		j.Checks = inventory.Checks{Ping: true, Timeout: 300 * time.Millisecond}

@@ -50,10 +50,9 @@ func (w *world) capture(state event.CaptureState, exports ...string) {
 	w.captures, w.exports = state, exports
 }
 
-// TestFilterIsLookedAfter: a filter that somebody detaches from a running VM, that
-// is attached and tells nothing, or that cannot be attached, is told of, and
-// attached again.
-func TestFilterIsLookedAfter(t *testing.T) {
+// A filter that is detached from a running VM, is attached and silent, or cannot be
+// attached raises an alarm and is attached again.
+func TestAFilterThatSendsNothingIsAttachedAgain(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)

@@ -51,8 +51,7 @@ func (e *end) inTurn(f func()) {
 	}
 }
 
-// TestFilters is the life of an I/O filter at a cluster.
-func TestFilters(t *testing.T) {
+func TestLifeOfAnIOFilter(t *testing.T) {
 	w := newWorld(t)
 	url := bundles(t)
 	cl := w.inventory(w.a).Clusters[0].Name

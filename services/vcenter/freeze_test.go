@@ -15,9 +15,9 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// TestPass: disks are frozen and read at the transporter, also after a crash;
-// thawed, nothing of it is left, and nobody else's snapshot is touched.
-func TestPass(t *testing.T) {
+// Disks are frozen and read at the transporter, also after a crash. After thawing
+// nothing is left, and no foreign snapshot is touched.
+func TestAPassFreezesAndThaws(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -81,11 +81,9 @@ func TestPass(t *testing.T) {
 	}
 }
 
-// TestPassOfADeletedJob: what a job's pass left when the job was deleted is
-// removed, also when nobody knows its VM any more or the VM is gone, and does not
-// stand in the way of another job on the VM. Passes of jobs that are there are
-// left alone.
-func TestPassOfADeletedJob(t *testing.T) {
+// Also if the VM is unknown or deleted. They do not get in the way of another job on
+// the VM, and passes of existing jobs stay.
+func TestThawRemovesPassesOfDeletedJobs(t *testing.T) {
 	w := newWorld(t)
 	empty := w.picture(w.a)
 	src, err := w.a.sim.AddVM(web("web01"))
@@ -140,8 +138,7 @@ func TestPassOfADeletedJob(t *testing.T) {
 	same("its VM is gone", empty)
 }
 
-// TestReads: what a site tells of itself.
-func TestReads(t *testing.T) {
+func TestQueriesAboutASite(t *testing.T) {
 	w := newWorld(t)
 	for _, n := range []string{"web01", "web02"} {
 		_, err := w.a.sim.AddVM(web(n))

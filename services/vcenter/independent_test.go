@@ -30,9 +30,9 @@ func (s *stuck) MakeDisk(ctx context.Context, dc inventory.Ref, file string, siz
 	return s.VCenter.MakeDisk(ctx, dc, file, size)
 }
 
-// TestATaskThatDoesNotEnd: one VM's does not keep the others waiting, nor those
-// that join later; it is told, and the job can be deleted.
-func TestATaskThatDoesNotEnd(t *testing.T) {
+// Other VMs and those that join later are not delayed. It is reported, and the job
+// can be deleted.
+func TestAHangingTaskDelaysItsVMOnly(t *testing.T) {
 	w := newWorld(t)
 	for _, n := range []string{"app01", "web01"} {
 		_, err := w.a.sim.AddVM(web(n))
@@ -56,9 +56,7 @@ func TestATaskThatDoesNotEnd(t *testing.T) {
 	done(t, w.b, api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true}, func(p api.Progress) bool { return p.Done })
 }
 
-// TestOneThatCannotBeFollowed: what is wrong with one VM is told of it, and the
-// others are looked after.
-func TestOneThatCannotBeFollowed(t *testing.T) {
+func TestAVMThatCannotBeFollowedDoesNotStopOthers(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("app01"))
 	w.must(err)
@@ -86,9 +84,9 @@ func TestOneThatCannotBeFollowed(t *testing.T) {
 	w.until("its trouble is over", func() bool { return w.trouble("shop-app01") == "" })
 }
 
-// TestWhereAVMGoesIsNotForgotten: the guest loses its network, or an address
-// that the rules know, or the VM is renamed: the replica is told what it was.
-func TestWhereAVMGoesIsNotForgotten(t *testing.T) {
+// The guest loses its network or an address that a rule applies to, or the VM is
+// renamed: the replica still gets the same address.
+func TestTargetAddressesAreRemembered(t *testing.T) {
 	subnet := []inventory.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24"}}
 	for name, x := range map[string]struct {
 		rules   []inventory.ReIP

@@ -27,8 +27,8 @@ func (w *world) alarms(kind string) (out []string) {
 	return out
 }
 
-// A vCenter that is down is told once, and when it is back.
-func TestVCenterIsLost(t *testing.T) {
+// Another alarm says when it is back.
+func TestALostVCenterRaisesOneAlarm(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.b.c.Inventory(w.ctx)
 	w.must(err)
@@ -110,9 +110,8 @@ func bare(t *testing.T) *world {
 	return &world{t: t, ctx: ctx}
 }
 
-// A password that is refused is told at once, also where the connection of before
-// would still do.
-func TestPasswordIsRefused(t *testing.T) {
+// Also while the old session still works.
+func TestARefusedPasswordRaisesAnAlarmAtOnce(t *testing.T) {
 	w := bare(t)
 	vc := &watched{about: inventory.About{UUID: "1"}}
 	d := &door{vc: vc}
@@ -170,9 +169,9 @@ func (p *posing) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	return inv, err
 }
 
-// Where another vCenter answers at the source's or the target's address, nothing
-// is done with it, and nothing that runs is stopped.
-func TestAnotherVCenterAnswers(t *testing.T) {
+// If another vCenter answers at the address of the source or target, nothing that
+// runs is stopped.
+func TestNothingIsDoneAtAnotherVCenter(t *testing.T) {
 	w := newWorld(t)
 	ends := map[*end]*posing{w.a: {VCenter: w.a.c}, w.b: {VCenter: w.b.c}}
 	for e, p := range ends {
@@ -208,9 +207,8 @@ func TestAnotherVCenterAnswers(t *testing.T) {
 	}
 }
 
-// The site's vCenter is known after a restart, and another one is taken if the
-// site says so.
-func TestAnotherVCenterIsAccepted(t *testing.T) {
+// The site's vCenter is known after a restart.
+func TestASiteCanAcceptAnotherVCenter(t *testing.T) {
 	w := bare(t)
 	recs := w.empty()
 	one, two := &watched{about: inventory.About{UUID: "uuid-1"}}, &watched{about: inventory.About{UUID: "uuid-2"}}
@@ -242,8 +240,8 @@ func TestAnotherVCenterIsAccepted(t *testing.T) {
 	stop()
 }
 
-// A job whose source's vCenter is down says that, and not that the service is.
-func TestJobCheckWithoutTheSourcesVCenter(t *testing.T) {
+// It does not say that the service is.
+func TestJobCheckSaysThatTheSourcesVCenterIsDown(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)

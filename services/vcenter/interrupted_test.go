@@ -62,8 +62,7 @@ func (e *end) killing(round func(f *faulty, retry func(do func() error)) string,
 	}
 }
 
-// TestKilledInAFailover: a step that was killed goes on.
-func TestKilledInAFailover(t *testing.T) {
+func TestAnInterruptedFailoverContinues(t *testing.T) {
 	for name, c := range map[string]struct {
 		test  bool
 		same  int // how many of the steps another case has, too
@@ -98,8 +97,7 @@ func TestKilledInAFailover(t *testing.T) {
 	}
 }
 
-// TestKilledInAJob: preparing a replica goes on, and so does deleting it.
-func TestKilledInAJob(t *testing.T) {
+func TestInterruptedPreparationAndDeletionContinue(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -131,8 +129,7 @@ func TestKilledInAJob(t *testing.T) {
 	}, func() int { return 1 })
 }
 
-// TestKilledInAPass: so do freezing and thawing.
-func TestKilledInAPass(t *testing.T) {
+func TestInterruptedFreezeAndThawContinue(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)

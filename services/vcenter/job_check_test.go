@@ -21,9 +21,8 @@ func (w *world) checked(job spec.VMJob) api.JobCheckReply {
 
 func told(ps []inventory.Problem) string { return fmt.Sprintf("%+v", ps) }
 
-// TestJobChange: what stands in the way of a job as it is does not keep it from
-// being changed; what the change brings does.
-func TestJobChange(t *testing.T) {
+// Problems that the change itself causes do.
+func TestKnownProblemsDoNotPreventAChange(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -68,9 +67,9 @@ func TestJobChange(t *testing.T) {
 	}
 }
 
-// TestWordsOfSelectors: a folder, tag or excluded VM that is not there is a
-// mistake; one that means nobody yet is not.
-func TestWordsOfSelectors(t *testing.T) {
+// A folder, tag or excluded VM that does not exist is a problem. One that exists and
+// selects nothing yet is not.
+func TestSelectorsOfNothing(t *testing.T) {
 	w := newWorld(t)
 	gold, silver := web("web01"), web("web02")
 	gold.Tags, silver.Tags = []string{"tier/gold"}, []string{"tier/silver"}
@@ -110,9 +109,8 @@ func TestWordsOfSelectors(t *testing.T) {
 	}
 }
 
-// TestChangeIsTold: who leaves and who joins by a change, and what of it the
-// replicas that stand do not follow.
-func TestChangeIsTold(t *testing.T) {
+// Which VMs join and leave, and what existing replicas do not follow.
+func TestCheckReportsWhatAChangeDoes(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"web01", "web02"} {
 		_, err := w.a.sim.AddVM(web(name))
@@ -157,9 +155,7 @@ func TestChangeIsTold(t *testing.T) {
 	}
 }
 
-// TestWordsOfConflicts: who has a VM or a name already is said so that an
-// operator finds it, with the way on.
-func TestWordsOfConflicts(t *testing.T) {
+func TestConflictsNameTheirOwnerAndAWayOut(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("db01"))
 	w.must(err)

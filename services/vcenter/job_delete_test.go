@@ -8,9 +8,8 @@ import (
 	"tidemark.dev/pkg/contract/api"
 )
 
-// TestDeleteMeetsAFailover: a job is being deleted, and a failover takes one of
-// its replicas before the deletion gets there: it is left to it.
-func TestDeleteMeetsAFailover(t *testing.T) {
+// A failover takes a replica while its job is being deleted.
+func TestDeletionLeavesAReplicaToAFailover(t *testing.T) {
 	w := newWorld(t)
 	for _, n := range []string{"app01", "web01"} {
 		_, err := w.a.sim.AddVM(web(n))
@@ -48,9 +47,9 @@ func TestDeleteMeetsAFailover(t *testing.T) {
 	}
 }
 
-// TestFailoverWhoseVMIsGone: somebody deleted the VM that was failed over, with
-// its disks. Undo says that it cannot, and the run can be ended all the same.
-func TestFailoverWhoseVMIsGone(t *testing.T) {
+// The failed-over VM and its disks were deleted. Undo says that it is impossible, and
+// the run can still be ended.
+func TestARunCanEndWithoutItsVM(t *testing.T) {
 	del := api.VMJobDeleteRequest{Job: "shop", Replicas: true}
 	for name, end := range map[string]func(w *world){
 		"commit": func(w *world) {

@@ -13,10 +13,10 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// TestJob is the way of a job on VMs: its VMs get replicas, whose disks are at
-// the transporter; new ones join; changes are followed or refused; without the
-// source it stands; deleted, usable VMs are left.
-func TestJob(t *testing.T) {
+// Its VMs get replicas, whose disks are at the transporter. New VMs join, and changes
+// are followed or refused. It survives without the source, and its deletion leaves
+// usable VMs.
+func TestLifeOfAJob(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -110,8 +110,7 @@ func (w *world) checkReplica(name string) {
 	}
 }
 
-// TestFollow: what changes at the source.
-func TestFollow(t *testing.T) {
+func TestReplicasFollowTheirSource(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -161,9 +160,7 @@ func TestFollow(t *testing.T) {
 	w.until("web02 is ready", func() bool { return w.states()["web02"] == "ready" })
 }
 
-// TestSeedsAndDelete: a seed is taken as it is; deleted with its replicas, a job
-// leaves nothing.
-func TestSeedsAndDelete(t *testing.T) {
+func TestSeedsAreTakenAndDeletedWithTheReplicas(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -184,8 +181,7 @@ func TestSeedsAndDelete(t *testing.T) {
 	}
 }
 
-// TestTap: the I/O filter sees the VM's disks while the job runs.
-func TestTap(t *testing.T) {
+func TestAFilterIsAttachedWhileTheJobRuns(t *testing.T) {
 	w := newWorld(t)
 	src, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)

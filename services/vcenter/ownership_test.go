@@ -70,10 +70,9 @@ func (w *world) stranger() inventory.VM {
 	return v
 }
 
-// TestReferenceOfAnother: what is recorded as the replica is somebody's VM by
-// now, for references are given anew: nothing is done to it, and the replica is
-// found by its marks.
-func TestReferenceOfAnother(t *testing.T) {
+// The recorded reference is somebody else's VM now. Nothing is done to it, and the
+// replica is found by its marks.
+func TestAReusedReferenceIsNotTheReplica(t *testing.T) {
 	w := failover(t, nil)
 	erp := w.stranger()
 	untouched := func(when string) {
@@ -111,8 +110,8 @@ func TestReferenceOfAnother(t *testing.T) {
 	}
 }
 
-// TestReferenceOfAnotherAfterCommit: what was committed is known by its UUID.
-func TestReferenceOfAnotherAfterCommit(t *testing.T) {
+// A committed VM is identified by its UUID.
+func TestAReusedReferenceAfterCommit(t *testing.T) {
 	w := failover(t, nil)
 	erp := w.stranger()
 	w.step(api.VMAttach, false)
@@ -134,9 +133,8 @@ func TestReferenceOfAnotherAfterCommit(t *testing.T) {
 	}
 }
 
-// TestCloneOfATest: an operator keeps a clone of a test's VM. It has all its
-// marks, and is not the one that cleanup removes.
-func TestCloneOfATest(t *testing.T) {
+// The clone has all marks of the test.
+func TestCleanupKeepsACloneOfATest(t *testing.T) {
 	w := failover(t, nil)
 	w.step(api.VMBuild, true)
 	w.step(api.VMAttach, true)
@@ -156,9 +154,8 @@ func TestCloneOfATest(t *testing.T) {
 	}
 }
 
-// TestDiskOfATestOfAnother: somebody gave a disk of the test to a VM of theirs:
-// it is not deleted under it.
-func TestDiskOfATestOfAnother(t *testing.T) {
+// Somebody attached a disk of the test to another VM.
+func TestCleanupKeepsADiskInUse(t *testing.T) {
 	w := failover(t, nil)
 	w.step(api.VMBuild, true)
 	w.step(api.VMAttach, true)
@@ -177,9 +174,8 @@ func TestDiskOfATestOfAnother(t *testing.T) {
 	w.step(api.VMRemove, true)
 }
 
-// TestCloneOfAReplica: the same with a replica, and when it was never written
-// down which of the two it is: then a person has to say.
-func TestCloneOfAReplica(t *testing.T) {
+// If neither was recorded, an operator has to decide.
+func TestAClonedReplicaIsToldFromItsClone(t *testing.T) {
 	w := failover(t, nil)
 	v, _ := w.vm(w.b, "web01-replica")
 	w.clone(v, "kept-by-operator")
@@ -201,9 +197,9 @@ func TestCloneOfAReplica(t *testing.T) {
 	}
 }
 
-// TestCleanupWhileMade: the process that made the test's VM died, and the
-// vCenter makes it after cleanup was asked for.
-func TestCleanupWhileMade(t *testing.T) {
+// The process that made the test's VM died, and the vCenter makes it after cleanup
+// began.
+func TestCleanupFindsWhatAppearsLate(t *testing.T) {
 	for _, call := range []string{"CreateVM_Task", "CreateVirtualDisk_Task"} {
 		t.Run(call, func(t *testing.T) {
 			w := failover(t, nil)

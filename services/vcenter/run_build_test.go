@@ -25,9 +25,8 @@ func (n *narrow) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	return inv, err
 }
 
-// TestTestWithoutRoom: a full datastore stops every VM on it: a test whose disks
-// may not fit is refused before anything is made.
-func TestTestWithoutRoom(t *testing.T) {
+// A full datastore stops every VM on it.
+func TestATestWithoutRoomIsRefused(t *testing.T) {
 	w := failover(t, nil)
 	before := w.picture(w.b)
 	w.b.stop()
@@ -50,8 +49,8 @@ func TestTestWithoutRoom(t *testing.T) {
 	w.step(api.VMRemove, true)
 }
 
-// TestTestOfAJobThatIsGone: where its VM would stand is not known any more.
-func TestTestOfAJobThatIsGone(t *testing.T) {
+// The placement of its VM is not known any more.
+func TestATestOfADeletedJobIsRefused(t *testing.T) {
 	w := failover(t, nil)
 	before := w.picture(w.b)
 	w.unapply("shop")

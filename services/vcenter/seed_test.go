@@ -34,9 +34,8 @@ func (w *world) precious(change func(*vcsim.VMSpec)) inventory.VM {
 	return v
 }
 
-// TestSeedOfAnother: a seed that is a VM's disk, or below one, is refused before
-// anything is made, and is not deleted with the job that named it.
-func TestSeedOfAnother(t *testing.T) {
+// It is not deleted with the job that named it.
+func TestASeedInUseIsRefused(t *testing.T) {
 	for name, snapshot := range map[string]bool{"disk": false, "below a snapshot": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -64,9 +63,9 @@ func TestSeedOfAnother(t *testing.T) {
 	}
 }
 
-// TestSeedTakenMeanwhile: the job was in order, and then somebody gave the seed
-// to a VM, or named it for another job: it is looked again before it is taken.
-func TestSeedTakenMeanwhile(t *testing.T) {
+// After the job was checked, somebody attached the seed to a VM, or named it in
+// another job.
+func TestASeedIsCheckedAgainBeforeItIsTaken(t *testing.T) {
 	w := newWorld(t)
 	seed := w.oldDisk(4 * mib)
 	h := &hook{faulty: &faulty{VCenter: w.b.c}}
@@ -102,9 +101,7 @@ func TestSeedTakenMeanwhile(t *testing.T) {
 	}
 }
 
-// TestSeedRefused: a seed that does not fit was never the replica's, and does
-// not go with the job.
-func TestSeedRefused(t *testing.T) {
+func TestARefusedSeedIsNotDeletedWithTheJob(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -117,8 +114,7 @@ func TestSeedRefused(t *testing.T) {
 	}
 }
 
-// TestSeedTwice: what one replica has cannot be another's seed.
-func TestSeedTwice(t *testing.T) {
+func TestAReplicasDiskCannotBeASeed(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -145,9 +141,8 @@ func TestSeedTwice(t *testing.T) {
 	}
 }
 
-// TestDeleteDiskOfAnother: somebody gave a replica's disk to a VM of theirs: it
-// is not deleted under it.
-func TestDeleteDiskOfAnother(t *testing.T) {
+// Somebody attached a replica's disk to another VM.
+func TestDeletionKeepsADiskInUse(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
@@ -173,9 +168,9 @@ func TestDeleteDiskOfAnother(t *testing.T) {
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 }
 
-// TestSeedByAnotherName: a datastore may have two names for one file. The disk's
-// UUID tells, before anything is written.
-func TestSeedByAnotherName(t *testing.T) {
+// A file can have two names on a datastore. Its UUID is compared before anything is
+// written.
+func TestASeedIsComparedByUUID(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)

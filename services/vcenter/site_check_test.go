@@ -8,9 +8,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// A site that is a source only is not asked for what a target needs; that is told
-// apart, and each privilege once.
-func TestSiteCheckOfWhatIsUsed(t *testing.T) {
+// What other roles need is listed apart, and each privilege once.
+func TestSiteCheckAsksForWhatTheSiteNeeds(t *testing.T) {
 	w := newWorld(t)
 	w.a.sim.Deny("Host.Config.Patch", "VApp.Import", "Network.Assign", "VirtualMachine.Config.ChangeTracking")
 	check := func(roles ...inventory.Role) (lacks, later string) {
@@ -45,8 +44,8 @@ func TestSiteCheckOfWhatIsUsed(t *testing.T) {
 	}
 }
 
-// A transporter that is not found is told with what can be done, and of this site.
-func TestSiteCheckNamesTheSite(t *testing.T) {
+// It names the site and says what to do.
+func TestSiteCheckOfAMissingTransporter(t *testing.T) {
 	w := newWorld(t)
 	v, ok := w.vm(w.a, "transporter")
 	if !ok {

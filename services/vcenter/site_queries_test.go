@@ -37,9 +37,8 @@ func (c crowd) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	return inv, err
 }
 
-// TestPages: however many VMs there are, and however much each has, everything
-// that is told of them fits into messages.
-func TestPages(t *testing.T) {
+// However many VMs there are, and however large each is.
+func TestAnswersFitIntoMessages(t *testing.T) {
 	const message = 1 << 20
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
@@ -89,8 +88,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestOwnChangesAreSeen: what the service changed itself is in its next answer.
-func TestOwnChangesAreSeen(t *testing.T) {
+func TestAnswersContainOwnChanges(t *testing.T) {
 	w := failover(t, nil)
 	told := func(name string) (out inventory.VM) {
 		r, err := ask[api.VMsReply](w.ctx, w.b, api.VCenterVMs, api.VMsRequest{})
@@ -131,9 +129,7 @@ func names(in []inventory.VM) (out []string) {
 	return out
 }
 
-// TestFilterIsMissing: a job that taps is refused where its filter is not on
-// every host, with their names.
-func TestFilterIsMissing(t *testing.T) {
+func TestATapNeedsItsFilterOnEveryHost(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)

@@ -62,8 +62,7 @@ func (w *world) says(err error, kind cdp.Kind, texts ...string) {
 	}
 }
 
-// TestTransporter is the life of a transporter.
-func TestTransporter(t *testing.T) {
+func TestLifeOfATransporter(t *testing.T) {
 	w, r := transporters(t)
 	before := w.picture(w.b)
 	bad := r
@@ -114,9 +113,9 @@ func TestTransporter(t *testing.T) {
 	}
 }
 
-// TestTransporterNames: what is listed but was not deployed, and what is not
-// there, are told apart, and what to do is said.
-func TestTransporterNames(t *testing.T) {
+// A listed transporter that was not deployed, and one that does not exist, get
+// different errors that say what to do.
+func TestTransportersThatWereNotDeployed(t *testing.T) {
 	w, r := transporters(t)
 	r.Upgrade = true
 	r.Name = "transporter"
@@ -136,8 +135,7 @@ func TestTransporterNames(t *testing.T) {
 	}
 }
 
-// TestTransporterTwice: the same settings are the same one; others are not.
-func TestTransporterTwice(t *testing.T) {
+func TestDeployIsIdempotentForTheSameSettings(t *testing.T) {
 	w, r := transporters(t)
 	w.journal(true)
 	w.b.progress(api.TransporterDeploy, r)
@@ -203,9 +201,8 @@ func TestTransporterTwice(t *testing.T) {
 	w.b.progress(api.TransporterDeploy, x)
 }
 
-// TestTransporterNeverHeard: a deployment that never answers is told as failed,
-// an upgrade is taken back, and a removal by force waits for neither.
-func TestTransporterNeverHeard(t *testing.T) {
+// A deployment fails, an upgrade is rolled back, and a forced removal waits for neither.
+func TestATransporterThatNeverAnswers(t *testing.T) {
 	w, r := transporters(t)
 	before := w.picture(w.b)
 	// In another terminal somebody waits for the deployment.
@@ -248,8 +245,7 @@ func TestTransporterNeverHeard(t *testing.T) {
 	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "shop-web01")
 }
 
-// TestTransporterKilled: what was killed anywhere goes on.
-func TestTransporterKilled(t *testing.T) {
+func TestAnInterruptedDeploymentContinues(t *testing.T) {
 	w, r := transporters(t)
 	w.journal(true)
 	up := r

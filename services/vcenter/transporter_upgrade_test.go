@@ -46,9 +46,8 @@ func (e *end) hook(f func(do func() (inventory.Ref, error)) (inventory.Ref, erro
 	return h
 }
 
-// TestTransporterUpgradeKeepsJournals: whatever became of an upgrade before, none
-// takes a transporter away that keeps a journal.
-func TestTransporterUpgradeKeepsJournals(t *testing.T) {
+// Whatever happened to earlier upgrades.
+func TestUpgradesKeepJournals(t *testing.T) {
 	w, r := transporters(t)
 	w.journal(true)
 	w.b.progress(api.TransporterDeploy, r)
@@ -109,9 +108,7 @@ func TestTransporterUpgradeKeepsJournals(t *testing.T) {
 	}
 }
 
-// TestTransporterOfALikeName: what an upgrade makes for the time being is not
-// taken for a transporter that somebody called so.
-func TestTransporterOfALikeName(t *testing.T) {
+func TestAnUpgradesVMIsNotATransporterOfThatName(t *testing.T) {
 	w, r := transporters(t)
 	w.journal(true)
 	w.mu.Lock()
@@ -129,9 +126,8 @@ func TestTransporterOfALikeName(t *testing.T) {
 	}
 }
 
-// TestTransporterIsNotTakenAwayUnknown: one that does not answer may keep
-// journals, be it on or off; but not one that never answered.
-func TestTransporterIsNotTakenAwayUnknown(t *testing.T) {
+// On or off, it may keep journals, unless it never answered.
+func TestASilentTransporterIsNotRemoved(t *testing.T) {
 	w, r := transporters(t)
 	remove := api.RemoveRequest{Name: "tp2"}
 	w.deploying(r)
