@@ -19,11 +19,11 @@ import (
 
 const opImport = "deploy the appliance"
 
-// Import makes a VM of an OVA; it is left powered off. progress is called with
-// rising percentages while it is uploaded, never two at once and never after
-// Import returned. When ctx ends or something fails, what was made is removed.
+// Import deploys a VM from an OVA and leaves it powered off. It calls progress with
+// rising percentages during the upload, never concurrently and never after Import
+// returned. If ctx ends or something fails, it removes what was made.
 //
-// Invalid: the OVA is damaged or not understood, or a network has no mapping.
+// Invalid: the OVA is damaged or not supported, or a network has no mapping.
 // Conflict: the name is taken.
 func (c *Client) Import(ctx context.Context, i inventory.Import, progress func(percent int)) (inventory.Ref, error) {
 	if err := c.nameFree(ctx, i); err != nil {
@@ -45,7 +45,7 @@ func (c *Client) Import(ctx context.Context, i inventory.Import, progress func(p
 	return refOf(&ref), nil
 }
 
-// nameFree is told before a large file is read.
+// nameFree fails early, before a large file is read.
 func (c *Client) nameFree(ctx context.Context, i inventory.Import) error {
 	folder, err := morOf(i.Folder, "Folder")
 	if err != nil {
@@ -61,13 +61,13 @@ func (c *Client) nameFree(ctx context.Context, i inventory.Import) error {
 		}
 		if res.Returnval != nil {
 			return cdp.Errorf(cdp.Conflict, opImport, i.Name, "the name is taken by %s", res.Returnval).
-				WithHint("choose another name, or remove what has it")
+				WithHint("choose another name, or remove the object that has it")
 		}
 		return nil
 	})
 }
 
-// importSpec lets the vCenter read the descriptor, and adds our settings.
+// importSpec has the vCenter read the descriptor, and adds our settings.
 func (c *Client) importSpec(ctx context.Context, o *ova, i inventory.Import) (*types.OvfCreateImportSpecResult, error) {
 	pool, err := morOf(i.Pool, "ResourcePool", "VirtualApp")
 	if err != nil {
@@ -136,7 +136,7 @@ func mapNetworks(o *ova, i inventory.Import) ([]types.OvfNetworkMapping, error) 
 			to, ok = i.Networks[""]
 		}
 		if !ok {
-			return nil, cdp.Errorf(cdp.Invalid, opImport, i.Name, "it is not told where the OVA's network %q is connected", n)
+			return nil, cdp.Errorf(cdp.Invalid, opImport, i.Name, "no network is given for the OVA's network %q", n)
 		}
 		ref, err := morOf(to, "Network", "DistributedVirtualPortgroup", "OpaqueNetwork")
 		if err != nil {
@@ -147,8 +147,8 @@ func mapNetworks(o *ova, i inventory.Import) ([]types.OvfNetworkMapping, error) 
 	return out, nil
 }
 
-// mapProperties gives those settings that the descriptor declares as properties
-// as such too, with or without the prefix.
+// mapProperties also sets the properties that the descriptor declares, with or
+// without the prefix.
 func mapProperties(declared []string, guestinfo map[string]string) []types.KeyValue {
 	var out []types.KeyValue
 	for _, key := range declared {

@@ -23,8 +23,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// renewal is how often a lease is renewed while it is uploaded to. It ends by
-// itself after some minutes, so that a dead client leaves nothing behind.
+// renewal is the interval at which a lease is renewed during an upload. An
+// unrenewed lease ends after some minutes, so that a dead client leaves nothing.
 const renewal = 10 * time.Second
 
 // upload makes the VM and fills its disks.
@@ -71,7 +71,7 @@ func (c *Client) upload(ctx context.Context, o *ova, i inventory.Import, result 
 	return info.Entity, nil
 }
 
-// giveUp ends a lease, and with it the VM; what is left of it would take the
+// giveUp ends a lease and thereby removes the VM, which would otherwise keep the
 // name.
 func (c *Client) giveUp(ctx context.Context, lease *nfc.Lease, made types.ManagedObjectReference) error {
 	err := lease.Abort(ctx, nil)
@@ -131,7 +131,7 @@ func (c *Client) ready(ctx context.Context, name string, lease *nfc.Lease) (*typ
 	}
 }
 
-// renewed runs fn and renews the lease beside it; when that fails, fn is ended.
+// renewed renews the lease while fn runs. If that fails, fn is cancelled.
 func (c *Client) renewed(ctx context.Context, name string, lease *nfc.Lease, t *transfer, fn func(context.Context) error) error {
 	within, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
@@ -155,15 +155,15 @@ func (c *Client) renewed(ctx context.Context, name string, lease *nfc.Lease, t *
 func (c *Client) uploadFile(ctx context.Context, o *ova, name string, info *types.HttpNfcLeaseInfo, item types.OvfFileItem, t *transfer) error {
 	at := slices.IndexFunc(info.DeviceUrl, func(d types.HttpNfcLeaseDeviceUrl) bool { return d.ImportKey == item.DeviceId })
 	if at < 0 {
-		return cdp.Errorf(cdp.Transient, opImport, name, "the vCenter has no place for the file %s", item.Path)
+		return cdp.Errorf(cdp.Transient, opImport, name, "the vCenter gave no upload URL for the file %s", item.Path)
 	}
 	device := info.DeviceUrl[at]
 	u, err := c.v.ParseURL(device.Url)
 	if err != nil {
-		return cdp.Errorf(cdp.Transient, opImport, name, "the vCenter gave a place for %s that is no URL", item.Path)
+		return cdp.Errorf(cdp.Transient, opImport, name, "the vCenter gave an invalid upload URL for %s", item.Path)
 	}
 	if device.SslThumbprint != "" {
-		// The vCenter, whom we trust, vouches for its host.
+		// The vCenter is trusted, and vouches for its host.
 		c.v.SetThumbprint(u.Host, device.SslThumbprint)
 	}
 	r, size, ok := o.open(item.Path)
@@ -189,7 +189,7 @@ func (c *Client) uploadFile(ctx context.Context, o *ova, name string, info *type
 		}
 		return nil
 	})
-	// The transport may still read when its call has ended.
+	// The transport may still read after its call has ended.
 	<-body.closed
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -201,10 +201,10 @@ func (c *Client) uploadFile(ctx context.Context, o *ova, name string, info *type
 		err = ue.Err
 	}
 	return cdp.Errorf(cdp.Transient, opImport, name, "the upload of %s to %s failed: %w", item.Path, u.Host, err).
-		WithHint("the host that takes the disk must be reached from here (TCP 443)")
+		WithHint("the host that receives the disk must be reachable from here (TCP 443)")
 }
 
-// transfer counts what was sent.
+// transfer counts the bytes sent.
 type transfer struct {
 	sent     atomic.Int64
 	total    int64
@@ -212,7 +212,7 @@ type transfer struct {
 	last     int // that progress was called with
 }
 
-// percent is 99 at most: 100 is when the VM is there.
+// percent is at most 99: 100 means that the VM exists.
 func (t *transfer) percent() int { return int(min(t.sent.Load()*100/t.total, 99)) }
 
 func (t *transfer) tell() {
@@ -228,7 +228,7 @@ func (t *transfer) finish() {
 	}
 }
 
-// counter tells as it is read.
+// counter reports progress while it is read.
 type counter struct {
 	r      io.Reader
 	t      *transfer
@@ -236,7 +236,7 @@ type counter struct {
 	closed chan struct{}
 }
 
-// Close is called by the transport when it reads no more.
+// Close is called by the transport when it stops reading.
 func (c *counter) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return nil

@@ -25,7 +25,7 @@ import (
 
 const opOVA = "read the OVA"
 
-// ova is an open OVA file whose checksums are right.
+// ova is an open OVA file with verified checksums.
 type ova struct {
 	name  string
 	f     *os.File
@@ -34,14 +34,15 @@ type ova struct {
 	files map[string]section
 }
 
-// section is where a file is in the OVA.
+// section is the position of a file in the OVA.
 type section struct{ off, size int64 }
 
-// mostText limits what is read whole: the descriptor and the manifest.
+// mostText is the size limit of the descriptor and the manifest, which are read
+// whole.
 const mostText = 16 << 20
 
-// openOVA reads all of the OVA, and checks it against its manifest if it has
-// one, so that nothing wrong is uploaded. Invalid: what is wrong, in words.
+// openOVA reads the whole OVA and compares it with its manifest, if it has one, so
+// that nothing damaged is uploaded. Invalid says what is wrong.
 func openOVA(ctx context.Context, name string) (*ova, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -95,7 +96,7 @@ func (o *ova) read(ctx context.Context) error {
 	return o.check(ctx, ovfName, manifest)
 }
 
-// list goes through the tar and notes where things are.
+// list notes the positions of the files in the tar.
 func (o *ova) list() (ovfName string, manifest []byte, err error) {
 	tr := tar.NewReader(o.f)
 	for {
@@ -112,7 +113,8 @@ func (o *ova) list() (ovfName string, manifest []byte, err error) {
 		if h.Typeflag != tar.TypeReg {
 			continue
 		}
-		// The archive is read without a buffer, so the file stands at the content.
+		// The archive is read without a buffer, so the file is positioned at the
+		// content.
 		off, err := o.f.Seek(0, io.SeekCurrent)
 		if err != nil {
 			return "", nil, o.wrong("%w", err)

@@ -11,15 +11,15 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// blocker is who a vCenter says disabled an operation.
+// blocker is the name under which the vCenter lists disabled operations.
 const blocker = "tidemark"
 
 // blocked are the operations that start a VM.
 var blocked = []string{"PowerOnVM_Task"}
 
 // Block forbids power-on at the vCenter for everybody. An ESXi host without a
-// vCenter cannot do that: there the VM is only marked, which PowerOn heeds and
-// a person may read. Doing it again changes the reason only.
+// vCenter cannot do that: there the VM is only marked, which PowerOn obeys and
+// people can read. A second call only changes the reason.
 func (c *Client) Block(ctx context.Context, vm inventory.Ref, why string) error {
 	const op = "block the power-on"
 	ref, err := vmRef(vm)
@@ -44,7 +44,7 @@ func (c *Client) Block(ctx context.Context, vm inventory.Ref, why string) error 
 	})
 }
 
-// Unblock allows power-on again, as far as it was Block that forbade it.
+// Unblock allows power-on again, if Block forbade it.
 func (c *Client) Unblock(ctx context.Context, vm inventory.Ref) error {
 	const op = "allow the power-on"
 	ref, err := vmRef(vm)

@@ -16,8 +16,8 @@ import (
 
 const hintUntracked = "turn change tracking on, take a new snapshot, and compare the whole disk once"
 
-// Track turns changed-block tracking on; it counts from the next snapshot.
-// Invalid: the VM's hardware is too old for it.
+// Track turns changed-block tracking on. It counts from the next snapshot. Invalid:
+// the VM's hardware version is too old.
 func (c *Client) Track(ctx context.Context, vm inventory.Ref) error {
 	const op = "turn change tracking on"
 	ref, err := vmRef(vm)
@@ -38,14 +38,14 @@ func (c *Client) Track(ctx context.Context, vm inventory.Ref) error {
 	return c.reconfigure(ctx, op, ref, types.VirtualMachineConfigSpec{ChangeTrackingEnabled: types.NewBool(true)})
 }
 
-// Changed are areas of a disk that changed between a change id and a snapshot,
-// from an offset on, in order; next is where to ask on, 0 at the disk's end.
-// They may be more than changed. Since "*" they are the areas that are
-// allocated, as far as the datastore tells. The snapshot that the change id is
-// of may be gone.
+// Changed are areas of a disk that changed between a change id and a snapshot, from
+// an offset on, in order. next is the offset of the next question, 0 at the end of
+// the disk. They may include unchanged areas. Since "*" they are the allocated
+// areas, as far as the datastore reports them. The snapshot of the change id may be
+// removed already.
 //
-// Conflict: it cannot be told what changed, for tracking was off or was reset;
-// all of the disk has to be compared.
+// Conflict: the changes are unknown because tracking was off or was reset. The
+// whole disk has to be compared.
 func (c *Client) Changed(ctx context.Context, vm, snapshot inventory.Ref, disk int32, since string, from int64) ([]inventory.Area, int64, error) {
 	const op = "ask for changed areas"
 	ref, err := vmRef(vm)
@@ -68,7 +68,7 @@ func (c *Client) Changed(ctx context.Context, vm, snapshot inventory.Ref, disk i
 		return nil, 0, nil
 	}
 	if d.ChangeID == "" {
-		return nil, 0, cdp.Errorf(cdp.Conflict, op, subject, "change tracking was off when the snapshot was made").WithHint(hintUntracked)
+		return nil, 0, cdp.Errorf(cdp.Conflict, op, subject, "changed-block tracking was off when the snapshot was taken").WithHint(hintUntracked)
 	}
 	if since != "*" && lineage(since) != lineage(d.ChangeID) {
 		return nil, 0, trackingReset(op, subject, "the change id is of another line: "+since+", now "+d.ChangeID)
@@ -89,15 +89,15 @@ func (c *Client) Changed(ctx context.Context, vm, snapshot inventory.Ref, disk i
 	return answered(op, subject, got, from, d.Size)
 }
 
-// answered reads an answer, which may be for a part only.
+// answered reads an answer, which may cover only a part.
 func answered(op, subject string, got types.DiskChangeInfo, from, size int64) ([]inventory.Area, int64, error) {
 	next := got.StartOffset + got.Length
 	if next <= from {
-		return nil, 0, cdp.Errorf(cdp.Internal, op, subject, "the vCenter answered for bytes %d to %d when asked from %d on", got.StartOffset, next, from)
+		return nil, 0, cdp.Errorf(cdp.Internal, op, subject, "the vCenter answered for bytes %d to %d when asked from offset %d", got.StartOffset, next, from)
 	}
 	var areas []inventory.Area
 	for _, a := range got.ChangedArea {
-		// To the disk's end at most: a last area may be rounded up to its unit.
+		// At most to the end of the disk: the last area may be rounded up.
 		off, end := max(a.Start, from), min(a.Start+a.Length, size)
 		if off < end {
 			areas = append(areas, inventory.Area{Off: off, N: end - off})
@@ -110,9 +110,9 @@ func answered(op, subject string, got types.DiskChangeInfo, from, size int64) ([
 	return areas, next, nil
 }
 
-// untold is for a fault that says that the change id means nothing any more. A
-// vCenter has several ways to say so: an argument that is wrong, or the disk's
-// file at fault.
+// untold reports whether a fault says that a change id is not valid any more. A
+// vCenter has several ways to say so: a wrong argument, or a fault of the disk
+// file.
 func untold(op, subject, since string, err error) error {
 	f, text := faultOf(err)
 	switch f := f.(type) {
@@ -128,24 +128,24 @@ func untold(op, subject, since string, err error) error {
 		text = faultName(f)
 	}
 	if since == "*" {
-		return cdp.Errorf(cdp.Conflict, op, subject, "the vCenter does not tell what is allocated: %s", text).
+		return cdp.Errorf(cdp.Conflict, op, subject, "the vCenter does not report allocated areas: %s", text).
 			WithHint("read the whole disk; or remove all snapshots, turn change tracking off and on again")
 	}
 	return trackingReset(op, subject, text)
 }
 
 func trackingReset(op, subject, why string) error {
-	return cdp.Errorf(cdp.Conflict, op, subject, "change tracking was reset since then (%s)", why).
-		WithHint("compare the whole disk once, and go on from this snapshot's change id")
+	return cdp.Errorf(cdp.Conflict, op, subject, "changed-block tracking was reset since then (%s)", why).
+		WithHint("compare the whole disk once, and continue from this snapshot's change id")
 }
 
-// lineage is the part of a change id that stays while tracking is not broken.
+// lineage is the part of a change id that is constant while tracking is not broken.
 func lineage(id string) string {
 	line, _, _ := strings.Cut(id, "/")
 	return line
 }
 
-// frozenDisk is one disk of a snapshot; NotFound if that has none of the key.
+// frozenDisk is one disk of a snapshot, by key; NotFound.
 func (c *Client) frozenDisk(ctx context.Context, op string, at types.ManagedObjectReference, key int32) (inventory.Disk, error) {
 	var s mo.VirtualMachineSnapshot
 	err := c.do(ctx, op, at.String(), func(ctx context.Context, v *vim25.Client) error {

@@ -19,24 +19,24 @@ import (
 	"tidemark.dev/pkg/engine/keylock"
 )
 
-// Config says which vCenter or ESXi host, whom to trust and who asks.
+// Config is the server, how to verify its certificate, and the user.
 type Config struct {
-	// URL is https://vcenter.example.com/sdk; scheme and path may be left out. A
+	// URL is https://vcenter.example.com/sdk. Scheme and path may be left out; a
 	// user in it is ignored.
 	URL string
-	// Thumbprint is the SHA-256 or SHA-1 of the certificate it must have, in hex
-	// with or without colons; CAFile the PEM file of who must have signed it.
-	// With neither, the system's authorities decide; with both, both must hold.
+	// Thumbprint is the SHA-256 or SHA-1 of the server's certificate in hex, with
+	// or without colons. CAFile is a PEM file with the CA that must have signed it.
+	// With neither, the system's authorities are used; with both, both must match.
 	Thumbprint, CAFile string
 	User, Password     string
-	// Timeout ends one call that has no answer; 60 s if 0. Tasks may take longer.
+	// Timeout limits a call without an answer; 60 s if 0. Tasks may take longer.
 	Timeout time.Duration
-	// Agent is what the vCenter's list of sessions shows.
+	// Agent is shown in the vCenter's list of sessions.
 	Agent string
 }
 
-// Client is a session at one vCenter or ESXi host. It is safe for use by many
-// at once. A session that expired is begun again by the call that notices.
+// Client is a session at one vCenter or ESXi host. All methods may be called
+// concurrently. A call that finds the session expired logs in again.
 type Client struct {
 	cfg   Config
 	v     *vim25.Client
@@ -50,12 +50,12 @@ type Client struct {
 	rest    restSession
 }
 
-// refusedFor keeps a wrong password from being tried so often that the account
-// is locked: a vCenter locks after five times in three minutes.
+// refusedFor is how long a refused password is not tried again: a vCenter locks an
+// account after five failures in three minutes.
 const refusedFor = time.Minute
 
 // Dial logs in. Invalid: the URL, the certificate, or the name and password are
-// wrong. Transient: it cannot be reached now.
+// wrong. Transient: the server cannot be reached now.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = time.Minute
@@ -75,7 +75,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	transport := sc.DefaultTransport()
-	// Straight to it: a proxy would end the connection that the thumbprint is of.
+	// No proxy: it would end the TLS connection that the thumbprint belongs to.
 	transport.Proxy = nil
 	transport.DialTLSContext = t.dial
 	c := &Client{cfg: cfg}
@@ -106,8 +106,8 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// hostUUID is that of an ESXi host, whose API's instance has none; empty if it
-// does not tell.
+// hostUUID is the UUID of an ESXi host, whose API has no instance UUID; empty if
+// unknown.
 func (c *Client) hostUUID(ctx context.Context) (string, error) {
 	var out string
 	err := c.do(ctx, "read the host's UUID", c.host(), func(ctx context.Context, v *vim25.Client) error {
@@ -129,8 +129,7 @@ func (c *Client) hostUUID(ctx context.Context) (string, error) {
 	return out, err
 }
 
-// Close logs out. A session that is gone already is no error. No call may be
-// under way.
+// Close logs out. It is no error if the session has ended. No call may be running.
 func (c *Client) Close(ctx context.Context) error {
 	defer c.v.CloseIdleConnections()
 	c.rest.close(ctx)
@@ -141,14 +140,13 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.fail(ctx, "log out", c.host(), err)
 }
 
-// About tells what was learned when it was dialled.
+// About is the server's identity, as Dial read it.
 func (c *Client) About(context.Context) (inventory.About, error) { return c.about, nil }
 
 func (c *Client) host() string { return c.v.URL().Host }
 
-// do runs fn with a live session: when the session turns out to have expired it
-// logs in again and runs fn once more, so fn must bear being run twice. What fn
-// returns is put in our words.
+// do runs fn with a live session. If the session has expired, it logs in again and
+// runs fn once more, so fn must tolerate running twice. It translates fn's error.
 func (c *Client) do(ctx context.Context, op, subject string, fn func(ctx context.Context, v *vim25.Client) error) error {
 	at := c.session()
 	err := fn(ctx, c.v)
@@ -167,7 +165,7 @@ func (c *Client) session() uint64 {
 	return c.logins
 }
 
-// login begins a session, unless somebody did since there had been seen ones.
+// login begins a session, unless another call did since seen sessions were counted.
 func (c *Client) login(ctx context.Context, seen uint64) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,9 +191,8 @@ func (c *Client) login(ctx context.Context, seen uint64) error {
 	return nil
 }
 
-// same refuses a server that has another instance UUID than the one that was
-// dialled: another vCenter has its address by now. What it was asked would be
-// asked of the wrong one.
+// same refuses a server with another instance UUID than at Dial: another vCenter
+// has the address now, and must not get calls meant for the first.
 func (c *Client) same(ctx context.Context) error {
 	if c.logins == 0 || c.about.ESX {
 		return nil
@@ -218,30 +215,30 @@ func parseURL(s string) (*url.URL, error) {
 	const op = "read the vCenter's URL"
 	u, err := soap.ParseURL(s)
 	if err != nil || u == nil || u.Hostname() == "" {
-		// Not the text itself: a URL that does not parse may hold a password.
+		// Not the text itself: an unparsable URL may contain a password.
 		return nil, cdp.Errorf(cdp.Invalid, op, "", "it is not a URL").WithHint("write it as https://vcenter.example.com")
 	}
 	u.User = nil
 	if !strings.EqualFold(u.Scheme, "https") {
-		return nil, cdp.Errorf(cdp.Invalid, op, u.String(), "it must begin with https://, or the password would be sent in the clear")
+		return nil, cdp.Errorf(cdp.Invalid, op, u.String(), "it must begin with https://, or the password would be sent unencrypted")
 	}
 	return u, nil
 }
 
-// unreached is how long a call that is repeated goes on when the vCenter does
-// not answer at all.
+// unreached is how long a repeated call continues while the vCenter does not answer
+// at all.
 const unreached = 15 * time.Minute
 
-// cleanUp is how long it is tried to leave nothing behind after ctx ended.
+// cleanUp is how long clean-up may take after ctx ended.
 const cleanUp = 20 * time.Second
 
-// caller gives each call its end.
+// caller gives each call its timeout.
 type caller struct {
 	next    soap.RoundTripper
 	timeout time.Duration
 }
 
-// RoundTrip is soap.RoundTripper's. A wait for updates is given its own time on
+// RoundTrip implements soap.RoundTripper. A wait for updates gets its own time on
 // top.
 func (c *caller) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout+waits(req))

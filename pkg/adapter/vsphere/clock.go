@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// clocksAtOnce is how many hosts are asked side by side, and askings how
-	// often each: what all answers allow is narrower than what one does.
+	// clocksAtOnce is how many hosts are measured concurrently, and askings how
+	// often each: the intersection of several answers is narrower than one.
 	clocksAtOnce = 8
 	askings      = 4
 )
 
-// Clocks measures every host against the wall clock of this process. One that is
-// not connected or does not tell has an Error; the others are measured.
+// Clocks measures every host against the wall clock of this process. A host that is
+// not connected or does not answer has an Error.
 func (c *Client) Clocks(ctx context.Context) ([]inventory.Clock, error) {
 	const op = "read the hosts' clocks"
 	var objs []types.ObjectContent
@@ -76,8 +76,8 @@ func ntpOf(h mo.HostSystem) []string {
 	return h.Config.DateTimeInfo.NtpConfig.Server
 }
 
-// measure narrows down by how much the host is ahead. What the host says was
-// true at some moment between the question and the answer.
+// measure narrows down by how much the host is ahead. The host's time was correct
+// at some moment between question and answer.
 func (c *Client) measure(ctx context.Context, k *inventory.Clock, system *types.ManagedObjectReference) {
 	if system == nil {
 		k.Error = "the host does not tell its time"
@@ -90,7 +90,7 @@ func (c *Client) measure(ctx context.Context, k *inventory.Clock, system *types.
 			return
 		}
 		if i == 0 || max(lo, k.Min) > min(hi, k.Max) {
-			// The first, or a clock that was set in between.
+			// The first answer, or a clock was set in between.
 			k.Min, k.Max = lo, hi
 			continue
 		}
@@ -106,7 +106,7 @@ func (c *Client) ask(ctx context.Context, name string, system types.ManagedObjec
 		if err := v.RoundTrip(ctx, &req, &res); err != nil {
 			return err
 		}
-		// By the monotonic clock: ours may be set while we wait.
+		// By the monotonic clock: the wall clock may be set while waiting.
 		t1 := t0.Add(time.Since(t0))
 		said, step, err := readTime(res.Res.Returnval)
 		if err != nil {
@@ -119,8 +119,7 @@ func (c *Client) ask(ctx context.Context, name string, system types.ManagedObjec
 	return lo, hi, err
 }
 
-// readTime is a time as written, and how long it is still the same time: the
-// last digit's worth.
+// readTime parses a time, and returns its precision: the value of the last digit.
 func readTime(s string) (time.Time, time.Duration, error) {
 	s = strings.TrimSpace(s)
 	t, err := time.Parse(time.RFC3339Nano, s)
@@ -139,8 +138,8 @@ func readTime(s string) (time.Time, time.Duration, error) {
 	return t, step, nil
 }
 
-// queryDateTimeBody is the library's, but its answer is not parsed, for a time
-// does not show how precisely it was written.
+// queryDateTimeBody is the library's, but leaves the answer unparsed: a parsed time
+// does not show the precision it was written with.
 type queryDateTimeBody struct {
 	Req *types.QueryDateTime `xml:"urn:vim25 QueryDateTime,omitempty"`
 	Res *struct {
@@ -149,5 +148,5 @@ type queryDateTimeBody struct {
 	Fault_ *soap.Fault `xml:"http://schemas.xmlsoap.org/soap/envelope/ Fault,omitempty"`
 }
 
-// Fault is soap.HasFault's.
+// Fault implements soap.HasFault.
 func (b *queryDateTimeBody) Fault() *soap.Fault { return b.Fault_ }

@@ -15,10 +15,10 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Customize tells the guest of a VM that is off its addresses at its next
-// start; it needs VMware Tools in the guest. Told the same again before that
-// start it does nothing. Conflict: another customization is pending. Invalid:
-// not as many NICs as the VM has, or it is at an ESXi host without a vCenter.
+// Customize configures the addresses of a powered-off VM's guest at its next start.
+// It needs VMware Tools in the guest. The same configuration again does nothing.
+// Conflict: another customization is pending. Invalid: the number of NICs differs
+// from the VM's, or the server is an ESXi host without a vCenter.
 func (c *Client) Customize(ctx context.Context, vm inventory.Ref, id inventory.Identity) error {
 	const op = "customize the guest"
 	ref, err := vmRef(vm)
@@ -26,7 +26,7 @@ func (c *Client) Customize(ctx context.Context, vm inventory.Ref, id inventory.I
 		return err
 	}
 	if c.about.ESX {
-		return cdp.Errorf(cdp.Invalid, op, ref.String(), "an ESXi host without a vCenter cannot tell guests their addresses").
+		return cdp.Errorf(cdp.Invalid, op, ref.String(), "an ESXi host without a vCenter cannot configure guest addresses").
 			WithHint("leave out re-IP, or add the host to a vCenter")
 	}
 	if err := c.mustBeOff(ctx, op, ref); err != nil {
@@ -38,15 +38,15 @@ func (c *Client) Customize(ctx context.Context, vm inventory.Ref, id inventory.I
 	}
 	cards := cardsOf(m.Config.Hardware.Device)
 	if len(cards) != len(id.NICs) {
-		return cdp.Errorf(cdp.Invalid, op, ref.String(), "addresses for %d NICs are given, and it has %d", len(id.NICs), len(cards))
+		return cdp.Errorf(cdp.Invalid, op, ref.String(), "addresses are given for %d NICs, but it has %d", len(id.NICs), len(cards))
 	}
 	print := fingerprint(id)
 	if m.Config.Tools != nil && m.Config.Tools.PendingCustomization != "" {
 		if settings(m)[settingIdentity] == print {
 			return nil
 		}
-		return cdp.Errorf(cdp.Conflict, op, ref.String(), "another customization is pending since before").
-			WithHint("start the VM once, so that it is done, or make the VM anew")
+		return cdp.Errorf(cdp.Conflict, op, ref.String(), "an earlier customization is still pending").
+			WithHint("start the VM once to complete it, or recreate the VM")
 	}
 	if err := c.Label(ctx, vm, "", "", map[string]string{settingIdentity: print}); err != nil {
 		return err
@@ -64,7 +64,8 @@ func fingerprint(id inventory.Identity) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// customization is what the vCenter is told. It goes by the order of the cards.
+// customization is the specification for the vCenter. It follows the order of the
+// cards.
 func customization(id inventory.Identity, cards []types.BaseVirtualEthernetCard) types.CustomizationSpec {
 	spec := types.CustomizationSpec{
 		GlobalIPSettings: types.CustomizationGlobalIPSettings{DnsServerList: id.DNS},
@@ -95,8 +96,8 @@ func customization(id inventory.Identity, cards []types.BaseVirtualEthernetCard)
 			}
 		}
 		m := types.CustomizationAdapterMapping{Adapter: a}
-		// A NIC whose address was set by hand is found by it; others have none
-		// before the first start.
+		// A NIC with a fixed MAC address is found by it; others have none before
+		// the first start.
 		if card := cards[i].GetVirtualEthernetCard(); card.AddressType == string(types.VirtualEthernetCardMacTypeManual) {
 			m.MacAddress = card.MacAddress
 		}

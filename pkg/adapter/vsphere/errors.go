@@ -19,14 +19,14 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// fail puts an error of a call in our words; nil stays nil, and what is ours
-// already stays what it is. ctx is the caller's.
+// fail translates the error of a call. nil stays nil, and a cdp.Error stays what it
+// is. ctx is the caller's.
 func (c *Client) fail(ctx context.Context, op, subject string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if ours, ok := errors.AsType[*cdp.Error](err); ok {
-		// It may be wrapped by the transport, whose text adds nothing.
+		// The transport may have wrapped it, and its text adds nothing.
 		return ours
 	}
 	if end := ctx.Err(); end != nil {
@@ -39,7 +39,7 @@ func (c *Client) fail(ctx context.Context, op, subject string, err error) error 
 }
 
 // faultOf is the fault that a vCenter answered with, and its own text: the
-// outermost, or one of its causes that we have words for.
+// outermost, or one of its causes that has a translation.
 func faultOf(err error) (types.BaseMethodFault, string) {
 	var f types.BaseMethodFault
 	text := ""
@@ -68,7 +68,7 @@ func faultOf(err error) (types.BaseMethodFault, string) {
 	return f, text
 }
 
-// failed is for a fault. The first that fits says what it is.
+// failed translates a fault; the first case that matches decides.
 func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMethodFault, text string) error {
 	say := func(kind cdp.Kind, format string, args ...any) *cdp.Error {
 		return cdp.Errorf(kind, op, subject, format, args...)
@@ -83,16 +83,16 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 	switch f := f.(type) {
 	case *types.InvalidLogin:
 		return say(cdp.Invalid, "the user name or password is wrong").
-			WithHint("correct the site's credentials file; it is read again")
+			WithHint("correct the site's credentials file; it will be read again")
 	case *types.NotAuthenticated:
-		return say(cdp.Transient, "the session ended again right after it had begun")
+		return say(cdp.Transient, "the new session ended at once")
 	case *types.ManagedObjectNotFound:
 		return say(cdp.NotFound, "%s is gone", f.Obj)
 	case *types.FileLocked:
 		return say(cdp.Conflict, "the file %s is locked: %s", f.File, said).WithHint(hintLock)
 	case *types.MethodDisabled:
-		return say(cdp.Conflict, "the vCenter has the operation disabled%s", disabledBy(f.Source)).
-			WithHint("another product or task forbids it for now (vCenter lists disabled methods of the object); wait until it allows it again")
+		return say(cdp.Conflict, "the operation is disabled at the vCenter%s", disabledBy(f.Source)).
+			WithHint("another product or task has disabled it (the vCenter lists the object's disabled methods); wait until it is enabled again")
 	case *types.InvalidPowerState:
 		return say(cdp.Conflict, "it is %s", powerWord(f.ExistingState))
 	case *types.NoDiskSpace:
@@ -100,7 +100,7 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 	case *types.DuplicateName:
 		return say(cdp.Conflict, "the name %q is taken by %s", f.Name, f.Object)
 	case *types.FileAlreadyExists:
-		return say(cdp.Conflict, "the file %s exists already", f.File)
+		return say(cdp.Conflict, "the file %s already exists", f.File)
 	case *types.AlreadyExists:
 		return say(cdp.Conflict, "%w", existsError{f.Name})
 	case *types.InvalidArgument:
@@ -111,11 +111,11 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 		return say(cdp.NotFound, "there is no file %s", f.File)
 	case *types.RequestCanceled:
 		return say(cdp.Transient, "somebody cancelled the task at the vCenter").
-			WithHint("it is tried again; let the tasks of the user " + c.cfg.User + " run")
+			WithHint("it will be tried again; allow the tasks of the user " + c.cfg.User + " run")
 	case *types.ToolsUnavailable:
-		return say(cdp.Conflict, "VMware Tools do not run in the guest")
+		return say(cdp.Conflict, "VMware Tools are not running in the guest")
 	case *types.TaskInProgress:
-		return say(cdp.Transient, "another task is under way on it (%s)", f.Task)
+		return say(cdp.Transient, "another task is running on it (%s)", f.Task)
 	case *types.RestrictedVersion:
 		return say(cdp.Conflict, "the host's licence does not allow it").
 			WithHint("a free ESXi licence forbids changes by API; enter one that allows them")
@@ -129,7 +129,7 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 	return say(kindOf(f, name), "%s", said)
 }
 
-// existsError is that something of a name is there already.
+// existsError: an object of that name already exists.
 type existsError struct{ name string }
 
 func (e existsError) Error() string {
@@ -139,12 +139,12 @@ func (e existsError) Error() string {
 	return e.name + " is there already"
 }
 
-// argumentError is an argument that the vCenter does not take.
+// argumentError: the vCenter refused an argument.
 type argumentError struct{ field, said string }
 
 func (e argumentError) Error() string { return inField(e.field, e.said) }
 
-// deviceError is a change of a VM's device that the vCenter does not take.
+// deviceError: the vCenter refused a change of a VM's device.
 type deviceError struct{ field, said string }
 
 func (e deviceError) Error() string { return inField(e.field, e.said) }
@@ -158,7 +158,7 @@ func inField(field, said string) string {
 
 const hintLock = "another VM or host has the disk open: look for a VM, snapshot or backup that uses it"
 
-// kindOf is for faults that need no words of their own.
+// kindOf is the kind of faults without a text of their own.
 func kindOf(f types.BaseMethodFault, name string) cdp.Kind {
 	switch name {
 	case "InsufficientStorageSpace", "InsufficientDisks", "VmSwapsizeTooLarge", "FileTooLarge", "OutOfBounds":
@@ -175,11 +175,11 @@ func kindOf(f types.BaseMethodFault, name string) cdp.Kind {
 	if _, ok := f.(types.BaseHostCommunication); ok {
 		return cdp.Transient
 	}
-	// A fault that says that a state, a resource or a configuration is in the way.
+	// A state, a resource or a configuration is in the way.
 	return cdp.Conflict
 }
 
-// lacking tells a missing privilege and where it is missing.
+// lacking is a missing privilege, and the object it is missing on.
 func (c *Client) lacking(ctx context.Context, np *types.NoPermission) (what, where string) {
 	what, obj := np.PrivilegeId, np.Object
 	for _, m := range np.MissingPrivileges {
@@ -198,7 +198,7 @@ func (c *Client) lacking(ctx context.Context, np *types.NoPermission) (what, whe
 	if c.v == nil {
 		return what, where
 	}
-	// A name helps who has to grant it; without it the reference must do.
+	// A name helps whoever has to grant it; without one, the reference must do.
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	var e struct{ Name string }
@@ -239,7 +239,7 @@ func faultName(f types.BaseMethodFault) string {
 	return t.Name()
 }
 
-// sentence is the vCenter's own text, with the fault's name if that says more.
+// sentence is the vCenter's own text, with the fault's name if that adds something.
 func sentence(name, text string) string {
 	text = strings.TrimPrefix(strings.TrimSpace(text), "*types.") // a fault without a text of its own
 	if text == "" || text == name {
@@ -248,7 +248,7 @@ func sentence(name, text string) string {
 	return text + " (" + name + ")"
 }
 
-// unanswered is for calls that had no answer of the API.
+// unanswered translates errors of calls that got no answer from the API.
 func unanswered(op, subject string, err error) error {
 	text := err.Error()
 	ue, isURL := errors.AsType[*url.Error](err)
@@ -259,7 +259,7 @@ func unanswered(op, subject string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return cdp.Errorf(cdp.Transient, op, subject, "the vCenter did not answer in time")
 	case strings.HasPrefix(text, "404"), strings.HasPrefix(text, "405"):
-		return cdp.Errorf(cdp.Invalid, op, subject, "what answers there is no vCenter or ESXi host: %s", text).
+		return cdp.Errorf(cdp.Invalid, op, subject, "the server there is not a vCenter or ESXi host: %s", text).
 			WithHint("check the site's URL; the path is /sdk")
 	case isURL && strings.HasPrefix(text, fmt.Sprint(http.StatusServiceUnavailable)):
 		return cdp.Errorf(cdp.Transient, op, subject, "the vCenter is starting or stopping: %s", text)
@@ -267,5 +267,5 @@ func unanswered(op, subject string, err error) error {
 		return cdp.Errorf(cdp.Conflict, op, subject, "the vCenter says: %s", soap.ToSoapFault(err).String)
 	}
 	return cdp.Errorf(cdp.Transient, op, subject, "cannot reach the vCenter: %s", text).
-		WithHint("check that it runs, and the network and firewall between (TCP 443)")
+		WithHint("check that it is running, and the network and firewalls in between (TCP 443)")
 }

@@ -17,8 +17,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Filters are those of a cluster with the state on each host, by id. Conflict:
-// the server has no manager of filters, or the reference is of no cluster.
+// Filters are those of a cluster with their state on each host, by id. Conflict:
+// the server has no I/O filter manager, or the reference is not a cluster.
 func (c *Client) Filters(ctx context.Context, cluster inventory.Ref) ([]inventory.Filter, error) {
 	const op = "read the I/O filters of"
 	cl, err := c.cluster(ctx, op, cluster)
@@ -76,7 +76,7 @@ func (c *Client) filterInfos(ctx context.Context, op string, cl *filterCluster) 
 	return infos, err
 }
 
-// filterDisks are the disks that a filter sees, by VM and label.
+// filterDisks are the disks that a filter is attached to, by VM and label.
 func (c *Client) filterDisks(ctx context.Context, op string, cl *filterCluster, id string) ([]inventory.FilterDisk, error) {
 	var out []inventory.FilterDisk
 	err := c.do(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) error {
@@ -128,8 +128,8 @@ func (c *Client) filterDisks(ctx context.Context, op string, cl *filterCluster, 
 	return out, err
 }
 
-// bundled is what a cluster that can have filters has. What is there from the
-// bundle already is put right where it failed, and then it is done.
+// bundled are the filters of a cluster that can have filters. If one from the
+// bundle exists, its failures are resolved, and nothing else is left to do.
 func (c *Client) bundled(ctx context.Context, op string, cluster inventory.Ref, bundleURL string) (cl *filterCluster, infos []types.ClusterIoFilterInfo, done bool, err error) {
 	if cl, err = c.cluster(ctx, op, cluster); err != nil {
 		return nil, nil, false, err
@@ -148,9 +148,9 @@ func (c *Client) bundled(ctx context.Context, op string, cluster inventory.Ref, 
 	return cl, infos, false, nil
 }
 
-// InstallFilter lets the vCenter install a bundle on all hosts of a cluster,
-// and on those that join it. What is installed from the same URL already is
-// only put right where it failed. Conflict: the cluster cannot have filters now.
+// InstallFilter has the vCenter install a bundle on all hosts of a cluster, and on
+// hosts that join it. If it is already installed from the same URL, only its
+// failures are resolved. Conflict: the cluster cannot have filters now.
 func (c *Client) InstallFilter(ctx context.Context, cluster inventory.Ref, bundleURL string) error {
 	const op = "install the I/O filter at"
 	cl, infos, done, err := c.bundled(ctx, op, cluster, bundleURL)
@@ -168,25 +168,25 @@ func (c *Client) InstallFilter(ctx context.Context, cluster inventory.Ref, bundl
 		for _, i := range infos {
 			if (exists.name == i.Id || exists.name == i.Name || exists.name == "") && i.OpType == string(types.IoFilterOperationUninstall) {
 				return cdp.Errorf(cdp.Conflict, op, cl.Name, "the filter %s is still being uninstalled there", i.Id).
-					WithHint("see which hosts it waits for: tidemark iofilter issues; then: tidemark iofilter resolve; then install it")
+					WithHint("see which hosts are pending: tidemark iofilter issues; then run tidemark iofilter resolve, and install it")
 			}
 		}
 	}
 	return badBundle(err, op, cl.Name, bundleURL)
 }
 
-// badBundle is err, in words where the vCenter does not take the bundle.
+// badBundle is err, with a text if the vCenter refuses the bundle.
 func badBundle(err error, op, cluster, bundleURL string) error {
 	arg, ok := errors.AsType[argumentError](err)
 	if !ok || arg.field != "" && !strings.EqualFold(arg.field, "vibUrl") {
 		return err
 	}
-	return cdp.Errorf(cdp.Invalid, op, cluster, "the bundle %s cannot be fetched, or is none: %w", withoutUser(bundleURL), arg).
+	return cdp.Errorf(cdp.Invalid, op, cluster, "%s cannot be fetched, or is not a bundle: %w", withoutUser(bundleURL), arg).
 		WithHint("the vCenter and the hosts fetch it themselves: the URL must be reachable from them, and lead to a zip of a VIB (an offline bundle)")
 }
 
-// UpgradeFilter installs another version of a filter; one that is of that URL
-// already is only put right where it failed.
+// UpgradeFilter installs another version of a filter. If it is already installed
+// from that URL, only its failures are resolved.
 func (c *Client) UpgradeFilter(ctx context.Context, cluster inventory.Ref, id, bundleURL string) error {
 	const op = "upgrade the I/O filter at"
 	cl, infos, done, err := c.bundled(ctx, op, cluster, bundleURL)
@@ -194,7 +194,7 @@ func (c *Client) UpgradeFilter(ctx context.Context, cluster inventory.Ref, id, b
 		return err
 	}
 	if !slices.ContainsFunc(infos, func(i types.ClusterIoFilterInfo) bool { return i.Id == id }) {
-		return cdp.Errorf(cdp.NotFound, op, cl.Name, "the filter %s is not installed there", id)
+		return cdp.Errorf(cdp.NotFound, op, cl.Name, "the filter %s is not installed on it", id)
 	}
 	_, err = c.task(ctx, op, cl.Name, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
 		res, err := methods.UpgradeIoFilter_Task(ctx, v, &types.UpgradeIoFilter_Task{This: cl.manager, FilterId: id, CompRes: cl.Self, VibUrl: bundleURL})
@@ -206,8 +206,8 @@ func (c *Client) UpgradeFilter(ctx context.Context, cluster inventory.Ref, id, b
 	return badBundle(err, op, cl.Name, bundleURL)
 }
 
-// UninstallFilter removes a filter from all hosts; one that is not there is no
-// error. Conflict, with the disks, while a disk uses it.
+// UninstallFilter removes a filter from all hosts. It is no error if it is not
+// installed. Conflict, with the disks, while disks use it.
 func (c *Client) UninstallFilter(ctx context.Context, cluster inventory.Ref, id string) error {
 	const op = "uninstall the I/O filter from"
 	cl, err := c.cluster(ctx, op, cluster)
@@ -245,7 +245,7 @@ func (c *Client) UninstallFilter(ctx context.Context, cluster inventory.Ref, id 
 	return err
 }
 
-// ResolveFilter lets the vCenter try again what failed on hosts.
+// ResolveFilter has the vCenter retry what failed on hosts.
 func (c *Client) ResolveFilter(ctx context.Context, cluster inventory.Ref, id string) error {
 	const op = "resolve the I/O filter's errors at"
 	cl, err := c.cluster(ctx, op, cluster)
@@ -269,7 +269,7 @@ func (c *Client) resolve(ctx context.Context, op string, cl *filterCluster, id s
 	return err
 }
 
-// putRight resolves what failed, if anything did.
+// putRight resolves failures, if there are any.
 func (c *Client) putRight(ctx context.Context, op string, cl *filterCluster, id string) error {
 	all, err := c.Filters(ctx, refOf(&cl.Self))
 	if err != nil {

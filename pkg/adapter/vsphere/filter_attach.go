@@ -16,10 +16,9 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// AttachFilter lets a filter see the disks, by device key, with what it is told
-// for each. With a policy (its name or id) the filter comes with the policy,
-// else it is put on the disks by itself. A disk that the filter sees already is
-// left alone.
+// AttachFilter attaches a filter to disks, by device key, with the parameters for
+// each. With a policy (its name or id) the filter is attached by the policy,
+// otherwise directly. A disk that already has it is left alone.
 func (c *Client) AttachFilter(ctx context.Context, vm inventory.Ref, filter, policy string, disks map[int32]map[string]string) error {
 	const op = "attach the I/O filter to"
 	ref, err := vmRef(vm)
@@ -55,7 +54,7 @@ func (c *Client) AttachFilter(ctx context.Context, vm inventory.Ref, filter, pol
 	return err
 }
 
-// lacksFilter is err, or that the VM's host does not have the filter.
+// lacksFilter is err, or says that the VM's host does not have the filter.
 func (c *Client) lacksFilter(ctx context.Context, op string, vm types.ManagedObjectReference, filter string, err error) error {
 	m, lerr := c.load(ctx, op, vm, "name", "runtime.host")
 	if lerr != nil || m.Runtime.Host == nil {
@@ -72,13 +71,13 @@ func (c *Client) lacksFilter(ctx context.Context, op string, vm types.ManagedObj
 	}) {
 		return cdp.Wrap(err, op, "VM "+name)
 	}
-	return cdp.Errorf(cdp.Conflict, op, "VM "+name, "the filter %s is not on its host %s, or does not work there", filter, unescape(h.Name)).
-		WithHint("see where it is: tidemark iofilter status")
+	return cdp.Errorf(cdp.Conflict, op, "VM "+name, "the filter %s is not installed on its host %s, or does not work there", filter, unescape(h.Name)).
+		WithHint("see where it is installed: tidemark iofilter status")
 }
 
-// DetachFilter ends that a filter sees disks; a disk that it does not see, or
-// that is gone, is left alone. Conflict: another filter is on the disk, which
-// would be detached too.
+// DetachFilter detaches a filter from disks. A disk without it, or that does not
+// exist, is left alone. Conflict: another filter is on the disk and would be
+// detached too.
 func (c *Client) DetachFilter(ctx context.Context, vm inventory.Ref, filter string, disks []int32) error {
 	const op = "detach the I/O filter from"
 	ref, err := vmRef(vm)
@@ -94,8 +93,8 @@ func (c *Client) DetachFilter(ctx context.Context, vm inventory.Ref, filter stri
 		}
 		for _, id := range d.Iofilter {
 			if !inventory.SameFilter(id, filter) {
-				return nil, cdp.Errorf(cdp.Conflict, op, labelOf(d), "the filter %s is on the disk too, and would be detached with it", id).
-					WithHint("give the disk a storage policy that has only the filter that is to stay")
+				return nil, cdp.Errorf(cdp.Conflict, op, labelOf(d), "the filter %s is also attached to the disk, and would be detached with it", id).
+					WithHint("give the disk a storage policy with only the filter that must stay")
 			}
 		}
 		byPolicy, err := c.byPolicy(ctx, op, ref, d.Key, filter)
@@ -112,8 +111,8 @@ func (c *Client) DetachFilter(ctx context.Context, vm inventory.Ref, filter stri
 	})
 }
 
-// refilter changes those of the disks for which there is something to change,
-// all at once. how is asked with nil for a disk that is gone.
+// refilter changes several disks at once. how returns the change of a disk, nil for
+// none; it gets nil for a disk that does not exist.
 func (c *Client) refilter(ctx context.Context, op string, ref types.ManagedObjectReference, keys []int32, how func(*types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error)) error {
 	unlock, err := c.exclusive(ctx, op, ref)
 	if err != nil {
@@ -148,7 +147,7 @@ func (c *Client) refilter(ctx context.Context, op string, ref types.ManagedObjec
 
 func (c *Client) filterable(op, subject string) error {
 	if c.about.ESX || c.v.ServiceContent.IoFilterManager == nil {
-		return cdp.Errorf(cdp.Conflict, op, subject, "I/O filters are managed by a vCenter, and this is a lone ESXi host")
+		return cdp.Errorf(cdp.Conflict, op, subject, "only a vCenter manages I/O filters, and this is a single ESXi host")
 	}
 	return nil
 }

@@ -12,10 +12,10 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// filterSince is the oldest ESXi that our filter runs on.
+// filterSince is the oldest ESXi with the I/O filters that we support.
 const filterSince = "6.5"
 
-// filterCluster is a cluster as the manager of filters sees it.
+// filterCluster is a cluster as the I/O filter manager sees it.
 type filterCluster struct {
 	Self    types.ManagedObjectReference
 	Name    string
@@ -24,19 +24,19 @@ type filterCluster struct {
 	hosts   []mo.HostSystem
 }
 
-// cluster reads a cluster. A lone host's compute resource is none.
+// cluster reads a cluster. The compute resource of a single host is not one.
 func (c *Client) cluster(ctx context.Context, op string, ref inventory.Ref) (*filterCluster, error) {
 	m, err := morOf(ref)
 	if err != nil {
 		return nil, err
 	}
 	if c.about.ESX || c.v.ServiceContent.IoFilterManager == nil {
-		return nil, cdp.Errorf(cdp.Conflict, op, string(ref), "I/O filters are managed by a vCenter, and this is a lone ESXi host").
+		return nil, cdp.Errorf(cdp.Conflict, op, string(ref), "only a vCenter manages I/O filters, and this is a single ESXi host").
 			WithHint("add the host to a cluster of a vCenter, or protect its VMs by changed block tracking")
 	}
 	if m.Type != "ClusterComputeResource" {
-		return nil, cdp.Errorf(cdp.Conflict, op, string(ref), "I/O filters are managed by cluster, and this is none").
-			WithHint("put the host into a cluster, or protect its VMs by changed block tracking")
+		return nil, cdp.Errorf(cdp.Conflict, op, string(ref), "I/O filters are managed per cluster, and this is not a cluster").
+			WithHint("add the host to a cluster, or protect its VMs by changed block tracking")
 	}
 	cl := &filterCluster{Self: m, manager: *c.v.ServiceContent.IoFilterManager}
 	err = c.do(ctx, op, string(ref), func(ctx context.Context, v *vim25.Client) error {
@@ -74,11 +74,11 @@ func (c *Client) cluster(ctx context.Context, op string, ref inventory.Ref) (*fi
 	return cl, err
 }
 
-// takes says why no filter can be installed, upgraded or removed there.
+// takes is an error if no filter can be installed, upgraded or removed on it.
 func (cl *filterCluster) takes(op string) error {
 	if cl.image {
-		return cdp.Errorf(cdp.Conflict, op, cl.Name, "the cluster's software is kept by an image (vSphere Lifecycle Manager), which I/O filters cannot be installed beside").
-			WithHint("keep the cluster by baselines instead of an image, or protect its VMs by changed block tracking")
+		return cdp.Errorf(cdp.Conflict, op, cl.Name, "an image (vSphere Lifecycle Manager) manages the cluster's software, so I/O filters cannot be installed separately").
+			WithHint("manage the cluster with baselines instead of an image, or protect its VMs by changed block tracking")
 	}
 	if len(cl.hosts) == 0 {
 		return cdp.Errorf(cdp.Conflict, op, cl.Name, "the cluster has no hosts")
@@ -108,7 +108,7 @@ func (cl *filterCluster) takes(op string) error {
 	if len(order) > 1 {
 		return cdp.Errorf(cdp.Conflict, op, cl.Name, "its hosts are of different versions: %s is %s, %s is %s",
 			lines[order[0]], order[0], lines[order[1]], order[1]).
-			WithHint("bring all hosts of the cluster to one version first: a filter's bundle is for one")
+			WithHint("bring all hosts of the cluster to the same version first: a filter bundle is for one version")
 	}
 	return nil
 }

@@ -51,13 +51,13 @@ func (c *Client) policyID(ctx context.Context, op, policy string) (string, error
 				return nil
 			}
 		}
-		return cdp.Errorf(cdp.NotFound, op, policy, "there is no storage policy of this name").
-			WithHint("make one that has the I/O filter (Policies and Profiles, VM Storage Policies)")
+		return cdp.Errorf(cdp.NotFound, op, policy, "there is no storage policy of that name").
+			WithHint("create one with the I/O filter (Policies and Profiles, VM Storage Policies)")
 	})
 	return id, err
 }
 
-// byPolicy tells whether the filter came to a disk with its storage policy.
+// byPolicy reports whether a storage policy attached the filter to a disk.
 func (c *Client) byPolicy(ctx context.Context, op string, vm types.ManagedObjectReference, disk int32, filter string) (bool, error) {
 	found := false
 	err := c.policies(ctx, op, vm.String(), func(ctx context.Context, pc *pbm.Client) error {
@@ -82,7 +82,8 @@ func (c *Client) byPolicy(ctx context.Context, op string, vm types.ManagedObject
 		return nil
 	})
 	if cdp.Is(err, cdp.Invalid) {
-		// A server without this question has no policies that bring filters.
+		// A server that does not support the query has no policies that attach
+		// filters.
 		return false, nil
 	}
 	return found, err

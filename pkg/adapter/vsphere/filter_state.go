@@ -11,7 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// states is a filter on each host of the cluster, by name.
+// states are the states of a filter on each host of the cluster, by name.
 func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoFilterQueryIssueResult) []inventory.FilterHost {
 	out := make([]inventory.FilterHost, 0, len(cl.hosts))
 	told := slices.ContainsFunc(cl.hosts, func(h mo.HostSystem) bool { return h.Config != nil && len(h.Config.IoFilterInfo) > 0 })
@@ -50,8 +50,8 @@ func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoF
 	return out
 }
 
-// stateOn is what the host itself tells. A host with no filters at all tells
-// nothing; if no host tells anything, it is what the cluster means it to be.
+// stateOn is what the host itself reports. A host without filters reports nothing;
+// if no host reports anything, it is the state that the cluster intends.
 func stateOn(h mo.HostSystem, info types.ClusterIoFilterInfo, op string, told bool) inventory.FilterState {
 	if h.Config != nil {
 		for _, has := range h.Config.IoFilterInfo {
@@ -70,8 +70,8 @@ func stateOn(h mo.HostSystem, info types.ClusterIoFilterInfo, op string, told bo
 	return inventory.FilterInstalled
 }
 
-// issueWords is an issue in plain words, and whether it goes away by itself
-// once something else is done.
+// issueWords is an issue in plain words, and whether it resolves itself once
+// something else is done.
 func issueWords(f types.LocalizedMethodFault) (text string, passes bool) {
 	text = strings.TrimSpace(f.LocalizedMessage)
 	name := ""
@@ -89,7 +89,7 @@ func issueWords(f types.LocalizedMethodFault) (text string, passes bool) {
 	case name == "RebootRequired", strings.Contains(low, "reboot"):
 		return cmp.Or(text, "the host must be rebooted"), true
 	case name == "NoMaintenanceModeDrsRecommendationForVM":
-		return say("the host cannot be emptied: a VM on it cannot be moved by DRS"), true
+		return say("the host cannot be evacuated: DRS cannot move a VM on it"), true
 	case strings.Contains(low, "maintenance"):
 		return cmp.Or(text, "the host must enter maintenance mode"), true
 	case name == "InvalidState", name == "InvalidHostState":

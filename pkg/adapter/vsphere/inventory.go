@@ -16,11 +16,10 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// page is how many objects one answer of the property collector may hold.
+// page is the most objects in one answer of the property collector.
 const page = 500
 
-// entities are what an inventory is made of. A type stands for those derived of
-// it too.
+// entities are the types that an inventory is made of, derived types included.
 var entities = map[string][]string{
 	"Datacenter":      {"name", "parent"},
 	"Folder":          {"name", "parent", "childType"},
@@ -32,7 +31,7 @@ var entities = map[string][]string{
 	"VirtualMachine":  vmProperties,
 }
 
-// lifecycleSince is the version of the API that tells of image-managed clusters.
+// lifecycleSince is the API version that reports image-managed clusters.
 const lifecycleSince = "7.0"
 
 func (c *Client) wanted() []types.PropertySpec {
@@ -46,7 +45,7 @@ func (c *Client) wanted() []types.PropertySpec {
 	return specs
 }
 
-// Inventory is everything, in one pass of the property collector, and the tags.
+// Inventory reads everything in one pass of the property collector, and the tags.
 func (c *Client) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	inv := inventory.Inventory{About: c.about}
 	const op = "read the inventory"
@@ -110,7 +109,7 @@ func inView(v types.ManagedObjectReference) types.ObjectSpec {
 	}
 }
 
-// cutOff is NotAuthenticated if the session ended in between: then properties
+// cutOff is NotAuthenticated if the session ended during the call: then properties
 // are missing instead of an error.
 func cutOff(objs []types.ObjectContent) error {
 	for _, o := range objs {
@@ -123,14 +122,14 @@ func cutOff(objs []types.ObjectContent) error {
 	return nil
 }
 
-// bestEffort cleans up at the vCenter even when ctx has ended, but not for long.
+// bestEffort cleans up at the vCenter even if ctx has ended, but not for long.
 func (c *Client) bestEffort(ctx context.Context, fn func(ctx context.Context) error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(c.cfg.Timeout, cleanUp))
 	defer cancel()
 	_ = fn(ctx) // what is left ends with the session
 }
 
-// newest asks each compute resource which hardware versions its hosts run.
+// newest asks each compute resource which hardware versions its hosts support.
 func (c *Client) newest(ctx context.Context, all *gathered, hosts []inventory.Host) error {
 	for _, cr := range all.computes {
 		if cr.EnvironmentBrowser == nil {
@@ -163,7 +162,7 @@ func (c *Client) newest(ctx context.Context, all *gathered, hosts []inventory.Ho
 // hardwareNumber is the 19 of vmx-19.
 func hardwareNumber(v string) int { return part([]string{strings.TrimPrefix(v, "vmx-")}, 0) }
 
-// unescape gives back what a vCenter escapes in names: / \ and %.
+// unescape reverses the vCenter's escaping of / \ and % in names.
 func unescape(name string) string {
 	if s, err := url.PathUnescape(name); err == nil {
 		return s

@@ -14,15 +14,15 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// What cloud-init is told of a machine.
+// cloud-init reads a machine's metadata from these.
 const (
 	metadata         = "guestinfo.metadata"
 	metadataEncoding = "guestinfo.metadata.encoding"
 	longestMetadata  = 1 << 20
 )
 
-// extraOf are the advanced settings that leave this package. The others stay at
-// the vCenter, for they may hold passwords: a transporter's credentials, and what
+// extraOf are the advanced settings that leave this package. The others stay at the
+// vCenter, because they may contain passwords: a transporter's credentials, or what
 // an administrator gave a guest for its first start.
 func extraOf(all []types.BaseOptionValue) map[string]string {
 	var out map[string]string
@@ -52,9 +52,8 @@ func extraOf(all []types.BaseOptionValue) map[string]string {
 	return out
 }
 
-// identityOf is as much of cloud-init's metadata as a replica must have: by
-// another instance-id the guest would take itself for a new machine, and set
-// itself up once more. The rest may be anything.
+// identityOf is the part of cloud-init's metadata that a replica needs: with
+// another instance-id, the guest would set itself up again as a new machine.
 func identityOf(text, encoding string) string {
 	switch strings.ToLower(encoding) {
 	case "base64", "b64", "gzip+base64", "gz+b64":

@@ -32,8 +32,8 @@ type node struct {
 	parent *types.ManagedObjectReference
 }
 
-// gatherAll sorts what the property collector gave. A property that is missing
-// - of a VM whose host is lost, or that the user may not see - stays empty.
+// gatherAll sorts the property collector's answer. Missing properties, of a VM
+// whose host is lost or that the user may not see, stay empty.
 func gatherAll(objs []types.ObjectContent) (*gathered, error) {
 	g := &gathered{entity: make(map[types.ManagedObjectReference]node, len(objs))}
 	for _, o := range objs {
@@ -96,15 +96,15 @@ func (g *gathered) add(ref types.ManagedObjectReference, name string, parent *ty
 
 func (g *gathered) addNetwork(m mo.Network) {
 	g.add(m.Self, m.Name, m.Parent)
-	// The port groups of a distributed switch's uplinks take no VM. They are
-	// tagged, and named like this unless somebody renamed them.
+	// No VM can use the uplink port groups of a distributed switch. They are
+	// tagged, and have such a name unless somebody renamed them.
 	uplink := slices.ContainsFunc(m.Tag, func(t types.Tag) bool { return t.Key == "SYSTEM/DVS.UPLINKPG" })
 	if !uplink && !strings.Contains(m.Name, "-DVUplinks-") {
 		g.nets = append(g.nets, m)
 	}
 }
 
-// place is where an entity stands. The root folder is not in a path.
+// place is an entity's path. The root folder is not part of it.
 func (g *gathered) place(ref types.ManagedObjectReference) inventory.Place {
 	n := g.entity[ref]
 	p := inventory.Place{Ref: refOf(&ref), Name: unescape(n.name)}
@@ -125,7 +125,7 @@ func (g *gathered) place(ref types.ManagedObjectReference) inventory.Place {
 	return p
 }
 
-// fill puts everything into an inventory, by path.
+// fill adds everything to an inventory, sorted by path.
 func (g *gathered) fill(inv *inventory.Inventory) {
 	inv.Datacenters = places(g, g.centers, func(m mo.Datacenter) types.ManagedObjectReference { return m.Self })
 	inv.Folders = places(g, g.folders, func(m mo.Folder) types.ManagedObjectReference { return m.Self })

@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// guestOf is what the tools tell, if they ever ran.
+// guestOf is what VMware Tools report, if they ever ran.
 func guestOf(g *types.GuestInfo, heartbeat string) inventory.Guest {
 	out := inventory.Guest{Heartbeat: heartbeat}
 	if g == nil {
@@ -35,8 +35,8 @@ func guestOf(g *types.GuestInfo, heartbeat string) inventory.Guest {
 	return out
 }
 
-// addresses in CIDR notation, but those of the link alone. Old tools tell no
-// prefix: then it is the address's own length.
+// addresses are in CIDR notation, without link-local ones. Old tools report no
+// prefix: then it is the full length.
 func addresses(n types.GuestNicInfo) []string {
 	var out []string
 	add := func(ip string, bits int) {

@@ -6,8 +6,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// hardwareOf puts a VM's configuration, or that of a snapshot, in our words. A
-// NIC on a distributed or opaque network has no NetName yet; see nameNetworks.
+// hardwareOf translates the configuration of a VM or snapshot. A NIC on a
+// distributed or opaque network has no NetName yet; see nameNetworks.
 func hardwareOf(c *types.VirtualMachineConfigInfo) inventory.Hardware {
 	h := inventory.Hardware{
 		Version: c.Version, GuestID: c.GuestId,

@@ -14,12 +14,12 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// tagBatch is how many VMs one question for tags is about.
+// tagBatch is how many VMs one query for tags covers.
 const tagBatch = 1000
 
-// addTags puts the tags on VMs, as category/name. A server that has no tags
-// (ESXi) leaves them empty; one that fails to tell them is an error, because a
-// job that goes by tags would lose its VMs.
+// addTags adds the tags of VMs, as category/name. A server without tags (ESXi)
+// leaves them empty. A failure is an error, because a job that selects by tags
+// would lose its VMs.
 func (c *Client) addTags(ctx context.Context, of []inventory.VM) error {
 	if c.about.ESX || len(of) == 0 {
 		return nil
@@ -69,13 +69,13 @@ func (c *Client) failTags(ctx context.Context, op string, err error) error {
 	switch {
 	case rest.IsStatusError(err, http.StatusUnauthorized), rest.IsStatusError(err, http.StatusForbidden):
 		return cdp.Errorf(cdp.Conflict, op, c.host(), "the vCenter's REST API refuses the user %s", c.cfg.User).
-			WithHint("tags are read through it: give the user the privilege System.Read on the vCenter's root")
+			WithHint("it is needed to read tags: give the user the privilege System.Read on the vCenter's root folder")
 	}
 	return c.fail(ctx, op, c.host(), err)
 }
 
-// Tags are the names of a category's tags, in order; NotFound. That a VM has
-// one of them is not asked.
+// Tags are the names of a category's tags, sorted, whether or not a VM has them;
+// NotFound.
 func (c *Client) Tags(ctx context.Context, category string) ([]string, error) {
 	const op = "read the tags of"
 	if c.about.ESX {
@@ -112,7 +112,7 @@ func (c *Client) Tags(ctx context.Context, category string) ([]string, error) {
 	return names, c.failTags(ctx, op, err)
 }
 
-// tagsFor is how long the names of tags are believed.
+// tagsFor is how long the names of tags are cached.
 const tagsFor = time.Minute
 
 // tagName is a tag's category and name.

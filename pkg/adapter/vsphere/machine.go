@@ -15,20 +15,20 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Settings that a VM of ours has.
+// Settings of the VMs that we make.
 const (
-	// settingKeepMAC marks a VM whose NICs have the source's addresses.
+	// settingKeepMAC marks a VM whose NICs have the source's MAC addresses.
 	settingKeepMAC = "tidemark.keepMAC"
-	// settingBlocked holds why it must not be powered on.
+	// settingBlocked is the reason why the VM must not be powered on.
 	settingBlocked = "tidemark.blocked"
-	// settingIdentity is what the guest was last told of itself, as a hash.
+	// settingIdentity is a hash of the guest's last customization.
 	settingIdentity = "tidemark.identity"
 )
 
 // MakeVM makes a VM without disks, with the source's controllers at the same
-// addresses, so that its disks can get theirs. Conflict: the name is taken.
-// Invalid: a NIC has no network, or something cannot be made. When ctx ends it
-// may be made all the same: look for its name.
+// addresses for its disks. Conflict: the name is taken. Invalid: a NIC has no
+// network, or something is not supported. If ctx ends, the VM may still be made:
+// look for its name.
 func (c *Client) MakeVM(ctx context.Context, m inventory.Make) (inventory.Ref, error) {
 	const op = "make a VM"
 	folder, err := morOf(m.Folder, "Folder")
@@ -100,8 +100,8 @@ func (c *Client) making(ctx context.Context, op string, m inventory.Make) (types
 		return spec, err
 	}
 	spec.DeviceChange = append(spec.DeviceChange, adds...)
-	// A VM that is made of another's disks is asked at its first start whether
-	// it was moved or copied, and hangs until somebody answers.
+	// A VM with another VM's disks asks at its first start whether it was moved or
+	// copied, and hangs until somebody answers.
 	extra := map[string]string{"uuid.action": "keep"}
 	maps.Copy(extra, h.Extra)
 	maps.Copy(extra, m.Extra)
@@ -113,9 +113,8 @@ func (c *Client) making(ctx context.Context, op string, m inventory.Make) (types
 	return spec, nil
 }
 
-// anyMAC are the settings that let a VM be started with the addresses of nics:
-// a host refuses those of VMware's ranges that a vCenter or host gives away, if
-// they were set by hand.
+// anyMAC are the settings that allow starting a VM with the MAC addresses of nics:
+// a host refuses addresses of VMware's generated ranges that were set by hand.
 func anyMAC(nics []inventory.NIC) map[string]string {
 	out := map[string]string{}
 	for i, n := range nics {

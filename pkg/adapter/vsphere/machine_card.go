@@ -16,10 +16,10 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// cardKeys begins the temporary keys of NICs.
+// cardKeys is the first temporary key of NICs.
 const cardKeys int32 = -300
 
-// cards adds NICs, in order, each on the network that is given for its key.
+// cards adds NICs, in order, each on the network given for its key.
 func (c *Client) cards(ctx context.Context, op, subject string, nics []inventory.NIC, networks map[int32]inventory.Ref, keepMAC bool) ([]types.BaseVirtualDeviceConfigSpec, error) {
 	var out []types.BaseVirtualDeviceConfigSpec
 	for i, n := range nics {
@@ -54,7 +54,7 @@ func setMAC(card *types.VirtualEthernetCard, n inventory.NIC, keep bool) {
 	card.AddressType, card.MacAddress = string(types.VirtualEthernetCardMacTypeGenerated), ""
 }
 
-// backing is what a NIC on a network is connected to.
+// backing connects a NIC to a network.
 func (c *Client) backing(ctx context.Context, op string, network inventory.Ref) (types.BaseVirtualDeviceBackingInfo, error) {
 	ref, err := morOf(network, "Network", "DistributedVirtualPortgroup", "OpaqueNetwork")
 	if err != nil {
@@ -69,8 +69,8 @@ func (c *Client) backing(ctx context.Context, op string, network inventory.Ref) 
 	return out, err
 }
 
-// sameBacking reports whether a NIC that has one is on the network of want. A
-// vCenter adds to a backing what it knows besides, such as the port.
+// sameBacking reports whether a NIC's backing is on the network of want. A vCenter
+// adds details to a backing, such as the port.
 func sameBacking(has, want types.BaseVirtualDeviceBackingInfo) bool {
 	switch h := has.(type) {
 	case *types.VirtualEthernetCardNetworkBackingInfo:
@@ -86,7 +86,7 @@ func sameBacking(has, want types.BaseVirtualDeviceBackingInfo) bool {
 	return reflect.DeepEqual(has, want)
 }
 
-// Connect puts NICs, by device key, on networks. The VM may run.
+// Connect connects NICs, by device key, to networks. The VM may be running.
 func (c *Client) Connect(ctx context.Context, vm inventory.Ref, networks map[int32]inventory.Ref) error {
 	const op = "connect NICs"
 	ref, err := vmRef(vm)

@@ -11,16 +11,16 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Destroy unregisters a VM that is off and deletes its home; one that is gone
-// is no error. Conflict: disks are attached, which the vCenter would delete
-// too, unless withDisks.
+// Destroy unregisters a powered-off VM and deletes its home. It is no error if it
+// does not exist. Conflict: disks are attached, which the vCenter would delete too,
+// unless withDisks.
 func (c *Client) Destroy(ctx context.Context, vm inventory.Ref, withDisks bool) error {
 	const op = "delete a VM"
 	ref, err := vmRef(vm)
 	if err != nil {
 		return err
 	}
-	// Held until it is gone: no disk may be attached in between.
+	// Held until it is destroyed: no disk may be attached meanwhile.
 	unlock, err := c.exclusive(ctx, op, ref)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil
@@ -43,7 +43,7 @@ func (c *Client) Destroy(ctx context.Context, vm inventory.Ref, withDisks bool) 
 		}
 		if len(files) > 0 {
 			return cdp.Errorf(cdp.Conflict, op, ref.String(), "disks are attached to it: %s", strings.Join(files, ", ")).
-				WithHint("detach them first, or they are deleted too")
+				WithHint("detach them first, or they will be deleted too")
 		}
 	}
 	_, err = c.task(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {

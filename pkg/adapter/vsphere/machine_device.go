@@ -37,8 +37,8 @@ func controllersOf(devices []types.BaseVirtualDevice) []inventory.Controller {
 	return out
 }
 
-// newController is the device that a controller is added with; nil for IDE,
-// which every VM has. Its key is a temporary one, below zero.
+// newController is the device that adds a controller; nil for IDE, which every VM
+// has. Its key is temporary, below zero.
 func newController(c inventory.Controller) types.BaseVirtualDevice {
 	base := types.VirtualController{VirtualDevice: types.VirtualDevice{Key: c.Key}, BusNumber: c.Bus}
 	scsi := types.VirtualSCSIController{
@@ -70,7 +70,7 @@ func newController(c inventory.Controller) types.BaseVirtualDevice {
 	return &types.ParaVirtualSCSIController{VirtualSCSIController: scsi}
 }
 
-// unitsOf is how many places a controller has at a VM of hardware version vmx.
+// unitsOf is how many slots a controller has in a VM of hardware version vmx.
 func unitsOf(kind string, vmx int) int32 {
 	switch kind {
 	case "ide":
@@ -90,7 +90,7 @@ func unitsOf(kind string, vmx int) int32 {
 	return 16
 }
 
-// vmxNumber is 19 of vmx-19; 0 if it is not written so.
+// vmxNumber is 19 of vmx-19; 0 if it does not have that form.
 func vmxNumber(version string) int {
 	n, _ := strconv.Atoi(strings.TrimPrefix(version, "vmx-"))
 	return n
@@ -99,7 +99,7 @@ func vmxNumber(version string) int {
 // link is one file of a virtual disk: the newest, or one below.
 type link struct{ file, uuid, mode string }
 
-// linksOf are a disk's files, newest first; none if it is not a file.
+// linksOf are a disk's files, newest first; none if it is not backed by files.
 func linksOf(d *types.VirtualDisk) []link {
 	var out []link
 	switch b := d.Backing.(type) {
@@ -165,7 +165,7 @@ func newCard(kind string) (types.BaseVirtualEthernetCard, error) {
 	case "vmxnet3vrdma":
 		return &types.VirtualVmxnet3Vrdma{}, nil
 	}
-	return nil, fmt.Errorf("a network card of kind %q cannot be made", kind)
+	return nil, fmt.Errorf("network cards of kind %q are not supported", kind)
 }
 
 func change(op types.VirtualDeviceConfigSpecOperation, d types.BaseVirtualDevice) types.BaseVirtualDeviceConfigSpec {

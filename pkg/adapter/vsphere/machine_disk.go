@@ -15,8 +15,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// MakeDisk makes a thin disk of at least size bytes (whole KiB), and its folder
-// if there is none. Conflict: the file exists.
+// MakeDisk makes a thin disk of at least size bytes (whole KiB), and its folder if
+// needed. Conflict: the file exists.
 func (c *Client) MakeDisk(ctx context.Context, dc inventory.Ref, file string, size int64) error {
 	const op = "make a disk"
 	ref, p, err := diskFile(op, dc, file)
@@ -35,7 +35,7 @@ func (c *Client) MakeDisk(ctx context.Context, dc inventory.Ref, file string, si
 		return object.NewVirtualDiskManager(v).CreateVirtualDisk(ctx, file, object.NewDatacenter(v, ref),
 			&types.FileBackedVirtualDiskSpec{
 				VirtualDiskSpec: types.VirtualDiskSpec{
-					// What a descriptor says for every SCSI controller but BusLogic.
+					// Descriptors have this for every SCSI controller but BusLogic.
 					AdapterType: string(types.VirtualDiskAdapterTypeLsiLogic),
 					DiskType:    string(types.VirtualDiskTypeThin),
 				},
@@ -55,7 +55,7 @@ func (c *Client) makeFolder(ctx context.Context, op string, dc types.ManagedObje
 	})
 }
 
-// DeleteDisk deletes a disk that no VM uses; one that is gone is no error.
+// DeleteDisk deletes a disk that no VM uses. It is no error if it does not exist.
 // Conflict: it is in use.
 func (c *Client) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error {
 	const op = "delete a disk"
@@ -72,7 +72,7 @@ func (c *Client) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) 
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
-	// Not every server says that the file is not there; the folder does.
+	// Not every server reports a missing file; the folder shows it.
 	if _, gone := c.DiskSize(ctx, dc, file); cdp.Is(gone, cdp.NotFound) {
 		return nil
 	}
@@ -118,7 +118,7 @@ func (c *Client) DiskSize(ctx context.Context, dc inventory.Ref, file string) (i
 			continue
 		}
 		if d.CapacityKb == 0 {
-			return 0, cdp.Errorf(cdp.Conflict, op, file, "the datastore does not tell its capacity: its descriptor may be damaged")
+			return 0, cdp.Errorf(cdp.Conflict, op, file, "the datastore does not report its capacity: its descriptor may be damaged")
 		}
 		return d.CapacityKb << 10, nil
 	}
@@ -151,12 +151,12 @@ func (c *Client) browser(ctx context.Context, op string, dc types.ManagedObjectR
 	return out, err
 }
 
-// diskFile reads where a disk file is.
+// diskFile parses a disk file's path.
 func diskFile(op string, dc inventory.Ref, file string) (types.ManagedObjectReference, object.DatastorePath, error) {
 	var p object.DatastorePath
 	ref, err := morOf(dc, "Datacenter")
 	if err == nil && (!p.FromString(file) || path.Ext(p.Path) != ".vmdk") {
-		err = cdp.Errorf(cdp.Invalid, op, file, "it is not written as [datastore] folder/name.vmdk")
+		err = cdp.Errorf(cdp.Invalid, op, file, "it does not have the form [datastore] folder/name.vmdk")
 	}
 	return ref, p, err
 }

@@ -8,8 +8,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Label sets name, annotation and settings; an empty name or annotation stays
-// as it is. A setting of "" is taken away. Conflict: the name is taken.
+// Label sets name, annotation and settings. An empty name or annotation stays as it
+// is; a setting of "" is removed. Conflict: the name is taken.
 func (c *Client) Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error {
 	const op = "label a VM"
 	ref, err := vmRef(vm)
@@ -38,8 +38,8 @@ func (c *Client) Label(ctx context.Context, vm inventory.Ref, name, note string,
 	return c.reconfigure(ctx, op, ref, spec)
 }
 
-// Extra are a VM's advanced settings, its secrets among them: they are for whoever
-// set them, and go nowhere else.
+// Extra are all advanced settings of a VM, its secrets included. They must not be
+// passed on.
 func (c *Client) Extra(ctx context.Context, vm inventory.Ref) (map[string]string, error) {
 	ref, err := vmRef(vm)
 	if err != nil {

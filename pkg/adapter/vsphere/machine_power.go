@@ -15,9 +15,9 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// PowerOn starts a VM; one that runs is no error. A question whether it was
-// moved or copied is answered; Conflict: it asks another, which a person has to
-// answer, or its power-on is blocked.
+// PowerOn starts a VM; it is no error if it is on. It answers a question whether
+// the VM was moved or copied. Conflict: the VM asks another question, which a
+// person must answer, or its power-on is blocked.
 func (c *Client) PowerOn(ctx context.Context, vm inventory.Ref) error {
 	const op = "power a VM on"
 	ref, err := vmRef(vm)
@@ -29,7 +29,7 @@ func (c *Client) PowerOn(ctx context.Context, vm inventory.Ref) error {
 		return err
 	}
 	if q := m.Runtime.Question; q != nil {
-		// One that an earlier power-on waits for.
+		// A question that an earlier power-on waits for.
 		if err := c.answer(ctx, op, ref, q); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (c *Client) PowerOn(ctx context.Context, vm inventory.Ref) error {
 	return c.unlessPower(ctx, op, ref, types.VirtualMachinePowerStatePoweredOn, err)
 }
 
-// PowerOff turns a VM off, hard; one that is off is no error.
+// PowerOff turns a VM off hard; it is no error if it is off.
 func (c *Client) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	const op = "power a VM off"
 	ref, err := vmRef(vm)
@@ -66,8 +66,8 @@ func (c *Client) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	return c.unlessPower(ctx, op, ref, types.VirtualMachinePowerStatePoweredOff, err)
 }
 
-// unlessPower forgives err where the VM is in the state all the same: somebody
-// else was faster.
+// unlessPower ignores err if the VM is in the wanted state: somebody else was
+// faster.
 func (c *Client) unlessPower(ctx context.Context, op string, vm types.ManagedObjectReference, want types.VirtualMachinePowerState, err error) error {
 	if err == nil || ctx.Err() != nil || cdp.Is(err, cdp.NotFound) {
 		return err
@@ -79,8 +79,8 @@ func (c *Client) unlessPower(ctx context.Context, op string, vm types.ManagedObj
 	return err
 }
 
-// attended runs fn, and looks meanwhile whether the VM asks something: a task
-// does not end before a question is answered.
+// attended runs fn and meanwhile watches for a question of the VM: a task does not
+// end before the question is answered.
 func (c *Client) attended(ctx context.Context, op string, vm types.ManagedObjectReference, fn func(context.Context) error) error {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,8 +109,8 @@ func (c *Client) attended(ctx context.Context, op string, vm types.ManagedObject
 	return err
 }
 
-// answer answers a VM's question, if it is whether the VM was moved: it was, and
-// keeps what it is known by. Conflict: it is another question.
+// answer answers a VM's question whether it was moved: it was, and keeps its
+// identity. Conflict: it is another question.
 func (c *Client) answer(ctx context.Context, op string, vm types.ManagedObjectReference, q *types.VirtualMachineQuestionInfo) error {
 	for _, o := range q.Choice.ChoiceInfo {
 		d := o.GetElementDescription()
@@ -126,6 +126,6 @@ func (c *Client) answer(ctx context.Context, op string, vm types.ManagedObjectRe
 			return err
 		})
 	}
-	return cdp.Errorf(cdp.Conflict, op, vm.String(), "the VM asks a question and waits: %s", strings.TrimSpace(q.Text)).
+	return cdp.Errorf(cdp.Conflict, op, vm.String(), "the VM waits for the answer to a question: %s", strings.TrimSpace(q.Text)).
 		WithHint("answer it in the vSphere Client")
 }

@@ -15,10 +15,10 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Reshape makes a VM that is off like h: its CPUs, memory, firmware, guest id,
-// controllers, NICs and settings; not its disks. networks are by NIC of h.
-// Settings and controllers that h does not have stay. The hardware version is
-// raised, never lowered. Nothing is done if nothing differs.
+// Reshape makes a powered-off VM like h: its CPUs, memory, firmware, guest id,
+// controllers, NICs and settings, but not its disks. networks are by NIC of h.
+// Other settings and controllers stay. The hardware version is raised, never
+// lowered. Nothing is done if nothing differs.
 func (c *Client) Reshape(ctx context.Context, vm inventory.Ref, h inventory.Hardware, networks map[int32]inventory.Ref) error {
 	const op = "reshape a VM"
 	ref, err := vmRef(vm)
@@ -69,7 +69,7 @@ func (c *Client) Reshape(ctx context.Context, vm inventory.Ref, h inventory.Hard
 	})
 }
 
-// shape is what differs besides devices and settings.
+// shape are the differences besides devices and settings.
 func shape(has, want inventory.Hardware) (spec types.VirtualMachineConfigSpec, differs bool) {
 	if want.CPUs != 0 && has.CPUs != want.CPUs {
 		spec.NumCPUs, differs = want.CPUs, true
@@ -92,8 +92,8 @@ func shape(has, want inventory.Hardware) (spec types.VirtualMachineConfigSpec, d
 	return spec, differs
 }
 
-// newBuses adds the controllers that are missing. One of another kind is
-// replaced if nothing is plugged in; else it is Conflict.
+// newBuses adds missing controllers. A controller of another kind is replaced if no
+// disk is attached to it, and a Conflict otherwise.
 func newBuses(devices []types.BaseVirtualDevice, want []inventory.Controller) ([]types.BaseVirtualDeviceConfigSpec, error) {
 	var out []types.BaseVirtualDeviceConfigSpec
 	has := controllersOf(devices)
@@ -124,10 +124,10 @@ func newBuses(devices []types.BaseVirtualDevice, want []inventory.Controller) ([
 	return out, nil
 }
 
-// recards makes a VM's NICs those of want. NICs are told apart by their order,
-// for that is how a guest and a customization know them. Those that are of the
-// same kind, and address where that is kept, are edited; where the order would
-// not hold, all are made anew.
+// recards makes a VM's NICs like want. NICs correspond by their order, because a
+// guest and a customization identify them by it. NICs of the same kind (and MAC
+// address, where that is kept) are edited; if the order would change, all are
+// recreated.
 func (c *Client) recards(ctx context.Context, op string, m mo.VirtualMachine, want []inventory.NIC, networks map[int32]inventory.Ref) ([]types.BaseVirtualDeviceConfigSpec, error) {
 	subject := m.Self.String()
 	has := cardsOf(m.Config.Hardware.Device)
@@ -171,8 +171,8 @@ func likeCard(has types.BaseVirtualEthernetCard, want inventory.NIC, keepMAC boo
 		(!keepMAC || want.MAC == "" || strings.EqualFold(has.GetVirtualEthernetCard().MacAddress, want.MAC))
 }
 
-// dense reports whether no place is free between the cards, so that one that is
-// added comes last.
+// dense reports whether there is no free slot between the cards, so that an added
+// card comes last.
 func dense(cards []types.BaseVirtualEthernetCard) bool {
 	for i, d := range cards {
 		u := d.GetVirtualEthernetCard().UnitNumber

@@ -11,10 +11,10 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Plug attaches disks to a VM that may run, all in one change, and gives their
-// UUIDs, in order. One that is attached already stays where it is. Conflict: a
-// place is taken, a file is locked, or a disk of the same UUID is attached, so
-// that the guest could not tell which is which.
+// Plug attaches disks to a VM, which may be running, in one change, and returns
+// their UUIDs in order. A disk that is already attached stays where it is.
+// Conflict: a slot is taken, a file is locked, or a disk with the same UUID is
+// attached, so that the guest could not tell them apart.
 func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) ([]string, error) {
 	const op = "attach disks"
 	ref, err := vmRef(vm)
@@ -40,8 +40,8 @@ func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.P
 		if len(changes) == 0 {
 			return c.tellApart(ctx, op, ref, disks, devices, devices)
 		}
-		// Another process that changes the VM's devices at the same time would
-		// choose the same places: then the vCenter refuses the later one.
+		// A process that changes the VM's devices at the same time would choose the
+		// same slots: then the vCenter refuses the later one.
 		err = c.reconfigure(ctx, op, ref, types.VirtualMachineConfigSpec{
 			ChangeVersion: m.Config.ChangeVersion, DeviceChange: changes})
 		switch {
@@ -62,14 +62,14 @@ func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.P
 	}
 }
 
-// moved reports whether the places that are taken are not those that were.
+// moved reports whether other slots are taken now than before.
 func (c *Client) moved(ctx context.Context, op string, ref types.ManagedObjectReference, were []types.BaseVirtualDevice) bool {
 	m, err := c.config(ctx, op, ref)
 	return err == nil && !maps.Equal(newBay(m.Config.Hardware.Device, "").taken, newBay(were, "").taken)
 }
 
-// Unplug detaches disks by file and keeps the files. Those that are not
-// attached are no error.
+// Unplug detaches disks by file and keeps the files. It is no error if one is not
+// attached.
 func (c *Client) Unplug(ctx context.Context, vm inventory.Ref, files []string) error {
 	const op = "detach disks"
 	ref, err := vmRef(vm)
@@ -105,7 +105,7 @@ func (c *Client) takeOut(ctx context.Context, op string, ref types.ManagedObject
 	})
 }
 
-// plugging is the change that attaches those of disks that are not attached.
+// plugging is the change that attaches those of the disks that are not attached.
 func plugging(devices []types.BaseVirtualDevice, version string, disks []inventory.Plug) ([]types.BaseVirtualDeviceConfigSpec, error) {
 	b := newBay(devices, version)
 	places := make([]*place, len(disks))
@@ -117,8 +117,7 @@ func plugging(devices []types.BaseVirtualDevice, version string, disks []invento
 		return nil
 	}
 	absent := make([]bool, len(disks))
-	// Those that must be at an address come first, so that none of the others
-	// takes it.
+	// Disks with an address come first, so that no other disk takes their slot.
 	for i, want := range disks {
 		d, top, err := attached(devices, want.File)
 		if err != nil {
@@ -161,8 +160,7 @@ func plugging(devices []types.BaseVirtualDevice, version string, disks []invento
 
 const frozenMode = string(types.VirtualDiskModeIndependent_nonpersistent)
 
-// existingDisk is a device without a capacity: with one, a new file would be
-// made.
+// existingDisk is a device without a capacity: with one, a new file would be made.
 func existingDisk(p inventory.Plug, at place, key int32) *types.VirtualDisk {
 	mode := string(types.VirtualDiskModePersistent)
 	if p.Frozen {

@@ -10,9 +10,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// attached is the disk whose newest file it is; nil if none is. Conflict: it is
-// attached, but a snapshot of the VM lies over it, so that what is written goes
-// elsewhere.
+// attached is the disk with the file as its top; nil if none. Conflict: it is
+// attached under a snapshot of the VM, so that writes go to another file.
 func attached(devices []types.BaseVirtualDevice, file string) (*types.VirtualDisk, link, error) {
 	for _, d := range disksOf(devices) {
 		for depth, l := range linksOf(d) {
@@ -23,7 +22,7 @@ func attached(devices []types.BaseVirtualDevice, file string) (*types.VirtualDis
 			case linksOf(d)[0].mode != frozenMode:
 				return nil, l, cdp.Errorf(cdp.Conflict, "look for", file,
 					"a snapshot of the VM that it is attached to lies over it: writes go to %s", linksOf(d)[0].file).
-					WithHint("remove the snapshots of that VM, and keep it out of backups that make some")
+					WithHint("remove the snapshots of that VM, and exclude it from backups that take snapshots")
 			}
 		}
 	}
@@ -38,19 +37,19 @@ func plugged(op, subject string, devices []types.BaseVirtualDevice, disks []inve
 			return nil, cdp.Wrap(err, op, subject)
 		}
 		if d == nil {
-			return nil, cdp.Errorf(cdp.Transient, op, subject, "%s was attached, but is no longer", p.File)
+			return nil, cdp.Errorf(cdp.Transient, op, subject, "%s was attached, but is not any more", p.File)
 		}
 		if top.uuid == "" {
-			return nil, cdp.Errorf(cdp.Conflict, op, subject, "the vCenter tells no UUID of %s", p.File)
+			return nil, cdp.Errorf(cdp.Conflict, op, subject, "the vCenter reports no UUID of %s", p.File)
 		}
 		out[i] = top.uuid
 	}
 	return out, nil
 }
 
-// tellApart gives the UUIDs of disks that are attached now. A disk and the
-// snapshots it grew from have one UUID, and a guest finds disks by that: if one
-// is there twice, what was not there before is detached again.
+// tellApart returns the UUIDs of attached disks. A disk and its snapshots have the
+// same UUID, by which a guest finds disks: if one occurs twice, the disk that was
+// just attached is detached again.
 func (c *Client) tellApart(ctx context.Context, op string, ref types.ManagedObjectReference, disks []inventory.Plug, before, now []types.BaseVirtualDevice) ([]string, error) {
 	uuids, err := plugged(op, ref.String(), now, disks)
 	if err != nil {
@@ -71,10 +70,10 @@ func (c *Client) tellApart(ctx context.Context, op string, ref types.ManagedObje
 		return nil, err
 	}
 	return nil, cdp.Errorf(cdp.Conflict, op, ref.String(), "%s and %s have the same UUID, so the guest could not tell them apart", one, other).
-		WithHint("detach the one that is left over")
+		WithHint("detach the leftover one")
 }
 
-// twins are two files that have one UUID, which is among uuids; "" if none.
+// twins are two files with the same UUID among uuids; "" if none.
 func twins(devices []types.BaseVirtualDevice, uuids []string) (one, other string) {
 	files := map[string]string{}
 	for _, d := range disksOf(devices) {

@@ -10,8 +10,8 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// bay is the places for disks that a VM has: those taken, and those that are
-// being given away in one change.
+// bay are the disk slots of a VM: those taken, and those assigned in the current
+// change.
 type bay struct {
 	vmx         int
 	controllers []inventory.Controller
@@ -21,7 +21,7 @@ type bay struct {
 
 type place struct{ controller, unit int32 }
 
-// busKeys begins the temporary keys of controllers, diskKeys those of disks.
+// busKeys is the first temporary key of controllers, diskKeys that of disks.
 const (
 	busKeys  int32 = -100
 	diskKeys int32 = -200
@@ -37,7 +37,7 @@ func newBay(devices []types.BaseVirtualDevice, version string) *bay {
 	return b
 }
 
-// at takes the place of an address, as scsi0:1.
+// at takes the slot at an address, such as scsi0:1.
 func (b *bay) at(address string) (place, error) {
 	cls, bus, unit, err := parseAddress(address)
 	if err != nil {
@@ -50,9 +50,9 @@ func (b *bay) at(address string) (place, error) {
 		p := place{c.Key, unit}
 		switch {
 		case unit >= unitsOf(c.Kind, b.vmx), cls == "scsi" && unit == 7:
-			return p, fmt.Errorf("the controller %s%d (%s) has no place %d", cls, bus, c.Kind, unit)
+			return p, fmt.Errorf("the controller %s%d (%s) has no slot %d", cls, bus, c.Kind, unit)
 		case b.taken[p]:
-			return p, fmt.Errorf("the place %s is taken by another disk", address)
+			return p, fmt.Errorf("another disk takes the slot %s", address)
 		}
 		b.taken[p] = true
 		return p, nil
@@ -60,8 +60,8 @@ func (b *bay) at(address string) (place, error) {
 	return place{}, fmt.Errorf("it has no controller %s%d", cls, bus)
 }
 
-// any takes the next free place of a pvscsi controller, and adds one if there
-// is none.
+// any takes the next free slot of a pvscsi controller, and adds a controller if
+// there is none.
 func (b *bay) any() (place, error) {
 	used := map[int32]bool{}
 	for _, c := range b.controllers {
@@ -87,7 +87,7 @@ func (b *bay) any() (place, error) {
 		b.added = append(b.added, newController(c))
 		return b.any()
 	}
-	return place{}, fmt.Errorf("all its places for disks on pvscsi controllers are taken")
+	return place{}, fmt.Errorf("all disk slots of its pvscsi controllers are taken")
 }
 
 func parseAddress(s string) (cls string, bus, unit int32, err error) {

@@ -15,7 +15,7 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// namingHolders adds who has the files, where that can be found out.
+// namingHolders adds to err which VMs have the files, if that can be found out.
 func (c *Client) namingHolders(ctx context.Context, op string, ref types.ManagedObjectReference, disks []inventory.Plug, err error) error {
 	var who []string
 	for _, p := range disks {
@@ -30,8 +30,8 @@ func (c *Client) namingHolders(ctx context.Context, op string, ref types.Managed
 		WithHint("detach it there first")
 }
 
-// holders are the names of the other VMs that have a file attached. It is only
-// asked after something failed, so what cannot be found out is left out.
+// holders are the names of the other VMs that have a file attached. It is best
+// effort, for error texts only.
 func (c *Client) holders(ctx context.Context, but types.ManagedObjectReference, file string) []string {
 	const op = "look who has a disk attached"
 	var path object.DatastorePath

@@ -15,10 +15,9 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Lacks asks the vCenter, for this session, which of these privileges it has:
-// through roles, groups and what is inherited. One that is needed for several
-// things is told once. A privilege that the vCenter's
-// version does not know is not needed there.
+// Lacks asks the vCenter which of these privileges the session has, through roles,
+// groups and inheritance. A privilege that several uses need is returned once. One
+// that the vCenter's version does not know is not needed there.
 func (c *Client) Lacks(ctx context.Context, needs []inventory.Privilege) ([]inventory.Missing, error) {
 	const op = "check the privileges of"
 	byEntity := map[inventory.Ref][]inventory.Privilege{}
@@ -34,7 +33,7 @@ func (c *Client) Lacks(ctx context.Context, needs []inventory.Privilege) ([]inve
 		missing = missing[:0]
 		am := v.ServiceContent.AuthorizationManager
 		if am == nil {
-			return cdp.Errorf(cdp.Invalid, op, c.cfg.User, "this server does not tell privileges")
+			return cdp.Errorf(cdp.Invalid, op, c.cfg.User, "this server does not report privileges")
 		}
 		sess, err := session.NewManager(v).UserSession(ctx)
 		if err != nil {
@@ -62,7 +61,7 @@ func (c *Client) Lacks(ctx context.Context, needs []inventory.Privilege) ([]inve
 	return missing, nil
 }
 
-// knownPrivileges are those of the vCenter's version; none if it does not tell.
+// knownPrivileges are those of the vCenter's version; none if unknown.
 func knownPrivileges(ctx context.Context, v *vim25.Client, am types.ManagedObjectReference) ([]string, error) {
 	objs, err := retrieve(ctx, v, []types.ManagedObjectReference{am}, am.Type, []string{"privilegeList"})
 	if err != nil {

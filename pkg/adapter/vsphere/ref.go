@@ -7,12 +7,12 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// morOf is the managed object that a reference stands for; Invalid if it is not
-// written as "VirtualMachine:vm-12", or not of one of these types.
+// morOf is the managed object of a reference; Invalid if it does not have the form
+// "VirtualMachine:vm-12" or is not of one of these types.
 func morOf(r inventory.Ref, kinds ...string) (types.ManagedObjectReference, error) {
 	var m types.ManagedObjectReference
 	if !m.FromString(string(r)) || m.Type == "" || m.Value == "" {
-		return m, cdp.Errorf(cdp.Invalid, "read the reference", string(r), "it is not written as VirtualMachine:vm-12")
+		return m, cdp.Errorf(cdp.Invalid, "read the reference", string(r), "it does not have the form VirtualMachine:vm-12")
 	}
 	for _, k := range kinds {
 		if k == m.Type {
@@ -25,7 +25,7 @@ func morOf(r inventory.Ref, kinds ...string) (types.ManagedObjectReference, erro
 	return m, nil
 }
 
-// refOf is how a managed object is written; "" for none.
+// refOf is the reference to a managed object; "" for none.
 func refOf(m *types.ManagedObjectReference) inventory.Ref {
 	if m == nil || m.Value == "" {
 		return ""

@@ -10,17 +10,17 @@ import (
 	"github.com/vmware/govmomi/vapi/rest"
 )
 
-// restSession is the session of the vCenter's REST API, which has its own. It
-// is begun when it is first needed. One call at a time: there are few.
+// restSession is the session of the vCenter's REST API, begun at first need. It
+// does one call at a time: there are few.
 type restSession struct {
 	mu sync.Mutex
 	c  *rest.Client
-	// What tags are called, and since when that is known.
+	// Cached names of tags, and when they were read.
 	names, categories map[string]string
 	named             time.Time
 }
 
-// with runs fn with a session; when that has expired, once more with a new one.
+// with runs fn with a session, and once more with a new one if it has expired.
 func (s *restSession) with(ctx context.Context, c *Client, fn func(ctx context.Context, rc *rest.Client) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,9 +16,9 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Snapshot makes one, without memory, and tells its disks as they are frozen.
-// If it cannot be quiesced as asked it is an error, and no other is made. When
-// ctx ends it may be made all the same: look for its name.
+// Snapshot takes a snapshot without memory, and returns it with its frozen disks.
+// If the guest cannot be quiesced as requested, it is an error, and no snapshot is
+// taken. If ctx ends, the snapshot may still be taken: look for its name.
 func (c *Client) Snapshot(ctx context.Context, vm inventory.Ref, name, note string, quiesce bool) (inventory.Snapshot, error) {
 	const op = "make a snapshot"
 	ref, err := vmRef(vm)
@@ -44,7 +44,7 @@ func (c *Client) Snapshot(ctx context.Context, vm inventory.Ref, name, note stri
 			return s, nil
 		}
 	}
-	return inventory.Snapshot{}, cdp.Errorf(cdp.Transient, op, ref.String(), "the snapshot %s was made, and is gone already", made.Value)
+	return inventory.Snapshot{}, cdp.Errorf(cdp.Transient, op, ref.String(), "the snapshot %s was taken, and is already gone", made.Value)
 }
 
 // Snapshots are the VM's, oldest first, with their disks.
@@ -64,7 +64,8 @@ func (c *Client) Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory.S
 			return nil, nil
 		}
 		err = c.frozen(ctx, op, ref, list)
-		// One that was removed since the list was read fails the whole answer.
+		// A snapshot that was removed since the list was read fails the whole
+		// answer.
 		if cdp.Is(err, cdp.NotFound) && try < 5 {
 			continue
 		}
@@ -75,8 +76,8 @@ func (c *Client) Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory.S
 	}
 }
 
-// snapshotsOf are all snapshots of a tree, oldest first; a parent is never after its
-// children, whatever the clock did.
+// snapshotsOf are all snapshots of a tree, oldest first. A parent always precedes
+// its children, whatever the clock did.
 func snapshotsOf(t *types.VirtualMachineSnapshotInfo) []inventory.Snapshot {
 	if t == nil {
 		return nil
@@ -126,8 +127,8 @@ func (c *Client) frozen(ctx context.Context, op string, vm types.ManagedObjectRe
 	return nil
 }
 
-// frozenDisks are a snapshot's. A disk that is independent is not frozen: it
-// is listed with the mode that says so.
+// frozenDisks are a snapshot's disks. An independent disk is not frozen; its mode
+// says so.
 func frozenDisks(s mo.VirtualMachineSnapshot) []inventory.Disk {
 	var out []inventory.Disk
 	for _, d := range disksOf(s.Config.Hardware.Device) {
@@ -136,8 +137,8 @@ func frozenDisks(s mo.VirtualMachineSnapshot) []inventory.Disk {
 	return out
 }
 
-// RemoveSnapshot merges it into what came after it; one that is gone is no
-// error. It may take hours; when ctx ends, the vCenter goes on.
+// RemoveSnapshot merges a snapshot into its successor. It is no error if it does
+// not exist. It may take hours; if ctx ends, the vCenter continues.
 func (c *Client) RemoveSnapshot(ctx context.Context, vm, snapshot inventory.Ref) error {
 	const op = "remove a snapshot"
 	ref, err := snapshotRef(snapshot)
@@ -157,7 +158,7 @@ func (c *Client) RemoveSnapshot(ctx context.Context, vm, snapshot inventory.Ref)
 	return err
 }
 
-// Revert brings the disks of a VM that is off to the snapshot.
+// Revert reverts the disks of a powered-off VM to the snapshot.
 func (c *Client) Revert(ctx context.Context, vm, snapshot inventory.Ref) error {
 	const op = "revert to a snapshot"
 	ref, err := vmRef(vm)
@@ -201,7 +202,7 @@ func snapshotRef(r inventory.Ref) (types.ManagedObjectReference, error) {
 	return morOf(r, "VirtualMachineSnapshot")
 }
 
-// mustBeOff is Conflict for a VM that is not powered off.
+// mustBeOff is a Conflict for a VM that is not powered off.
 func (c *Client) mustBeOff(ctx context.Context, op string, vm types.ManagedObjectReference) error {
 	m, err := c.load(ctx, op, vm, "runtime.powerState")
 	if err != nil {

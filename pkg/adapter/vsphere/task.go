@@ -15,14 +15,14 @@ import (
 	"tidemark.dev/pkg/clock"
 )
 
-// task starts a task and waits for its end, and gives its result. It survives
-// an expired session, a lost connection and a restart of the vCenter: the task
-// is looked up again. It asks now and then instead of waiting for updates, for
-// then there is nothing at the vCenter that could be lost.
+// task starts a task, waits for its end, and returns its result. It survives an
+// expired session, a lost connection and a restart of the vCenter by looking the
+// task up again. It polls instead of waiting for updates, so there is no state at
+// the vCenter that could be lost.
 //
-// When ctx ends, the task goes on at the vCenter; whoever asks again finds what
-// it did. Transient: it was cancelled there, or the vCenter forgot it, and
-// whether it was done is to be looked up.
+// If ctx ends, the task continues at the vCenter; a later call finds its effect.
+// Transient: it was cancelled there, or the vCenter forgot it, and its effect must
+// be looked up.
 func (c *Client) task(ctx context.Context, op, subject string, start func(ctx context.Context, v *vim25.Client) (*object.Task, error)) (types.AnyType, error) {
 	var ref types.ManagedObjectReference
 	err := c.do(ctx, op, subject, func(ctx context.Context, v *vim25.Client) error {
@@ -61,8 +61,8 @@ func (c *Client) await(ctx context.Context, op, subject string, ref types.Manage
 		case types.TaskInfoStateError:
 			return nil, c.taskError(ctx, op, subject, t.Info)
 		}
-		// In step with how long it takes: short ones are seen at once, and long
-		// ones do not cost many calls.
+		// In proportion to the time it takes: short tasks are noticed at once, and
+		// long ones cost few calls.
 		pause := min(max(time.Since(began)/10, 20*time.Millisecond), time.Second)
 		if err != nil {
 			pause = time.Second

@@ -20,14 +20,14 @@ import (
 
 const opTrust = "trust the certificate of"
 
-// trust decides whether a server is the one that is meant.
+// trust decides whether a server is the intended one.
 type trust struct {
 	addr  string // of the vCenter, host:port
 	print string // its certificate's, in lower-case hex; "": roots decide
 	roots *x509.CertPool
 	ca    bool // roots must have signed it even if it has the thumbprint
-	// hosts are thumbprints that the vCenter told, of the ESXi hosts that an
-	// appliance is uploaded to.
+	// hosts are the thumbprints that the vCenter reported of ESXi hosts for
+	// uploads.
 	hosts func(addr string) string
 }
 
@@ -54,7 +54,7 @@ func newTrust(cfg Config, sc *soap.Client) (*trust, error) {
 		t.roots, t.ca = x509.NewCertPool(), true
 		if !t.roots.AppendCertsFromPEM(pem) {
 			return nil, cdp.Errorf(cdp.Invalid, "read the CA file", cfg.CAFile, "there is no certificate in it").
-				WithHint("it must be PEM: it begins with -----BEGIN CERTIFICATE-----")
+				WithHint("it must be PEM, beginning with -----BEGIN CERTIFICATE-----")
 		}
 	}
 	return t, nil
@@ -100,8 +100,8 @@ func (t *trust) verify(addr, host string, certs []*x509.Certificate) error {
 	}
 	if want != "" && !hasPrint(certs[0], want) {
 		return cdp.Errorf(cdp.Invalid, opTrust, addr,
-			"it has the thumbprint %s, not %s: it was renewed, or somebody is in between", print256(certs[0]), colons(want)).
-			WithHint("compare it with the one that the vCenter shows (Administration, Certificates); put it into the site's configuration only if they are equal")
+			"it has the thumbprint %s, not %s: it was renewed, or somebody intercepts the connection", print256(certs[0]), colons(want)).
+			WithHint("compare it with the one that the vCenter shows (Administration, Certificates), and write it into the Site only if they are equal")
 	}
 	if want != "" && (!t.ca || addr != t.addr) {
 		return nil
@@ -116,7 +116,7 @@ func (t *trust) verify(addr, host string, certs []*x509.Certificate) error {
 			by = "the configured CA file"
 		}
 		return cdp.Errorf(cdp.Invalid, opTrust, addr, "it is not trusted by %s: %w", by, err).
-			WithHint(fmt.Sprintf("give the CA's file, or, if the vCenter itself shows the same, the thumbprint %s", print256(certs[0])))
+			WithHint(fmt.Sprintf("give the CA's file, or the thumbprint %s if the vCenter itself shows the same", print256(certs[0])))
 	}
 	return nil
 }

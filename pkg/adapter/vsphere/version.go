@@ -14,9 +14,8 @@ import (
 	"github.com/vmware/govmomi/vim25/soap"
 )
 
-// useVersion speaks the server's version of the API if that is older than ours:
-// an older server refuses a newer one. A server that does not tell is spoken to
-// in ours.
+// useVersion uses the server's API version if it is older than ours: an older
+// server refuses a newer version. Without an answer, ours is used.
 func useVersion(ctx context.Context, sc *soap.Client, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -59,7 +58,7 @@ func part(s []string, i int) int {
 	return n
 }
 
-// waits is how long the server itself may hold back the answer to req.
+// waits is how long the server itself may delay the answer to req.
 func waits(req soap.HasFault) time.Duration {
 	b, ok := req.(*methods.WaitForUpdatesExBody)
 	if !ok || b.Req == nil || b.Req.Options == nil || b.Req.Options.MaxWaitSeconds == nil {

@@ -13,8 +13,8 @@ import (
 	"tidemark.dev/pkg/clock"
 )
 
-// watched is what a change is a change of. A VM's changeVersion stands for all
-// of its configuration.
+// watched are the properties whose changes count. A VM's changeVersion covers its
+// whole configuration.
 var watched = []types.PropertySpec{
 	{Type: "VirtualMachine", PathSet: []string{
 		"name", "parent", "config.changeVersion", "snapshot",
@@ -32,10 +32,10 @@ const (
 	bearable = 3 * time.Second  // the vCenter is lost when nothing comes of it for longer
 )
 
-// Watch calls changed once at the beginning, then after changes, not more often
-// than every second. It outlives sessions that end and short silences: after one
-// it calls changed, for something may have been missed. It returns ctx's error,
-// or why the vCenter is lost.
+// Watch calls changed once at the beginning, then after changes, at most once a
+// second. It survives expired sessions and short outages, after which it calls
+// changed, because something may have been missed. It returns ctx's error, or why
+// the vCenter is lost.
 func (c *Client) Watch(ctx context.Context, changed func()) error {
 	w := watcher{c: c, changed: changed}
 	failing := time.Now()
@@ -64,7 +64,7 @@ type watcher struct {
 	told    bool      // it was, since the collector was made
 }
 
-// run watches with one collector until that is lost.
+// run watches with one collector until it is lost.
 func (w *watcher) run(ctx context.Context) error {
 	const op = "watch the inventory"
 	c := w.c
@@ -82,8 +82,8 @@ func (w *watcher) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// A call that the vCenter holds back goes on there when its client is gone,
-	// so it is ended first.
+	// A delayed call continues at the vCenter after its client is gone, so it is
+	// ended first.
 	defer c.bestEffort(ctx, func(ctx context.Context) error {
 		if _, err := methods.CancelWaitForUpdates(ctx, c.v, &types.CancelWaitForUpdates{This: pc}); err != nil {
 			return err
@@ -113,7 +113,7 @@ func (w *watcher) run(ctx context.Context) error {
 func (w *watcher) follow(ctx context.Context, op string, pc types.ManagedObjectReference) error {
 	req := &types.WaitForUpdatesEx{This: pc, Options: &types.WaitOptions{MaxWaitSeconds: types.NewInt32(holdBack)}}
 	for {
-		// At first everything comes, which may take as long as any call.
+		// The first answer has everything, and may take as long as any call.
 		one, cancel := ctx, context.CancelFunc(func() {})
 		if w.told {
 			one, cancel = context.WithTimeout(ctx, holdBack*time.Second+answers)
