@@ -12,7 +12,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// VMSpec is a VM to make. Only Name is needed.
+// VMSpec is a VM to make. Only Name is required.
 type VMSpec struct {
 	Name       string
 	Folder     string // below the VM folder, made if missing: "prod/db"
@@ -57,7 +57,7 @@ type VMRef struct {
 	Disks []PowerDisk
 }
 
-// AddVM makes a VM, through the same methods as a client would.
+// AddVM makes a VM with the methods that a client would use.
 func (s *Site) AddVM(spec VMSpec) (VMRef, error) {
 	ctx, reg := insideContext(), s.registry()
 	req := types.CreateVM_Task{This: s.folder(spec.Folder)}
@@ -99,7 +99,7 @@ func (s *Site) AddVM(spec VMSpec) (VMRef, error) {
 	return s.VM(ref.Value)
 }
 
-// VM is what a VM is like now.
+// VM is the current state of a VM.
 func (s *Site) VM(vm string) (VMRef, error) {
 	o, v, err := s.find(vm)
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *Site) configSpec(spec VMSpec) (types.VirtualMachineConfigSpec, error) {
 			ctl = dev.(types.BaseVirtualController)
 			controllers[kind] = ctl
 		}
-		// A name of our own: several disks may not be given one by the simulator.
+		// We choose the file name: the simulator may give several disks the same.
 		where := cmp.Or(d.Datastore, ds)
 		file := spec.Name
 		if i > 0 {
@@ -183,7 +183,7 @@ func newController(list object.VirtualDeviceList, kind string) (types.BaseVirtua
 	return list.CreateSCSIController(kind)
 }
 
-// folder is a VM folder by path, made if missing.
+// folder is a VM folder by path; it is made if missing.
 func (s *Site) folder(p string) types.ManagedObjectReference {
 	reg := s.registry()
 	at := reg.Any("Datacenter").(*simulator.Datacenter).VmFolder

@@ -23,7 +23,7 @@ type File struct {
 	Body []byte
 }
 
-// Appliance are the files of a small, but real, OVA whose disk has the content:
+// Appliance are the files of a small but real OVA whose disk has the content:
 // transporter.ovf, its manifest transporter.mf, and disk1.vmdk. It needs qemu-img.
 func Appliance(t testing.TB, content []byte) []File {
 	t.Helper()
@@ -44,7 +44,7 @@ func Appliance(t testing.TB, content []byte) []File {
 	return []File{{"transporter.ovf", ovf}, {"transporter.mf", mf}, {"disk1.vmdk", disk}}
 }
 
-// OVA packs files, in their order, and gives the name of the OVA.
+// OVA packs files in their order, and returns the name of the OVA.
 func OVA(t testing.TB, files ...File) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "a.ova"))

@@ -12,10 +12,11 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// authMethods answers what the user may do, and keeps the disabled methods.
+// authMethods answers what the user may do, and stores the disabled methods.
 type authMethods struct{ target }
 
-// Deny takes privileges from the user, e.g. "VirtualMachine.State.CreateSnapshot".
+// Deny removes privileges of the user, such as
+// "VirtualMachine.State.CreateSnapshot".
 func (s *Site) Deny(privileges ...string) {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
@@ -24,7 +25,7 @@ func (s *Site) Deny(privileges ...string) {
 	}
 }
 
-// Allow gives privileges back; without arguments, all.
+// Allow restores privileges; without arguments, all.
 func (s *Site) Allow(privileges ...string) {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
@@ -81,8 +82,8 @@ func (m *authMethods) HasPrivilegeOnEntities(ctx *simulator.Context, req *types.
 	return body
 }
 
-// DisableMethods and EnableMethods are internal methods of vCenter that govmomi
-// can call but does not know the types of.
+// DisableMethods and EnableMethods are internal methods of vCenter that govmomi can
+// call but has no types for.
 type DisableMethods struct {
 	This   types.ManagedObjectReference   `xml:"_this"`
 	Entity []types.ManagedObjectReference `xml:"entity"`

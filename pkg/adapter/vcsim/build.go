@@ -98,8 +98,8 @@ func si(reg *simulator.Registry) types.ServiceContent {
 	return reg.Get(types.ManagedObjectReference{Type: "ServiceInstance", Value: "ServiceInstance"}).(*simulator.ServiceInstance).Content
 }
 
-// nameHost gives a host a name, UUID and product of its own: the simulator's
-// hosts share theirs.
+// nameHost gives a host its own name, UUID and product: the simulator's hosts share
+// theirs.
 func (s *Site) nameHost(h *simulator.HostSystem, name string) {
 	h.Name, h.Summary.Config.Name = name, name
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(s.instance+name)).String()
@@ -206,7 +206,7 @@ func (s *Site) buildSwitch(hosts []*simulator.HostSystem) error {
 	return err
 }
 
-// extend puts our objects beside the simulator's.
+// extend adds our objects to the simulator's.
 func (s *Site) extend(si *simulator.ServiceInstance, hosts []*simulator.HostSystem) {
 	g := s.gate
 	g.redirect("VirtualMachine", &vmMethods{s.target("VirtualMachine")})

@@ -56,7 +56,7 @@ func (c *hostClock) UpdateDateTime(_ *simulator.Context, req *types.UpdateDateTi
 	return &methods.UpdateDateTimeBody{Res: &types.UpdateDateTimeResponse{}}
 }
 
-// Skew puts a host's clock ahead of the real time by d; negative is behind.
+// Skew sets a host's clock ahead of the real time by d; a negative d sets it back.
 func (s *Site) Skew(host string, d time.Duration) error { return s.Drift(host, d, 0) }
 
 // Drift is Skew with a rate: extra seconds a second from now on.

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// Config says what a site is like. The zero value, with a Dir, is a vCenter
+// Config is the configuration of a site. The zero value, with a Dir, is a vCenter
 // with one cluster of two hosts and two datastores.
 type Config struct {
 	// Name names the site; host, cluster and datastore names begin with it, and
@@ -33,8 +33,8 @@ type Config struct {
 	// OnPower is called before a VM's power state changes. An error fails the
 	// task. It must not call the VM's API: the VM is locked.
 	OnPower func(PowerEvent) error
-	// OnSnapshot is called when a VM that is on is snapshotted; it calls freeze
-	// once, at a moment at which no write of the guest is in flight.
+	// OnSnapshot is called when a running VM is snapshotted. It calls freeze once,
+	// at a moment without guest writes in flight.
 	OnSnapshot func(ev PowerEvent, freeze func() error) error
 	// OnFilter is called when an I/O filter is attached to or detached from a
 	// disk of a VM, and for each filtered disk after OnPower has let a VM start
@@ -45,9 +45,9 @@ type Config struct {
 	CBTMaxExtents int
 }
 
-// PowerEvent is a VM as a hypervisor needs it to run it.
+// PowerEvent is a VM with everything that a hypervisor needs to run it.
 type PowerEvent struct {
-	// On is false when the VM goes off.
+	// On is false when the VM is powered off.
 	On bool
 	// VM is the name, UUID the instance UUID, Ref the managed object's value.
 	VM, UUID, Ref string

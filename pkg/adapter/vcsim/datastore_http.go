@@ -13,8 +13,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// serveFolder is /folder: files of a datastore over HTTP. It wants a session,
-// and refuses what a running VM has open. The stock one does neither.
+// serveFolder serves /folder, the files of a datastore over HTTP. Unlike the stock
+// one, it requires a session and refuses files that a running VM has open.
 func (s *Site) serveFolder(w http.ResponseWriter, r *http.Request) {
 	if !s.loggedIn(r) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="VMware HTTP server"`)

@@ -13,7 +13,7 @@ import (
 	"github.com/vmware/govmomi/vmdk"
 )
 
-// local is the local file of a datastore path "[ds] a/b". Names that leave the
+// local is the local file of a datastore path "[ds] a/b". Paths that leave the
 // datastore are refused.
 func (s *Site) local(name string) (string, error) {
 	var p object.DatastorePath
@@ -49,7 +49,7 @@ func (s *Site) Datastores() []string {
 	return names
 }
 
-// canonical spells a datastore path in the one way images are known by.
+// canonical is the form of a datastore path by which images are identified.
 func canonical(name string) string {
 	var p object.DatastorePath
 	if !p.FromString(name) {
@@ -77,7 +77,7 @@ func readDescriptor(name string) (*vmdk.Descriptor, error) {
 	return d, nil
 }
 
-// writeDescriptor gives the disk's size and UUID to the file that names its
+// writeDescriptor writes the disk's size and UUID to the file that names its
 // extent.
 func writeDescriptor(name string, size int64, id string) error {
 	d := vmdk.NewDescriptor(vmdk.Extent{Size: size / vmdk.SectorSize, Info: path.Base(flatName(name))})
@@ -94,10 +94,10 @@ func writeDescriptor(name string, size int64, id string) error {
 	return f.Close()
 }
 
-// newDiskUUID is a UUID as VMware gives to disks: 6000C29x-....
+// newDiskUUID is a UUID of the form that VMware gives to disks: 6000C29x-....
 func newDiskUUID() string { return "6000C29" + uuid.NewString()[7:] }
 
-// ddbUUID spells a UUID as descriptors do: "60 00 C2 9x xx xx xx xx-xx ...".
+// ddbUUID is a UUID in the form of descriptors: "60 00 C2 9x xx xx xx xx-xx ...".
 func ddbUUID(id string) string {
 	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
 	if err != nil || len(b) != 16 {

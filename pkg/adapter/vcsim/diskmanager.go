@@ -11,8 +11,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// diskMethods is the VirtualDiskManager. All of it is ours: the stock one makes
-// no content, and copies a whole sparse disk byte by byte.
+// diskMethods is the VirtualDiskManager. All of it is ours: the stock one makes no
+// content, and copies whole sparse disks byte by byte.
 type diskMethods struct{ target }
 
 func (m *diskMethods) CreateVirtualDiskTask(ctx *simulator.Context, req *types.CreateVirtualDisk_Task) soap.HasFault {
@@ -42,7 +42,7 @@ func (s *Site) createDisk(name string, size int64) fault {
 	return nil
 }
 
-// newFile is the local name of a file to be made: its directory must exist.
+// newFile is the local name of a file to be made. Its directory must exist.
 func (s *Site) newFile(name string, force bool) (string, fault) {
 	file, err := s.local(name)
 	if err != nil {

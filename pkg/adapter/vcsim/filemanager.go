@@ -15,7 +15,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// fileMethods are the methods of the FileManager that meet disks. A disk that is
+// fileMethods are the methods of the FileManager that concern disks. A disk that is
 // deleted as a file is deleted as a disk.
 type fileMethods struct{ target }
 
@@ -85,7 +85,7 @@ func (m *fileMethods) MakeDirectory(ctx *simulator.Context, req *types.MakeDirec
 	return &methods.MakeDirectoryBody{Res: &types.MakeDirectoryResponse{}}
 }
 
-// browserMethods are the stock ones under the storage lock: they read what
+// browserMethods are the stock ones under the storage lock, because they read what
 // storage tasks write.
 type browserMethods struct{ target }
 
@@ -109,7 +109,8 @@ func (m *browserMethods) SearchDatastoreSubFoldersTask(ctx *simulator.Context, r
 	return &methods.SearchDatastoreSubFolders_TaskBody{Res: &types.SearchDatastoreSubFolders_TaskResponse{Returnval: ref}}
 }
 
-// tellCapacity gives disks that were found their capacity, if it is asked for.
+// tellCapacity adds the capacity to disks that were found, if the query asks for
+// it.
 func (s *Site) tellCapacity(req *types.SearchDatastore_Task, found types.HostDatastoreBrowserSearchResults) {
 	asked := req.SearchSpec != nil && slices.ContainsFunc(req.SearchSpec.Query, func(q types.BaseFileQuery) bool {
 		d, ok := q.(*types.VmDiskFileQuery)

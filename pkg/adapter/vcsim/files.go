@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// FlatPath is the local file with the bytes of the disk of this datastore path:
-// of a snapshot's disk, the frozen ones. Hooks may call it.
+// FlatPath is the local file with the content of the disk at a datastore path; of a
+// snapshot's disk, the frozen content. Hooks may call it.
 func (s *Site) FlatPath(dsPath string) (string, error) {
 	name := canonical(dsPath)
 	s.mu.Lock()
@@ -25,7 +25,7 @@ func (s *Site) FlatPath(dsPath string) (string, error) {
 	return flatName(file), nil
 }
 
-// Files lists what is on a datastore, relative to it, sorted.
+// Files lists the files of a datastore, relative to it, sorted.
 func (s *Site) Files(datastore string) []string {
 	dir, err := s.datastoreDir(datastore)
 	if err != nil {
@@ -43,8 +43,8 @@ func (s *Site) Files(datastore string) []string {
 	return names
 }
 
-// Frozen is how many frozen copies snapshots keep. A test that ends with some
-// has left snapshots behind.
+// Frozen is how many frozen copies snapshots keep. If some remain at the end of a
+// test, it has left snapshots.
 func (s *Site) Frozen() int {
 	l, _ := os.ReadDir(filepath.Join(s.cfg.Dir, "frozen"))
 	return len(l)

@@ -49,9 +49,9 @@ func newGate(s *Site) *gate {
 	}
 }
 
-// target is an object of ours that stands in for every object of one type: the
-// body of a call still names the real one. It opts out of the simulator's
-// object lock, since the methods lock the real object.
+// target is one of our objects, which answers for all objects of one type; the body
+// of a call still names the real object. It opts out of the simulator's object
+// lock, because its methods lock the real object.
 type target struct {
 	// The simulator's searches look into every object of the registry, and
 	// panic at one that does not begin with a type of package mo.
@@ -67,8 +67,8 @@ func (t *target) Reference() types.ManagedObjectReference { return t.Self }
 func (*target) Lock()                                     {}
 func (*target) Unlock()                                   {}
 
-// redirect makes an object of ours answer, for every object of a type, the
-// methods it has.
+// redirect has one of our objects answer the methods that it has, for all objects
+// of a type.
 func (g *gate) redirect(kind string, obj mo.Reference) {
 	g.s.registry().Put(obj)
 	g.targets[kind] = obj
@@ -134,7 +134,7 @@ func (g *gate) check(ctx *simulator.Context, m *simulator.Method) fault {
 	return f
 }
 
-// forbidden is why a method may not be called now, with mu held.
+// forbidden is why a method may not be called now. g.mu is held.
 func (g *gate) forbidden(m *simulator.Method) fault {
 	for _, p := range privileges(m) {
 		if g.denied[p] {
@@ -148,7 +148,7 @@ func (g *gate) forbidden(m *simulator.Method) fault {
 	return nil
 }
 
-// notePoll remembers who may be in a long poll, so that closing can end it.
+// notePoll records who may be in a long poll, so that closing can end it.
 func (g *gate) notePoll(ctx *simulator.Context, m *simulator.Method) {
 	if ctx.Session == nil || m.This.Type != "PropertyCollector" {
 		return
@@ -195,16 +195,16 @@ func asFault(f any) fault {
 	return systemError(errors.New(fmt.Sprint(f)))
 }
 
-// Fault makes the next calls of a SOAP method, e.g. "CreateSnapshot_Task", fail.
-// The fault is a types.BaseMethodFault or an error. times 0 takes it back.
+// Fault makes the next calls of a SOAP method, such as "CreateSnapshot_Task", fail.
+// The fault is a types.BaseMethodFault or an error. times 0 ends it.
 func (s *Site) Fault(method string, f any, times int) {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
 	s.gate.faults[method] = &injected{asFault(f), times}
 }
 
-// FaultTask makes the next tasks of a name, e.g. "createSnapshot" or
-// "reconfigVm", fail after the call that started them succeeded. It knows the
+// FaultTask makes the next tasks of a name, such as "createSnapshot" or
+// "reconfigVm", fail after the call that started them succeeded. It covers the
 // tasks of disks and VMs, not all of the simulator's.
 func (s *Site) FaultTask(name string, f any, times int) {
 	s.gate.mu.Lock()
@@ -219,8 +219,8 @@ func (s *Site) Delay(method string, d time.Duration, times int) {
 	s.gate.delays[method] = &delayed{d, times}
 }
 
-// Late is how many calls wait for the end of their Delay, whether or not their
-// clients still live.
+// Late is how many calls are being delayed, whether or not their clients still
+// wait.
 func (s *Site) Late() int {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()

@@ -34,7 +34,7 @@ func (s *Site) GuestWrite(vm string, key int32, off int64, p []byte) error {
 	return nil
 }
 
-// GuestRead reads what the guest would.
+// GuestRead reads a disk as the guest does.
 func (s *Site) GuestRead(vm string, key int32, off int64, p []byte) error {
 	s.storage.Lock()
 	defer s.storage.Unlock()
@@ -51,7 +51,7 @@ func (s *Site) GuestRead(vm string, key int32, off int64, p []byte) error {
 	return err
 }
 
-// guestDisk is the image of a VM's disk that the guest may write to.
+// guestDisk is the image of a VM's disk that its guest writes to.
 func (s *Site) guestDisk(vm string, key int32) (*image, error) {
 	_, v, err := s.find(vm)
 	if err != nil {
@@ -73,8 +73,8 @@ func (s *Site) guestDisk(vm string, key int32) (*image, error) {
 	return nil, fmt.Errorf("vspheretest: VM %q has no disk %d", vm, key)
 }
 
-// Tools says whether VMware Tools run in a guest, and its addresses: the n-th is
-// the n-th card's. Without addresses what it has stays.
+// Tools sets whether VMware Tools run in a guest, and its addresses: the n-th is
+// the n-th card's. Without addresses, the old ones stay.
 func (s *Site) Tools(vm string, running bool, ips ...string) error {
 	o, _, err := s.find(vm)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Site) Tools(vm string, running bool, ips ...string) error {
 	return nil
 }
 
-// toolsChanges are the properties by which a client sees a guest.
+// toolsChanges are the properties by which clients see a guest.
 func toolsChanges(vm *simulator.VirtualMachine, running bool, ips []string) []types.PropertyChange {
 	status, run, version := types.VirtualMachineToolsStatusToolsNotRunning, types.VirtualMachineToolsRunningStatusGuestToolsNotRunning, "12345"
 	state, beat := types.VirtualMachineGuestStateNotRunning, types.ManagedEntityStatusGray

@@ -13,7 +13,7 @@ import (
 type hostMethods struct{ target }
 
 // EnterMaintenanceModeTask moves running VMs to another host, as DRS does, and
-// times out when there is none.
+// times out if there is none.
 func (m *hostMethods) EnterMaintenanceModeTask(ctx *simulator.Context, req *types.EnterMaintenanceMode_Task) soap.HasFault {
 	h, ok := ctx.Map.Get(req.This).(*simulator.HostSystem)
 	if !ok {
@@ -58,8 +58,8 @@ func (s *Site) setMaintenance(ctx *simulator.Context, h *simulator.HostSystem, o
 	})
 }
 
-// updateRuntime sets a host's runtime. Its summary has a copy: an answer that
-// shows the summary may be on its way.
+// updateRuntime sets a host's runtime. Its summary is replaced by a copy, because
+// an answer with the old one may be being written.
 func updateRuntime(ctx *simulator.Context, h *simulator.HostSystem, r types.HostRuntimeInfo) {
 	copied := r
 	ctx.Update(h, []types.PropertyChange{
@@ -101,7 +101,7 @@ func (s *Site) host(name string) (*simulator.HostSystem, error) {
 }
 
 // FailHost makes a host stop answering vCenter: it and its VMs are shown as
-// lost, and tasks on them fail. Guests go on.
+// disconnected, and tasks on them fail. Guests keep running.
 func (s *Site) FailHost(name string) error { return s.hostState(name, false) }
 
 // HealHost ends FailHost.
@@ -176,7 +176,8 @@ func (s *Site) HostVersion(name, version string) error {
 	return nil
 }
 
-// VLCM makes a cluster image-managed, or not. An empty name is the cluster.
+// VLCM makes a cluster image-managed, or not. An empty name means the first
+// cluster.
 func (s *Site) VLCM(cluster string, on bool) error {
 	for _, e := range s.registry().All("ClusterComputeResource") {
 		c, ok := e.(*simulator.ClusterComputeResource)

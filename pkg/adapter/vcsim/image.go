@@ -13,9 +13,9 @@ import (
 
 // image is one virtual disk with its snapshots.
 //
-// Invariants: exactly one node is live, unless the disk was deleted while
-// snapshots keep parts of it; the live node is a leaf, no snapshot's, and its
-// file is the base's flat file; every other node's file is frozen.
+// Invariants: exactly one node is live, unless the disk was deleted while snapshots
+// keep parts of it. The live node is a leaf and no snapshot's, and its file is the
+// base's flat file. The files of all other nodes are frozen.
 type image struct {
 	uuid  string
 	size  int64 // bytes
@@ -32,14 +32,14 @@ type node struct {
 	name   string // datastore path of the descriptor
 	file   string // local file with the content
 	parent *node
-	// snap is the snapshot that keeps this node; empty for the live one and for
-	// what waits for consolidation.
+	// snap is the snapshot that keeps this node; empty for the live one, and for
+	// nodes that wait for consolidation.
 	snap string
 	// cut is the state of changed block tracking when the node was frozen.
 	cut cut
 }
 
-// open finds or loads the image that has a node of this name.
+// open finds or loads the image with a node of this name.
 func (s *Site) open(name string) (*image, *node, error) {
 	name = canonical(name)
 	s.mu.Lock()
@@ -92,8 +92,8 @@ func (im *image) children(n *node) []*node {
 	return r
 }
 
-// freeze makes the live node the snapshot's, with a frozen copy already made,
-// and a new live node under it.
+// freeze gives the live node to the snapshot, with a frozen copy that exists
+// already, and puts a new live node under it.
 func (s *Site) freeze(im *image, snap, frozen string) error {
 	child, err := s.child(im, im.live)
 	if err != nil {
@@ -131,8 +131,8 @@ func (s *Site) frozenFile(im *image) string {
 	return filepath.Join(s.cfg.Dir, "frozen", uuid.NewString()+"-"+filepath.Base(im.flat))
 }
 
-// tidy merges what no snapshot keeps. Nodes that busy names stay, and tidy says
-// so. renamed maps old names to new ones.
+// tidy merges nodes that no snapshot keeps. Nodes that busy names stay, and tidy
+// reports them. renamed maps old names to new ones.
 func (s *Site) tidy(im *image, busy func(name string) bool) (renamed map[string]string, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +163,7 @@ func (s *Site) tidy(im *image, busy func(name string) bool) (renamed map[string]
 	return renamed, left
 }
 
-// merge gives a child's content to its parent's name.
+// merge moves a child's content to its parent's name.
 func (s *Site) merge(im *image, n, child *node, renamed map[string]string) {
 	if n.file != im.flat {
 		_ = os.Remove(n.file)
@@ -185,8 +185,8 @@ func (s *Site) merge(im *image, n, child *node, renamed map[string]string) {
 	s.dropNode(im, child)
 }
 
-// dropNode forgets a node and removes its files, with mu held. The flat file is
-// removed only with the image.
+// dropNode drops a node and removes its files; mu is held. The flat file is removed
+// only with the image.
 func (s *Site) dropNode(im *image, n *node) {
 	im.nodes = slices.DeleteFunc(im.nodes, func(x *node) bool { return x == n })
 	delete(s.images, n.name)
@@ -198,7 +198,7 @@ func (s *Site) dropNode(im *image, n *node) {
 	}
 }
 
-// deleteImage removes a disk with everything its snapshots kept.
+// deleteImage removes a disk with everything that its snapshots keep.
 func (s *Site) deleteImage(im *image) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 
 type poolMethods struct{ target }
 
-// ImportVApp is the stock import, made real before the lease is seen: the VM's
+// ImportVApp is the stock import, completed before the lease is visible: the VM's
 // disks have their size and UUID when the upload begins.
 func (m *poolMethods) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
 	p, ok := ctx.Map.Get(req.This).(*simulator.ResourcePool)
@@ -57,7 +57,7 @@ func (s *Site) importVM(ctx *simulator.Context, p *simulator.ResourcePool, req *
 			ownDevices(ctx, vm)
 			f := addCards(ctx, vm, cards)
 			if f == nil {
-				_, f = s.settle(ctx, vm, plan)
+				_, f = s.applyPlan(ctx, vm, plan)
 			}
 			if f != nil {
 				return &methods.ImportVAppBody{Fault_: soapFault(f)}
@@ -108,7 +108,7 @@ func (s *Site) leaseState(l *simulator.HttpNfcLease) (state types.HttpNfcLeaseSt
 	}
 }
 
-// serveUpload keeps what is uploaded to a lease. The stock handler sees the same
+// serveUpload stores what is uploaded to a lease. The stock handler sees the same
 // bytes, for its checksums.
 func (s *Site) serveUpload(w http.ResponseWriter, r *http.Request) {
 	id, name := path.Base(path.Dir(r.URL.Path)), path.Base(r.URL.Path)
@@ -163,7 +163,8 @@ func (s *Site) storeUpload(lease *simulator.HttpNfcLease, name, tmp string) erro
 	return nil // an ISO or the like: nothing reads it
 }
 
-// fillDisk makes an uploaded file a disk's content: a VMDK of any kind, or raw.
+// fillDisk turns an uploaded file, a VMDK of any kind or raw, into a disk's
+// content.
 func fillDisk(im *image, upload string) error {
 	f, err := os.Open(upload)
 	if err != nil {

@@ -10,10 +10,9 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// filterManager is the IoFilterManager, with a state of each filter on each
-// host. A host takes an operation only in maintenance mode, and leaves an issue
-// otherwise; the operation as a whole succeeds all the same, as on a real
-// cluster.
+// filterManager is the IoFilterManager, with a state of each filter on each host. A
+// host accepts an operation only in maintenance mode and otherwise reports an
+// issue. The operation as a whole succeeds all the same, as on a real cluster.
 type filterManager struct {
 	mo.IoFilterManager
 	s *Site
@@ -28,7 +27,7 @@ type clusterFilter struct {
 	hosts map[types.ManagedObjectReference]*hostFilter
 }
 
-// hostFilter is a filter on one host: version is empty when it is not there.
+// hostFilter is a filter on one host; version is empty if it is not installed.
 type hostFilter struct {
 	version string
 	issue   *types.LocalizedMethodFault
@@ -40,8 +39,8 @@ func newFilterManager(s *Site, ref types.ManagedObjectReference) *filterManager 
 	return m
 }
 
-// FilterTrouble makes I/O filter operations leave an issue on a host, with this
-// text. Empty ends it, but the issue stays until it is resolved.
+// FilterTrouble makes I/O filter operations leave an issue with this text on a
+// host. An empty text ends that, but an issue stays until it is resolved.
 func (s *Site) FilterTrouble(host, kind string) {
 	if s.iof == nil {
 		return
@@ -62,8 +61,8 @@ func (m *filterManager) cluster(ctx *simulator.Context, ref types.ManagedObjectR
 	return c, nil
 }
 
-// apply does an operation on hosts that have not done it yet, with mu held, and
-// says whether none is left with an issue.
+// apply does an operation on the hosts that have not done it, and reports whether
+// no host has an issue; mu is held.
 func (m *filterManager) apply(ctx *simulator.Context, f *clusterFilter, hosts []types.ManagedObjectReference) bool {
 	want := f.info.Version
 	if f.info.OpType == string(types.IoFilterOperationUninstall) {
@@ -112,7 +111,7 @@ func (m *filterManager) obstacle(ctx *simulator.Context, ref types.ManagedObject
 	return nil
 }
 
-// show puts the filters into a host's configuration.
+// show writes the filters to a host's configuration.
 func (m *filterManager) show(ctx *simulator.Context, c *simulator.ClusterComputeResource) {
 	for _, ref := range c.Host {
 		h, ok := ctx.Map.Get(ref).(*simulator.HostSystem)
@@ -209,7 +208,7 @@ func (m *filterManager) UpgradeIoFilterTask(ctx *simulator.Context, req *types.U
 		if x.info.Name != info.Name {
 			return &types.InvalidArgument{InvalidProperty: "vibUrl"}
 		}
-		// The id stays: policies and disks name the filter by it.
+		// The id does not change: policies and disks name the filter by it.
 		info.Id = x.info.Id
 		x.info = types.ClusterIoFilterInfo{IoFilterInfo: info, VibUrl: req.VibUrl, OpType: string(types.IoFilterOperationUpgrade)}
 		m.apply(ctx, x, c.Host)

@@ -7,7 +7,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// toggle is a filter coming to a disk or leaving it.
+// toggle is a filter being attached to a disk or detached from it.
 type toggle struct {
 	key    int32
 	filter string
@@ -30,8 +30,8 @@ func toggles(key int32, had []string, f filter) []toggle {
 	return l
 }
 
-// planFilters works out which filters a device change gives to a disk: by a
-// storage policy, or by an independent filter spec.
+// planFilters computes which filters a device change gives to a disk: by a storage
+// policy, or by an independent filter spec.
 func (s *Site) planFilters(ctx *simulator.Context, p *diskPlan, host types.ManagedObjectReference, i int, c *types.VirtualDeviceConfigSpec, d *types.VirtualDisk) fault {
 	want := filter{params: map[string]map[string]string{}}
 	set := false
@@ -89,7 +89,7 @@ func (s *Site) filterUsable(ctx *simulator.Context, host types.ManagedObjectRefe
 	return ok
 }
 
-// tellFilters remembers parameters and calls the hook for what changed.
+// tellFilters stores parameters and calls the hook for each change.
 func (s *Site) tellFilters(ctx *simulator.Context, vm *simulator.VirtualMachine, v *vmState, changed []toggle) {
 	for _, t := range changed {
 		s.mu.Lock()

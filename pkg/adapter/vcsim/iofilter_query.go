@@ -71,8 +71,8 @@ func (m *filterManager) users(c *simulator.ClusterComputeResource, id string) []
 	return r
 }
 
-// find is the id of an installed filter, given the id or the name, and whether
-// it works on a host.
+// find is the id of an installed filter, given the id or name, and whether it works
+// on a host.
 func (m *filterManager) find(cluster, host types.ManagedObjectReference, name string) (id string, usable bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,7 +85,8 @@ func (m *filterManager) find(cluster, host types.ManagedObjectReference, name st
 	return name, false
 }
 
-// Bundle is an offline bundle with one I/O filter, as installs take it.
+// Bundle is an offline bundle with one I/O filter, in the form that installs
+// accept.
 func Bundle(vendor, name, version string) []byte {
 	var buf bytes.Buffer
 	z := zip.NewWriter(&buf)
@@ -101,8 +102,9 @@ type vibDescriptor struct {
 	Vendor  string `xml:"vendor"`
 }
 
-// fetchBundle gets the bundle as vCenter does: by HTTP, and only a zip. What it
-// holds is said by a descriptor.xml inside, or by its name: name-version.zip.
+// fetchBundle fetches a bundle as vCenter does: by HTTP, and only a zip. Its
+// content is described by a descriptor.xml inside, or by its name:
+// name-version.zip.
 func fetchBundle(from string) (types.IoFilterInfo, fault) {
 	bad := &types.InvalidArgument{InvalidProperty: "vibUrl"}
 	u, err := url.Parse(from)

@@ -20,9 +20,9 @@ import (
 )
 
 // A site that is started on the directory of an earlier one is the same vCenter:
-// the same UUIDs, certificate, datastores and VMs. The VMs are off, have new
-// references, and no snapshots: those are consolidated. Tags, filters and
-// customization are forgotten.
+// same UUIDs, certificate, datastores and VMs. The VMs are off, have new
+// references, and no snapshots, which are consolidated. Tags, filters and
+// customization are lost.
 
 // saved is a VM in Dir/vms/<instance UUID>.json.
 type saved struct {
@@ -34,7 +34,7 @@ type saved struct {
 
 func (s *Site) savedFile(id string) string { return filepath.Join(s.cfg.Dir, "vms", id+".json") }
 
-// encode is the VM as it is saved; the VM is locked.
+// encode is the form in which a VM is saved; the VM is locked.
 func (s *Site) encode(ctx *simulator.Context, vm *simulator.VirtualMachine) []byte {
 	c := vm.Config
 	v := saved{Folder: folderPath(ctx, vm), Spec: types.VirtualMachineConfigSpec{
@@ -92,7 +92,7 @@ func folderPath(ctx *simulator.Context, vm *simulator.VirtualMachine) string {
 	return strings.Join(names, "/")
 }
 
-// writeFile replaces a file whole, or not at all.
+// writeFile replaces a file atomically.
 func writeFile(name string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
@@ -103,7 +103,7 @@ func writeFile(name string, data []byte) error {
 	return os.Rename(name+".new", name)
 }
 
-// restore makes the saved VMs again.
+// restore recreates the saved VMs.
 func (s *Site) restore() error {
 	dir := filepath.Join(s.cfg.Dir, "vms")
 	for _, e := range dirEntries(filepath.Join(s.cfg.Dir, "frozen")) {
@@ -152,7 +152,7 @@ func (s *Site) restoreVM(v saved) error {
 	return err
 }
 
-// identity is what makes a site the same one as before.
+// identity is what makes a restarted site the same one.
 type identity struct {
 	InstanceUUID string
 	Cert, Key    []byte // PEM

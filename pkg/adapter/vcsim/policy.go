@@ -12,8 +12,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// Policy makes a storage policy with this profile id (which is its name too)
-// attach an I/O filter, given by id or name.
+// Policy adds a storage policy with this profile id, which is also its name, that
+// attaches an I/O filter, given by id or name.
 func (s *Site) Policy(id, filter string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

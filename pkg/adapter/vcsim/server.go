@@ -76,8 +76,8 @@ func (s *Site) startServing() error {
 	return nil
 }
 
-// panics lets through what must not be missed of the server's complaints: a
-// handler that broke. The rest is about connections.
+// panics passes on those complaints of the HTTP server that must not be missed: a
+// handler that panicked. The others are about connections.
 type panics struct{}
 
 func (panics) Write(p []byte) (int, error) {
@@ -87,7 +87,7 @@ func (panics) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// stopServing cuts every connection, ends the long polls and waits for the
+// stopServing closes every connection, ends the long polls and waits for the
 // handlers.
 func (s *Site) stopServing() {
 	_ = s.httpd.Close()
@@ -104,9 +104,9 @@ func (s *Site) stopServing() {
 	}
 }
 
-// Restart is a restart of vCenter's services: all connections are cut, and it
-// comes back at the same address with the same inventory. With dropSessions,
-// clients must log in again.
+// Restart restarts vCenter's services: all connections are closed, and it comes
+// back at the same address with the same inventory. With dropSessions, clients must
+// log in again.
 func (s *Site) Restart(dropSessions bool) error {
 	s.stopServing()
 	if dropSessions {
@@ -115,8 +115,8 @@ func (s *Site) Restart(dropSessions bool) error {
 	return s.startServing()
 }
 
-// Stop takes the site off the network until Resume; guests go on. It is what a
-// dead vCenter looks like.
+// Stop takes the site off the network until Resume, like a dead vCenter. Guests
+// keep running.
 func (s *Site) Stop() { s.stopServing() }
 
 // Resume ends Stop.
@@ -147,8 +147,8 @@ func (s *Site) sessionLives(key string) bool {
 	return false
 }
 
-// front is before the simulator's handlers: it counts requests, so that they
-// can be joined, and knows the REST sessions, which the simulator never expires.
+// front runs before the simulator's handlers. It counts requests, so that they can
+// be waited for, and tracks REST sessions, which the simulator never expires.
 type front struct {
 	next     http.Handler
 	requests sync.WaitGroup

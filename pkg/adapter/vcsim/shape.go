@@ -9,7 +9,7 @@ import (
 
 type viewMethods struct{ target }
 
-// CreateContainerView is the stock one, while nothing comes or goes.
+// CreateContainerView is the stock one, with no VM or folder coming or going.
 func (m *viewMethods) CreateContainerView(ctx *simulator.Context, req *types.CreateContainerView) (res soap.HasFault) {
 	v := ctx.Map.ViewManager()
 	m.s.shape.Lock()
@@ -18,7 +18,7 @@ func (m *viewMethods) CreateContainerView(ctx *simulator.Context, req *types.Cre
 	return res
 }
 
-// CreateFolder is the stock one, while nobody looks.
+// CreateFolder is the stock one, with nobody walking the tree.
 func (m *folderMethods) CreateFolder(ctx *simulator.Context, req *types.CreateFolder) (res soap.HasFault) {
 	f, ok := ctx.Map.Get(req.This).(*simulator.Folder)
 	if !ok {

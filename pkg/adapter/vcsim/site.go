@@ -16,8 +16,8 @@ import (
 // Site is a running vCenter. All its methods may be called at any time from any
 // goroutine, but not from a hook, unless they say so.
 //
-// Where a method takes a VM, it is the name, the instance UUID or the managed
-// object's value.
+// A method's VM is given by its name, its instance UUID or its managed object's
+// value.
 type Site struct {
 	cfg   Config
 	model *simulator.Model
@@ -87,8 +87,8 @@ func Start(cfg Config) (*Site, error) {
 	return s, nil
 }
 
-// NewSite starts a site for one test: in its own directory unless the config
-// names one, closed at the test's end.
+// NewSite starts a site for one test. It has its own directory unless the config
+// names one, and is closed at the end of the test.
 func NewSite(t testing.TB, cfg Config) *Site {
 	t.Helper()
 	if cfg.Dir == "" {
@@ -102,8 +102,8 @@ func NewSite(t testing.TB, cfg Config) *Site {
 	return s
 }
 
-// Close stops the server and waits for every request and task. Guests are not
-// told.
+// Close stops the server and waits for all requests and tasks. Guests are not
+// stopped.
 func (s *Site) Close() {
 	s.mu.Lock()
 	if s.closed {
@@ -124,8 +124,8 @@ func (s *Site) Name() string { return s.cfg.Name }
 // Config is the site's configuration with its defaults filled in.
 func (s *Site) Config() Config { return s.cfg }
 
-// context is a new simulator context. Object locks are shared by whoever uses
-// the same one, so nothing may be done on the service's own.
+// context is a new simulator context. Object locks are per context, so nothing may
+// use the service's own.
 func (s *Site) context() *simulator.Context {
 	c := *s.svc.Context
 	return &c
@@ -143,7 +143,8 @@ func (s *Site) sleep(d time.Duration) {
 	}
 }
 
-// inside marks the calls the site makes to itself: no injected fault hits them.
+// inside marks the calls that the site makes to itself: injected faults do not
+// apply to them.
 type inside struct{}
 
 func insideContext() context.Context { return context.WithValue(context.Background(), inside{}, true) }

@@ -7,8 +7,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// The stock removal panics when the current snapshot is a root with children,
-// so the tree is ours.
+// The stock removal panics if the current snapshot is a root with children, so the
+// tree is ours.
 
 func treeRefs(tree []types.VirtualMachineSnapshotTree) []types.ManagedObjectReference {
 	var r []types.ManagedObjectReference
@@ -38,7 +38,7 @@ func findTree(info *types.VirtualMachineSnapshotInfo, ref types.ManagedObjectRef
 }
 
 // pruneTree is the tree without some snapshots: their children move up, and the
-// current snapshot becomes its nearest ancestor that is left.
+// nearest remaining ancestor becomes the current snapshot.
 func pruneTree(info *types.VirtualMachineSnapshotInfo, gone []types.ManagedObjectReference) *types.VirtualMachineSnapshotInfo {
 	parent := map[types.ManagedObjectReference]types.ManagedObjectReference{}
 	var prune func(tree []types.VirtualMachineSnapshotTree, up types.ManagedObjectReference) []types.VirtualMachineSnapshotTree

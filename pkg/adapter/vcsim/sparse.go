@@ -12,8 +12,8 @@ import (
 // grain is the granularity of changed block tracking, in bytes.
 const grain = 64 << 10
 
-// cloneFile makes dst a copy of src with the same holes: a reflink where the
-// filesystem has them. dst is replaced.
+// cloneFile makes dst a copy of src with the same holes, as a reflink if the file
+// system supports it. dst is replaced.
 func cloneFile(dst, src string) (err error) {
 	in, err := os.Open(src)
 	if err != nil {
@@ -101,7 +101,7 @@ func allocated(name string) (map[int64]bool, error) {
 
 var hashSeed = maphash.MakeSeed()
 
-// hashGrains is a hash of every grain that is not all zeros.
+// hashGrains are the hashes of all grains that are not zero.
 func hashGrains(name string) (map[int64]uint64, error) {
 	set, err := allocated(name)
 	if err != nil {

@@ -49,7 +49,7 @@ func (s *Site) entityName(ref types.ManagedObjectReference) string {
 	return ref.Value
 }
 
-// inner is the outcome of a stock task that was started inside one of ours.
+// inner is the result of a stock task that was started inside one of ours.
 func inner(ctx *simulator.Context, ref types.ManagedObjectReference) (result, fault) {
 	t := ctx.Map.Get(ref).(*simulator.Task)
 	t.Wait()
@@ -59,7 +59,7 @@ func inner(ctx *simulator.Context, ref types.ManagedObjectReference) (result, fa
 	return t.Info.Result, nil
 }
 
-// wait is the outcome of a task the site started on itself.
+// wait is the result of a task that the site started on itself.
 func (s *Site) wait(ref types.ManagedObjectReference, err error) (result, error) {
 	if err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ func (m *vmMethods) QueryChangedDiskAreas(ctx *simulator.Context, req *types.Que
 	return &methods.QueryChangedDiskAreasBody{Res: &types.QueryChangedDiskAreasResponse{Returnval: *info}}
 }
 
-// changedAreas answers for a snapshot's disk, or for the current one of a VM
-// that is off.
+// changedAreas answers for a snapshot's disk, or for the current disk of a
+// powered-off VM.
 func (s *Site) changedAreas(ctx *simulator.Context, req *types.QueryChangedDiskAreas) (*types.DiskChangeInfo, fault) {
 	invalid := func(p string) fault { return &types.InvalidArgument{InvalidProperty: p} }
 	s.storage.Lock()
@@ -101,8 +101,8 @@ func (s *Site) changedGrains(dev *types.VirtualDisk, snap, changeID string) (map
 	return set, nil
 }
 
-// page joins grains to extents from an offset on. When there are too many the
-// answer covers a part of the disk only, and says which.
+// page joins grains to extents from an offset on. If there are too many, the answer
+// covers only a part of the disk, and says which.
 func (s *Site) page(want map[int64]bool, size, start int64) *types.DiskChangeInfo {
 	info := &types.DiskChangeInfo{StartOffset: start, Length: size - start}
 	for _, g := range slices.Sorted(maps.Keys(want)) {
@@ -130,7 +130,7 @@ func (e trackError) Error() string { return string(e) }
 const errNoTracking = trackError("change tracking is not active on this disk")
 
 // ResetCBT breaks the change tracking of a VM's disks, as a host crash does:
-// changeIds given out before are refused.
+// earlier changeIds are refused.
 func (s *Site) ResetCBT(vm string) error {
 	_, v, err := s.find(vm)
 	if err != nil {

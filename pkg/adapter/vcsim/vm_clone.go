@@ -7,7 +7,7 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// CloneVMTask copies the disks' content too.
+// CloneVMTask also copies the disks' content.
 func (m *vmMethods) CloneVMTask(ctx *simulator.Context, req *types.CloneVM_Task) soap.HasFault {
 	vm := vmOf(ctx, req.This)
 	if vm == nil {

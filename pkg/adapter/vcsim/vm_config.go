@@ -38,7 +38,7 @@ func (s *Site) createVM(ctx *simulator.Context, f *simulator.Folder, req *types.
 	}
 	vm := vmOf(ctx, r.(types.ManagedObjectReference))
 	if fl = addCards(ctx, vm, cards); fl == nil {
-		_, fl = s.settle(ctx, vm, plan)
+		_, fl = s.applyPlan(ctx, vm, plan)
 	}
 	return r, fl
 }
@@ -78,8 +78,8 @@ func (m *folderMethods) RegisterVMTask(ctx *simulator.Context, req *types.Regist
 	return &methods.RegisterVM_TaskBody{Res: &types.RegisterVM_TaskResponse{Returnval: ref}}
 }
 
-// checkNewVM refuses what would make the simulator panic or what a real vCenter
-// refuses, and fills in what must differ between sites.
+// checkNewVM refuses what would make the simulator panic or a real vCenter refuse,
+// and fills in what must differ between sites.
 func (s *Site) checkNewVM(ctx *simulator.Context, f *simulator.Folder, req *types.CreateVM_Task) fault {
 	c := &req.Config
 	if c.Files == nil {
@@ -174,6 +174,6 @@ func (s *Site) reconfigure(ctx *simulator.Context, vm *simulator.VirtualMachine,
 		s.refresh(ctx, vm)
 		return f
 	}
-	_, f = s.settle(ctx, vm, plan)
+	_, f = s.applyPlan(ctx, vm, plan)
 	return f
 }

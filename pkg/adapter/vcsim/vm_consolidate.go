@@ -89,9 +89,9 @@ func snapshotOf(ctx *simulator.Context, ref types.ManagedObjectReference) (*simu
 	return sn, vmOf(ctx, sn.Vm)
 }
 
-// removeSnapshots takes snapshots out of the VM's tree and merges what only
-// they kept. If a file of theirs is open elsewhere the snapshots are gone but
-// the merge is left for a consolidation, and the task fails: as on a real host.
+// removeSnapshots removes snapshots from the VM's tree and merges what only they
+// kept. If one of their files is open elsewhere, the snapshots are gone but the
+// merge is left for a consolidation, and the task fails, as on a real host.
 func (s *Site) removeSnapshots(ctx *simulator.Context, vm *simulator.VirtualMachine, gone []types.ManagedObjectReference) fault {
 	chains := s.chainsOf(s.refresh(ctx, vm), gone)
 	s.mu.Lock()
@@ -130,7 +130,7 @@ func (s *Site) consolidate(ctx *simulator.Context, vm *simulator.VirtualMachine,
 			}
 			return false
 		}
-		// Called with mu held by tidy, so the states are read before.
+		// tidy calls it with mu held, so the states are read before.
 		open := map[string]bool{}
 		for _, n := range c.im.nodes {
 			open[n.name] = busy(n.name)

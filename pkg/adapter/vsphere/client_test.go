@@ -62,7 +62,7 @@ func TestTrust(t *testing.T) {
 		"CA":               {ca: ca},
 		"both":             {print: s.Thumbprint(), ca: ca},
 		"neither":          {kind: cdp.Invalid, says: []string{"not trusted", s.Thumbprint()}},
-		"wrong thumbprint": {print: other.Thumbprint(), kind: cdp.Invalid, says: []string{s.Thumbprint(), other.Thumbprint(), "in between"}},
+		"wrong thumbprint": {print: other.Thumbprint(), kind: cdp.Invalid, says: []string{s.Thumbprint(), other.Thumbprint(), "intercepts"}},
 		"wrong CA":         {ca: otherCA, kind: cdp.Invalid, says: []string{"CA file", s.Thumbprint()}},
 		"only one right":   {print: s.Thumbprint(), ca: otherCA, kind: cdp.Invalid, says: []string{"CA file"}},
 		"no thumbprint":    {print: "AB:CD", kind: cdp.Invalid, says: []string{"SHA-256"}},

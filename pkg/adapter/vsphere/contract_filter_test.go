@@ -150,7 +150,7 @@ func TestFilterOnDisks(t *testing.T) {
 	e.must(err)
 	vm := inventory.Ref(made.Ref.String())
 	a, b := made.Disks[0].Key, made.Disks[1].Key
-	e.is(e.c.AttachFilter(e.ctx, vm, "tidemark", "", map[int32]map[string]string{a: nil}), cdp.Conflict, "VM web01: the filter tidemark is not on its host", "tidemark iofilter status")
+	e.is(e.c.AttachFilter(e.ctx, vm, "tidemark", "", map[int32]map[string]string{a: nil}), cdp.Conflict, "VM web01: the filter tidemark is not installed on its host", "tidemark iofilter status")
 	e.maintain(true, e.cluster.Hosts...)
 	e.must(e.c.InstallFilter(e.ctx, e.cluster.Ref, url+"one.zip"))
 	e.maintain(false, e.cluster.Hosts...)

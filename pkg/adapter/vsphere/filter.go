@@ -181,7 +181,7 @@ func badBundle(err error, op, cluster, bundleURL string) error {
 	if !ok || arg.field != "" && !strings.EqualFold(arg.field, "vibUrl") {
 		return err
 	}
-	return cdp.Errorf(cdp.Invalid, op, cluster, "%s cannot be fetched, or is not a bundle: %w", withoutUser(bundleURL), arg).
+	return cdp.Errorf(cdp.Invalid, op, cluster, "the bundle %s cannot be fetched, or is not one: %w", withoutUser(bundleURL), arg).
 		WithHint("the vCenter and the hosts fetch it themselves: the URL must be reachable from them, and lead to a zip of a VIB (an offline bundle)")
 }
 

@@ -52,7 +52,7 @@ func (b *bay) at(address string) (place, error) {
 		case unit >= unitsOf(c.Kind, b.vmx), cls == "scsi" && unit == 7:
 			return p, fmt.Errorf("the controller %s%d (%s) has no slot %d", cls, bus, c.Kind, unit)
 		case b.taken[p]:
-			return p, fmt.Errorf("another disk takes the slot %s", address)
+			return p, fmt.Errorf("the slot %s is taken by another disk", address)
 		}
 		b.taken[p] = true
 		return p, nil

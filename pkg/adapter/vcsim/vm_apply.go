@@ -8,8 +8,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// settle does what the plan says after the simulator applied the change.
-func (s *Site) settle(ctx *simulator.Context, vm *simulator.VirtualMachine, p *diskPlan) (*vmState, fault) {
+// applyPlan carries a plan out after the simulator applied the change.
+func (s *Site) applyPlan(ctx *simulator.Context, vm *simulator.VirtualMachine, p *diskPlan) (*vmState, fault) {
 	var failed fault
 	var toggled []toggle
 	s.editDisks(ctx, vm, func(d *types.VirtualDisk, b *types.VirtualDiskFlatVer2BackingInfo) {
