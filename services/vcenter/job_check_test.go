@@ -177,7 +177,7 @@ func TestConflictsNameTheirOwnerAndAWayOut(t *testing.T) {
 	job := shop(w.b)
 	job.Job.Source.VMs = []inventory.Selector{{Path: paths[0]}, {Path: paths[1]}}
 	r := w.checked(job)
-	if len(r.Problems) != 1 || r.Problems[0].Text != "the replicas of "+paths[0]+" and "+paths[1]+" would both be called db01-replica: protect one of them by another job that has another target.suffix" {
+	if len(r.Problems) != 1 || r.Problems[0].Text != "the replicas of "+paths[0]+" and "+paths[1]+" would both be called db01-replica: protect one of them with another job that has another target.suffix" {
 		t.Fatalf("%+v", r.Problems)
 	}
 	job.Job.Source.VMs = job.Job.Source.VMs[:1]
