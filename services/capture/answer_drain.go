@@ -18,8 +18,8 @@ type lastPoints struct {
 	of map[cdp.GroupID]*pendingPoint
 }
 
-// pendingPoint is the last point that is being made for a run. One of another run is
-// older than this run's beginning, and is not answered with.
+// pendingPoint is the last point that is being made for a run. The one of another
+// run may be older than this run's beginning, so it is no answer to it.
 type pendingPoint struct {
 	run  string
 	made chan madePoint // room for one
@@ -30,9 +30,9 @@ type madePoint struct {
 	err error
 }
 
-// answerDrain makes the last point. That of a cbt group is a cycle of its own, and that
-// of a VM that is off a pass: they take longer than a request, and are asked for
-// again.
+// answerDrain makes the last point. That of a cbt group is a cycle of its own, and
+// that of a VM that is off a pass: they take longer than a request, so the caller
+// asks again.
 func (s *Service) answerDrain(ctx context.Context, r api.DrainRequest) (api.DrainReply, error) {
 	g, err := s.groups.Group(r.Group)
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Service) pendingOf(r api.DrainRequest, g *Group, j spec.ReplicationJob)
 	if d == nil || d.run != r.Run {
 		d = &pendingPoint{run: r.Run, made: make(chan madePoint, 1)}
 		s.lastPoints.of[r.Group] = d
-		s.tasks.Go(func() {
+		s.task(func() {
 			p, err := s.lastPoint(s.ctx, g, j)
 			d.made <- madePoint{p, err}
 		})

@@ -98,7 +98,7 @@ func (s *Service) forget(ctx context.Context, key jobKey) error {
 func (s *Service) applyLater(ctx context.Context, key jobKey, j *spec.ReplicationJob, err error) {
 	mine, end := context.WithCancel(ctx)
 	s.jobs.retries[key] = retry{end, err}
-	s.tasks.Go(func() {
+	s.task(func() {
 		if clock.Sleep(mine, s.deps.Clock, s.cfg.ApplyRetry) != nil {
 			return
 		}

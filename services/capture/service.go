@@ -23,9 +23,10 @@ type Service struct {
 	lastPoints lastPoints
 	traces     traces
 
-	ctx   context.Context // ends with Run
-	stop  context.CancelFunc
-	tasks sync.WaitGroup // retries and last points
+	ctx    context.Context // of tasks; ends with Run
+	cancel context.CancelFunc
+	ending sync.Mutex     // held to begin a task, and to cancel ctx
+	tasks  sync.WaitGroup // retries and last points
 }
 
 // Deps is what the service needs.
@@ -54,7 +55,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Clock = clock.System
 	}
 	s := &Service{cfg: cfg.WithDefaults(), deps: deps}
-	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.jobs = newKeptJobs()
 	s.lastPoints.of = map[cdp.GroupID]*pendingPoint{}
 	s.traces.asked = map[cdp.GroupID]context.Context{}
@@ -73,8 +74,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // served from the moment the job is known; they are replicated while it runs.
 func (s *Service) Run(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
-	defer s.tasks.Wait()
-	defer s.stop()
+	defer s.endTasks()
 	eg.Go(func() error { return s.groups.Run(ctx) })
 	eg.Go(func() error {
 		return ended(ctx, s.deps.Jobs.Watch(ctx, func(target cdp.Site, name string, j *spec.ReplicationJob) error {
@@ -89,6 +89,22 @@ func (s *Service) Run(ctx context.Context) error {
 		}))
 	})
 	return eg.Wait()
+}
+
+// task runs f beside Run, which waits for it; not at all once Run has ended.
+func (s *Service) task(f func()) {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	if s.ctx.Err() == nil {
+		s.tasks.Go(f)
+	}
+}
+
+func (s *Service) endTasks() {
+	s.ending.Lock()
+	s.cancel()
+	s.ending.Unlock()
+	s.tasks.Wait()
 }
 
 // ended drops an error that only says that ctx ended.
