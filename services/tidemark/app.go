@@ -41,20 +41,20 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tidemark",
 		Short: "Continuous data protection for virtual machines",
-		Long: `Tidemark replicates the disks of running virtual machines to a second site as
-they are written, and brings them back there at any recovery point.
+		Long: `Tidemark replicates the disks of running virtual machines to another site as they
+are written, and recovers them there at any recovery point.
 
 ` + exitHelp,
-		Example: `  tidemark up                              all services of two sites in one process
+		Example: `  tidemark up                              run two sites with all services in one process
   tidemark apply -f web.yaml               describe a job
   tidemark job run web                     start it
   tidemark status                          is everything protected?
-  tidemark failover web --mode test        try a recovery; nothing is changed
+  tidemark failover web --mode test        test a recovery; production is not touched
   tidemark failover web --mode production  recover
 
   tidemark apply -f sites.yaml             describe two vCenters
   tidemark site check                      can they be used?
-  tidemark inventory                       what stands there?`,
+  tidemark inventory                       what do they have?`,
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
 	}
@@ -73,7 +73,7 @@ they are written, and brings them back there at any recovery point.
 	return root
 }
 
-// group is a command that only holds others.
+// group is a command that only has subcommands.
 func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,5 +83,5 @@ func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// long is a command's description, with the exit codes.
+// long is the long help of a command, with the exit codes.
 func long(text string) string { return text + "\n\n" + exitHelp }

@@ -6,12 +6,11 @@ import (
 	"testing"
 )
 
-// TestBadInput: every kind of bad input is refused with its own code and says
-// what is wrong, and changes nothing.
-func TestBadInput(t *testing.T) {
+// TestBadDocuments: every problem of a document is named, and nothing is changed.
+func TestBadDocuments(t *testing.T) {
 	dir := short(t)
 	l := newLab(t, dir, "")
-	good, src, dst := jobFile(t, dir)
+	_, src, dst := jobFile(t, dir)
 	text := goodJob(src, dst)
 	file := filepath.Join(dir, "bad.yaml")
 	for name, c := range map[string]struct {
@@ -43,42 +42,59 @@ func TestBadInput(t *testing.T) {
 	if out, _ := l.do(0, "get", "-o", "json"); strings.Contains(out, "web") {
 		t.Error("something was changed:", out)
 	}
-	for _, c := range []struct {
-		code int
-		args string
-		want string
-	}{
-		{exitUsage, "apply", "-f"},
-		{exitUsage, "apply -f /nowhere.yaml", "/nowhere.yaml"},
-		{exitUsage, "frobnicate", "frobnicate"},
-		{exitUsage, "job", "--help"},
-		{exitUsage, "job run", "arg"},
-		{exitUsage, "status --loud", "loud"},
-		{exitUsage, "get -o xml", "json"},
-		{exitUsage, "get disk", "job and site"},
-		{exitUsage, "failover web", "--mode"},
-		{exitUsage, "failover web --mode test --to files", "nbd"},
-		{exitUsage, "failover web --mode test --planned", "planned"},
-		{exitUsage, "failover web --mode test --point p1 --at 5m", "point"},
-		{exitUsage, "failover web --mode test --at yesterday", "yesterday"},
-		{exitUsage, "export web", "--point"},
-		{exitUsage, "events a.b.c.d", "AREA"},
-		{exitUsage, "serve toaster", "toaster"},
-		{exitNotFound, "get job web", "web"},
-		{exitNotFound, "job run web", "web"},
-		{exitNotFound, "job status web", "web"},
-		{exitNotFound, "point list web", "web"},
-		{exitNotFound, "failover web --mode test", "web"},
-		{exitNotFound, "failover undo web", "ever started"},
-		{exitNotFound, "failover status web", "ever started"},
-		{exitNotFound, "delete job web", "web"},
-		{exitNotFound, "tap attach web --disk d --qmp /x --device y", "web"},
-	} {
+}
+
+// badArguments are command lines that must fail, with their codes and a word of the
+// error. There is no job web.
+var badArguments = []struct {
+	code int
+	args string
+	want string
+}{
+	{exitUsage, "apply", "-f"},
+	{exitUsage, "apply -f /nowhere.yaml", "/nowhere.yaml"},
+	{exitUsage, "frobnicate", "frobnicate"},
+	{exitUsage, "job", "--help"},
+	{exitUsage, "job run", "arg"},
+	{exitUsage, "status --loud", "loud"},
+	{exitUsage, "get -o xml", "json"},
+	{exitUsage, "get disk", "job or site"},
+	{exitUsage, "failover web", "--mode"},
+	{exitUsage, "failover web --mode test --to files", "nbd"},
+	{exitUsage, "failover web --mode test --planned", "planned"},
+	{exitUsage, "failover web --mode test --point p1 --at 5m", "point"},
+	{exitUsage, "failover web --mode test --at yesterday", "yesterday"},
+	{exitUsage, "export web", "--point"},
+	{exitUsage, "events a.b.c.d", "AREA"},
+	{exitUsage, "serve toaster", "toaster"},
+	{exitNotFound, "get job web", "web"},
+	{exitNotFound, "job run web", "web"},
+	{exitNotFound, "job status web", "web"},
+	{exitNotFound, "point list web", "web"},
+	{exitNotFound, "failover web --mode test", "web"},
+	{exitNotFound, "failover undo web", "ever started"},
+	{exitNotFound, "failover status web", "ever started"},
+	{exitNotFound, "delete job web", "web"},
+	{exitNotFound, "tap attach web --disk d --qmp /x --device y", "web"},
+}
+
+// TestBadArguments: every kind of wrong command line fails with its own code, and
+// says what is wrong.
+func TestBadArguments(t *testing.T) {
+	l := newLab(t, short(t), "")
+	for _, c := range badArguments {
 		if _, errs := l.do(c.code, strings.Fields(c.args)...); !strings.Contains(errs, c.want) {
 			t.Errorf("%s: %q is not in:\n%s", c.args, c.want, errs)
 		}
 	}
-	// Dry run of good input changes nothing either.
+}
+
+// TestApply: a dry run changes nothing, applying twice is once, and what get prints
+// can be applied.
+func TestApply(t *testing.T) {
+	dir := short(t)
+	l := newLab(t, dir, "")
+	good, _, _ := jobFile(t, dir)
 	if out, _ := l.do(0, "apply", "-f", good, "--dry-run"); !strings.Contains(out, "created (dry run)") {
 		t.Error(out)
 	}
@@ -88,7 +104,7 @@ func TestBadInput(t *testing.T) {
 			t.Error(out)
 		}
 	}
-	// What get gives can be applied.
+	// What get prints can be applied.
 	out, _ := l.do(0, "get", "job", "web", "-o", "yaml")
 	if out, _ := do(t, 0, out, "apply", "-f", "-", "--dir", dir); !strings.Contains(out, "unchanged") {
 		t.Error(out)

@@ -21,25 +21,27 @@ func (a *app) cmdApply() *cobra.Command {
 	var dry bool
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Describe sites and jobs, from YAML files",
-		Long: long(`Read files of apiVersion, kind, metadata and spec, and make them what is wanted.
-All that is wrong is told at once, and then nothing is changed. A job on VMs is
-checked against both sites' vCenters, too. A job that is new does not run until:
-tidemark job run NAME.
-What does not stop a job is a warning on standard error: a subnet of reIP or a tag
-that hits no VM yet, and, of a change, whatever stood in the way of the job before,
-as a new VM of its folder that is refused. It can be seen in the job's status, too.
-Of a changed job on VMs it is told who joins and who leaves. No more recovery points
-are made of a VM that leaves; its journal and its replica stay until tidemark delete
-job lets go of it. Host, cluster, datastore, folder, pool and whatever else replicas
-that stand do not follow is named in a warning.`),
+		Short: "Create or change sites and jobs from YAML files",
+		Long: long(`Read YAML documents (apiVersion, kind, metadata, spec) and create or change what they
+describe. Apply a job at its target site. All documents are checked first, jobs on VMs
+also against the vCenters of both sites. If anything is wrong, every problem is
+reported and nothing is changed. A new job does not run until: tidemark job run NAME
+
+What does not prevent a job is a warning on standard error, such as a tag or a reIP
+subnet that matches no VM yet, or a problem that the job had before the change. It
+also shows in the job's status.
+
+When a job on VMs changes, the VMs that join and leave it are listed. No more recovery
+points are made of a VM that leaves, but its journal and its replica stay until you
+release it with: tidemark delete job. A warning names each change that existing
+replicas do not follow, such as host, cluster, datastore, folder and pool.`),
 		Example: `  tidemark apply -f web.yaml
   tidemark apply -f sites.yaml -f jobs.yaml --dry-run
   cat web.yaml | tidemark apply -f -`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if len(files) == 0 {
-				return usage("which file? give it with -f")
+				return usage("no file given: use -f FILE")
 			}
 			objects, err := a.read(files)
 			if err != nil {
@@ -48,12 +50,12 @@ that stand do not follow is named in a warning.`),
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.apply(ctx, cl, objects, dry) })
 		},
 	}
-	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file to read, - for standard input; may be given again")
-	c.Flags().BoolVar(&dry, "dry-run", false, "check and say what would change, and change nothing")
+	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file to read, or - for standard input; can be repeated")
+	c.Flags().BoolVar(&dry, "dry-run", false, "check everything and print what would change, but change nothing")
 	return c
 }
 
-// read parses all files; the error tells the problems of all of them.
+// read parses all files; the error has the problems of all of them.
 func (a *app) read(files []string) ([]spec.Object, error) {
 	var objects []spec.Object
 	var bad []error
@@ -80,7 +82,7 @@ func (a *app) read(files []string) ([]spec.Object, error) {
 	return objects, client.Join(bad)
 }
 
-// problems writes what is wrong with a file one below the other.
+// problems lists what is wrong with a file, one problem per line.
 func problems(name string, err error) error {
 	ps := spec.Problems(err)
 	if len(ps) == 0 {
@@ -124,7 +126,7 @@ func (a *app) applied(o spec.Object, r api.ApplyReply, dry bool) {
 		fmt.Fprintf(a.out, "  joins: %s\n", strings.Join(r.Joins, ", "))
 	}
 	if len(r.Leaves) > 0 {
-		fmt.Fprintf(a.out, "  leaves: %s; no new recovery points are made of them; what they have stays: journal and replica\n", strings.Join(r.Leaves, ", "))
+		fmt.Fprintf(a.out, "  leaves: %s; no new recovery points are made of them, but what they have stays: journal and replica\n", strings.Join(r.Leaves, ", "))
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.err, "warning: %s: %s\n", o.Name(), w)

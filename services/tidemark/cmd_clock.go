@@ -13,14 +13,14 @@ import (
 func (a *app) cmdClock() *cobra.Command {
 	var out format
 	c := &cobra.Command{
-		Use: "clock", Short: "Show how far the clocks of hosts and services are off", Args: cobra.NoArgs,
-		Long: long(`Measure the clocks of all hosts and of both sites' services (those of the transporter
-they run on, not of others that were deployed), against the clock of the target's
-services, by which recovery points are dated. An offset is an interval: the clock is
-ahead by at least the first and at most the second. Recovery points are right
-whatever the clocks say; their times are corrected, and carry the error. What is
-beyond 1 s, has no NTP server, or could not be measured, is marked. A site that does
-not answer is named.`),
+		Use: "clock", Short: "Show the clock offsets of hosts and services", Args: cobra.NoArgs,
+		Long: long(`Measure the clocks of the services and hosts of this site, and of the sites it is
+linked with, against the clock of this site's services, which dates recovery points.
+An offset is an interval: the clock is ahead by at least the first and at most the
+second value. Recovery points are right whatever the clocks show; their times are
+corrected, with an error bound. Clocks that are off by more than 1 s, have no NTP
+server or could not be measured are marked. Only the transporter that a site's
+services run on is measured, not others that were deployed.`),
 		Example: "  tidemark clock\n  tidemark clock -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -57,7 +57,7 @@ func offsetText(o client.Offset) string {
 }
 
 func (a *app) showClocks(c *client.Client, all []client.Clock, silent []client.SilentSite) error {
-	fmt.Fprintf(a.out, "against the clock of the services at site %s\n\n", c.Site())
+	fmt.Fprintf(a.out, "offsets against the clock of the services at site %s\n\n", c.Site())
 	red := func(s string) string { return s }
 	if isTerminal(a.out) {
 		red = func(s string) string { return "\x1b[1;31m" + s + "\x1b[0m" }

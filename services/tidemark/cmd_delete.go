@@ -18,13 +18,14 @@ func (a *app) cmdDelete() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "delete KIND NAME",
-		Short: "Remove the description of a site or a stopped job",
-		Long: long(`Remove a description. A job must be stopped, and have no failover under way. Its
-journal is dropped with all recovery points, so a job that has any needs --yes.
-The images of the replica stay as they are. The replica VMs of a job on VMs stay,
-too, and are let go of; with --replicas they are deleted with their disks. Of a
-job on VMs a single VM can be let go of, by the name of its own job, once the job
-does not mean it any more.`),
+		Short: "Delete a site or a stopped job",
+		Long: long(`Delete a site that no job uses, or a job that is stopped and has no failover in
+progress. The journal of a job is deleted with all its recovery points; if there are
+any, confirm that with --yes. Replica images stay as they are.
+
+The replica VMs of a job on VMs stay too, and Tidemark no longer manages them; with
+--replicas they are deleted with their disks. A single VM that a job on VMs no longer
+selects is released by the name of its own job.`),
 		Example: "  tidemark delete job web --yes\n  tidemark delete job shop --yes --replicas",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -49,8 +50,8 @@ does not mean it any more.`),
 			})
 		},
 	}
-	c.Flags().BoolVar(&yes, "yes", false, "drop the recovery points, too")
-	c.Flags().BoolVar(&replicas, "replicas", false, "of a job on VMs: delete the replica VMs with their disks, too")
-	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "of a job on VMs: how long to wait until it is done")
+	c.Flags().BoolVar(&yes, "yes", false, "confirm that the recovery points are deleted, too")
+	c.Flags().BoolVar(&replicas, "replicas", false, "also delete the replica VMs of a job on VMs, with their disks")
+	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the deletion of a job")
 	return c
 }

@@ -19,10 +19,10 @@ func (a *app) cmdEvents() *cobra.Command {
 	var out string
 	c := &cobra.Command{
 		Use:   "events [FILTER]",
-		Short: "Show what happened, at both sites",
-		Long: long(`Show the events that are kept (a week), of this site and, as far as they arrived,
-of its peer. FILTER is AREA, AREA.FACT or AREA.FACT.JOB; * stands for any. What is of a
-vCenter or a site has its site in the place of the job.
+		Short: "Show events of this site and of the sites it is linked with",
+		Long: long(`Show stored events (of the last week) of this site and, as far as they have arrived,
+of the sites it is linked with. FILTER is AREA, AREA.FACT or AREA.FACT.JOB; * matches
+any. Events about a site or its vCenter have the site's name in place of JOB.
 Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 		Example: `  tidemark events --since 10m
   tidemark events failover --follow
@@ -30,7 +30,7 @@ Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out != "table" && out != "json" {
-				return usage("want table or json")
+				return usage("use table or json")
 			}
 			f, err := eventFilter(args)
 			if err != nil {
@@ -41,8 +41,8 @@ Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
 			})
 		},
 	}
-	c.Flags().BoolVarP(&follow, "follow", "F", false, "go on with what happens, until ctrl-c")
-	c.Flags().DurationVar(&since, "since", time.Hour, "how far back")
+	c.Flags().BoolVarP(&follow, "follow", "F", false, "keep printing new events until ctrl-c")
+	c.Flags().DurationVar(&since, "since", time.Hour, "how far to go back")
 	c.Flags().StringVarP(&out, "output", "o", "table", "table, or json: one object per line")
 	return c
 }
@@ -53,7 +53,7 @@ func eventFilter(args []string) (f client.EventFilter, err error) {
 	}
 	parts := strings.Split(args[0], ".")
 	if len(parts) > 3 {
-		return f, usage("%q: want AREA, AREA.FACT or AREA.FACT.JOB", args[0])
+		return f, usage("%q: use AREA, AREA.FACT or AREA.FACT.JOB", args[0])
 	}
 	for i, to := range []*string{&f.Area, &f.Fact, &f.ID}[:len(parts)] {
 		if parts[i] != "*" {
@@ -76,7 +76,7 @@ func (a *app) event(e client.SeenEvent, asJSON bool) error {
 	return err
 }
 
-// gist is an event in a few words.
+// gist is the essence of an event in a few words.
 func gist(e event.Event) string {
 	p, err := e.Typed()
 	if err != nil {

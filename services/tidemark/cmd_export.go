@@ -17,9 +17,9 @@ func (a *app) cmdExport() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export JOB --point POINT",
 		Short: "Serve a job's disks at a recovery point over NBD",
-		Long: long(`Open the disks of a job as they were at a recovery point, read-only, or with
---scratch writable without changing anything. They are served until ctrl-c; with
---detach until: tidemark export close JOB ID`),
+		Long: long(`Serve the disks of a job as they were at a recovery point, read-only. With --scratch
+they are writable, and what is written is discarded in the end; the replica does not
+change. They are served until ctrl-c, or with --detach until: tidemark export close`),
 		Example: `  tidemark export web --point p123
   tidemark export web --at 15m --scratch --listen 127.0.0.1:10810 --detach
   tidemark export list web
@@ -35,18 +35,18 @@ func (a *app) cmdExport() *cobra.Command {
 				r.What.At = &t
 			}
 			if (point == "") == (at == "") {
-				return usage("which point? give one of --point and --at")
+				return usage("no point given: use --point or --at")
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				return a.export(ctx, cl, r, detach)
 			})
 		},
 	}
-	c.Flags().StringVar(&point, "point", "", "the recovery point: p123, latest, a tag")
-	c.Flags().StringVar(&at, "at", "", "the newest point at or before this time: RFC 3339, or 15m for so long ago")
-	c.Flags().BoolVar(&scratch, "scratch", false, "writable; what is written is thrown away at the end")
-	c.Flags().StringVar(&listen, "listen", "", "host:port, or the path of a unix socket (default: a socket of the journal)")
-	c.Flags().BoolVar(&detach, "detach", false, "leave it open and return")
+	c.Flags().StringVar(&point, "point", "", "the recovery point: p123, latest or a tag")
+	c.Flags().StringVar(&at, "at", "", "the newest point at or before this time, in RFC 3339, or 15m for 15 minutes ago")
+	c.Flags().BoolVar(&scratch, "scratch", false, "make the disks writable; what is written is discarded in the end")
+	c.Flags().StringVar(&listen, "listen", "", "where to listen: host:port, or the path of a unix socket (default: a socket of the journal)")
+	c.Flags().BoolVar(&detach, "detach", false, "return at once, and keep serving")
 	c.AddCommand(a.cmdExportList(), a.cmdExportClose())
 	return c
 }
@@ -73,7 +73,7 @@ func (a *app) cmdExportList() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: "list JOB", Short: "List a job's open exports", Args: cobra.ExactArgs(1),
-		Long: long("List what is open, of exports and of failovers."), Example: "  tidemark export list web",
+		Long: long("List open exports, those of failovers included."), Example: "  tidemark export list web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				all, err := cl.Exports(ctx, args[0])
@@ -96,8 +96,8 @@ func (a *app) cmdExportList() *cobra.Command {
 
 func (a *app) cmdExportClose() *cobra.Command {
 	return &cobra.Command{
-		Use: "close JOB ID", Short: "Close an export; what was written to it is thrown away", Args: cobra.ExactArgs(2),
-		Long: long("Close an export. One that belongs to a failover is ended by cleanup, undo or commit."), Example: "  tidemark export close web x-01k0",
+		Use: "close JOB ID", Short: "Close an export and discard what was written to it", Args: cobra.ExactArgs(2),
+		Long: long("Close an export. The exports of a failover close with: tidemark failover cleanup, undo\nor commit."), Example: "  tidemark export close web x-01k0",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				if err := cl.CloseExport(ctx, args[0], args[1]); err != nil {

@@ -16,7 +16,7 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// failoverFlags are what a run can be told.
+// failoverFlags are the options of a run.
 type failoverFlags struct {
 	point, at, mode, to, listen, run string
 	planned, ready                   bool
@@ -27,25 +27,25 @@ func (a *app) cmdFailover() *cobra.Command {
 	var f failoverFlags
 	c := &cobra.Command{
 		Use:   "failover JOB",
-		Short: "Bring a job's disks to a recovery point at the target site",
-		Long: long(`Bring a job's disks to a recovery point and hand them out.
+		Short: "Recover a job at its target site",
+		Long: long(`Make a job's disks available at the target site as they were at a recovery point.
 
-  --mode test        changes nothing: replication goes on, production is not
-                     touched. End it with: tidemark failover cleanup JOB
-  --mode production  stops replication. The disks can be used at once over NBD
-                     (--to nbd) while the replica is brought to the point behind
-                     them; or as files (--to files) when that is done. End it
-                     with: tidemark failover undo JOB, or commit JOB
+  --mode test        touches neither production nor the replica, and replication
+                     goes on. End it with: tidemark failover cleanup JOB
+  --mode production  stops replication. With --to nbd the disks can be used at
+                     once, while the replica is moved to the point in the
+                     background; with --to files they are plain image files once
+                     that is done. End it with: tidemark failover undo JOB, or
+                     tidemark failover commit JOB
 
-With --to vm, for a job that has a replica VM, the VM runs on the disks: in
-production the replica VM, with the replica's own disks; in a test another one,
-with disks of its own, on the job's test networks. It is started and checked. A
-check that fails ends nothing: look at it, then keep the VM or take it back,
-which throws away what it wrote.
+With --to vm, for a job that has a replica VM, a VM runs on the disks: in production
+the replica VM with the replica's own disks, in a test another VM with disks of its
+own, on the job's test networks. The VM is started and checked. A failed check ends
+nothing: look at the VM, then commit, or undo, which discards what the VM wrote.
 
-Without --point and --at it goes to the newest point. With --planned the source
-is asked for its last writes first, and none is lost; shut the VM down before.
-Without it the source is not needed, and what is lost is said.`),
+Without --point and --at the newest point is used. With --planned the source sends
+its last writes first, and none is lost; shut the VM down before. Without --planned
+the source site is not needed, and the loss is reported.`),
 		Example: `  tidemark failover web --mode test
   tidemark failover web --mode test --at 2026-11-22T03:15:00Z
   tidemark failover web --mode production --planned
@@ -63,18 +63,18 @@ Without it the source is not needed, and what is lost is said.`),
 		},
 	}
 	p := c.Flags()
-	p.StringVar(&f.point, "point", "", "the recovery point, as in: tidemark point list JOB")
-	p.StringVar(&f.at, "at", "", "the newest point at or before this time: RFC 3339, or 15m for so long ago")
-	p.StringVar(&f.mode, "mode", "", "test or production; must be given")
+	p.StringVar(&f.point, "point", "", "the recovery point, as listed by: tidemark point list JOB")
+	p.StringVar(&f.at, "at", "", "the newest point at or before this time, in RFC 3339, or 15m for 15 minutes ago")
+	p.StringVar(&f.mode, "mode", "", "test or production; required")
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")
-	p.StringVar(&f.listen, "listen", "", "where the disks are served: host:port, or the path of a unix socket")
-	p.BoolVar(&f.planned, "planned", false, "take the source's last writes along; it must answer")
-	p.BoolVar(&f.ready, "wait-ready", false, "with nbd: wait until the replica holds the point, too")
-	p.StringVar(&f.run, "run", "", "the run's name; the same name again is the same run")
+	p.StringVar(&f.listen, "listen", "", "where to serve the disks: host:port, or the path of a unix socket")
+	p.BoolVar(&f.planned, "planned", false, "include the source's last writes; the source site must be reachable")
+	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
+	p.StringVar(&f.run, "run", "", "a name for the run; starting it again under the same name is the same run")
 	f.wait.register(c, 5*time.Minute)
 	c.AddCommand(a.cmdFailoverStatus(),
-		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover; nothing of it is left"),
-		a.failoverAsk(recovery.Undo, "undo JOB", "Take a production failover back: replication goes on, all points are kept"),
+		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made"),
+		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept"),
 		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote"))
 	return c
 }
@@ -83,7 +83,7 @@ Without it the source is not needed, and what is lost is said.`),
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
 	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned}
 	if f.mode == "" {
-		return r, usage("which failover? say --mode test (changes nothing) or --mode production")
+		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")
 	}
 	if r.ID == "" {
 		r.ID = shortID(f.mode[:1])
@@ -100,18 +100,18 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 	return r, early.Check()
 }
 
-// shortID is a name for a run or an export. It stands in paths of sockets, which
+// shortID is a name for a run or an export. It is part of the paths of sockets, which
 // must be short.
 func shortID(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
-// parseTime reads RFC 3339, or a duration that is so long ago.
+// parseTime reads a time in RFC 3339, or a duration before now.
 func parseTime(s string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return t, usage("%q is no time: write 2006-01-02T15:04:05Z, or 15m for so long ago", s)
+		return t, usage("%q is not a time: write 2006-01-02T15:04:05Z, or 15m for 15 minutes ago", s)
 	}
 	return t, nil
 }
@@ -125,7 +125,7 @@ func (a *app) failover(ctx context.Context, c *client.Client, r failoverrun.Requ
 		return err
 	}
 	if f.wait.no {
-		fmt.Fprintf(a.out, "asked for the run %s; look with: tidemark failover status %s\n", asked.Run, asked.Job)
+		fmt.Fprintf(a.out, "started the run %s; see: tidemark failover status %s\n", asked.Run, asked.Job)
 		return nil
 	}
 	return a.follow(ctx, c, asked, f.ready)
@@ -136,7 +136,7 @@ func (a *app) outcome(s failoverrun.Run) error {
 	if s.Phase == recovery.Failed {
 		e := cdp.Errorf(s.Kind, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
 		if s.Hint == "" && !s.Over() {
-			e.Hint = "something is still held: tidemark failover undo " + s.Job + ", or try the same again"
+			e.Hint = "the run still holds resources: tidemark failover undo " + s.Job + ", or run the same command again"
 		}
 		return e
 	}
@@ -144,7 +144,7 @@ func (a *app) outcome(s failoverrun.Run) error {
 	return nil
 }
 
-// failoverAsk is a command that asks a run for its end.
+// failoverAsk is a command that ends a run.
 func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 	var w waitFlags
 	var run string
@@ -167,7 +167,7 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&run, "run", "", "the run that is meant (default: the one that stands)")
+	c.Flags().StringVar(&run, "run", "", "which run (default: the current one)")
 	w.register(c, 5*time.Minute)
 	return c
 }
@@ -175,8 +175,8 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 func (a *app) cmdFailoverStatus() *cobra.Command {
 	var out format
 	c := &cobra.Command{
-		Use: "status JOB", Short: "How the job's failover run stands", Args: cobra.ExactArgs(1),
-		Long: long("Show the run's phase, its steps, where the disks are and what is lost."), Example: "  tidemark failover status web",
+		Use: "status JOB", Short: "Show the state of a job's failover", Args: cobra.ExactArgs(1),
+		Long: long("Show the state of the last run, its steps, where the disks are, and what was lost."), Example: "  tidemark failover status web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				group, err := cl.Group(ctx, args[0])

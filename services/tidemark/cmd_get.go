@@ -18,8 +18,8 @@ func (a *app) cmdGet() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use:   "get [KIND [NAME]]",
-		Short: "Show what was described with apply",
-		Long:  long("Show sites and jobs. With -o yaml the output can be applied again."),
+		Short: "Show sites and jobs as they were applied",
+		Long:  long("Show sites and jobs. The output of -o yaml can be applied again."),
 		Example: `  tidemark get
   tidemark get job
   tidemark get job web -o yaml`,
@@ -45,7 +45,7 @@ func (a *app) cmdGet() *cobra.Command {
 	return c
 }
 
-// kindAndName reads what people call kinds.
+// kindAndName reads the names that people use for kinds.
 func kindAndName(args []string) (kind, name string, err error) {
 	if len(args) == 0 {
 		return "", "", nil
@@ -56,7 +56,7 @@ func kindAndName(args []string) (kind, name string, err error) {
 	case "site", "sites":
 		kind = spec.KindSite
 	default:
-		return "", "", usage("no kind %q: there are job and site", args[0])
+		return "", "", usage("unknown kind %q: use job or site", args[0])
 	}
 	if len(args) > 1 {
 		name = args[1]
@@ -64,7 +64,7 @@ func kindAndName(args []string) (kind, name string, err error) {
 	return kind, name, nil
 }
 
-// write writes objects as documents that can be applied again.
+// write prints objects as documents that can be applied again.
 func (a *app) write(out format, objects []spec.Object) error {
 	var docs []any
 	for i, o := range objects {
@@ -93,8 +93,8 @@ func (a *app) write(out format, objects []spec.Object) error {
 	return out.print(a.out, docs, nil, nil)
 }
 
-// list is a line per object. Of jobs on VMs the vcenter service is asked; where
-// it is silent, the list tells what is known without it.
+// list prints a line per object. It asks the vcenter service about jobs on VMs, and
+// prints what is known without it if it does not answer.
 func (a *app) list(ctx context.Context, c *client.Client, objects []spec.Object) error {
 	var states map[string]*api.VMJobState
 	vms := map[string]int{}
@@ -138,8 +138,8 @@ func jobText(j spec.ReplicationJob) string {
 	return what
 }
 
-// vmJobText says what a job on VMs is; without a state only how many VMs have a
-// job.
+// vmJobText says how many VMs a job on VMs has, and whether it runs; without a state
+// n is how many have a job of their own.
 func vmJobText(st *api.VMJobState, n int) string {
 	switch {
 	case st == nil:

@@ -34,11 +34,11 @@ func (a *app) cmdInventory() *cobra.Command {
 	var kinds []string
 	var fresh bool
 	c := &cobra.Command{
-		Use: "inventory [SITE]", Short: "List what stands at a site's vCenter", Args: cobra.MaximumNArgs(1),
+		Use: "inventory [SITE]", Short: "List what a site's vCenter has", Args: cobra.MaximumNArgs(1),
 		Long: long(`List datacenters, clusters, hosts, datastores, networks and VMs with their disks and
-tags, of one site or of all sites of kind vsphere. A site that does not answer is
-left out with the reason, unless it was named. With -o json or yaml it is a list of
-inventories, one per site, with everything that is known.`),
+tags, of one site or of all sites of kind vsphere. If a site does not answer, the
+reason is printed and the others are listed. The output of -o json and yaml is a list
+of inventories, one per site, with everything that is known.`),
 		Example: `  tidemark inventory
   tidemark inventory prod --kind vms
   tidemark inventory dr --kind datastores,networks
@@ -46,7 +46,7 @@ inventories, one per site, with everything that is known.`),
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, k := range kinds {
 				if !slices.Contains(inventoryKinds, k) {
-					return usage("no kind %q: there are %s", k, strings.Join(inventoryKinds, ", "))
+					return usage("unknown kind %q: use %s", k, strings.Join(inventoryKinds, ", "))
 				}
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -62,13 +62,13 @@ inventories, one per site, with everything that is known.`),
 			})
 		},
 	}
-	c.Flags().StringSliceVar(&kinds, "kind", nil, "only these: "+strings.Join(inventoryKinds, ", "))
-	c.Flags().BoolVar(&fresh, "fresh", false, "ask the vCenter now, and do not take an answer that is at hand")
+	c.Flags().StringSliceVar(&kinds, "kind", nil, "only these kinds: "+strings.Join(inventoryKinds, ", "))
+	c.Flags().BoolVar(&fresh, "fresh", false, "ask the vCenter now instead of using a recent answer")
 	out.register(c)
 	return c
 }
 
-// inventory shows what stands at sites. It fails only if no site answers.
+// inventory prints the inventories of sites. It fails only if no site answers.
 func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites []cdp.Site, kinds []string, fresh bool) error {
 	var list []siteInventory
 	var first error
@@ -113,7 +113,7 @@ func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites
 	return nil
 }
 
-// only leaves the kinds in an inventory; none means all.
+// only keeps some kinds in an inventory; none means all.
 func only(inv *inventory.Inventory, kinds []string) {
 	if len(kinds) == 0 {
 		return

@@ -18,17 +18,17 @@ import (
 )
 
 func (a *app) cmdIOFilter() *cobra.Command {
-	return group("iofilter", "The life of I/O filters on the hosts of a cluster",
+	return group("iofilter", "Install, upgrade, inspect and remove I/O filters on the hosts of a cluster",
 		"  tidemark iofilter status --site prod\n  tidemark iofilter install --site prod --cluster Cluster-1 --bundle https://files.example.com/filter.zip",
-		a.filterChange("install", "Install an I/O filter on all hosts of a cluster", "The hosts fetch the bundle from its URL. Hosts that cannot take it now are shown by:\ntidemark iofilter issues",
+		a.filterChange("install", "Install an I/O filter on all hosts of a cluster", "The hosts download the bundle from its URL. See which hosts cannot install it now with:\ntidemark iofilter issues",
 			"  tidemark iofilter install --site prod --cluster Cluster-1 --bundle https://files.example.com/filter.zip", false, true),
 		a.filterStatus("status", "Show the I/O filters of clusters, and their state on each host", false),
-		a.filterStatus("issues", "Show what stands in the way on hosts", true),
-		a.filterChange("upgrade", "Upgrade an I/O filter on all hosts of a cluster", "The hosts fetch the bundle from its URL.",
+		a.filterStatus("issues", "Show what prevents I/O filters from working on hosts", true),
+		a.filterChange("upgrade", "Upgrade an I/O filter on all hosts of a cluster", "The hosts download the bundle from its URL.",
 			"  tidemark iofilter upgrade --site prod --cluster Cluster-1 --filter TMK_bootbank_tidemark_1.0.0 --bundle https://files.example.com/filter-2.zip", true, true),
 		a.filterChange("uninstall", "Remove an I/O filter from all hosts of a cluster", "It is refused while disks use the filter: stop and delete their jobs first.",
 			"  tidemark iofilter uninstall --site prod --cluster Cluster-1 --filter TMK_bootbank_tidemark_1.0.0", true, false),
-		a.filterChange("resolve", "Let the vCenter put right what failed on hosts", "A host whose issue is maintenance mode must have entered it before.",
+		a.filterChange("resolve", "Have the vCenter retry what failed on hosts", "Put a host that must be in maintenance mode into it first.",
 			"  tidemark iofilter resolve --site prod --cluster Cluster-1 --filter TMK_bootbank_tidemark_1.0.0", true, false))
 }
 
@@ -42,9 +42,9 @@ func (a *app) filterChange(do, short, more, example string, needFilter, needBund
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {
 			case r.Cluster == "":
-				return usage("which cluster? give it with --cluster")
+				return usage("no cluster given: use --cluster")
 			case needFilter && r.Filter == "":
-				return usage("which filter? give its id with --filter, as in: tidemark iofilter status")
+				return usage("no filter given: use --filter with an id from: tidemark iofilter status")
 			case needBundle:
 				if err := checkBundle(r.Bundle); err != nil {
 					return err
@@ -65,25 +65,25 @@ func (a *app) filterChange(do, short, more, example string, needFilter, needBund
 	site.register(c)
 	c.Flags().StringVar(&r.Cluster, "cluster", "", "the cluster, by name or inventory path")
 	if needFilter {
-		c.Flags().StringVar(&r.Filter, "filter", "", "the filter's id, as in: tidemark iofilter status")
+		c.Flags().StringVar(&r.Filter, "filter", "", "the filter's id, as listed by: tidemark iofilter status")
 	}
 	if needBundle {
-		c.Flags().StringVar(&r.Bundle, "bundle", "", "where the hosts fetch the filter's bundle, as http:// or https:// URL")
+		c.Flags().StringVar(&r.Bundle, "bundle", "", "the http:// or https:// URL from which the hosts download the bundle")
 	}
-	c.Flags().DurationVar(&wait, "timeout", 30*time.Minute, "how long to wait until it is done")
+	c.Flags().DurationVar(&wait, "timeout", 30*time.Minute, "how long to wait")
 	return c
 }
 
 func checkBundle(raw string) error {
 	u, err := url.Parse(raw)
 	if raw == "" || err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return usage("--bundle %q: give the http:// or https:// URL from which the hosts fetch it", raw)
+		return usage("--bundle %q: use the http:// or https:// URL from which the hosts download it", raw)
 	}
 	return nil
 }
 
-// changeFilter asks for a change until it is done, and shows what came of it.
-// What can never be done there is said before anything is tried.
+// changeFilter makes a change and prints the outcome. It refuses what can never be
+// done there before it tries anything.
 func (a *app) changeFilter(ctx context.Context, c *client.Client, site cdp.Site, r api.FilterRequest) error {
 	before, err := clusterFilters(ctx, c, site, r.Cluster)
 	if err != nil {
@@ -113,8 +113,8 @@ func (a *app) changeFilter(ctx context.Context, c *client.Client, site cdp.Site,
 		return known && f.Bundle != bareURL(r.Bundle)
 	})
 	if r.Do == "install" && len(about) == 0 {
-		return cdp.Errorf(cdp.Conflict, "install I/O filter", r.Cluster, "not complete: the vCenter took the bundle, and lists no filter of it").
-			WithHint("look again in a moment: tidemark iofilter status --site " + string(site) + " --cluster " + quoted(r.Cluster))
+		return cdp.Errorf(cdp.Conflict, "install I/O filter", r.Cluster, "not complete: the vCenter accepted the bundle, but lists no filter of it").
+			WithHint("check again in a moment: tidemark iofilter status --site " + string(site) + " --cluster " + quoted(r.Cluster))
 	}
 	for _, f := range about {
 		if err := incomplete(site, r, f); err != nil {
@@ -128,7 +128,7 @@ func (a *app) changeFilter(ctx context.Context, c *client.Client, site cdp.Site,
 	return nil
 }
 
-// noFilter names the filters there are, for one that is not.
+// noFilter is the error of a filter that does not exist; it names those that do.
 func noFilter(r api.FilterRequest, has api.FiltersReply) error {
 	var ids []string
 	for _, f := range has.Filters {
@@ -150,8 +150,8 @@ func bareURL(raw string) string {
 	return u.String()
 }
 
-// incomplete is the error of a change that some hosts have not done, with the
-// way on; nil: all have.
+// incomplete is the error of a change that is not done on some hosts, and says how to
+// continue; nil: it is done on all.
 func incomplete(site cdp.Site, r api.FilterRequest, f inventory.Filter) error {
 	var waits, others []string
 	for _, h := range f.Pending() {
@@ -166,14 +166,14 @@ func incomplete(site cdp.Site, r api.FilterRequest, f inventory.Filter) error {
 	}
 	var parts []string
 	resolve := fmt.Sprintf("tidemark iofilter resolve --site %s --cluster %s --filter %s", site, quoted(r.Cluster), f.ID)
-	hint := "when what is named is done: " + resolve
+	hint := "when that is fixed: " + resolve
 	if len(waits) > 0 {
 		verb := "wait"
 		if len(waits) == 1 {
 			verb = "waits"
 		}
 		parts = append(parts, fmt.Sprintf("%s %s for maintenance mode: %s", count(len(waits), "host"), verb, strings.Join(waits, ", ")))
-		hint = "bring one host after the other into maintenance mode, and each time: " + resolve
+		hint = "put one host after the other into maintenance mode, and each time run: " + resolve
 	}
 	if len(others) > 0 {
 		parts = append(parts, fmt.Sprintf("not done on %s: %s", count(len(others), "host"), strings.Join(others, ", ")))
@@ -220,15 +220,14 @@ func clusterFilters(ctx context.Context, c *client.Client, site cdp.Site, cluste
 	return all[0], nil
 }
 
-// filterStatus is a command that lists filters by host, or only what stands in
-// the way.
+// filterStatus is a command that lists filters by host, or only hosts with issues.
 func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 	var site siteFlag
 	var cluster string
 	var out format
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
-		Long:    long(short + ". Without --cluster all clusters of the site are\nshown, without --site both sites. A site that does not answer is left out with the\nreason, unless it was named."),
+		Long:    long(short + ". Without --cluster all clusters of a site are\nshown, without --site this site and those it is linked with. If a site does not answer,\nthe reason is printed and the others are shown."),
 		Example: "  tidemark iofilter " + use + "\n  tidemark iofilter " + use + " --site prod --cluster Cluster-1 -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -271,7 +270,7 @@ func (a *app) filterStatus(use, short string, issues bool) *cobra.Command {
 	return c
 }
 
-// onlyIssues leaves the hosts that something stands in the way of.
+// onlyIssues keeps the hosts that have issues.
 func onlyIssues(all []siteFilters) {
 	for _, x := range all {
 		for i := range x.Filters {
@@ -315,7 +314,7 @@ func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
 		}
 	})
 	if found {
-		fmt.Fprintf(a.out, "\nwhen what is named is done: tidemark iofilter resolve --site SITE --cluster CLUSTER --filter ID\n")
+		fmt.Fprintf(a.out, "\nwhen an issue is fixed: tidemark iofilter resolve --site SITE --cluster CLUSTER --filter ID\n")
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func (a *app) jobCommand(verb, short string, running bool) *cobra.Command {
 	var w waitFlags
 	c := &cobra.Command{
 		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
-		Long:    long(short + ".\nIt is no error if that is so already. A job on VMs includes all its VMs, and those\nthat join it later."),
+		Long:    long(short + ".\nDoing it twice is no error. For a job on VMs it applies to all its VMs, and to those\nthat join it later."),
 		Example: "  tidemark job " + verb + " web",
 		RunE: func(c *cobra.Command, args []string) error {
 			name := args[0]
@@ -62,8 +62,8 @@ type waitFlags struct {
 }
 
 func (w *waitFlags) register(c *cobra.Command, d time.Duration) {
-	c.Flags().DurationVar(&w.timeout, "timeout", d, "how long to wait until it is done")
-	c.Flags().BoolVar(&w.no, "no-wait", false, "only ask, do not wait")
+	c.Flags().DurationVar(&w.timeout, "timeout", d, "how long to wait")
+	c.Flags().BoolVar(&w.no, "no-wait", false, "return at once, without waiting")
 }
 
 func (w *waitFlags) bound(ctx context.Context) (context.Context, context.CancelFunc) {

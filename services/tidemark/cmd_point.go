@@ -16,16 +16,16 @@ import (
 )
 
 func (a *app) cmdPoint() *cobra.Command {
-	return group("point", "List, create and keep recovery points",
+	return group("point", "List, create, tag, pin and delete recovery points",
 		"  tidemark point list web\n  tidemark point create web --tag before-upgrade\n  tidemark point pin web p123",
 		a.cmdPointList(), a.cmdPointCreate(),
-		a.pointEdit("tag JOB POINT TAG...", "Replace the tags of a point; with no tag, remove them", "  tidemark point tag web p123 before-upgrade", 2, -1,
+		a.pointEdit("tag JOB POINT TAG...", "Replace the tags of a recovery point; without a tag, remove them", "  tidemark point tag web p123 before-upgrade", 2, -1,
 			func(r *api.EditPointRequest, tags []string) { r.Tags = &tags }),
-		a.pointEdit("pin JOB POINT", "Keep a point beyond the history limit", "  tidemark point pin web p123", 2, 2,
+		a.pointEdit("pin JOB POINT", "Keep a recovery point beyond the history limit", "  tidemark point pin web p123", 2, 2,
 			func(r *api.EditPointRequest, _ []string) { yes := true; r.Pinned = &yes }),
-		a.pointEdit("unpin JOB POINT", "Let retention have a point again", "  tidemark point unpin web p123", 2, 2,
+		a.pointEdit("unpin JOB POINT", "Let retention remove a pinned recovery point again", "  tidemark point unpin web p123", 2, 2,
 			func(r *api.EditPointRequest, _ []string) { no := false; r.Pinned = &no }),
-		a.pointEdit("delete JOB POINT", "Remove a point from the list", "  tidemark point delete web p123", 2, 2,
+		a.pointEdit("delete JOB POINT", "Delete a recovery point", "  tidemark point delete web p123", 2, 2,
 			func(r *api.EditPointRequest, _ []string) { r.Delete = true }))
 }
 
@@ -34,7 +34,7 @@ func (a *app) cmdPointList() *cobra.Command {
 	var last int
 	c := &cobra.Command{
 		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1),
-		Long:    long("List the points a job can be brought back to. Times are the target site's, with the\ngreatest error of the clock measurement."),
+		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -53,7 +53,7 @@ func (a *app) cmdPointList() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().IntVar(&last, "last", 0, "only the newest so many")
+	c.Flags().IntVar(&last, "last", 0, "show only this many of the newest points")
 	out.register(c)
 	return c
 }
@@ -77,7 +77,7 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 	}
 	verb, _, _ := strings.Cut(use, " ")
 	return &cobra.Command{
-		Use: use, Short: short, Long: long(short + ". A point is named as in the list, p123."), Example: example, Args: args,
+		Use: use, Short: short, Long: long(short + ".\nName the point as in the list: p123."), Example: example, Args: args,
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				r := api.EditPointRequest{Point: args[1]}

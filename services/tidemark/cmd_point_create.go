@@ -16,8 +16,8 @@ func (a *app) cmdPointCreate() *cobra.Command {
 	var pin bool
 	var w waitFlags
 	c := &cobra.Command{
-		Use: "create JOB", Short: "Set a recovery point now", Args: cobra.ExactArgs(1),
-		Long:    long("Ask the source site for a recovery point, and wait until it is durable at the\ntarget. It needs the source site."),
+		Use: "create JOB", Short: "Make a recovery point now", Args: cobra.ExactArgs(1),
+		Long:    long("Ask the source site for a recovery point, and wait until it is durable at the\ntarget. The source site must be reachable."),
 		Example: "  tidemark point create web --tag before-upgrade --pin",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -36,8 +36,8 @@ func (a *app) cmdPointCreate() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringArrayVar(&tags, "tag", nil, "a tag for the point; may be given again")
-	c.Flags().BoolVar(&pin, "pin", false, "keep it beyond the history limit")
+	c.Flags().StringArrayVar(&tags, "tag", nil, "a tag for the point; can be repeated")
+	c.Flags().BoolVar(&pin, "pin", false, "keep the point beyond the history limit")
 	w.register(c, 30*time.Second)
 	return c
 }

@@ -19,24 +19,24 @@ func (a *app) cmdServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve SERVICE...",
 		Short: "Run some services against an existing NATS server",
-		Long: long("Run services of one site against its NATS server, which must be 2.14 or newer with\nJetStream and the site's name as its domain. Services: " + strings.Join(node.Services(), ", ") + `.
+		Long: long("Run services of one site against its NATS server: version 2.14 or newer, with JetStream,\nand with the site's name as its JetStream domain. Services: " + strings.Join(node.Services(), ", ") + `.
 
-With --credentials each service uses its own user of that file. With --peer, once
-for each, it is told which sites this one is linked with.`),
+With --credentials each service connects as its own user in that file. Give --peer once
+for each site that this one is linked with.`),
 		Example: `  tidemark serve capture --nats nats://10.0.0.5:4222 --site prod --peer dr --dir /var/lib/tidemark
   tidemark serve journal scheduler rpo-monitor failover --nats nats://10.0.1.5:4222 --site dr --peer prod`,
 		Args: cobra.MinimumNArgs(1), ValidArgs: node.Services(),
 		RunE: func(c *cobra.Command, services []string) error {
 			for _, s := range services {
 				if !slices.Contains(node.Services(), s) {
-					return usage("no service %q: there are %s", s, strings.Join(node.Services(), ", "))
+					return usage("unknown service %q: use %s", s, strings.Join(node.Services(), ", "))
 				}
 			}
 			return a.serve(c.Context(), services, siteNames(peers), creds, otlp, verbose)
 		},
 	}
-	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; may be given again (default: as the site was set up last)")
-	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's server")
+	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
+	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
 	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c

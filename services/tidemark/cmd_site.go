@@ -19,12 +19,12 @@ import (
 )
 
 func (a *app) cmdSite() *cobra.Command {
-	return group("site", "Look at sites, and check what their vCenters allow",
+	return group("site", "List sites, and check what their vCenters allow",
 		"  tidemark site list\n  tidemark site check prod\n  tidemark site privileges --role target",
 		a.cmdSiteList(), a.cmdSiteCheck(), a.cmdSitePrivileges(), a.cmdSiteKeys())
 }
 
-// siteState is a site as it is described, and what its vCenter says.
+// siteState is a site as it was applied, and the state of its vCenter.
 type siteState struct {
 	Site    cdp.Site      `json:"site"`
 	Kind    string        `json:"kind"`
@@ -44,7 +44,7 @@ func (s siteState) verdict() string {
 	case s.Check == nil:
 		return "-"
 	case len(s.Check.Lacks)+len(s.Check.Problems) > 0:
-		return "lacking: tidemark site check " + string(s.Site)
+		return "not ready: tidemark site check " + string(s.Site)
 	}
 	return "good"
 }
@@ -69,7 +69,7 @@ func rolesOf(names []string) ([]inventory.Role, error) {
 	var out []inventory.Role
 	for _, n := range names {
 		if !slices.Contains(siteRoles, inventory.Role(n)) {
-			return nil, usage("no role %q: there are %s", n, roleText(siteRoles))
+			return nil, usage("unknown role %q: use %s", n, roleText(siteRoles))
 		}
 		out = append(out, inventory.Role(n))
 	}
@@ -87,8 +87,8 @@ func roleText(roles []inventory.Role) string {
 func (a *app) cmdSiteList() *cobra.Command {
 	var out format
 	c := &cobra.Command{
-		Use: "list", Short: "List the sites, and whether their vCenters answer", Args: cobra.NoArgs,
-		Long:    long("List the sites that were described, and ask those of kind vsphere how they are. A site\nthat does not answer is listed with the reason."),
+		Use: "list", Short: "List the sites and the state of their vCenters", Args: cobra.NoArgs,
+		Long:    long("List the sites that were applied, and check those of kind vsphere. A site that does not\nanswer is listed with the reason."),
 		Example: "  tidemark site list\n  tidemark site list -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -138,15 +138,15 @@ func (a *app) cmdSiteCheck() *cobra.Command {
 	var out format
 	var names []string
 	c := &cobra.Command{
-		Use: "check [SITE]", Short: "Test whether a site's vCenter can be reached and allows what is needed", Args: cobra.MaximumNArgs(1),
-		Long: long(`Log in at the vCenter of a site, or of all sites of kind vsphere, look for the VM
-that the site's services run on, and test the privileges. What is needed is judged
-by what the site is used for: source or target of a job on VMs, I/O filters where
-one taps, transporters where one was deployed; or by what you say with --for. What
-only other uses need is listed as not needed yet, and is no fault. All that is
-missing is told. The exit code is 4 when something is missing, 5 when a site or its
-vCenter does not answer, and 2 when the password, the certificate or the credentials
-file is wrong, or another vCenter answers than the site's.`),
+		Use: "check [SITE]", Short: "Check that a site's vCenter can be reached and allows what is needed", Args: cobra.MaximumNArgs(1),
+		Long: long(`Log in to the vCenter of a site, or of all sites of kind vsphere, find the VM that the
+site's services run on, and check the privileges. Which privileges are needed depends
+on what the site is used for: source or target of a job on VMs, I/O filters if a job
+taps, transporters if one was deployed; or on --for. Privileges that only other uses
+need are listed as not needed yet, which is no fault. Everything missing is listed.
+The exit code is 4 if something is missing, 5 if a site or its vCenter does not answer,
+and 2 if the password, the certificate or the credentials file is wrong, or a vCenter
+answers that is not the site's.`),
 		Example: "  tidemark site check\n  tidemark site check prod --for source,transporter\n  tidemark site check prod -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			roles, err := rolesOf(names)
@@ -178,7 +178,7 @@ file is wrong, or another vCenter answers than the site's.`),
 					} else if n := len(x.Check.Lacks) + len(x.Check.Problems); n > 0 {
 						e := cdp.Errorf(cdp.Conflict, "check site", string(s), "%s missing or wrong", count(n, "thing"))
 						if len(x.Check.Lacks) > 0 {
-							e = e.WithHint("a role with all that is needed: tidemark site privileges")
+							e = e.WithHint("list everything that a role needs: tidemark site privileges")
 						}
 						bad = append(bad, e)
 					}
@@ -193,13 +193,12 @@ file is wrong, or another vCenter answers than the site's.`),
 			})
 		},
 	}
-	c.Flags().StringSliceVar(&names, "for", nil, "what the site is to be used for: "+roleText(siteRoles)+" (default: what it is used for)")
+	c.Flags().StringSliceVar(&names, "for", nil, "what the site is used for: "+roleText(siteRoles)+" (default: its uses in jobs)")
 	out.register(c)
 	return c
 }
 
-// allOf is all, where silence goes before what is missing: nothing is known of
-// a site that is silent.
+// allOf joins errors; those of silent sites come first, for nothing is known of them.
 func allOf(bad []error) error {
 	slices.SortStableFunc(bad, func(a, b error) int {
 		return boolInt(cdp.Is(b, cdp.Transient)) - boolInt(cdp.Is(a, cdp.Transient))
@@ -241,7 +240,7 @@ func (a *app) showChecks(all []siteState) error {
 			use = "for " + roleText(s.For)
 		}
 		if len(s.Check.Lacks) == 0 {
-			say("privileges", "all are there (%s)", use)
+			say("privileges", "complete (%s)", use)
 		} else {
 			say("privileges", "%s missing (%s)", count(len(s.Check.Lacks), "privilege"), use)
 			if err := a.showMissing("missing privilege", s.Check.Lacks); err != nil {
@@ -280,10 +279,10 @@ func (a *app) cmdSitePrivileges() *cobra.Command {
 	var out format
 	var roles []string
 	c := &cobra.Command{
-		Use: "privileges", Short: "Show the privileges that Tidemark's user needs at a vCenter, and what for", Args: cobra.NoArgs,
-		Long: long(`Show what a role at a vCenter must allow: what both sites need, what a source or a
-target needs, and what only the life of I/O filters and of transporters needs. All
-are given on the root folder, and passed on to what is below.`),
+		Use: "privileges", Short: "List the privileges that Tidemark's vCenter user needs", Args: cobra.NoArgs,
+		Long: long(`List the privileges of a vCenter role for Tidemark: those that every site needs, those
+of a source and of a target, and those for managing I/O filters and transporters.
+Grant them on the root folder, and propagate them to children.`),
 		Example: "  tidemark site privileges\n  tidemark site privileges --role source --role iofilter",
 		RunE: func(c *cobra.Command, _ []string) error {
 			want, err := rolesOf(roles)
@@ -298,7 +297,7 @@ are given on the root folder, and passed on to what is below.`),
 			})
 		},
 	}
-	c.Flags().StringSliceVar(&roles, "role", nil, "only what these need: "+roleText(siteRoles)+" (default: all)")
+	c.Flags().StringSliceVar(&roles, "role", nil, "only what these uses need: "+roleText(siteRoles)+" (default: all)")
 	out.register(c)
 	return c
 }

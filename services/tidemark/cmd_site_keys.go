@@ -11,10 +11,10 @@ func (a *app) cmdSiteKeys() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "keys SITE...",
 		Short: "Print the public keys of the links that sites dial",
-		Long: long(`Print the links that a site dials, each with its public key, as they belong into the
-file of tidemark up at the site that is dialled. A key that is missing is made. Run
-it at the site itself: the secret half stays in DIR/SITE/links, and never leaves
-that machine. Where one process runs all sites of a file this is not needed.`),
+		Long: long(`Print the links that a site dials, with their public keys, for the configuration file
+of tidemark up at the site that is dialled. Missing keys are generated. Run this at
+the site itself: the private keys stay in DIR/SITE/links on that machine. You do not
+need it if one process runs all sites of a file.`),
 		Example: "  tidemark site keys prod --config /etc/tidemark.yaml",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

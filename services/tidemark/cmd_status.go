@@ -13,14 +13,14 @@ import (
 )
 
 func (a *app) cmdStatus() *cobra.Command {
-	return a.statusCommand("status [JOB]", "Say whether everything is protected, and what to do if not", "  tidemark status\n  tidemark status web\n  tidemark status -o json")
+	return a.statusCommand("status [JOB]", "Show whether everything is protected, and what to do if it is not", "  tidemark status\n  tidemark status web\n  tidemark status -o json")
 }
 
 func (a *app) statusCommand(use, short, example string) *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1),
-		Long: long(short + ".\n\nRPO is what would be lost if the source died now. It is told with its greatest\nerror, and as \"no data\" when nothing is known. A job on VMs is as its worst VM is."),
+		Long: long(short + ".\n\nThe RPO is what would be lost if the source failed now, with its greatest error, or\n\"no data\" if it is not known. The state of a job on VMs is that of its worst VM."),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				name := ""
@@ -71,8 +71,8 @@ func (a *app) cmdTop() *cobra.Command {
 	var every time.Duration
 	var times int
 	c := &cobra.Command{
-		Use: "top", Short: "Show the status again and again", Args: cobra.NoArgs,
-		Long:    long("Show the status of all jobs until ctrl-c: in place on a terminal, else one below\nthe other."),
+		Use: "top", Short: "Show the status repeatedly", Args: cobra.NoArgs,
+		Long:    long("Show the status of all jobs until ctrl-c: in place on a terminal, otherwise one after\nthe other."),
 		Example: "  tidemark top\n  tidemark top --every 10s | tee protection.log",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -100,8 +100,8 @@ func (a *app) cmdTop() *cobra.Command {
 			})
 		},
 	}
-	c.Flags().DurationVar(&every, "every", 2*time.Second, "how often")
-	c.Flags().IntVar(&times, "times", 0, "how many times; 0 until ctrl-c")
+	c.Flags().DurationVar(&every, "every", 2*time.Second, "how often to refresh")
+	c.Flags().IntVar(&times, "times", 0, "how many times; 0 means until ctrl-c")
 	return c
 }
 
@@ -109,7 +109,7 @@ func (a *app) cmdTop() *cobra.Command {
 // attention.
 func overview(w io.Writer, c *client.Client, all []health.Job) error {
 	if len(all) == 0 {
-		fmt.Fprintf(w, "No jobs at site %s. Describe one with: tidemark apply -f FILE\n", c.Site())
+		fmt.Fprintf(w, "No jobs at site %s. Create one with: tidemark apply -f FILE\n", c.Site())
 		return nil
 	}
 	err := format("table").print(w, nil, []string{"job", "state", "rpo now", "objective", "newest point", "journal"}, func(add func(...any)) {

@@ -16,22 +16,22 @@ func (a *app) cmdTap() *cobra.Command {
 	var t tap
 	c := &cobra.Command{
 		Use:   "attach JOB --disk NAME --qmp SOCKET --device NODE",
-		Short: "Let a running QEMU tell a tap job every write of a disk",
-		Long: long(`Start blockdev-mirror (write-blocking) in a running QEMU into the capture endpoint
-of a tap job, wait until the copy is complete and say so to capture. It stays,
-and brings the copy back when an error stopped it; with --once it returns. The
-mirror goes on in QEMU when this command ends.
+		Short: "Mirror a disk of a running QEMU into a tap job",
+		Long: long(`Start a blockdev-mirror (write-blocking) in a running QEMU that copies a disk into
+the capture endpoint of a tap job, and report to capture when the copy is complete.
+The command then keeps running and resumes the mirror if an error stops it; with
+--once it returns. The mirror goes on in QEMU when the command ends.
 
-It runs where QEMU and capture are.
+Run it on the machine of QEMU and capture.
 
-With --live nothing is copied: the job's VM is seeded from snapshots, and the
-mirror only tells every write from now on. This is what an I/O filter does for a
-disk; it talks to the source site alone (--site), and stays until it is ended.`),
+With --live nothing is copied: the job's VM is seeded from snapshots, and the mirror
+only reports every write from now on, as an I/O filter does. It talks to the source
+site only (--site), and runs until it is stopped; then the mirror ends, too.`),
 		Example: "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if t.disk == "" || t.qmp == "" || t.device == "" {
-				return usage("--disk, --qmp and --device are needed")
+				return usage("--disk, --qmp and --device are required")
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				dial := node.QEMU(t.qmp, t.disk, t.device)
@@ -44,11 +44,11 @@ disk; it talks to the source site alone (--site), and stays until it is ended.`)
 			})
 		},
 	}
-	c.Flags().StringVar(&t.disk, "disk", "", "the disk, by its name in the job")
+	c.Flags().StringVar(&t.disk, "disk", "", "the name of the disk in the job")
 	c.Flags().StringVar(&t.qmp, "qmp", "", "QEMU's QMP socket")
-	c.Flags().StringVar(&t.device, "device", "", "QEMU's node of the disk, the guest's top node")
-	c.Flags().BoolVar(&t.live, "live", false, "copy nothing, only tell every write from now on (jobs on VMs)")
-	c.Flags().StringVar(&t.endpoint, "endpoint", "", "with --live: the NBD URI of the disk's endpoint (default: asked of capture)")
+	c.Flags().StringVar(&t.device, "device", "", "the disk's node in QEMU: the guest's top node")
+	c.Flags().BoolVar(&t.live, "live", false, "copy nothing, only report every write from now on (jobs on VMs)")
+	c.Flags().StringVar(&t.endpoint, "endpoint", "", "with --live: the NBD URI to write to (default: ask capture)")
 	c.Flags().BoolVar(&t.once, "once", false, "return when the copy is complete")
 	return group("tap", "Feed tap jobs from running VMs", "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0", c)
 }

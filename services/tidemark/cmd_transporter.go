@@ -23,16 +23,16 @@ func (a *app) cmdTransporter() *cobra.Command {
 		a.cmdTransporterDeploy(), a.cmdTransporterList(), a.cmdTransporterUpgrade(), a.cmdTransporterRemove())
 }
 
-// siteFlag says whose vCenter a command is about. It takes the place of the
-// flag that says which site to talk to: these commands talk to the target, which
-// asks the other site.
+// siteFlag says whose vCenter a command is about. It replaces the flag that says
+// which site to talk to: these commands talk to the default site, which asks the
+// site that is meant over its link.
 type siteFlag struct{ name string }
 
 func (f *siteFlag) register(c *cobra.Command) {
-	c.Flags().StringVar(&f.name, "site", "", "the site whose vCenter is meant (default: the target site)")
+	c.Flags().StringVar(&f.name, "site", "", "the site whose vCenter to use (default: the site that commands talk to)")
 }
 
-// of is the site, which must be one of the two.
+// of is the site, which must be this one or linked with it.
 func (f *siteFlag) of(c *client.Client) (cdp.Site, error) {
 	if f.name == "" {
 		return c.Site(), nil
@@ -40,12 +40,12 @@ func (f *siteFlag) of(c *client.Client) (cdp.Site, error) {
 	return cdp.Site(f.name), c.CheckSiteName(cdp.Site(f.name))
 }
 
-// settings are what a transporter is told, as flags.
+// settings are the settings of a transporter, as flags.
 type settings struct{ values, files []string }
 
 func (s *settings) register(c *cobra.Command) {
-	c.Flags().StringArrayVar(&s.values, "set", nil, "a setting handed over as guestinfo.tidemark.KEY, as KEY=VALUE; may be given again")
-	c.Flags().StringArrayVar(&s.files, "set-file", nil, "a setting whose value is the content of a file, for secrets, as KEY=PATH; may be given again")
+	c.Flags().StringArrayVar(&s.values, "set", nil, "a setting KEY=VALUE, passed to the VM as guestinfo.tidemark.KEY; can be repeated")
+	c.Flags().StringArrayVar(&s.files, "set-file", nil, "a setting KEY=PATH whose value is the content of a file, for secrets; can be repeated")
 }
 
 var settingRE = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,63}$`)
@@ -56,7 +56,7 @@ func (s settings) read() (map[string]string, error) {
 	put := func(flag, raw string, value func(string) (string, error)) error {
 		key, v, ok := strings.Cut(raw, "=")
 		if !ok || !settingRE.MatchString(key) {
-			return usage("%s %q: write KEY=VALUE; a key has letters, digits, dots and dashes", flag, raw)
+			return usage("%s %q: write KEY=VALUE; a key consists of letters, digits, dots, dashes and underscores", flag, raw)
 		}
 		if _, twice := out[key]; twice {
 			return usage("%s: %s is set twice", flag, key)
@@ -88,8 +88,8 @@ func (s settings) read() (map[string]string, error) {
 	return out, nil
 }
 
-const ovaHelp = `The OVA is a file on the machine that the services of that site run on; a relative
-path is taken from here.`
+const ovaHelp = `The OVA is a file on the machine that the site's services run on. A relative path is
+resolved here.`
 
 func (a *app) cmdTransporterDeploy() *cobra.Command {
 	var site siteFlag
@@ -97,20 +97,20 @@ func (a *app) cmdTransporterDeploy() *cobra.Command {
 	var r api.DeployRequest
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: "deploy --name NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Make a transporter of an OVA and start it", Args: cobra.NoArgs,
-		Long: long("Import an OVA as a VM, hand over its settings, start it, and wait until its journal\nservice answers on the bus. Done twice with the same settings it is the same one.\n" + ovaHelp),
+		Use: "deploy --name NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Deploy a transporter from an OVA and start it", Args: cobra.NoArgs,
+		Long: long("Import an OVA as a VM, pass it its settings, start it, and wait until its journal\nservice answers on the bus. Deploying it again with the same settings changes nothing.\n" + ovaHelp),
 		Example: `  tidemark transporter deploy --site dr --name tidemark-dr --ova /srv/tidemark.ova \
     --host esx11 --datastore ds1 --network Management \
     --set nats=nats://10.9.0.2:4223 --set-file credentials=/etc/tidemark/transporter.creds`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if r.Name == "" {
-				return usage("--name is needed")
+				return usage("--name is required")
 			}
 			return a.deploy(c.Context(), site, set, r, wait)
 		},
 	}
 	deployFlags(c, &site, &set, &r, &wait)
-	c.Flags().StringVar(&r.Name, "name", "", "the name of its VM")
+	c.Flags().StringVar(&r.Name, "name", "", "the name of the VM")
 	return c
 }
 
@@ -118,19 +118,19 @@ func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployR
 	p := c.Flags()
 	site.register(c)
 	set.register(c)
-	p.StringVar(&r.OVA, "ova", "", "the OVA, a file where the site's services run")
+	p.StringVar(&r.OVA, "ova", "", "the OVA, a file on the machine of the site's services")
 	p.StringVar(&r.Host, "host", "", "the ESXi host, by name or inventory path")
 	p.StringVar(&r.Datastore, "datastore", "", "the datastore, by name or inventory path")
 	p.StringVar(&r.Network, "network", "", "the network, by name or inventory path")
-	p.StringVar(&r.Folder, "folder", "", "the folder of its VM (default: that of the datacenter)")
-	p.DurationVar(wait, "timeout", 30*time.Minute, "how long to wait until it is done")
+	p.StringVar(&r.Folder, "folder", "", "the folder of the VM (default: the datacenter's VM folder)")
+	p.DurationVar(wait, "timeout", 30*time.Minute, "how long to wait")
 }
 
 // deploy asks for a transporter until it is there.
 func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.DeployRequest, wait time.Duration) error {
 	for _, f := range []struct{ flag, value string }{{"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
 		if f.value == "" {
-			return usage("--%s is needed", f.flag)
+			return usage("--%s is required", f.flag)
 		}
 	}
 	var err error
@@ -168,11 +168,11 @@ func (a *app) cmdTransporterUpgrade() *cobra.Command {
 	r := api.DeployRequest{Upgrade: true}
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: "upgrade NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Replace a transporter by one of a newer OVA", Args: cobra.ExactArgs(1),
-		Long: long(`Make a new transporter in the place of an old one, which is kept, powered off, until
-the new one answers; if that never does, the old one is started again. Its place and
-settings are given as for deploy. It is refused while the old one holds a journal,
-which stays on its disks, or does not answer, so that this is not known.
+		Use: "upgrade NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Replace a transporter by one from a newer OVA", Args: cobra.ExactArgs(1),
+		Long: long(`Deploy a new transporter in place of an old one. The old one is powered off and kept
+until the new one answers; if it never does, the old one is started again. Give the
+placement and the settings as for deploy. The upgrade is refused while the old
+transporter holds a journal, or does not answer, so that this is unknown.
 ` + ovaHelp),
 		Example: "  tidemark transporter upgrade tidemark-dr --site dr --ova /srv/tidemark-2.ova --host esx11 --datastore ds1 --network Management",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -190,11 +190,11 @@ func (a *app) cmdTransporterRemove() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use: "remove NAME", Short: "Remove a transporter that holds no journal", Args: cobra.ExactArgs(1),
-		Long: long(`Power a transporter off and delete its VM. One that holds a journal is refused: its
-recovery points would be gone. So is one that does not answer, be it on or off, for
-what it holds is not known, unless it never answered since it was deployed. With
---force it is removed whatever it holds; a deployment or an upgrade of it that is
-under way is ended.`),
+		Long: long(`Power a transporter off and delete its VM. This is refused if the transporter holds a
+journal, whose recovery points would be lost, or does not answer, powered on or off,
+so that what it holds is unknown; unless it has never answered since it was deployed.
+With --force it is removed whatever it holds, and a deployment or upgrade of it in
+progress is ended.`),
 		Example: "  tidemark transporter remove tidemark-old --site dr",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -217,7 +217,7 @@ under way is ended.`),
 	}
 	site.register(c)
 	c.Flags().BoolVar(&force, "force", false, "even if it holds journals, whose recovery points are lost then, or is being deployed")
-	c.Flags().DurationVar(&wait, "timeout", 10*time.Minute, "how long to wait until it is done")
+	c.Flags().DurationVar(&wait, "timeout", 10*time.Minute, "how long to wait")
 	return c
 }
 

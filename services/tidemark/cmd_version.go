@@ -13,7 +13,7 @@ var version = "dev"
 
 func (a *app) cmdVersion() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Say which version this is", Example: "  tidemark version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Example: "  tidemark version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			commit := ""
 			if info, ok := debug.ReadBuildInfo(); ok {

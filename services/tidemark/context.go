@@ -34,12 +34,12 @@ type connectFlags struct {
 func (f *connectFlags) register(c *cobra.Command) {
 	p := c.PersistentFlags()
 	p.StringVar(&f.dir, "dir", "", "Tidemark's directory (default $"+envDir+", else ./"+defaultDir+")")
-	p.StringVar(&f.nats, "nats", "", "URL of the NATS server, with user:password@ if it needs them (default $"+envNATS+", else from the directory)")
-	p.StringVar(&f.site, "site", "", "the site to talk to (default: the one that the directory names; with --nats: dr)")
-	p.StringVar(&f.tls.TLS.CA, "tls-ca", "", "PEM file of the authority, for --nats")
-	p.StringVar(&f.tls.TLS.Cert, "tls-cert", "", "PEM file of the certificate, for --nats")
-	p.StringVar(&f.tls.TLS.Key, "tls-key", "", "PEM file of the key, for --nats")
-	p.DurationVar(&f.wait, "connect-timeout", 5*time.Second, "how long to try to reach the bus")
+	p.StringVar(&f.nats, "nats", "", "URL of the site's NATS server, with user:password@ if it needs them (default $"+envNATS+", else from the directory)")
+	p.StringVar(&f.site, "site", "", "the site to talk to (default: the default site of the directory; with --nats: dr)")
+	p.StringVar(&f.tls.TLS.CA, "tls-ca", "", "PEM file of the certificate authority, for --nats")
+	p.StringVar(&f.tls.TLS.Cert, "tls-cert", "", "PEM file of the client certificate, for --nats")
+	p.StringVar(&f.tls.TLS.Key, "tls-key", "", "PEM file of the client key, for --nats")
+	p.DurationVar(&f.wait, "connect-timeout", 5*time.Second, "how long to try to connect to the bus")
 }
 
 // directory is where Tidemark's files are.

@@ -1,16 +1,19 @@
-// Command tidemark is the product's one binary: every service, and the
-// operators' command line.
+// Command tidemark is the product's one binary: every service, and the operators'
+// command line.
 //
-// The services know ports only; this is where they are given the bus (wire_*.go,
-// one file per service). The command line (cmd_*.go, one file per command)
-// speaks the bus and nothing else: it works the same against `tidemark up`, and
-// against services that run anywhere.
+// cmd_*.go has one file per command. `up` and `serve` run services (package node);
+// every other command is a use of package client, which talks to the services over
+// the bus, so it works the same wherever they run. What is here parses arguments,
+// prints, shows progress, and chooses the exit code.
 //
 //	main.go       runs the command line and exits; nothing else exits
-//	app.go        the root command, its flags, exit codes and errors
+//	app.go        the root command
 //	context.go    how the command line finds the bus
-//	config.go     what `up` can be told, with every default
-//	supervise.go  keeps the services of a site running
+//	exit.go       exit codes, and how errors are printed
+//	output.go     tables, JSON and YAML
+//	meter.go      the progress of long work
+//	follow.go     the progress of a failover
 //
-// Commands talk to the target site, so that they work with the source dead.
+// A command talks to one site. Recovery is a matter of the target site, so those
+// commands work with the source site gone.
 package main

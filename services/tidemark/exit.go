@@ -23,12 +23,12 @@ const (
 const exitHelp = `Exit codes:
   0  done
   1  failed
-  2  bad usage or invalid input; nothing was changed
+  2  wrong usage or invalid input; nothing was changed
   3  not found
-  4  conflict: the state of another thing forbids it now
+  4  conflict: not possible in the current state
   5  unreachable: the bus or a service does not answer`
 
-// usageError is a command line that cannot be understood.
+// usageError is a wrong command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -62,8 +62,7 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// report writes an error for people: what was being done, the cause, and what
-// they can do.
+// report writes an error for people: what failed, why, and what they can do.
 func report(w io.Writer, err error) {
 	text := strings.TrimSpace(err.Error())
 	if errors.Is(err, context.Canceled) {

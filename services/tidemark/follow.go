@@ -87,7 +87,7 @@ func (p *progress) close() {
 	}
 }
 
-// describe says in words how a run stands.
+// describe prints the state of a run.
 func (a *app) describe(s failoverrun.Run) {
 	say := func(what, format string, args ...any) {
 		fmt.Fprintf(a.out, "%-10s %s\n", what, fmt.Sprintf(format, args...))
@@ -107,7 +107,7 @@ func (a *app) describe(s failoverrun.Run) {
 		}
 		say("point", "%s", name)
 		if !r.Time.IsZero() {
-			say("its time", "%s %s", clockText(r.Time), boundText(r.Bound))
+			say("point time", "%s %s", clockText(r.Time), boundText(r.Bound))
 		}
 	}
 	if l := s.Loss(); l != "" {

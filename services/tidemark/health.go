@@ -26,12 +26,12 @@ func writeHealth(w io.Writer, h health.Group) {
 		say("journal", "%s; %s free on its disk; %s, %s", h.JournalSize(), humanize.IBytes(uint64(max(j.FreeBytes, 0))), j.Mode, j.State)
 		clock := "not measured"
 		if j.ClockBound > 0 {
-			clock = fmt.Sprintf("the source is %s off, %s", round(j.ClockOffset), boundText(j.ClockBound))
+			clock = fmt.Sprintf("the source is off by %s, %s", round(j.ClockOffset), boundText(j.ClockBound))
 		}
 		say("clocks", "%s", clock)
 	}
 	if c := h.Capture; c != nil {
-		say("capture", "%s; %d frames on the way, %s to be sent again%s", c.State, c.InFlight, humanize.IBytes(uint64(max(c.Dirty, 0))), because(c.Reason))
+		say("capture", "%s; %d frames in flight, %s to send again%s", c.State, c.InFlight, humanize.IBytes(uint64(max(c.Dirty, 0))), because(c.Reason))
 		for _, x := range c.Exports {
 			say("write to", "%s", x)
 		}

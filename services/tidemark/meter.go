@@ -11,7 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 )
 
-// silence is why a site's part of a list is missing.
+// silence is the reason why a site is missing from a list.
 func silence(site cdp.Site, err error) string {
 	text := fmt.Sprintf("site %s: %v", site, err)
 	if hint := cdp.HintOf(err); hint != "" {
@@ -29,8 +29,8 @@ func vcenterSites(ctx context.Context, c *client.Client, named string) ([]cdp.Si
 	return c.VCenterSites(ctx)
 }
 
-// meter shows progress: a bar on a terminal, else a line for each new text and
-// each tenth.
+// meter shows progress: a bar on a terminal, otherwise a line for each new text and
+// each 10%.
 type meter struct {
 	a     *app
 	what  string
@@ -48,7 +48,7 @@ func newMeter(a *app, what string) *meter {
 	return m
 }
 
-// say writes a text, if it is a new one.
+// say prints a text unless it was printed last.
 func (m *meter) say(text string) {
 	if text == "" || text == m.text {
 		return

@@ -28,7 +28,7 @@ func (f *format) Type() string   { return "format" }
 // Set implements pflag.Value.
 func (f *format) Set(s string) error {
 	if !slices.Contains([]string{"table", "json", "yaml"}, s) {
-		return usage("want table, json or yaml")
+		return usage("use table, json or yaml")
 	}
 	*f = format(s)
 	return nil

@@ -10,96 +10,127 @@ import (
 	"tidemark.dev/pkg/adapter/nbd"
 )
 
+// story is a protected job, web, and the command line: TestStory's steps, each of
+// which begins where the one before ended.
+type story struct {
+	*lab
+	src, dst string // images of the disk and of its replica
+	guest    string // where the guest writes
+}
+
 // TestStory follows a job from its file to a committed failover, through the
 // command line only.
 func TestStory(t *testing.T) {
 	dir := short(t)
-	l := newLab(t, dir, "")
-	file, src, dst := jobFile(t, dir)
-	l.do(0, "apply", "-f", file)
-	l.do(0, "job", "run", "web")
-	l.do(0, "job", "run", "web")
-	l.until("protected", "status")
-	guest := l.field("write to", "status", "web")
-	poke(t, guest, 0, 'A')
-	out, _ := l.do(0, "point", "create", "web", "--tag", "one", "--pin")
+	s := &story{lab: newLab(t, dir, "")}
+	var file string
+	file, s.src, s.dst = jobFile(t, dir)
+	s.do(0, "apply", "-f", file)
+	s.do(0, "job", "run", "web")
+	s.do(0, "job", "run", "web")
+	s.until("protected", "status")
+	s.guest = s.field("write to", "status", "web")
+	s.makePoints()
+	s.testAtAnOlderPoint()
+	s.recoverAndUndo()
+	s.exportAPoint()
+	s.recoverAndCommit()
+	s.deleteJob()
+}
+
+// makePoints makes the points first (also one and best) and two, where the disk is
+// A and B.
+func (s *story) makePoints() {
+	poke(s.t, s.guest, 0, 'A')
+	out, _ := s.do(0, "point", "create", "web", "--tag", "one", "--pin")
 	one, _, _ := strings.Cut(out, " ")
-	poke(t, guest, 0, 'B')
-	l.do(0, "point", "create", "web", "--tag", "two")
-	if out, _ := l.do(0, "point", "list", "web"); !strings.Contains(out, "requested, pinned") || !strings.Contains(out, "two") {
-		t.Error(out)
+	poke(s.t, s.guest, 0, 'B')
+	s.do(0, "point", "create", "web", "--tag", "two")
+	if out, _ := s.do(0, "point", "list", "web"); !strings.Contains(out, "requested, pinned") || !strings.Contains(out, "two") {
+		s.t.Error(out)
 	}
-	l.do(0, "point", "tag", "web", one, "first", "best")
-	l.do(0, "point", "unpin", "web", one)
-	if out, _ := l.do(0, "point", "list", "web", "-o", "json"); !strings.Contains(out, `"best"`) {
-		t.Error(out)
+	s.do(0, "point", "tag", "web", one, "first", "best")
+	s.do(0, "point", "unpin", "web", one)
+	if out, _ := s.do(0, "point", "list", "web", "-o", "json"); !strings.Contains(out, `"best"`) {
+		s.t.Error(out)
 	}
+}
 
-	// A test at an older point changes nothing.
-	l.do(exitNotFound, "failover", "web", "--mode", "test", "--point", "p99999")
-	l.do(0, "failover", "web", "--mode", "test", "--point", "first")
-	view := l.field("disk", "failover", "status", "web")
-	expect(t, view, 0, 'A')
-	poke(t, view, 0, 'T')
-	if _, errs := l.do(exitConflict, "failover", "web", "--mode", "production"); !strings.Contains(errs, "cleanup web") {
-		t.Error(errs)
+// testAtAnOlderPoint: a test failover changes nothing, and leaves nothing.
+func (s *story) testAtAnOlderPoint() {
+	s.do(exitNotFound, "failover", "web", "--mode", "test", "--point", "p99999")
+	s.do(0, "failover", "web", "--mode", "test", "--point", "first")
+	view := s.field("disk", "failover", "status", "web")
+	expect(s.t, view, 0, 'A')
+	poke(s.t, view, 0, 'T')
+	if _, errs := s.do(exitConflict, "failover", "web", "--mode", "production"); !strings.Contains(errs, "cleanup web") {
+		s.t.Error(errs)
 	}
-	l.do(exitConflict, "failover", "commit", "web")
-	l.do(0, "failover", "cleanup", "web")
-	l.do(0, "failover", "cleanup", "web")
-	if out, _ := l.do(0, "export", "list", "web"); !strings.Contains(out, "none") {
-		t.Error("the clean-up left something:", out)
+	s.do(exitConflict, "failover", "commit", "web")
+	s.do(0, "failover", "cleanup", "web")
+	s.do(0, "failover", "cleanup", "web")
+	if out, _ := s.do(0, "export", "list", "web"); !strings.Contains(out, "none") {
+		s.t.Error("the clean-up left something:", out)
 	}
+}
 
-	// Production, undone: replication goes on.
-	l.do(0, "failover", "web", "--mode", "production")
-	if out, _ := l.do(0, "status"); !strings.Contains(out, "failed over") || strings.Contains(out, "protected") {
-		t.Error(out)
+// recoverAndUndo: after a production failover is undone, replication goes on.
+func (s *story) recoverAndUndo() {
+	s.do(0, "failover", "web", "--mode", "production")
+	if out, _ := s.do(0, "status"); !strings.Contains(out, "failed over") || strings.Contains(out, "protected") {
+		s.t.Error(out)
 	}
-	poke(t, l.field("disk", "failover", "status", "web"), 0, 'U')
-	l.do(0, "failover", "undo", "web")
-	poke(t, guest, 0, 'C')
-	l.do(0, "point", "create", "web", "--tag", "three")
-	l.until("protected", "status")
+	poke(s.t, s.field("disk", "failover", "status", "web"), 0, 'U')
+	s.do(0, "failover", "undo", "web")
+	poke(s.t, s.guest, 0, 'C')
+	s.do(0, "point", "create", "web", "--tag", "three")
+	s.until("protected", "status")
+}
 
-	// An export of a point.
-	if out, _ := l.do(0, "export", "web", "--point", "two", "--detach"); !strings.Contains(out, "nbd") {
-		t.Error(out)
-	} else {
-		id := strings.Fields(out)[1]
-		uri := out[strings.Index(out, "nbd"):]
-		expect(t, strings.Fields(uri)[0], 0, 'B')
-		l.do(0, "export", "close", "web", id)
-		l.do(exitNotFound, "export", "close", "web", id)
+func (s *story) exportAPoint() {
+	out, _ := s.do(0, "export", "web", "--point", "two", "--detach")
+	if !strings.Contains(out, "nbd") {
+		s.t.Error(out)
+		return
 	}
+	id := strings.Fields(out)[1]
+	uri := out[strings.Index(out, "nbd"):]
+	expect(s.t, strings.Fields(uri)[0], 0, 'B')
+	s.do(0, "export", "close", "web", id)
+	s.do(exitNotFound, "export", "close", "web", id)
+}
 
-	// Planned, used, committed: the replica is the disk.
-	out, _ = l.do(0, "failover", "web", "--mode", "production", "--planned")
+// recoverAndCommit: planned, used, committed: the replica is the disk.
+func (s *story) recoverAndCommit() {
+	out, _ := s.do(0, "failover", "web", "--mode", "production", "--planned")
 	if !strings.Contains(out, "no write is lost") {
-		t.Error(out)
+		s.t.Error(out)
 	}
-	view = l.field("disk", "failover", "status", "web")
-	expect(t, view, 0, 'C')
-	poke(t, view, 1<<20, 'V')
-	l.do(0, "failover", "commit", "web")
-	image, err := os.ReadFile(dst)
+	view := s.field("disk", "failover", "status", "web")
+	expect(s.t, view, 0, 'C')
+	poke(s.t, view, 1<<20, 'V')
+	s.do(0, "failover", "commit", "web")
+	image, err := os.ReadFile(s.dst)
 	if err != nil || image[0] != 'C' || image[1<<20] != 'V' {
-		t.Error("the replica is not the disk", err)
+		s.t.Error("the replica is not the disk", err)
 	}
-	if image, err := os.ReadFile(src); err != nil || image[1<<20] == 'V' {
-		t.Error("the source was written", err)
+	if image, err := os.ReadFile(s.src); err != nil || image[1<<20] == 'V' {
+		s.t.Error("the source was written", err)
 	}
-	l.do(exitConflict, "failover", "undo", "web")
-	l.do(exitConflict, "failover", "web", "--mode", "test")
-	l.do(exitConflict, "delete", "job", "web") // it runs
-	l.do(0, "job", "stop", "web")
-	l.do(exitConflict, "delete", "job", "web") // it has points
-	l.do(0, "delete", "job", "web", "--yes")
-	if out, _ := l.do(0, "events", "*.*.web"); !strings.Contains(out, "failover.finished") || !strings.Contains(out, "job.deleted") {
-		t.Error(out)
+	s.do(exitConflict, "failover", "undo", "web")
+	s.do(exitConflict, "failover", "web", "--mode", "test")
+}
+
+func (s *story) deleteJob() {
+	s.do(exitConflict, "delete", "job", "web") // it runs
+	s.do(0, "job", "stop", "web")
+	s.do(exitConflict, "delete", "job", "web") // it has points
+	s.do(0, "delete", "job", "web", "--yes")
+	if out, _ := s.do(0, "events", "*.*.web"); !strings.Contains(out, "failover.finished") || !strings.Contains(out, "job.deleted") {
+		s.t.Error(out)
 	}
-	if out, _ := l.do(0, "top", "--times", "1"); !strings.Contains(out, "No jobs") {
-		t.Error(out)
+	if out, _ := s.do(0, "top", "--times", "1"); !strings.Contains(out, "No jobs") {
+		s.t.Error(out)
 	}
 }
 
