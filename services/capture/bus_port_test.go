@@ -31,7 +31,7 @@ type port struct {
 	b       *bus
 	mu      sync.Mutex
 	gen     int
-	gone    cdp.FrameNo // the frame behind a last message that Tail found gone
+	gone    cdp.FrameNo // the frame after a last message that Tail found gone
 	queue   chan sent
 	results chan Result
 	durable chan Durable

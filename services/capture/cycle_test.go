@@ -17,31 +17,31 @@ import (
 // alarms is a recorder that hears alarms too.
 type alarms struct {
 	*recorder
-	mu   sync.Mutex
-	told map[AlarmKind]int
+	mu     sync.Mutex
+	raised map[AlarmKind]int
 }
 
 func (a *alarms) Alarm(_ cdp.GroupID, kind AlarmKind, _ string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.told[kind]++
+	a.raised[kind]++
 }
 
 func (a *alarms) count(kind AlarmKind) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.told[kind]
+	return a.raised[kind]
 }
 
 func (a *alarms) all() map[AlarmKind]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return maps.Clone(a.told)
+	return maps.Clone(a.raised)
 }
 
 func cycleWorld(t *testing.T) (*frozenWorld, *alarms) {
 	f := newFrozenWorld(newWorld(t, seedtest.Seed(t)), cdp.CBT)
-	a := &alarms{recorder: &f.log, told: map[AlarmKind]int{}}
+	a := &alarms{recorder: &f.log, raised: map[AlarmKind]int{}}
 	f.deps.Events = a
 	return f, a
 }
@@ -137,7 +137,7 @@ func TestWhereChangesAreUnknownContentIsCompared(t *testing.T) {
 	if n := f.cycle(); n != 64<<10 {
 		t.Fatalf("after a reset %d bytes were sent", n)
 	}
-	f.eventually("that of each disk is told", func() bool { return a.count(AlarmReset) == len(f.job.Disks) })
+	f.eventually("an alarm for each disk", func() bool { return a.count(AlarmReset) == len(f.job.Disks) })
 	if f.g.Status().Verified != f.g.Status().TotalBytes-64<<10 {
 		t.Fatalf("%+v", f.g.Status())
 	}
@@ -278,11 +278,11 @@ func TestAnOverrunIsRaisedWhileTheCycleRuns(t *testing.T) {
 	f.bus.with(func() { f.bus.down = true })
 	f.eventually("an overrun", func() bool { return a.count(AlarmOverrun) > 0 })
 	if f.left() != 1 {
-		t.Error("it was told behind the cycle's end")
+		t.Error("it was raised after the cycle's end")
 	}
 	time.Sleep(4 * f.job.Every)
 	if n := a.count(AlarmOverrun); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("raised %d times", n)
 	}
 	f.heal()
 	f.settle()
@@ -316,7 +316,7 @@ func TestAnExtendedDiskIsReadUpToTheJobsSize(t *testing.T) {
 	}
 	resize(size - cdp.SectorSize)
 	f.g.Cycle()
-	f.eventually("that it is too small is told", func() bool { return a.count(AlarmFreeze) > 0 })
+	f.eventually("an alarm that it is too small", func() bool { return a.count(AlarmFreeze) > 0 })
 	resize(size)
 	f.cycle()
 	f.end()

@@ -90,12 +90,12 @@ func TestAGroupBelongsToOneTargetsJob(t *testing.T) {
 		defer s.jobs.mu.Unlock()
 		return s.jobs.refused[k]
 	}
-	told := s.answerStatus(api.GroupRequest{Target: "dr2"})
-	if len(told.Groups) != 0 || len(told.Refused) != 1 || told.Refused[0].Group != "web" {
-		t.Errorf("dr2 is told %+v", told)
+	reply := s.answerStatus(api.GroupRequest{Target: "dr2"})
+	if len(reply.Groups) != 0 || len(reply.Refused) != 1 || reply.Refused[0].Group != "web" {
+		t.Errorf("dr2 gets %+v", reply)
 	}
-	if told = s.answerStatus(api.GroupRequest{Group: "web", Target: "dr"}); len(told.Groups) != 1 || len(told.Refused) != 0 {
-		t.Errorf("dr is told %+v", told)
+	if reply = s.answerStatus(api.GroupRequest{Group: "web", Target: "dr"}); len(reply.Groups) != 1 || len(reply.Refused) != 0 {
+		t.Errorf("dr gets %+v", reply)
 	}
 	if err := refused(second); target() != "dr" || !cdp.Is(err, cdp.Conflict) || refused(first) != nil {
 		t.Fatalf("the group is of a job at %s; the second one: %v, the first: %v", target(), err, refused(first))

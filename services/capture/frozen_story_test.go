@@ -76,7 +76,7 @@ func (f *frozenWorld) mishap(rng *rand.Rand, what int) {
 		})
 	case 8:
 		f.still(func() {
-			f.told = false
+			f.reports = false
 			f.close(time.Duration(rng.IntN(50)) * time.Millisecond)
 			if rng.IntN(2) == 0 {
 				boot()

@@ -28,8 +28,8 @@ func tapWorld(t *testing.T) *frozenWorld {
 func TestAClientThatIsGoneUnnoticedLeavesNoHole(t *testing.T) {
 	f := tapWorld(t)
 	f.bus.with(func() { f.r.late = true })
-	f.still(func() { f.told = false })
-	f.put(0, 256<<10, 4096) // nobody tells
+	f.still(func() { f.reports = false })
+	f.put(0, 256<<10, 4096) // nobody reports it
 	taken := f.taken()
 	f.g.order.mu.Lock()
 	f.g.order.miss(1, 0, 512)
@@ -98,7 +98,7 @@ func TestTheLastPointOfAMachineThatIsOff(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	f.still(func() { f.leave(0, true); f.leave(1, true) })
-	f.one(8) // nobody tells
+	f.one(8) // nobody reports it
 	on := cdp.Errorf(cdp.Conflict, "look at machine", "", "it is on")
 	var asked int
 	for _, says := range [][]error{{on}, {nil, on}} {
@@ -225,7 +225,7 @@ func (f *frozenWorld) held() (open func()) {
 func TestAPassDoesNotCoverWhatIsMissedAfterItsSnapshot(t *testing.T) {
 	f := tapWorld(t)
 	open := f.held()
-	f.still(func() { f.told = false })
+	f.still(func() { f.reports = false })
 	f.put(1, 0, 512)
 	for d := range f.job.Disks {
 		f.g.clientGone(cdp.DiskID(d), false)

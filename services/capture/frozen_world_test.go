@@ -14,13 +14,13 @@ import (
 // frozenWorld is a world with a machine instead of disks.
 type frozenWorld struct {
 	*world
-	v     *vm
-	h     *host
-	r     *replay
-	told  bool                // the machine's clients report its writes; guarded by v.mu
-	mute  map[cdp.DiskID]bool // disks whose client does not; guarded by v.mu
-	asked int64               // bytes whose sums were asked for; guarded by bus.mu
-	paid  int64               // bytes of content sent up to the last cycle
+	v       *vm
+	h       *host
+	r       *replay
+	reports bool                // the machine's clients report its writes; guarded by v.mu
+	mute    map[cdp.DiskID]bool // disks whose client does not; guarded by v.mu
+	asked   int64               // bytes whose sums were asked for; guarded by bus.mu
+	paid    int64               // bytes of content sent up to the last cycle
 }
 
 func newFrozenWorld(w *world, mode cdp.CaptureMode) *frozenWorld {
@@ -65,7 +65,7 @@ func (f *frozenWorld) up() {
 // crash: what the process made of snapshots stays. The machine's client has
 // nobody to talk to; call it while the machine is still.
 func (f *frozenWorld) crash() {
-	f.told = false
+	f.reports = false
 	f.h.kill()
 	f.world.crash()
 }
@@ -84,7 +84,7 @@ func (f *frozenWorld) close(d time.Duration) {
 // connect: the machine's client comes back and says that it is live.
 func (f *frozenWorld) connect() {
 	f.v.mu.Lock()
-	f.told, f.mute = true, map[cdp.DiskID]bool{}
+	f.reports, f.mute = true, map[cdp.DiskID]bool{}
 	f.v.mu.Unlock()
 	f.live()
 }
@@ -119,7 +119,7 @@ func (f *frozenWorld) gone() {
 // leave: the client of a disk goes, with a goodbye or without, and the machine
 // may write on. Call it while the machine is still.
 func (f *frozenWorld) leave(d cdp.DiskID, clean bool) {
-	if f.told && !f.mute[d] {
+	if f.reports && !f.mute[d] {
 		f.mute[d] = true
 		f.g.clientGone(d, clean)
 	}
@@ -154,7 +154,7 @@ func (f *frozenWorld) one(most int64) {
 	var tell func(guestWrite) error
 	if f.job.Mode == cdp.Tap {
 		tell = func(w guestWrite) error {
-			if !f.told || f.mute[w.disk] {
+			if !f.reports || f.mute[w.disk] {
 				return nil
 			}
 			return f.tell(w)

@@ -28,7 +28,7 @@ type sender struct {
 	swapped   time.Time
 	proven    cdp.FrameNo // the newest frame of this epoch that the journal has
 
-	puzzled int // how often the place could not be told: see maxPuzzled
+	puzzled int // how often the place could not be found: see maxPuzzled
 	// strayed is the evidence that the journal's history and the stream's are not
 	// the same; nil while there is none. Taking a place that follows the
 	// journal's newest frame ends it.

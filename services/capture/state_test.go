@@ -56,10 +56,10 @@ func TestWhereACapturerGoesOn(t *testing.T) {
 		cursor *admission.State
 		want   place
 	}{
-		{"behind what it acknowledged", k, 10, head(10, 4, h(10), h(9)), nil, place{base: ref{10, h(10), 100}, from: 11, found: true, epoch: 4}},
+		{"after what it acknowledged", k, 10, head(10, 4, h(10), h(9)), nil, place{base: ref{10, h(10), 100}, from: 11, found: true, epoch: 4}},
 		{"the same, the message purged", k, 10, nil, nil, place{base: ref{10, h(10), 100}, from: 11, found: true, epoch: 4}},
-		{"behind more than it knew", k, 12, head(12, 4, h(12), h(11)), nil, place{base: ref{12, h(12), 120}, from: 13, found: true, epoch: 4}},
-		{"behind a frame it has sealed anew since", k, 11, head(11, 3, h(111), h(10)), nil, place{base: ref{11, h(111), 110}, from: 12, found: true, epoch: 4}},
+		{"after more than it knew", k, 12, head(12, 4, h(12), h(11)), nil, place{base: ref{12, h(12), 120}, from: 13, found: true, epoch: 4}},
+		{"after a frame it has sealed again since", k, 11, head(11, 3, h(111), h(10)), nil, place{base: ref{11, h(111), 110}, from: 12, found: true, epoch: 4}},
 		{"a newer capturer", k, 11, head(11, 9, h(99), h(10)), nil, place{base: ref{11, h(99), 110}, lost: lostEverything, epoch: 9}},
 		{"another capturer of before", k, 11, head(11, 1, h(99), h(10)), nil, place{base: ref{11, h(99), 110}, lost: lostEverything, epoch: 4}},
 		{"a stream behind: ask", k, 9, head(9, 4, h(9), h(8)), nil, place{ask: true}},

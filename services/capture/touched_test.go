@@ -39,7 +39,7 @@ func TestUntouchedSectorsAreSent(t *testing.T) {
 		last := int64(from)*512 - 1
 		tt.rest(cdp.DiskID(d), int64(from)*512, int64(to)*512, func(off, end int64) bool {
 			if off <= last || end <= off {
-				t.Fatalf("%d..%d behind %d", off, end, last)
+				t.Fatalf("%d..%d after %d", off, end, last)
 			}
 			last = end // the next one may not even begin there
 			for i := off / 512; i < end/512; i++ {

@@ -236,7 +236,7 @@ func (w *world) compare() {
 		for d := range disks {
 			for x := range int64(blocks) {
 				if v, err := word(w.bus.images[d], x); o.owns(x) && (err != nil || v != o.at(d, x, done)) {
-					w.t.Errorf("writer %d was told of %d operations; disk %d block %d is of %d, not %d (%v)", i, done, d, x, v>>8, o.at(d, x, done)>>8, err)
+					w.t.Errorf("writer %d was answered %d operations; disk %d block %d is of %d, not %d (%v)", i, done, d, x, v>>8, o.at(d, x, done)>>8, err)
 				}
 			}
 		}
