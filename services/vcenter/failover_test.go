@@ -102,7 +102,7 @@ func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 	if after := w.picture(w.b); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
-	w.until("it is looked after again", func() bool { return w.states()["web01"] == "ready" })
+	w.until("it is reconciled again", func() bool { return w.states()["web01"] == "ready" })
 
 	w.step(api.VMAttach, false)
 	w.step(api.VMBoot, false)
@@ -161,7 +161,7 @@ func TestATestFailoverLeavesNothing(t *testing.T) {
 	if len(check.VM.Checks) != 1 || !check.VM.Checks[0].OK {
 		t.Errorf("%+v", check.VM)
 	}
-	// A disk that somebody gave it must not go with it.
+	// A foreign disk attached to it must not be deleted with it.
 	file := "[" + inv.Datastores[0].Name + "] precious/precious.vmdk"
 	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, file, mib))
 	_, err := w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: file, Address: "scsi0:9"}})
@@ -271,7 +271,7 @@ func TestAReplicaPoweredOnByHandCanFailOver(t *testing.T) {
 	v, _ := w.vm(w.b, "web01-replica")
 	w.must(w.b.c.Unblock(w.ctx, v.Ref))
 	w.must(w.b.c.PowerOn(w.ctx, v.Ref))
-	w.until("it is told", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 1 })
+	w.until("it is reported", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 1 })
 	st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{})
 	w.must(err)
 	if st.Jobs[0].Members[0].Trouble == "" {
@@ -284,7 +284,7 @@ func TestAReplicaPoweredOnByHandCanFailOver(t *testing.T) {
 		t.Errorf("failed over to a VM with %d disks that is %s", len(v.Hardware.Disks), v.Power)
 	}
 	w.step(api.VMReturn, false)
-	w.until("it is told that it is over", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 2 })
+	w.until("its end is reported", func() bool { return len(w.alarms(event.AlarmReplicaRuns)) == 2 })
 }
 
 // Snapshots that an earlier lost answer left are removed.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
@@ -23,7 +24,8 @@ type filterHealth struct {
 	silent   time.Time       // since when it is attached and sends nothing
 	again    bool            // it is attached, and must be detached first
 	repaired time.Time       // when it was last attached once more,
-	pause    time.Duration   // and how long it is not attached again after that
+	pause    time.Duration   // how long it is not attached again after that,
+	pauses   *clock.Backoff  // and the next such pauses; nil: begin with the shortest
 }
 
 // captureWaits is the state of a capture group that waits for its filters.
@@ -78,7 +80,7 @@ func (r *memberRound) judgeFilter(h *filterHealth, to string, v inventory.VM, c 
 	case c.State != captureWaits || v.Power != inventory.PoweredOn:
 		h.silent = time.Time{}
 		if now.Sub(h.repaired) >= h.pause {
-			h.pause = 0
+			h.pause, h.pauses = 0, nil
 		}
 		return ""
 	case h.silent.IsZero():
@@ -95,8 +97,10 @@ func (r *memberRound) judgeFilter(h *filterHealth, to string, v inventory.VM, c 
 	}
 	if now.Sub(h.repaired) >= h.pause {
 		h.to, h.repaired = "", now
-		// Not a clock.Backoff: the pause counts from the last repair, over many rounds.
-		h.pause = min(max(2*h.pause, r.s.cfg.TapWait), 10*r.s.cfg.Retry)
+		if h.pauses == nil {
+			h.pauses = &clock.Backoff{Min: r.s.cfg.TapWait, Max: 10 * r.s.cfg.Retry}
+		}
+		h.pause = h.pauses.Next()
 	}
 	return why
 }

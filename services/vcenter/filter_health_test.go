@@ -32,7 +32,7 @@ func (w *world) seenDisks(uuid string) (n int) {
 	return n
 }
 
-// member is what is told of the one VM of the job.
+// member is the status of the only VM of the job.
 func (w *world) member() api.VMMember {
 	w.t.Helper()
 	st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
@@ -43,7 +43,7 @@ func (w *world) member() api.VMMember {
 	return st.Jobs[0].Members[0]
 }
 
-// capture sets how every group stands at capture.
+// capture sets the state of every group at capture.
 func (w *world) capture(state event.CaptureState, exports ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,14 +76,16 @@ func TestAFilterThatSendsNothingIsAttachedAgain(t *testing.T) {
 		w.capture("needs-resync", exports...)
 	}
 	detach()
-	w.until("it is told", func() bool { return w.told("found detached") && strings.Contains(w.member().Unseen, "found detached") })
+	w.until("it is reported", func() bool {
+		return w.reported("found detached") && strings.Contains(w.member().Unseen, "found detached")
+	})
 	w.until("it is attached again", func() bool { return w.seenDisks(src.UUID) == 2 })
 	w.capture("replicating", exports...)
-	w.until("that is told, too", func() bool { return w.told("captured again") && w.member().Unseen == "" })
+	w.until("that is reported too", func() bool { return w.reported("captured again") && w.member().Unseen == "" })
 
 	// It is attached, and says nothing: as if it did not find its way to capture.
 	w.capture("needs-resync", exports...)
-	w.until("it is told", func() bool { return strings.Contains(w.member().Unseen, "sends no writes") })
+	w.until("it is reported", func() bool { return strings.Contains(w.member().Unseen, "sends no writes") })
 	w.until("it was attached once more", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -92,7 +94,7 @@ func TestAFilterThatSendsNothingIsAttachedAgain(t *testing.T) {
 	w.must(w.a.c.PowerOff(w.ctx, v.Ref))
 	w.until("a VM that is off has nothing to tell", func() bool { m := w.member(); return m.Power == "off" && m.Unseen == "" })
 	w.must(w.a.c.PowerOn(w.ctx, v.Ref))
-	w.until("it is on, and tells nothing", func() bool { return strings.Contains(w.member().Unseen, "sends no writes") })
+	w.until("it is on, and its filter sends nothing", func() bool { return strings.Contains(w.member().Unseen, "sends no writes") })
 
 	// The filter is gone from the hosts while the job is stopped.
 	w.must(w.b.tell(api.VMJobStop, api.VMJobName{Job: "shop"}))
@@ -107,5 +109,5 @@ func TestAFilterThatSendsNothingIsAttachedAgain(t *testing.T) {
 		}
 	})
 	w.must(w.b.tell(api.VMJobRun, api.VMJobName{Job: "shop"}))
-	w.until("why it cannot be attached is told", func() bool { return strings.Contains(w.member().Unseen, "attach the I/O filter") })
+	w.until("the reason why it cannot be attached is reported", func() bool { return strings.Contains(w.member().Unseen, "attach the I/O filter") })
 }

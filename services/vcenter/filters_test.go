@@ -72,7 +72,7 @@ func TestLifeOfAnIOFilter(t *testing.T) {
 		return st
 	}
 	st := status()
-	if len(st.Filters) != 1 || st.Cannot != "" || st.Filters[0].Hosts[0].State == "installed" || !w.told("partly-installed") {
+	if len(st.Filters) != 1 || st.Cannot != "" || st.Filters[0].Hosts[0].State == "installed" || !w.reported("partly-installed") {
 		t.Fatalf("%+v", st)
 	}
 	id := st.Filters[0].ID
@@ -85,7 +85,7 @@ func TestLifeOfAnIOFilter(t *testing.T) {
 		}
 	}
 	w.a.progress(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "uninstall", Filter: id})
-	if f := status().Filters[0]; f.Doing != "uninstall" || len(f.Pending()) != len(f.Hosts) || !w.told("partly-removed") {
+	if f := status().Filters[0]; f.Doing != "uninstall" || len(f.Pending()) != len(f.Hosts) || !w.reported("partly-removed") {
 		t.Errorf("it is to go, and waits: %+v", f)
 	}
 	if err := w.a.refused(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "install", Bundle: url + "/tap-1.zip", ID: "two"}); err == nil || !strings.Contains(err.Error(), "still being uninstalled") {
@@ -97,7 +97,7 @@ func TestLifeOfAnIOFilter(t *testing.T) {
 		}
 	})
 	w.must(w.a.sim.VLCM("", true))
-	w.until("that the cluster is image-managed is told", func() bool { return status().Cannot != "" })
+	w.until("the cluster is reported as image-managed", func() bool { return status().Cannot != "" })
 	if w.a.refused(api.FilterChange, api.FilterRequest{Cluster: cl, Do: "install", Bundle: url}) == nil {
 		t.Error("it was tried all the same")
 	}

@@ -116,7 +116,7 @@ func TestThawRemovesPassesOfDeletedJobs(t *testing.T) {
 	same("a disk that is not there", before)
 
 	freeze("shop-web01")
-	freeze("new-web01") // another job over the VM; nobody has removed the first one's
+	freeze("new-web01") // another job on the VM; the first one's snapshots are still there
 	w.a.progress(api.VMThaw, api.ThawRequest{Group: "new-web01", VM: src.UUID})
 	same("another job", before)
 
@@ -176,7 +176,7 @@ func TestQueriesAboutASite(t *testing.T) {
 	}
 	_, err = w.a.sim.AddVM(vcsim.VMSpec{Name: "transporter", Folder: "twin"})
 	w.must(err)
-	w.until("two VMs of its name are told", func() bool {
+	w.until("two VMs of its name are reported", func() bool {
 		check, err := ask[api.SiteCheck](w.ctx, w.a, api.VCenterCheck, api.CheckRequest{})
 		return err == nil && check.Transporter == nil && strings.Contains(strings.Join(check.Problems, ""), "give the path")
 	})

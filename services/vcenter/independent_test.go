@@ -48,7 +48,7 @@ func TestAHangingTaskDelaysItsVMOnly(t *testing.T) {
 	_, err := w.a.sim.AddVM(web("web02"))
 	w.must(err)
 	w.until("web02 is ready", func() bool { return w.states()["web02"] == "ready" })
-	w.until("it is told", func() bool {
+	w.until("it is reported", func() bool {
 		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{})
 		w.must(err)
 		return strings.Contains(st.Jobs[0].Trouble, "shop-app01: it is still running")
@@ -75,7 +75,7 @@ func TestAVMThatCannotBeFollowedDoesNotStopOthers(t *testing.T) {
 		}
 	}
 	w.must(w.a.c.Reshape(w.ctx, s.Ref, h, map[int32]inventory.Ref{h.NICs[0].Key: s.Hardware.NICs[0].Network, 9999: other}))
-	w.until("its trouble is told", func() bool { return w.trouble("shop-app01") != "" })
+	w.until("its trouble is reported", func() bool { return w.trouble("shop-app01") != "" })
 	_, err = w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	w.until("web01 joins", func() bool { return w.states()["web01"] == "ready" })
@@ -115,11 +115,11 @@ func TestTargetAddressesAreRemembered(t *testing.T) {
 			_, err = w.a.sim.AddVM(web("later")) // once this is ready, web01 was looked at
 			w.must(err)
 			w.until("later is ready", func() bool { return w.states()["later"] == "ready" })
-			w.until("the trouble is told", func() bool { return strings.Contains(w.trouble("shop-web01"), x.trouble) })
+			w.until("the trouble is reported", func() bool { return strings.Contains(w.trouble("shop-web01"), x.trouble) })
 			m, _ := w.kept("shop-web01")
 			id := m.Identity
 			if id == nil || len(id.NICs) == 0 || id.NICs[0].IP != "192.0.2.5" {
-				t.Errorf("the replica is told %+v", id)
+				t.Errorf("the replica is given %+v", id)
 			}
 		})
 	}

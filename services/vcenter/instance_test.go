@@ -34,10 +34,10 @@ func TestALostVCenterRaisesOneAlarm(t *testing.T) {
 	w.must(err)
 	for i := range 2 {
 		w.b.sim.Stop()
-		w.until("its loss is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2*i+1 })
+		w.until("its loss is reported", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2*i+1 })
 		time.Sleep(time.Second) // it is lost still, and that is known
 		w.must(w.b.sim.Resume())
-		w.until("its return is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2*i+2 })
+		w.until("its return is reported", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2*i+2 })
 	}
 	for i, text := range w.alarms(event.AlarmSessionLost) {
 		if again := strings.Contains(text, "own vCenter answers again"); again != (i%2 == 1) {
@@ -77,7 +77,7 @@ func (d *door) get(context.Context) (vcenter.VCenter, error) {
 	return d.vc, d.err
 }
 
-// behind is a service whose vCenter is behind a door; it notes what it warned of.
+// behind is a service with a door in front of its vCenter; it collects its notifications.
 func (w *world) behind(d *door, recs *records, instance string) (stop func(), warned func() []string) {
 	var mu sync.Mutex
 	var warnings []string
@@ -119,16 +119,16 @@ func TestARefusedPasswordRaisesAnAlarmAtOnce(t *testing.T) {
 	defer stop()
 	time.Sleep(100 * time.Millisecond) // it is watched
 	d.set(nil, cdp.Errorf(cdp.Invalid, "log in to vCenter", "vc.b", "the user name or the password is wrong"))
-	w.until("it is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) > 0 })
+	w.until("it is reported", func() bool { return len(w.alarms(event.AlarmSessionLost)) > 0 })
 	time.Sleep(200 * time.Millisecond)
 	if all := w.alarms(event.AlarmSessionLost); len(all) != 1 || !strings.Contains(all[0], "password is wrong") {
-		t.Error("told:", all)
+		t.Error("alarms:", all)
 	}
 	if all := warned(); len(all) != 1 || !strings.Contains(all[0], "password is wrong") {
 		t.Error("warned of:", all)
 	}
 	d.set(vc, nil)
-	w.until("its return is told", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2 })
+	w.until("its return is reported", func() bool { return len(w.alarms(event.AlarmSessionLost)) == 2 })
 }
 
 func (v *watched) About(context.Context) (inventory.About, error) { return v.about, nil }
@@ -194,15 +194,15 @@ func TestNothingIsDoneAtAnotherVCenter(t *testing.T) {
 		if err := check(); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), "11111111-2222") || !strings.Contains(cdp.HintOf(err), "spec.vsphere.instance") {
 			t.Errorf("at %s: %v; %s", e.name, err, cdp.HintOf(err))
 		}
-		w.until("it is told", func() bool { return w.told("Site:" + string(e.name) + " Kind:" + event.AlarmOtherVCenter) })
+		w.until("it is reported", func() bool { return w.reported("Site:" + string(e.name) + " Kind:" + event.AlarmOtherVCenter) })
 		time.Sleep(2 * time.Second) // some looks
 		if w.states()["web01"] != "ready" || !w.runs("shop-web01") {
 			t.Errorf("another vCenter at %s: the VM is %s, its job runs: %v", e.name, w.states()["web01"], w.runs("shop-web01"))
 		}
 		p.as("")
 		w.until("it is the old one", func() bool { return check() == nil })
-		w.until("that is told", func() bool {
-			return w.told("Site:" + string(e.name) + " Kind:" + event.AlarmOtherVCenter + " Subject:vCenter Text:the site's own")
+		w.until("that is reported", func() bool {
+			return w.reported("Site:" + string(e.name) + " Kind:" + event.AlarmOtherVCenter + " Subject:vCenter Text:the site's own")
 		})
 	}
 }
@@ -230,13 +230,13 @@ func TestASiteCanAcceptAnotherVCenter(t *testing.T) {
 	w.until("it is refused", told(1))
 	stop()
 	stop, _ = w.behind(d, recs, "uuid-3")
-	w.until("it is refused, for a third is meant", told(2))
+	w.until("it is refused, because the Site names a third one", told(2))
 	stop()
 	stop, _ = w.behind(d, recs, "uuid-2")
 	w.until("it is taken", pinned("uuid-2"))
 	stop()
 	stop, _ = w.behind(&door{vc: one}, recs, "")
-	w.until("the old one is another one now", told(3))
+	w.until("the old one is refused now", told(3))
 	stop()
 }
 
@@ -248,7 +248,7 @@ func TestJobCheckSaysThatTheSourcesVCenterIsDown(t *testing.T) {
 	job := shop(w.b)
 	w.a.sim.Stop()
 	defer func() { w.must(w.a.sim.Resume()) }()
-	w.until("it is told", func() bool {
+	w.until("it is reported", func() bool {
 		r, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 		w.must(err)
 		if len(r.Problems) == 0 {

@@ -27,7 +27,7 @@ func TestKnownProblemsDoNotPreventAChange(t *testing.T) {
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	job := shop(w.b)
-	// No guest tells an address: that may come with the VM's power.
+	// No guest reports an address yet: it may when the VM is on.
 	job.Job.Target.ReIP = []inventory.ReIP{{From: "10.1.0.0/24", To: "10.9.0.0/24"}}
 	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 1 || r.Warnings[0].Path != "/spec/target/reIP/0/from" {
 		t.Fatalf("%+v", r)
@@ -136,7 +136,7 @@ func TestCheckReportsWhatAChangeDoes(t *testing.T) {
 	}
 	other := job
 	other.Job.Source.VMs = []inventory.Selector{{Name: "web01"}, {Name: "web03"}, {Name: "web04"}}
-	w.until("the source tells the new ones", func() bool {
+	w.until("the source reports the new ones", func() bool {
 		r := w.checked(other)
 		return fmt.Sprint(r.Joins, r.Leaves) == "[web03] [web02]"
 	})

@@ -41,7 +41,7 @@ func TestLifeOfAJob(t *testing.T) {
 		}
 	}
 	if w.runs("shop-web01") {
-		t.Error("it runs before it was told to")
+		t.Error("it runs before it was asked to")
 	}
 	_, err = ask[api.Empty](w.ctx, w.b, api.VMJobRun, api.VMJobName{Job: "shop"})
 	w.must(err)
@@ -57,14 +57,14 @@ func TestLifeOfAJob(t *testing.T) {
 	bad.Disks[0].Mode = "independent_persistent"
 	_, err = w.a.sim.AddVM(bad)
 	w.must(err)
-	w.until("db01 is refused", func() bool { return w.states()["db01"] == "refused" && w.told("independent") })
+	w.until("db01 is refused", func() bool { return w.states()["db01"] == "refused" && w.reported("independent") })
 	if _, there := w.vm(w.b, "db01-replica"); there {
 		t.Error("something was made of what was refused")
 	}
 	w.mu.Lock()
 	w.cut = true
 	w.mu.Unlock()
-	w.until("that the source is gone is told", func() bool {
+	w.until("the loss of the source is reported", func() bool {
 		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
 		return err == nil && strings.Contains(st.Jobs[0].Trouble, "does not answer")
 	})
@@ -79,7 +79,7 @@ func TestLifeOfAJob(t *testing.T) {
 	p, err := ask[api.Progress](w.ctx, w.b, api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop"})
 	w.must(err)
 	if p.Done {
-		t.Error("the disks were taken away from the journal")
+		t.Error("the disks were detached while the journal had them open")
 	}
 	w.mu.Lock()
 	w.journals["shop-web01"] = false
@@ -132,22 +132,22 @@ func TestReplicasFollowTheirSource(t *testing.T) {
 	w.must(w.a.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, "["+inv.Datastores[0].Name+"] web01/new.vmdk", mib))
 	_, err = w.a.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: "[" + inv.Datastores[0].Name + "] web01/new.vmdk", Address: "scsi0:5"}})
 	w.must(err)
-	w.until("a new disk is refused, once and plainly", func() bool { return w.told("scsi0:5) is new") })
+	w.until("a new disk is refused, once and plainly", func() bool { return w.reported("scsi0:5) is new") })
 	if s := w.states(); s["web01"] != "ready" {
 		t.Error(s)
 	}
 	w.must(w.a.c.Label(w.ctx, v.Ref, "www", "", nil))
-	w.until("its new name is noted", func() bool { return w.states()["www"] == "ready" && w.told("renamed from web01") })
+	w.until("its new name is noted", func() bool { return w.states()["www"] == "ready" && w.reported("renamed from web01") })
 	only := api.VMJobDeleteRequest{Job: "shop", Group: "shop-web01", Replicas: true}
 	if err := w.b.refused(api.VMJobDelete, only); !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) == "" || w.group("shop-web01").Name == "" {
-		t.Error("let go of, though the job means it:", err)
+		t.Error("released, although the job selects it:", err)
 	}
 	w.must(w.a.c.Destroy(w.ctx, v.Ref, true))
 	w.until("it is gone", func() bool { return w.states()["www"] == "gone" })
 	if _, there := w.vm(w.b, "web01-replica"); !there {
 		t.Error("the replica went with it")
 	}
-	// What is gone can be let go of, and its job goes on with the others.
+	// A gone member can be released, and the job continues with the others.
 	w.b.progress(api.VMJobDelete, only)
 	if _, there := w.vm(w.b, "web01-replica"); there || w.group("shop-web01").Name != "" || len(w.states()) > 0 {
 		t.Error("it is kept:", there, w.states())

@@ -59,7 +59,7 @@ func (w *world) clone(v inventory.VM, name string) inventory.VM {
 	return made
 }
 
-// stranger is a VM of somebody's at the target, which runs.
+// stranger is a running foreign VM at the target.
 func (w *world) stranger() inventory.VM {
 	w.t.Helper()
 	x := web("erp")
@@ -99,7 +99,7 @@ func TestAReusedReferenceIsNotTheReplica(t *testing.T) {
 		}
 		w.step(api.VMStop, false)
 		w.step(api.VMReturn, false)
-		w.until("it is looked after again", func() bool { return w.states()["web01"] == "ready" })
+		w.until("it is reconciled again", func() bool { return w.states()["web01"] == "ready" })
 		untouched("undone")
 	}
 	w.setMember(func(m *inventory.Member) { m.Replica = erp.Ref })
@@ -180,7 +180,7 @@ func TestAClonedReplicaIsToldFromItsClone(t *testing.T) {
 	v, _ := w.vm(w.b, "web01-replica")
 	w.clone(v, "kept-by-operator")
 	w.setMember(func(m *inventory.Member) { m.Replica, m.ReplicaUUID = "", "" })
-	w.until("it is told", func() bool {
+	w.until("it is reported", func() bool {
 		st, err := ask[api.VMJobsReply](w.ctx, w.b, api.VMJobStatus, api.VMJobName{Job: "shop"})
 		return err == nil && strings.Contains(st.Jobs[0].Trouble, "kept-by-operator")
 	})

@@ -16,9 +16,9 @@ import (
 // runRecord is a failover that has a VM, or had one. It is written before anything
 // is changed, and dropped when nothing of the run is left.
 type runRecord struct {
-	Run   string `json:"run"`
-	Test  bool   `json:"test,omitempty"`
-	Stage string `json:"stage"`
+	Run   string   `json:"run"`
+	Test  bool     `json:"test,omitempty"`
+	Stage runStage `json:"stage"`
 	// VM is the one that the run starts: the replica, or the test's own.
 	VM   inventory.Ref `json:"vm,omitempty"`
 	UUID string        `json:"uuid,omitempty"` // of a test's
@@ -35,13 +35,15 @@ type runDisk struct {
 	UUID string `json:"uuid,omitempty"`
 }
 
-// The stages of a run.
+// runStage is how far a run is with its VM.
+type runStage string
+
 const (
-	stageBuilt = "built" // a test's VM and disks exist, or are being made
-	stageTaken = "taken" // the VM has the disks, or they are being attached
-	stageBack  = "back"  // the disks are going back to the transporter
-	stageGone  = "gone"  // the test's VM and disks are being deleted
-	stageKept  = "kept"  // committed: the replica VM is the VM for good
+	stageBuilt runStage = "built" // a test's VM and disks exist, or are being made
+	stageTaken runStage = "taken" // the VM has the disks, or they are being attached
+	stageBack  runStage = "back"  // the disks are going back to the transporter
+	stageGone  runStage = "gone"  // the test's VM and disks are being deleted
+	stageKept  runStage = "kept"  // committed: the replica VM is the VM for good
 )
 
 // vmRuns does the steps of failovers to VMs.
@@ -144,7 +146,7 @@ func (s *vmRuns) inRun(ctx context.Context, req api.VMRunRequest, tell progress,
 }
 
 // enter records that the run is in a stage, before it acts.
-func (r *run) enter(ctx context.Context, stage string, change func(*runRecord)) error {
+func (r *run) enter(ctx context.Context, stage runStage, change func(*runRecord)) error {
 	was := r.rec.Value
 	was.Disks = slices.Clone(was.Disks)
 	v := &r.rec.Value

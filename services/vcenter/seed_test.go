@@ -20,7 +20,7 @@ func seeded(b *end, vm, file string) spec.VMJob {
 	return job
 }
 
-// precious is somebody's VM at the target, which is off.
+// precious is a powered-off foreign VM at the target.
 func (w *world) precious(change func(*vcsim.VMSpec)) inventory.VM {
 	w.t.Helper()
 	x := web("precious")
@@ -54,7 +54,7 @@ func TestASeedInUseIsRefused(t *testing.T) {
 				t.Errorf("%+v", r.Problems)
 			}
 			w.apply(job)
-			w.until("it is refused", func() bool { return w.states()["web01"] == "refused" && w.told("is a disk of the VM") })
+			w.until("it is refused", func() bool { return w.states()["web01"] == "refused" && w.reported("is a disk of the VM") })
 			w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 			if _, err := w.b.c.DiskSize(w.ctx, w.inventory(w.b).Datacenters[0].Ref, seed); err != nil {
 				t.Errorf("the disk of another VM was deleted: %v", err)
@@ -85,7 +85,7 @@ func TestASeedIsCheckedAgainBeforeItIsTaken(t *testing.T) {
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	w.apply(seeded(w.b, "web01", seed))
-	w.until("it is refused", func() bool { return w.told("is a disk of the VM") })
+	w.until("it is refused", func() bool { return w.reported("is a disk of the VM") })
 	if tr, _ := w.vm(w.b, "transporter"); len(tr.Hardware.Disks) != 1 {
 		t.Errorf("%+v", tr.Hardware.Disks)
 	}
@@ -107,7 +107,7 @@ func TestARefusedSeedIsNotDeletedWithTheJob(t *testing.T) {
 	w.must(err)
 	seed := w.oldDisk(8 * mib)
 	w.apply(seeded(w.b, "web01", seed))
-	w.until("it is refused", func() bool { return w.told("it has 8388608 bytes") })
+	w.until("it is refused", func() bool { return w.reported("it has 8388608 bytes") })
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "shop", Replicas: true})
 	if _, err := w.b.c.DiskSize(w.ctx, w.inventory(w.b).Datacenters[0].Ref, seed); err != nil {
 		t.Errorf("a disk that was never taken was deleted: %v", err)
@@ -130,7 +130,7 @@ func TestAReplicasDiskCannotBeASeed(t *testing.T) {
 	two.Job.Source.VMs = []inventory.Selector{{Name: "web02"}}
 	w.apply(two)
 	w.until("it is refused", func() bool {
-		return w.states()["web02"] == "refused" && w.told("is already a disk of the replica shop-web01")
+		return w.states()["web02"] == "refused" && w.reported("is already a disk of the replica shop-web01")
 	})
 	w.b.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: "two", Replicas: true})
 	if g := w.group("two-web02"); g.Name != "" {
@@ -182,7 +182,7 @@ func TestASeedIsComparedByUUID(t *testing.T) {
 	w.must(os.Symlink(dir, dir+"-alias"))
 	alias := ds + "] " + filepath.Dir(rest) + "-alias/" + filepath.Base(rest)
 	w.apply(seeded(w.b, "web01", alias))
-	w.until("it is refused", func() bool { return w.told("is a disk of the VM " + v.Path) })
+	w.until("it is refused", func() bool { return w.reported("is a disk of the VM " + v.Path) })
 	if tr, _ := w.vm(w.b, "transporter"); slices.ContainsFunc(tr.Hardware.Disks, func(d inventory.Disk) bool { return d.File == alias }) {
 		t.Errorf("%+v", tr.Hardware.Disks)
 	}
@@ -198,7 +198,7 @@ func TestASeedIsComparedByUUID(t *testing.T) {
 	}
 }
 
-// oldDisk is a disk at the target that belongs to nobody: a seed, if it fits.
+// oldDisk is an unused disk at the target: a seed, if it fits.
 func (w *world) oldDisk(size int64) string {
 	w.t.Helper()
 	inv := w.inventory(w.b)

@@ -105,7 +105,7 @@ func TestAnswersContainOwnChanges(t *testing.T) {
 		for _, name := range []string{"web01-replica", "transporter"} {
 			now, _ := w.vm(w.b, name)
 			if got := told(name); len(got.Hardware.Disks) != len(now.Hardware.Disks) || got.Power != now.Power || len(got.Snapshots) != len(now.Snapshots) {
-				t.Errorf("after %s, %s is told to be %+v, and is %+v", after, name, got, now)
+				t.Errorf("after %s, %s is reported as %+v, but is %+v", after, name, got, now)
 			}
 		}
 	}
@@ -118,7 +118,7 @@ func TestAnswersContainOwnChanges(t *testing.T) {
 	r, err := ask[api.VMsReply](w.ctx, w.b, api.VCenterVMs, api.VMsRequest{Fresh: true})
 	w.must(err)
 	if got := fmt.Sprint(names(r.VMs)); !strings.Contains(got, "www") {
-		t.Error("asked to look now, it told", got)
+		t.Error("a fresh answer:", got)
 	}
 }
 
@@ -169,7 +169,7 @@ func TestATapNeedsItsFilterOnEveryHost(t *testing.T) {
 	if len(r.Problems) > 0 {
 		t.Errorf("%+v", r.Problems)
 	}
-	w.a.sim.Stop() // what cannot be told is not taken for good
+	w.a.sim.Stop() // an answer that is missing is not taken for a good one
 	r, err = ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	if err == nil && len(r.Problems) == 0 || err != nil && !cdp.Is(err, cdp.Transient) {
 		t.Error(r, err)

@@ -18,19 +18,22 @@ import (
 // deployRecord is a transporter that is being deployed, replaced or removed. It is
 // dropped when that is done or refused.
 type deployRecord struct {
-	Stage string `json:"stage"`
+	Stage deployStage `json:"stage"`
 	// Old is the VM that an upgrade replaces. Without it the transporter is new and
 	// was never heard: see hearLate.
 	Old inventory.Ref `json:"old,omitempty"`
 }
 
+// deployStage is how far a deployment, upgrade or removal is.
+type deployStage string
+
 const (
-	deployImporting = "importing" // the VM may be incomplete
-	deployMade      = "made"
-	deploySwitched  = "switched" // of an upgrade: the old VM keeps nothing, and is off
-	deployHeard     = "heard"    // of an upgrade: the new VM answers, and the old one is being destroyed
-	deployBack      = "back"     // the new VM is being destroyed, and the old one powered on
-	deployRemoving  = "removing" // it is off, and keeps nothing or was removed by force
+	deployImporting deployStage = "importing" // the VM may be incomplete
+	deployMade      deployStage = "made"
+	deploySwitched  deployStage = "switched" // of an upgrade: the old VM keeps nothing, and is off
+	deployHeard     deployStage = "heard"    // of an upgrade: the new VM answers, and the old one is being destroyed
+	deployBack      deployStage = "back"     // the new VM is being destroyed, and the old one powered on
+	deployRemoving  deployStage = "removing" // it is off, and keeps nothing or was removed by force
 )
 
 // unheard: it is new and never answered, so it keeps no journal.

@@ -107,8 +107,8 @@ func TestLifeOfATransporter(t *testing.T) {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}
 	for _, s := range []string{"deploying", "ready", "removed"} {
-		if !w.told(s) {
-			t.Error("not told:", s)
+		if !w.reported(s) {
+			t.Error("not reported:", s)
 		}
 	}
 }
@@ -130,8 +130,8 @@ func TestTransportersThatWereNotDeployed(t *testing.T) {
 	for _, err := range []error{w.b.refused(api.TransporterDeploy, r), w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp9"})} {
 		w.says(err, cdp.NotFound, "there is no transporter of that name", "tidemark transporter list")
 	}
-	if w.told("failed") {
-		t.Error("an event tells of what never was")
+	if w.reported("failed") {
+		t.Error("an event reports what never happened")
 	}
 }
 
@@ -182,9 +182,9 @@ func TestDeployIsIdempotentForTheSameSettings(t *testing.T) {
 	told, err := json.Marshal(v)
 	w.must(err)
 	if strings.Contains(string(told), "hush") || !strings.Contains(string(told), inventory.MarkRecipe) {
-		t.Error("what is told of it:", string(told))
+		t.Error("its description:", string(told))
 	}
-	// What never was heard is made anew with other settings by an upgrade.
+	// An upgrade recreates one that never answered with other settings.
 	w.b.progress(api.TransporterRemove, api.RemoveRequest{Name: "tp2"})
 	w.journal(false)
 	w.deploying(r)
@@ -205,7 +205,7 @@ func TestDeployIsIdempotentForTheSameSettings(t *testing.T) {
 func TestATransporterThatNeverAnswers(t *testing.T) {
 	w, r := transporters(t)
 	before := w.picture(w.b)
-	// In another terminal somebody waits for the deployment.
+	// Another command waits for the deployment.
 	w.deploying(r)
 	asked := make(chan error)
 	go func() { asked <- w.b.refused(api.TransporterDeploy, r) }()
@@ -218,8 +218,8 @@ func TestATransporterThatNeverAnswers(t *testing.T) {
 	w.b.answerWait = 100 * time.Millisecond
 	w.b.start()
 	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Transient, "was not heard", "look at its console")
-	if !w.told("was not heard") || !w.told("State:failed") {
-		t.Error("nobody was told that it failed")
+	if !w.reported("was not heard") || !w.reported("State:failed") {
+		t.Error("the failure was not reported")
 	}
 	w.journal(true)
 	w.b.progress(api.TransporterDeploy, r)
@@ -235,8 +235,8 @@ func TestATransporterThatNeverAnswers(t *testing.T) {
 		}
 	}
 	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Transient, "was not heard", "the old one runs again")
-	if !w.told("State:failed") {
-		t.Error("nobody was told that it failed")
+	if !w.reported("State:failed") {
+		t.Error("the failure was not reported")
 	}
 	if now := w.transporters(); len(now) != 2 || now[0].VM != old[0].VM || now[0].Power != "on" || !now[0].Answers {
 		t.Errorf("%+v", now)

@@ -12,7 +12,7 @@ import (
 	"tidemark.dev/services/vcenter"
 )
 
-// hooked does something else at an import, and tells what is powered on or off.
+// hooked replaces Import, and notes power operations.
 type hooked struct {
 	vcenter.VCenter
 	importing func(do func() (inventory.Ref, error)) (inventory.Ref, error)
@@ -140,8 +140,8 @@ func TestASilentTransporterIsNotRemoved(t *testing.T) {
 	w.deploying(r)
 	w.b.stop()
 	w.b.start()
-	w.journal(true, "shop-web01") // it answers after all, and nobody waits for it
-	w.until("it is heard", func() bool { return w.told("ready") })
+	w.journal(true, "shop-web01") // it answers late, when nothing waits for it
+	w.until("it is heard", func() bool { return w.reported("ready") })
 	up := r
 	up.Upgrade = true
 	w.journal(false)

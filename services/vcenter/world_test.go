@@ -101,7 +101,7 @@ func (w *world) newEnd(name cdp.Site) *end {
 	return e
 }
 
-// start begins the service, anew if it was stopped: what it keeps is in records.
+// start starts the service, again if it was stopped: its state is in records.
 func (e *end) start() {
 	w := e.w
 	cfg := vcenter.Config{Patience: 20 * time.Millisecond, Beat: 200 * time.Millisecond, Retry: 400 * time.Millisecond, RoundFor: 5 * time.Second,
@@ -314,8 +314,8 @@ func (w *world) states() map[string]string {
 	return out
 }
 
-// told says whether an event with a text was emitted.
-func (w *world) told(text string) bool {
+// reported reports whether an event with a text was emitted.
+func (w *world) reported(text string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.events, func(p event.Payload) bool { return strings.Contains(fmt.Sprintf("%+v", p), text) })

@@ -80,7 +80,7 @@ func ntpOf(h mo.HostSystem) []string {
 // at some moment between question and answer.
 func (c *Client) measure(ctx context.Context, k *inventory.Clock, system *types.ManagedObjectReference) {
 	if system == nil {
-		k.Error = "the host does not tell its time"
+		k.Error = "the host does not report its time"
 		return
 	}
 	for i := range askings {
