@@ -130,7 +130,7 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// A server that never answers does not hold anybody for ever.
+// A server that never answers blocks nobody for ever.
 func TestSilent(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -185,7 +185,7 @@ func TestSessionExpires(t *testing.T) {
 	e.must(e.c.Label(e.ctx, inventory.Ref(made.Ref.String()), "", "changed", nil))
 }
 
-// A password that was changed is not tried so often that the account is locked.
+// A changed password is not tried so often that the account is locked.
 func TestRefusedIsNotRepeated(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	e.sim.ExpireSessions()

@@ -87,8 +87,7 @@ func contractImport(e *env) {
 	e.is(err, cdp.Conflict, "taken")
 }
 
-// The content of the disk is what was in the OVA, which need not have a
-// manifest.
+// The disk's content is that of the OVA, with or without a manifest.
 func TestImportedContent(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	files := appliance(t)

@@ -50,7 +50,7 @@ func contractInventory(e *env) {
 	}
 }
 
-// The simulator's VMs have what a freshly made one has not.
+// The simulator's VMs have things that a new one lacks.
 func TestInventoryOfASite(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	made, err := e.sim.AddVM(vcsim.VMSpec{
@@ -115,7 +115,7 @@ func TestInventoryOfAHost(t *testing.T) {
 	e.is(err, cdp.Conflict, "vCenter")
 }
 
-// Tags that cannot be read are not no tags.
+// A failure to read tags is not taken for no tags.
 func TestTagsMustBeRead(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	made, err := e.sim.AddVM(vcsim.VMSpec{Name: "a", Tags: []string{"tier/gold"}})

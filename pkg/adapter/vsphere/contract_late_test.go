@@ -11,7 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// Two attach disks to one VM at the same time, as two jobs do with the site's
+// Two clients attach disks to one VM at the same time, as two jobs do to the site's
 // transporter.
 func testPlugTogether(r *rig) {
 	ref := r.make(r.spec("together"))
@@ -58,8 +58,8 @@ func testPlugTogether(r *rig) {
 	r.must(r.c.Unplug(r.ctx, ref, all))
 }
 
-// A call that is broken off anywhere and made again ends where one that was not
-// broken off ends.
+// A call that is interrupted at any point and repeated ends like an uninterrupted
+// one.
 func testBrokenOff(r *rig) {
 	ref := r.make(r.spec("broken"))
 	r.must(r.c.PowerOn(r.ctx, ref))
@@ -104,7 +104,7 @@ func testBrokenOff(r *rig) {
 	until("Destroy", func(ctx context.Context) error { return r.c.Destroy(ctx, ref, false) })
 }
 
-// The disks of a VM that runs cannot be written by another.
+// Nobody else can write to the disks of a running VM.
 func testLocked(r *rig) {
 	owner, other := r.make(r.spec("owner")), r.make(r.spec("other"))
 	file, free := r.disk("locked", 1<<20), r.disk("free", 1<<20)
@@ -124,7 +124,7 @@ func testLocked(r *rig) {
 	r.must(r.c.Unplug(r.ctx, other, []string{free, file}))
 }
 
-// The session ends now and then while changes are made.
+// The session expires now and then during changes.
 func testExpiry(r *rig) {
 	ref := r.make(r.spec("expiry"))
 	file := r.disk("expiry", 1<<20)
@@ -172,8 +172,8 @@ func (r *rig) persist(fn func() error) {
 	r.Fatal("does not come to an end")
 }
 
-// A call to detach a disk reaches the vCenter late, its process is dead, and
-// another disk has come to the same place meanwhile.
+// A call of a dead process to detach a disk reaches the vCenter late, when another
+// disk has the same slot.
 func testLateUnplug(r *rig) {
 	ref := r.make(r.spec("late"))
 	old, next := r.disk("old", 1<<20), r.disk("next", 1<<20)

@@ -47,7 +47,7 @@ func TestLacks(t *testing.T) {
 	e.is(err, cdp.Conflict, "VirtualMachine.State.CreateSnapshot", "grant", "db01")
 }
 
-// The table has names that vCenter knows.
+// vCenter knows all names of the table.
 func TestPrivilegesExist(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	c, err := e.sim.Client(e.ctx)

@@ -58,12 +58,12 @@ func TestMachinesContract(t *testing.T) {
 	machines(t, os.Getenv("TIDEMARK_VCENTER_URL"), vcsim.Config{})
 }
 
-// These need a hand in the guest or in the vCenter's sessions.
+// These manipulate the guest or the vCenter's sessions.
 func TestChangedIsAllThatChanged(t *testing.T) { simulated(t, testChanged) }
 func TestSessionsEndDuringTasks(t *testing.T)  { simulated(t, testExpiry) }
 func TestALateCallFindsNothing(t *testing.T)   { simulated(t, testLateUnplug) }
 
-// A host without a vCenter does the same, but for what it can forbid.
+// A host without a vCenter does the same, except for what it cannot forbid.
 func TestMachinesAtAHost(t *testing.T) {
 	machines(t, "", vcsim.Config{ESX: true})
 }

@@ -105,7 +105,7 @@ func TestWatchIsOftenEnough(t *testing.T) {
 	}
 }
 
-// A vCenter that does not come back is not waited for silently.
+// Watch does not wait silently for a vCenter that does not come back.
 func TestWatchEndsWhenItIsLost(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	told := make(chan struct{}, 100)

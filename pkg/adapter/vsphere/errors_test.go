@@ -13,7 +13,7 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// What a task fails with comes in plain words and with the right kind.
+// Task errors have plain words and the right kind.
 func TestFaults(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	made, err := e.sim.AddVM(vcsim.VMSpec{Name: "a"})

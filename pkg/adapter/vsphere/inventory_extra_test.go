@@ -13,8 +13,8 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// What a VM was given that may be a secret is neither in the inventory nor told
-// of the VM alone. What its replica needs is.
+// Settings that may be secrets are neither in the inventory nor in a single VM's
+// answer. Those that its replica needs are.
 func TestSecretsStayAtTheVCenter(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	made, err := e.sim.AddVM(vcsim.VMSpec{Name: "web01", Extra: map[string]string{
@@ -46,7 +46,7 @@ func TestSecretsStayAtTheVCenter(t *testing.T) {
 	}
 }
 
-// However cloud-init's metadata is written, the replica is the same machine.
+// Whatever the form of cloud-init's metadata, the replica is the same machine.
 func TestIdentityOfAMachine(t *testing.T) {
 	e := target(t, vcsim.Config{})
 	var z bytes.Buffer

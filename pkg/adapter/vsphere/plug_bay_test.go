@@ -72,7 +72,7 @@ func TestPlaceAtAnAddress(t *testing.T) {
 	}
 }
 
-// A disk without an address never takes the place that another has asked for.
+// A disk without an address never takes a slot that another disk asks for.
 func TestAddressesComeFirst(t *testing.T) {
 	devices := []types.BaseVirtualDevice{newController(inventory.Controller{Kind: "pvscsi", Bus: 0, Key: 1000})}
 	changes, err := plugging(devices, "vmx-19", []inventory.Plug{

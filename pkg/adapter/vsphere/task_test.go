@@ -24,8 +24,7 @@ func slow(t *testing.T) (e *env, vm inventory.Ref, begun <-chan struct{}, letGo 
 	return e, inventory.Ref(made.Ref.String()), started, letGo
 }
 
-// A task is waited for through a restart that loses all sessions, and through a
-// time when nothing answers.
+// Waiting for a task survives a restart that loses all sessions, and an outage.
 func TestTaskOutlivesARestart(t *testing.T) {
 	for name, disturb := range map[string]func(*env){
 		"restart": func(e *env) { e.must(e.sim.Restart(true)) },
