@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -19,7 +18,6 @@ import (
 	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/vault"
@@ -85,17 +83,6 @@ func ended(ctx context.Context, err error) error {
 		return nil
 	}
 	return err
-}
-
-// command decodes a command's payload, which its schema has accepted.
-func command[P any](fn func(context.Context, P) error) bus.Handler {
-	return func(ctx context.Context, e event.Event) error {
-		var p P
-		if err := json.Unmarshal(e.Data, &p); err != nil {
-			return &cdp.Error{Op: "read command", Kind: cdp.Invalid, Subject: e.Type, Cause: err}
-		}
-		return fn(ctx, p)
-	}
 }
 
 // Stores

@@ -27,17 +27,6 @@ func (m *Map) clearGen(g uint32) {
 	}
 }
 
-// Active is how many regions are touched in either generation, counted now.
-func (m *Map) Active() (n int64) {
-	for d := range m.disks {
-		for i, w := range m.gens[0][d] {
-			l := layer{w | m.gens[1][d][i]}
-			n += l.count()
-		}
-	}
-	return n
-}
-
 // Lose makes everything touched in either generation dirty, and forgets both:
 // frames that were not durable are lost.
 func (m *Map) Lose() {

@@ -5,7 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -38,9 +37,6 @@ func (w *Window) Close() error {
 	w.file = nil
 	return err
 }
-
-// Slots is how many frames fit.
-func (w *Window) Slots() int { return w.n }
 
 // Path is the window's file.
 func (w *Window) Path() string { return w.file.Name() }
@@ -161,15 +157,3 @@ func (w *Window) Frame(ord uint64) (f frame.Frame, ok bool) {
 // Before is the hash under which frame ord had been sealed before the last
 // time, zero if it was sealed once at most.
 func (w *Window) Before(ord uint64) frame.Hash { return w.at(w.index(ord)).before }
-
-// Check verifies the content of every frame held against its checksums.
-func (w *Window) Check() error {
-	for ord := w.first; ord <= w.last; ord++ {
-		if f, ok := w.Frame(ord); ok {
-			if err := f.Verify(); err != nil {
-				return cdp.Wrap(err, "check window", w.Path())
-			}
-		}
-	}
-	return nil
-}

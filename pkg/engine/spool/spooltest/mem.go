@@ -64,9 +64,6 @@ func (m *Mem) Lose() {
 	m.change(func() { m.exists, m.first, m.frames, m.bytes = false, 1, nil, 0 })
 }
 
-// Drop removes the frames before no, as if they had been lost.
-func (m *Mem) Drop(no cdp.FrameNo) { m.change(func() { m.purge(no) }) }
-
 // Sink opens the publishing side.
 func (m *Mem) Sink(testing.TB) spool.Sink {
 	s := &memSink{m: m, results: make(chan spool.Result, 4096), durable: make(chan spool.Durable, 1)}
