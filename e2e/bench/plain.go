@@ -58,7 +58,7 @@ func startPlain(ctx context.Context, dir string, g cdp.GroupID, srv *bus.Server)
 
 func (p *plain) store(ctx context.Context, src spool.Source, in <-chan spool.Message) error {
 	var key [18]byte
-	var purged int64
+
 	for m := range in {
 		b := p.db.NewBatch()
 		var last frame.Frame
@@ -100,12 +100,6 @@ func (p *plain) store(ctx context.Context, src spool.Source, in <-chan spool.Mes
 		}
 		if err := src.PublishDurable(spool.Durable{No: last.No, Epoch: last.Epoch}); err != nil && ctx.Err() == nil {
 			return err
-		}
-		if purged += int64(size); purged > 64<<20 {
-			purged = 0
-			if err := src.PurgeBefore(ctx, last.No); err != nil && ctx.Err() == nil {
-				return err
-			}
 		}
 	}
 	return nil

@@ -89,7 +89,7 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 	}
 	s.svc, err = capture.NewGroups(capture.Config{StateDir: state, WindowDir: s.window}, capture.GroupDeps{
 		Stream: func(g cdp.GroupID) (capture.Stream, error) {
-			sink, err := bus.OpenFrames(ctx, s.conn, site, g, 8<<30)
+			sink, err := bus.OpenFrames(ctx, s.conn, g, site, 8<<30)
 			if err != nil {
 				return nil, err
 			}

@@ -26,7 +26,8 @@ func (g *gate) through(ctx context.Context) (Stream, error) {
 	err := g.s.jobs.runs(g.group)
 	if err == nil && g.open == nil {
 		var x Stream
-		if x, err = g.s.deps.Streams.Open(ctx, g.group); err == nil {
+		job, _ := g.s.jobs.get(g.group) // one that runs is known
+		if x, err = g.s.deps.Streams.Open(ctx, g.group, job.Target.Site); err == nil {
 			g.open = x
 		}
 	}

@@ -47,9 +47,10 @@ type Publisher interface {
 
 // Streams are the frame streams of the site.
 type Streams interface {
-	// Open opens a group's stream, and makes it if there is none. Transient when
-	// the bus cannot be reached. The stream may be a TracedStream.
-	Open(ctx context.Context, group cdp.GroupID) (Stream, error)
+	// Open opens the stream of a group whose journal is at target, and makes it if
+	// there is none. Transient when the bus cannot be reached. The stream may be a
+	// TracedStream.
+	Open(ctx context.Context, group cdp.GroupID, target cdp.Site) (Stream, error)
 	// Delete removes a group's stream with its frames; none is no error.
 	Delete(ctx context.Context, group cdp.GroupID) error
 }

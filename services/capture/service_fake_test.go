@@ -68,7 +68,7 @@ func (noRuns) Watch(ctx context.Context, _ func(cdp.Site, string, bool) error) e
 
 func (x *site) Address(context.Context) (string, error) { return "", nil }
 
-func (x *site) Open(context.Context, cdp.GroupID) (Stream, error) { return x.bus.open(), nil }
+func (x *site) Open(context.Context, cdp.GroupID, cdp.Site) (Stream, error) { return x.bus.open(), nil }
 
 func (x *site) Delete(_ context.Context, g cdp.GroupID) error {
 	x.mu.Lock()

@@ -48,16 +48,11 @@ func (x *intake) announceRefusal(err error) {
 }
 
 // announceAgain repeats every beat which frames are durable, for an announcement
-// may be lost. It purges the stream when the pipeline begins and when little
-// comes, and ends when space runs out.
+// may be lost. It ends when space runs out.
 func (x *intake) announceAgain(ctx context.Context) error {
-	purged := cdp.FrameNo(0)
-	for n := 0; ; n++ {
+	for {
 		if err := x.announce(); err != nil && ctx.Err() == nil {
 			return err
-		}
-		if s := x.vault.Stored(); n%10 == 0 && s.No > purged && x.source.PurgeBefore(ctx, s.No) == nil {
-			purged = s.No
 		}
 		if clock.Sleep(ctx, x.deps.Clock, x.cfg.Beat) != nil {
 			return nil

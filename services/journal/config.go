@@ -18,9 +18,6 @@ type Config struct {
 	BatchBytes int
 	// Queue is how many frames may wait between the bus and the disk. Default 32.
 	Queue int
-	// PurgeBytes is after how much stored payload the stream is purged up to the
-	// cursor. Default 64 MiB.
-	PurgeBytes int64
 	// Beat is how often the newest durable frame is announced again, and how often
 	// base and horizon are checked. Default 500 ms.
 	Beat time.Duration
@@ -45,9 +42,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Queue == 0 {
 		c.Queue = 32
-	}
-	if c.PurgeBytes == 0 {
-		c.PurgeBytes = 64 << 20
 	}
 	if c.Reserve == 0 {
 		c.Reserve = 256 << 20

@@ -155,7 +155,6 @@ func (x *intake) offer(ctx context.Context, m spool.Message) (frame.Frame, bool,
 // store makes batches durable in order, and announces each.
 func (x *intake) store(ctx context.Context, in <-chan batch) error {
 	var failed error
-	var sincePurge int64
 	for b := range in {
 		points, err := b.Commit()
 		if failed != nil {
@@ -172,17 +171,10 @@ func (x *intake) store(ctx context.Context, in <-chan batch) error {
 		last := b.frames[len(b.frames)-1]
 		x.noteNewest(last.Header)
 		for _, f := range b.frames {
-			sincePurge += int64(len(f.Bytes()))
 			x.deps.Facts.Stored(ctx, x.id, f.m)
 		}
 		for _, p := range points {
 			x.deps.Facts.PointCreated(ctx, x.id, x.clock.offset().point(p))
-		}
-		if sincePurge >= x.cfg.PurgeBytes {
-			// A failure only means that the stream is longer for a while.
-			if x.source.PurgeBefore(ctx, last.No) == nil {
-				sincePurge = 0
-			}
 		}
 	}
 	return failed

@@ -36,7 +36,7 @@ func runCapture(ctx context.Context, e *env) error {
 	vms := siteVMs{conn, e.site, e.clock}
 	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
-		Streams: frameStreams{conn, e.site}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
+		Streams: frameStreams{conn}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
 		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Disk: openDisk, Clock: e.clock,
 		Events: conn, Notify: func(err error, job string) { e.warn(err, "job", job) },
 	})

@@ -18,13 +18,10 @@ import (
 const spoolBytes = 4 << 30
 
 // frameStreams is capture.Streams.
-type frameStreams struct {
-	conn *bus.Conn
-	site cdp.Site
-}
+type frameStreams struct{ conn *bus.Conn }
 
-func (s frameStreams) Open(ctx context.Context, g cdp.GroupID) (capture.Stream, error) {
-	sink, err := bus.OpenFrames(ctx, s.conn, s.site, g, spoolBytes)
+func (s frameStreams) Open(ctx context.Context, g cdp.GroupID, target cdp.Site) (capture.Stream, error) {
+	sink, err := bus.OpenFrames(ctx, s.conn, g, target, spoolBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +29,7 @@ func (s frameStreams) Open(ctx context.Context, g cdp.GroupID) (capture.Stream, 
 }
 
 func (s frameStreams) Delete(ctx context.Context, g cdp.GroupID) error {
-	return bus.DeleteFrames(ctx, s.conn, s.site, g)
+	return bus.DeleteFrames(ctx, s.conn, g)
 }
 
 // frameStream is capture.TracedStream.

@@ -9,8 +9,6 @@ import (
 
 	"tidemark.dev/pkg/contract/subjects"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/durable"
 )
@@ -72,15 +70,4 @@ func LoadCredentials(path string) (*Credentials, error) {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
 	}
 	return c, nil
-}
-
-// users are the server's users: each service with its role's permissions.
-func (c *Credentials) users(site cdp.Site, peers []cdp.Site) []*server.User {
-	out := []*server.User{}
-	for _, s := range subjects.Services() {
-		if u, ok := c.Users[s]; ok {
-			out = append(out, &server.User{Username: u.User, Password: u.Password, Permissions: Permissions(s, site, peers...).server()})
-		}
-	}
-	return out
 }

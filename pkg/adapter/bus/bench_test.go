@@ -86,7 +86,7 @@ func BenchmarkFrames(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				sink, err := bus.OpenFrames(b.Context(), src, "prod", "vm1", 4<<30)
+				sink, err := bus.OpenFrames(b.Context(), src, "vm1", "dr", 4<<30)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"crypto/tls"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,6 +10,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 )
 
@@ -52,8 +52,7 @@ type Conn struct {
 
 	answers answers
 
-	mu sync.Mutex
-	js map[cdp.Site]jetstream.JetStream
+	js jetstream.JetStream // of the own site; no other's can be asked
 }
 
 // Connect connects, trying until ctx is done.
@@ -65,7 +64,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas(), js: map[cdp.Site]jetstream.JetStream{}}
+	c := &Conn{site: cfg.Site, name: cfg.Name, tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas()}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}
@@ -76,25 +75,32 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+	wait := clock.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second}
+	for {
 		c.nc, err = nats.Connect(cfg.URL, opts...)
 		if err == nil {
-			if err = c.answers.listen(c.nc); err == nil {
+			if err = c.listen(); err == nil {
 				return c, nil
 			}
 			c.nc.Close() // it was lost at once
 		}
 		if ctx.Err() == nil {
 			c.notify(Notice{"not connected yet", wrap(err, op, cfg.URL)})
-			select {
-			case <-ctx.Done():
-			case <-time.After(wait):
-				continue
-			}
+		}
+		if wait.Wait(ctx) == nil {
+			continue
 		}
 		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: cfg.URL, Cause: err}
 		return nil, e.WithHint("is the NATS server of site " + string(cfg.Site) + " running, and are user and certificate right?")
 	}
+}
+
+// listen prepares a new connection for use.
+func (c *Conn) listen() (err error) {
+	if c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(3*time.Second)); err != nil {
+		return err
+	}
+	return c.answers.listen(c.nc)
 }
 
 func (c *Conn) options(cfg Config) ([]nats.Option, error) {
@@ -157,18 +163,3 @@ func (c *Conn) Flush(ctx context.Context) error {
 
 // Close closes the connection.
 func (c *Conn) Close() { c.nc.Close() }
-
-// jetstream is JetStream of a domain, the own or the peer's.
-func (c *Conn) jetstream(domain cdp.Site) (jetstream.JetStream, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if js := c.js[domain]; js != nil {
-		return js, nil
-	}
-	js, err := jetstream.NewWithDomain(c.nc, string(domain), jetstream.WithDefaultTimeout(3*time.Second))
-	if err != nil {
-		return nil, wrap(err, "open JetStream", string(domain))
-	}
-	c.js[domain] = js
-	return js, nil
-}

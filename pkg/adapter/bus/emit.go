@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -34,6 +35,10 @@ func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, fami
 	if err != nil {
 		return "", cdp.Wrap(err, op, p.EventType())
 	}
+	if family == event.Command && site != c.site && !slices.Contains(peerCommands[addr.Area], addr.Name) {
+		return "", cdp.Errorf(cdp.Invalid, op, p.EventType(), "the service takes this command at its own site only, and this is site %s", c.site).
+			WithHint("connect to site " + string(site))
+	}
 	if addr.Family != family {
 		return "", cdp.Errorf(cdp.Invalid, op, p.EventType(), "the type is of the family %q", addr.Family)
 	}
@@ -55,16 +60,12 @@ func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, fami
 // store publishes to a stream and waits for its word. The message id makes a
 // repeat after a lost answer harmless.
 func (c *Conn) store(ctx context.Context, m *nats.Msg, op string) error {
-	js, err := c.jetstream(c.site)
-	if err != nil {
-		return err
-	}
 	if _, has := ctx.Deadline(); !has {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 	}
-	_, err = js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(2))
+	_, err := c.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(2))
 	var js2 jetstream.JetStreamError
 	switch {
 	case err == nil:

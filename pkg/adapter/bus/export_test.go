@@ -9,12 +9,8 @@ import (
 // BeginAnew does to all copies of a peer what FollowPeer does to one that
 // stands still.
 func BeginAnew(ctx context.Context, conn *Conn, peer cdp.Site) error {
-	js, err := conn.jetstream(conn.site)
-	if err != nil {
-		return err
-	}
-	for _, cfg := range peerStreams(peer) {
-		if err := beginAnew(ctx, js, cfg); err != nil {
+	for _, cfg := range peerStreams(conn.site, peer) {
+		if err := beginAnew(ctx, conn.js, cfg); err != nil {
 			return err
 		}
 	}

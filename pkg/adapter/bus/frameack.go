@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (s *FrameSink) onAck(m *nats.Msg) {
 	seq, err := cdp.FrameNo(0), error(nil)
 	if len(m.Data) == 0 {
 		err = cdp.Errorf(cdp.Transient, "publish frame", s.subject, "nobody stores frames").
-			WithHint("the stream " + s.stream + " is missing, or JetStream of site " + string(s.site) + " is not running")
+			WithHint("the stream " + s.stream.name() + " is missing, or JetStream of site " + string(s.conn.site) + " is not running")
 	} else if seq, err = parseAck(m.Data); err != nil {
 		err = cdp.Wrap(err, "publish frame", s.subject)
 	} else if seq != cdp.FrameNo(no) {
@@ -53,6 +54,7 @@ func (s *FrameSink) settle(gen uint64, no cdp.FrameNo, err error) {
 		return
 	}
 	if err == nil {
+		s.last = max(s.last, no)
 		for i := range at + 1 {
 			s.deliver(s.out[i], nil)
 		}
@@ -83,13 +85,13 @@ func (s *FrameSink) drop(n int) {
 }
 
 // watch fails the frames whose answer cannot come any more.
-func (s *FrameSink) watch() {
+func (s *FrameSink) watch(ctx context.Context) {
 	tick := time.NewTicker(ackTimeout / 10)
 	defer tick.Stop()
 	defer s.conn.nc.RemoveStatusListener(s.status)
 	for {
 		select {
-		case <-s.stop:
+		case <-ctx.Done():
 			return
 		case _, ok := <-s.status:
 			if !ok { // the connection closed

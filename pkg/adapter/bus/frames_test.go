@@ -26,7 +26,7 @@ func newRig(t testing.TB, maxBytes int64) *rig {
 
 func (r *rig) Sink(t testing.TB) spool.Sink {
 	t.Helper()
-	s, err := bus.OpenFrames(t.Context(), r.src, "prod", r.group, r.max)
+	s, err := bus.OpenFrames(t.Context(), r.src, r.group, "dr", r.max)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func (r *rig) Stop()  { r.sites.Prod.Close() }
 func (r *rig) Start() { r.sites.StartProd() }
 func (r *rig) Lose() {
 	r.t.Helper()
-	if err := bus.DeleteFrames(r.t.Context(), r.src, "prod", r.group); err != nil {
+	if err := bus.DeleteFrames(r.t.Context(), r.src, r.group); err != nil {
 		r.t.Fatal(err)
 	}
 }

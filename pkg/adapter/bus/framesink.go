@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
@@ -36,18 +34,20 @@ const (
 
 // FrameSink is spool.Sink over JetStream: see there for what it promises.
 type FrameSink struct {
-	conn            *Conn
-	site            cdp.Site
-	group           cdp.GroupID
-	maxBytes        int64
-	subject, stream string
-	inbox           string
-	acks, word      *nats.Subscription
-	results         chan spool.Result
-	durable         chan spool.Durable
-	status          chan nats.Status
-	stop            chan struct{}
-	wg              sync.WaitGroup
+	conn       *Conn
+	stream     frameStream
+	subject    string
+	inbox      string
+	acks, word *nats.Subscription
+	results    chan spool.Result
+	durable    chan spool.Durable
+	purge      chan cdp.FrameNo // the newest durable frame
+	status     chan nats.Status
+	stop       context.CancelFunc
+	wg         sync.WaitGroup
+
+	streamMu sync.Mutex  // held while the stream is purged or made anew; taken first
+	purged   cdp.FrameNo // guarded by streamMu
 
 	pubMu sync.Mutex // guards what follows up to mu; taken before mu
 	// blind: nobody knows the stream's last message, so the next frame cannot
@@ -61,6 +61,7 @@ type FrameSink struct {
 	// out are the frames without a Result, in the order of publishing.
 	// Invariant: len(out) + len(results) <= cap(results), so sending never blocks.
 	out    []outstanding
+	last   cdp.FrameNo // the newest frame that the stream is known to have
 	closed bool
 }
 
@@ -73,22 +74,23 @@ type outstanding struct {
 
 var _ spool.Sink = (*FrameSink)(nil)
 
-// OpenFrames opens the group's stream in the domain of site for publishing, and
-// makes it if it is not there. maxBytes bounds the spool; a stream that stands
-// is changed to it.
-func OpenFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupID, maxBytes int64) (*FrameSink, error) {
+// OpenFrames opens the stream of a group that is captured at this site for
+// publishing, and makes it if it is missing, with the consumer through which the
+// journal at target takes the frames. maxBytes bounds the spool; a stream that
+// exists is changed to it. What target reports as durable is purged.
+func OpenFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.Site, maxBytes int64) (*FrameSink, error) {
 	const op = "open frame stream"
-	if err := cdp.CheckName("group", string(group)); err != nil {
-		return nil, cdp.Wrap(err, op, string(group))
+	for field, name := range map[string]string{"group": string(group), "target": string(target)} {
+		if err := cdp.CheckName(field, name); err != nil {
+			return nil, cdp.Wrap(err, op, string(group))
+		}
 	}
 	s := &FrameSink{
-		conn: conn, site: site, group: group, maxBytes: maxBytes,
-		subject: subjects.WriteSubject(site, group), stream: subjects.FrameStream(group),
-		inbox:   conn.nc.NewRespInbox(),
-		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1),
-		stop: make(chan struct{}),
+		conn: conn, stream: frameStream{conn: conn, group: group, target: target, maxBytes: maxBytes},
+		subject: subjects.WriteSubject(conn.site, group), inbox: conn.nc.NewRespInbox(),
+		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1), purge: make(chan cdp.FrameNo, 1),
 	}
-	if err := s.ensure(ctx); err != nil {
+	if err := s.stream.ensure(ctx); err != nil {
 		return nil, wrap(err, op, string(group))
 	}
 	var err error
@@ -98,47 +100,16 @@ func OpenFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupI
 		return nil, wrap(err, op, string(group))
 	}
 	_ = s.acks.SetPendingLimits(-1, -1)
-	if s.word, err = conn.nc.Subscribe(subjects.AckSubject(site, group), s.onDurable); err != nil {
+	if s.word, err = conn.nc.Subscribe(subjects.AckSubject(conn.site, target, group), s.onDurable); err != nil {
 		_ = s.acks.Unsubscribe()
 		return nil, wrap(err, op, string(group))
 	}
 	s.status = conn.nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
-	s.wg.Go(s.watch)
+	run, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.wg.Go(func() { s.watch(run) })
+	s.wg.Go(func() { s.purgeBehind(run) })
 	return s, nil
-}
-
-// ensure makes the stream, or sets the bound of the one that stands.
-func (s *FrameSink) ensure(ctx context.Context) error {
-	js, err := s.conn.jetstream(s.site)
-	if err != nil {
-		return err
-	}
-	str, err := js.Stream(ctx, s.stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = js.CreateStream(ctx, s.config(0))
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	have := str.CachedInfo().Config
-	if have.MaxBytes == s.maxBytes {
-		return nil
-	}
-	have.MaxBytes = s.maxBytes
-	_, err = js.UpdateStream(ctx, have)
-	return err
-}
-
-func (s *FrameSink) config(first cdp.FrameNo) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: s.stream, Subjects: []string{s.subject}, Storage: jetstream.FileStorage,
-		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: s.maxBytes,
-		MaxMsgSize: maxMessage, AllowDirect: true, FirstSeq: uint64(first),
-		// A repeat within the wait for its answer is told as a success.
-		Duplicates:  2 * ackTimeout,
-		Description: "frames of " + string(s.group) + " on their way to the journal",
-	}
 }
 
 // Publish implements spool.Sink. Some frames begin a trace of their own.
@@ -238,7 +209,7 @@ func (s *FrameSink) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
-	close(s.stop)
+	s.stop()
 	_ = s.acks.Unsubscribe() // fails only when the connection is gone, and with it the subscription
 	_ = s.word.Unsubscribe()
 	s.wg.Wait()
@@ -247,18 +218,22 @@ func (s *FrameSink) Close() error {
 }
 
 func (s *FrameSink) onDurable(m *nats.Msg) {
-	d, ok := unpackDurable(m.Data)
-	if !ok {
-		return
+	if d, ok := unpackDurable(m.Data); ok {
+		newest(s.durable, d)
+		newest(s.purge, d.No)
 	}
+}
+
+// newest puts v into a channel with room for one, in the place of what is there.
+func newest[T any](ch chan T, v T) {
 	for {
 		select {
-		case s.durable <- d:
+		case ch <- v:
 			return
 		default:
 		}
 		select {
-		case <-s.durable:
+		case <-ch:
 		default:
 		}
 	}

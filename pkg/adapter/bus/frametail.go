@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"tidemark.dev/pkg/contract/subjects"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
@@ -16,26 +14,27 @@ import (
 func (s *FrameSink) Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error) {
 	no, h, err := s.tail(ctx)
 	if err == nil {
-		s.setBlind(h == nil)
+		s.at(no, h == nil)
 	}
 	return no, h, err
 }
 
-func (s *FrameSink) setBlind(b bool) {
+// at notes the stream's last frame, and whether it is unknown which one it is.
+func (s *FrameSink) at(last cdp.FrameNo, blind bool) {
 	s.pubMu.Lock()
 	defer s.pubMu.Unlock()
-	s.blind = b
+	s.blind = blind
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = last
 }
 
 func (s *FrameSink) tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error) {
 	const op = "find last frame"
-	js, err := s.conn.jetstream(s.site)
+	group := string(s.stream.group)
+	str, err := s.conn.js.Stream(ctx, s.stream.name())
 	if err != nil {
-		return 0, nil, err
-	}
-	str, err := js.Stream(ctx, s.stream)
-	if err != nil {
-		return 0, nil, wrap(err, op, string(s.group))
+		return 0, nil, wrap(err, op, group)
 	}
 	last := str.CachedInfo().State.LastSeq
 	if str.CachedInfo().State.Msgs == 0 {
@@ -46,14 +45,14 @@ func (s *FrameSink) tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error
 		return cdp.FrameNo(last), nil, nil
 	}
 	if err != nil {
-		return 0, nil, wrap(err, op, string(s.group))
+		return 0, nil, wrap(err, op, group)
 	}
 	h, err := frame.ParseHeader(m.Data)
 	if err != nil {
-		return 0, nil, cdp.Wrap(err, op, string(s.group))
+		return 0, nil, cdp.Wrap(err, op, group)
 	}
 	if h.No != cdp.FrameNo(m.Sequence) {
-		return 0, nil, cdp.Errorf(cdp.Corrupt, op, string(s.group), "frame %d stands at %d", h.No, m.Sequence)
+		return 0, nil, cdp.Errorf(cdp.Corrupt, op, group, "frame %d has the place of %d", h.No, m.Sequence)
 	}
 	if h.No < cdp.FrameNo(last) {
 		return cdp.FrameNo(last), nil, nil
@@ -65,41 +64,15 @@ func (s *FrameSink) tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error
 func (s *FrameSink) Recreate(ctx context.Context, first cdp.FrameNo) error {
 	const op = "recreate frame stream"
 	if first == 0 {
-		return cdp.Errorf(cdp.Invalid, op, string(s.group), "the first frame cannot be 0")
+		return cdp.Errorf(cdp.Invalid, op, string(s.stream.group), "the first frame cannot be 0")
 	}
-	js, err := s.conn.jetstream(s.site)
-	if err != nil {
-		return err
-	}
+	s.streamMu.Lock()
+	defer s.streamMu.Unlock()
 	s.Reset()
-	str, err := js.Stream(ctx, s.stream)
-	switch {
-	case err == nil && str.CachedInfo().State.LastSeq+1 == uint64(first) && str.CachedInfo().State.Msgs == 0:
-		s.setBlind(true)
-		return nil
-	case err == nil:
-		if err := js.DeleteStream(ctx, s.stream); err != nil {
-			return wrap(err, op, string(s.group))
-		}
-	case !errors.Is(err, jetstream.ErrStreamNotFound):
-		return wrap(err, op, string(s.group))
+	if err := s.stream.recreate(ctx, first); err != nil {
+		return wrap(err, op, string(s.stream.group))
 	}
-	if _, err := js.CreateStream(ctx, s.config(first)); err != nil {
-		return wrap(err, op, string(s.group))
-	}
-	s.setBlind(true)
+	s.purged = 0
+	s.at(first-1, true)
 	return nil
-}
-
-// DeleteFrames removes the group's stream and all it holds: the job is gone.
-func DeleteFrames(ctx context.Context, conn *Conn, site cdp.Site, group cdp.GroupID) error {
-	js, err := conn.jetstream(site)
-	if err != nil {
-		return err
-	}
-	err = js.DeleteStream(ctx, subjects.FrameStream(group))
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
-	}
-	return wrap(err, "delete frame stream", string(group))
 }

@@ -13,6 +13,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 )
 
@@ -21,7 +22,9 @@ const (
 	// handler runs, so it only bounds how soon a dead service's command comes
 	// again.
 	handleTime = 5 * time.Second
-	// backoffMax bounds the wait between attempts of a Transient failure.
+	// backoffMin and backoffMax bound the wait between attempts of a Transient
+	// failure.
+	backoffMin = 500 * time.Millisecond
 	backoffMax = 30 * time.Second
 	// reasonHeader carries why a message was refused, in the dead letters.
 	reasonHeader  = "Tidemark-Reason"
@@ -45,16 +48,12 @@ type Handler = func(ctx context.Context, e event.Event) error
 // schema refuses it does not reach its handler.
 func (c *Conn) HandleCommands(ctx context.Context, service string, handlers map[string]Handler) error {
 	const op = "handle commands"
-	js, err := c.jetstream(c.site)
-	if err != nil {
-		return err
-	}
 	cfg := jetstream.ConsumerConfig{
 		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(c.site) + "." + service + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: handleTime, MaxAckPending: 64,
 	}
 	for {
-		cons, err := js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, cfg)
+		cons, err := c.js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, cfg)
 		if err == nil {
 			err = c.handleFrom(ctx, service, cons, handlers)
 		}
@@ -64,7 +63,7 @@ func (c *Conn) HandleCommands(ctx context.Context, service string, handlers map[
 		if err != nil && !isLink(err) && !errors.Is(err, errAgain) {
 			return wrap(err, op, service)
 		}
-		if err := pause(ctx, retryMax); err != nil {
+		if err := clock.Sleep(ctx, clock.System, retryMax); err != nil {
 			return err
 		}
 	}
@@ -231,17 +230,13 @@ func (c *Conn) refuse(ctx context.Context, e event.Event, a event.Address, why e
 	return c.Emit(ctx, r)
 }
 
-func backoff(deliveries uint64) time.Duration {
-	return min(500*time.Millisecond<<min(deliveries-1, 10), backoffMax)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
+// backoff is the wait before a command that was delivered so often comes again.
+func backoff(deliveries uint64) (wait time.Duration) {
+	b := clock.Backoff{Min: backoffMin, Max: backoffMax}
+	for range min(deliveries, 16) {
+		wait = b.Next()
 	}
+	return wait
 }
 
 func cut(s string, n int) string {

@@ -30,26 +30,27 @@ type Entry[T any] struct {
 	Deleted  bool
 }
 
-// OpenBucket opens the values under prefix of a site's bucket. When site is not
-// the connection's own, everything goes over the link.
+// OpenBucket opens the values under prefix of a bucket of the connection's own
+// site. No other site's can be opened: its services write them, and
+// OpenPeerBucket reads the copy.
 func OpenBucket[T any](ctx context.Context, conn *Conn, site cdp.Site, bucket, prefix string) (*Bucket[T], error) {
-	return openBucket[T](ctx, conn, site, bucket, prefix)
+	if site != conn.site {
+		return nil, cdp.Errorf(cdp.Invalid, "open bucket", string(site)+"/"+bucket, "a bucket can be written at its own site only").
+			WithHint("ask the service of site " + string(site) + " that owns it")
+	}
+	return openBucket[T](ctx, conn, bucket, prefix)
 }
 
 // OpenPeerBucket opens the local copy of a peer's bucket: it can be read and
 // watched while the link is down. Nothing may be written through it.
 func OpenPeerBucket[T any](ctx context.Context, conn *Conn, peer cdp.Site, bucket, prefix string) (*Bucket[T], error) {
-	return openBucket[T](ctx, conn, conn.site, subjects.PeerBucket(bucket, peer), prefix)
+	return openBucket[T](ctx, conn, subjects.PeerBucket(bucket, peer), prefix)
 }
 
-func openBucket[T any](ctx context.Context, conn *Conn, domain cdp.Site, name, prefix string) (*Bucket[T], error) {
-	js, err := conn.jetstream(domain)
+func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*Bucket[T], error) {
+	kv, err := conn.js.KeyValue(ctx, name)
 	if err != nil {
-		return nil, err
-	}
-	kv, err := js.KeyValue(ctx, name)
-	if err != nil {
-		return nil, wrap(err, "open bucket", string(domain)+"/"+name)
+		return nil, wrap(err, "open bucket", string(conn.site)+"/"+name)
 	}
 	return &Bucket[T]{kv: kv, name: name, prefix: prefix + "."}, nil
 }

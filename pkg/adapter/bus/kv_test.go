@@ -23,16 +23,28 @@ func open(t *testing.T, b *bus.Bucket[thing], err error) *bus.Bucket[thing] {
 	return b
 }
 
+// buckets opens the jobs of dr at dr, and their copy at prod.
+func buckets(t *testing.T, s *bustest.Sites) (own, near *bus.Bucket[thing]) {
+	t.Helper()
+	b, err := bus.OpenBucket[thing](t.Context(), s.Connect("dr", "setup"), "dr", subjects.BucketSpec, "job")
+	own = open(t, b, err)
+	b, err = bus.OpenPeerBucket[thing](t.Context(), s.Connect("prod", "setup"), "dr", subjects.BucketSpec, "job")
+	return own, open(t, b, err)
+}
+
+// A bucket is written at its own site only. The peer's copy follows, and
+// answers while the link is down.
 func TestBucketAcrossSites(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t, bustest.Secured)
-	cp, cd := s.Connect("prod", "setup"), s.Connect("dr", "setup")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
-	own := open(t, b, err)
-	b, err = bus.OpenBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
-	far := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
-	near := open(t, b, err)
+	own, near := buckets(t, s)
+	other, _ := buckets(t, s)
+	if _, err := bus.OpenBucket[thing](ctx, s.Connect("prod", "setup"), "dr", subjects.BucketSpec, "job"); !cdp.Is(err, cdp.Invalid) || cdp.HintOf(err) == "" {
+		t.Fatalf("a peer's bucket was opened: %v", err)
+	}
+	if _, err := near.Put(ctx, "vm1", thing{9}); err == nil {
+		t.Fatal("a copy was written to")
+	}
 
 	if _, err := own.Get(ctx, "vm1"); !cdp.Is(err, cdp.NotFound) {
 		t.Fatalf("got %v", err)
@@ -41,10 +53,10 @@ func TestBucketAcrossSites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := far.Create(ctx, "vm1", thing{1}); !cdp.Is(err, cdp.Conflict) {
+	if _, err := other.Create(ctx, "vm1", thing{1}); !cdp.Is(err, cdp.Conflict) {
 		t.Fatalf("got %v", err)
 	}
-	if rev, err = far.Update(ctx, "vm1", thing{2}, rev); err != nil {
+	if rev, err = other.Update(ctx, "vm1", thing{2}, rev); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := own.Update(ctx, "vm1", thing{3}, rev-1); !cdp.Is(err, cdp.Conflict) {
@@ -52,21 +64,29 @@ func TestBucketAcrossSites(t *testing.T) {
 	}
 	bustest.Eventually(t, "copied", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 2 })
 
-	// With the link down the copy still answers, and what is far does not.
 	s.Link.Cut()
 	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
 	if e, err := near.Get(ctx, "vm1"); err != nil || e.Value.N != 2 {
 		t.Fatal(e, err)
 	}
-	if _, err := far.Put(ctx, "vm1", thing{9}); !cdp.Is(err, cdp.Transient) {
-		t.Fatalf("got %v", err)
-	}
-	if rev, err = own.Update(ctx, "vm1", thing{4}, rev); err != nil {
+	if _, err = own.Update(ctx, "vm1", thing{4}, rev); err != nil {
 		t.Fatal(err)
 	}
 	s.Link.Heal()
 	bustest.Eventually(t, "caught up", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 4 })
+}
 
+func TestWatchAndListACopy(t *testing.T) {
+	ctx := t.Context()
+	own, near := buckets(t, bustest.Start(t, bustest.Secured))
+	rev, err := own.Create(ctx, "vm1", thing{2})
+	if err == nil {
+		rev, err = own.Update(ctx, "vm1", thing{4}, rev)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	bustest.Eventually(t, "copied", func() bool { e, err := near.Get(ctx, "vm1"); return err == nil && e.Value.N == 4 })
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	seen, synced := 0, make(chan int, 1)

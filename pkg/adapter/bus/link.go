@@ -1,10 +1,10 @@
 package bus
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
 	"tidemark.dev/pkg/cdp"
@@ -106,49 +106,50 @@ func (l Link) url(tls bool) (*url.URL, error) {
 	return u, nil
 }
 
-// remote is the link's leaf connection on the side that dials.
-func (l Link) remote(opts *server.Options) (*server.RemoteLeafOpts, error) {
-	u, err := l.url(opts.LeafNode.TLSConfig != nil)
-	if err != nil {
-		return nil, err
+// leafText is the block of leaf connections: where peers arrive, and the peers
+// that this site dials. tls is the block that secures them, or empty.
+func (cfg ServerConfig) leafText(tls string) (string, error) {
+	var b strings.Builder
+	b.WriteString("leafnodes {\n  reconnect: 1s, no_advertise: true, write_deadline: 30s, dial_timeout: 5s\n")
+	if cfg.LeafListen != "" {
+		addr, err := listenAddr("leaf listen", cfg.LeafListen)
+		if err != nil {
+			return "", err
+		}
+		// The side that dials decides about compression.
+		fmt.Fprintf(&b, "  listen: %q, compression: accept\n  %s", addr, tls)
 	}
-	r := &server.RemoteLeafOpts{
-		URLs: []*url.URL{u}, IgnoreDiscoveredServers: true, Nkey: l.Seed,
-		Compression: server.CompressionOpts{Mode: l.Compression},
-	}
-	if r.Compression.Mode == "" {
-		r.Compression.Mode = server.CompressionOff
-	}
-	if opts.LeafNode.TLSConfig != nil {
-		r.TLS, r.TLSConfig, r.TLSTimeout = true, opts.LeafNode.TLSConfig, 5
-	}
-	return r, nil
-}
-
-// link sets up the site's links: the peers that it dials, and the keys of those
-// that dial it.
-func (cfg ServerConfig) link(opts *server.Options) error {
+	b.WriteString("  remotes: [\n")
 	seen := map[cdp.Site]bool{}
 	for _, l := range cfg.Links {
 		if err := l.check(cfg.Site, cfg.LeafListen != ""); err != nil {
-			return err
+			return "", err
 		}
 		if seen[l.Peer] {
-			return invalid("check", "links", "there are two links with %q", l.Peer)
+			return "", invalid("check", "links", "there are two links with %q", l.Peer)
 		}
 		seen[l.Peer] = true
 		if l.Dial == "" {
-			opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: l.Key, AllowedConnectionTypes: map[string]struct{}{"LEAFNODE": {}}})
 			continue
 		}
-		r, err := l.remote(opts)
+		u, err := l.url(tls != "")
 		if err != nil {
-			return err
+			return "", err
 		}
-		opts.LeafNode.Remotes = append(opts.LeafNode.Remotes, r)
+		compression := l.Compression
+		if compression == "" {
+			compression = "off"
+		}
+		// The account is the fence. What is denied here is a second one.
+		fmt.Fprintf(&b, "    {url: %q, account: %q, nkey: %q, ignore_discovered_servers: true, compression: %q\n      deny_imports: %s, deny_exports: %[5]s\n      %s    }\n",
+			u, linkAccount(l.Peer), l.Seed, compression, list(neverCross), tls)
 	}
-	return nil
+	b.WriteString("  ]\n}\n")
+	return b.String(), nil
 }
+
+// neverCross are subjects that no link carries in either direction.
+var neverCross = []string{"$JS.API.>", "$JS.*.API.>", "$KV.>", "$OBJ.>", "$SRV.>", "$SYS.>"}
 
 // peers are the sites that this one is linked with.
 func (cfg ServerConfig) peers() []cdp.Site {

@@ -226,13 +226,13 @@ func TestCommands(t *testing.T) {
 
 func TestRequests(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
-	server, client := s.Connect("dr", "journal"), s.Connect("prod", "capture")
+	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "capture")
 	ask := func(endpoint string, in, out any) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
-		return client.Request(ctx, "dr", "journal", endpoint, in, out)
+		return client.Request(ctx, "dr", "vcenter", endpoint, in, out)
 	}
-	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) || !strings.Contains(cdp.HintOf(err), "journal is not running at site dr") {
+	if err := ask(api.VCenterVMs, nil, nil); !cdp.Is(err, cdp.Transient) || !strings.Contains(cdp.HintOf(err), "vcenter is not running at site dr") {
 		t.Fatal(err, cdp.HintOf(err))
 	}
 	var long []int // some 5 MiB
@@ -240,22 +240,22 @@ func TestRequests(t *testing.T) {
 		long = append(long, i)
 	}
 	background(t, func(ctx context.Context) error {
-		return server.Serve(ctx, "journal", map[string]api.Endpoint{
-			"points": func(_ context.Context, req []byte) (any, error) { return map[string]string{"got": string(req)}, nil },
-			"fail": func(context.Context, []byte) (any, error) {
+		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{
+			api.VCenterVMs: func(_ context.Context, req []byte) (any, error) { return map[string]string{"got": string(req)}, nil },
+			api.VCenterCheck: func(context.Context, []byte) (any, error) {
 				e := cdp.Errorf(cdp.Fenced, "find point", "p1", "line one\nline two")
 				return nil, fmt.Errorf("outer: %w", e.WithHint("try p2"))
 			},
-			"long":    func(context.Context, []byte) (any, error) { return long, nil },
-			"endless": func(context.Context, []byte) (any, error) { return strings.Repeat("x", 33<<20), nil },
+			api.VCenterInventory: func(context.Context, []byte) (any, error) { return long, nil },
+			api.VCenterMembers:   func(context.Context, []byte) (any, error) { return strings.Repeat("x", 33<<20), nil },
 		})
 	})
 	var out map[string]string
-	bustest.Eventually(t, "answered", func() bool { return ask("points", map[string]int{"n": 1}, &out) == nil })
+	bustest.Eventually(t, "answered", func() bool { return ask(api.VCenterVMs, map[string]int{"n": 1}, &out) == nil })
 	if out["got"] != `{"n":1}` {
 		t.Fatal(out)
 	}
-	err := ask("fail", nil, nil)
+	err := ask(api.VCenterCheck, nil, nil)
 	var e *cdp.Error
 	if !errors.As(err, &e) || e.Op != "find point" || e.Kind != cdp.Fenced || e.Subject != "p1" || e.Hint != "try p2" || e.Cause.Error() != "line one\nline two" {
 		t.Fatalf("%+v", err)
@@ -263,10 +263,10 @@ func TestRequests(t *testing.T) {
 	// An answer that is longer than a message comes in parts; somebody who asks
 	// with other tools is told so.
 	var got []int
-	if err := ask("long", nil, &got); err != nil || !slices.Equal(got, long) {
+	if err := ask(api.VCenterInventory, nil, &got); err != nil || !slices.Equal(got, long) {
 		t.Fatal(len(got), err)
 	}
-	if err := ask("endless", nil, nil); !cdp.Is(err, cdp.Full) {
+	if err := ask(api.VCenterMembers, nil, nil); !cdp.Is(err, cdp.Full) {
 		t.Fatal(err)
 	}
 	cred := s.Credential("dr", "console")
@@ -275,13 +275,13 @@ func TestRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	m, err := nc.Request(subjects.RequestSubject("dr", "journal", "long"), nil, time.Minute)
+	m, err := nc.Request(subjects.RequestSubject("dr", "vcenter", api.VCenterInventory), nil, time.Minute)
 	if err != nil || m.Header.Get("Nats-Service-Error-Code") != string(cdp.Full) {
 		t.Fatal(m, err)
 	}
 	s.Link.Cut()
 	bustest.Eventually(t, "cut", func() bool { return s.Prod.Joined() == 0 })
-	if err := ask("points", nil, nil); !cdp.Is(err, cdp.Transient) {
+	if err := ask(api.VCenterVMs, nil, nil); !cdp.Is(err, cdp.Transient) {
 		t.Fatal(err)
 	}
 }
@@ -293,7 +293,7 @@ func TestASlowAnswerIsHeard(t *testing.T) {
 	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "capture")
 	slow := false
 	background(t, func(ctx context.Context) error {
-		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{"freeze": func(context.Context, []byte) (any, error) {
+		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{api.VCenterMembers: func(context.Context, []byte) (any, error) {
 			if slow {
 				time.Sleep(7 * time.Second)
 			}
@@ -303,7 +303,7 @@ func TestASlowAnswerIsHeard(t *testing.T) {
 	ask := func() (out string, err error) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		return out, client.Request(ctx, "dr", "vcenter", "freeze", nil, &out)
+		return out, client.Request(ctx, "dr", "vcenter", api.VCenterMembers, nil, &out)
 	}
 	bustest.Eventually(t, "it serves", func() bool { _, err := ask(); return err == nil })
 	slow = true

@@ -98,14 +98,22 @@ func (a *answers) drop() {
 	clear(a.waiting)
 }
 
-// exchange sends a request and gives the whole answer.
-func (c *Conn) exchange(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+// exchange sends a request and gives the whole answer. presence is empty, or a
+// subject that somebody listens to if the service runs: a request over a link
+// goes to the other site in any case, and if nobody is there to answer, nobody
+// says so.
+func (c *Conn) exchange(ctx context.Context, m *nats.Msg, presence string) (*nats.Msg, error) {
 	reply, ch := c.answers.expect()
 	defer c.answers.forget(reply)
 	m.Reply = reply
 	m.Header.Set(partsHeader, "yes")
 	if err := c.nc.PublishMsg(m); err != nil {
 		return nil, err
+	}
+	if presence != "" {
+		if err := c.nc.PublishRequest(presence, reply, nil); err != nil {
+			return nil, err
+		}
 	}
 	var whole *nats.Msg
 	for n, of := 1, 1; n <= of; n++ {

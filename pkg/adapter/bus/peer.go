@@ -4,15 +4,20 @@ import (
 	"context"
 	"time"
 
-	"tidemark.dev/pkg/contract/subjects"
-
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
-// EnsurePeer makes the local copies of a peer's events and buckets. The peer
-// need not be reachable: FollowPeer fills them when it is.
+// copied are the streams of a site that its peers copy.
+var copied = []string{subjects.StreamEvents, "KV_" + subjects.BucketSpec, "KV_" + subjects.BucketState}
+
+// EnsurePeer makes what this site and a peer copy from each other: here the
+// consumers through which the peer copies, and the local copies of the peer's
+// events and buckets. The peer need not be reachable: FollowPeer fills the
+// copies when it is.
 func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	if err := cdp.CheckName("peer", string(peer)); err != nil {
 		return err
@@ -20,25 +25,49 @@ func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	if peer == conn.site {
 		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "is this site itself")
 	}
-	return conn.ensure(ctx, peerStreams(peer))
+	if err := EnsureSite(ctx, conn); err != nil {
+		return err
+	}
+	for _, stream := range copied {
+		if err := ensureCopyConsumer(ctx, conn, peer, stream); err != nil {
+			return wrap(err, "make consumer for the copy of "+string(peer), stream)
+		}
+	}
+	return conn.ensure(ctx, peerStreams(conn.site, peer))
 }
 
-// peerStreams are the copies. They are sourced and no mirrors in the server's
-// words: what a mirror asked of a peer that could not be reached it waits for
-// up to half a minute and then two minutes more, and nothing but an answer ends
-// that. A source may be taken away and given back at any time, and then goes on
-// behind the newest message that the stream has of it.
-func peerStreams(peer cdp.Site) []jetstream.StreamConfig {
+// ensureCopyConsumer makes the consumer that pushes a stream of this site to the
+// copy at the peer. The server prescribes its form: acknowledged by flow control,
+// with a heartbeat each second.
+func ensureCopyConsumer(ctx context.Context, conn *Conn, peer cdp.Site, stream string) error {
+	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	defer cancel()
+	_, err := conn.js.CreateOrUpdatePushConsumer(ctx, stream, jetstream.ConsumerConfig{
+		Durable: subjects.CopyConsumer(conn.site, peer), DeliverSubject: subjects.CopySubject(conn.site, peer, stream),
+		AckPolicy: jetstream.AckFlowControlPolicy, DeliverPolicy: jetstream.DeliverAllPolicy, MaxDeliver: -1, MaxAckPending: 1000,
+		FlowControl: true, IdleHeartbeat: time.Second,
+	})
+	return err
+}
+
+// peerStreams are the copies of a peer's streams at site. They are sourced and
+// no mirrors in the server's words: what a mirror asked of a peer that could not
+// be reached it waits for up to half a minute and then two minutes more, and
+// nothing but an answer ends that. A source may be taken away and given back at
+// any time, and then goes on after the newest message that the stream has of it.
+func peerStreams(site, peer cdp.Site) []jetstream.StreamConfig {
 	events := jetstream.StreamConfig{
 		Name: subjects.PeerEvents(peer), Description: "copy of the events of " + string(peer),
-		Sources: []*jetstream.StreamSource{source(subjects.StreamEvents, peer)},
+		Sources: []*jetstream.StreamSource{source(subjects.StreamEvents, site, peer)},
 		MaxAge:  eventAge, MaxBytes: eventBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
 	}
-	return []jetstream.StreamConfig{events, bucketCopy(subjects.BucketSpec, specHistory, peer), bucketCopy(subjects.BucketState, stateHistory, peer)}
+	return []jetstream.StreamConfig{
+		events, bucketCopy(subjects.BucketSpec, specHistory, site, peer), bucketCopy(subjects.BucketState, stateHistory, site, peer),
+	}
 }
 
-func bucketCopy(name string, history int64, peer cdp.Site) jetstream.StreamConfig {
-	src := source("KV_"+name, peer)
+func bucketCopy(name string, history int64, site, peer cdp.Site) jetstream.StreamConfig {
+	src := source("KV_"+name, site, peer)
 	src.SubjectTransforms = []jetstream.SubjectTransformConfig{{Source: "$KV." + name + ".>", Destination: "$KV." + subjects.PeerBucket(name, peer) + ".>"}}
 	return jetstream.StreamConfig{
 		Name: "KV_" + subjects.PeerBucket(name, peer), Description: "copy of " + name + " of " + string(peer),
@@ -47,38 +76,33 @@ func bucketCopy(name string, history int64, peer cdp.Site) jetstream.StreamConfi
 	}
 }
 
-func source(stream string, peer cdp.Site) *jetstream.StreamSource {
-	return &jetstream.StreamSource{Name: stream, External: &jetstream.ExternalStream{APIPrefix: apiPrefix(peer)}}
+func source(stream string, site, peer cdp.Site) *jetstream.StreamSource {
+	return &jetstream.StreamSource{
+		Name: stream, External: &jetstream.ExternalStream{APIPrefix: apiPrefix(site, peer)},
+		Consumer: &jetstream.StreamConsumerSource{Name: subjects.CopyConsumer(peer, site), DeliverSubject: subjects.CopySubject(peer, site, stream)},
+	}
 }
 
 const (
 	followEvery = time.Second
 	// followIdle: a source that follows is heard every second.
 	followIdle = 3 * time.Second
-	// followGrace is what a source is given to be heard after it began anew.
+	// followGrace is how long a source has to be heard after it began anew.
 	followGrace = 5 * time.Second
 )
 
-// FollowPeer sees to it that the copies of a peer follow soon after the peer can
-// be reached, until ctx ends: the server itself tries again ever more seldom.
+// FollowPeer keeps the copies of a peer following, soon after the peer can be
+// reached, until ctx ends: the server itself tries again ever more seldom.
 // Several processes may do it for one site.
 func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
-	own, err := conn.jetstream(conn.site)
-	if err != nil {
-		return err
-	}
-	far, err := conn.jetstream(peer)
-	if err != nil {
-		return err
-	}
-	streams := peerStreams(peer)
+	streams := peerStreams(conn.site, peer)
 	begun := make([]time.Time, len(streams))
 	for {
 		for i, cfg := range streams {
 			if time.Since(begun[i]) < followGrace {
 				continue
 			}
-			anew, err := follow(ctx, own, far, cfg)
+			anew, err := follow(ctx, conn, cfg)
 			if anew {
 				begun[i] = time.Now()
 			}
@@ -86,17 +110,18 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 				conn.notify(Notice{"peer not followed", wrap(err, "follow", cfg.Name)})
 			}
 		}
-		if err := pause(ctx, followEvery); err != nil {
+		if err := clock.Sleep(ctx, clock.System, followEvery); err != nil {
 			return err
 		}
 	}
 }
 
-// follow begins a copy anew if it is not heard of, and the peer would answer.
-func follow(ctx context.Context, own, far jetstream.JetStream, cfg jetstream.StreamConfig) (anew bool, err error) {
+// follow begins a copy anew if nothing is heard of its source, and the peer
+// would answer.
+func follow(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (anew bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
-	s, err := own.Stream(ctx, cfg.Name)
+	s, err := conn.js.Stream(ctx, cfg.Name)
 	if err != nil {
 		return false, err
 	}
@@ -104,15 +129,16 @@ func follow(ctx context.Context, own, far jetstream.JetStream, cfg jetstream.Str
 		if a := now[0].Active; a >= 0 && a < followIdle {
 			return false, nil
 		}
-		if _, err := far.Stream(ctx, cfg.Sources[0].Name); err != nil {
+		src := cfg.Sources[0]
+		if err := conn.ask(ctx, src.External.APIPrefix+".CONSUMER.INFO."+src.Name+"."+src.Consumer.Name, nil, nil); err != nil {
 			return false, nil // it cannot be reached, or is not set up yet
 		}
 	}
-	return true, beginAnew(ctx, own, cfg)
+	return true, beginAnew(ctx, conn.js, cfg)
 }
 
 // beginAnew takes the source away and gives it back, which ends all waiting.
-// What the copy holds stays, and the source goes on behind it.
+// What the copy holds stays, and the source goes on after it.
 func beginAnew(ctx context.Context, own jetstream.JetStream, cfg jetstream.StreamConfig) error {
 	without := cfg
 	without.Sources = nil

@@ -6,8 +6,6 @@ import (
 
 	"tidemark.dev/pkg/contract/subjects"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"tidemark.dev/pkg/cdp"
 )
 
@@ -55,20 +53,11 @@ type permissions struct {
 func (b *permissions) pub(subjects ...string) { b.Publish = append(b.Publish, subjects...) }
 func (b *permissions) sub(subjects ...string) { b.Subscribe = append(b.Subscribe, subjects...) }
 
-// forms are the subjects of a JetStream request to a domain. The own domain's
-// prefix is taken off by the server before it checks.
-func (b *permissions) forms(domain cdp.Site, request string) []string {
-	out := []string{apiPrefix(domain) + "." + request}
-	if domain == b.site {
-		out = append(out, "$JS.API."+request)
-	}
-	return out
-}
+// api allows a request to JetStream of the own site.
+func (b *permissions) api(request string) { b.pub(subjects.API + "." + request) }
 
-func (b *permissions) api(domain cdp.Site, request string) { b.pub(b.forms(domain, request)...) }
-
-func (b *permissions) deny(domain cdp.Site, request string) {
-	b.PublishDeny = append(b.PublishDeny, b.forms(domain, request)...)
+func (b *permissions) deny(request string) {
+	b.PublishDeny = append(b.PublishDeny, subjects.API+"."+request)
 }
 
 func (b *permissions) sites() []cdp.Site { return append([]cdp.Site{b.site}, b.peers...) }
@@ -81,20 +70,31 @@ func (b *permissions) messages(r role) {
 	}
 	if r.handles {
 		b.pub(subjects.Root+"evt.v1."+site+".command.refused.>", subjects.Root+"dlq.v1."+site+"."+b.service+".>")
-		b.api(b.site, "CONSUMER.CREATE."+subjects.StreamCommands+"."+b.service+"."+subjects.Root+"cmd.v1."+site+"."+b.service+".>")
-		b.api(b.site, "CONSUMER.MSG.NEXT."+subjects.StreamCommands+"."+b.service)
+		b.api("CONSUMER.CREATE." + subjects.StreamCommands + "." + b.service + "." + subjects.Root + "cmd.v1." + site + "." + b.service + ".>")
+		b.api("CONSUMER.MSG.NEXT." + subjects.StreamCommands + "." + b.service)
 		b.acks(subjects.StreamCommands, b.service)
 	}
 	if r.serves {
-		b.sub("$SRV.>", subjects.Root+"api.v1."+site+"."+b.service+".*")
+		b.sub("$SRV.>", subjects.RequestSubject(b.site, b.service, "*"), subjects.PresenceSubject(b.site, b.service))
 	}
-	for _, s := range b.sites() {
-		for _, x := range r.commands {
-			b.pub(subjects.Root + "cmd.v1." + string(s) + "." + x + ".>")
+	for _, x := range r.commands {
+		b.pub(subjects.CommandSubject(b.site, x, "*", "*"))
+		for _, verb := range peerCommands[x] {
+			b.atPeers(func(peer cdp.Site) string { return subjects.CommandSubject(peer, x, verb, "*") })
 		}
-		for _, x := range r.asks {
-			b.pub(subjects.Root + "api.v1." + string(s) + "." + x + ".*")
+	}
+	for _, x := range r.asks {
+		b.pub(subjects.RequestSubject(b.site, x, "*"))
+		b.atPeers(func(peer cdp.Site) string { return subjects.PresenceSubject(peer, x) })
+		for _, endpoint := range peerEndpoints[x] {
+			b.atPeers(func(peer cdp.Site) string { return subjects.RequestSubject(peer, x, endpoint) })
 		}
+	}
+}
+
+func (b *permissions) atPeers(subject func(cdp.Site) string) {
+	for _, p := range b.peers {
+		b.pub(subject(p))
 	}
 }
 
@@ -105,11 +105,11 @@ func (b *permissions) acks(stream, consumer string) {
 // events: watching them, and dead letters.
 func (b *permissions) events(r role) {
 	read := func(stream, subjects string) {
-		b.api(b.site, "STREAM.INFO."+stream)
-		b.api(b.site, "CONSUMER.CREATE."+stream+".*."+subjects)
-		b.api(b.site, "CONSUMER.MSG.NEXT."+stream+".*")
-		b.api(b.site, "CONSUMER.DELETE."+stream+".*")
-		b.api(b.site, "DIRECT.GET."+stream+"."+subjects)
+		b.api("STREAM.INFO." + stream)
+		b.api("CONSUMER.CREATE." + stream + ".*." + subjects)
+		b.api("CONSUMER.MSG.NEXT." + stream + ".*")
+		b.api("CONSUMER.DELETE." + stream + ".*")
+		b.api("DIRECT.GET." + stream + "." + subjects)
 	}
 	if r.watches {
 		read(subjects.StreamEvents, subjects.Root+"evt.v1."+string(b.site)+".>")
@@ -126,7 +126,7 @@ func (b *permissions) events(r role) {
 func (b *permissions) buckets(r role) {
 	for bucket, prefixes := range r.reads {
 		for _, p := range prefixes {
-			b.readBucket(bucket, p+".>", r.far)
+			b.readBucket(bucket, p+".>")
 		}
 	}
 	lease := map[string][]string{subjects.BucketState: {"lease." + b.service}}
@@ -134,114 +134,76 @@ func (b *permissions) buckets(r role) {
 		for bucket, prefixes := range writes {
 			for _, p := range prefixes {
 				for _, keys := range []string{p, p + ".>"} {
-					b.readBucket(bucket, keys, r.far)
+					b.readBucket(bucket, keys)
 					b.pub("$KV." + bucket + "." + keys)
-					b.api(b.site, "$KV."+bucket+"."+keys)
-					for _, peer := range b.peers {
-						if r.far {
-							b.api(peer, "$KV."+bucket+"."+keys)
-						}
-					}
 				}
 			}
 		}
 	}
 }
 
-func (b *permissions) readBucket(bucket, keys string, far bool) {
-	read := func(domain cdp.Site, bucket string) {
+// readBucket allows to read a bucket, and the copies of the peers'.
+func (b *permissions) readBucket(bucket, keys string) {
+	read := func(bucket string) {
 		stream := "KV_" + bucket
-		b.api(domain, "STREAM.INFO."+stream)
-		b.api(domain, "DIRECT.GET."+stream+".$KV."+bucket+"."+keys)
-		b.api(domain, "CONSUMER.CREATE."+stream+".*.$KV."+bucket+"."+keys)
-		b.api(domain, "CONSUMER.DELETE."+stream+".*")
+		b.api("STREAM.INFO." + stream)
+		b.api("DIRECT.GET." + stream + ".$KV." + bucket + "." + keys)
+		b.api("CONSUMER.CREATE." + stream + ".*.$KV." + bucket + "." + keys)
+		b.api("CONSUMER.DELETE." + stream + ".*")
 		b.pub("$JS.FC."+stream+".>", "$JS.FC.*.*."+stream+".>")
 	}
-	read(b.site, bucket)
+	read(bucket)
 	for _, p := range b.peers {
 		if bucket != subjects.BucketEpoch {
-			read(b.site, subjects.PeerBucket(bucket, p))
-		}
-		if far {
-			read(p, bucket)
+			read(subjects.PeerBucket(bucket, p))
 		}
 	}
 }
 
-// frames: publishing them at the own site, or pulling them from any. A stream's
+// frames: publishing them at the own site, or taking them from any. A stream's
 // name is one token, so the streams of groups cannot be told from others by a
 // pattern: what must not be touched is denied by name.
 func (b *permissions) frames(r role) {
 	if r.framesOut {
-		subject := subjects.Root + "write.v1." + string(b.site) + ".*"
+		subject := subjects.WriteSubject(b.site, "*")
 		b.pub(subject)
-		b.sub(subjects.Root + "ack.v1." + string(b.site) + ".*")
-		b.api(b.site, "DIRECT.GET.*."+subject)
-		b.api(b.site, "STREAM.INFO.*")
-		for _, verb := range []string{"STREAM.CREATE.", "STREAM.UPDATE.", "STREAM.DELETE."} {
-			b.api(b.site, verb+"*")
-			b.denyStreams(b.site, verb, "")
+		b.sub(subjects.AckSubject(b.site, "*", "*"))
+		b.api("DIRECT.GET.*." + subject)
+		b.api("STREAM.INFO.*")
+		for _, verb := range []string{"STREAM.CREATE.", "STREAM.UPDATE.", "STREAM.DELETE.", "STREAM.PURGE."} {
+			b.api(verb + "*")
+			b.denyStreams(verb)
+		}
+		b.api("CONSUMER.NAMES.*")
+		for _, s := range b.sites() {
+			b.api("CONSUMER.CREATE.*." + subjects.FrameConsumer(s) + "." + subject)
+			b.api("CONSUMER.DELETE.*." + subjects.FrameConsumer(s))
 		}
 	}
 	if !r.framesIn {
 		return
 	}
 	for _, s := range b.sites() {
-		subject := subjects.Root + "write.v1." + string(s) + ".*"
-		b.pub(subjects.Root + "ack.v1." + string(s) + ".*")
-		b.api(s, "STREAM.INFO.*")
-		b.api(s, "CONSUMER.CREATE.*.*."+subject)
-		b.api(s, "CONSUMER.MSG.NEXT.*.*")
-		b.api(s, "CONSUMER.DELETE.*.*")
-		b.api(s, "STREAM.PURGE.*")
-		b.denyStreams(s, "STREAM.PURGE.", "")
-		b.denyStreams(s, "CONSUMER.MSG.NEXT.", ".*")
-		b.denyStreams(s, "CONSUMER.DELETE.", ".*")
+		b.pub(subjects.AckSubject(s, b.site, "*"))
+		for _, verb := range []string{"INFO", "RESET", "MSG.NEXT"} {
+			b.pub(apiPrefix(b.site, s) + ".CONSUMER." + verb + ".*." + subjects.FrameConsumer(b.site))
+		}
 	}
 }
 
-// denyStreams denies a request on every stream that is not a group's, but for
-// the service's own consumer of commands and its own watches of buckets.
-func (b *permissions) denyStreams(domain cdp.Site, verb, consumers string) {
-	names := []string{subjects.StreamEvents, subjects.StreamDeadLetters, "KV_" + subjects.BucketEpoch}
+// denyStreams denies a request on every stream that is not a group's.
+func (b *permissions) denyStreams(verb string) {
+	names := []string{subjects.StreamCommands, subjects.StreamEvents, subjects.StreamDeadLetters, "KV_" + subjects.BucketEpoch}
+	for _, bucket := range []string{subjects.BucketSpec, subjects.BucketState} {
+		names = append(names, "KV_"+bucket)
+	}
 	for _, s := range b.sites() {
 		names = append(names, subjects.PeerEvents(s))
-	}
-	own := domain == b.site && consumers != ""
-	if !own || verb != "CONSUMER.DELETE." {
 		for _, bucket := range []string{subjects.BucketSpec, subjects.BucketState} {
-			names = append(names, "KV_"+bucket)
-			for _, s := range b.sites() {
-				names = append(names, "KV_"+subjects.PeerBucket(bucket, s))
-			}
+			names = append(names, "KV_"+subjects.PeerBucket(bucket, s))
 		}
 	}
 	for _, n := range names {
-		b.deny(domain, verb+n+consumers)
-	}
-	if !own {
-		b.deny(domain, verb+subjects.StreamCommands+consumers)
-		return
-	}
-	for _, s := range subjects.Services() {
-		if s != b.service {
-			b.deny(domain, verb+subjects.StreamCommands+"."+s)
-		}
-	}
-}
-
-// server gives the permission in the server's words.
-func (p Permission) server() *server.Permissions {
-	subscribe := &server.SubjectPermission{Allow: p.Subscribe}
-	publish := &server.SubjectPermission{Allow: p.Publish, Deny: p.PublishDeny}
-	if len(p.Publish) == 0 {
-		publish.Deny = []string{">"}
-	}
-	if len(p.Subscribe) == 0 {
-		subscribe.Deny = []string{">"}
-	}
-	return &server.Permissions{
-		Publish: publish, Subscribe: subscribe,
-		Response: &server.ResponsePermission{MaxMsgs: partsMax, Expires: p.Answer},
+		b.deny(verb + n)
 	}
 }

@@ -41,8 +41,14 @@ func may(service, subject string) bool {
 	watches := service != subjects.Capture && service != subjects.Journal && service != subjects.VCenter
 	p := strings.Split(subject, ".")
 	switch {
-	case strings.HasPrefix(subject, "$JS.prod.API.") && !strings.Contains(subject, "STREAM.PURGE.WRITE_"):
-		return false // the journal pulls frames from there, nobody does anything else
+	case strings.HasPrefix(subject, "$JS.prod.API."):
+		return false // no JetStream is asked but the own
+	case strings.HasPrefix(subject, "link.prod.js.CONSUMER."), strings.Contains(subject, "CONSUMER.RESET.WRITE_vm1.frames_dr"):
+		return service == subjects.Journal && strings.HasSuffix(subject, ".WRITE_vm1.frames_dr")
+	case strings.HasPrefix(subject, "link."):
+		return false
+	case strings.HasPrefix(subject, "tidemark.cmd.v1.prod."): // what crosses the link
+		return slices.Contains(commands[service], p[4]) && (p[4] == "capture" && p[5] == "mark" || p[4] == "scheduler" && p[5] == "job-run")
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr.command."):
 		return handles
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr."):
@@ -54,7 +60,7 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "tidemark.write.v1.dr."):
 		return service == subjects.Capture
 	case strings.HasPrefix(subject, "tidemark.ack.v1."):
-		return service == subjects.Journal
+		return service == subjects.Journal && p[4] == "dr"
 	case strings.HasPrefix(subject, "$KV.tidemark-state."):
 		return writes[service] == p[2]
 	case strings.HasPrefix(subject, "$KV.tidemark-spec."):
@@ -64,7 +70,7 @@ func may(service, subject string) bool {
 	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
 		return service == subjects.Capture
 	case strings.Contains(subject, "STREAM.PURGE.WRITE_"):
-		return service == subjects.Journal
+		return service == subjects.Capture
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
 	case strings.Contains(subject, "CONSUMER.CREATE.EVT.x.tidemark."), strings.Contains(subject, "MSG.NEXT.EVT"):
@@ -81,7 +87,7 @@ func candidates() (out []string) {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
-		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
+		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
 			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
 		if s != "rpo-monitor" {
 			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)
@@ -96,7 +102,9 @@ func candidates() (out []string) {
 		}
 	}
 	return append(out,
-		"tidemark.write.v1.dr.vm1", "tidemark.write.v1.prod.vm1", "tidemark.ack.v1.dr.vm1", "tidemark.ack.v1.prod.vm1",
+		"tidemark.write.v1.dr.vm1", "tidemark.write.v1.prod.vm1", "tidemark.ack.v1.dr.dr.vm1", "tidemark.ack.v1.prod.dr.vm1", "tidemark.ack.v1.prod.prod.vm1",
+		"link.prod.js.CONSUMER.RESET.WRITE_vm1.frames_dr", "link.prod.js.CONSUMER.MSG.NEXT.WRITE_vm1.frames_dr", "$JS.API.CONSUMER.RESET.WRITE_vm1.frames_dr",
+		"link.prod.js.CONSUMER.RESET.WRITE_vm1.frames_x", "link.prod.js.CONSUMER.RESET.EVT.copy_prod_dr", "link.prod.js.STREAM.INFO.EVT", "link.dr.copy.prod.EVT", "link.prod.copy.dr.EVT",
 		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-spec.vmjob.vm1", "$KV.tidemark-spec.site.vm1", "$KV.tidemark-spec.plan.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
 		"$JS.API.STREAM.DELETE.WRITE_vm1", "$JS.API.STREAM.CREATE.WRITE_vm1", "$JS.API.STREAM.PURGE.WRITE_vm1",
 		"$JS.prod.API.STREAM.PURGE.CMD", "$JS.prod.API.STREAM.PURGE.WRITE_vm1", "$JS.prod.API.STREAM.DELETE.WRITE_vm1",
@@ -148,10 +156,10 @@ func TestPermissions(t *testing.T) {
 			for _, c := range candidates() {
 				try("publish", c, may(service, c), func() error { return nc.Publish(c, nil) })
 			}
-			for _, c := range []string{">", "tidemark.>", "tidemark.write.v1.dr.vm1", "tidemark.cmd.v1.dr.failover.>", "tidemark.evt.v1.dr.>", "$KV.>", "$JS.>", "_INBOX_other.>", "_INBOX.>", "tidemark.api.v1.dr.other.x"} {
+			for _, c := range []string{">", "tidemark.>", "tidemark.write.v1.dr.vm1", "tidemark.cmd.v1.dr.failover.>", "tidemark.evt.v1.dr.>", "$KV.>", "$JS.>", "link.>", "link.prod.copy.dr.>", "_INBOX_other.>", "_INBOX.>", "tidemark.api.v1.dr.other.x"} {
 				try("subscribe", c, false, func() error { _, err := nc.SubscribeSync(c); return err })
 			}
-			try("subscribe", "its ack", service == subjects.Capture, func() error { _, err := nc.SubscribeSync("tidemark.ack.v1.dr.*"); return err })
+			try("subscribe", "its ack", service == subjects.Capture, func() error { _, err := nc.SubscribeSync("tidemark.ack.v1.dr.*.*"); return err })
 			try("subscribe", "its inbox", true, func() error { _, err := nc.SubscribeSync(nc.NewInbox()); return err })
 		})
 	}

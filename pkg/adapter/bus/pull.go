@@ -6,12 +6,10 @@ import (
 	"strconv"
 	"time"
 
-	"tidemark.dev/pkg/contract/subjects"
-
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nuid"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/engine/spool"
 )
 
@@ -22,16 +20,18 @@ const (
 	pullBatch = 2048
 	// pullBeat is how often the server says that it is there; three beats
 	// without a word mean that the link is down.
-	pullBeat   = 500 * time.Millisecond
-	pullExpiry = 30 * time.Second
+	pullBeat = 500 * time.Millisecond
+	// pullExpiry is how long a request waits for frames. It is short, for the
+	// requests of a journal that was killed take frames until they expire.
+	pullExpiry = 3 * time.Second
 	// retryMin and retryMax bound the wait between attempts to join.
 	retryMin = 50 * time.Millisecond
 	retryMax = time.Second
 )
 
 // puller is the state of one Pull. Order and continuity rest on next alone: the
-// consumer keeps no cursor (its messages are not acknowledged), and is made
-// anew at next whenever it is in doubt.
+// consumer keeps no cursor (its messages are not acknowledged), and is reset to
+// next whenever it is in doubt.
 type puller struct {
 	src    *FrameSource
 	next   cdp.FrameNo
@@ -39,10 +39,17 @@ type puller struct {
 	status func(spool.Status)
 	state  spool.State
 
-	consumer string
-	inbox    string
+	// sub takes what comes for any request of this Pull, those of former sessions
+	// too: what they are given is not wasted.
+	sub *nats.Subscription
+	// heard is how many messages the consumer has given since it was reset. It
+	// counts them: a difference means that somebody else was given some.
+	heard uint64
 	// asked for and not yet received, over all requests
 	msgs, bytes int
+	// suspect is the frame that came where another was wanted. It is believed
+	// when it comes again.
+	suspect cdp.FrameNo
 }
 
 var (
@@ -58,8 +65,24 @@ func (s *FrameSource) Pull(ctx context.Context, from cdp.FrameNo, status func(sp
 	if status == nil {
 		status = func(spool.Status) {}
 	}
-	p := &puller{src: s, next: from, fn: fn, status: status}
-	wait := retryMin
+	sub, err := s.conn.nc.SubscribeSync(s.conn.nc.NewInbox())
+	if err != nil {
+		return wrap(err, "pull frames", string(s.grp))
+	}
+	_ = sub.SetPendingLimits(-1, -1)                                 // bounded by what is asked for
+	stop := context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() }) // wakes NextMsg
+	defer func() {
+		if stop() {
+			_ = sub.Unsubscribe()
+		}
+	}()
+	p := &puller{src: s, next: from, fn: fn, status: status, sub: sub}
+	return p.run(ctx)
+}
+
+// run joins the stream again and again.
+func (p *puller) run(ctx context.Context) error {
+	wait := clock.Backoff{Min: retryMin, Max: retryMax}
 	for {
 		before := p.next
 		err := p.session(ctx)
@@ -72,19 +95,18 @@ func (s *FrameSource) Pull(ctx context.Context, from cdp.FrameNo, status func(sp
 			return err
 		case errors.Is(err, errAgain):
 		default:
-			p.tell(spool.Status{State: spool.LinkDown, Err: wrap(err, "pull frames", string(s.grp))})
+			p.tell(spool.Status{State: spool.LinkDown, Err: p.fail(err)})
 		}
 		if p.next > before {
-			wait = retryMin
+			wait.Reset()
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
+		if err := wait.Wait(ctx); err != nil {
+			return err
 		}
-		wait = min(2*wait, retryMax)
 	}
 }
+
+func (p *puller) fail(err error) error { return wrap(err, "pull frames", string(p.src.grp)) }
 
 // userError carries fn's error out of the loop.
 type userError struct{ cause error }
@@ -102,34 +124,15 @@ func (p *puller) tell(st spool.Status) {
 
 // session joins the stream at next and receives until something is in doubt.
 func (p *puller) session(ctx context.Context) error {
-	nc := p.src.conn.nc
-	if err := p.look(ctx); err != nil {
-		return err
-	}
-	p.consumer = "pull-" + nuid.Next()
-	p.inbox = nc.NewInbox()
-	sub, err := nc.SubscribeSync(p.inbox)
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() }) // wakes NextMsg
-	defer func() {
-		if stop() {
-			_ = sub.Unsubscribe()
-		}
-		p.leave()
-	}()
-	_ = sub.SetPendingLimits(-1, -1) // bounded by what is asked for
 	if err := p.join(ctx); err != nil {
 		return err
 	}
-	p.tell(spool.Status{State: spool.Flowing})
-	p.msgs, p.bytes = 0, 0
+	p.heard, p.msgs, p.bytes = 0, 0, 0
 	for {
 		if err := p.ask(); err != nil {
 			return err
 		}
-		m, err := sub.NextMsg(3 * pullBeat)
+		m, err := p.sub.NextMsg(3 * pullBeat)
 		if err != nil {
 			return err
 		}
@@ -139,69 +142,33 @@ func (p *puller) session(ctx context.Context) error {
 	}
 }
 
-// look asks the stream where it stands, and tells apart what may pass from
-// what is lost.
-func (p *puller) look(ctx context.Context) error {
-	var info struct {
-		State struct {
-			First uint64 `json:"first_seq"`
-			Last  uint64 `json:"last_seq"`
-		} `json:"state"`
-	}
-	err := p.src.ask(ctx, "STREAM.INFO."+subjects.FrameStream(p.src.grp), nil, &info)
-	var api *apiError
-	if errors.As(err, &api) && api.ErrCode == codeStreamNotFound {
-		p.tell(spool.Status{State: spool.NoStream, Err: wrap(err, "pull frames", string(p.src.grp))})
+// join resets the consumer to the frame before the next. That one is usually
+// kept, and shows at once that the stream goes on where the journal is; a stream
+// that ends before it stays silent.
+func (p *puller) join(ctx context.Context) error {
+	err := p.src.conn.ask(ctx, p.src.request("INFO"), nil, nil)
+	if cdp.Is(wrap(err, "", ""), cdp.NotFound) {
+		p.tell(spool.Status{State: spool.NoStream, Err: p.fail(err)})
 		return errAgain
 	}
 	if err != nil {
 		return err
 	}
-	first, last := cdp.FrameNo(info.State.First), cdp.FrameNo(info.State.Last)
-	switch {
-	case first > p.next:
-		return p.lost(first, last)
-	case last+1 < p.next:
-		p.tell(spool.Status{State: spool.Behind, First: first, Last: last,
-			Err: cdp.Errorf(cdp.Conflict, "pull frames", string(p.src.grp), "the stream ends at %d, wanted %d", last, p.next)})
+	req := struct {
+		Sequence uint64 `json:"seq"`
+	}{uint64(max(p.next-1, 1))}
+	return p.src.conn.ask(ctx, p.src.request("RESET"), req, nil)
+}
+
+// lost reports that the stream does not have the next frame any more; what it
+// has begins with first.
+func (p *puller) lost(first cdp.FrameNo) error {
+	if p.suspect != first {
+		p.suspect = first
 		return errAgain
 	}
-	return nil
-}
-
-func (p *puller) lost(first, last cdp.FrameNo) error {
-	e := cdp.Errorf(cdp.Corrupt, "pull frames", string(p.src.grp), "wanted frame %d, the stream holds %d to %d", p.next, first, last)
-	return e.WithHint("frames were lost at the source before they were durable: the capturer is told, and sends again what they held")
-}
-
-// join makes the consumer. Its filter names the group's subject, so that the
-// permission to make one reaches no other stream.
-func (p *puller) join(ctx context.Context) error {
-	subject := subjects.WriteSubject(p.src.site, p.src.grp)
-	type config struct {
-		Name      string        `json:"name"`
-		Ack       string        `json:"ack_policy"`
-		Deliver   string        `json:"deliver_policy"`
-		Start     uint64        `json:"opt_start_seq"`
-		Replay    string        `json:"replay_policy"`
-		Filter    string        `json:"filter_subject"`
-		Memory    bool          `json:"mem_storage"`
-		Threshold time.Duration `json:"inactive_threshold"`
-	}
-	req := struct {
-		Stream string `json:"stream_name"`
-		Config config `json:"config"`
-	}{subjects.FrameStream(p.src.grp), config{
-		Name: p.consumer, Ack: "none", Deliver: "by_start_sequence", Start: uint64(p.next),
-		Replay: "instant", Filter: subject, Memory: true, Threshold: 10 * time.Second,
-	}}
-	return p.src.ask(ctx, "CONSUMER.CREATE."+subjects.FrameStream(p.src.grp)+"."+p.consumer+"."+subject, req, nil)
-}
-
-// leave removes the consumer, if it can be reached; else it ends by itself.
-func (p *puller) leave() {
-	nc := p.src.conn.nc
-	_ = nc.Publish(p.src.api+".CONSUMER.DELETE."+subjects.FrameStream(p.src.grp)+"."+p.consumer, nil)
+	e := cdp.Errorf(cdp.Corrupt, "pull frames", string(p.src.grp), "wanted frame %d, the stream begins with %d", p.next, first)
+	return e.WithHint("frames were lost at the source before they were durable; the capturer is told, and sends their blocks again")
 }
 
 // ask tops the outstanding requests up.
@@ -222,7 +189,7 @@ func (p *puller) ask() error {
 	b = append(strconv.AppendInt(b, int64(pullExpiry), 10), `,"idle_heartbeat":`...)
 	b = append(strconv.AppendInt(b, int64(pullBeat), 10), '}')
 	p.msgs, p.bytes = p.msgs+batch, p.bytes+size
-	return p.src.conn.nc.PublishRequest(p.src.api+".CONSUMER.MSG.NEXT."+subjects.FrameStream(p.src.grp)+"."+p.consumer, p.inbox, b)
+	return p.src.conn.nc.PublishRequest(p.src.request("MSG.NEXT"), p.sub.Subject, b)
 }
 
 // take handles one message: a frame or a word of the server.
@@ -234,13 +201,25 @@ func (p *puller) take(m *nats.Msg) error {
 	if err != nil {
 		return nil // somebody's stray message to the inbox
 	}
-	p.msgs, p.bytes = p.msgs-1, p.bytes-m.Size()
+	p.got(1, m.Size())
 	no := cdp.FrameNo(md.Sequence.Stream)
 	switch {
-	case no < p.next:
+	case md.Sequence.Consumer == p.heard+1:
+	case p.heard == 0:
+		return nil // from before the reset
+	default:
+		return errAgain // some were given to somebody else, or it was reset by somebody else
+	}
+	if no+1 < p.next {
+		return nil // from before the reset, too
+	}
+	p.heard++
+	if no > p.next {
+		return p.lost(no)
+	}
+	p.tell(spool.Status{State: spool.Flowing})
+	if no < p.next {
 		return nil
-	case no > p.next:
-		return errAgain // look tells whether it is lost
 	}
 	if err := p.fn(spool.Message{No: no, Data: m.Data, Header: m.Header, Stored: md.Timestamp}); err != nil {
 		return userError{err}
@@ -249,19 +228,48 @@ func (p *puller) take(m *nats.Msg) error {
 	return nil
 }
 
+// got counts down what is asked for. What came for requests of a former session
+// was not counted.
+func (p *puller) got(msgs, bytes int) {
+	p.msgs, p.bytes = max(0, p.msgs-msgs), max(0, p.bytes-bytes)
+}
+
 // word handles a status message.
 func (p *puller) word(h nats.Header) error {
 	switch h.Get("Status") {
-	case "100": // heartbeat
-		return nil
+	case "100":
+		return p.beat(h)
 	case "408", "409":
 		n, err := strconv.Atoi(h.Get("Nats-Pending-Messages"))
 		if err != nil {
 			return errAgain // the consumer or its server is gone
 		}
 		size, _ := strconv.Atoi(h.Get("Nats-Pending-Bytes"))
-		p.msgs, p.bytes = p.msgs-n, p.bytes-size
+		p.got(n, size)
 		return nil
 	}
 	return errors.New("bus: " + h.Get("Status") + " " + h.Get("Description"))
+}
+
+// beat handles a heartbeat: nothing waits to be sent. It says how many messages
+// the consumer has given since it was reset, and up to which frame it has looked.
+func (p *puller) beat(h nats.Header) error {
+	given, err1 := strconv.ParseUint(h.Get("Nats-Last-Consumer"), 10, 64)
+	last, err2 := strconv.ParseUint(h.Get("Nats-Last-Stream"), 10, 64)
+	if err1 != nil || err2 != nil {
+		return nil
+	}
+	if given != p.heard {
+		return errAgain
+	}
+	switch at := cdp.FrameNo(last) + 1; {
+	case at == p.next:
+		p.tell(spool.Status{State: spool.Flowing})
+		return nil
+	case at > p.next:
+		return p.lost(at)
+	}
+	// Reset to the frame before the next, it has not found even that place.
+	p.tell(spool.Status{State: spool.Behind, Err: cdp.Errorf(cdp.Conflict, "pull frames", string(p.src.grp), "the stream ends before frame %d, the journal's newest", p.next-1)})
+	return errAgain
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,7 +64,11 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 		}
 	}
 	if err == nil {
-		<-ctx.Done()
+		var presence *nats.Subscription
+		if presence, err = c.nc.Subscribe(subjects.PresenceSubject(c.site, service), func(*nats.Msg) {}); err == nil {
+			<-ctx.Done()
+			_ = presence.Unsubscribe()
+		}
 	}
 	stop := svc.Stop()
 	wg.Wait()
@@ -130,6 +135,10 @@ func (c *Conn) sent(err error, template string) {
 // back as the cdp.Error it was; its cause is text.
 func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error {
 	op := "ask " + service
+	if site != c.site && !slices.Contains(peerEndpoints[service], endpoint) {
+		return cdp.Errorf(cdp.Invalid, op, endpoint, "the service answers this at its own site only, and this is site %s", c.site).
+			WithHint("connect to site " + string(site))
+	}
 	subject := subjects.RequestSubject(site, service, endpoint)
 	m := &nats.Msg{Subject: subject, Header: nats.Header{}}
 	if in != nil {
@@ -151,7 +160,11 @@ func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint str
 }
 
 func (c *Conn) request(ctx context.Context, m *nats.Msg, op string, site cdp.Site, service, endpoint string, out any) error {
-	reply, err := c.exchange(ctx, m)
+	presence := ""
+	if site != c.site {
+		presence = subjects.PresenceSubject(site, service)
+	}
+	reply, err := c.exchange(ctx, m, presence)
 	if errors.Is(err, nats.ErrNoResponders) {
 		e := cdp.Errorf(cdp.Transient, op, endpoint, "nobody answers at site %s", site)
 		return e.WithHint(fmt.Sprintf("the service %s is not running at site %s, or the link to it is down", service, site))

@@ -11,15 +11,14 @@ type role struct {
 	emits    []string // areas of events
 	handles  bool     // takes commands
 	serves   bool     // answers requests
-	commands []string // services it commands, at its own site and at peers
-	asks     []string // services it asks, likewise
+	commands []string // services it commands; at peers as far as peerCommands lets it
+	asks     []string // services it asks; at peers as far as peerEndpoints lets it
 	watches  bool     // reads all events
 	buried   bool     // reads dead letters
 
 	// Key prefixes, by bucket. Reading includes the peers' copies. What a
-	// service writes it also reads. A key has one writer. far reads at peers, too.
+	// service writes it also reads. A key has one writer.
 	reads, writes map[string][]string
-	far           bool
 
 	framesOut, framesIn bool
 }
@@ -70,11 +69,11 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Console: {
 			serves: true, watches: true, commands: worker, asks: worker,
-			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states}, far: true,
+			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 		subjects.Operator: {
 			watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), subjects.Console),
-			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states}, far: true,
+			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 	}
 	r, ok := roles[service]

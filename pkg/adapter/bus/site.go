@@ -59,13 +59,9 @@ func bucket(name string, history int64, description string) jetstream.StreamConf
 }
 
 func (c *Conn) ensure(ctx context.Context, streams []jetstream.StreamConfig) error {
-	js, err := c.jetstream(c.site)
-	if err != nil {
-		return err
-	}
 	for _, cfg := range streams {
 		cfg.Storage = jetstream.FileStorage
-		if err := ensureOne(ctx, js, cfg); err != nil {
+		if err := ensureOne(ctx, c.js, cfg); err != nil {
 			return err
 		}
 	}

@@ -4,10 +4,17 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
-// apiPrefix is how JetStream of a domain is addressed from anywhere.
-func apiPrefix(domain cdp.Site) string { return "$JS." + string(domain) + ".API" }
+// apiPrefix is where the JetStream of owner is asked from site: its own, or as
+// much of a peer's as crosses the link.
+func apiPrefix(site, owner cdp.Site) string {
+	if site == owner {
+		return subjects.API
+	}
+	return subjects.PeerAPI(owner)
+}
 
 // token makes s fit to be one token of a subject.
 func token(s string) string {

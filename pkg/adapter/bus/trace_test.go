@@ -41,16 +41,16 @@ func TestOneTrace(t *testing.T) {
 	}
 	capture, journal := conn(s.Prod, "capture"), conn(s.DR, "journal")
 	background(t, func(ctx context.Context) error {
-		return journal.Serve(ctx, "journal", map[string]api.Endpoint{"head": func(context.Context, []byte) (any, error) { return 1, nil }})
+		return journal.Serve(ctx, "journal", map[string]api.Endpoint{api.JournalCursor: func(context.Context, []byte) (any, error) { return 1, nil }})
 	})
 	bustest.Eventually(t, "serving", func() bool {
-		return capture.Request(t.Context(), "dr", "journal", "head", nil, nil) == nil
+		return capture.Request(t.Context(), "dr", "journal", api.JournalCursor, nil, nil) == nil
 	})
 	done := make(chan struct{})
 	handled := sync.OnceFunc(func() { close(done) })
 	stop := background(t, func(ctx context.Context) error {
 		return capture.HandleCommands(ctx, "capture", map[string]bus.Handler{"mark": func(ctx context.Context, e event.Event) error {
-			if err := capture.Request(ctx, "dr", "journal", "head", nil, nil); err != nil {
+			if err := capture.Request(ctx, "dr", "journal", api.JournalCursor, nil, nil); err != nil {
 				return err
 			}
 			if err := capture.Emit(ctx, event.CaptureProgress{Group: "vm1"}); err != nil {
@@ -68,7 +68,7 @@ func TestOneTrace(t *testing.T) {
 	stop() // the process span ends after its handler
 	root.End(nil)
 
-	sink, err := bus.OpenFrames(t.Context(), capture, "prod", "vm1", 1<<20)
+	sink, err := bus.OpenFrames(t.Context(), capture, "vm1", "dr", 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestOneTrace(t *testing.T) {
 	}
 	for _, want := range []string{
 		"send tidemark.cmd.v1.{site}.capture.mark.{id}", "process tidemark.cmd.v1.{site}.capture.mark.{id}",
-		"send tidemark.api.v1.{site}.journal.head", "process tidemark.api.v1.{site}.journal.head",
+		"send tidemark.api.v1.{site}.journal.cursor", "process tidemark.api.v1.{site}.journal.cursor",
 		"send tidemark.evt.v1.{site}.capture.progress.{id}",
 	} {
 		if !slices.Contains(names, want) {

@@ -11,6 +11,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 )
 
@@ -39,10 +40,6 @@ type SeenEvent struct {
 // event is skipped and told to Config.Notify.
 func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.Context, SeenEvent) error) error {
 	const op = "watch events"
-	js, err := c.jetstream(c.site)
-	if err != nil {
-		return err
-	}
 	stream := subjects.StreamEvents
 	if f.Site != c.site {
 		stream = subjects.PeerEvents(f.Site)
@@ -63,13 +60,13 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 		if newest {
 			cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverNewPolicy, 0
 		}
-		cons, err := js.CreateOrUpdateConsumer(ctx, stream, cfg)
+		cons, err := c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
 		if err == nil {
 			if newest { // from here on a cut must not lose any
 				next, newest = cons.CachedInfo().Delivered.Stream+1, false
 			}
 			err = c.watchFrom(ctx, cons, f.Site, &next, fn)
-			_ = js.DeleteConsumer(context.WithoutCancel(ctx), stream, cons.CachedInfo().Name) // else it ends by itself
+			_ = c.js.DeleteConsumer(context.WithoutCancel(ctx), stream, cons.CachedInfo().Name) // else it ends by itself
 		}
 		var user userError
 		switch {
@@ -80,7 +77,7 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 		case err != nil && !isLink(err) && !errors.Is(err, errAgain):
 			return wrap(err, op, stream)
 		}
-		if err := pause(ctx, retryMax/2); err != nil {
+		if err := clock.Sleep(ctx, clock.System, retryMax/2); err != nil {
 			return err
 		}
 	}

@@ -36,12 +36,38 @@ func WriteSubject(site cdp.Site, group cdp.GroupID) string {
 	return Root + "write.v1." + string(site) + "." + string(group)
 }
 
-// AckSubject carries the group's durable frame number back to capture.
-func AckSubject(site cdp.Site, group cdp.GroupID) string {
-	return Root + "ack.v1." + string(site) + "." + string(group)
+// AckSubject carries the group's durable frame number from target, where its
+// journal is, back to capture at site.
+func AckSubject(site, target cdp.Site, group cdp.GroupID) string {
+	return Root + "ack.v1." + string(site) + "." + string(target) + "." + string(group)
 }
 
-// FrameStream is the name of the group's stream in the source site's domain.
+// API is where a site's own JetStream is asked.
+const API = "$JS.API"
+
+// PeerAPI is where a peer asks JetStream of site for the little that crosses
+// the link.
+func PeerAPI(site cdp.Site) string { return "link." + string(site) + ".js" }
+
+// PresenceSubject is listened to by a service for as long as it answers
+// requests. Nothing is read from it: whether somebody listens is the message.
+func PresenceSubject(site cdp.Site, service string) string {
+	return "link." + string(site) + ".serves." + service
+}
+
+// FrameConsumer is the consumer of a group's stream through which target's
+// journal takes the frames. A site's name holds no underscore.
+func FrameConsumer(target cdp.Site) string { return "frames_" + string(target) }
+
+// CopyConsumer is the consumer of a stream of site through which peer copies it.
+func CopyConsumer(site, peer cdp.Site) string { return "copy_" + string(site) + "_" + string(peer) }
+
+// CopySubject is where that consumer delivers.
+func CopySubject(site, peer cdp.Site, stream string) string {
+	return "link." + string(site) + ".copy." + string(peer) + "." + stream
+}
+
+// FrameStream is the name of the group's stream at its source site.
 func FrameStream(group cdp.GroupID) string { return "WRITE_" + string(group) }
 
 // PeerEvents is the name of the local copy of a peer's events.

@@ -48,7 +48,9 @@ type Sink interface {
 	// Reset drops all outstanding frames: none of them gives a Result any more.
 	Reset()
 	// Durable has the journal's newest report; older ones are skipped. A report may
-	// be repeated, and after a restart of the journal it may go back.
+	// be repeated, and after a restart of the journal it may go back. The sink
+	// soon purges the frames before the durable one; the durable frame itself, and
+	// the stream's last, are kept.
 	Durable() <-chan Durable
 	// Recreate makes the stream anew; the next frame is first. An existing stream
 	// is kept if it is empty and continues at first; otherwise it is replaced, and
@@ -98,11 +100,11 @@ type Source interface {
 	// gap, each once per Pull. It goes on over cut links and restarted servers
 	// until ctx is done (the error is ctx's), fn fails (fn's error), or the
 	// stream has lost frames from its cursor on (Corrupt). status, if not nil,
-	// is called on each change of state. fn and status are called from one
+	// is called on each change of state. There is one Pull of a group at a time:
+	// two would take frames from each other. fn and status are called from one
 	// goroutine; while fn runs, at most a few MiB are received ahead of it.
 	Pull(ctx context.Context, from cdp.FrameNo, status func(Status), fn func(Message) error) error
-	// PublishDurable reports to capture. It may be lost: the caller repeats it.
+	// PublishDurable reports to capture, whose side of the stream then purges the
+	// frames before d.No. It may be lost: the caller repeats it.
 	PublishDurable(d Durable) error
-	// PurgeBefore removes the frames before no; no itself is kept.
-	PurgeBefore(ctx context.Context, no cdp.FrameNo) error
 }

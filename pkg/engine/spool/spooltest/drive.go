@@ -90,6 +90,7 @@ type collector struct {
 	last cdp.FrameNo
 	st   spool.State
 	bad  string
+	stop func()
 }
 
 func collect(t testing.TB, src spool.Source, from cdp.FrameNo) *collector {
@@ -97,7 +98,7 @@ func collect(t testing.TB, src spool.Source, from cdp.FrameNo) *collector {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- src.Pull(ctx, from, c.status, c.take) }()
-	t.Cleanup(func() {
+	c.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("pull ended: %v", err)
@@ -106,6 +107,7 @@ func collect(t testing.TB, src spool.Source, from cdp.FrameNo) *collector {
 			t.Error(c.bad)
 		}
 	})
+	t.Cleanup(c.stop)
 	return c
 }
 

@@ -227,6 +227,9 @@ func (s memSource) PublishDurable(d spool.Durable) error {
 	if s.m.cut || s.m.down {
 		return nil // lost
 	}
+	if len(s.m.words) > 0 { // the sink purges
+		s.m.purge(min(d.No, s.m.last()))
+	}
 	for _, w := range s.m.words {
 		select {
 		case <-w:
@@ -235,15 +238,4 @@ func (s memSource) PublishDurable(d spool.Durable) error {
 		w <- d
 	}
 	return nil
-}
-
-func (s memSource) PurgeBefore(_ context.Context, no cdp.FrameNo) (err error) {
-	s.m.change(func() {
-		if s.m.cut {
-			err = cdp.Errorf(cdp.Transient, "purge frames", "", "the link is down")
-		} else if err = s.m.gone("purge frames"); err == nil {
-			s.m.purge(no)
-		}
-	})
-	return err
 }
