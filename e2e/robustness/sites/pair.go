@@ -91,9 +91,9 @@ func (p *Pair) up() {
 func (p *Pair) apart() {
 	p.Link = bustest.NewProxy(p.t, p.leafs)
 	p.ProdBus, p.DRBus = bustest.NewProxy(p.t, p.prodAddr), bustest.NewProxy(p.t, p.drAddr)
-	host := func(a string) string { return strings.Replace(a, "127.0.0.1:", "", 1) }
-	p.ProdNATS = p.nats("prod", fmt.Sprintf("port: %s\nleafnodes { remotes: [ { url: \"nats-leaf://%s\" } ], reconnect: 1 }\n", host(p.prodAddr), p.Link.Addr()))
-	p.DRNATS = p.nats("dr", fmt.Sprintf("port: %s\nleafnodes { host: 127.0.0.1, port: %s, no_advertise: true }\n", host(p.drAddr), host(p.leafs)))
+	seed, key := bus.NewLinkKey()
+	p.ProdNATS = p.nats(bus.ServerConfig{Site: "prod", Listen: p.prodAddr, Links: []bus.Link{{Peer: "dr", Dial: p.Link.Addr(), Seed: seed}}})
+	p.DRNATS = p.nats(bus.ServerConfig{Site: "dr", Listen: p.drAddr, LeafListen: p.leafs, Links: []bus.Link{{Peer: "prod", Key: key}}})
 	p.Capture = p.Service("capture", "prod", "capture")
 	if p.cfg.Capture != nil {
 		p.cfg.Capture(p.Capture)
@@ -103,9 +103,15 @@ func (p *Pair) apart() {
 }
 
 // nats is a stock NATS server for a site.
-func (p *Pair) nats(site, more string) *proc.Process {
+func (p *Pair) nats(cfg bus.ServerConfig) *proc.Process {
+	site := string(cfg.Site)
 	path := filepath.Join(p.cfg.Dir, site+".conf")
-	text := fmt.Sprintf("server_name: %s\nhost: 127.0.0.1\nping_interval: \"5s\"\nping_max: 2\njetstream { domain: %s, store_dir: %q, max_file: 8G }\n%s", site, site, filepath.Join(p.cfg.Dir, "nats-"+site), more)
+	cfg.StoreDir, cfg.MaxStore = filepath.Join(p.cfg.Dir, "nats-"+site), 8<<30
+	text, err := cfg.Text()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	text += "ping_interval: \"5s\"\nping_max: 2\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
 	}
