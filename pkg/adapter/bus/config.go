@@ -92,12 +92,8 @@ func (cfg ServerConfig) tlsText() (string, error) {
 		cfg.TLS.Cert, cfg.TLS.Key, cfg.TLS.CA), nil
 }
 
-// options are those of an embedded server.
-func (cfg ServerConfig) options() (*server.Options, error) {
-	text, err := cfg.Text()
-	if err != nil {
-		return nil, err
-	}
+// options are those of an embedded server with this text.
+func (cfg ServerConfig) options(text string) (*server.Options, error) {
 	opts := &server.Options{}
 	if err := opts.ProcessConfigString(text); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // BeginAnew does to all copies of a peer what FollowPeer does to one that
@@ -15,4 +16,21 @@ func BeginAnew(ctx context.Context, conn *Conn, peer cdp.Site) error {
 		}
 	}
 	return nil
+}
+
+// StartEdited starts a server with a configuration that edit has changed.
+func StartEdited(ctx context.Context, cfg ServerConfig, edit func(text string) string) (*Server, error) {
+	text, err := cfg.Text()
+	if err != nil {
+		return nil, err
+	}
+	return cfg.start(ctx, edit(text))
+}
+
+// ForbiddenEndpoints are requests that no link carries to site.
+func ForbiddenEndpoints(site cdp.Site) (out []string) {
+	for _, s := range subjects.Services() {
+		out = append(out, subjects.RequestSubject(site, s, "unlisted"), subjects.CommandSubject(site, s, "unlisted", "x"))
+	}
+	return out
 }

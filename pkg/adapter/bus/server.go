@@ -21,12 +21,18 @@ type Server struct {
 // bounds only that wait. Close stops it.
 func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	const op = "start server"
-	if err := cdp.CheckName("site", string(cfg.Site)); err != nil {
-		return nil, cdp.Wrap(err, op, string(cfg.Site))
-	}
-	opts, err := cfg.options()
+	text, err := cfg.Text()
 	if err != nil {
 		return nil, cdp.Wrap(err, op, string(cfg.Site))
+	}
+	return cfg.start(ctx, text)
+}
+
+func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error) {
+	const op = "start server"
+	opts, err := cfg.options(text)
+	if err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: string(cfg.Site), Cause: err}
 	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
