@@ -51,10 +51,10 @@ func crossings(site, peer cdp.Site) []crossing {
 	}
 	frames, copies := ".*."+subjects.FrameConsumer(peer), ".*."+subjects.CopyConsumer(site, peer)
 	ask("CONSUMER.MSG.NEXT"+frames, pullExpiry+5*time.Second)
-	for _, consumer := range []string{frames, copies} {
-		ask("CONSUMER.INFO"+consumer, 0)
-		ask("CONSUMER.RESET"+consumer, 0)
-	}
+	ask("CONSUMER.RESET"+frames, 0)
+	ask("CONSUMER.INFO"+frames, 0)
+	ask("CONSUMER.INFO"+copies, 0)
+	out = append(out, crossing{true, subjects.CopyReset(site, peer, "*"), subjects.PeerAPI(site) + ".CONSUMER.RESET" + copies, 0})
 	same := func(service bool, subject string, answers time.Duration) {
 		out = append(out, crossing{service, subject, subject, answers})
 	}

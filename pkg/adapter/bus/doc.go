@@ -1,27 +1,48 @@
 // Package bus is the adapter to NATS: embedded servers, connections, streams,
 // key-value buckets, and the message patterns Tidemark uses over them.
 //
-// One site is one NATS domain. Two sites are joined by a leaf node; either side
-// may listen. Everything a site needs when the other is gone stands in its own
-// domain, or is copied into it.
+// A site is one NATS server with a JetStream domain of its own. Everything that
+// a site needs while its peers are away is in its own domain, or is copied there.
 //
 //	subject                                        kept in
 //	tidemark.cmd.v1.<site>.<service>.<verb>.<id>   CMD, work queue, one per subject
-//	tidemark.evt.v1.<site>.<area>.<fact>.<id>      EVT, limits; the peer has EVT_<site>
+//	tidemark.evt.v1.<site>.<area>.<fact>.<id>      EVT, limits; a peer has EVT_<site>
 //	tidemark.dlq.v1.<site>.<service>.<verb>.<id>   DLQ, limits
 //	tidemark.api.v1.<site>.<service>.<endpoint>    nothing: request-reply
 //	tidemark.write.v1.<site>.<group>               WRITE_<group>, limits, discard new
-//	tidemark.ack.v1.<site>.<group>                 nothing: plain NATS
+//	tidemark.ack.v1.<site>.<target>.<group>        nothing: plain NATS
 //
-// An answer to a request may be longer than a message: it comes in parts to who
-// can put them together, as Request does.
+// An answer to a request may be longer than a message. Whoever asks with Request
+// gets it in parts, put together again.
 //
-// Buckets: tidemark-spec, tidemark-state and tidemark-epoch in every domain;
-// the peer holds read-only copies of the first two under <bucket>-<site>.
+// Buckets: tidemark-spec, tidemark-state and tidemark-epoch at every site; each
+// peer has read-only copies of the first two under <bucket>-<site>.
 //
-// What it never does: it does not decide. Go-back-N, fencing, when to purge and
-// what a gap means are the caller's, over the ports of package spool. It does
-// not log: it returns errors, and tells what it does in the background through
-// Config.Notify. It never reports a frame as safe: a JetStream acknowledgement
-// is not on disk, only the journal's Durable is.
+// # Links
+//
+// Sites are linked by leaf connections that form a tree. The services of a site
+// are in the account APP. Each peer's leaf is in an account of its own, and what
+// passes between the two is the list in crossings, and nothing else:
+//
+//   - frames: the journal resets the consumer frames_<target> of the group's stream
+//     and takes frames from it. The site that captures makes that consumer, so its
+//     name is what the peer may do.
+//   - durable frame numbers, back.
+//   - copies of events, specs and states, through consumers copy_<site>_<peer>.
+//   - the endpoints and commands that peerEndpoints and peerCommands name.
+//
+// Every subject on a link names the site that it belongs to. A site passes
+// nothing on from one peer to another. ServerConfig.Text is the whole
+// configuration, for an embedded server and for a standalone one.
+//
+// A link bounds what a peer can do, not whether it is honest: who holds its key
+// takes its frames, reports durable numbers, and writes what is copied from it.
+// An answer's subject cannot be bounded where it begins with $JS.ACK: a peer can
+// acknowledge a command that waits here.
+//
+// What it never does: it does not decide. Go-back-N, fencing, and what a gap
+// means are the caller's, over the ports of package spool. It does not log: it
+// returns errors, and reports what happens in the background to Config.Notify. It
+// never calls a frame safe: a JetStream acknowledgement is not on disk, only the
+// journal's Durable is.
 package bus

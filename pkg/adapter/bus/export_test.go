@@ -34,3 +34,6 @@ func ForbiddenEndpoints(site cdp.Site) (out []string) {
 	}
 	return out
 }
+
+// Delivered is what a peer is told about a consumer that it has reset.
+var Delivered = delivered

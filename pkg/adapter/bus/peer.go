@@ -92,9 +92,15 @@ const (
 )
 
 // FollowPeer keeps the copies of a peer following, soon after the peer can be
-// reached, until ctx ends: the server itself tries again ever more seldom.
-// Several processes may do it for one site.
+// reached, until ctx ends: the server itself tries again ever more seldom. It
+// also lets the peer go on with its copies of this site. Several processes may do
+// it for one site.
 func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
+	resets, err := conn.serveResets(peer)
+	if err != nil {
+		return wrap(err, "follow", string(peer))
+	}
+	defer func() { _ = resets.Unsubscribe() }()
 	streams := peerStreams(conn.site, peer)
 	begun := make([]time.Time, len(streams))
 	for {

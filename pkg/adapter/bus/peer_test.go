@@ -152,3 +152,17 @@ func TestACopyBegunAnewLosesNothing(t *testing.T) {
 	}
 	t.Logf("begun anew %d times", begun)
 }
+
+// A consumer that was reset to 138 has sent that message to nobody before the
+// server said how far it is. The copy must not take it for received.
+func TestAResetSaysWhereToAndNotHowFar(t *testing.T) {
+	got := string(bus.Delivered([]byte(`{"name":"copy","delivered":{"consumer_seq":1,"stream_seq":138},"config":{"ack_policy":"flow_control"},"reset_seq":138}`)))
+	for _, want := range []string{`"delivered":{"consumer_seq":0,"stream_seq":137}`, `"reset_seq":138`, `"config":{"ack_policy":"flow_control"}`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s lacks %s", got, want)
+		}
+	}
+	if refusal := `{"error":{"code":400}}`; string(bus.Delivered([]byte(refusal))) != refusal {
+		t.Error("a refusal was changed")
+	}
+}

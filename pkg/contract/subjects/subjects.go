@@ -62,6 +62,12 @@ func FrameConsumer(target cdp.Site) string { return "frames_" + string(target) }
 // CopyConsumer is the consumer of a stream of site through which peer copies it.
 func CopyConsumer(site, peer cdp.Site) string { return "copy_" + string(site) + "_" + string(peer) }
 
+// CopyReset is where a peer's request arrives to go on with its copy of a stream
+// from some message on.
+func CopyReset(site, peer cdp.Site, stream string) string {
+	return "link." + string(site) + ".reset." + stream + "." + CopyConsumer(site, peer)
+}
+
 // CopySubject is where that consumer delivers.
 func CopySubject(site, peer cdp.Site, stream string) string {
 	return "link." + string(site) + ".copy." + string(peer) + "." + stream

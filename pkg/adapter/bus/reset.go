@@ -1,0 +1,49 @@
+package bus
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/subjects"
+)
+
+// serveResets passes a peer's requests to reset the consumers of its copies on
+// to JetStream, and corrects the answers.
+//
+// The server says how far the consumer is, and means to say where it was reset
+// to. A consumer that is still active may have sent a message in between, to
+// nobody: the copy would take it for received, and never have it.
+func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
+	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
+		token := strings.Split(m.Subject, ".")
+		request := nats.NewMsg(subjects.API + ".CONSUMER.RESET." + token[3] + "." + token[4])
+		request.Header, request.Data = m.Header, m.Data
+		answer, err := c.nc.RequestMsg(request, askTimeout)
+		if err != nil {
+			return // the peer asks again
+		}
+		reply := nats.NewMsg(m.Reply)
+		reply.Header, reply.Data = answer.Header, delivered(answer.Data)
+		c.sent(c.nc.PublishMsg(reply), m.Subject)
+	})
+}
+
+// delivered makes the answer to a reset say that nothing was delivered since.
+func delivered(answer []byte) []byte {
+	var all map[string]json.RawMessage
+	var at struct {
+		Reset uint64 `json:"reset_seq"`
+	}
+	if json.Unmarshal(answer, &all) != nil || json.Unmarshal(answer, &at) != nil || at.Reset == 0 {
+		return answer // a refusal
+	}
+	all["delivered"], _ = json.Marshal(map[string]uint64{"consumer_seq": 0, "stream_seq": at.Reset - 1})
+	out, err := json.Marshal(all)
+	if err != nil {
+		return answer
+	}
+	return out
+}
