@@ -12,7 +12,7 @@
 //	exit.go       exit codes, and how errors are printed
 //	output.go     tables, JSON and YAML
 //	meter.go      the progress of long work
-//	follow.go     the progress of a failover
+//	failover_progress.go, status_*.go  what those commands print
 //
 // A command talks to one site. Recovery is a matter of the target site, so those
 // commands work with the source site gone.

@@ -106,7 +106,7 @@ func TestApplyVMs(t *testing.T) {
 	}
 	out, _ = d.do(0, "get", "job", "shop-web01", "-o", "yaml")
 	_, errs = d.apply(exitUsage, out)
-	wants(t, errs, "/spec/of: the job was made for a VM of the job shop")
+	wants(t, errs, "/spec/of: the job was derived for a VM of the job shop")
 }
 
 // TestVMJobLife: run, status, stop and delete of a job on VMs.

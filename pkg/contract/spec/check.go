@@ -14,7 +14,7 @@ import (
 )
 
 // checker collects what is wrong with one document. A field that the schema
-// refused already is not complained of twice.
+// refused already is not reported twice.
 type checker struct{ problems []Problem }
 
 func (c *checker) bad(path, rule, format string, args ...any) {
@@ -72,7 +72,7 @@ type rawJob struct {
 			Size       json.RawMessage `json:"size"`
 			MergeEvery string          `json:"mergeEvery"`
 		} `json:"journal"`
-		// Of stands in jobs that the vcenter service made.
+		// Of is set in jobs that the vcenter service derived.
 		Of string `json:"of"`
 	} `json:"spec"`
 }
@@ -88,7 +88,7 @@ func (c *checker) job(doc []byte, o *Object) {
 	var raw rawJob
 	_ = json.Unmarshal(doc, &raw) // a field of the wrong type was refused by the schema, the rest is read
 	if raw.Spec.Of != "" {
-		c.bad("/spec/of", "internal", "the job was made for a VM of the job %s: describe that one", raw.Spec.Of)
+		c.bad("/spec/of", "internal", "the job was derived for a VM of the job %s: apply that job instead", raw.Spec.Of)
 	}
 	if raw.Spec.Source.VMs != nil {
 		o.VMJob = c.vmJob(raw)
@@ -122,9 +122,9 @@ func (c *checker) rpo(raw rawJob, def, least time.Duration, why string) (rpo, fa
 func (c *checker) source(raw rawJob, j *ReplicationJob) {
 	in := raw.Spec.Source
 	j.Source = Source{Site: in.Site, Capture: in.Capture, Listen: in.Listen}
-	c.reword("/spec/source", "required", "'disks'", "which disks? name disks, or vms of a site of kind vsphere")
+	c.reword("/spec/source", "required", "'disks'", "no disks given: use disks, or vms of a site of kind vsphere")
 	if in.Capture == cdp.CBT {
-		c.reword("/spec/source/capture", "enum", "", "cbt asks a vCenter what changed: it goes with vms; of disks, use inline or tap")
+		c.reword("/spec/source/capture", "enum", "", "cbt needs a vCenter, so it is for vms only: for disks use inline or tap")
 	}
 	names, paths := map[string]int{}, map[string]int{}
 	for i, d := range in.Disks {
@@ -134,9 +134,9 @@ func (c *checker) source(raw rawJob, j *ReplicationJob) {
 		size := c.size(at+"/size", d.Size)
 		switch {
 		case d.Path == "" && in.Capture == cdp.Inline:
-			c.bad(at+"/path", "required", "a path is needed: with capture inline the disk stands behind the export")
+			c.bad(at+"/path", "required", "a path is required: with capture inline the export is backed by the disk")
 		case d.Path == "" && len(d.Size) == 0:
-			c.bad(at+"/size", "required", "a size is needed where there is no path")
+			c.bad(at+"/size", "required", "a size is required if there is no path")
 		case len(d.Size) > 0 && (size == 0 || size%cdp.SectorSize != 0):
 			c.bad(at+"/size", "multiple", "%d bytes: must be a multiple of %d, and not 0", int64(size), cdp.SectorSize)
 		}
@@ -169,7 +169,7 @@ func (c *checker) target(raw rawJob, j *ReplicationJob) {
 		if i, ok := names[s.Name]; ok {
 			j.Target.Disks = append(j.Target.Disks, in.Disks[i].TargetDisk)
 		} else if s.Name != "" && len(in.Disks) > 0 {
-			c.problems = append(c.problems, Problem{Path: "/spec/target/disks", Rule: "reference", Text: fmt.Sprintf("there is no replica of the disk %q", s.Name)})
+			c.problems = append(c.problems, Problem{Path: "/spec/target/disks", Rule: "reference", Text: fmt.Sprintf("the disk %q has no replica", s.Name)})
 		}
 	}
 }
@@ -193,7 +193,7 @@ func (c *checker) journal(raw rawJob) Journal {
 	}
 	switch {
 	case in.MergeEvery != "" && out.Mode != cdp.RollForward:
-		c.bad("/spec/journal/mergeEvery", "mode", "goes with the mode %s only", cdp.RollForward)
+		c.bad("/spec/journal/mergeEvery", "mode", "is for the mode %s only", cdp.RollForward)
 	case in.MergeEvery != "" && out.MergeEvery == 0:
 		c.bad("/spec/journal/mergeEvery", "range", "must be more than 0")
 	case in.MergeEvery == "" && out.Mode == cdp.RollForward:
@@ -204,7 +204,7 @@ func (c *checker) journal(raw rawJob) Journal {
 
 func (c *checker) unique(path, name string, seen map[string]int, i int) {
 	if first, twice := seen[name]; twice && name != "" {
-		c.bad(path, "unique", "%q is the name of disk %d already", name, first)
+		c.bad(path, "unique", "%q is already the name of disk %d", name, first)
 		return
 	}
 	seen[name] = i
@@ -216,7 +216,7 @@ func (c *checker) path(at, path string, seen map[string]int, i int) {
 	}
 	c.absolute(at, path)
 	if first, twice := seen[path]; twice {
-		c.bad(at, "unique", "%q is the path of disk %d already", path, first)
+		c.bad(at, "unique", "%q is already the path of disk %d", path, first)
 		return
 	}
 	seen[path] = i
@@ -251,7 +251,7 @@ func (c *checker) size(path string, raw json.RawMessage) Size {
 func CheckListen(s string) error {
 	if strings.HasPrefix(s, "/") {
 		if len(s) > 107 {
-			return fmt.Errorf("%q: a socket's path has at most 107 bytes", s)
+			return fmt.Errorf("%q: the path of a socket must not be longer than 107 bytes", s)
 		}
 		return nil
 	}

@@ -16,43 +16,43 @@ func (c *checker) reIP(list []inventory.ReIP) {
 		at := "/spec/target/reIP/" + itoa(i)
 		switch {
 		case r.VM == "" && r.From == "":
-			c.bad(at, "either", "give either vm and ip, or from and to")
+			c.bad(at, "either", "either vm and ip, or from and to, are required")
 			continue
 		case r.VM != "" && (r.From != "" || r.To != ""):
-			c.bad(at, "either", "either vm and ip, or from and to: a rule is of one card or of a network")
+			c.bad(at, "either", "use either vm and ip, or from and to: a rule is for one network card or for a network")
 			continue
 		case r.VM != "":
 			c.text(at+"/vm", r.VM)
 			card := fmt.Sprintf("card %d of %s", r.NIC, r.VM)
 			if first, twice := cards[card]; twice {
-				c.bad(at+"/vm", "unique", "%s has its address from reIP %d already", card, first)
+				c.bad(at+"/vm", "unique", "%s already gets its address from reIP %d", card, first)
 			} else {
 				cards[card] = i
 			}
 			c.cardIP(at, r, i, addresses)
 		default:
 			if r.IP != "" {
-				c.bad(at+"/ip", "either", "goes with vm only")
+				c.bad(at+"/ip", "either", "is for rules with vm only")
 			}
 			if r.NIC != 0 {
-				c.bad(at+"/nic", "either", "goes with vm only")
+				c.bad(at+"/nic", "either", "is for rules with vm only")
 			}
 			from, ok := c.network(at+"/from", r.From)
 			for k, f := range froms {
 				if ok && f.Overlaps(from) {
-					c.bad(at+"/from", "unique", "%s overlaps %s of reIP %d: an address would have two rules", from, f, fromAt[k])
+					c.bad(at+"/from", "unique", "%s overlaps %s of reIP %d: two rules would apply to one address", from, f, fromAt[k])
 				}
 			}
 			if ok {
 				froms, fromAt = append(froms, from), append(fromAt, i)
 			}
 			if r.To == "" {
-				c.bad(at+"/to", "required", "what do the addresses of %s become? give to", r.From)
+				c.bad(at+"/to", "required", "to is missing: say which network the addresses of %s move to", r.From)
 				continue
 			}
 			to, good := c.network(at+"/to", r.To)
 			if ok && good && from.Bits() != to.Bits() {
-				c.bad(at+"/to", "length", "%s and %s differ in length: the host part stays, so they must be equally long", from, to)
+				c.bad(at+"/to", "length", "%s and %s have different prefix lengths: they must be equal, because the host part is kept", from, to)
 			}
 			if good {
 				c.gateway(at+"/gateway", r.Gateway, to, netip.Addr{})
@@ -62,7 +62,7 @@ func (c *checker) reIP(list []inventory.ReIP) {
 		}
 		for k, d := range r.DNS {
 			if _, err := netip.ParseAddr(d); err != nil {
-				c.bad(at+"/dns/"+itoa(k), "ip", "%q is no IP address", d)
+				c.bad(at+"/dns/"+itoa(k), "ip", "%q is not an IP address", d)
 			}
 		}
 	}
@@ -71,22 +71,22 @@ func (c *checker) reIP(list []inventory.ReIP) {
 // cardIP checks the address of one card.
 func (c *checker) cardIP(at string, r inventory.ReIP, i int, addresses map[netip.Addr]int) {
 	if r.IP == "" {
-		c.bad(at+"/ip", "required", "which address? give ip, as 10.9.0.5/24")
+		c.bad(at+"/ip", "required", "ip is missing: write it as 10.9.0.5/24")
 		return
 	}
 	p, err := netip.ParsePrefix(r.IP)
 	switch {
 	case err != nil:
-		c.bad(at+"/ip", "cidr", "%q: write an address with the length of its network, as 10.9.0.5/24", r.IP)
+		c.bad(at+"/ip", "cidr", "%q: write an address with its prefix length, as 10.9.0.5/24", r.IP)
 	case !p.Addr().Is4():
 		c.bad(at+"/ip", "ipv4", "%s: only IPv4 addresses can be given to a guest", r.IP)
 	case p.Bits() == 0:
-		c.bad(at+"/ip", "cidr", "%s: a network of length 0 is no network", r.IP)
+		c.bad(at+"/ip", "cidr", "%s: a prefix length of 0 is not a network", r.IP)
 	case p.Bits() < 31 && (p.Addr() == p.Masked().Addr() || p.Addr() == last(p)):
 		c.bad(at+"/ip", "host", "%s is the address of the network itself, or its broadcast address", p.Addr())
 	default:
 		if first, twice := addresses[p.Addr()]; twice {
-			c.bad(at+"/ip", "unique", "%s is given away by reIP %d already", p.Addr(), first)
+			c.bad(at+"/ip", "unique", "%s is already assigned by reIP %d", p.Addr(), first)
 		} else {
 			addresses[p.Addr()] = i
 		}
@@ -102,7 +102,7 @@ func (c *checker) gateway(at, raw string, in netip.Prefix, self netip.Addr) {
 	switch {
 	case !ok:
 	case !in.Contains(g):
-		c.bad(at, "network", "%s is not in the network %s: it could not be reached", g, in)
+		c.bad(at, "network", "%s is not in the network %s, so it could not be reached", g, in)
 	case g == self:
 		c.bad(at, "unique", "%s is the VM's own address", g)
 	}
@@ -112,7 +112,7 @@ func (c *checker) gateway(at, raw string, in netip.Prefix, self netip.Addr) {
 func (c *checker) address(at, raw string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(raw)
 	if err != nil && raw != "" {
-		c.bad(at, "ip", "%q is no IP address", raw)
+		c.bad(at, "ip", "%q is not an IP address", raw)
 	}
 	return a, err == nil
 }
@@ -122,11 +122,11 @@ func (c *checker) network(at, raw string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(raw)
 	switch {
 	case err != nil:
-		c.bad(at, "cidr", "%q is no network: write 10.1.0.0/24", raw)
+		c.bad(at, "cidr", "%q is not a network: write it as 10.1.0.0/24", raw)
 	case !p.Addr().Is4():
 		c.bad(at, "ipv4", "%s: only IPv4 addresses can be changed", raw)
 	case p.Bits() == 0:
-		c.bad(at, "cidr", "%s: a network of length 0 is no network", raw)
+		c.bad(at, "cidr", "%s: a prefix length of 0 is not a network", raw)
 	case p != p.Masked():
 		c.bad(at, "cidr", "%s has a host part: the network is %s", raw, p.Masked())
 	default:

@@ -19,9 +19,9 @@ func (c *checker) place(raw rawJob, j *VMJob, excluded map[inventory.DiskRef]int
 	in := raw.Spec.Target
 	switch {
 	case in.Host == "" && in.Cluster == "":
-		c.bad(at, "either", "where do the replicas stand? give host or cluster")
+		c.bad(at, "either", "no place given for the replicas: use host or cluster")
 	case in.Host != "" && in.Cluster != "":
-		c.bad(at+"/cluster", "either", "either host or cluster: the replicas stand at one of them")
+		c.bad(at+"/cluster", "either", "use either host or cluster, not both")
 	}
 	for _, f := range []struct{ name, value string }{{"host", in.Host}, {"cluster", in.Cluster}, {"datastore", in.Datastore}, {"folder", in.Folder}, {"pool", in.Pool}} {
 		c.text(at+"/"+f.name, f.value)
@@ -31,8 +31,8 @@ func (c *checker) place(raw rawJob, j *VMJob, excluded map[inventory.DiskRef]int
 	}
 	var placed, seeded []inventory.DiskRef
 	for i, d := range in.Disks {
-		c.badIf(at+"/disks/"+itoa(i)+"/name", d.Name != "", "goes with source.disks only: of a VM, say vm and disk")
-		c.badIf(at+"/disks/"+itoa(i)+"/path", d.Path != "", "goes with source.disks only: of a VM, say datastore")
+		c.badIf(at+"/disks/"+itoa(i)+"/name", d.Name != "", "is for source.disks only: for a VM use vm and disk")
+		c.badIf(at+"/disks/"+itoa(i)+"/path", d.Path != "", "is for source.disks only: for a VM use datastore")
 		c.text(at+"/disks/"+itoa(i)+"/datastore", d.Datastore)
 		placed = append(placed, d.DiskRef)
 		j.Target.Disks = append(j.Target.Disks, d.DiskPlace)
@@ -42,13 +42,13 @@ func (c *checker) place(raw rawJob, j *VMJob, excluded map[inventory.DiskRef]int
 	for i, s := range in.Seeds {
 		here := at + "/seeds/" + itoa(i)
 		if s.VM == "" && !oneVM(j.Source.VMs) {
-			c.bad(here, "required", "of which VM? a seed is of one VM's disk: give vm")
+			c.bad(here, "required", "vm is missing: a seed is for one VM's disk")
 		}
 		if s.File != "" && !diskFileRE.MatchString(s.File) {
 			c.bad(here+"/file", "file", "%q: write [datastore] folder/name.vmdk", s.File)
 		}
 		if first, twice := files[s.File]; twice && s.File != "" {
-			c.bad(here+"/file", "unique", "%s is the seed %d already", s.File, first)
+			c.bad(here+"/file", "unique", "%s is already used by seed %d", s.File, first)
 		} else {
 			files[s.File] = i
 		}
@@ -81,7 +81,7 @@ func (c *checker) networks(list []inventory.NetworkMap) {
 	for i, n := range list {
 		at := "/spec/target/networks/" + itoa(i)
 		if first, twice := seen[n.From]; twice && n.From != "" {
-			c.bad(at+"/from", "unique", "%q is mapped by networks %d already", n.From, first)
+			c.bad(at+"/from", "unique", "%q is already mapped by networks %d", n.From, first)
 		} else {
 			seen[n.From] = i
 		}
@@ -89,7 +89,7 @@ func (c *checker) networks(list []inventory.NetworkMap) {
 		c.text(at+"/to", n.To)
 		c.text(at+"/test", n.Test)
 		if n.Test != "" && n.Test == n.To {
-			c.bad(at+"/test", "isolated", "%q is the network of production: a test would meet it. Name an isolated one, or leave it out to be disconnected", n.Test)
+			c.bad(at+"/test", "isolated", "%q is a production network, which a test must not reach: use an isolated one, or leave it out to test disconnected", n.Test)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func (c *checker) checks(in rawChecks) inventory.Checks {
 	out := inventory.Checks{Tools: in.Tools, Ping: in.Ping, Ports: in.Ports, Script: in.Script}
 	for i, p := range in.Ports {
 		if slices.Index(in.Ports, p) < i {
-			c.bad(at+"/ports/"+itoa(i), "unique", "%d is checked already", p)
+			c.bad(at+"/ports/"+itoa(i), "unique", "%d is checked twice", p)
 		}
 	}
 	c.absolute(at+"/script", in.Script)

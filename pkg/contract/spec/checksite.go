@@ -33,17 +33,17 @@ func (c *checker) site(doc []byte) *Site {
 	in := raw.Spec
 	if in.NATS != "" {
 		if u, err := url.Parse(in.NATS); err != nil || u.Host == "" {
-			c.bad("/spec/nats", "url", "%q is no URL: write nats://host:port", in.NATS)
+			c.bad("/spec/nats", "url", "%q is not a URL: write nats://host:port", in.NATS)
 		}
 	}
 	s := &Site{Name: cdp.Site(raw.Metadata.Name), Kind: in.Kind, NATS: in.NATS}
-	c.reword("/spec", "required", "'vsphere'", "how is the vCenter reached? the kind vsphere needs a section vsphere with url and credentials")
+	c.reword("/spec", "required", "'vsphere'", "the section vsphere is missing: a site of kind vsphere needs url and credentials")
 	switch {
 	case in.VSphere == nil:
 	case in.Kind == SiteVSphere:
 		s.VSphere = c.vsphere(in.VSphere)
 	case in.Kind != "":
-		c.bad("/spec/vsphere", "kind", "goes with the kind %s only", SiteVSphere)
+		c.bad("/spec/vsphere", "kind", "is for sites of kind %s only", SiteVSphere)
 	}
 	return s
 }
@@ -59,18 +59,18 @@ func (c *checker) vsphere(in *rawVSphere) *VSphere {
 		raw   json.RawMessage
 	}{{"username", in.Username}, {"password", in.Password}} {
 		if x.raw != nil {
-			c.bad(at+"/"+x.field, "secret", "a %s does not belong into a spec, which many can read: write username and password into a file of mode 0600 on the machine of the site's services, and its path as credentials", x.field)
+			c.bad(at+"/"+x.field, "secret", "a %s must not be in a spec, which many can read: put username and password in a file of mode 0600 on the machine of the site's services, and its path in credentials", x.field)
 		}
 	}
 	if v.URL != "" {
 		c.vcenterURL(at+"/url", v.URL)
 	}
 	if v.Thumbprint != "" && !fingerprint.MatchString(v.Thumbprint) {
-		c.bad(at+"/thumbprint", "thumbprint", "%q is no thumbprint: write the 32 bytes of the certificate's SHA-256 (or the 20 of its SHA-1) in hex with colons, as openssl x509 -fingerprint -sha256 prints them", v.Thumbprint)
+		c.bad(at+"/thumbprint", "thumbprint", "%q is not a thumbprint: write the 32 bytes of the certificate's SHA-256 (or the 20 of its SHA-1) in hex with colons, as openssl x509 -fingerprint -sha256 prints them", v.Thumbprint)
 	}
 	v.Thumbprint = strings.ToUpper(v.Thumbprint)
 	if v.Thumbprint != "" && v.CA != "" {
-		c.bad(at+"/ca", "either", "either thumbprint or ca: the certificate is checked by one of them")
+		c.bad(at+"/ca", "either", "use either thumbprint or ca, not both")
 	}
 	if v.Devices == "" {
 		v.Devices = DefaultDevices
@@ -84,7 +84,7 @@ func (c *checker) vsphere(in *rawVSphere) *VSphere {
 	}
 	v.Instance = strings.ToLower(v.Instance)
 	if v.Instance != "" && !uuidRE.MatchString(v.Instance) {
-		c.bad(at+"/instance", "uuid", "%q is no UUID: write the one that is told where another vCenter answers", v.Instance)
+		c.bad(at+"/instance", "uuid", "%q is not a UUID: use the one from the error about another vCenter", v.Instance)
 	}
 	return &v
 }
@@ -94,13 +94,13 @@ func (c *checker) vcenterURL(at, raw string) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "":
-		c.bad(at, "url", "%q is no URL: write https://vc.example.com", hideUser(raw))
+		c.bad(at, "url", "%q is not a URL: write https://vc.example.com", hideUser(raw))
 	case u.Scheme != "https":
-		c.bad(at, "url", "%q: must be https: the password goes over it", hideUser(raw))
+		c.bad(at, "url", "%q: must be https, because the password is sent over it", hideUser(raw))
 	case u.User != nil:
-		c.bad(at, "secret", "user and password do not belong into the URL: write them into the file that credentials names")
+		c.bad(at, "secret", "user and password must not be in the URL: put them in the file that credentials names")
 	case u.Path != "" && u.Path != "/" && u.Path != "/sdk" || u.RawQuery != "" || u.Fragment != "":
-		c.bad(at, "url", "%q: write the host only, as https://%s", raw, u.Host)
+		c.bad(at, "url", "%q: write only the host, as https://%s", raw, u.Host)
 	case u.Port() != "":
 		if n, err := strconv.Atoi(u.Port()); err != nil || n < 1 || n > 65535 {
 			c.bad(at, "url", "%q: the port must be from 1 to 65535", raw)
@@ -126,6 +126,6 @@ func (c *checker) absolute(at, path string) {
 // around it.
 func (c *checker) text(at, s string) {
 	if strings.TrimSpace(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		c.bad(at, "text", "%q: has space around it, or characters that cannot be printed", s)
+		c.bad(at, "text", "%q: has leading or trailing space, or control characters", s)
 	}
 }

@@ -48,7 +48,7 @@ type rawChecks struct {
 func (c *checker) onlyVMs(raw rawJob) {
 	for i, p := range c.problems {
 		if p.Rule == "false" {
-			c.problems[i].Text = "goes with source.vms only: this job is of disks"
+			c.problems[i].Text = "is for source.vms only: this job is of disks"
 		}
 	}
 }
@@ -90,16 +90,16 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 func (c *checker) capture(raw rawJob) {
 	in := raw.Spec.Source
 	const at = "/spec/source"
-	c.badIf(at+"/disks", in.Disks != nil, "either disks or vms: a job is of one of them")
-	c.badIf(at+"/listen", in.Listen != "", "goes with disks only: where a VM's filter sends its writes is agreed with the vCenter")
+	c.badIf(at+"/disks", in.Disks != nil, "use either disks or vms, not both")
+	c.badIf(at+"/listen", in.Listen != "", "is for disks only: for VMs the address is configured through the vCenter")
 	switch in.Capture {
 	case cdp.Inline:
-		c.reword(at+"/capture", "enum", "", "inline cannot be: a VM's disk on a datastore cannot be an export of capture. Use tap or cbt, or name disks instead of vms")
+		c.reword(at+"/capture", "enum", "", "inline is not possible for VMs, whose disks are on a datastore: use tap or cbt, or disks instead of vms")
 	case cdp.Tap:
-		c.badIf(at+"/quiesce", in.Quiesce, "goes with capture cbt only: a tap sees every write, and takes no snapshots to be quiesced for")
+		c.badIf(at+"/quiesce", in.Quiesce, "is for capture cbt only: a tap takes no snapshots")
 	case cdp.CBT:
-		c.badIf(at+"/filter", in.Filter != "", "goes with capture tap only: cbt needs no I/O filter")
-		c.badIf(at+"/policy", in.Policy != "", "goes with capture tap only: cbt needs no I/O filter")
+		c.badIf(at+"/filter", in.Filter != "", "is for capture tap only: cbt needs no I/O filter")
+		c.badIf(at+"/policy", in.Policy != "", "is for capture tap only: cbt needs no I/O filter")
 	}
 	c.text(at+"/filter", in.Filter)
 	c.text(at+"/policy", in.Policy)
@@ -130,14 +130,14 @@ func (c *checker) selectors(list []inventory.Selector) {
 		}
 		switch {
 		case len(set) == 0:
-			c.bad(at, "either", "which VM? give exactly one of name, path, uuid, folder and tag")
+			c.bad(at, "either", "no VM given: use exactly one of name, path, uuid, folder and tag")
 			continue
 		case len(set) > 1:
-			c.bad(at, "either", "exactly one of name, path, uuid, folder and tag says which VM; it has %s", strings.Join(set, " and "))
+			c.bad(at, "either", "use exactly one of name, path, uuid, folder and tag, not %s", strings.Join(set, " and "))
 			continue
 		}
 		if first, twice := seen[key]; twice {
-			c.bad(at+"/"+set[0], "unique", "%s is meant by vms %d already", strings.TrimPrefix(key, set[0]+" "), first)
+			c.bad(at+"/"+set[0], "unique", "%s is already selected by vms %d", strings.TrimPrefix(key, set[0]+" "), first)
 		} else {
 			seen[key] = i
 		}
@@ -147,18 +147,18 @@ func (c *checker) selectors(list []inventory.Selector) {
 		case strings.HasPrefix(s.Folder, "/"):
 			c.inventoryPath(at+"/folder", s.Folder)
 		case s.UUID != "" && !uuidRE.MatchString(s.UUID):
-			c.bad(at+"/uuid", "uuid", "%q is no UUID: write the VM's instance UUID, as 503e115f-0c9a-7721-d04b-88126faa5d03", s.UUID)
+			c.bad(at+"/uuid", "uuid", "%q is not a UUID: write the VM's instance UUID, as 503e115f-0c9a-7721-d04b-88126faa5d03", s.UUID)
 		case s.Tag != "":
 			if cat, name, _ := strings.Cut(s.Tag, "/"); cat == "" || name == "" {
 				c.bad(at+"/tag", "tag", "%q: write category/name", s.Tag)
 			}
 		}
 		if len(s.Exclude) > 0 && s.Folder == "" && s.Tag == "" {
-			c.bad(at+"/exclude", "either", "goes with folder or tag only: a %s means one VM", set[0])
+			c.bad(at+"/exclude", "either", "is for folder or tag only: a %s selects one VM", set[0])
 		}
 		for k, name := range s.Exclude {
 			if slices.Index(s.Exclude, name) < k {
-				c.bad(at+"/exclude/"+itoa(k), "unique", "%q is excluded already", name)
+				c.bad(at+"/exclude/"+itoa(k), "unique", "%q is excluded twice", name)
 			}
 		}
 	}
@@ -166,11 +166,11 @@ func (c *checker) selectors(list []inventory.Selector) {
 
 func (c *checker) inventoryPath(at, p string) {
 	if !strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/") || strings.Contains(p, "//") {
-		c.bad(at, "path", "%q is no inventory path: write /datacenter/vm/folder/name", p)
+		c.bad(at, "path", "%q is not an inventory path: write it as /datacenter/vm/folder/name", p)
 	}
 }
 
-// diskRefs checks disks, and gives where each stands in the list.
+// diskRefs checks disks, and gives the index of each.
 func (c *checker) diskRefs(at string, refs []inventory.DiskRef) map[inventory.DiskRef]int {
 	seen := map[inventory.DiskRef]int{}
 	for i, r := range refs {
@@ -179,7 +179,7 @@ func (c *checker) diskRefs(at string, refs []inventory.DiskRef) map[inventory.Di
 		}
 		c.diskRef(at+"/"+itoa(i), r)
 		if first, twice := seen[r]; twice {
-			c.bad(at+"/"+itoa(i)+"/disk", "unique", "%s is named at %d already", refText(r), first)
+			c.bad(at+"/"+itoa(i)+"/disk", "unique", "%s is already listed at %d", refText(r), first)
 			continue
 		}
 		seen[r] = i
@@ -196,7 +196,7 @@ func (c *checker) diskRef(at string, r inventory.DiskRef) {
 	c.text(at+"/vm", r.VM)
 	c.text(at+"/disk", r.Disk)
 	if busRE.MatchString(r.Disk) && !addressRE.MatchString(r.Disk) {
-		c.bad(at+"/disk", "address", "%q: write an address as scsi0:1, or a label as Hard disk 2", r.Disk)
+		c.bad(at+"/disk", "address", "%q: write an address, as scsi0:1, or a label, as Hard disk 2", r.Disk)
 	}
 }
 

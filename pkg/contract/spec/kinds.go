@@ -160,7 +160,7 @@ type SourceDisk struct {
 	Key int32 `json:"key,omitempty"`
 }
 
-// Target is where the replica stands.
+// Target is where the replica is.
 type Target struct {
 	Site cdp.Site `json:"site"`
 	// Disks in the order of the source's, one for each.

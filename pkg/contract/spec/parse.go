@@ -13,8 +13,8 @@ import (
 )
 
 // Parse reads a file of any number of documents. name is the file's, for the
-// error. Either all documents are good, or the error, of kind Invalid, tells
-// everything that is wrong: see Problems.
+// error. Either all documents are good, or the error, of kind Invalid, has every
+// problem: see Problems.
 func Parse(name string, data []byte) ([]Object, error) {
 	var objects []Object
 	var problems []Problem
@@ -32,13 +32,13 @@ func Parse(name string, data []byte) ([]Object, error) {
 		}
 		key := o.Kind() + " " + o.Name()
 		if line, twice := seen[key]; twice {
-			problems = append(problems, Problem{Line: d.lineOf("/metadata/name"), Path: "/metadata/name", Rule: "unique", Text: key + " is described already, at line " + itoa(line)})
+			problems = append(problems, Problem{Line: d.lineOf("/metadata/name"), Path: "/metadata/name", Rule: "unique", Text: key + " is already described at line " + itoa(line)})
 		}
 		seen[key] = d.line
 		objects = append(objects, o)
 	}
 	if len(docs) == 0 {
-		problems = []Problem{{Rule: "document", Text: "the file holds nothing"}}
+		problems = []Problem{{Rule: "document", Text: "the file is empty"}}
 	}
 	if len(problems) > 0 {
 		return nil, refuse(name, problems)
@@ -57,7 +57,7 @@ func parse(schemas *event.Schemas, d document) (Object, []Problem, error) {
 		Kind       any `json:"kind"`
 	}
 	if err := json.Unmarshal(doc, &head); err != nil {
-		return Object{}, []Problem{{Line: d.line, Path: "/", Rule: "type", Text: "want a document with apiVersion, kind, metadata and spec"}}, nil
+		return Object{}, []Problem{{Line: d.line, Path: "/", Rule: "type", Text: "must be a document with apiVersion, kind, metadata and spec"}}, nil
 	}
 	kinds := []string{KindSite, KindJob}
 	kind, _ := head.Kind.(string)
@@ -71,7 +71,7 @@ func parse(schemas *event.Schemas, d document) (Object, []Problem, error) {
 	c := &checker{}
 	for _, p := range found {
 		if p.Rule == "enum" && slices.ContainsFunc(c.problems, func(x Problem) bool { return x.Path == p.Path && x.Rule == p.Rule }) {
-			continue // of disks or VMs fewer words are known than of jobs: the first tells
+			continue // the schema of disks or of VMs allows fewer values than that of jobs: the first problem says it
 		}
 		c.problems = append(c.problems, Problem{Path: p.Path, Rule: p.Rule, Text: p.Text})
 	}

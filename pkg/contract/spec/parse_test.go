@@ -173,16 +173,16 @@ a: [
 
 func TestRefused(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                        "holds nothing",
-		"# only\n---\n# comments": "holds nothing",
+		"":                        "the file is empty",
+		"# only\n---\n# comments": "the file is empty",
 		"just text":               "apiVersion",
 		"kind: Site\nkind: Site":  "already",
 		"apiVersion: tidemark.dev/v2\nkind: Site\nmetadata: {name: a}\nspec: {kind: block}": "/apiVersion",
-		good + "---\n" + good: "described already",
+		good + "---\n" + good: "already described",
 		strings.Replace(good, "kind: ReplicationJob", "kind: [a]", 1):                            "/kind",
-		strings.Replace(good, "      size: 20GiB\n", "", 1):                                      "a size is needed",
+		strings.Replace(good, "      size: 20GiB\n", "", 1):                                      "a size is required",
 		strings.Replace(good, "site: dr", "site: prod\n    x: 1", 1):                             "no field x",
-		strings.Replace(good, "    - {name: data, path: /srv/r-data.img}\n", "", 1):              `no replica of the disk "data"`,
+		strings.Replace(good, "    - {name: data, path: /srv/r-data.img}\n", "", 1):              `the disk "data" has no replica`,
 		strings.ReplaceAll(strings.Replace(good, "site: dr", "site: prod", 1), "r-data", "data"): "a disk of the source",
 	} {
 		if _, err := Parse("f", []byte(in)); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), want) {

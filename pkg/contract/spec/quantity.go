@@ -54,7 +54,7 @@ func ParseDuration(s string) (Duration, error) {
 	if rest != "" || s == "" {
 		var err error
 		if t, err = time.ParseDuration(rest); err != nil {
-			return 0, fmt.Errorf("%q is no duration: write 500ms, 5s, 1h30m or 2d", s)
+			return 0, fmt.Errorf("%q is not a duration: write 500ms, 5s, 1h30m or 2d", s)
 		}
 	}
 	sum := days*24*float64(time.Hour) + float64(t)
@@ -111,7 +111,7 @@ func ParseSize(text string) (Size, error) {
 	f, err := strconv.ParseFloat(t, 64)
 	switch {
 	case err != nil || math.IsNaN(f) || unit == 1:
-		return 0, fmt.Errorf("%q is no size: write bytes, or a number with KiB, MiB, GiB or TiB", text)
+		return 0, fmt.Errorf("%q is not a size: write bytes, or a number with KiB, MiB, GiB or TiB", text)
 	case f < 0 || f*float64(unit) >= math.MaxInt64:
 		return 0, fmt.Errorf("%q is out of range", text)
 	}

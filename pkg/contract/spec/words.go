@@ -13,8 +13,8 @@ var durations = []string{"rpo", "failIfRpoExceeds", "history", "mergeEvery", "ti
 
 // patterns are the rules of the schemas' patterns in words.
 var patterns = map[string]string{
-	`^[a-z][a-z0-9-]{0,39}$`:  "must begin with a lower-case letter, and have lower-case letters, digits and - only, at most 40 of them",
-	`^[A-Za-z0-9._ -]{1,40}$`: "must have letters, digits, spaces, and . _ - only, from 1 to 40 of them",
+	`^[a-z][a-z0-9-]{0,39}$`:  "must begin with a lower-case letter and contain only lower-case letters, digits and -, at most 40 characters",
+	`^[A-Za-z0-9._ -]{1,40}$`: "must contain only letters, digits, spaces and . _ -, 1 to 40 characters",
 	`^(nats|tls)://[^ ]+$`:    "must be like nats://host:4222",
 }
 
@@ -30,8 +30,8 @@ var (
 	equalRE   = regexp.MustCompile(`^items at ([0-9]+) and ([0-9]+) are equal$`)
 )
 
-// plain says what a schema refused in the words of who wrote the file. What is
-// in plain words already stays.
+// plain rewrites what a schema refused for whoever wrote the file. Text that is plain
+// already stays.
 func plain(p Problem) string {
 	if slices.Contains(durations, path.Base(p.Path)) && slices.Contains([]string{"type", "minLength", "pattern"}, p.Rule) {
 		return "must be like 5s, 1m, 2h"
@@ -53,7 +53,7 @@ func plain(p Problem) string {
 			for _, t := range strings.Split(m[2], " or ") {
 				want = append(want, types[t])
 			}
-			return fmt.Sprintf("must be %s, and is %s", strings.Join(want, " or "), types[m[1]])
+			return fmt.Sprintf("must be %s, but is %s", strings.Join(want, " or "), types[m[1]])
 		}
 	case "required":
 		if strings.HasPrefix(p.Text, "missing propert") {
@@ -88,20 +88,20 @@ func count(rule, got, want string) string {
 	case "minItems":
 		return "needs at least " + some("entry", "entries")
 	case "maxItems":
-		return "has " + got + " entries, and may have at most " + want
+		return "has " + got + " entries, but may have at most " + want
 	case "minLength":
 		if got == "0" {
 			return "must not be empty"
 		}
 		return "needs at least " + some("character", "characters")
 	case "maxLength":
-		return "has " + got + " characters, and may have at most " + want
+		return "has " + got + " characters, but may have at most " + want
 	case "minProperties":
 		return "needs at least " + some("field", "fields")
 	case "minimum":
-		return "is " + got + ", and must be at least " + want
+		return "is " + got + ", but must be at least " + want
 	}
-	return "is " + got + ", and must be at most " + want
+	return "is " + got + ", but must be at most " + want
 }
 
 func quoted(text string) []string {
