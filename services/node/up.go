@@ -132,7 +132,7 @@ func (c Config) only(names []cdp.Site) ([]SiteConfig, error) {
 			for _, x := range c.Sites {
 				all = append(all, x.Name)
 			}
-			return nil, cdp.Errorf(cdp.Invalid, "find site", "--only "+string(n), "there is no such site; the sites are %v", all)
+			return nil, cdp.Errorf(cdp.Invalid, "find site", string(n), "there is no such site; the sites are %v", all)
 		}
 		out = append(out, *s)
 	}
