@@ -43,7 +43,7 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 	if err != nil || len(reply.Problems) > 0 {
 		return reply, err
 	}
-	now, err := s.stored(ctx, o)
+	now, err := s.read(ctx, o)
 	if err != nil {
 		return reply, cdp.Wrap(err, opApply, o.Name())
 	}
@@ -59,24 +59,25 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 	return reply, cdp.Wrap(s.write(ctx, o, &reply), opApply, o.Name())
 }
 
-// stored is what is stored under a job's name, with the revision of its kind.
-type stored struct {
+// current is what is stored under a job's name.
+type current struct {
 	jobrules.Stored
 	revision uint64 // of what the object would replace; 0: nothing
 }
 
-// stored reads it. Whether a job runs is looked at only where it matters.
-func (s *Service) stored(ctx context.Context, o spec.Object) (stored, error) {
+// read reads what is stored under the name of o. Whether a job runs is read only where
+// it matters.
+func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 	name := o.Name()
 	job, jobRev, err := found(s.deps.Jobs.Get(ctx, name))
 	if err != nil {
-		return stored{}, err
+		return current{}, err
 	}
 	vmJob, vmRev, err := found(s.deps.VMJobs.Get(ctx, name))
 	if err != nil {
-		return stored{}, err
+		return current{}, err
 	}
-	x := stored{Stored: jobrules.Stored{Job: job, VMJob: vmJob}, revision: jobRev}
+	x := current{Stored: jobrules.Stored{Job: job, VMJob: vmJob}, revision: jobRev}
 	switch {
 	case o.VMJob != nil:
 		x.revision = vmRev
@@ -101,7 +102,7 @@ func (s *Service) judge(o spec.Object, now jobrules.Stored, reply *api.ApplyRepl
 	}
 }
 
-// checkVMs adds what the vcenter services of both sites say of a job on VMs.
+// checkVMs adds what the vcenter services of both sites find about a job on VMs.
 func (s *Service) checkVMs(ctx context.Context, j spec.VMJob, reply *api.ApplyReply) error {
 	r, err := s.deps.VMs.Check(ctx, j)
 	if err != nil {
@@ -131,11 +132,11 @@ func problems(ps []inventory.Problem) []api.Problem {
 	return out
 }
 
-// write stores a job that was found good, unless the world has changed meanwhile.
+// write stores a job that was found good, unless what is stored has changed meanwhile.
 func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyReply) error {
 	s.writes.Lock()
 	defer s.writes.Unlock()
-	now, err := s.stored(ctx, o)
+	now, err := s.read(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -160,7 +161,8 @@ func (s *Service) runs(ctx context.Context, job string) (bool, error) {
 	return st.Running(), err
 }
 
-// vmJobRuns says whether a job on VMs runs; no, before it was taken up.
+// vmJobRuns says whether a job on VMs runs; it does not before the vcenter service
+// has taken it up.
 func (s *Service) vmJobRuns(ctx context.Context, job string) (bool, error) {
 	st, err := s.deps.VMs.State(ctx, job)
 	if cdp.Is(err, cdp.NotFound) {

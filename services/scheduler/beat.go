@@ -10,15 +10,15 @@ import (
 // idle is how long to wait when nothing is due; changes wake the keeper sooner.
 const idle = time.Hour
 
-// beat is which jobs are due when. It is safe for concurrent use.
+// beat knows which jobs are due when. It is safe for concurrent use.
 type beat struct {
 	mu      sync.Mutex
-	jobs    map[string]*due
+	jobs    map[string]*cadence
 	changed chan struct{} // one slot
 }
 
-// due is one job's cadence. It beats when it is known and running.
-type due struct {
+// cadence is how often one job gets a mark. It does when it is known and running.
+type cadence struct {
 	known, running bool
 	site           cdp.Site
 	every          time.Duration
@@ -26,21 +26,21 @@ type due struct {
 	pending        bool      // a mark is on its way
 }
 
-// Due is a mark to be sent.
-type Due struct {
+// dueMark is a mark to be sent.
+type dueMark struct {
 	Job  string
 	Site cdp.Site
 }
 
-func newBeat() *beat { return &beat{jobs: map[string]*due{}, changed: make(chan struct{}, 1)} }
+func newBeat() *beat { return &beat{jobs: map[string]*cadence{}, changed: make(chan struct{}, 1)} }
 
 // change changes a job's cadence and wakes the keeper.
-func (b *beat) change(name string, f func(*due)) {
+func (b *beat) change(name string, f func(*cadence)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	d := b.jobs[name]
 	if d == nil {
-		d = &due{}
+		d = &cadence{}
 		b.jobs[name] = d
 	}
 	f(d)
@@ -54,8 +54,8 @@ func (b *beat) change(name string, f func(*due)) {
 }
 
 // take gives the marks that are due at now, and how long until the next is. A
-// job whose mark is pending skips its beat; beats missed are not made up for.
-func (b *beat) take(now time.Time) (out []Due, wait time.Duration) {
+// job whose mark is pending skips its beat; missed beats are skipped.
+func (b *beat) take(now time.Time) (out []dueMark, wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	wait = idle
@@ -69,7 +69,7 @@ func (b *beat) take(now time.Time) (out []Due, wait time.Duration) {
 			}
 			if !d.pending {
 				d.pending = true
-				out = append(out, Due{Job: name, Site: d.site})
+				out = append(out, dueMark{Job: name, Site: d.site})
 			}
 		}
 		wait = min(wait, d.next.Sub(now))

@@ -27,18 +27,18 @@ func TestBeat(t *testing.T) {
 			switch rapid.IntRange(0, 4).Draw(t, "act") {
 			case 0:
 				x.known, x.every = true, time.Duration(rapid.IntRange(1, 60).Draw(t, "rpo"))*time.Second
-				b.change(n, func(d *due) { d.known, d.every, d.next = true, x.every, now })
+				b.change(n, func(d *cadence) { d.known, d.every, d.next = true, x.every, now })
 				x.due = now
 			case 1:
 				x.known = false
-				b.change(n, func(d *due) { d.known = false })
+				b.change(n, func(d *cadence) { d.known = false })
 			case 2:
 				x.running = !x.running
-				b.change(n, func(d *due) { d.running = x.running; d.next = now })
+				b.change(n, func(d *cadence) { d.running = x.running; d.next = now })
 				x.due = now
 			case 3:
 				x.pending = false
-				b.change(n, func(d *due) { d.pending = false })
+				b.change(n, func(d *cadence) { d.pending = false })
 			case 4:
 				now = now.Add(time.Duration(rapid.IntRange(1, 90000).Draw(t, "ms")) * time.Millisecond)
 			}

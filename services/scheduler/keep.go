@@ -33,8 +33,8 @@ func (s *Service) keep(ctx context.Context) error {
 }
 
 // mark begins one recovery-point cycle.
-func (s *Service) mark(ctx context.Context, d Due) {
-	defer s.beat.change(d.Job, func(x *due) { x.pending = false })
+func (s *Service) mark(ctx context.Context, d dueMark) {
+	defer s.beat.change(d.Job, func(x *cadence) { x.pending = false })
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MarkTimeout)
 	defer cancel()
 	ctx, end := s.deps.Trace(ctx, "recovery point of "+d.Job)
@@ -50,10 +50,10 @@ func (s *Service) mark(ctx context.Context, d Due) {
 func (s *Service) onJob(ctx context.Context) func(string, *spec.ReplicationJob) error {
 	return func(name string, job *spec.ReplicationJob) error {
 		if job == nil {
-			s.beat.change(name, func(d *due) { d.known = false })
+			s.beat.change(name, func(d *cadence) { d.known = false })
 			return s.forget(ctx, name)
 		}
-		s.beat.change(name, func(d *due) {
+		s.beat.change(name, func(d *cadence) {
 			if every := job.RPO.Std(); !d.known || d.every != every {
 				d.every, d.next = every, s.deps.Clock.Now()
 			}
@@ -83,7 +83,7 @@ func (s *Service) forget(ctx context.Context, name string) error {
 
 // onRun handles a change of a run state.
 func (s *Service) onRun(name string, st *api.RunState) error {
-	s.beat.change(name, func(d *due) {
+	s.beat.change(name, func(d *cadence) {
 		running := st.Running()
 		if running && !d.running {
 			d.next = s.deps.Clock.Now()

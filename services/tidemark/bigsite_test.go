@@ -13,8 +13,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 )
 
-// A site of 5,000 VMs with four disks each: whatever is asked about all of them
-// is told of all of them.
+// A site of 5,000 VMs with four disks each: what lists all of them, lists all of them.
 func TestBigSite(t *testing.T) {
 	const vms = 5000
 	d := newDesk(t)

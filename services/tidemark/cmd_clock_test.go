@@ -41,7 +41,7 @@ func TestClock(t *testing.T) {
 	out, _ = d.do(0, "clock")
 	wants(t, out, "behind", "off by more than 1 s", "no NTP server")
 
-	// With a clock that tells when it was asked the interval is a round trip.
+	// With a clock that reports when it was asked the interval is a round trip.
 	d.serve("prod", subjects.Capture, map[string]func([]byte) (any, error){api.CaptureClock: func([]byte) (any, error) {
 		now := time.Now().Add(-3 * time.Second).UnixNano()
 		return api.ClockReply{Received: now, Sent: now}, nil

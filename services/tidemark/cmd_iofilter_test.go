@@ -56,7 +56,7 @@ func TestIOFilters(t *testing.T) {
 		wants(t, errs, "nosuch", "the cluster has TMK_1.0")
 		lacks(t, f.saw(), api.FilterChange)
 	}
-	// Told to go, it waits on both; another host has a trouble of its own.
+	// An uninstall waits for both hosts; a third has another problem.
 	filter.Doing = "uninstall"
 	filter.Hosts = []inventory.FilterHost{{Name: "esx1", State: "pending", Issues: []string{"must be in maintenance mode"}}, {Name: "esx2", State: "missing"},
 		{Name: "esx3", State: "failed", Issues: []string{"the host is not connected"}}}

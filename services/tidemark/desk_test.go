@@ -98,7 +98,7 @@ func (d *desk) apply(code int, text string, more ...string) (out, errs string) {
 	return do(d.t, code, text, append([]string{"apply", "-f", "-", "--nats", d.url}, more...)...)
 }
 
-// put keeps the job of a VM, as the vcenter service would.
+// put stores the job of a VM, as the scheduler would for the vcenter service.
 func (d *desk) put(of string, names ...string) {
 	d.t.Helper()
 	b, err := bus.OpenBucket[spec.ReplicationJob](d.t.Context(), d.conn, "dr", subjects.BucketSpec, subjects.KeyJob)
@@ -114,8 +114,8 @@ func (d *desk) put(of string, names ...string) {
 	}
 }
 
-// fake is a vcenter service, or another one, that answers what it is told and
-// notes what it was asked.
+// fake is a vcenter service, or another one, that gives set answers and records what
+// it was asked.
 type fake struct {
 	mu      sync.Mutex
 	answers map[string]func(req []byte) (any, error)

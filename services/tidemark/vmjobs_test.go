@@ -32,8 +32,8 @@ func vmMember(group, vm string, state inventory.MemberState, ps ...inventory.Pro
 	return api.VMMember{Group: cdp.GroupID(group), VM: vm, State: state, Replica: vm + "-replica", Problems: ps}
 }
 
-// TestApplyVMs: a job on VMs is checked by the target's vcenter service before
-// it is kept, and all that it says is told.
+// TestApplyVMs: the target's vcenter service checks a job on VMs before it is stored,
+// and all that it finds is printed.
 func TestApplyVMs(t *testing.T) {
 	d := newDesk(t)
 	if _, errs := d.apply(exitUnreachable, shopJob); !strings.Contains(errs, "vcenter is not running at site dr") {
@@ -74,14 +74,14 @@ func TestApplyVMs(t *testing.T) {
 	if again, _ := d.apply(0, out); !strings.Contains(again, "unchanged") {
 		t.Error("what get gives is another job:", again)
 	}
-	// What does not stop it is told, too.
+	// Warnings are printed, too.
 	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web01"}, Warnings: []inventory.Problem{{VM: "db01", Path: "/spec/source/vms", Rule: "vtpm", Text: "it has a virtual TPM", Warning: true}}}))
 	for _, more := range [][]string{{"--dry-run"}, nil} {
 		out, errs = d.apply(0, strings.Replace(shopJob, "rpo: 1m", "rpo: 2m", 1), more...)
 		wants(t, out, "changed (1 VM)")
 		wants(t, errs, "warning: shop: db01: /spec/source/vms: it has a virtual TPM")
 	}
-	// Who comes and who goes, before it is done and when it is.
+	// Which VMs join and leave, before it is done and when it is.
 	f.set(api.VMJobCheck, says(api.JobCheckReply{VMs: []string{"web03"}, Joins: []string{"web03"}, Leaves: []string{"db01", "web01"}}))
 	for _, more := range [][]string{{"--dry-run"}, nil} {
 		out, _ = d.apply(0, strings.Replace(shopJob, "name: web01", "name: web03", 1), more...)
@@ -89,7 +89,7 @@ func TestApplyVMs(t *testing.T) {
 	}
 	out, _ = d.apply(0, strings.Replace(shopJob, "name: web01", "name: web03", 1))
 	lacks(t, out, "joins", "leaves")
-	// What stands in the way besides.
+	// Other reasons to refuse it.
 	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "site: prod", "site: dr", 1))
 	wants(t, errs, "sites of a job on VMs cannot be changed")
 	_, errs = d.apply(exitUsage, strings.NewReplacer("site: prod", "site: moon", "name: shop", "name: x").Replace(shopJob))
@@ -179,7 +179,7 @@ func TestVMJobLife(t *testing.T) {
 	_, errs = d.apply(exitConflict, strings.Replace(shopJob, "capture: cbt", "capture: tap", 1))
 	wants(t, errs, "/spec/source/capture: capture cannot be changed while the job runs", "job stop shop")
 	d.do(0, "job", "stop", "shop")
-	_, errs = d.do(exitConflict, "delete", "job", "shop") // nobody tells whether it has points
+	_, errs = d.do(exitConflict, "delete", "job", "shop") // whether it has points is not known
 	wants(t, errs, "count recovery points")
 	_, errs = d.do(exitUsage, "delete", "job", "shop", "--yes", "--replica")
 	wants(t, errs, "replica")
@@ -207,7 +207,7 @@ func TestVMJobOfNoVM(t *testing.T) {
 	wants(t, out, "selects no VM now")
 }
 
-// TestAVMThatLeftItsJob is told of as such, with the command that lets go of it.
+// TestAVMThatLeftItsJob: it is shown as gone, with the command that releases it.
 func TestAVMThatLeftItsJob(t *testing.T) {
 	d := newDesk(t)
 	member := vmMember("shop-web01", "web01", "ready")
@@ -229,7 +229,7 @@ func TestAVMThatLeftItsJob(t *testing.T) {
 		lacks(t, out, "job run shop-web01")
 	}
 	f.saw()
-	_, errs = d.do(exitConflict, "delete", "job", "shop-web01") // nobody tells whether it has points
+	_, errs = d.do(exitConflict, "delete", "job", "shop-web01") // whether it has points is not known
 	wants(t, errs, "count recovery points")
 	lacks(t, f.saw(), api.VMJobDelete)
 	out, errs := d.do(0, "delete", "job", "shop-web01", "--yes", "--replicas")

@@ -28,7 +28,7 @@ func (c *checker) bad(path, rule, format string, args ...any) {
 	}
 }
 
-// reword says in plain words what the schema refused by a rule.
+// reword replaces the text of what the schema refused by a rule.
 func (c *checker) reword(path, rule, has, format string, args ...any) {
 	for i, p := range c.problems {
 		if p.Path == path && p.Rule == rule && strings.Contains(p.Text, has) {
@@ -103,7 +103,7 @@ func (c *checker) job(doc []byte, o *Object) {
 	o.Job = j
 }
 
-// rpo reads the objective; why is the reason of the least.
+// rpo reads the objective; why is the reason for the least value.
 func (c *checker) rpo(raw rawJob, def, least time.Duration, why string) (rpo, fail Duration) {
 	rpo = c.duration("/spec/rpo", raw.Spec.RPO, Duration(def))
 	switch {

@@ -12,8 +12,7 @@ import (
 
 var diskFileRE = regexp.MustCompile(`^\[[^\[\]]+\] [^/ ][^\\]*\.vmdk$`)
 
-// place checks where the replicas of VMs stand. excluded are the disks that
-// have none.
+// place checks where the replicas of VMs are put. excluded are the disks without one.
 func (c *checker) place(raw rawJob, j *VMJob, excluded map[inventory.DiskRef]int) {
 	const at = "/spec/target"
 	in := raw.Spec.Target

@@ -44,7 +44,7 @@ type rawChecks struct {
 	Timeout string `json:"timeout"`
 }
 
-// onlyVMs says of each field that belongs to VMs why a job of disks has it not.
+// onlyVMs says for each field that is for VMs why a job of disks cannot have it.
 func (c *checker) onlyVMs(raw rawJob) {
 	for i, p := range c.problems {
 		if p.Rule == "false" {
@@ -86,7 +86,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 	return j
 }
 
-// capture checks what goes with which way of seeing writes.
+// capture checks which fields are allowed with which way of capture.
 func (c *checker) capture(raw rawJob) {
 	in := raw.Spec.Source
 	const at = "/spec/source"
@@ -105,7 +105,7 @@ func (c *checker) capture(raw rawJob) {
 	c.text(at+"/policy", in.Policy)
 }
 
-// badIf is bad where it is the case.
+// badIf reports a problem if it is one.
 func (c *checker) badIf(path string, is bool, text string) {
 	if is {
 		c.bad(path, "capture", "%s", text)

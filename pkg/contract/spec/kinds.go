@@ -89,7 +89,7 @@ type Site struct {
 type VSphere struct {
 	URL string `json:"url"` // https://vc.example.com
 	// Thumbprint of its certificate, or CA a file with certificates that it is
-	// checked against; with neither the system's are taken.
+	// checked against; without either the system's are used.
 	Thumbprint string `json:"thumbprint,omitempty"`
 	CA         string `json:"ca,omitempty"`
 	// Credentials is a file, mode 0600, with username and password as YAML.
@@ -100,9 +100,8 @@ type VSphere struct {
 	// Devices is the directory where a disk that is attached shows up as
 	// wwn-0x and its UUID. Default /dev/disk/by-id.
 	Devices string `json:"devices,omitempty"`
-	// Taps is host:port where capture takes what I/O filters tell: the address
-	// that the source's hosts reach, and the first port; every VM has one of its
-	// own. Empty: a unix socket, for filters on the same machine.
+	// Taps is host:port where capture listens for I/O filters: the address that the
+	// source's hosts reach, and the first port; every VM has a port of its own. Empty: a unix socket, for filters on the same machine.
 	Taps string `json:"taps,omitempty"`
 	// Instance is the UUID of the vCenter, or of the ESXi host, that the site has:
 	// another one is refused. Empty: the first that answered.
@@ -118,8 +117,8 @@ type ReplicationJob struct {
 	// FailIfRPOExceeds is 0 for never, else at least RPO.
 	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
 	Journal          Journal  `json:"journal"`
-	// Of is the job on VMs that this one belongs to; such jobs are made and
-	// changed by the vcenter service only.
+	// Of is the job on VMs that this one belongs to; the vcenter service derives
+	// such jobs, and nobody else changes them.
 	Of string `json:"of,omitempty"`
 }
 

@@ -12,8 +12,8 @@ type document struct {
 	line int
 }
 
-// split cuts a file at its --- lines; documents of nothing but comments are
-// left out.
+// split cuts a file at its --- lines; documents that have
+// only comments are left out.
 func split(data []byte) []document {
 	var docs []document
 	var cur []string
@@ -47,8 +47,8 @@ func split(data []byte) []document {
 
 var keyRE = regexp.MustCompile(`^(\s*(?:- +)*)(?:"([^"]+)"|'([^']+)'|([^\s:#'"\[{-][^:]*?|-[^\s:][^:]*?))\s*:(?:\s|$)`)
 
-// lineOf finds the line of the field at path, as far as block style tells; of a
-// field that is missing or in flow style it is the line of what holds it.
+// lineOf finds the line of the field at path, if it is in block style; otherwise, and
+// for a missing field, it is the line of what contains the field.
 func (d document) lineOf(path string) int {
 	lines := strings.Split(d.text, "\n")
 	at, indent := 0, -1
@@ -65,7 +65,7 @@ func (d document) lineOf(path string) int {
 			}
 			lead := len(l) - len(strings.TrimLeft(l, " "))
 			if isIndex == nil {
-				// Items may stand as deep as the key that holds them.
+				// Items may be indented as deep as the key that contains them.
 				if lead < indent || (lead == indent && !strings.HasPrefix(t, "-")) {
 					break
 				}
