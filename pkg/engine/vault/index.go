@@ -166,7 +166,8 @@ func (x *index) take() (*tail, error) {
 }
 
 // newest is the seq of a block's newest write at or below upTo, in r's index or
-// in memory; 0 for none.
+// in memory; 0 for none. The caller has called flush since the write at upTo, and
+// before it opened r: what is written to the store later is not in r.
 func (x *index) newest(r Reader, disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq, error) {
 	var newest cdp.Seq
 	see := func(e history.Entry) bool { newest = max(newest, e.Seq); return false }

@@ -88,6 +88,10 @@ func (m *mover) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
 // dropIdleFloors drops the floors of blocks that have no write between horizon
 // and base any more. A floor too many does no harm, so it may stop anywhere.
 func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
+	// The Reader shows every write up to base, also those that leave memory meanwhile.
+	if err := m.index.flush(); err != nil {
+		return err
+	}
 	r, err := m.store.Reader()
 	if err != nil {
 		return err
