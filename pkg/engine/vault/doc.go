@@ -35,8 +35,8 @@
 //	seed       a seed that goes straight into the replica
 //	Group      what was offered; it joins the others
 //
-// Locks are taken in this order: mover.mu, pointList.edit, views.drop, index.mu,
-// pointList.mu, views.mu, ledger.mu.
+// Locks are taken in this order: mover.mu, seed.applying, pointList.edit,
+// views.drop, index.mu, pointList.mu, views.mu, ledger.mu.
 //
 // # Who may run at once
 //

@@ -77,6 +77,8 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 		return nil, cdp.Wrap(err, op, "")
 	}
 	x.start(context.WithoutCancel(ctx))
+	g.mover.mu.Lock()
+	defer g.mover.mu.Unlock()
 	if err := g.resume(ctx, op); err != nil {
 		x.close()
 		return nil, cdp.Wrap(err, op, "")
@@ -98,16 +100,15 @@ func (g *Group) load() error {
 	if err := g.index.load(found, g.points); err != nil {
 		return err
 	}
+	// The ledger last: from then on the journal works again.
+	g.seed.load(found, g.points.none())
 	g.ledger.load(found)
 	g.offered = g.Stored()
-	g.seed.load(found, g.points.none(), g.offered.Head)
 	return nil
 }
 
-// resume finishes what was interrupted.
+// resume finishes what was interrupted. The caller holds mover.mu.
 func (g *Group) resume(ctx context.Context, op string) error {
-	g.mover.mu.Lock()
-	defer g.mover.mu.Unlock()
 	if err := g.mover.finish(ctx, op); err != nil {
 		return err
 	}
@@ -115,12 +116,12 @@ func (g *Group) resume(ctx context.Context, op string) error {
 }
 
 // Recover goes on after the store failed, with what the store holds, as Open
-// would. Nothing but views may be in use.
+// would. No frame may be on its way in. Moves wait for it, and views go on.
 func (g *Group) Recover(ctx context.Context) error {
 	const op = "recover journal"
-	g.mover.mu.Lock()
+	g.mover.mu.Lock() // nothing may move between what is loaded and what resumes
+	defer g.mover.mu.Unlock()
 	err := g.load()
-	g.mover.mu.Unlock()
 	if err == nil {
 		err = g.resume(ctx, op)
 	}

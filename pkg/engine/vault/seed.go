@@ -34,17 +34,23 @@ type seed struct {
 	underway sync.WaitGroup
 
 	// applying is held while frames go into the replica, and for reading by a
-	// Glance. It is taken with no other lock held.
+	// Glance. It is taken after mover.mu and before all other locks.
 	applying sync.RWMutex
 	applied  cdp.Seq // the last write that went there
 }
 
-// load takes over what the store holds, whose newest write is head.
-func (s *seed) load(found Loaded, noPoints bool, head cdp.Seq) {
+// load takes over what the store holds. The caller holds mover.mu, or nobody else
+// has the journal yet.
+func (s *seed) load(found Loaded, noPoints bool) {
 	empty := found.Newest == nil && found.State == (State{})
 	s.straight = s.allowed && noPoints &&
 		(empty || found.State.Straight && found.Newest != nil && found.State.Cursor == found.Newest.No)
-	s.applied = head
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.applied = 0
+	if found.Newest != nil {
+		s.applied = found.Newest.Last()
+	}
 }
 
 // takes reports whether frames need not be kept. Once some had to be kept the
