@@ -72,7 +72,7 @@ func (x *stream) pumpResults() {
 			select {
 			case <-x.stop:
 				return
-			case x.results <- capture.Result{No: r.No, Err: r.Err}:
+			case x.results <- r:
 			}
 		}
 	}

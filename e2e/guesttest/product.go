@@ -75,9 +75,6 @@ func (p *Product) state() string { return filepath.Join(p.Dir, "d") }
 // KillCapture kills -9 the source's capture, which must run Apart.
 func (p *Product) KillCapture() { proc.Kill(p.capture) }
 
-// Kill9 kills everything.
-func (p *Product) Kill9() { proc.Kill(p.all()...) }
-
 // all are the processes that were started, in the order of their end.
 func (p *Product) all() []*proc.Process {
 	return slices.DeleteFunc([]*proc.Process{p.capture, p.up}, func(x *proc.Process) bool { return x == nil })

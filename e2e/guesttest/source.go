@@ -22,8 +22,6 @@ type Variant struct {
 	Journal string // rollback or roll-forward
 }
 
-func (v Variant) String() string { return v.capture() + "+" + v.Journal }
-
 func (v Variant) capture() string {
 	if v.Tap {
 		return string(cdp.Tap)

@@ -2,7 +2,6 @@ package nbd
 
 import (
 	"bufio"
-	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"sync"
@@ -62,15 +61,6 @@ func (c *Client) MultiConn() bool { return c.flags&transMultiConn != 0 }
 
 // MinBlock is the unit of offsets and lengths, in bytes.
 func (c *Client) MinBlock() uint32 { return c.min }
-
-// TLS reports the connection's TLS state; false without TLS.
-func (c *Client) TLS() (tls.ConnectionState, bool) {
-	t, ok := c.nc.(*tls.Conn)
-	if !ok {
-		return tls.ConnectionState{}, false
-	}
-	return t.ConnectionState(), true
-}
 
 // ReadAt fills p from off. It implements io.ReaderAt, except that a range
 // beyond the end is an error of the server, not io.EOF.

@@ -23,17 +23,3 @@ const (
 	// EventBackendError: a backend call failed; the client gets an error number.
 	EventBackendError
 )
-
-func (k EventKind) String() string {
-	switch k {
-	case EventConnect:
-		return "connect"
-	case EventDisconnect:
-		return "disconnect"
-	case EventRefused:
-		return "refused"
-	case EventBackendError:
-		return "backend error"
-	}
-	return "unknown"
-}

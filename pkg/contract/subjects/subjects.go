@@ -21,11 +21,6 @@ func CommandSubject(site cdp.Site, service, verb, id string) string {
 	return Root + "cmd.v1." + string(site) + "." + service + "." + verb + "." + id
 }
 
-// EventSubject is where an event is published.
-func EventSubject(site cdp.Site, area, fact, id string) string {
-	return Root + "evt.v1." + string(site) + "." + area + "." + fact + "." + id
-}
-
 // RequestSubject is where an endpoint of a service listens.
 func RequestSubject(site cdp.Site, service, endpoint string) string {
 	return Root + "api.v1." + string(site) + "." + service + "." + endpoint
