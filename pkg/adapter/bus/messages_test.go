@@ -132,57 +132,80 @@ func TestWatchFromNow(t *testing.T) {
 	})
 }
 
-func TestCommands(t *testing.T) {
+// commandRig has a capture service at prod that takes the command mark, and a
+// scheduler at dr that sends it and watches what becomes of it.
+type commandRig struct {
+	t                  *testing.T
+	sites              *bustest.Sites
+	capture, scheduler *bus.Conn
+	events, handled    recorder
+	tries              int // of the group flaky
+}
+
+func newCommandRig(t *testing.T) *commandRig {
 	s := bustest.Start(t, bustest.Secured)
-	capture, scheduler := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
-	var events, handled recorder
-	background(t, events.watch(scheduler, bus.EventFilter{Site: "prod", Area: "command"}))
-	tries := 0
-	handlers := map[string]bus.Handler{
-		"mark": func(_ context.Context, e event.Event) error {
-			var m event.CaptureMark
-			if err := e.Into(&m); err != nil {
-				return err
-			}
-			switch m.Group {
-			case "busy":
-				return cdp.Errorf(cdp.Conflict, "mark", "busy", "the group is resyncing").WithHint("wait")
-			case "twice":
-				return cdp.Errorf(cdp.Duplicate, "mark", "twice", "done already")
-			case "flaky":
-				if tries++; tries < 3 {
-					return cdp.Errorf(cdp.Transient, "mark", "flaky", "not now")
-				}
-			}
-			handled.add(string(m.Group) + " by " + e.Source)
-			return nil
-		},
-	}
-	mark := func(group cdp.GroupID) error {
-		_, err := scheduler.Command(t.Context(), "prod", event.CaptureMark{Group: group})
+	r := &commandRig{t: t, sites: s, capture: s.Connect("prod", "capture"), scheduler: s.Connect("dr", "scheduler")}
+	background(t, r.events.watch(r.scheduler, bus.EventFilter{Site: "prod", Area: "command"}))
+	return r
+}
+
+// mark sends the command for a group; serve handles such commands.
+func (r *commandRig) mark(group cdp.GroupID) error {
+	_, err := r.scheduler.Command(r.t.Context(), "prod", event.CaptureMark{Group: group})
+	return err
+}
+
+func (r *commandRig) serve() (stop func()) {
+	return background(r.t, func(ctx context.Context) error {
+		return r.capture.HandleCommands(ctx, "capture", map[string]bus.Handler{"mark": r.handle})
+	})
+}
+
+func (r *commandRig) handle(_ context.Context, e event.Event) error {
+	var m event.CaptureMark
+	if err := e.Into(&m); err != nil {
 		return err
 	}
+	switch m.Group {
+	case "busy":
+		return cdp.Errorf(cdp.Conflict, "mark", "busy", "the group is resyncing").WithHint("wait")
+	case "twice":
+		return cdp.Errorf(cdp.Duplicate, "mark", "twice", "done already")
+	case "flaky":
+		if r.tries++; r.tries < 3 {
+			return cdp.Errorf(cdp.Transient, "mark", "flaky", "not now")
+		}
+	}
+	r.handled.add(string(m.Group) + " by " + e.Source)
+	return nil
+}
+
+// A transient failure is retried, a refusal becomes an event with its hint, and
+// a duplicate is acknowledged in silence.
+func TestCommandsAreHandledRefusedOrRetried(t *testing.T) {
+	r := newCommandRig(t)
 	for _, g := range []cdp.GroupID{"vm1", "busy", "twice", "flaky"} {
-		if err := mark(g); err != nil {
+		if err := r.mark(g); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := mark("vm1"); !bus.IsPending(err) || !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) == "" || strings.Contains(err.Error(), "nats") {
+	if err := r.mark("vm1"); !bus.IsPending(err) || !cdp.Is(err, cdp.Conflict) || cdp.HintOf(err) == "" || strings.Contains(err.Error(), "nats") {
 		t.Fatalf("a second pending command: %v", err)
 	}
-	stop := background(t, func(ctx context.Context) error { return capture.HandleCommands(ctx, "capture", handlers) })
-	bustest.Eventually(t, "handled", func() bool { return handled.has("vm1 by /dr/scheduler") && handled.has("flaky") })
-	bustest.Eventually(t, "refused", func() bool { return events.has("resyncing") })
-	if handled.has("twice") || handled.has("busy") || events.has("twice") || !events.has(`"hint":"wait"`) || tries != 3 {
-		t.Fatal(&handled, &events, tries)
+	r.serve()
+	bustest.Eventually(t, "handled", func() bool { return r.handled.has("vm1 by /dr/scheduler") && r.handled.has("flaky") })
+	bustest.Eventually(t, "refused", func() bool { return r.events.has("resyncing") })
+	if r.handled.has("twice") || r.handled.has("busy") || r.events.has("twice") || !r.events.has(`"hint":"wait"`) || r.tries != 3 {
+		t.Fatal(&r.handled, &r.events, r.tries)
 	}
+}
 
-	// What a person may type.
-	nc, err := nats.Connect(s.Prod.ClientURL(), nats.UserInfo("setup", s.Credential("prod", "setup").Password))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+// A person may publish a command by hand, as bare JSON or as a CloudEvent. A bad
+// one is refused with the reason and kept as a dead letter.
+func TestCommandsTypedByHand(t *testing.T) {
+	r := newCommandRig(t)
+	r.serve()
+	nc := admin(t, r.sites.Tree, "prod")
 	send := func(id, data string, header nats.Header) {
 		t.Helper()
 		if err := nc.PublishMsg(&nats.Msg{Subject: "tidemark.cmd.v1.prod.capture." + id, Data: []byte(data), Header: header}); err != nil {
@@ -195,33 +218,40 @@ func TestCommands(t *testing.T) {
 	send("mark.other", `{"group":"vm1","requested":true}`, nil)
 	send("mark.nonsense", `nonsense`, nil)
 	send("unknown.x", `{}`, nil)
-	bustest.Eventually(t, "typed by hand", func() bool { return handled.has("bare by unknown") && handled.has("typed by me") })
+	bustest.Eventually(t, "typed by hand", func() bool { return r.handled.has("bare by unknown") && r.handled.has("typed by me") })
 	bustest.Eventually(t, "refused", func() bool {
-		return events.has("zzz") && events.has("came on the subject") && events.has("not a JSON object") && events.has("no such command")
+		return r.events.has("zzz") && r.events.has("came on the subject") && r.events.has("not a JSON object") && r.events.has("no such command")
 	})
-	if handled.has("bad") {
-		t.Fatal(&handled)
+	if r.handled.has("bad") {
+		t.Fatal(&r.handled)
 	}
 	letter, err := nc.Request("$JS.API.DIRECT.GET.DLQ.tidemark.dlq.v1.prod.capture.mark.bad", nil, time.Minute)
 	if err != nil || !strings.Contains(string(letter.Data), "zzz") || !strings.Contains(letter.Header.Get("Tidemark-Reason"), "zzz") ||
 		letter.Header.Get("Tidemark-Subject") != "tidemark.cmd.v1.prod.capture.mark.bad" {
 		t.Fatal(letter, err)
 	}
+}
 
-	// Over restarts of the service and of the server nothing is lost.
-	stop()
-	if err := mark("later"); err != nil {
+// Commands survive restarts of the service and of the server.
+func TestCommandsSurviveRestarts(t *testing.T) {
+	r := newCommandRig(t)
+	stop := r.serve()
+	if err := r.mark("vm1"); err != nil {
 		t.Fatal(err)
 	}
-	s.Prod.Close()
-	s.StartProd()
-	background(t, func(ctx context.Context) error { return capture.HandleCommands(ctx, "capture", handlers) })
-	bustest.Eventually(t, "after restart", func() bool { return handled.has("later") })
-	s.Prod.Close()
-	s.StartProd()
-	s.Joined()
-	bustest.Eventually(t, "sent again", func() bool { return mark("again") == nil })
-	bustest.Eventually(t, "while handling", func() bool { return handled.has("again") })
+	bustest.Eventually(t, "handled", func() bool { return r.handled.has("vm1") })
+	stop()
+	if err := r.mark("later"); err != nil {
+		t.Fatal(err)
+	}
+	restart := func() { r.sites.Prod.Close(); r.sites.StartProd() }
+	restart()
+	r.serve()
+	bustest.Eventually(t, "after restart", func() bool { return r.handled.has("later") })
+	restart()
+	r.sites.Joined()
+	bustest.Eventually(t, "sent again", func() bool { return r.mark("again") == nil })
+	bustest.Eventually(t, "while handling", func() bool { return r.handled.has("again") })
 }
 
 func TestRequests(t *testing.T) {

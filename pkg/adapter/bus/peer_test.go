@@ -54,10 +54,58 @@ func TestSitesStartInAnyOrder(t *testing.T) {
 	}
 }
 
-// A copy is begun anew again and again while the peer writes: who reads it never
-// misses a job that stands, never sees an old state again, and no event twice
-// or not at all.
-func TestACopyBegunAnewLosesNothing(t *testing.T) {
+// lastRevision is how far writeRevisions counts.
+const lastRevision = 700
+
+// copyReader records what a reader of a copied bucket sees.
+type copyReader struct {
+	mu      sync.Mutex
+	states  []int // of vm1
+	removed int   // how often the job "stays" was seen to be removed
+}
+
+func (r *copyReader) see(e bus.Entry[thing]) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case e.Key == "stays" && e.Deleted:
+		r.removed++
+	case e.Key == "vm1" && !e.Deleted:
+		r.states = append(r.states, e.Value.N)
+	}
+	return nil
+}
+
+func (r *copyReader) newest() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.states[len(r.states)-1]
+}
+
+// writeRevisions writes the job vm1 again and again, with an event each time. It
+// deletes the job now and then.
+func writeRevisions(ctx context.Context, own *bus.Bucket[thing], c *bus.Conn) error {
+	for n := 1; n <= lastRevision; n++ {
+		if _, err := own.Put(ctx, "vm1", thing{n}); err != nil {
+			return err
+		}
+		if err := c.Emit(ctx, event.JobApplied{Job: "vm1", Revision: uint64(n)}); err != nil {
+			return err
+		}
+		if n%7 == 0 {
+			if err := own.Delete(ctx, "vm1", 0); err != nil {
+				return err
+			}
+		}
+		time.Sleep(4 * time.Millisecond)
+	}
+	return nil
+}
+
+// Copies are restarted again and again while the peer writes. A reader never
+// misses a job that exists and never sees an old state again, and gets each
+// event exactly once.
+func TestARestartedCopyLosesNothing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	s := bustest.Start(t)
@@ -66,59 +114,52 @@ func TestACopyBegunAnewLosesNothing(t *testing.T) {
 	own := open(t, b, err)
 	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
 	near := open(t, b, err)
-	if _, err := own.Put(ctx, "stands", thing{1}); err != nil {
+	if _, err := own.Put(ctx, "stays", thing{1}); err != nil {
 		t.Fatal(err)
 	}
-	bustest.Eventually(t, "copied", func() bool { _, err := near.Get(ctx, "stands"); return err == nil })
+	bustest.Eventually(t, "copied", func() bool { _, err := near.Get(ctx, "stays"); return err == nil })
 
-	const last = 700
-	var mu sync.Mutex
-	states, goes := []int{0}, 0 // of vm1, and how often the job that stands was seen to go
-	background(t, func(ctx context.Context) error {
-		return near.Watch(ctx, nil, func(e bus.Entry[thing]) error {
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case e.Key == "stands" && e.Deleted:
-				goes++
-			case e.Key == "vm1" && !e.Deleted:
-				states = append(states, e.Value.N)
-			}
-			return nil
-		})
-	})
+	r := copyReader{states: []int{0}}
+	background(t, func(ctx context.Context) error { return near.Watch(ctx, nil, r.see) })
 	var seen recorder
 	background(t, seen.watch(cp, bus.EventFilter{Site: "dr"}))
 	written := make(chan error, 1)
-	go func() {
-		written <- func() error {
-			for n := 1; n <= last; n++ {
-				if _, err := own.Put(ctx, "vm1", thing{n}); err != nil {
-					return err
-				}
-				if err := cd.Emit(ctx, event.JobApplied{Job: "vm1", Revision: uint64(n)}); err != nil {
-					return err
-				}
-				if n%7 == 0 { // a job that comes and goes
-					if err := own.Delete(ctx, "vm1", 0); err != nil {
-						return err
-					}
-				}
-				time.Sleep(4 * time.Millisecond)
-			}
-			return nil
-		}()
-	}()
-	setup := s.Connect("prod", subjects.Setup)
-	begun := 0
-	for going := true; going; {
-		if err := bus.BeginAnew(ctx, setup, "dr"); err != nil {
+	go func() { written <- writeRevisions(ctx, own, cd) }()
+	restartCopies(t, s.Connect("prod", subjects.Setup), near, written)
+
+	bustest.Eventually(t, "the last state", func() bool { return r.newest() == lastRevision })
+	bustest.Eventually(t, "the last event", func() bool { return seen.has(fmt.Sprintf(`"revision":%d}`, lastRevision)) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.removed != 0 {
+		t.Errorf("a job that exists was seen to be removed %d times", r.removed)
+	}
+	if !slices.IsSorted(r.states) || len(slices.Compact(slices.Clone(r.states))) != len(r.states) {
+		t.Errorf("states came again: %v", r.states)
+	}
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	if len(seen.seen) != lastRevision {
+		t.Errorf("%d of %d events", len(seen.seen), lastRevision)
+	}
+	for i, e := range seen.seen {
+		if want := fmt.Sprintf(`"revision":%d}`, i+1); !strings.Contains(e, want) {
+			t.Fatalf("event %d is %s", i+1, e)
+		}
+	}
+}
+
+// restartCopies restarts the copies of dr until everything is written. The job
+// "stays" can be read all the time.
+func restartCopies(t *testing.T, setup *bus.Conn, near *bus.Bucket[thing], written <-chan error) {
+	t.Helper()
+	for n := 1; ; n++ {
+		if err := bus.BeginAnew(t.Context(), setup, "dr"); err != nil {
 			t.Fatal(err)
 		}
-		begun++
 		for range 20 {
-			if _, err := near.Get(ctx, "stands"); err != nil {
-				t.Fatal("the job that stands:", err)
+			if _, err := near.Get(t.Context(), "stays"); err != nil {
+				t.Fatal("read a job that exists:", err)
 			}
 		}
 		select {
@@ -126,31 +167,11 @@ func TestACopyBegunAnewLosesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			going = false
-		case <-time.After(time.Duration(begun*37%500) * time.Millisecond):
+			t.Logf("restarted %d times", n)
+			return
+		case <-time.After(time.Duration(n*37%500) * time.Millisecond):
 		}
 	}
-	bustest.Eventually(t, "the last state", func() bool { mu.Lock(); defer mu.Unlock(); return states[len(states)-1] == last })
-	bustest.Eventually(t, "the last event", func() bool { return seen.has(fmt.Sprintf(`"revision":%d}`, last)) })
-	mu.Lock()
-	defer mu.Unlock()
-	if goes != 0 {
-		t.Errorf("the job that stands was seen to go %d times", goes)
-	}
-	if !slices.IsSorted(states) || len(slices.Compact(slices.Clone(states))) != len(states) {
-		t.Errorf("states came again: %v", states)
-	}
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	if len(seen.seen) != last {
-		t.Errorf("%d of %d events", len(seen.seen), last)
-	}
-	for i, e := range seen.seen {
-		if want := fmt.Sprintf(`"revision":%d}`, i+1); !strings.Contains(e, want) {
-			t.Fatalf("event %d is %s", i+1, e)
-		}
-	}
-	t.Logf("begun anew %d times", begun)
 }
 
 // A consumer that was reset to 138 has sent that message to nobody before the
