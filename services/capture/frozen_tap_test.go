@@ -265,3 +265,29 @@ func TestWritesOfAPassThatAreLostAreReadAgain(t *testing.T) {
 	f.settle()
 	f.end()
 }
+
+// The group is closed, for its job changes or the service stops, while a last
+// point asks whether the machine is off, or waits for its disks: there is none.
+func TestThereIsNoLastPointOfAClosedGroup(t *testing.T) {
+	for _, when := range []string{"while it is asked", "while the disks are read"} {
+		f := tapWorld(t)
+		f.still(func() { f.leave(0, true); f.leave(1, true) })
+		f.v.faults(func() { f.v.noFreeze = transient })
+		closing := make(chan struct{})
+		asks := func(context.Context) error {
+			if when == "while it is asked" {
+				defer close(closing)
+				f.close(0)
+			} else {
+				time.AfterFunc(20*time.Millisecond, func() { defer close(closing); f.close(0) })
+			}
+			return nil
+		}
+		if p, err := f.g.LastPoint(t.Context(), asks); !cdp.Is(err, cdp.Transient) {
+			t.Errorf("%s: %v, %v", when, p, err)
+		}
+		<-closing
+		f.g = nil
+		f.end()
+	}
+}
