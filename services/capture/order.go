@@ -76,8 +76,12 @@ func (o *order) flags() frame.Flags {
 // incomplete reports whether history is, for another reason than a dirty region.
 func (o *order) incomplete() bool { return o.taps.blind || o.pass != nil && o.pass.sending }
 
-// update chooses the state after a fact changed.
+// update chooses the state after a fact changed. Once the group is stopped it does
+// nothing: map and window may be closed.
 func (o *order) update(reason string) {
+	if o.state == event.CaptureStopped {
+		return
+	}
 	o.why.dirty = o.book.Count() > 0 || o.incomplete()
 	o.why.seeding = o.book.Seeding()
 	o.why.tapLost, o.why.tapCopying = o.taps.lost(), o.taps.copying()
