@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
 )
 
@@ -59,5 +60,47 @@ func TestARunGoesToALastPointOfItsOwn(t *testing.T) {
 	ends(200)
 	if r := ask("second"); r.Pending || r.Seq != 200 {
 		t.Fatal(r)
+	}
+}
+
+// slowMachines answers when it is asked no more.
+type slowMachines struct {
+	asked chan struct{}
+	ended chan struct{}
+}
+
+func (m slowMachines) Power(ctx context.Context, _ string) (inventory.Power, error) {
+	close(m.asked)
+	<-ctx.Done()
+	close(m.ended)
+	return "", ctx.Err()
+}
+
+// The service ends while a last point asks about its machine: the question ends
+// at once, however long its groups take to drain.
+func TestALastPointEndsWithTheService(t *testing.T) {
+	m := slowMachines{make(chan struct{}), make(chan struct{})}
+	s, _ := newService(t, func(d *Deps) { d.Snapshots, d.Machines = noVM{}, m })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	s.jobs.set("shop-web01", spec.ReplicationJob{Source: spec.Source{VM: "5000", Capture: cdp.Tap}})
+	err := s.groups.Apply(ctx, Job{Group: "shop-web01", Mode: cdp.Tap, Frozen: true, Disks: []JobDisk{{Disk: cdp.Disk{Name: "scsi0-0", Size: 1 << 20}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go s.answerDrain(ctx, api.DrainRequest{Group: "shop-web01", Run: "first"})
+	<-m.asked
+	r := s.groups.groups["shop-web01"]
+	r.mu.Lock() // its group drains
+	cancel()
+	select {
+	case <-m.ended:
+	case <-time.After(5 * time.Second):
+		t.Error("the machine is still asked about")
+	}
+	r.mu.Unlock()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
