@@ -23,9 +23,9 @@ type Service struct {
 	lastPoints lastPoints
 	traces     traces
 
-	ctx    context.Context // of tasks; ends with Run
+	ctx    context.Context // of tasks; ends with Run's
 	cancel context.CancelFunc
-	ending sync.Mutex     // held to begin a task, and to cancel ctx
+	ending sync.Mutex     // held to begin a task, and before tasks are waited for
 	tasks  sync.WaitGroup // retries and last points
 }
 
@@ -75,6 +75,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	defer s.endTasks()
+	defer context.AfterFunc(ctx, s.cancel)() // tasks do not wait for groups to drain
 	eg.Go(func() error { return s.groups.Run(ctx) })
 	eg.Go(func() error {
 		return ended(ctx, s.deps.Jobs.Watch(ctx, func(target cdp.Site, name string, j *spec.ReplicationJob) error {
@@ -91,7 +92,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return eg.Wait()
 }
 
-// task runs f beside Run, which waits for it; not at all once Run has ended.
+// task runs f beside Run, which waits for it; not at all once Run ends.
 func (s *Service) task(f func()) {
 	s.ending.Lock()
 	defer s.ending.Unlock()
