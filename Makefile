@@ -5,7 +5,10 @@ BIN     := bin/tidemark
 MODULES := schemas pkg services e2e
 TIMEOUT ?= 40m
 
-.PHONY: help build test test-fast lint vet fmt-check arch bench fuzz demo demo-guest lab tools clean
+# What make lint checks for spelling.
+SPELLED := README.md CONTRIBUTING.md Makefile $(MODULES) deploy
+
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz demo demo-guest lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -33,7 +36,7 @@ test-fast: ## without the race detector and without guests
 	$(GO) test -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
 	TIDEMARK_GUEST=0 $(GO) test -timeout $(TIMEOUT) -p 1 ./e2e/...
 
-lint: vet fmt-check arch ## vet, formatting, who may import whom
+lint: vet fmt-check arch staticcheck spelling deadcode ## vet, formatting, who may import whom, unused code, spelling
 
 vet:
 	$(GO) vet $(MODULES:%=./%/...)
@@ -43,6 +46,17 @@ fmt-check:
 
 arch:
 	$(GO) test ./e2e/arch
+
+# The tools are pinned in e2e/go.mod.
+staticcheck:
+	$(GO) tool staticcheck $(MODULES:%=./%/...)
+
+# hstory is a wrong field that a test needs.
+spelling:
+	$(GO) tool misspell -error -i hstory $(SPELLED)
+
+deadcode:
+	@out=$$($(GO) tool deadcode -test $(MODULES:%=./%/...)); test -z "$$out" || { echo "nothing reaches these:"; echo "$$out"; exit 1; }
 
 bench: ## figures, each with its target
 	$(GO) run ./e2e/bench
