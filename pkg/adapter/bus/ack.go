@@ -35,7 +35,7 @@ func parseAck(data []byte) (cdp.FrameNo, error) {
 		Error *apiError `json:"error"`
 	}
 	if err := json.Unmarshal(data, &a); err != nil {
-		return 0, cdp.Errorf(cdp.Internal, "read acknowledgement", "", "%q is none", data)
+		return 0, cdp.Errorf(cdp.Internal, "read acknowledgement", "", "%q is not an acknowledgement", data)
 	}
 	if a.Error != nil {
 		return 0, &cdp.Error{Op: "publish", Kind: kindOfCode(a.Error.ErrCode), Cause: a.Error}

@@ -59,7 +59,7 @@ func LoadCredentials(path string) (*Credentials, error) {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Internal, Subject: path, Cause: err}
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, cdp.Errorf(cdp.Invalid, op, path, "others can read it (mode %04o)", info.Mode().Perm()).WithHint("chmod 600 " + path)
+		return nil, cdp.Errorf(cdp.Invalid, op, path, "other users can read the file (mode %04o); only its owner may", info.Mode().Perm()).WithHint("chmod 600 " + path)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

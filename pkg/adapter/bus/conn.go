@@ -28,8 +28,8 @@ type Config struct {
 	TLS        TLSFiles
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
-	// Notify, when set, is told what happens in the background: a lost and
-	// regained connection, a handler's trouble. It must not block.
+	// Notify, if set, is called for background events: a lost or restored
+	// connection, a failed handler. It must not block.
 	Notify func(Notice)
 }
 
@@ -39,9 +39,8 @@ type Notice struct {
 	Err  error  // nil if it is good news
 }
 
-// Conn is a service's connection to the bus. It reconnects for ever; while it
-// is down every call returns a Transient error at once: nothing is held back
-// and sent later.
+// Conn is a service's connection to the bus. It reconnects forever. While it is
+// down, every call fails at once with a Transient error; nothing is queued.
 type Conn struct {
 	site   cdp.Site
 	name   string
@@ -52,10 +51,10 @@ type Conn struct {
 
 	answers answers
 
-	js jetstream.JetStream // of the own site; no other's can be asked
+	js jetstream.JetStream // of the own site; other sites' cannot be reached
 }
 
-// Connect connects, trying until ctx is done.
+// Connect connects to a site's bus. It retries until ctx is done.
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	const op = "connect to bus"
 	if err := cdp.CheckName("site", string(cfg.Site)); err != nil {
@@ -91,7 +90,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 			continue
 		}
 		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: cfg.URL, Cause: err}
-		return nil, e.WithHint("is the NATS server of site " + string(cfg.Site) + " running, and are user and certificate right?")
+		return nil, e.WithHint("check that the NATS server of site " + string(cfg.Site) + " is running, and that user, password and certificate are correct")
 	}
 }
 
@@ -143,14 +142,14 @@ func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 	return opts, nil
 }
 
-// inboxPrefix keeps a service's replies apart: permissions allow each service
-// its own only.
+// inboxPrefix separates the services' replies: each service may subscribe to its
+// own inbox only.
 func inboxPrefix(name string) string { return "_INBOX_" + name }
 
 // Site is the site the connection belongs to.
 func (c *Conn) Site() cdp.Site { return c.site }
 
-// Connected reports whether the connection stands now.
+// Connected reports whether the connection is up now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
 
 // source is the CloudEvents source of what this connection sends.

@@ -15,15 +15,15 @@ import (
 	"tidemark.dev/pkg/contract/event"
 )
 
-// Emit publishes an event of the connection's own site and returns when its
-// stream has it. It checks the payload against its schema first.
+// Emit publishes an event of the connection's own site and returns once the
+// stream has stored it. It checks the payload against its schema first.
 func (c *Conn) Emit(ctx context.Context, p event.Payload) error {
 	_, err := c.publish(ctx, c.site, p, event.Fact)
 	return err
 }
 
-// Command sends a command to a service of site and returns when the site's
-// stream has it, with the command's id. A site holds one pending command per
+// Command sends a command to a service of site. It returns the command's id once
+// the site's stream has stored it. A site holds one pending command per
 // service, verb and job or group: a second one is a Conflict.
 func (c *Conn) Command(ctx context.Context, site cdp.Site, p event.Payload) (string, error) {
 	return c.publish(ctx, site, p, event.Command)
@@ -57,7 +57,7 @@ func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, fami
 	return e.ID, err
 }
 
-// store publishes to a stream and waits for its word. The message id makes a
+// store publishes to a stream and waits for the acknowledgement. The message id makes a
 // repeat after a lost answer harmless.
 func (c *Conn) store(ctx context.Context, m *nats.Msg, op string) error {
 	if _, has := ctx.Deadline(); !has {
@@ -72,18 +72,18 @@ func (c *Conn) store(ctx context.Context, m *nats.Msg, op string) error {
 		return nil
 	case errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse):
 		e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: m.Subject, Cause: err}
-		return e.WithHint("no stream takes this subject: is the link to the site up, and was the site set up?")
+		return e.WithHint("no stream stores this subject: check that the site is set up and that the link to it is up")
 	case errors.As(err, &js2) && js2.APIError() != nil && int(js2.APIError().ErrorCode) == codeStoreFailed && isPerSubject(js2):
 		e := &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: m.Subject, Cause: errPending}
-		return e.WithHint("see whether that service runs: tidemark status; it is tried again by itself")
+		return e.WithHint("check that the service runs (tidemark status); the pending command is retried automatically")
 	}
 	return wrap(err, op, m.Subject)
 }
 
-var errPending = errors.New("one like it is still pending: its service has not settled it yet")
+var errPending = errors.New("the same command is still pending: its service has not finished it")
 
-// IsPending says whether a command was not taken because one like it waits for
-// its service, which usually is over in a moment.
+// IsPending reports whether a command was refused because the same command is
+// still pending. That usually clears within moments.
 func IsPending(err error) bool { return errors.Is(err, errPending) }
 
 func isPerSubject(e jetstream.JetStreamError) bool {

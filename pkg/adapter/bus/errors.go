@@ -11,7 +11,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Error codes of the JetStream API that mean something to us.
+// Error codes of the JetStream API that have a kind of their own.
 const (
 	codeInsufficientResources = 10023
 	codeMemoryExceeded        = 10028
@@ -82,7 +82,7 @@ func wrap(err error, op, subject string) error {
 	return &cdp.Error{Op: op, Kind: kind, Subject: subject, Cause: err}
 }
 
-// isLink reports whether err says that nobody could be reached, now.
+// isLink reports whether err means that the other side cannot be reached now.
 func isLink(err error) bool {
 	for _, e := range []error{
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrConnectionReconnecting,

@@ -7,11 +7,11 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 )
 
-// BeginAnew does to all copies of a peer what FollowPeer does to one that
-// stands still.
-func BeginAnew(ctx context.Context, conn *Conn, peer cdp.Site) error {
+// RestartCopies restarts all copies of a peer, as FollowPeer restarts a stalled
+// one.
+func RestartCopies(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	for _, cfg := range peerStreams(conn.site, peer) {
-		if err := beginAnew(ctx, conn.js, cfg); err != nil {
+		if err := restartCopy(ctx, conn.js, cfg); err != nil {
 			return err
 		}
 	}
@@ -35,5 +35,5 @@ func ForbiddenEndpoints(site cdp.Site) (out []string) {
 	return out
 }
 
-// Delivered is what a peer is told about a consumer that it has reset.
+// Delivered corrects the answer to a peer that has reset a consumer.
 var Delivered = delivered

@@ -24,7 +24,7 @@ func (s *FrameSink) onAck(m *nats.Msg) {
 	}
 	seq, err := cdp.FrameNo(0), error(nil)
 	if len(m.Data) == 0 {
-		err = cdp.Errorf(cdp.Transient, "publish frame", s.subject, "nobody stores frames").
+		err = cdp.Errorf(cdp.Transient, "publish frame", s.subject, "no stream stores this subject").
 			WithHint("the stream " + s.stream.name() + " is missing, or JetStream of site " + string(s.conn.site) + " is not running")
 	} else if seq, err = parseAck(m.Data); err != nil {
 		err = cdp.Wrap(err, "publish frame", s.subject)
@@ -34,8 +34,8 @@ func (s *FrameSink) onAck(m *nats.Msg) {
 	s.settle(gen, cdp.FrameNo(no), err)
 }
 
-// settle records what became of frame no, and delivers all results that are
-// due: those before which nothing is open. A stored frame proves that all
+// settle records the outcome of frame no and delivers the results that are due:
+// those with no open frame before them. A stored frame proves that all frames
 // before it are stored.
 func (s *FrameSink) settle(gen uint64, no cdp.FrameNo, err error) {
 	s.mu.Lock()
@@ -84,7 +84,7 @@ func (s *FrameSink) drop(n int) {
 	s.out = s.out[:copy(s.out, s.out[n:])]
 }
 
-// watch fails the frames whose answer cannot come any more.
+// watch fails the frames whose acknowledgement can no longer come.
 func (s *FrameSink) watch(ctx context.Context) {
 	tick := time.NewTicker(ackTimeout / 10)
 	defer tick.Stop()
@@ -99,7 +99,7 @@ func (s *FrameSink) watch(ctx context.Context) {
 			}
 			s.fail(0, "the connection to the bus was lost")
 		case <-tick.C:
-			s.fail(ackTimeout, "no answer")
+			s.fail(ackTimeout, "no acknowledgement in time")
 		}
 	}
 }

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// maxOutstanding is how many frames may be without a read Result.
+	// maxOutstanding is how many frames may await a Result or have one unread.
 	maxOutstanding = 4096
-	// ackTimeout is when a frame without an answer counts as lost.
+	// ackTimeout is how long after publishing an unacknowledged frame counts as lost.
 	ackTimeout = 5 * time.Second
 	// maxMessage is the longest message of a frame stream, in bytes.
 	maxMessage = 1_000_000
@@ -46,12 +46,12 @@ type FrameSink struct {
 	stop       context.CancelFunc
 	wg         sync.WaitGroup
 
-	streamMu sync.Mutex  // held while the stream is purged or made anew; taken first
+	streamMu sync.Mutex  // held while the stream is purged or recreated; locked first
 	purged   cdp.FrameNo // guarded by streamMu
 
-	pubMu sync.Mutex // guards what follows up to mu; taken before mu
-	// blind: nobody knows the stream's last message, so the next frame cannot
-	// name it. Set by Tail and Recreate.
+	pubMu sync.Mutex // guards the fields up to mu; locked before mu
+	// blind: the stream's last message is unknown, so the next frame cannot name
+	// it. Set by Tail and Recreate.
 	blind bool
 	msg   nats.Msg
 	reply []byte
@@ -68,7 +68,7 @@ type FrameSink struct {
 type outstanding struct {
 	no   cdp.FrameNo
 	at   time.Time
-	err  error // what came for it, while one before it is still open
+	err  error // its outcome, while an earlier frame is still open
 	span telemetry.Span
 }
 
@@ -76,8 +76,9 @@ var _ spool.Sink = (*FrameSink)(nil)
 
 // OpenFrames opens the stream of a group that is captured at this site for
 // publishing, and makes it if it is missing, with the consumer through which the
-// journal at target takes the frames. maxBytes bounds the spool; a stream that
-// exists is changed to it. What target reports as durable is purged.
+// journal at target takes the frames. maxBytes bounds the spool; it
+// also applies to an existing stream. Frames that target reports durable are
+// purged.
 func OpenFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.Site, maxBytes int64) (*FrameSink, error) {
 	const op = "open frame stream"
 	for field, name := range map[string]string{"group": string(group), "target": string(target)} {
@@ -108,7 +109,7 @@ func OpenFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.S
 	run, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.wg.Go(func() { s.watch(run) })
-	s.wg.Go(func() { s.purgeBehind(run) })
+	s.wg.Go(func() { s.purgeDurable(run) })
 	return s, nil
 }
 
@@ -134,9 +135,9 @@ func (s *FrameSink) publish(ctx context.Context, f frame.Frame, sampled bool) er
 	if s.closed || len(s.out)+len(s.results) >= maxOutstanding {
 		closed := s.closed
 		s.mu.Unlock()
-		err := cdp.Errorf(cdp.Transient, "publish frame", s.subject, "%d frames without a read result", maxOutstanding)
+		err := cdp.Errorf(cdp.Transient, "publish frame", s.subject, "%d frames await a result or have one unread, the maximum", maxOutstanding)
 		if closed {
-			err = cdp.Errorf(cdp.Internal, "publish frame", s.subject, "closed")
+			err = cdp.Errorf(cdp.Internal, "publish frame", s.subject, "the frame stream was closed by its owner")
 		}
 		o.span.End(err)
 		return err
@@ -210,7 +211,7 @@ func (s *FrameSink) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
-	_ = s.acks.Unsubscribe() // fails only when the connection is gone, and with it the subscription
+	_ = s.acks.Unsubscribe() // fails only if the connection is closed, which ends the subscription too
 	_ = s.word.Unsubscribe()
 	s.wg.Wait()
 	s.Reset()
@@ -224,7 +225,7 @@ func (s *FrameSink) onDurable(m *nats.Msg) {
 	}
 }
 
-// newest puts v into a channel with room for one, in the place of what is there.
+// newest replaces the content of a channel with room for one value by v.
 func newest[T any](ch chan T, v T) {
 	for {
 		select {

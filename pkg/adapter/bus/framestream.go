@@ -45,8 +45,8 @@ func (f frameStream) ensure(ctx context.Context) error {
 	return f.consumer(ctx)
 }
 
-// dismiss removes the consumers of former targets: who is no target any more
-// has nothing to take.
+// dismiss removes the consumers of former targets, which may no longer take
+// frames.
 func (f frameStream) dismiss(ctx context.Context, str jetstream.Stream) error {
 	names := str.ConsumerNames(ctx)
 	for name := range names.Name() {
@@ -87,8 +87,8 @@ func (f frameStream) consumer(ctx context.Context) error {
 	return err
 }
 
-// recreate makes the stream anew, to begin with first. One that is empty and
-// goes on there already is kept.
+// recreate replaces the stream by one that begins with first. An empty stream
+// whose next frame is first already is kept.
 func (f frameStream) recreate(ctx context.Context, first cdp.FrameNo) error {
 	js := f.conn.js
 	str, err := js.Stream(ctx, f.name())
@@ -113,7 +113,7 @@ func (f frameStream) purge(ctx context.Context, no cdp.FrameNo) error {
 	return f.conn.ask(ctx, subjects.API+".STREAM.PURGE."+f.name(), req, nil)
 }
 
-// DeleteFrames removes the group's stream and everything in it: the job is gone.
+// DeleteFrames removes the group's stream with all its frames, after its job was deleted.
 func DeleteFrames(ctx context.Context, conn *Conn, group cdp.GroupID) error {
 	err := conn.js.DeleteStream(ctx, subjects.FrameStream(group))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -125,9 +125,9 @@ func DeleteFrames(ctx context.Context, conn *Conn, group cdp.GroupID) error {
 // purgeEvery is how often a stream is purged at most.
 const purgeEvery = 250 * time.Millisecond
 
-// purgeBehind purges the stream up to what is durable, until ctx ends. The last
-// durable frame is kept, so that the tail can be seen.
-func (s *FrameSink) purgeBehind(ctx context.Context) {
+// purgeDurable purges durable frames from the stream until ctx ends. It keeps the
+// newest durable frame, so that the tail can be read.
+func (s *FrameSink) purgeDurable(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -145,8 +145,8 @@ func (s *FrameSink) purgeBehind(ctx context.Context) {
 	}
 }
 
-// purgeTo never purges beyond what the stream is known to have: that would move
-// its numbers.
+// purgeTo never purges beyond the newest frame that the stream is known to have:
+// that would shift its numbering.
 func (s *FrameSink) purgeTo(ctx context.Context, no cdp.FrameNo) error {
 	s.streamMu.Lock()
 	defer s.streamMu.Unlock()

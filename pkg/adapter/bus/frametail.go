@@ -19,7 +19,7 @@ func (s *FrameSink) Tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error
 	return no, h, err
 }
 
-// at notes the stream's last frame, and whether it is unknown which one it is.
+// at records the stream's last frame; blind means that its content is unknown.
 func (s *FrameSink) at(last cdp.FrameNo, blind bool) {
 	s.pubMu.Lock()
 	defer s.pubMu.Unlock()
@@ -52,12 +52,12 @@ func (s *FrameSink) tail(ctx context.Context) (cdp.FrameNo, *frame.Header, error
 		return 0, nil, cdp.Wrap(err, op, group)
 	}
 	if h.No != cdp.FrameNo(m.Sequence) {
-		return 0, nil, cdp.Errorf(cdp.Corrupt, op, group, "frame %d has the place of %d", h.No, m.Sequence)
+		return 0, nil, cdp.Errorf(cdp.Corrupt, op, group, "frame %d is stored under the number %d", h.No, m.Sequence)
 	}
 	if h.No < cdp.FrameNo(last) {
 		return cdp.FrameNo(last), nil, nil
 	}
-	return h.No, &h, nil // a frame stored between the two questions is simply newer
+	return h.No, &h, nil // a frame stored between the two requests is just newer
 }
 
 // Recreate implements spool.Sink.

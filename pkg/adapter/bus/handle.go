@@ -34,18 +34,18 @@ const (
 // Handler handles one command. The kind of its error decides what happens:
 //
 //	nil, Duplicate   done
-//	Transient, Full  again after a while, for ever
+//	Transient, Full  retried with back-off, without end
 //	Invalid          refused, kept as a dead letter
 //	any other        refused
 //
-// Refused means that an event command.refused tells why. A command may come
+// Refused means that an event command.refused gives the reason. A command may come
 // twice: a handler is idempotent by the event's ID.
 type Handler = func(ctx context.Context, e event.Event) error
 
 // HandleCommands handles the commands to a service of the connection's site,
-// one at a time, in order but for those tried again, until ctx is done. What is not handled stays in
-// the stream, over restarts of the service and of the server. A command whose
-// schema refuses it does not reach its handler.
+// one at a time and in order, retries aside, until ctx is done. Unhandled commands
+// stay in the stream across restarts of the service and of the server. A command
+// that fails its schema does not reach its handler.
 func (c *Conn) HandleCommands(ctx context.Context, service string, handlers map[string]Handler) error {
 	const op = "handle commands"
 	cfg := jetstream.ConsumerConfig{
@@ -95,8 +95,8 @@ func (c *Conn) handleFrom(ctx context.Context, service string, cons jetstream.Co
 	}
 }
 
-// giveBack ends it, and puts back at once what it had received already, so that
-// a service that starts next need not wait for it.
+// giveBack stops it and returns the messages it had prefetched to the stream at
+// once, so that the next service to start need not wait for them.
 func (c *Conn) giveBack(it jetstream.MessagesContext) {
 	if !c.nc.IsConnected() {
 		it.Stop()
@@ -114,8 +114,8 @@ func (c *Conn) giveBack(it jetstream.MessagesContext) {
 	_ = c.nc.FlushTimeout(time.Second) // the server must know before the caller goes on
 }
 
-// handle brings one command to its end. The error it returns is about the bus;
-// the command comes again then.
+// handle settles one command. An error is one of the bus; the command is then
+// delivered again.
 func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, handlers map[string]Handler) error {
 	md, err := m.Metadata()
 	if err != nil {
@@ -139,7 +139,7 @@ func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, hand
 	case herr == nil || kind == cdp.Duplicate:
 		return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
 	case kind == cdp.Transient || kind == cdp.Full:
-		c.notify(Notice{"command to be tried again", herr})
+		c.notify(Notice{"command will be retried", herr})
 		return wrap(m.NakWithDelay(backoff(md.NumDelivered)), "put command back", m.Subject())
 	case kind == cdp.Invalid:
 		if err := c.deadLetter(ctx, addr, m, herr); err != nil {
@@ -186,7 +186,7 @@ func (c *Conn) open(subject string, header nats.Header, data []byte) (event.Even
 	return e, nil
 }
 
-// run runs the handler and tells the server that it is still at work.
+// run runs the handler and keeps the command's delivery alive meanwhile.
 func (c *Conn) run(ctx context.Context, m jetstream.Msg, e event.Event, h Handler) error {
 	done := make(chan struct{})
 	quit := make(chan struct{})
@@ -230,7 +230,8 @@ func (c *Conn) refuse(ctx context.Context, e event.Event, a event.Address, why e
 	return c.Emit(ctx, r)
 }
 
-// backoff is the wait before a command that was delivered so often comes again.
+// backoff is the wait before a command is delivered again, by its deliveries so
+// far.
 func backoff(deliveries uint64) (wait time.Duration) {
 	b := clock.Backoff{Min: backoffMin, Max: backoffMax}
 	for range min(deliveries, 16) {

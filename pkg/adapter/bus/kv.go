@@ -31,11 +31,11 @@ type Entry[T any] struct {
 }
 
 // OpenBucket opens the values under prefix of a bucket of the connection's own
-// site. No other site's can be opened: its services write them, and
-// OpenPeerBucket reads the copy.
+// site. Another site's bucket cannot be opened: only that site's services write it.
+// OpenPeerBucket reads its copy.
 func OpenBucket[T any](ctx context.Context, conn *Conn, site cdp.Site, bucket, prefix string) (*Bucket[T], error) {
 	if site != conn.site {
-		return nil, cdp.Errorf(cdp.Invalid, "open bucket", string(site)+"/"+bucket, "a bucket can be written at its own site only").
+		return nil, cdp.Errorf(cdp.Invalid, "open bucket", string(site)+"/"+bucket, "a bucket can be written only at its own site").
 			WithHint("ask the service of site " + string(site) + " that owns it")
 	}
 	return openBucket[T](ctx, conn, bucket, prefix)
@@ -64,7 +64,7 @@ func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
 	return b.entry(e)
 }
 
-// Put sets the value whatever stands there, and returns its revision.
+// Put sets the value unconditionally and returns its revision.
 func (b *Bucket[T]) Put(ctx context.Context, key string, v T) (uint64, error) {
 	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Put(ctx, b.prefix+key, data) })
 }
@@ -98,7 +98,7 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, revision uint64) err
 	return b.fail("delete", key, b.kv.Delete(ctx, b.prefix+key, opts...))
 }
 
-// All gives every value there is, by key, in one go.
+// All returns a snapshot of all values, sorted by key.
 func (b *Bucket[T]) All(ctx context.Context) ([]Entry[T], error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -143,10 +143,10 @@ func (b *Bucket[T]) Keys(ctx context.Context) ([]string, error) {
 	return keys, ctx.Err()
 }
 
-// Watch calls fn with every value that stands and then with every change, until
-// ctx is done (the error is ctx's) or fn fails (fn's error). synced, if not
-// nil, is called once, when fn has had all that stood at the start. A value
-// that cannot be read as a T is given to fn's caller as a Corrupt error.
+// Watch calls fn with every existing value and then with every change, until ctx
+// is done (it returns ctx's error) or fn fails (it returns fn's error). synced, if
+// not nil, is called once, when fn has had all values that existed at the start. A
+// value that is not valid JSON of a T ends the watch with a Corrupt error.
 func (b *Bucket[T]) Watch(ctx context.Context, synced func(), fn func(Entry[T]) error) error {
 	w, err := b.kv.Watch(ctx, b.prefix+">")
 	if err != nil {

@@ -49,7 +49,7 @@ func NewLinkKey() (seed, public string) {
 func LinkKey(seed string) (string, error) {
 	pair, err := nkeys.FromSeed([]byte(seed))
 	if err != nil || !isUser(pair) {
-		return "", invalid("read", "seed", "it is no NKEY seed that begins with SU")
+		return "", invalid("read", "seed", "not a seed: want an NKEY user seed, which begins with SU")
 	}
 	return pair.PublicKey()
 }
@@ -61,7 +61,7 @@ func (l Link) check(site cdp.Site, listens bool) error {
 		return err
 	}
 	if l.Peer == site {
-		return invalid("check", field, "a site has no link with itself")
+		return invalid("check", field, "a site cannot link to itself")
 	}
 	switch l.Compression {
 	case "", "off", "s2_fast", "s2_better", "s2_auto":
@@ -76,7 +76,7 @@ func (l Link) check(site cdp.Site, listens bool) error {
 		return err
 	}
 	if !listens {
-		return invalid("check", field, "the peer is to dial this site, which has no leaf listen address")
+		return invalid("check", field, "the peer dials this site, but this site has no leaf listen address")
 	}
 	if !nkeys.IsValidPublicUserKey(l.Key) {
 		return invalid("check", field+".key", "the side that is dialled needs the peer's public key, an NKEY that begins with U")
@@ -126,7 +126,7 @@ func (cfg ServerConfig) leafText(tls string) (string, error) {
 			return "", err
 		}
 		if seen[l.Peer] {
-			return "", invalid("check", "links", "there are two links with %q", l.Peer)
+			return "", invalid("check", "links", "there are two links to %q", l.Peer)
 		}
 		seen[l.Peer] = true
 		if l.Dial == "" {
@@ -140,7 +140,7 @@ func (cfg ServerConfig) leafText(tls string) (string, error) {
 		if compression == "" {
 			compression = "off"
 		}
-		// The account is the fence. What is denied here is a second one.
+		// The account is the fence; these denials are a second one.
 		fmt.Fprintf(&b, "    {url: %q, account: %q, nkey: %q, ignore_discovered_servers: true, compression: %q\n      deny_imports: %s, deny_exports: %[5]s\n      %s    }\n",
 			u, linkAccount(l.Peer), l.Seed, compression, list(neverCross), tls)
 	}
@@ -148,7 +148,7 @@ func (cfg ServerConfig) leafText(tls string) (string, error) {
 	return b.String(), nil
 }
 
-// neverCross are subjects that no link carries in either direction.
+// neverCross are subjects that no link may carry, in either direction.
 var neverCross = []string{"$JS.API.>", "$JS.*.API.>", "$KV.>", "$OBJ.>", "$SRV.>", "$SYS.>"}
 
 // peers are the sites that this one is linked with.

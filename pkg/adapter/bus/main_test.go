@@ -7,7 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The server's own: waits for the answer to what a copy asked, half a minute
-	// beyond Shutdown, too.
+	// A goroutine of the server waits up to half a minute for the answer to a copy's
+	// request, even after Shutdown.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
 }

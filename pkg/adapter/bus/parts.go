@@ -13,8 +13,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// An answer that is longer than a message goes out in parts, in order, to those
-// that say in their request that they put them together.
+// An answer that is longer than a message is sent in parts, in order, if the
+// request says that the client reassembles them.
 const (
 	partsHeader = "Tidemark-Takes-Parts" // of a request: "yes"
 	partHeader  = "Tidemark-Part"        // of an answer: "3/5"
@@ -33,8 +33,8 @@ func (c *Conn) parts(r micro.Request, data []byte) ([]*nats.Msg, error) {
 	size := int(c.nc.MaxPayload()) - partRoom
 	n := (len(data) + size - 1) / size
 	if r.Headers().Get(partsHeader) == "" || n > partsMax {
-		return nil, cdp.Errorf(cdp.Full, "answer", r.Subject(), "the answer of %d bytes is longer than a message, or than %d of them", len(data), partsMax).
-			WithHint("in more than one message it is given to those only who ask with the header " + partsHeader + ": yes")
+		return nil, cdp.Errorf(cdp.Full, "answer", r.Subject(), "the answer has %d bytes; the limit is one message, or %d for a client that takes parts", len(data), partsMax).
+			WithHint("to get the answer in parts, send the request header " + partsHeader + ": yes")
 	}
 	var out []*nats.Msg
 	for part := range slices.Chunk(data, size) {
@@ -87,8 +87,8 @@ func (a *answers) forget(subject string) {
 	delete(a.waiting, subject)
 }
 
-// drop ends all waiting: what was asked over a connection that is lost is not
-// answered over another one.
+// drop ends all waiting: a request sent over a lost connection is not answered
+// over the next one.
 func (a *answers) drop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -99,9 +99,9 @@ func (a *answers) drop() {
 }
 
 // exchange sends a request and gives the whole answer. presence is empty, or a
-// subject that somebody listens to if the service runs: a request over a link
-// goes to the other site in any case, and if nobody is there to answer, nobody
-// says so.
+// subject that somebody listens to if the service runs: the
+// server accepts a request over a link in any case and does not report that no
+// service answers it.
 func (c *Conn) exchange(ctx context.Context, m *nats.Msg, presence string) (*nats.Msg, error) {
 	reply, ch := c.answers.expect()
 	defer c.answers.forget(reply)

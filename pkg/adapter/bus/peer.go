@@ -23,7 +23,7 @@ func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 		return err
 	}
 	if peer == conn.site {
-		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "is this site itself")
+		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "a site cannot be its own peer")
 	}
 	if err := EnsureSite(ctx, conn); err != nil {
 		return err
@@ -50,11 +50,11 @@ func ensureCopyConsumer(ctx context.Context, conn *Conn, peer cdp.Site, stream s
 	return err
 }
 
-// peerStreams are the copies of a peer's streams at site. They are sourced and
-// no mirrors in the server's words: what a mirror asked of a peer that could not
-// be reached it waits for up to half a minute and then two minutes more, and
-// nothing but an answer ends that. A source may be taken away and given back at
-// any time, and then goes on after the newest message that the stream has of it.
+// peerStreams are the copies of a peer's streams at site. They use
+// sources rather than mirrors. A mirror whose request to an unreachable peer got
+// no answer waits up to half a minute, then two minutes more, and only an answer
+// ends the wait. A source can be removed and added again at any time; it then
+// resumes after the newest message that the stream has from it.
 func peerStreams(site, peer cdp.Site) []jetstream.StreamConfig {
 	events := jetstream.StreamConfig{
 		Name: subjects.PeerEvents(peer), Description: "copy of the events of " + string(peer),
@@ -85,16 +85,17 @@ func source(stream string, site, peer cdp.Site) *jetstream.StreamSource {
 
 const (
 	followEvery = time.Second
-	// followIdle: a source that follows is heard every second.
+	// followIdle is the silence after which a source counts as stalled. A working
+	// one is heard from every second.
 	followIdle = 3 * time.Second
-	// followGrace is how long a source has to be heard after it began anew.
+	// followGrace is how long a restarted source may take until it is heard from.
 	followGrace = 5 * time.Second
 )
 
-// FollowPeer keeps the copies of a peer following, soon after the peer can be
-// reached, until ctx ends: the server itself tries again ever more seldom. It
-// also lets the peer go on with its copies of this site. Several processes may do
-// it for one site.
+// FollowPeer keeps the copies of a peer up to date until ctx ends. It restarts a
+// stalled copy soon after the peer can be reached again, because the server backs
+// off ever longer. It also lets the peer resume its copies of this site. Several
+// processes may run it for one site.
 func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	resets, err := conn.serveResets(peer)
 	if err != nil {
@@ -102,15 +103,15 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	}
 	defer func() { _ = resets.Unsubscribe() }()
 	streams := peerStreams(conn.site, peer)
-	begun := make([]time.Time, len(streams))
+	restartedAt := make([]time.Time, len(streams))
 	for {
 		for i, cfg := range streams {
-			if time.Since(begun[i]) < followGrace {
+			if time.Since(restartedAt[i]) < followGrace {
 				continue
 			}
-			anew, err := follow(ctx, conn, cfg)
-			if anew {
-				begun[i] = time.Now()
+			restarted, err := follow(ctx, conn, cfg)
+			if restarted {
+				restartedAt[i] = time.Now()
 			}
 			if err != nil && ctx.Err() == nil {
 				conn.notify(Notice{"peer not followed", wrap(err, "follow", cfg.Name)})
@@ -122,9 +123,8 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	}
 }
 
-// follow begins a copy anew if nothing is heard of its source, and the peer
-// would answer.
-func follow(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (anew bool, err error) {
+// follow restarts a copy whose source is silent although the peer answers.
+func follow(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (restarted bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
 	s, err := conn.js.Stream(ctx, cfg.Name)
@@ -140,12 +140,12 @@ func follow(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (anew b
 			return false, nil // it cannot be reached, or is not set up yet
 		}
 	}
-	return true, beginAnew(ctx, conn.js, cfg)
+	return true, restartCopy(ctx, conn.js, cfg)
 }
 
-// beginAnew takes the source away and gives it back, which ends all waiting.
-// What the copy holds stays, and the source goes on after it.
-func beginAnew(ctx context.Context, own jetstream.JetStream, cfg jetstream.StreamConfig) error {
+// restartCopy removes the source and adds it again, which ends the server's
+// back-off. The copy keeps its messages, and the source resumes after them.
+func restartCopy(ctx context.Context, own jetstream.JetStream, cfg jetstream.StreamConfig) error {
 	without := cfg
 	without.Sources = nil
 	if err := ensureOne(ctx, own, without); err != nil {

@@ -16,8 +16,8 @@ import (
 	"tidemark.dev/pkg/contract/event"
 )
 
-// The source is started long before the target: the jobs are there soon after
-// the target is, as are the source's events at the target.
+// The source starts long before the target. Soon after the target starts, the
+// source has the jobs and the target has the source's events.
 func TestSitesStartInAnyOrder(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -154,7 +154,7 @@ func TestARestartedCopyLosesNothing(t *testing.T) {
 func restartCopies(t *testing.T, setup *bus.Conn, near *bus.Bucket[thing], written <-chan error) {
 	t.Helper()
 	for n := 1; ; n++ {
-		if err := bus.BeginAnew(t.Context(), setup, "dr"); err != nil {
+		if err := bus.RestartCopies(t.Context(), setup, "dr"); err != nil {
 			t.Fatal(err)
 		}
 		for range 20 {
@@ -174,9 +174,9 @@ func restartCopies(t *testing.T, setup *bus.Conn, near *bus.Bucket[thing], writt
 	}
 }
 
-// A consumer that was reset to 138 has sent that message to nobody before the
-// server said how far it is. The copy must not take it for received.
-func TestAResetSaysWhereToAndNotHowFar(t *testing.T) {
+// A consumer that was reset to 138 sent that message to nobody before the server
+// reported its position. The copy must not count it as received.
+func TestAResetReportsNothingDelivered(t *testing.T) {
 	got := string(bus.Delivered([]byte(`{"name":"copy","delivered":{"consumer_seq":1,"stream_seq":138},"config":{"ack_policy":"flow_control"},"reset_seq":138}`)))
 	for _, want := range []string{`"delivered":{"consumer_seq":0,"stream_seq":137}`, `"reset_seq":138`, `"config":{"ack_policy":"flow_control"}`} {
 		if !strings.Contains(got, want) {

@@ -19,7 +19,7 @@ type Permission struct {
 }
 
 // Permissions gives the permission of a service's user on the server of site,
-// which talks to peers. A service that is not known may do nothing.
+// which talks to peers. An unknown service may do nothing.
 func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
 	if service == subjects.Setup {
 		return Permission{Publish: []string{">"}, Subscribe: []string{">"}}
@@ -161,8 +161,8 @@ func (b *permissions) readBucket(bucket, keys string) {
 }
 
 // frames: publishing them at the own site, or taking them from any. A stream's
-// name is one token, so the streams of groups cannot be told from others by a
-// pattern: what must not be touched is denied by name.
+// name is one token, so no pattern matches the streams of groups alone. The other
+// streams are denied by name.
 func (b *permissions) frames(r role) {
 	if r.framesOut {
 		subject := subjects.WriteSubject(b.site, "*")

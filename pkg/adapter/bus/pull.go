@@ -18,11 +18,11 @@ const (
 	// request is topped up when half of either is used.
 	pullBytes = 8 << 20
 	pullBatch = 2048
-	// pullBeat is how often the server says that it is there; three beats
-	// without a word mean that the link is down.
+	// pullBeat is the interval of the server's heartbeats; three missed ones mean
+	// that the link is down.
 	pullBeat = 500 * time.Millisecond
-	// pullExpiry is how long a request waits for frames. It is short, for the
-	// requests of a journal that was killed take frames until they expire.
+	// pullExpiry is how long a request waits for frames. It is short,
+	// because the requests of a killed journal take frames until they expire.
 	pullExpiry = 3 * time.Second
 	// retryMin and retryMax bound the wait between attempts to join.
 	retryMin = 50 * time.Millisecond
@@ -39,16 +39,16 @@ type puller struct {
 	status func(spool.Status)
 	state  spool.State
 
-	// sub takes what comes for any request of this Pull, those of former sessions
-	// too: what they are given is not wasted.
+	// sub receives the answers to all requests of this Pull, those of earlier
+	// sessions included, so that no frame is wasted.
 	sub *nats.Subscription
-	// heard is how many messages the consumer has given since it was reset. It
-	// counts them: a difference means that somebody else was given some.
+	// heard counts the messages received since the consumer was reset. If the
+	// consumer's own count differs, somebody else got some of them.
 	heard uint64
 	// asked for and not yet received, over all requests
 	msgs, bytes int
-	// suspect is the frame that came where another was wanted. It is believed
-	// when it comes again.
+	// suspect is a frame that came instead of the expected one. It counts as a
+	// gap only if it comes again.
 	suspect cdp.FrameNo
 }
 
@@ -160,15 +160,15 @@ func (p *puller) join(ctx context.Context) error {
 	return p.src.conn.ask(ctx, p.src.request("RESET"), req, nil)
 }
 
-// lost reports that the stream does not have the next frame any more; what it
-// has begins with first.
+// lost reports that the stream no longer has the next frame and begins with
+// first.
 func (p *puller) lost(first cdp.FrameNo) error {
 	if p.suspect != first {
 		p.suspect = first
 		return errAgain
 	}
-	e := cdp.Errorf(cdp.Corrupt, "pull frames", string(p.src.grp), "wanted frame %d, the stream begins with %d", p.next, first)
-	return e.WithHint("frames were lost at the source before they were durable; the capturer is told, and sends their blocks again")
+	e := cdp.Errorf(cdp.Corrupt, "pull frames", string(p.src.grp), "expected frame %d, but the stream begins with %d", p.next, first)
+	return e.WithHint("frames were lost at the source before they were durable; capture is notified and resyncs their blocks")
 }
 
 // ask tops the outstanding requests up.
@@ -192,7 +192,7 @@ func (p *puller) ask() error {
 	return p.src.conn.nc.PublishRequest(p.src.request("MSG.NEXT"), p.sub.Subject, b)
 }
 
-// take handles one message: a frame or a word of the server.
+// take handles one message: a frame or a status message.
 func (p *puller) take(m *nats.Msg) error {
 	if len(m.Data) == 0 && len(m.Header) > 0 {
 		return p.word(m.Header)
@@ -208,7 +208,7 @@ func (p *puller) take(m *nats.Msg) error {
 	case p.heard == 0:
 		return nil // from before the reset
 	default:
-		return errAgain // some were given to somebody else, or it was reset by somebody else
+		return errAgain // somebody else got messages from the consumer, or reset it
 	}
 	if no+1 < p.next {
 		return nil // from before the reset, too
@@ -251,8 +251,9 @@ func (p *puller) word(h nats.Header) error {
 	return errors.New("bus: " + h.Get("Status") + " " + h.Get("Description"))
 }
 
-// beat handles a heartbeat: nothing waits to be sent. It says how many messages
-// the consumer has given since it was reset, and up to which frame it has looked.
+// beat handles a heartbeat, which means that nothing waits to be sent. It carries
+// how many messages the consumer has delivered since it was reset, and the frame
+// up to which it has read.
 func (p *puller) beat(h nats.Header) error {
 	given, err1 := strconv.ParseUint(h.Get("Nats-Last-Consumer"), 10, 64)
 	last, err2 := strconv.ParseUint(h.Get("Nats-Last-Stream"), 10, 64)

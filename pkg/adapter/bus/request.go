@@ -25,16 +25,16 @@ const serviceVersion = "1.0.0"
 // maxRequests is how many requests one service answers at once.
 const maxRequests = 32
 
-// An answer is not let out by the server later than this after its request. A
-// vCenter is slow; but every message that has a reply subject is remembered for
-// so long, and who pulls frames gets thousands a second.
+// The server drops an answer that comes later than this after its request. A
+// vCenter is slow, but the server remembers every message with a reply subject
+// for this long, and a puller of frames gets thousands a second.
 const (
 	answerTime       = 40 * time.Second
 	answerTimeFrames = 10 * time.Second
 )
 
 // Serve answers requests to a service of the connection's site until ctx is
-// done, several at once, and returns when the last answer is out.
+// done, several at once, and returns after the last answer is sent.
 func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]api.Endpoint) error {
 	const op = "serve requests"
 	svc, err := micro.AddService(c.nc, micro.Config{

@@ -10,12 +10,12 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 )
 
-// serveResets passes a peer's requests to reset the consumers of its copies on
-// to JetStream, and corrects the answers.
+// serveResets forwards a peer's requests to reset the consumers of its copies to
+// JetStream, and corrects the answers.
 //
-// The server says how far the consumer is, and means to say where it was reset
-// to. A consumer that is still active may have sent a message in between, to
-// nobody: the copy would take it for received, and never have it.
+// The server reports the consumer's position where the copy expects the position
+// it was reset to. A consumer that is still active may have sent a message in
+// between that nobody received: the copy would count it as received and lose it.
 func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
 		token := strings.Split(m.Subject, ".")
@@ -31,7 +31,7 @@ func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 	})
 }
 
-// delivered makes the answer to a reset say that nothing was delivered since.
+// delivered rewrites the answer to a reset: nothing was delivered since.
 func delivered(answer []byte) []byte {
 	var all map[string]json.RawMessage
 	var at struct {

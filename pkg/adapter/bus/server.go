@@ -43,7 +43,7 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 	for !ns.ReadyForConnections(50 * time.Millisecond) {
 		if ctx.Err() != nil || !ns.Running() {
 			s.Close()
-			return nil, cdp.Errorf(cdp.Transient, op, string(cfg.Site), "not ready: is %q free and %q writable?", cfg.Listen, cfg.StoreDir)
+			return nil, cdp.Errorf(cdp.Transient, op, string(cfg.Site), "the server is not ready: check that the address %q is free and %q is writable", cfg.Listen, cfg.StoreDir)
 		}
 	}
 	if !ns.JetStreamEnabled() {
@@ -76,7 +76,7 @@ func (s *Server) LeafAddr() string {
 // Joined is how many leaf connections are up now.
 func (s *Server) Joined() int { return s.ns.NumLeafNodes() }
 
-// Close stops the server and waits until it has.
+// Close stops the server and waits until it has stopped.
 func (s *Server) Close() {
 	s.ns.Shutdown()
 	s.ns.WaitForShutdown()

@@ -22,8 +22,8 @@ const (
 	stateHistory    = 1
 )
 
-// EnsureSite makes the streams and buckets of the connection's own site, or
-// brings them to what they should be. It may be called again at any time.
+// EnsureSite creates the streams and buckets of the connection's own site, or
+// updates their configuration. It may be called at any time, any number of times.
 func EnsureSite(ctx context.Context, conn *Conn) error {
 	site := string(conn.site)
 	return conn.ensure(ctx, []jetstream.StreamConfig{
@@ -68,8 +68,8 @@ func (c *Conn) ensure(ctx context.Context, streams []jetstream.StreamConfig) err
 	return nil
 }
 
-// ensureTimeout bounds one stream: an answer that was lost with a connection
-// must not be waited for through all of the caller's time.
+// ensureTimeout bounds one stream, so that an answer lost with a connection does
+// not use up all of the caller's time.
 const ensureTimeout = 5 * time.Second
 
 func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
@@ -77,7 +77,7 @@ func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.Stream
 	defer cancel()
 	_, err := js.UpdateStream(ctx, cfg)
 	if err == nil || errors.Is(err, jetstream.ErrStreamSourceNotSupported) {
-		return nil // the latter: another process begins the copy anew just now
+		return nil // the latter: another process is restarting the copy
 	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return wrap(err, "update stream", cfg.Name)

@@ -21,7 +21,7 @@ func (f TLSFiles) None() bool { return f == TLSFiles{} }
 // presents the certificate, and requires and verifies the other's.
 func (f TLSFiles) Config() (*tls.Config, error) {
 	if f.CA == "" || f.Cert == "" || f.Key == "" {
-		return nil, cdp.Errorf(cdp.Invalid, "load TLS files", "", "ca, cert and key must all be named")
+		return nil, cdp.Errorf(cdp.Invalid, "load TLS files", "", "ca, cert and key must all be set, or none")
 	}
 	pem, err := os.ReadFile(f.CA)
 	if err != nil {
@@ -29,7 +29,7 @@ func (f TLSFiles) Config() (*tls.Config, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, cdp.Errorf(cdp.Invalid, "load TLS files", f.CA, "holds no certificate")
+		return nil, cdp.Errorf(cdp.Invalid, "load TLS files", f.CA, "the file contains no PEM certificate")
 	}
 	pair, err := tls.LoadX509KeyPair(f.Cert, f.Key)
 	if err != nil {

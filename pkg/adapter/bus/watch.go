@@ -22,8 +22,8 @@ type EventFilter struct {
 	Site cdp.Site
 	// Area, Fact and ID narrow it down; empty means any.
 	Area, Fact, ID string
-	// After is the stream sequence to go on behind; 0 means from the oldest
-	// kept. Newest, when set, starts with the events that come from now on.
+	// After is the stream sequence to resume after; 0 starts with the oldest
+	// event kept. Newest, if set, starts with events emitted from now on.
 	After  uint64
 	Newest bool
 }
@@ -36,8 +36,8 @@ type SeenEvent struct {
 }
 
 // WatchEvents calls fn for each event in the order of the site's stream, until
-// ctx is done (the error is ctx's) or fn fails (fn's error). What is no valid
-// event is skipped and told to Config.Notify.
+// ctx is done (the error is ctx's) or fn fails (fn's error). An invalid
+// event is skipped and reported to Config.Notify.
 func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.Context, SeenEvent) error) error {
 	const op = "watch events"
 	stream := subjects.StreamEvents

@@ -1,8 +1,8 @@
-// Package telemetry sets OpenTelemetry tracing up, and makes the spans of
-// messages on the bus.
+// Package telemetry sets up OpenTelemetry tracing and makes the spans of messages
+// on the bus.
 //
 // Tracing is on only when an endpoint is configured; otherwise every call is a
-// no-op that allocates nothing and complains about nothing. Trace context
+// no-op that allocates nothing and reports nothing. Trace context
 // travels in message headers (W3C traceparent, read case-insensitively).
 //
 //	send <subject template>      a message is published

@@ -24,8 +24,8 @@ const DefaultFrameEvery = 256
 type Config struct {
 	// Service and Site name the process in the traces.
 	Service, Site string
-	// Endpoint is the URL of an OTLP/HTTP collector. Empty means what
-	// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT say; if
+	// Endpoint is the URL of an OTLP/HTTP collector. If empty,
+	// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT apply; if
 	// they are empty too, tracing is off.
 	Endpoint string
 	// FrameEvery: default DefaultFrameEvery; negative means no frame at all.
@@ -89,7 +89,7 @@ func Setup(ctx context.Context, cfg Config) (*Telemetry, error) {
 // On reports whether spans are made.
 func (t *Telemetry) On() bool { return t.on }
 
-// Close sends what is left, within ctx, and stops.
+// Close exports the remaining spans, within ctx, and stops tracing.
 func (t *Telemetry) Close(ctx context.Context) error {
 	if t.close == nil {
 		return nil

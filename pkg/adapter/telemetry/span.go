@@ -86,9 +86,9 @@ func (t *Telemetry) Process(ctx context.Context, m Message, header map[string][]
 	return ctx, Span{s}
 }
 
-// ProcessLinked begins a span that stands in ctx's trace, or in a new one, and
-// links to the spans that sent the messages: for batches, and for a message
-// that a schedule fired.
+// ProcessLinked begins a span in ctx's trace, or in a new one, that links to the
+// spans that sent the messages. It is for batches, and for messages that a
+// schedule sent.
 func (t *Telemetry) ProcessLinked(ctx context.Context, m Message, headers ...map[string][]string) (context.Context, Span) {
 	if !t.on {
 		return ctx, Span{}

@@ -24,7 +24,7 @@ func on(t *testing.T, every int) (*Telemetry, *tracetest.InMemoryExporter) {
 	return tel, exp
 }
 
-// keep keeps the spans over Shutdown.
+// keep retains the spans after Shutdown.
 type keep struct{ *tracetest.InMemoryExporter }
 
 func (keep) Shutdown(context.Context) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Proxy is a TCP link that can be cut, delayed, and deaf to the target.
+// Proxy is a TCP link that can be cut and delayed, and can hold back what the target sends.
 type Proxy struct {
 	ln     net.Listener
 	target string
@@ -59,15 +59,15 @@ func (p *Proxy) Delay(d time.Duration) {
 	p.delay = d
 }
 
-// Deafen keeps what the target says from whoever connected, until it is undone;
-// what they say to the target gets through.
+// Deafen holds back what the target sends while on; the other direction still
+// passes.
 func (p *Proxy) Deafen(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.deaf = on
 }
 
-// hear waits until what the target said may be passed on.
+// hear waits until data from the target may pass.
 func (p *Proxy) hear() {
 	for {
 		p.mu.Lock()

@@ -19,7 +19,7 @@ type Edge struct{ From, To cdp.Site }
 type Tree struct {
 	t       testing.TB
 	edges   []Edge
-	order   []cdp.Site // who is dialled comes first
+	order   []cdp.Site // a site that is dialled comes before its dialler
 	configs map[cdp.Site]*bus.ServerConfig
 	servers map[cdp.Site]*bus.Server
 	links   map[Edge]*Proxy
@@ -177,9 +177,9 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Fatalf("not within a minute: %s", what)
 }
 
-// freePort is an address that stays free while nobody listens there, before a
-// server is started and while it is down: everybody else on this machine who
-// lets the system choose a port does so at 127.0.0.1.
+// freePort is an address that stays free before a server starts there and
+// while it is down: everybody else on this machine who lets the system choose a
+// port does so at 127.0.0.1.
 func freePort(t testing.TB) string {
 	host := net.IPv4(127, byte(1+rand.IntN(254)), byte(rand.IntN(256)), byte(1+rand.IntN(254)))
 	l, err := net.Listen("tcp", net.JoinHostPort(host.String(), "0"))
