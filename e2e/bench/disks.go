@@ -27,6 +27,8 @@ func (diskServers) Serve(at capture.Listen, disks []capture.ServedDisk, _ func(e
 	return nbd.Serve(at.Address, nbd.Config{}, exports...)
 }
 
+func (diskServers) Ready(capture.Listen) error { return nil }
+
 func (diskServers) URI(at capture.Listen, disk string) string {
 	return "nbd+unix:///" + disk + "?socket=" + at.Address
 }

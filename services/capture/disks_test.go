@@ -33,6 +33,8 @@ func (nbdServers) Serve(at Listen, disks []ServedDisk, failed func(error)) (Disk
 	return closer(func() error { cancel(); return <-done }), nil
 }
 
+func (nbdServers) Ready(Listen) error { return nil }
+
 func (nbdServers) URI(at Listen, disk string) string {
 	return "nbd+unix:///" + disk + "?socket=" + at.Address
 }

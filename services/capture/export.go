@@ -41,9 +41,6 @@ func (g *Group) serve(with DiskServers) (servers []DiskServer, err error) {
 			err = errors.Join(err, closeAll(servers))
 		}
 	}()
-	if len(g.job.Listen) > 0 && with == nil {
-		return nil, cdp.Errorf(cdp.Invalid, "serve", "listen", "this service serves no disks")
-	}
 	for _, at := range g.job.Listen {
 		var disks []ServedDisk
 		for _, d := range g.disks {

@@ -85,7 +85,10 @@ func (s *Groups) Apply(ctx context.Context, job Job) error {
 	if r.g != nil && sameJob(r.job, job) {
 		return nil
 	}
-	err := s.stop(ctx, r)
+	err := s.ready(job)
+	if err == nil {
+		err = s.stop(ctx, r)
+	}
 	if err == nil {
 		err = s.start(r, job)
 	}
@@ -136,6 +139,20 @@ func (s *Groups) Purge(ctx context.Context, id cdp.GroupID, vm string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// ready is why a job's disks could not be served, as far as that shows while those
+// of the job before are.
+func (s *Groups) ready(job Job) error {
+	for _, at := range job.Listen {
+		if s.deps.Servers == nil {
+			return cdp.Errorf(cdp.Invalid, "serve", "listen", "this service serves no disks")
+		}
+		if err := s.deps.Servers.Ready(at); err != nil {
+			return cdp.Wrap(err, "serve", string(job.Group))
+		}
+	}
+	return nil
 }
 
 func (s *Groups) start(r *running, job Job) error {

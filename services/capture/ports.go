@@ -156,6 +156,10 @@ type Disk interface {
 
 // DiskServers serve disks to NBD clients.
 type DiskServers interface {
+	// Ready is why Serve would fail there whatever the disks are, such as a
+	// certificate that cannot be read. It is asked before the disks that are served
+	// now are closed; whether the address is free shows only then.
+	Ready(at Listen) error
 	// Serve serves disks until the server is closed. A unix socket that an
 	// earlier process left is replaced; Conflict if one that runs serves it.
 	// failed hears of a client that was refused, and of a listener that failed for

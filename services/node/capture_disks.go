@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -31,19 +32,29 @@ func (x tapServers) URI(at capture.Listen, disk string) string {
 	}
 }
 
+func (x tapServers) Ready(at capture.Listen) error {
+	_, err := x.tls(at)
+	return err
+}
+
+// tls is what clients of an address have to show and are shown; nil: nothing.
+func (x tapServers) tls(at capture.Listen) (*tls.Config, error) {
+	if at.Network != "tcp" {
+		return nil, nil
+	}
+	return x.e.nbdTLS()
+}
+
 func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed func(error)) (capture.DiskServer, error) {
-	cfg := nbd.Config{Events: func(e nbd.Event) {
+	auth, err := x.tls(at)
+	if err != nil {
+		return nil, err
+	}
+	srv := nbd.New(nbd.Config{TLS: auth, Events: func(e nbd.Event) {
 		if e.Kind == nbd.EventRefused && e.Err != nil {
 			failed(e.Err)
 		}
-	}}
-	if at.Network == "tcp" {
-		var err error
-		if cfg.TLS, err = x.e.nbdTLS(); err != nil {
-			return nil, err
-		}
-	}
-	srv := nbd.New(cfg)
+	}})
 	for _, d := range disks {
 		err := srv.AddExport(nbd.Export{Name: d.Name, Backend: d.Device, MultiConn: d.Shared,
 			OnConnect:    func(nbd.Peer) error { d.Connected(); return nil },
