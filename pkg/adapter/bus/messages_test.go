@@ -299,8 +299,8 @@ func TestRequests(t *testing.T) {
 	if err := ask(api.VCenterMembers, nil, nil); !cdp.Is(err, cdp.Full) {
 		t.Fatal(err)
 	}
-	cred := s.Credential("dr", "console")
-	nc, err := nats.Connect(s.DR.ClientURL(), nats.UserInfo(cred.User, cred.Password), nats.CustomInboxPrefix("_INBOX_console"))
+	cred := s.Credential("dr", "operator")
+	nc, err := nats.Connect(s.DR.ClientURL(), nats.UserInfo(cred.User, cred.Password), nats.CustomInboxPrefix("_INBOX_operator"))
 	if err != nil {
 		t.Fatal(err)
 	}

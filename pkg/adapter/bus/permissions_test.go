@@ -23,20 +23,19 @@ import (
 func may(service, subject string) bool {
 	emits := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
-		subjects.Orchestrator: "orchestrator", subjects.VCenter: "vcenter",
+		subjects.VCenter: "vcenter",
 	}
 	commands := map[string][]string{
 		subjects.Scheduler: {"capture", "journal", "failover"}, subjects.Failover: {"capture", "journal", "scheduler"},
-		subjects.Orchestrator: {"capture", "scheduler", "failover"}, subjects.VCenter: {"scheduler"},
-		subjects.Console:  {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
-		subjects.Operator: {"capture", "journal", "scheduler", "failover", "orchestrator", "rpo-monitor", "vcenter"},
+		subjects.VCenter:  {"scheduler"},
+		subjects.Operator: {"capture", "journal", "scheduler", "failover", "rpo-monitor", "vcenter"},
 	}
 	writes := map[string]string{
-		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover", subjects.Orchestrator: "orchestrator",
+		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
 		subjects.VCenter: "vcenter",
 	}
-	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter, "plan": subjects.Orchestrator}
-	people := service == subjects.Console || service == subjects.Operator
+	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter}
+	people := service == subjects.Operator
 	handles := !people && service != subjects.RPOMonitor
 	watches := service != subjects.Capture && service != subjects.Journal && service != subjects.VCenter
 	p := strings.Split(subject, ".")

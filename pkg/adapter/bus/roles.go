@@ -1,10 +1,6 @@
 package bus
 
-import (
-	"slices"
-
-	"tidemark.dev/pkg/contract/subjects"
-)
+import "tidemark.dev/pkg/contract/subjects"
 
 // role is what a service needs of the bus, from which its permissions follow.
 type role struct {
@@ -25,8 +21,8 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.Orchestrator, subjects.VCenter}
-	states := []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter", "links", "lease"}
+	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}
+	states := []string{"job", "capture", "journal", "rpo", "failover", "vcenter", "links", "lease"}
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, asks: []string{subjects.Journal, subjects.VCenter}, framesOut: true,
@@ -55,25 +51,15 @@ func roleOf(service string) (role, bool) {
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketState: {"failover"}},
 		},
-		subjects.Orchestrator: {
-			emits: []string{"orchestrator"}, handles: true, serves: true, watches: true,
-			commands: []string{subjects.Capture, subjects.Scheduler, subjects.Failover}, asks: worker,
-			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator"}},
-		},
 		subjects.VCenter: {
 			emits: []string{"vcenter", "site"}, handles: true, serves: true,
 			commands: []string{subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.VCenter},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: {"vcenter"}},
 		},
-		subjects.Console: {
-			serves: true, watches: true, commands: worker, asks: worker,
-			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
-		},
 		subjects.Operator: {
-			watches: true, buried: true, commands: worker, asks: append(slices.Clone(worker), subjects.Console),
-			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
+			watches: true, buried: true, commands: worker, asks: worker,
+			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
 		},
 	}
 	r, ok := roles[service]

@@ -3,19 +3,17 @@ package subjects
 // Services that have a user of their own on every site's server. Setup makes
 // streams and may do everything; Operator is a person with the command line.
 const (
-	Capture      = "capture"
-	Journal      = "journal"
-	Scheduler    = "scheduler"
-	RPOMonitor   = "rpo-monitor"
-	Failover     = "failover"
-	Orchestrator = "orchestrator"
-	VCenter      = "vcenter"
-	Console      = "console"
-	Operator     = "operator"
-	Setup        = "setup"
+	Capture    = "capture"
+	Journal    = "journal"
+	Scheduler  = "scheduler"
+	RPOMonitor = "rpo-monitor"
+	Failover   = "failover"
+	VCenter    = "vcenter"
+	Operator   = "operator"
+	Setup      = "setup"
 )
 
 // Services lists them all.
 func Services() []string {
-	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, Orchestrator, VCenter, Console, Operator, Setup}
+	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, VCenter, Operator, Setup}
 }
