@@ -40,18 +40,19 @@ func openCopies[T any](ctx context.Context, e *env, conn *bus.Conn, bucket, pref
 }
 
 // get looks here first, then at what came from the peers: the first that is
-// wanted. Two peers may have a thing of one name.
+// wanted. Names are unique at one site only.
 func (s specs[T]) get(ctx context.Context, name string, wanted func(T) bool) (T, error) {
-	x, err := s.own.Get(ctx, name)
-	for _, b := range s.peers {
-		if !cdp.Is(err, cdp.NotFound) {
-			break
+	for _, b := range append([]*bus.Bucket[T]{s.own}, s.peers...) {
+		x, err := b.Get(ctx, name)
+		if err == nil && wanted(x.Value) {
+			return x.Value, nil
 		}
-		if y, e := b.Get(ctx, name); !cdp.Is(e, cdp.NotFound) && (e != nil || wanted(y.Value)) {
-			x, err = y, e
+		if err != nil && !cdp.Is(err, cdp.NotFound) {
+			return x.Value, err
 		}
 	}
-	return x.Value, err
+	var none T
+	return none, cdp.Errorf(cdp.NotFound, "find spec", name, "neither %s nor a site linked with it has one", s.e.site)
 }
 
 // described takes any description of a site: that of a peer's people, too.

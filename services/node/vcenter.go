@@ -47,7 +47,7 @@ func runVCenter(ctx context.Context, e *env) error {
 	defer dial.close()
 	w := vcenterWiring{e, conn, dial.site}
 	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
-		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, conn}, Records: vmRecords{records},
+		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, conn}, Sourced: sourceSpecs{jobs, groups}, Records: vmRecords{records},
 		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -60,8 +60,10 @@ func runVCenter(ctx context.Context, e *env) error {
 // vmJobs is vcenter.Jobs.
 type vmJobs struct{ specs[spec.VMJob] }
 
+// Get leaves out what was applied at a peer: that has names of its own.
 func (j vmJobs) Get(ctx context.Context, name string) (spec.VMJob, error) {
-	return j.get(ctx, name, func(x spec.VMJob) bool { return x.SourceSite == j.e.site })
+	x, err := j.own.Get(ctx, name)
+	return x.Value, err
 }
 
 func (j vmJobs) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) error {
@@ -80,7 +82,8 @@ type vmGroups struct {
 }
 
 func (g vmGroups) Get(ctx context.Context, name string) (spec.ReplicationJob, error) {
-	return g.get(ctx, name, func(x spec.ReplicationJob) bool { return x.Source.Site == g.e.site })
+	x, err := g.own.Get(ctx, name)
+	return x.Value, err
 }
 
 // Put and Delete ask the scheduler, the only writer of jobs.
@@ -94,6 +97,20 @@ func (g vmGroups) Delete(ctx context.Context, name string) error {
 
 func (g vmGroups) List(ctx context.Context) ([]spec.ReplicationJob, error) {
 	return listJobs(ctx, g.own, g.e.site)
+}
+
+// sourceSpecs is vcenter.SourceSpecs.
+type sourceSpecs struct {
+	jobs   specs[spec.VMJob]
+	groups specs[spec.ReplicationJob]
+}
+
+func (s sourceSpecs) Group(ctx context.Context, name string) (spec.ReplicationJob, error) {
+	return s.groups.get(ctx, name, func(x spec.ReplicationJob) bool { return x.Source.Site == s.groups.e.site })
+}
+
+func (s sourceSpecs) VMJob(ctx context.Context, name string) (spec.VMJob, error) {
+	return s.jobs.get(ctx, name, func(x spec.VMJob) bool { return x.SourceSite == s.jobs.e.site })
 }
 
 // vmRecords is vcenter.Records.

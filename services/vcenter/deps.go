@@ -21,6 +21,7 @@ type Deps struct {
 	Site    func(ctx context.Context) (Site, error)
 	Jobs    Jobs
 	Groups  Groups
+	Sourced SourceSpecs
 	Records Records
 	Peer    Peer
 	Runs    Runs
@@ -47,8 +48,7 @@ type Site struct {
 	Instance string
 }
 
-// Jobs are the specs of jobs on VMs, those of other sites included whose source is
-// this site.
+// Jobs are the specs of the jobs on VMs whose target is this site.
 type Jobs interface {
 	Get(ctx context.Context, name string) (spec.VMJob, error) // NotFound
 	// Watch calls fn with every job whose target is this site, then with every change
@@ -56,11 +56,19 @@ type Jobs interface {
 	Watch(ctx context.Context, fn func(name string, job *spec.VMJob) error) error
 }
 
-// Groups are the specs of the members' own jobs, one for each VM, those of other
-// sites included whose source is this site.
+// SourceSpecs are the specs of jobs whose source is this site, whichever site is
+// their target.
+type SourceSpecs interface {
+	// Group is NotFound only if no site has the group: its snapshots are then removed.
+	Group(ctx context.Context, name string) (spec.ReplicationJob, error)
+	// VMJob is the job on VMs that a group belongs to; NotFound.
+	VMJob(ctx context.Context, name string) (spec.VMJob, error)
+}
+
+// Groups are the specs of the members' own jobs, one for each VM, whose target is
+// this site.
 type Groups interface {
-	// Get is NotFound only if no site has the job: its snapshots are then removed.
-	Get(ctx context.Context, name string) (spec.ReplicationJob, error)
+	Get(ctx context.Context, name string) (spec.ReplicationJob, error) // NotFound
 	Put(ctx context.Context, job spec.ReplicationJob) error
 	Delete(ctx context.Context, name string) error // no error if there is none
 	// List has all jobs whose target is this site, those without a VM included.

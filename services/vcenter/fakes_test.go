@@ -262,3 +262,17 @@ func (probes) Ping(_ context.Context, ip string) error {
 	}
 	return fmt.Errorf("%s does not answer", ip)
 }
+
+// sourcedOf is SourceSpecs: in the tests' world names are unique.
+type sourcedOf struct {
+	jobs   jobsOf
+	groups groupsOf
+}
+
+func (s sourcedOf) Group(ctx context.Context, name string) (spec.ReplicationJob, error) {
+	return s.groups.Get(ctx, name)
+}
+
+func (s sourcedOf) VMJob(ctx context.Context, name string) (spec.VMJob, error) {
+	return s.jobs.Get(ctx, name)
+}

@@ -20,8 +20,7 @@ type freezer struct {
 	cache   *inventoryCache
 	hotadd  *hotadd
 	lanes   *lanes
-	groups  Groups
-	jobs    Jobs
+	specs   SourceSpecs
 	report  *reporter
 	clock   clock.Clock
 }
@@ -68,7 +67,7 @@ func (f *freezer) orphan(ctx context.Context, x inventory.Snapshot) (bool, error
 	if _, ours := passOf(x, cdp.GroupID(of)); !ours {
 		return false, nil
 	}
-	_, err := f.groups.Get(ctx, of)
+	_, err := f.specs.Group(ctx, of)
 	if cdp.Is(err, cdp.NotFound) {
 		return true, nil
 	}
@@ -147,8 +146,8 @@ func (f *freezer) takeSnapshot(ctx context.Context, vc frozenVMs, v inventory.VM
 		}
 	}
 	quiesce := false
-	if g, err := f.groups.Get(ctx, string(r.Group)); err == nil && g.Of != "" {
-		if j, err := f.jobs.Get(ctx, g.Of); err == nil {
+	if g, err := f.specs.Group(ctx, string(r.Group)); err == nil && g.Of != "" {
+		if j, err := f.specs.VMJob(ctx, g.Of); err == nil {
 			quiesce = j.Job.Source.Quiesce && j.Job.Source.Capture == cdp.CBT
 		}
 	}

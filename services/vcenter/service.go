@@ -46,9 +46,9 @@ func New(cfg Config, deps Deps) *Service {
 
 	s.queries = &siteQueries{site: deps.Site, cache: cache, hotadd: hot, clock: deps.Clock,
 		connect: func(ctx context.Context) (queried, error) { return site.connect(ctx) }}
-	s.freezer = &freezer{cache: cache, hotadd: hot, lanes: s.lanes, groups: deps.Groups, jobs: deps.Jobs, report: report, clock: deps.Clock,
+	s.freezer = &freezer{cache: cache, hotadd: hot, lanes: s.lanes, specs: deps.Sourced, report: report, clock: deps.Clock,
 		connect: func(ctx context.Context) (frozenVMs, error) { return site.connect(ctx) }}
-	s.taps = &sourceTaps{lanes: s.lanes, groups: deps.Groups, jobs: deps.Jobs,
+	s.taps = &sourceTaps{lanes: s.lanes, specs: deps.Sourced,
 		connect: func(ctx context.Context) (tappedVMs, error) { return site.connect(ctx) }}
 	s.filters = &filters{cache: cache, lanes: s.lanes, records: deps.Records, report: report,
 		connect: func(ctx context.Context) (filtered, error) { return site.connect(ctx) }}

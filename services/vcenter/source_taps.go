@@ -15,8 +15,7 @@ import (
 type sourceTaps struct {
 	connect func(context.Context) (tappedVMs, error)
 	lanes   *lanes
-	groups  Groups
-	jobs    Jobs
+	specs   SourceSpecs
 }
 
 // tappedVMs is what sourceTaps need of a vCenter.
@@ -45,11 +44,11 @@ func (t *sourceTaps) power(ctx context.Context, r api.VMPowerRequest) (any, erro
 }
 
 func (t *sourceTaps) tapNow(ctx context.Context, r api.TapRequest, tell progress) error {
-	g, err := t.groups.Get(ctx, string(r.Group))
+	g, err := t.specs.Group(ctx, string(r.Group))
 	if err != nil {
 		return err
 	}
-	j, err := t.jobs.Get(ctx, g.Of)
+	j, err := t.specs.VMJob(ctx, g.Of)
 	if err != nil {
 		return err
 	}
