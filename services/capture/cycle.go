@@ -92,7 +92,7 @@ func (g *Group) Cycle() error {
 		return err
 	}
 	g.passes.cycles.asked = true
-	nudge(g.order.room)
+	g.order.room.Ring()
 	return nil
 }
 
@@ -106,7 +106,7 @@ func (g *Group) CyclePoint(ctx context.Context) (cdp.Point, error) {
 	err := g.order.hasCycles(op)
 	if err == nil {
 		g.passes.cycles.waiters = append(g.passes.cycles.waiters, made)
-		nudge(g.order.room)
+		g.order.room.Ring()
 	}
 	g.order.mu.Unlock()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/engine/dirty"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // Group captures the disks of one protection group. OpenGroup makes it ready
@@ -92,7 +93,7 @@ func newGroup(job Job, cfg Config, deps GroupDeps) *Group {
 	g := &Group{setup: &setup{job: job, cfg: cfg, deps: deps}, done: make(chan struct{})}
 	g.notes = notes{group: job.Group, events: deps.Events, queue: make(chan any, 64)}
 	g.order = order{setup: g.setup, notes: &g.notes, state: event.Detached,
-		wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+		wake: wake.New(), room: wake.New()}
 	g.guests = guestIO{setup: g.setup, order: &g.order}
 	g.sender = sender{order: &g.order}
 	g.copier = copier{order: &g.order, flight: &g.guests.flight}

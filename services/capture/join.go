@@ -29,7 +29,7 @@ func (s *sender) join(p place, epoch cdp.Epoch, fresh bool) error {
 	s.epoch, o.virgin = epoch, false
 	o.why.attached = true
 	o.update(reason)
-	nudge(o.room) // the window may have drained, without a change of state
+	o.room.Ring() // the window may have drained, without a change of state
 	return nil
 }
 

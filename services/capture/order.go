@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // order gives the writes of a group their one order: a write gets the next seq
@@ -23,8 +24,8 @@ type order struct {
 	*setup
 	book  *dirty.Map
 	notes *notes
-	wake  chan struct{} // to the sender: there may be a frame to send
-	room  chan struct{} // to copier and passes: there may be room and work
+	wake  wake.Bell // to the sender: there may be a frame to send
+	room  wake.Bell // to copier and passes: there may be room and work
 
 	mu         sync.Mutex
 	out        outbox
@@ -105,8 +106,8 @@ func (o *order) update(reason string) {
 		o.copied = o.total
 	}
 	o.notes.add(Change{Group: o.job.Group, From: from, To: o.state, Reason: reason, At: now})
-	nudge(o.room)
-	nudge(o.wake)
+	o.room.Ring()
+	o.wake.Ring()
 }
 
 // recoverWindow closes the frame that an earlier process left open: its writes
@@ -132,7 +133,7 @@ func (o *order) ack(no cdp.FrameNo) {
 		o.update("the window has drained")
 	}
 	if copies(o.state) || o.pass != nil {
-		nudge(o.room)
+		o.room.Ring()
 	}
 }
 
@@ -152,7 +153,7 @@ func (o *order) blinded(reason string) {
 	o.taps.blind = true
 	o.taps.blinds++
 	o.update(reason)
-	nudge(o.room)
+	o.room.Ring()
 }
 
 // drained closes the open frame, and reports whether the stream has all there is
@@ -162,7 +163,7 @@ func (o *order) drained() bool {
 	defer o.mu.Unlock()
 	if o.out.hasOpenWrites() && accepts(o.state) {
 		o.out.win.End(o.flags(), o.stamp())
-		nudge(o.wake)
+		o.wake.Ring()
 	}
 	return o.out.win.Closed() == o.out.acked || !o.why.attached || o.state == event.Fenced
 }
@@ -186,13 +187,6 @@ func (o *order) setTrouble(err error) {
 func (o *order) poke() {
 	if o.idle {
 		o.idle = false
-		nudge(o.wake)
-	}
-}
-
-func nudge(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		o.wake.Ring()
 	}
 }

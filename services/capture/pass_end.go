@@ -55,7 +55,7 @@ func (p *passes) complete(x *pass, reason string) {
 	o := p.order
 	if o.out.hasOpenWrites() {
 		o.out.win.End(0, o.stamp())
-		nudge(o.wake)
+		o.wake.Ring()
 	}
 	x.sending = false
 	o.update(reason)

@@ -75,7 +75,7 @@ func (o *order) setDirty(x *pass, found *dirty.Regions, whole, bare bool, losses
 	if o.job.Mode == cdp.CBT {
 		if open, _, _ := o.out.win.OpenFrame(); open { // of another moment
 			o.out.win.End(0, o.stamp())
-			nudge(o.wake)
+			o.wake.Ring()
 		}
 		o.at = max(o.at, x.at.UnixNano())
 		x.at = time.Unix(0, o.at)

@@ -146,7 +146,7 @@ func (v *verifier) probe() {
 	defer o.mu.Unlock()
 	if accepts(o.state) && o.out.pending() == 0 && o.fits() {
 		o.out.win.End(0, o.stamp())
-		nudge(o.wake)
+		o.wake.Ring()
 	}
 }
 

@@ -48,7 +48,7 @@ func (o *order) cutPoint(requested bool, now int64) cdp.Point {
 		flags |= frame.Requested
 	}
 	o.out.win.End(flags, now)
-	nudge(o.wake)
+	o.wake.Ring()
 	return cdp.Point{Frame: o.out.number(o.out.win.Last()), Seq: o.out.seq, Time: time.Unix(0, now), Requested: requested}
 }
 

@@ -123,7 +123,7 @@ func (o *order) fits() bool {
 			return true
 		}
 		win.End(o.flags(), o.stamp())
-		nudge(o.wake)
+		o.wake.Ring()
 	}
 	if win.Free() == 0 && win.First() <= o.out.acked {
 		win.Release(win.First())

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // idle is how long to wait when nothing is due; changes wake the keeper sooner.
@@ -14,7 +15,7 @@ const idle = time.Hour
 type beat struct {
 	mu      sync.Mutex
 	jobs    map[string]*cadence
-	changed chan struct{} // one slot
+	changed wake.Bell
 }
 
 // cadence is how often one job gets a mark. It does when it is known and running.
@@ -32,7 +33,7 @@ type dueMark struct {
 	Site cdp.Site
 }
 
-func newBeat() *beat { return &beat{jobs: map[string]*cadence{}, changed: make(chan struct{}, 1)} }
+func newBeat() *beat { return &beat{jobs: map[string]*cadence{}, changed: wake.New()} }
 
 // change changes a job's cadence and wakes the keeper.
 func (b *beat) change(name string, f func(*cadence)) {
@@ -47,10 +48,7 @@ func (b *beat) change(name string, f func(*cadence)) {
 	if !d.known && !d.running && !d.pending {
 		delete(b.jobs, name)
 	}
-	select {
-	case b.changed <- struct{}{}:
-	default:
-	}
+	b.changed.Ring()
 }
 
 // take gives the marks that are due at now, and how long until the next is. A
