@@ -18,7 +18,7 @@ import (
 )
 
 // benchSeed: a VM's disk is read from a snapshot, goes through a real bus into a
-// real journal and stands in the replica, durable; against qemu-img convert of
+// real journal and is in the replica, durable; against qemu-img convert of
 // the same disk, which flushes its copy too.
 func benchSeed(b *Bench) error {
 	size := b.size(8<<30) &^ (1<<20 - 1)

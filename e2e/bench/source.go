@@ -232,7 +232,7 @@ func (s *source) ready(ctx context.Context) error {
 	return nil
 }
 
-// merged waits until every group's first recovery point stands in its replica.
+// merged waits until every group's first recovery point is in its replica.
 func (s *source) merged(ctx context.Context) error {
 	for _, c := range s.cfg.Groups {
 		if err := until(ctx, 10*time.Minute, func() (bool, error) {

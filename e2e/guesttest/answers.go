@@ -10,7 +10,7 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
-// Standing is how a job stands: what this package reads of `job status`.
+// Standing is a job's state: what this package reads of `job status`.
 type Standing struct {
 	State    string `json:"state"`
 	RPO      string `json:"rpo"`
@@ -19,7 +19,7 @@ type Standing struct {
 	Capture  *api.CaptureGroup `json:"capture"`
 }
 
-// Standing asks how a job stands.
+// Standing asks for a job's state.
 func (p *Product) Standing(ctx context.Context, job string) (Standing, error) {
 	var all []Standing
 	err := p.ask(ctx, &all, "job", "status", job)
@@ -37,7 +37,7 @@ func (p *Product) Points(ctx context.Context, job string) (ps []cdp.Point, err e
 	return ps, p.ask(ctx, &ps, "point", "list", job)
 }
 
-// Failover says how a job's failover run stands.
+// Failover is the state of a job's failover run.
 func (p *Product) Failover(ctx context.Context, job string) (st failoverrun.Run, err error) {
 	return st, p.ask(ctx, &st, "failover", "status", job)
 }

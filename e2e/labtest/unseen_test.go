@@ -11,7 +11,7 @@ import (
 
 // Somebody takes the filter off the running VM, as a change of its storage policy
 // does; then the VM is powered off, on again, and off for a planned failover. That
-// nobody sees it is told and put right, no point lacks what its guest had
+// nobody sees is reported and put right, no point lacks what its guest had
 // committed by its time, and the planned failover loses nothing.
 func TestWhatIsNotSeenIsNoPoint(t *testing.T) {
 	w := newWorld(t)
@@ -52,7 +52,7 @@ func TestWhatIsNotSeenIsNoPoint(t *testing.T) {
 	w.failover(last, true)
 	w.cleanup()
 	if points, err = w.Points(w.ctx); err != nil || points[len(points)-1].ID() != last.ID() {
-		t.Errorf("a point of a VM that is off: %+v behind %+v (%v)", points[len(points)-1], last, err)
+		t.Errorf("a point of a VM that is off: %+v after %+v (%v)", points[len(points)-1], last, err)
 	}
 
 	w.must(w.console.Close())

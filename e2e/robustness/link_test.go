@@ -71,7 +71,7 @@ func TestLink(t *testing.T) {
 	}
 	t.Logf("cut for %v: %s, RPO %v, problems %v", *cutFlag, h.State, h.Measured.Value, h.Problems)
 	if h.Measured.Value < *cutFlag-3*time.Second || h.Measured.Value > *cutFlag+10*time.Second {
-		t.Errorf("the link is cut for %v, and the RPO is told as %v", *cutFlag, h.Measured.Value)
+		t.Errorf("the link is cut for %v, and the RPO is reported as %v", *cutFlag, h.Measured.Value)
 	}
 	if h.State != "RPO breached" || len(h.Problems) == 0 {
 		t.Errorf("the link is cut, and the status is %q, %v", h.State, h.Problems)

@@ -61,7 +61,7 @@ func build(dir string) (sites.Binaries, error) {
 	return b, nil
 }
 
-// newRand is the test's own randomness; the seed is told.
+// newRand is the test's own randomness; the seed is logged.
 func newRand(t *testing.T) (*rand.Rand, uint64) {
 	t.Helper()
 	seed := *seedFlag

@@ -11,19 +11,19 @@ import (
 type Kind string
 
 const (
-	// Internal is a broken invariant or a defect: stop and tell.
+	// Internal is a broken invariant or a defect: stop and report it.
 	Internal Kind = "internal"
 	// Invalid is input that can never succeed: dead-letter it.
 	Invalid Kind = "invalid"
-	// NotFound is a name that stands for nothing.
+	// NotFound is a name of nothing.
 	NotFound Kind = "not found"
-	// Conflict is a request that another's state forbids now.
+	// Conflict is a request that the state of something else forbids now.
 	Conflict Kind = "conflict"
 	// Duplicate is something already done: acknowledge it.
 	Duplicate Kind = "duplicate"
 	// Transient is a failure that may pass: try again later.
 	Transient Kind = "transient"
-	// Fenced is the word of a capturer or leader that was replaced: it stops.
+	// Fenced comes from a capturer or leader that was replaced: it must stop.
 	Fenced Kind = "fenced"
 	// Corrupt is stored or received data that fails its check.
 	Corrupt Kind = "corrupt"

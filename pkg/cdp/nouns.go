@@ -20,7 +20,7 @@ const (
 )
 
 // Seq numbers the writes of a protection group: 1, 2, 3 ... without gaps.
-// Zero stands before the first write.
+// Zero is before the first write.
 type Seq uint64
 
 // FrameNo numbers the frames of a group: 1, 2, 3 ... without gaps, across
@@ -54,7 +54,7 @@ type Mask uint8
 const FullMask Mask = 0xFF
 
 // GroupID names a protection group: the disks whose writes share one total
-// order. It follows NameRule, so that it can stand in a subject and in a path.
+// order. It follows NameRule, so it can be part of a subject and of a path.
 type GroupID string
 
 // Site names a site: one NATS domain and what is managed through it.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Simulated is a clock that stands still until it is moved. Timers fire in the
+// Simulated is a clock that does not run until it is moved. Timers fire in the
 // order of their times, on the goroutine that moves the clock.
 type Simulated struct {
 	mu     sync.Mutex

@@ -32,7 +32,7 @@ func TestEpochsGrowThoughTheServerForgetsThem(t *testing.T) {
 	e := next(a, 0)
 	e = next(a, e)
 	if again := next(a, e-1); again != e {
-		t.Fatalf("the answer that was lost was %d, it is told as %d", e, again)
+		t.Fatalf("the answer that was lost was %d, it is given as %d", e, again)
 	}
 	e = next(a, e+5) // the server came back without five of them
 	e = next(a, e)

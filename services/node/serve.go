@@ -15,7 +15,7 @@ import (
 	"tidemark.dev/pkg/clock"
 )
 
-// ServeConfig is what Serve is told.
+// ServeConfig configures Serve.
 type ServeConfig struct {
 	Site cdp.Site
 	// Peers are the sites that it is linked with.

@@ -233,7 +233,7 @@ func (a *app) cmdTransporterList() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: "list", Short: "List the transporters of both sites", Args: cobra.NoArgs,
-		Long:    long("List the transporters that stand at the sites' vCenters, whether they answer, and\nthe groups whose journals they hold. A site that does not answer is left out with\nthe reason, unless it was named."),
+		Long:    long("List the transporters at the sites' vCenters, whether they answer, and\nthe groups whose journals they hold. A site that does not answer is left out with\nthe reason, unless it was named."),
 		Example: "  tidemark transporter list\n  tidemark transporter list --site dr -o json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {

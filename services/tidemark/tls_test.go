@@ -75,7 +75,7 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 	l.do(0, "job", "run", "web")
 	l.until("protected", "status")
 	if uri := l.field("write to", "status", "web"); !strings.HasPrefix(uri, "nbds://"+addr) {
-		t.Errorf("the address of the disk is told as %s", uri)
+		t.Errorf("the address of the disk is given as %s", uri)
 	}
 	cfg, err := f.Config()
 	if err != nil {

@@ -83,7 +83,7 @@ func New(cfg Config) (*Stage, error) {
 	text := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [vcenter]}\n"+
 		"  - {name: %s, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nlinks:\n",
 		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
-	// The sites are processes of their own: dr must be told the key of the link.
+	// The sites are processes of their own: dr needs the key of the link.
 	draft := up + ".draft"
 	if err := os.WriteFile(draft, []byte(text+fmt.Sprintf("  - {from: %s, to: %s}\n", Prod, DR)), 0o600); err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func (s *Stage) ask(ctx context.Context, into any, args ...string) error {
 	return nil
 }
 
-// Standing is how a group stands: what is read here of `job status`.
+// Standing is a group's state: what is read here of `job status`.
 type Standing struct {
 	State    string `json:"state"`
 	Problems []struct{ Text, Do string }
@@ -50,7 +50,7 @@ type Standing struct {
 	Capture  *api.CaptureGroup `json:"capture"`
 }
 
-// Standing asks how the group stands.
+// Standing asks for the group's state.
 func (s *Stage) Standing(ctx context.Context) (Standing, error) {
 	var all []Standing
 	err := s.ask(ctx, &all, "job", "status", s.Group())
@@ -63,7 +63,7 @@ func (s *Stage) Standing(ctx context.Context) (Standing, error) {
 	return all[0], nil
 }
 
-// Until asks how the group stands until fit is content. The error says how it
+// Until asks for the group's state until fit accepts it. The error says how it
 // stood last.
 func (s *Stage) Until(ctx context.Context, what string, fit func(Standing) bool) (Standing, error) {
 	for {
@@ -85,7 +85,7 @@ func (s *Stage) Points(ctx context.Context) (ps []cdp.Point, err error) {
 	return ps, s.ask(ctx, &ps, "point", "list", s.Group())
 }
 
-// Failover says how the group's failover run stands.
+// Failover is the state of the group's failover run.
 func (s *Stage) Failover(ctx context.Context) (st failoverrun.Run, err error) {
 	return st, s.ask(ctx, &st, "failover", "status", s.Group())
 }

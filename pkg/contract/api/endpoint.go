@@ -25,7 +25,7 @@ func Answer[T any](fn func(context.Context, T) (any, error)) Endpoint {
 				return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Cause: err}
 			}
 			if dec.More() {
-				return nil, cdp.Errorf(cdp.Invalid, op, "", "something stands behind the request")
+				return nil, cdp.Errorf(cdp.Invalid, op, "", "there is more after the end of the request")
 			}
 		}
 		return fn(ctx, req)

@@ -16,7 +16,7 @@ func TestAnswer(t *testing.T) {
 		}
 	}
 	for req, says := range map[string]string{
-		`{"grup":"shop"}`: "grup", `{"group":1}`: "group", `{"group":"a"} {}`: "behind", `{"group":`: "EOF", `nonsense`: "invalid",
+		`{"grup":"shop"}`: "grup", `{"group":1}`: "group", `{"group":"a"} {}`: "after the end", `{"group":`: "EOF", `nonsense`: "invalid",
 	} {
 		if _, err := echo(context.Background(), []byte(req)); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", req, err)
