@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"tidemark.dev/e2e/proc"
@@ -79,23 +78,7 @@ func New(cfg Config) (*Stage, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "log"), 0o700); err != nil {
 		return nil, err
 	}
-	up := filepath.Join(cfg.Dir, "up.yaml")
-	text := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [vcenter]}\n"+
-		"  - {name: %s, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nlinks:\n",
-		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
-	// The sites are processes of their own: dr needs the key of the link.
-	draft := up + ".draft"
-	if err := os.WriteFile(draft, []byte(text+fmt.Sprintf("  - {from: %s, to: %s}\n", Prod, DR)), 0o600); err != nil {
-		return nil, err
-	}
-	keys, err := exec.Command(cfg.Tidemark, "site", "keys", Prod, "--config", draft, "--dir", s.State()).Output()
-	if err != nil {
-		return nil, fmt.Errorf("make the link's key: %w", err)
-	}
-	text = strings.TrimSuffix(text, "links:\n") + string(keys)
-	if err := os.WriteFile(up, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
+	up := s.config()
 	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, "run")
 	s.DRVCenter = s.vcenter(DR, s.Ports.DRVCenter, cfg.Boot)
 	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", Prod, "--dir", s.State(), "--config", up)
@@ -142,9 +125,32 @@ func (s *Stage) All() []*proc.Process {
 	return []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark, s.ProdTidemark, s.ProdCapture}
 }
 
+// config is the file of tidemark up.
+func (s *Stage) config() string { return filepath.Join(s.cfg.Dir, "up.yaml") }
+
+// configure writes the file. The sites are processes of their own, so dr is given
+// the public key with which prod opens the link.
+func (s *Stage) configure(ctx context.Context) error {
+	sites := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [vcenter]}\n"+
+		"  - {name: %s, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\n",
+		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
+	draft := s.config() + ".draft"
+	if err := os.WriteFile(draft, []byte(sites+fmt.Sprintf("links: [{from: %s, to: %s}]\n", Prod, DR)), 0o600); err != nil {
+		return err
+	}
+	links, err := exec.CommandContext(ctx, s.cfg.Tidemark, "site", "keys", Prod, "--config", draft, "--dir", s.State()).Output()
+	if err != nil {
+		return fmt.Errorf("make the link's key: %w", err)
+	}
+	return os.WriteFile(s.config(), append([]byte(sites), links...), 0o600)
+}
+
 // Start starts both sites, and returns when the vCenters serve and Tidemark
 // answers. Whatever happens, Stop ends them.
 func (s *Stage) Start(ctx context.Context) error {
+	if err := s.configure(ctx); err != nil {
+		return err
+	}
 	for _, p := range []*proc.Process{s.DRVCenter, s.ProdVCenter, s.DRTidemark, s.ProdTidemark} {
 		if err := p.Start(); err != nil {
 			return err
