@@ -37,8 +37,8 @@ func TestPowerLoss(t *testing.T) {
 			w.guests.Start()
 			w.protected()
 			time.Sleep(w.some(1500))
-			if _, err := os.Stat(filepath.Join(memory, "tidemark", w.job+".window")); err != nil {
-				t.Fatalf("capture's memory is elsewhere: %v", err)
+			if found, err := filepath.Glob(filepath.Join(memory, "tidemark", "*", w.job+".window")); err != nil || len(found) != 1 {
+				t.Fatalf("capture's memory is elsewhere: %v, %v", found, err)
 			}
 			// What is on the disk by now.
 			onDisk := map[string]string{"nats-prod": filepath.Join(w.dir, "nats-prod")}

@@ -24,6 +24,11 @@ const (
 	// pullExpiry is how long a request waits for frames. It is short,
 	// because the requests of a killed journal take frames until they expire.
 	pullExpiry = 3 * time.Second
+	// pullStale is how long after a reset a heartbeat may be from before it: the
+	// requests of the session before still get them. If each one began another
+	// session, more would come than sessions begin, and no frame would ever be
+	// reached.
+	pullStale = pullExpiry + 2*pullBeat
 	// retryMin and retryMax bound the wait between attempts to join.
 	retryMin = 50 * time.Millisecond
 	retryMax = time.Second
@@ -45,6 +50,8 @@ type puller struct {
 	// heard counts the messages received since the consumer was reset. If the
 	// consumer's own count differs, somebody else got some of them.
 	heard uint64
+	// reset is when the consumer was reset.
+	reset time.Time
 	// asked for and not yet received, over all requests
 	msgs, bytes int
 	// suspect is a frame that came instead of the expected one. It counts as a
@@ -127,7 +134,7 @@ func (p *puller) session(ctx context.Context) error {
 	if err := p.join(ctx); err != nil {
 		return err
 	}
-	p.heard, p.msgs, p.bytes = 0, 0, 0
+	p.heard, p.msgs, p.bytes, p.reset = 0, 0, 0, time.Now()
 	for {
 		if err := p.ask(); err != nil {
 			return err
@@ -261,6 +268,9 @@ func (p *puller) beat(h nats.Header) error {
 		return nil
 	}
 	if given != p.heard {
+		if p.heard == 0 && time.Since(p.reset) < pullStale {
+			return nil
+		}
 		return errAgain
 	}
 	switch at := cdp.FrameNo(last) + 1; {
