@@ -63,7 +63,6 @@ func (h *hub) follows(w *lane) {
 // directions over one link. Whatever happens to a link or a site costs the jobs
 // over it some recovery points, and nothing else.
 func TestHubAndSpokes(t *testing.T) {
-	t.Parallel()
 	h := newHub(t)
 	for _, w := range h.lanes() {
 		w.protect("rollback")
@@ -110,7 +109,6 @@ func TestHubAndSpokes(t *testing.T) {
 
 // A spoke knows the hub and nobody else.
 func TestSpokesDoNotSeeEachOther(t *testing.T) {
-	t.Parallel()
 	h := newHub(t)
 	w := h.west
 	w.from, w.to = "west", "east"

@@ -17,7 +17,6 @@ import (
 // notes which regions change, the guests feel nothing, and when the link is back
 // all of it is sent again.
 func TestFullSpool(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, "rollback")
 	w.guests.Start()
 	w.protected()
