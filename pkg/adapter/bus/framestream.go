@@ -123,7 +123,7 @@ func DeleteFrames(ctx context.Context, conn *Conn, group cdp.GroupID) error {
 }
 
 // purgeEvery is how often a stream is purged at most.
-const purgeEvery = 250 * time.Millisecond
+const purgeEvery = 20 * time.Millisecond
 
 // purgeDurable purges durable frames from the stream until ctx ends. It keeps the
 // newest durable frame, so that the tail can be read.
