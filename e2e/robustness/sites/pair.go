@@ -3,7 +3,6 @@ package sites
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -207,18 +206,7 @@ func (p *Pair) Connect(ctx context.Context, site cdp.Site) (*bus.Conn, error) {
 		cfg.URL = p.ProdURL()
 	}
 	if p.One != nil {
-		var c struct {
-			Sites map[cdp.Site]struct {
-				Credential bus.Credential `json:"credential"`
-			} `json:"sites"`
-		}
-		var raw []byte
-		err := errors.New("no context file")
-		for ; err != nil && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-			if raw, err = os.ReadFile(filepath.Join(p.cfg.Dir, "context.json")); err == nil {
-				err = json.Unmarshal(raw, &c)
-			}
-		}
+		c, err := awaitContext(ctx, p.cfg.Dir)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package sites
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
@@ -126,23 +126,20 @@ func (tree *Tree) Tidemark(ctx context.Context, s cdp.Site, args ...string) (str
 func (tree *Tree) Connect(ctx context.Context, s cdp.Site) (*bus.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	path := filepath.Join(tree.Dir(s), "context.json")
-	for ; ; time.Sleep(50 * time.Millisecond) {
-		var c struct {
-			Sites map[cdp.Site]struct {
-				URL        string         `json:"url"`
-				Credential bus.Credential `json:"credential"`
-			} `json:"sites"`
+	c, err := awaitContext(ctx, tree.Dir(s))
+	if err != nil {
+		return nil, err
+	}
+	return bus.Connect(ctx, bus.Config{Site: s, Name: subjects.Operator, URL: c.Sites[s].URL, Credential: c.Sites[s].Credential})
+}
+
+// awaitContext reads the context that `tidemark up` writes when it is up.
+func awaitContext(ctx context.Context, dir string) (client.Context, error) {
+	for {
+		c, err := client.LoadContext(dir)
+		if err == nil || ctx.Err() != nil {
+			return c, err
 		}
-		data, err := os.ReadFile(path)
-		if err == nil {
-			err = json.Unmarshal(data, &c)
-		}
-		if err == nil {
-			return bus.Connect(ctx, bus.Config{Site: s, Name: subjects.Operator, URL: c.Sites[s].URL, Credential: c.Sites[s].Credential})
-		}
-		if ctx.Err() != nil {
-			return nil, err
-		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }

@@ -144,7 +144,7 @@ func testExpiry(r *rig) {
 	})
 	defer func() { close(stop); wg.Wait() }()
 	for range 3 {
-		// A session that ends twice within one call is told as Transient.
+		// A session that ends twice within one call is reported as Transient.
 		r.persist(func() error { _, err := r.c.Plug(r.ctx, ref, []inventory.Plug{{File: file}}); return err })
 		r.persist(func() error { return r.c.PowerOn(r.ctx, ref) })
 		r.persist(func() error { _, err := r.c.Snapshot(r.ctx, ref, "expiry", "", false); return err })

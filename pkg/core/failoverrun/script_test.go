@@ -27,7 +27,7 @@ import (
 //	                                  it had stored the last change
 //	finish                            all steps up to the next rest succeed
 //	steps                             prints the record's steps
-//	words                             prints what the operator is told
+//	words                             prints what the operator sees
 //
 // Each prints the commands that the driver is given and the run's phase. A minute
 // passes between two of them.
