@@ -9,14 +9,10 @@ package overlay
 
 import (
 	"errors"
-	"math/bits"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/block"
@@ -45,14 +41,16 @@ type OpenFile func(path string) (File, error)
 // block. A bit is set after its block was written, and only Flush makes either
 // durable, data first. The kernel may write a bit back before its data: after a
 // power loss an unflushed block can be zeros, as on a disk with torn writes.
+//
+// Both files are sparse. A write that finds the file system full fails with
+// ENOSPC, and what was written before stays readable.
 type Disk struct {
 	below Below
 	data  File
-	m     *os.File
-	words []byte // the mapped bits
 	size  int64
 
-	mu sync.RWMutex // held for writing by writes
+	mu   sync.RWMutex // held for writing by writes
+	here *written
 }
 
 var _ block.StatusDevice = (*Disk)(nil)
@@ -72,16 +70,11 @@ func Open(dir, name string, below Below, open OpenFile) (*Disk, error) {
 	if err := f.Close(); err != nil {
 		return fail(err)
 	}
-	blocks := (d.size + cdp.BlockSize - 1) / cdp.BlockSize
-	mapLen := ((blocks+63)/64*8 + 4095) &^ 4095
-	if d.m, err = sized(path+".map", mapLen); err != nil {
+	if d.here, err = openWritten(path+".map", (d.size+cdp.BlockSize-1)/cdp.BlockSize); err != nil {
 		return fail(err)
 	}
 	if d.data, err = open(path + ".data"); err != nil {
-		return fail(errors.Join(err, d.m.Close()))
-	}
-	if d.words, err = unix.Mmap(int(d.m.Fd()), 0, int(mapLen), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
-		return fail(errors.Join(err, d.data.Close(), d.m.Close()))
+		return fail(errors.Join(err, d.here.close()))
 	}
 	return d, nil
 }
@@ -104,25 +97,13 @@ func sized(path string, size int64) (*os.File, error) {
 }
 
 // Close closes the files and keeps them.
-func (d *Disk) Close() error {
-	return errors.Join(unix.Munmap(d.words), d.data.Close(), d.m.Close())
-}
-
-func (d *Disk) word(i int64) *uint64 { return (*uint64)(unsafe.Pointer(&d.words[i*8])) }
-
-func (d *Disk) has(block int64) bool { return *d.word(block / 64)&(1<<(block%64)) != 0 }
-
-func (d *Disk) set(block int64) { *d.word(block / 64) |= 1 << (block % 64) }
+func (d *Disk) Close() error { return errors.Join(d.data.Close(), d.here.close()) }
 
 // Written is how much was written, in bytes of whole blocks.
 func (d *Disk) Written() int64 {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	n := 0
-	for i := range int64(len(d.words) / 8) {
-		n += bits.OnesCount64(*d.word(i))
-	}
-	return int64(n) * cdp.BlockSize
+	return d.here.bytes()
 }
 
 // Size is the disk's length in bytes.
@@ -132,12 +113,12 @@ func (d *Disk) Size() int64 { return d.size }
 // the overlay, clipped to the range.
 func (d *Disk) runs(off, n int64, fn func(off, n int64, here bool) error) error {
 	for end := off + n; off < end; {
-		here := d.has(off / cdp.BlockSize)
-		stop := (off/cdp.BlockSize + 1) * cdp.BlockSize
-		for stop < end && d.has(stop/cdp.BlockSize) == here {
-			stop += cdp.BlockSize
+		b := off / cdp.BlockSize
+		here := d.here.has(b)
+		for b = d.here.next(b); b*cdp.BlockSize < end && d.here.has(b) == here; {
+			b = d.here.next(b)
 		}
-		stop = min(stop, end)
+		stop := min(b*cdp.BlockSize, end)
 		if err := fn(off, stop-off, here); err != nil {
 			return err
 		}
@@ -170,15 +151,12 @@ func (d *Disk) WriteAt(p []byte, off int64, fua bool) error {
 	if err := d.data.WriteAt(p, off, fua); err != nil {
 		return err
 	}
-	d.setAll(off, int64(len(p)))
-	return nil
+	return d.wrote(off, int64(len(p)))
 }
 
-// setAll sets the bits of all blocks of a range.
-func (d *Disk) setAll(off, n int64) {
-	for b := off / cdp.BlockSize; b*cdp.BlockSize < off+n; b++ {
-		d.set(b)
-	}
+// wrote notes that all blocks of a range were written.
+func (d *Disk) wrote(off, n int64) error {
+	return d.here.set(off/cdp.BlockSize, (off+n-1)/cdp.BlockSize)
 }
 
 // copyUp copies the blocks at the edges of a range that it covers in part.
@@ -196,7 +174,7 @@ func (d *Disk) copyUp(off, n int64) error {
 }
 
 func (d *Disk) copyUpBlock(b int64) error {
-	if d.has(b) {
+	if d.here.has(b) {
 		return nil
 	}
 	var content [cdp.BlockSize]byte
@@ -208,8 +186,7 @@ func (d *Disk) copyUpBlock(b int64) error {
 	if err := d.data.WriteAt(p, at, false); err != nil {
 		return err
 	}
-	d.set(b)
-	return nil
+	return d.here.set(b, b)
 }
 
 // Zero makes a range read as zeros.
@@ -222,8 +199,7 @@ func (d *Disk) Zero(off, n int64, flags block.ZeroFlags) error {
 	if err := d.data.Zero(off, n, flags); err != nil {
 		return err
 	}
-	d.setAll(off, n)
-	return nil
+	return d.wrote(off, n)
 }
 
 // Trim makes a range read as zeros, too.
@@ -234,10 +210,7 @@ func (d *Disk) Flush() error {
 	if err := d.data.Flush(); err != nil {
 		return err
 	}
-	if err := unix.Msync(d.words, unix.MS_SYNC); err != nil {
-		return &os.PathError{Op: "msync", Path: d.m.Name(), Err: err}
-	}
-	return d.m.Sync()
+	return d.here.sync()
 }
 
 // Status reports everything as data.
