@@ -160,8 +160,8 @@ type DiskServers interface {
 	// certificate that cannot be read. It is asked before the disks that are served
 	// now are closed; whether the address is free shows only then.
 	Ready(at Listen) error
-	// Serve serves disks until the server is closed. A unix socket that an
-	// earlier process left is replaced; Conflict if one that runs serves it.
+	// Serve serves disks until the server is closed. A unix socket that nobody
+	// listens on is replaced; anything else there is left alone: Conflict.
 	// failed hears of a client that was refused, and of a listener that failed for
 	// good.
 	Serve(at Listen, disks []ServedDisk, failed func(error)) (DiskServer, error)

@@ -132,7 +132,7 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 		addr = filepath.Join(dir, "nbd.sock")
 	}
 	if e.server, err = x.deps.Servers.Serve(addr, served); err != nil {
-		return &cdp.Error{Op: "serve export", Kind: cdp.Transient, Subject: addr, Cause: err}
+		return cdp.Wrap(err, "serve export", req.ID)
 	}
 	x.open[req.ID] = e
 	return nil

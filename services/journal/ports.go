@@ -73,7 +73,8 @@ type ServedDisk struct {
 // DiskServers serve disks to hypervisors and block tools.
 type DiskServers interface {
 	// Serve serves disks at addr until the server is closed: a host and port, or
-	// the absolute path of a unix socket, which it replaces.
+	// the absolute path of a unix socket. A socket that nobody listens on is
+	// replaced; anything else there is left alone: Conflict.
 	Serve(addr string, disks []ServedDisk) (DiskServer, error)
 }
 

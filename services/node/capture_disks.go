@@ -3,12 +3,9 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
@@ -63,11 +60,11 @@ func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed 
 			return nil, &cdp.Error{Op: "add export", Kind: cdp.Invalid, Subject: d.Name, Cause: err}
 		}
 	}
-	s := &tapServer{done: make(chan struct{})}
-	l, err := s.listen(at)
+	l, err := listen(at)
 	if err != nil {
-		return nil, errors.Join(err, s.unlock())
+		return nil, err
 	}
+	s := &tapServer{done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	go func() {
@@ -79,56 +76,25 @@ func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed 
 	return s, nil
 }
 
+// listen makes the folder of a unix socket, and listens.
+func listen(at capture.Listen) (net.Listener, error) {
+	if at.Network == "unix" {
+		if err := os.MkdirAll(filepath.Dir(at.Address), 0o700); err != nil {
+			return nil, &cdp.Error{Op: "listen", Kind: cdp.Transient, Subject: at.Address, Cause: err}
+		}
+	}
+	return nbd.Listen(at.Address)
+}
+
 // tapServer serves the disks of one group at one address.
 type tapServer struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	lock   *os.File // of a unix socket
-}
-
-// listen binds an address. A unix socket that an earlier process left is
-// replaced; a lock beside it keeps two processes from doing so to each other.
-func (s *tapServer) listen(at capture.Listen) (net.Listener, error) {
-	fail := func(kind cdp.Kind, err error, hint string) (net.Listener, error) {
-		return nil, &cdp.Error{Op: "listen", Kind: kind, Subject: at.Address, Cause: err, Hint: hint}
-	}
-	if at.Network == "unix" {
-		if err := os.MkdirAll(filepath.Dir(at.Address), 0o700); err != nil {
-			return fail(cdp.Transient, err, "")
-		}
-		var err error
-		if s.lock, err = os.OpenFile(at.Address+".lock", os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600); err != nil {
-			return fail(cdp.Transient, err, "")
-		}
-		if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			return fail(cdp.Conflict, err, "another process serves this socket")
-		}
-		os.Remove(at.Address)
-	}
-	l, err := net.Listen(at.Network, at.Address)
-	if err != nil {
-		kind := cdp.Transient
-		if errors.Is(err, unix.EINVAL) {
-			kind = cdp.Invalid
-		}
-		return fail(kind, err, "")
-	}
-	if at.Network == "unix" {
-		os.Chmod(at.Address, 0o600)
-	}
-	return l, nil
-}
-
-func (s *tapServer) unlock() error {
-	if s.lock == nil {
-		return nil
-	}
-	return s.lock.Close()
 }
 
 // Close implements capture.DiskServer.
 func (s *tapServer) Close() error {
 	s.cancel()
 	<-s.done
-	return s.unlock()
+	return nil
 }

@@ -1,77 +1,150 @@
 package nbd
 
 import (
-	"context"
 	"errors"
 	"net"
-	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tidemark.dev/pkg/cdp"
 )
 
-// Serving is a server of some exports at one address, until Close.
-type Serving struct {
-	addr   net.Addr
-	tls    bool
-	stop   context.CancelFunc
-	served chan error
-}
-
-// Serve serves exports at addr: a host and port, or the path of a unix socket,
-// which begins with a slash. A socket that is there already is replaced, and
-// only the owner may connect to it. On a socket cfg.TLS is not used.
-func Serve(addr string, cfg Config, exports ...Export) (*Serving, error) {
+// Listen listens at addr: a host and port, or the path of a unix socket, which
+// begins with a slash. Only the owner may connect to a socket.
+//
+// It replaces a unix socket that nobody listens on any more, which a process that
+// was killed left there. Whatever else has that name stays as it is: Conflict. Close
+// removes the socket, unless the name means another file by then.
+func Listen(addr string) (net.Listener, error) {
 	if strings.HasPrefix(addr, "/") {
-		cfg.TLS = nil
+		return listenUnix(addr)
 	}
-	s := New(cfg)
-	for _, e := range exports {
-		if err := s.AddExport(e); err != nil {
-			return nil, err
-		}
-	}
-	l, err := listen(addr)
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, failed("serve exports", addr, err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	x := &Serving{addr: l.Addr(), tls: cfg.TLS != nil, stop: stop, served: make(chan error, 1)}
-	go func() { x.served <- s.Serve(ctx, l) }()
-	return x, nil
-}
-
-func listen(addr string) (net.Listener, error) {
-	if !strings.HasPrefix(addr, "/") {
-		return net.Listen("tcp", addr)
-	}
-	if err := os.Remove(addr); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	l, err := net.Listen("unix", addr)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(addr, 0o600); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, failed(opListen, addr, err)
 	}
 	return l, nil
 }
 
-// URI is how NBD clients address an export.
-func (x *Serving) URI(export string) string {
-	if x.addr.Network() == "unix" {
-		return (&url.URL{Scheme: "nbd+unix", Path: "/" + export, RawQuery: "socket=" + x.addr.String()}).String()
-	}
-	scheme := "nbd"
-	if x.tls {
-		scheme = "nbds"
-	}
-	return (&url.URL{Scheme: scheme, Host: x.addr.String(), Path: "/" + export}).String()
+const opListen = "listen"
+
+// unixSocket is a listener on a unix socket that it has made.
+type unixSocket struct {
+	*net.UnixListener
+	path string
+	made os.FileInfo // the socket itself
+
+	close sync.Once
+	err   error
 }
 
-// Close ends the connections as Server.RemoveExport does, and returns once no
-// export's backend is in use any more.
-func (x *Serving) Close() error {
-	x.stop()
-	return <-x.served
+func listenUnix(path string) (net.Listener, error) {
+	unlock, err := lockFolder(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if err := clearStale(path); err != nil {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, failed(opListen, path, err)
+	}
+	l.SetUnlinkOnClose(false) // it would remove whatever has the name by then
+	s := &unixSocket{UnixListener: l, path: path}
+	if s.made, err = os.Lstat(path); err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return nil, failed(opListen, path, errors.Join(err, l.Close()))
+	}
+	return s, nil
+}
+
+// clearStale makes room at path, or says why it cannot: only a socket that nobody
+// listens on is removed. Call it with the folder locked.
+func clearStale(path string) error {
+	found, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return failed(opListen, path, err)
+	case found.Mode().Type() != os.ModeSocket:
+		return cdp.Errorf(cdp.Conflict, opListen, path, "there is a %s of that name, and only a socket that nobody uses is replaced: nothing was changed", typeName(found.Mode())).
+			WithHint("listen at a path where there is nothing")
+	}
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return cdp.Errorf(cdp.Conflict, opListen, path, "another process serves this socket").
+			WithHint("stop that process, or listen at another path")
+	}
+	if err := os.Remove(path); err != nil {
+		return failed(opListen, path, err)
+	}
+	return nil
+}
+
+func typeName(m os.FileMode) string {
+	switch {
+	case m.IsRegular():
+		return "file"
+	case m.IsDir():
+		return "directory"
+	case m&os.ModeSymlink != 0:
+		return "symbolic link"
+	case m&os.ModeDevice != 0:
+		return "device"
+	}
+	return "file of another kind"
+}
+
+// lockFolder keeps all others that bind or unbind sockets in a folder out, so that
+// none removes a socket which another has just made. It is held for an instant.
+func lockFolder(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, failed(opListen, dir, err)
+	}
+	const pause = 10 * time.Millisecond
+	for waited := time.Duration(0); ; waited += pause {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) || waited > 5*time.Second {
+			f.Close()
+			return nil, failed(opListen, dir, err)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// Close ends listening and removes the socket.
+func (s *unixSocket) Close() error {
+	s.close.Do(func() {
+		unlock, err := lockFolder(filepath.Dir(s.path))
+		if err == nil {
+			defer unlock()
+			var now os.FileInfo
+			if now, err = os.Lstat(s.path); err == nil && os.SameFile(now, s.made) {
+				err = os.Remove(s.path)
+			}
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		s.err = errors.Join(err, s.UnixListener.Close())
+	})
+	return s.err
 }

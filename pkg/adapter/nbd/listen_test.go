@@ -1,0 +1,113 @@
+package nbd
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// What is not a socket that nobody uses stays as it was, byte for byte, and the
+// error says that it is in the way.
+func TestListeningReplacesNothingButAnUnusedSocket(t *testing.T) {
+	dir := shortDir(t)
+	file := filepath.Join(dir, "disk.img")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.WriteFile(file, []byte("a disk"), 0o600))
+	must(os.Mkdir(filepath.Join(dir, "folder"), 0o700))
+	must(os.Symlink(file, filepath.Join(dir, "link")))
+	must(os.Symlink(filepath.Join(dir, "nothing"), filepath.Join(dir, "dangling")))
+	must(syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
+	served, err := net.Listen("unix", filepath.Join(dir, "served"))
+	must(err)
+	defer served.Close()
+	datagrams, err := net.ListenPacket("unixgram", filepath.Join(dir, "datagrams"))
+	must(err)
+	defer datagrams.Close()
+	for _, name := range []string{"disk.img", "folder", "link", "dangling", "pipe", "served", "datagrams"} {
+		path := filepath.Join(dir, name)
+		before, err := os.Lstat(path)
+		must(err)
+		if l, err := Listen(path); !cdp.Is(err, cdp.Conflict) {
+			t.Errorf("%s: %v, %v", name, l, err)
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s is not what it was: %v", name, err)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "a disk" {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+	// A killed process leaves its socket: it is replaced.
+	stale := filepath.Join(dir, "stale")
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	must(err)
+	old.SetUnlinkOnClose(false)
+	must(old.Close())
+	l, err := Listen(stale)
+	must(err)
+	must(l.Close())
+	if _, err := os.Lstat(stale); !os.IsNotExist(err) {
+		t.Error("the socket is left:", err)
+	}
+}
+
+// The name of a socket may mean another file by the time its listener closes.
+func TestClosingRemovesItsOwnSocketOnly(t *testing.T) {
+	path := filepath.Join(shortDir(t), "s")
+	l, err := Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("a disk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "a disk" {
+		t.Errorf("the file holds %q, %v", text, err)
+	}
+}
+
+// Of several that listen at once at a path where a stale socket is, one gets it, and
+// keeps it.
+func TestOneOfManyGetsASocket(t *testing.T) {
+	path := filepath.Join(shortDir(t), "s")
+	old, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetUnlinkOnClose(false)
+	old.Close()
+	var wg sync.WaitGroup
+	got := make([]net.Listener, 8)
+	for i := range got {
+		wg.Go(func() { got[i], _ = Listen(path) })
+	}
+	wg.Wait()
+	n := 0
+	for _, l := range got {
+		if l != nil {
+			n++
+			defer l.Close()
+		}
+	}
+	c, err := net.Dial("unix", path)
+	if n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	c.Close()
+}

@@ -1,0 +1,57 @@
+package nbd
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+)
+
+// Serving is a server of some exports at one address, until Close.
+type Serving struct {
+	addr   net.Addr
+	tls    bool
+	stop   context.CancelFunc
+	served chan error
+}
+
+// Serve serves exports at addr, as Listen does. On a unix socket cfg.TLS is not
+// used.
+func Serve(addr string, cfg Config, exports ...Export) (*Serving, error) {
+	if strings.HasPrefix(addr, "/") {
+		cfg.TLS = nil
+	}
+	s := New(cfg)
+	for _, e := range exports {
+		if err := s.AddExport(e); err != nil {
+			return nil, err
+		}
+	}
+	l, err := Listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	x := &Serving{addr: l.Addr(), tls: cfg.TLS != nil, stop: stop, served: make(chan error, 1)}
+	go func() { x.served <- s.Serve(ctx, l) }()
+	return x, nil
+}
+
+// URI is how NBD clients address an export.
+func (x *Serving) URI(export string) string {
+	if x.addr.Network() == "unix" {
+		return (&url.URL{Scheme: "nbd+unix", Path: "/" + export, RawQuery: "socket=" + x.addr.String()}).String()
+	}
+	scheme := "nbd"
+	if x.tls {
+		scheme = "nbds"
+	}
+	return (&url.URL{Scheme: scheme, Host: x.addr.String(), Path: "/" + export}).String()
+}
+
+// Close ends the connections as Server.RemoveExport does, and returns once no
+// export's backend is in use any more.
+func (x *Serving) Close() error {
+	x.stop()
+	return <-x.served
+}
