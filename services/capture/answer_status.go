@@ -42,7 +42,7 @@ func refusal(g cdp.GroupID, why error) api.CaptureRefused {
 // groupStatus is the status of a group that is captured. Call with jobs.mu held.
 func (s *Service) groupStatus(key jobKey, j spec.ReplicationJob, g *Group) api.CaptureGroup {
 	st := g.Status()
-	c := api.CaptureGroup{Group: key.group(), Target: key.target, State: st.State, Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending,
+	c := api.CaptureGroup{Group: key.group(), Target: key.target, State: st.State, Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending, Spool: s.deps.Streams.Use().Share,
 		Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Exports: s.uris(j)}
 	why := st.Failed
 	if why == nil && st.State != event.Replicating {

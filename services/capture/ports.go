@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/admission"
@@ -48,11 +49,14 @@ type Publisher interface {
 // Streams are the frame streams of the site.
 type Streams interface {
 	// Open opens the stream of a group whose journal is at target, and makes it if
-	// there is none. Transient when the bus cannot be reached. The stream may be a
+	// there is none. Transient when the bus cannot be reached, Full when there is
+	// no room for one more stream. The stream may be a
 	// TracedStream.
 	Open(ctx context.Context, group cdp.GroupID, target cdp.Site) (Stream, error)
 	// Delete removes a group's stream with its frames; none is no error.
 	Delete(ctx context.Context, group cdp.GroupID) error
+	// Use is how the disk space for frames is divided among the streams that exist.
+	Use() api.SpoolUse
 }
 
 // TracedStream is a Stream that can say what a frame belongs to.

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/spoolshare"
 )
 
 // site is what a capture service at prod finds around it: a bus whose streams
@@ -76,6 +78,8 @@ func (x *site) Delete(_ context.Context, g cdp.GroupID) error {
 	x.deleted = append(x.deleted, g)
 	return nil
 }
+
+func (x *site) Use() api.SpoolUse { return spoolshare.Default.Divide(0) }
 
 func (x *site) Emit(_ context.Context, p event.Payload) error {
 	x.mu.Lock()

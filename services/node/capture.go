@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 
 	"golang.org/x/sync/errgroup"
@@ -11,6 +12,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/spoolshare"
 	"tidemark.dev/services/capture"
 )
 
@@ -36,7 +38,7 @@ func runCapture(ctx context.Context, e *env) error {
 	vms := siteVMs{conn, e.site, e.clock}
 	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
-		Streams: frameStreams{conn}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
+		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
 		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Disk: openDisk, Clock: e.clock,
 		Events: conn, Notify: func(err error, job string) { e.warn(err, "job", job) },
 	})

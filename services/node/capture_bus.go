@@ -13,23 +13,15 @@ import (
 	"tidemark.dev/services/capture"
 )
 
-// spoolBytes is how much the source's stream keeps of a group while the link is
-// down.
-const spoolBytes = 4 << 30
-
 // frameStreams is capture.Streams.
-type frameStreams struct{ conn *bus.Conn }
+type frameStreams struct{ *bus.Spool }
 
 func (s frameStreams) Open(ctx context.Context, g cdp.GroupID, target cdp.Site) (capture.Stream, error) {
-	sink, err := bus.OpenFrames(ctx, s.conn, g, target, spoolBytes)
+	sink, err := s.Frames(ctx, g, target)
 	if err != nil {
 		return nil, err
 	}
 	return frameStream{sink}, nil
-}
-
-func (s frameStreams) Delete(ctx context.Context, g cdp.GroupID) error {
-	return bus.DeleteFrames(ctx, s.conn, g)
 }
 
 // frameStream is capture.TracedStream.

@@ -3,6 +3,7 @@ package node
 import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Defaults of `tidemark up`, all in one place: two sites on this machine.
@@ -40,6 +41,9 @@ type SiteConfig struct {
 	// Leaf is host:port where it waits for the sites that dial it; empty if none
 	// does.
 	Leaf string `json:"leaf,omitempty"`
+	// Spool is the disk space for frames that wait to be sent, such as 60GiB, the
+	// default. The groups that are captured at the site share it.
+	Spool spec.Size `json:"spool,omitempty"`
 	// Services that run there; left out: all.
 	Services []string     `json:"services,omitempty"`
 	TLS      bus.TLSFiles `json:"tls,omitzero"`

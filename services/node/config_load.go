@@ -10,6 +10,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/spoolshare"
 )
 
 // LoadConfig reads and checks a file; an empty path gives the defaults.
@@ -93,6 +95,9 @@ func (c Config) check() error {
 			if err := checkAddress(field+f, addr); err != nil {
 				return err
 			}
+		}
+		if s.Spool != 0 && s.Spool < spoolshare.Least {
+			return cdp.Errorf(cdp.Invalid, op, field+".spool", "%s is less than one group needs, %s", s.Spool, spec.Size(spoolshare.Least))
 		}
 		for _, x := range s.Services {
 			if !slices.Contains(Services(), x) {

@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/core/spoolshare"
 )
 
 // env is what a service is given to run at a site.
@@ -27,6 +28,8 @@ type env struct {
 	// dial is how the site's bus is reached, but for the name.
 	dial  bus.Config
 	creds *bus.Credentials // nil: an open server
+	// spool is the site's budget for frames; 0: the default.
+	spool spoolshare.Budget
 	// tls is the site's certificate, for NBD over TCP too; none: no TLS.
 	tls bus.TLSFiles
 }

@@ -44,7 +44,7 @@ func runScheduler(ctx context.Context, e *env) error {
 	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
 		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
 		Runs: runStates{e, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, VMs: jobVMs{conn, e.site},
-		Marks: marks{conn}, Events: conn, Clock: e.clock, Trace: e.trace, Notify: func(err error) { e.warn(err) },
+		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: e.trace, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
@@ -215,4 +215,11 @@ type marks struct{ conn *bus.Conn }
 func (m marks) Mark(ctx context.Context, site cdp.Site, group cdp.GroupID) error {
 	_, err := m.conn.Command(ctx, site, event.CaptureMark{Group: group})
 	return err
+}
+
+// sources is scheduler.Sources.
+type sources struct{ conn *bus.Conn }
+
+func (s sources) Spool(ctx context.Context, site cdp.Site) (use api.SpoolUse, err error) {
+	return use, s.conn.Request(ctx, site, subjects.Capture, api.CaptureSpool, api.Empty{}, &use)
 }

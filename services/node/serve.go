@@ -13,6 +13,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/spoolshare"
 )
 
 // ServeConfig configures Serve.
@@ -28,6 +30,8 @@ type ServeConfig struct {
 	Services []string
 	// Credentials is a file with the users of the server; empty: that of Bus.
 	Credentials string
+	// Spool is the site's disk space for frames, in bytes; 0: the default.
+	Spool spec.Size
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string
 	// SetUpTime bounds the setting up of the site's streams.
@@ -41,7 +45,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	if err != nil {
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
-	e := &env{site: cfg.Site, peers: cfg.Peers, dir: dir, clock: clock.System, log: log, tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	e := &env{site: cfg.Site, peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err

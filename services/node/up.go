@@ -19,6 +19,7 @@ import (
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/spoolshare"
 )
 
 // Started is what has come up.
@@ -80,7 +81,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	for _, s := range here {
 		e := &env{
 			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log,
-			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s),
+			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), spool: spoolshare.Budget(s.Spool),
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err
@@ -186,6 +187,7 @@ func (c Config) server(dir string, s SiteConfig, creds *bus.Credentials, leaf fu
 	return bus.ServerConfig{
 		Site: s.Name, Listen: s.Listen, LeafListen: s.Leaf, Links: links,
 		StoreDir: filepath.Join(dir, string(s.Name), "nats"), TLS: c.tls(s), Credentials: creds,
+		Spool: spoolshare.Budget(s.Spool),
 	}, err
 }
 

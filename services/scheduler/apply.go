@@ -48,6 +48,11 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 		return reply, cdp.Wrap(err, opApply, o.Name())
 	}
 	s.judge(o, now.Stored, &reply)
+	if o.Job != nil && reply.Change == api.Created {
+		if reply.Problems = s.room(ctx, *o.Job); len(reply.Problems) > 0 {
+			reply.Change = ""
+		}
+	}
 	if o.VMJob != nil && len(reply.Problems) == 0 {
 		if err := s.checkVMs(ctx, *o.VMJob, &reply); err != nil {
 			return reply, cdp.Wrap(err, "check job", o.Name())

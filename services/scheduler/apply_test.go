@@ -16,6 +16,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/jobrules"
+	"tidemark.dev/pkg/core/spoolshare"
 	"tidemark.dev/services/scheduler"
 )
 
@@ -62,6 +63,8 @@ type owner struct {
 	run    *failoverrun.Run
 	points int
 	silent error // of the journal
+	spool  api.SpoolUse
+	away   error // of the source site
 	check  api.JobCheckReply
 	vms    api.VMJobState
 	steps  []api.Progress // of a deletion at the vCenters
@@ -70,9 +73,9 @@ type owner struct {
 }
 
 func newOwner(t *testing.T) *owner {
-	o := &owner{t: t, jobs: newMemSpecs[spec.ReplicationJob](), vmJobs: newMemSpecs[spec.VMJob](), states: newMemSpecs[api.RunState]()}
+	o := &owner{t: t, spool: spoolshare.Default.Divide(0), jobs: newMemSpecs[spec.ReplicationJob](), vmJobs: newMemSpecs[spec.VMJob](), states: newMemSpecs[api.RunState]()}
 	o.Service = scheduler.New(scheduler.Config{Here: jobrules.Here{Site: "dr", Links: []cdp.Site{"prod"}}}, scheduler.Deps{
-		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Journal: o, VMs: o, Events: o, Clock: clock.System})
+		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Journal: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
 	return o
 }
 
@@ -105,6 +108,8 @@ func (ownerRuns) Watch(ctx context.Context, _ func(string, *api.RunState) error)
 func (o *owner) Run(context.Context, string) (*failoverrun.Run, error) { return o.run, nil }
 func (o *owner) Points(context.Context, cdp.GroupID) (int, error)      { return o.points, o.silent }
 func (o *owner) State(context.Context, string) (api.VMJobState, error) { return o.vms, nil }
+func (o *owner) Spool(context.Context, cdp.Site) (api.SpoolUse, error) { return o.spool, o.away }
+
 func (o *owner) Emit(_ context.Context, p event.Payload) error {
 	o.facts = append(o.facts, p)
 	return nil

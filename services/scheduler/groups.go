@@ -32,6 +32,9 @@ func (s *Service) applyGroup(ctx context.Context, r api.VMGroupApplyRequest) (an
 	if err == nil {
 		err = s.cfg.Here.Group(r.Job, jobrules.Stored{Job: job, VMJob: vmJob})
 	}
+	if err == nil && job == nil {
+		err = s.roomForGroup(ctx, r.Job)
+	}
 	if err == nil {
 		_, err = s.deps.Jobs.Put(ctx, name, r.Job, rev)
 	}

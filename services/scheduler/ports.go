@@ -68,6 +68,12 @@ type Marks interface {
 	Mark(ctx context.Context, site cdp.Site, group cdp.GroupID) error
 }
 
+// Sources are the capture services of the source sites.
+type Sources interface {
+	// Spool is how the spool of a site is divided, counting every job known there.
+	Spool(ctx context.Context, site cdp.Site) (api.SpoolUse, error)
+}
+
 // Events takes facts; it returns when they are stored.
 type Events interface {
 	Emit(ctx context.Context, p event.Payload) error

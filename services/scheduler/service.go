@@ -18,6 +18,8 @@ type Config struct {
 	Here jobrules.Here
 	// MarkTimeout bounds the sending of one mark. Default 3 s.
 	MarkTimeout time.Duration
+	// AskTimeout bounds a question to a source site. Default 2 s.
+	AskTimeout time.Duration
 }
 
 // Deps are the ports. Trace and Notify may be nil.
@@ -29,6 +31,7 @@ type Deps struct {
 	Journal   Journal
 	VMs       VMs
 	Marks     Marks
+	Sources   Sources
 	Events    Events
 	Clock     clock.Clock
 	Trace     Trace
@@ -50,6 +53,9 @@ type Service struct {
 func New(cfg Config, deps Deps) *Service {
 	if cfg.MarkTimeout == 0 {
 		cfg.MarkTimeout = 3 * time.Second
+	}
+	if cfg.AskTimeout == 0 {
+		cfg.AskTimeout = 2 * time.Second
 	}
 	if deps.Trace == nil {
 		deps.Trace = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }

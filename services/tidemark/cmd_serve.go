@@ -9,11 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/spoolshare"
 	"tidemark.dev/services/node"
 )
 
 func (a *app) cmdServe() *cobra.Command {
-	var creds, otlp string
+	var creds, otlp, spool string
 	var peers []string
 	var verbose bool
 	c := &cobra.Command{
@@ -32,17 +34,22 @@ for each site that this one is linked with.`),
 					return usage("unknown service %q: use %s", s, strings.Join(node.Services(), ", "))
 				}
 			}
-			return a.serve(c.Context(), services, siteNames(peers), creds, otlp, verbose)
+			room, err := spec.ParseSize(spool)
+			if err != nil {
+				return usage("--spool: %v", err)
+			}
+			return a.serve(c.Context(), services, siteNames(peers), creds, otlp, room, verbose)
 		},
 	}
 	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
+	c.Flags().StringVar(&spool, "spool", spec.Size(spoolshare.Default).String(), "disk space at the site for frames that wait to be sent, as in up.yaml; its NATS server must have as much")
 	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, services []string, peers []cdp.Site, creds, otlp string, verbose bool) error {
+func (a *app) serve(ctx context.Context, services []string, peers []cdp.Site, creds, otlp string, spool spec.Size, verbose bool) error {
 	site, ref, err := a.conn.where()
 	if err != nil {
 		return err
@@ -52,7 +59,7 @@ func (a *app) serve(ctx context.Context, services []string, peers []cdp.Site, cr
 	}
 	return node.Serve(ctx, node.ServeConfig{
 		Site: site, Peers: peers, Dir: a.conn.directory(), Bus: ref, Services: services,
-		Credentials: creds, OTLP: otlp, SetUpTime: a.conn.wait,
+		Credentials: creds, OTLP: otlp, Spool: spool, SetUpTime: a.conn.wait,
 	}, newLog(a.err, verbose), func() {
 		fmt.Fprintf(a.out, "serving %s at site %s\n", strings.Join(services, ", "), site)
 	})

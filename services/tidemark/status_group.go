@@ -32,6 +32,9 @@ func writeHealth(w io.Writer, h health.Group) {
 	}
 	if c := h.Capture; c != nil {
 		say("capture", "%s; %d frames in flight, %s to send again%s", c.State, c.InFlight, humanize.IBytes(uint64(max(c.Dirty, 0))), because(c.Reason))
+		if c.Spool > 0 {
+			say("spool", "up to %s wait at the source while the link is down", humanize.IBytes(uint64(c.Spool)))
+		}
 		for _, x := range c.Exports {
 			say("write to", "%s", x)
 		}

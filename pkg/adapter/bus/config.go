@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/spoolshare"
 )
 
 // ServerConfig describes one site's NATS server, embedded or standalone.
@@ -23,7 +25,11 @@ type ServerConfig struct {
 	Links []Link
 	// TLS secures clients and leaf connections, with both ends verified.
 	TLS TLSFiles
-	// MaxStore bounds JetStream's files, in bytes. Default 64 GiB.
+	// Spool is how much of JetStream's files the frames of all groups may take.
+	// Default spoolshare.Default.
+	Spool spoolshare.Budget
+	// MaxStore bounds JetStream's files, in bytes. Default: Spool, and 2 GiB more
+	// for what else the site keeps and as much for each link.
 	MaxStore int64
 	// SyncInterval is how long a message may wait for the disk. Default 10s.
 	SyncInterval time.Duration
@@ -51,7 +57,7 @@ func (cfg ServerConfig) Text() (string, error) {
 	line("write_deadline: 30s")
 	maxStore, syncInterval := cfg.MaxStore, cfg.SyncInterval
 	if maxStore == 0 {
-		maxStore = 64 << 30
+		maxStore = int64(cmp.Or(cfg.Spool, spoolshare.Default)) + int64(1+len(cfg.Links))*2<<30
 	}
 	if syncInterval == 0 {
 		syncInterval = 10 * time.Second

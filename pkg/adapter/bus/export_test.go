@@ -3,6 +3,8 @@ package bus
 import (
 	"context"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/subjects"
 )
@@ -37,3 +39,6 @@ func ForbiddenEndpoints(site cdp.Site) (out []string) {
 
 // Delivered corrects the answer to a peer that has reset a consumer.
 var Delivered = delivered
+
+// Streams is what tests look at, past the connection's own calls.
+func Streams(c *Conn) jetstream.JetStream { return c.js }

@@ -76,10 +76,14 @@ var _ spool.Sink = (*FrameSink)(nil)
 
 // OpenFrames opens the stream of a group that is captured at this site for
 // publishing, and makes it if it is missing, with the consumer through which the
-// journal at target takes the frames. maxBytes bounds the spool; it
-// also applies to an existing stream. Frames that target reports durable are
+// journal at target takes the frames. maxBytes bounds the stream; it
+// also applies to an existing one. Frames that target reports durable are
 // purged.
 func OpenFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.Site, maxBytes int64) (*FrameSink, error) {
+	return openFrames(ctx, conn, group, target, fixed(maxBytes))
+}
+
+func openFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.Site, room room) (*FrameSink, error) {
 	const op = "open frame stream"
 	for field, name := range map[string]string{"group": string(group), "target": string(target)} {
 		if err := cdp.CheckName(field, name); err != nil {
@@ -87,7 +91,7 @@ func OpenFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.S
 		}
 	}
 	s := &FrameSink{
-		conn: conn, stream: frameStream{conn: conn, group: group, target: target, maxBytes: maxBytes},
+		conn: conn, stream: frameStream{conn: conn, group: group, target: target, room: room},
 		subject: subjects.WriteSubject(conn.site, group), inbox: conn.nc.NewRespInbox(),
 		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1), purge: make(chan cdp.FrameNo, 1),
 	}

@@ -14,10 +14,19 @@ import (
 
 // frameStream is a group's stream at the site where it is captured.
 type frameStream struct {
-	conn     *Conn
-	group    cdp.GroupID
-	target   cdp.Site
-	maxBytes int64
+	conn   *Conn
+	group  cdp.GroupID
+	target cdp.Site
+	room   room
+}
+
+// room gives a stream its size: it calls set with the most bytes that the stream
+// may hold, and keeps that size reserved if set succeeds.
+type room func(ctx context.Context, set func(ctx context.Context, maxBytes int64) error) error
+
+// fixed is the room of a stream that shares with no other.
+func fixed(maxBytes int64) room {
+	return func(ctx context.Context, set func(context.Context, int64) error) error { return set(ctx, maxBytes) }
 }
 
 func (f frameStream) name() string { return subjects.FrameStream(f.group) }
@@ -33,16 +42,27 @@ func (f frameStream) ensure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if have := str.CachedInfo().Config; have.MaxBytes != f.maxBytes {
-		have.MaxBytes = f.maxBytes
-		if _, err = js.UpdateStream(ctx, have); err != nil {
-			return err
-		}
+	err = f.room(ctx, func(ctx context.Context, maxBytes int64) error {
+		return resize(ctx, js, str.CachedInfo().Config, maxBytes)
+	})
+	if err != nil {
+		return err
 	}
 	if err := f.dismiss(ctx, str); err != nil {
 		return err
 	}
 	return f.consumer(ctx)
+}
+
+// resize changes how many bytes a stream may hold. One that holds more keeps them,
+// and takes nothing new until they are purged.
+func resize(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig, maxBytes int64) error {
+	if cfg.MaxBytes == maxBytes {
+		return nil
+	}
+	cfg.MaxBytes = maxBytes
+	_, err := js.UpdateStream(ctx, cfg)
+	return err
 }
 
 // dismiss removes the consumers of former targets, which may no longer take
@@ -60,14 +80,17 @@ func (f frameStream) dismiss(ctx context.Context, str jetstream.Stream) error {
 }
 
 func (f frameStream) create(ctx context.Context, first cdp.FrameNo) error {
-	_, err := f.conn.js.CreateStream(ctx, jetstream.StreamConfig{
-		Name: f.name(), Subjects: []string{subjects.WriteSubject(f.conn.site, f.group)}, Storage: jetstream.FileStorage,
-		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: f.maxBytes,
-		MaxMsgSize: maxMessage, AllowDirect: true, FirstSeq: uint64(first),
-		// A frame that was stored and is sent again within the wait for its
-		// answer counts as a success.
-		Duplicates:  2 * ackTimeout,
-		Description: "frames of " + string(f.group) + " on their way to the journal",
+	err := f.room(ctx, func(ctx context.Context, maxBytes int64) error {
+		_, err := f.conn.js.CreateStream(ctx, jetstream.StreamConfig{
+			Name: f.name(), Subjects: []string{subjects.WriteSubject(f.conn.site, f.group)}, Storage: jetstream.FileStorage,
+			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: maxBytes,
+			MaxMsgSize: maxMessage, AllowDirect: true, FirstSeq: uint64(first),
+			// A frame that was stored and is sent again within the wait for its
+			// answer counts as a success.
+			Duplicates:  2 * ackTimeout,
+			Description: "frames of " + string(f.group) + " on their way to the journal",
+		})
+		return err
 	})
 	if err != nil {
 		return err

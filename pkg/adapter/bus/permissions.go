@@ -170,6 +170,7 @@ func (b *permissions) frames(r role) {
 		b.sub(subjects.AckSubject(b.site, "*", "*"))
 		b.api("DIRECT.GET.*." + subject)
 		b.api("STREAM.INFO.*")
+		b.api("STREAM.LIST")
 		for _, verb := range []string{"STREAM.CREATE.", "STREAM.UPDATE.", "STREAM.DELETE.", "STREAM.PURGE."} {
 			b.api(verb + "*")
 			b.denyStreams(verb)

@@ -68,7 +68,7 @@ func may(service, subject string) bool {
 		return service == subjects.Capture
 	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
 		return service == subjects.Capture
-	case strings.Contains(subject, "STREAM.PURGE.WRITE_"):
+	case strings.Contains(subject, "STREAM.PURGE.WRITE_"), strings.HasSuffix(subject, "STREAM.LIST"):
 		return service == subjects.Capture
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
@@ -105,7 +105,7 @@ func candidates() (out []string) {
 		"link.prod.js.CONSUMER.RESET.WRITE_vm1.frames_dr", "link.prod.js.CONSUMER.MSG.NEXT.WRITE_vm1.frames_dr", "$JS.API.CONSUMER.RESET.WRITE_vm1.frames_dr",
 		"link.prod.js.CONSUMER.RESET.WRITE_vm1.frames_x", "link.prod.js.CONSUMER.RESET.EVT.copy_prod_dr", "link.prod.js.STREAM.INFO.EVT", "link.dr.copy.prod.EVT", "link.prod.copy.dr.EVT",
 		"$KV.tidemark-spec.job.vm1", "$KV.tidemark-spec.vmjob.vm1", "$KV.tidemark-spec.site.vm1", "$KV.tidemark-spec.plan.vm1", "$KV.tidemark-epoch.group.vm1", "$KV.tidemark-state.lease.other",
-		"$JS.API.STREAM.DELETE.WRITE_vm1", "$JS.API.STREAM.CREATE.WRITE_vm1", "$JS.API.STREAM.PURGE.WRITE_vm1",
+		"$JS.API.STREAM.DELETE.WRITE_vm1", "$JS.API.STREAM.CREATE.WRITE_vm1", "$JS.API.STREAM.PURGE.WRITE_vm1", "$JS.API.STREAM.LIST",
 		"$JS.prod.API.STREAM.PURGE.CMD", "$JS.prod.API.STREAM.PURGE.WRITE_vm1", "$JS.prod.API.STREAM.DELETE.WRITE_vm1",
 		"$JS.API.CONSUMER.CREATE.EVT.x.tidemark.evt.v1.dr.job.x.vm1", "$JS.API.CONSUMER.MSG.NEXT.EVT.x",
 		"$JS.API.CONSUMER.CREATE.EVT.x", "$JS.API.CONSUMER.CREATE.WRITE_vm1.x", "$JS.API.CONSUMER.CREATE.CMD.other",

@@ -10,6 +10,7 @@ import (
 // Capture endpoints, served by the capture service at the source site.
 const (
 	CaptureStatus = "status" // GroupRequest (empty group: all) -> CaptureStatusReply
+	CaptureSpool  = "spool"  // Empty -> SpoolUse, counting all jobs known there
 	CaptureClock  = "clock"  // ClockRequest -> ClockReply
 	CaptureDrain  = "drain"  // DrainRequest -> DrainReply: closes the open frame; the last frame of a planned failover
 )
@@ -36,6 +37,15 @@ type CaptureStatusReply struct {
 	Refused []CaptureRefused `json:"refused,omitempty"`
 }
 
+// SpoolUse is how the disk space of a source site for frames that wait to be
+// sent, its spool, is divided among the groups captured there.
+type SpoolUse struct {
+	Budget int64 `json:"budgetBytes"`
+	Groups int   `json:"groups"`     // that have a share, or will get one
+	Share  int64 `json:"shareBytes"` // of each group
+	Room   int   `json:"room"`       // the most groups that can have one
+}
+
 // CaptureRefused says why a group is not captured.
 type CaptureRefused struct {
 	Group  cdp.GroupID `json:"group"`
@@ -56,7 +66,10 @@ type CaptureGroup struct {
 	Seq      cdp.Seq     `json:"seq"`
 	Durable  cdp.FrameNo `json:"durable"`
 	InFlight int         `json:"inFlight"` // frames not durable yet
-	Dirty    int64       `json:"dirtyBytes"`
+	// Spool is how many bytes of frames may wait at the source while the link is
+	// down; what is written beyond is found and sent again later. 0: not known yet.
+	Spool int64 `json:"spoolBytes,omitempty"`
+	Dirty int64 `json:"dirtyBytes"`
 	// Of the last seed or resync, also after it ended: Done of Total bytes have been
 	// sent since Since; Verified of them were already at the target.
 	Done     int64      `json:"doneBytes,omitempty"`

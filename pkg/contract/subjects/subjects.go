@@ -1,6 +1,10 @@
 package subjects
 
-import "tidemark.dev/pkg/cdp"
+import (
+	"strings"
+
+	"tidemark.dev/pkg/cdp"
+)
 
 // Names of streams and buckets.
 const (
@@ -29,6 +33,13 @@ func RequestSubject(site cdp.Site, service, endpoint string) string {
 // WriteSubject carries the frames of a group.
 func WriteSubject(site cdp.Site, group cdp.GroupID) string {
 	return Root + "write.v1." + string(site) + "." + string(group)
+}
+
+// WrittenGroup is the group whose frames a subject carries, if they are captured
+// at site.
+func WrittenGroup(site cdp.Site, subject string) (cdp.GroupID, bool) {
+	g, ok := strings.CutPrefix(subject, WriteSubject(site, ""))
+	return cdp.GroupID(g), ok && cdp.CheckName("group", g) == nil
 }
 
 // AckSubject carries the group's durable frame number from target, where its
