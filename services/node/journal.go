@@ -43,6 +43,9 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	}
 	defer conn.Close()
 	dir := e.path("journal")
+	if err := roomToStart(dir); err != nil {
+		return err
+	}
 	w := journalWiring{conn: conn, dir: dir}
 	warn := func(err error) { e.warn(err) }
 	if w.db, err = pebblestore.Open(filepath.Join(dir, "store"), pebblestore.Options{Trouble: warn}); err != nil {

@@ -35,15 +35,19 @@ type Started struct {
 // Up runs the sites of a file, or only some, until ctx ends. It calls ready once,
 // when all are up.
 func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, ready func(Started)) error {
-	dir, err := directory(cfg)
-	if err != nil {
-		return err
-	}
 	here, err := cfg.only(only)
 	if err != nil {
 		return err
 	}
+	dir, err := directory(cfg)
+	if err != nil {
+		return err
+	}
 	for _, s := range here {
+		// Not the journals' disk, if they have their own: that is theirs alone.
+		if err := roomToStart(filepath.Join(dir, string(s.Name), "nats")); err != nil {
+			return err
+		}
 		unlock, err := lockDir(filepath.Join(dir, string(s.Name)))
 		if err != nil {
 			return err
@@ -112,6 +116,9 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 func directory(cfg Config) (string, error) {
 	dir, err := filepath.Abs(cfg.Dir)
 	if err == nil {
+		if err := roomToStart(dir); err != nil {
+			return "", err
+		}
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err != nil {

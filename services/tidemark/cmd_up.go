@@ -19,7 +19,10 @@ func (a *app) cmdUp() *cobra.Command {
 		Short: "Run sites with all their services in this process",
 		Long: long(`Run the sites of a file in this process: a NATS server for each, links between
 them, and every service. Without a file these are two sites, prod and dr. It stops
-cleanly on SIGINT and SIGTERM, and continues where it was when it is started again.
+cleanly on SIGINT and SIGTERM, within ten seconds; a second signal ends it at once.
+It continues where it was when it is started again.
+
+It does not start on a full disk: 64 MiB must be free.
 
 With --only it runs some of the file's sites, each a site of its own: do the same
 on the other sites' machines, with the same file. A link is known by a key of the
