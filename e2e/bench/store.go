@@ -34,7 +34,11 @@ func openStorage(dir string, size int64) (*storage, error) {
 	if s.db, err = pebblestore.Open(filepath.Join(dir, "db"), pebblestore.Options{}); err != nil {
 		return nil, err
 	}
-	fresh := len(s.db.Groups()) == 0
+	_, known, err := s.db.Known("bench")
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	fresh := !known
 	if s.replica, err = replica.Open(s.disks, []string{s.image()}, fresh); err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}

@@ -98,8 +98,8 @@ func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	slices.SortFunc(gs, func(a, b *group) int { return strings.Compare(string(a.job.id), string(b.job.id)) })
 	for _, g := range gs {
 		st, err := g.status()
-		if err != nil {
-			return nil, err
+		if err != nil { // it says nothing about the others
+			st = api.GroupStatus{Group: g.job.id, State: event.JournalFailed, Reason: err.Error()}
 		}
 		reply.Groups = append(reply.Groups, st)
 	}

@@ -18,6 +18,9 @@ type housekeeper struct {
 	vault  *vault.Group
 	points func() []cdp.Point // in target time
 
+	trouble said // the last that was reported
+	damage  said
+
 	mu     sync.Mutex
 	held   int                // nothing is moved while it is above 0
 	cancel context.CancelFunc // ends the move that is being made
@@ -30,6 +33,7 @@ func (k *housekeeper) run(ctx context.Context) {
 	var bytes int64
 	cutAt := time.Time{}
 	for clock.Sleep(ctx, k.deps.Clock, k.cfg.Beat) == nil {
+		k.reportDamage(ctx)
 		if st := k.vault.State(); st.Halted || st.Sealed {
 			continue
 		}
@@ -97,7 +101,7 @@ func (k *housekeeper) hold() (release func()) {
 }
 
 func (k *housekeeper) troubled(ctx context.Context, err error) {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && k.trouble.news(err, k.deps.Clock.Now()) {
 		k.deps.Facts.Alarm(ctx, k.job.id, "journal", err.Error())
 	}
 }

@@ -16,8 +16,11 @@ import (
 // be the same; with none given the group must exist.
 type Stores interface {
 	Open(group cdp.GroupID, disks []cdp.Disk) (vault.Store, error)
-	// Known are the disks of a group that exists; false if it does not.
-	Known(group cdp.GroupID) ([]cdp.Disk, bool)
+	// Known are the disks of a group that exists; false if it does not. With an
+	// error it exists, and cannot be opened.
+	Known(group cdp.GroupID) ([]cdp.Disk, bool, error)
+	// Damage is what was found damaged in an open store, nil for nothing.
+	Damage(group cdp.GroupID) error
 	Drop(group cdp.GroupID) error
 	// Free is how many bytes are left for journals.
 	Free() (int64, error)

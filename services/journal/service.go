@@ -155,11 +155,13 @@ func (s *Service) notOpened(ctx context.Context, id cdp.GroupID, why error) {
 
 // openOne opens a group. A new one needs the source, which knows its disks.
 func (s *Service) openOne(ctx context.Context, spec GroupSpec) (*group, error) {
-	disks, known := s.deps.Stores.Known(spec.Group)
+	disks, known, err := s.deps.Stores.Known(spec.Group)
+	if err != nil {
+		return nil, err
+	}
 	if !known {
 		actx, cancel := context.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
-		var err error
 		disks, err = s.deps.Capture.Disks(actx, spec.Source, spec.Group)
 		if err == nil && len(disks) == 0 || cdp.Is(err, cdp.NotFound) {
 			err = cdp.Errorf(cdp.Transient, "open journal", string(spec.Group), "the source has not reported its disks yet")
@@ -189,7 +191,7 @@ func (s *Service) group(id cdp.GroupID) (*group, error) {
 func (s *Service) recoverable(id cdp.GroupID) (*group, error) {
 	g, err := s.group(id)
 	if cdp.Is(err, cdp.Transient) {
-		if _, known := s.deps.Stores.Known(id); !known {
+		if _, known, _ := s.deps.Stores.Known(id); !known {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			why := ""

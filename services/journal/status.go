@@ -8,9 +8,9 @@ import (
 // status is what people and services see of the group.
 func (g *group) status() (api.GroupStatus, error) {
 	ps := g.points()
-	bytes, err := g.vault.Usage()
-	if err != nil {
-		return api.GroupStatus{}, err
+	bytes, damage := g.vault.Usage()
+	if found := g.deps.Stores.Damage(g.job.id); found != nil {
+		damage = found
 	}
 	free, err := g.deps.Stores.Free()
 	if err != nil {
@@ -21,6 +21,9 @@ func (g *group) status() (api.GroupStatus, error) {
 		Frame: s.No, Epoch: s.Epoch, Received: newest.received, Sealed: newest.sealed, Consistent: newest.complete, Points: len(ps),
 		Bytes: bytes, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
 	st.State, st.Reason = g.state.get()
+	if damage != nil {
+		st.Damage = damage.Error()
+	}
 	switch now := g.vault.State(); {
 	case now.Sealed:
 		st.State, st.Reason = event.JournalSealed, "the failover was committed: the images are the disks"

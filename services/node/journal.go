@@ -94,14 +94,9 @@ func (w journalWiring) Open(g cdp.GroupID, disks []cdp.Disk) (vault.Store, error
 	return w.db.Group(g, disks)
 }
 
-func (w journalWiring) Known(g cdp.GroupID) ([]cdp.Disk, bool) {
-	for _, gi := range w.db.Groups() {
-		if gi.ID == g {
-			return gi.Disks, true
-		}
-	}
-	return nil, false
-}
+func (w journalWiring) Known(g cdp.GroupID) ([]cdp.Disk, bool, error) { return w.db.Known(g) }
+
+func (w journalWiring) Damage(g cdp.GroupID) error { return w.db.Damage(g) }
 
 func (w journalWiring) Drop(g cdp.GroupID) error { return w.db.Drop(g) }
 

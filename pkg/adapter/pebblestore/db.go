@@ -1,30 +1,29 @@
 package pebblestore
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
+	"maps"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tidemark.dev/pkg/cdp"
 )
 
-// Options are the database's settings; zero values mean the defaults.
+// Options are the settings of all stores together; zero values mean the defaults.
 type Options struct {
-	// FS is the file system of the database. Default the machine's.
+	// FS is the file system of the stores. Default the machine's.
 	FS vfs.FS
-	// CacheBytes is the size of the block cache. Default 32 MiB.
+	// CacheBytes is the size of the block cache that all groups share. Default
+	// 32 MiB.
 	CacheBytes int64
-	// MemTableBytes is how much the log holds before it is written out; at most two
-	// such tables are in memory. Default 32 MiB.
+	// MemTableBytes is how much a group's log holds before it is written out; at
+	// most two such tables are in memory, and they grow as they are filled. Default:
+	// the group's share of 256 MiB, from 1 to 32 MiB.
 	MemTableBytes uint64
 	// BulkBytes is from which size a batch of frames is written as a sorted
 	// table instead of through the log. Default 2 MiB.
@@ -34,202 +33,253 @@ type Options struct {
 	Trouble func(error)
 }
 
-// DB is the database of one transporter.
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 32 << 20
+	}
+	if o.BulkBytes == 0 {
+		o.BulkBytes = 2 << 20
+	}
+	if o.Trouble == nil {
+		o.Trouble = func(error) {}
+	}
+	return o
+}
+
+// openFiles is how many tables are kept open, over all groups.
+const openFiles = 2000
+
+// DB is the journals of one transporter: a Pebble database for each group, in a
+// folder of its own, so that damage stays in one group. They share caches.
 type DB struct {
 	dir    string
-	db     *pebble.DB
-	opts   *pebble.Options
 	cfg    Options
 	direct bool
-	bulkNo atomic.Uint64
 	chunks *sync.Pool
+	lock   *pebble.Lock
+	cache  *pebble.Cache
+	files  *pebble.FileCache
 
-	mu      sync.Mutex
-	nextNum uint32
-	groups  map[cdp.GroupID]GroupInfo
+	mu     sync.Mutex
+	groups map[cdp.GroupID]*store // those with a folder
 }
 
-// GroupInfo is what the database knows of a group.
-type GroupInfo struct {
-	ID    cdp.GroupID `json:"id"`
-	Num   uint32      `json:"num"`
-	Disks []cdp.Disk  `json:"disks"`
-}
+// Folders with these endings are not in use: a store being made, and one being
+// removed. What a crash left of them is removed at the next start.
+const (
+	unfinished = ".new"
+	dropped    = ".dropped"
+)
 
-const bulkPrefix = "bulk-"
-
-// Open opens or creates the database in dir.
+// Open opens the stores in dir, which it creates if there is none. It opens no
+// group yet: a group's damage is that group's trouble.
 func Open(dir string, cfg Options) (*DB, error) {
-	const op = "open journal store"
-	if cfg.FS == nil {
-		cfg.FS = vfs.Default
-	}
-	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 32 << 20
-	}
-	if cfg.MemTableBytes == 0 {
-		cfg.MemTableBytes = 32 << 20
-	}
-	if cfg.BulkBytes == 0 {
-		cfg.BulkBytes = 2 << 20
-	}
-	if cfg.Trouble == nil {
-		cfg.Trouble = func(error) {}
-	}
-	if err := cfg.FS.MkdirAll(dir, 0o700); err != nil {
+	const op = "open journal stores"
+	d := &DB{dir: dir, cfg: cfg.withDefaults(), chunks: newChunks(), groups: map[cdp.GroupID]*store{}}
+	fs := d.cfg.FS
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: dir, Cause: err}
 	}
-	d := &DB{dir: dir, cfg: cfg, chunks: newChunks(), groups: map[cdp.GroupID]GroupInfo{}, direct: cfg.FS == vfs.Default && probeDirect(dir)}
-	cache := pebble.NewCache(cfg.CacheBytes)
-	defer cache.Unref()
-	d.opts = &pebble.Options{
-		FS:                          cfg.FS,
-		FormatMajorVersion:          pebble.FormatNewest,
-		Cache:                       cache,
-		MemTableSize:                cfg.MemTableBytes,
-		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       1000, // the index is the only thing that overlaps; it is small
-		LBaseMaxBytes:               256 << 20,
-		BytesPerSync:                1 << 20,
-		WALBytesPerSync:             512 << 10,
-		MaxOpenFiles:                1000,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
-		Logger:                      quiet{cfg.Trouble},
-		EventListener: &pebble.EventListener{BackgroundError: func(err error) {
-			if !errors.Is(err, pebble.ErrCancelledCompaction) {
-				cfg.Trouble(&cdp.Error{Op: "journal store", Kind: cdp.Transient, Subject: dir, Cause: err})
-			}
-		}},
-	}
-	for i := range d.opts.Levels {
-		l := &d.opts.Levels[i]
-		l.BlockSize = pieceSize
-		l.IndexBlockSize = 64 << 10
-		l.FilterPolicy = bloom.FilterPolicy(10)
-		l.Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		d.opts.TargetFileSizes[i] = 32 << 20
-	}
 	var err error
-	if d.db, err = pebble.Open(dir, d.opts); err != nil {
-		return nil, &cdp.Error{Op: op, Kind: cdp.Corrupt, Subject: dir, Cause: err,
-			Hint: "another process may be using it; run only one journal service per directory"}
+	if d.lock, err = pebble.LockDirectory(dir, fs); err != nil {
+		return nil, &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: dir, Cause: err,
+			Hint: "another process is using it; run only one journal service per directory"}
 	}
-	if err := d.load(); err != nil {
-		d.db.Close()
+	err = d.syncDir()
+	if e := syncDir(fs, fs.PathDir(dir)); err == nil {
+		err = e
+	}
+	d.direct = fs == vfs.Default && probeDirect(dir)
+	d.cache = pebble.NewCache(d.cfg.CacheBytes)
+	d.files = pebble.NewFileCache(runtime.GOMAXPROCS(0), openFiles)
+	if err == nil {
+		err = d.removeLeftovers()
+	}
+	if err == nil {
+		err = d.splitShared()
+	}
+	if err == nil {
+		err = d.find()
+	}
+	if err != nil {
+		d.Close()
 		return nil, cdp.Wrap(err, op, dir)
 	}
 	return d, nil
 }
 
-func (d *DB) load() error {
-	// Tables that a crash kept from being linked in were never acknowledged.
+// path is where a group's store is.
+func (d *DB) path(id cdp.GroupID) string { return d.cfg.FS.PathJoin(d.dir, string(id)) }
+
+func (d *DB) removeLeftovers() error {
 	names, err := d.cfg.FS.List(d.dir)
 	if err != nil {
 		return err
 	}
 	for _, n := range names {
-		if strings.HasPrefix(n, bulkPrefix) {
-			if err := d.cfg.FS.Remove(filepath.Join(d.dir, n)); err != nil {
+		id, ending := strings.TrimSuffix(n, filepath.Ext(n)), filepath.Ext(n)
+		if (ending == unfinished || ending == dropped) && cdp.CheckName("group", id) == nil {
+			if err := d.cfg.FS.RemoveAll(d.cfg.FS.PathJoin(d.dir, n)); err != nil {
 				return err
 			}
 		}
 	}
-	registry := Group{}
-	it, err := d.db.NewIter(&pebble.IterOptions{LowerBound: registry.key(nil, kindGroup), UpperBound: registry.key(nil, kindGroup+1)})
+	return nil
+}
+
+// find notes which groups there are.
+func (d *DB) find() error {
+	names, err := d.cfg.FS.List(d.dir)
 	if err != nil {
 		return err
 	}
-	defer it.Close()
-	for ok := it.First(); ok; ok = it.Next() {
-		var gi GroupInfo
-		if err := json.Unmarshal(it.Value(), &gi); err != nil {
-			return &cdp.Error{Op: "read group", Kind: cdp.Corrupt, Subject: string(it.Key()[5:]), Cause: err}
+	for _, n := range names {
+		st, err := d.cfg.FS.Stat(d.cfg.FS.PathJoin(d.dir, n))
+		if err == nil && st.IsDir() && cdp.CheckName("group", n) == nil {
+			d.groups[cdp.GroupID(n)] = &store{d: d, id: cdp.GroupID(n)}
 		}
-		d.groups[gi.ID] = gi
-		d.nextNum = max(d.nextNum, gi.Num)
 	}
-	return it.Error()
+	return nil
 }
 
-// Close closes the database. No group of it may be in use.
-func (d *DB) Close() error { return d.db.Close() }
+// Close closes the stores. No group of them may be in use.
+func (d *DB) Close() error {
+	d.mu.Lock()
+	stores := slices.Collect(maps.Values(d.groups))
+	d.mu.Unlock()
+	var first error
+	for _, s := range stores {
+		if err := s.close(); first == nil {
+			first = err
+		}
+	}
+	d.files.Unref()
+	d.cache.Unref()
+	if err := d.lock.Close(); first == nil {
+		first = err
+	}
+	return first
+}
 
-// Groups are the groups the database holds.
-func (d *DB) Groups() []GroupInfo {
+func (d *DB) store(id cdp.GroupID) *store {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var out []GroupInfo
-	for _, gi := range d.groups {
-		out = append(out, gi)
+	return d.groups[id]
+}
+
+// Known are the disks of a group; false if there is none. An error means that
+// there is one, and that it cannot be opened.
+func (d *DB) Known(id cdp.GroupID) ([]cdp.Disk, bool, error) {
+	s := d.store(id)
+	if s == nil {
+		return nil, false, nil
 	}
-	return out
+	if err := s.open(); err != nil {
+		return nil, true, err
+	}
+	return s.info.Disks, true, nil
 }
 
 // Group opens the store of a group, creating it with these disks if there is
 // none. An existing group must have the same disks.
 func (d *DB) Group(id cdp.GroupID, disks []cdp.Disk) (*Group, error) {
 	const op = "open group"
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	gi, ok := d.groups[id]
-	if ok {
-		if fmt.Sprint(gi.Disks) != fmt.Sprint(disks) {
-			return nil, cdp.Errorf(cdp.Conflict, op, string(id), "the journal holds the disks %v, the job has %v", gi.Disks, disks).
-				WithHint("delete the job with its journal, or restore the job's disks")
-		}
-		return &Group{d: d, num: gi.Num}, nil
-	}
-	gi = GroupInfo{ID: id, Num: d.nextNum + 1, Disks: disks}
-	if err := d.put(gi); err != nil {
+	if err := cdp.CheckName("group", string(id)); err != nil {
 		return nil, cdp.Wrap(err, op, string(id))
 	}
-	d.nextNum++
-	d.groups[id] = gi
-	return &Group{d: d, num: gi.Num}, nil
+	s := d.store(id)
+	if s == nil {
+		var err error
+		if s, err = d.create(groupInfo{ID: id, Num: 1, Disks: disks}); err != nil {
+			return nil, cdp.Wrap(failed(op, err), op, string(id))
+		}
+	}
+	if err := s.open(); err != nil {
+		return nil, cdp.Wrap(err, op, string(id))
+	}
+	if !sameDisks(s.info.Disks, disks) {
+		return nil, cdp.Errorf(cdp.Conflict, op, string(id), "the journal holds the disks %v, the job has %v", s.info.Disks, disks).
+			WithHint("delete the job with its journal, or restore the job's disks")
+	}
+	return &Group{s: s, num: s.info.Num}, nil
 }
 
-func (d *DB) put(gi GroupInfo) error {
-	v, err := json.Marshal(gi)
+// create makes the store of a new group. A crash leaves all of it or nothing.
+func (d *DB) create(gi groupInfo) (*store, error) {
+	fs, path := d.cfg.FS, d.path(gi.ID)
+	if err := fs.RemoveAll(path + unfinished); err != nil {
+		return nil, err
+	}
+	s := &store{d: d, id: gi.ID}
+	db, err := pebble.Open(path+unfinished, s.options())
+	if err != nil {
+		return nil, err
+	}
+	err = putInfo(db, gi)
+	if e := db.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = d.finish(gi.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.groups[gi.ID] = s
+	return s, nil
+}
+
+// finish makes an unfinished store the group's, durably.
+func (d *DB) finish(id cdp.GroupID) error {
+	if err := d.cfg.FS.Rename(d.path(id)+unfinished, d.path(id)); err != nil {
+		return err
+	}
+	return d.syncDir()
+}
+
+func (d *DB) syncDir() error { return syncDir(d.cfg.FS, d.dir) }
+
+func syncDir(fs vfs.FS, dir string) error {
+	f, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
-	registry := Group{}
-	return d.db.Set(append(registry.key(nil, kindGroup), gi.ID...), v, pebble.Sync)
+	err = f.Sync()
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
 }
 
-// Drop removes a group and everything it holds.
+// Drop removes a group and everything it holds. It must not be in use.
 func (d *DB) Drop(id cdp.GroupID) error {
+	const op = "drop group"
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	gi, ok := d.groups[id]
-	if !ok {
+	s := d.groups[id]
+	delete(d.groups, id)
+	d.mu.Unlock()
+	if s == nil {
 		return nil
 	}
-	g, registry := Group{num: gi.Num}, Group{}
-	b := d.db.NewBatch()
-	defer b.Close()
-	if err := b.DeleteRange(g.key(nil, 0), g.key(nil, 0xFF), nil); err != nil {
-		return cdp.Wrap(err, "drop group", string(id))
+	_ = s.close() // damaged or not, it goes
+	fs, gone := d.cfg.FS, d.path(id)+dropped
+	err := fs.RemoveAll(gone)
+	if err == nil {
+		err = fs.Rename(d.path(id), gone)
 	}
-	if err := b.Delete(append(registry.key(nil, kindGroup), id...), nil); err != nil {
-		return cdp.Wrap(err, "drop group", string(id))
+	if err == nil {
+		err = d.syncDir()
 	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return cdp.Wrap(err, "drop group", string(id))
+	if err != nil {
+		d.mu.Lock()
+		d.groups[id] = s // it is still there
+		d.mu.Unlock()
+		return cdp.Wrap(failed(op, err), op, string(id))
 	}
-	delete(d.groups, id)
-	return nil
-}
-
-// quiet drops Pebble's log messages. Only what Pebble cannot survive is passed on:
-// it calls Fatalf when its log cannot be written, and must not continue.
-type quiet struct{ trouble func(error) }
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (q quiet) Fatalf(format string, args ...any) {
-	err := cdp.Errorf(cdp.Full, "journal store", "", format, args...)
-	q.trouble(err)
-	panic(err)
+	return cdp.Wrap(failed(op, fs.RemoveAll(gone)), op, string(id))
 }

@@ -1,10 +1,24 @@
-// Package pebblestore keeps the journals of a transporter in one Pebble
-// database: it is the vault.Store of the product. It knows bytes, keys and
-// durability, and never interprets what it stores.
+// Package pebblestore keeps the journals of a transporter, each in a Pebble
+// database of its own: it is the vault.Store of the product. It knows bytes, keys
+// and durability, and never interprets what it stores.
+//
+// # Damage
+//
+// A byte that changed on disk costs one group. A damaged store is not opened, with
+// an error of kind Corrupt that names the file; a damaged table that is found later
+// fails the reads that need it, and DB.Damage says so. No damage ends the process.
+//
+// Pebble itself would end it when it reads a damaged table; it would go on from an
+// older state when the manifest is damaged, and delete the newer tables; and it
+// would make an empty database where the file that names the manifest is gone.
+//
+// A database for each of 1,000 groups takes 0.4 MiB of memory, 8 files and 2 ms at
+// the start. Caches are shared.
 //
 // # Keys
 //
-// Integers in keys are big endian; all keys of a group begin with its number:
+// Integers in keys are big endian. All keys of a group begin with its number, which
+// is 1 unless an older version gave it another, in a database for all groups:
 //
 //	u32 group  'f' u64 frame u16 part    part 0: header and table of the frame;
 //	                                     part k: bytes (k-1)*16 KiB on of its payload
@@ -16,7 +30,7 @@
 //	u32 group  'q' u16 disk u48 block    its content; a floor of zeros has none
 //	u32 group  'r' u16 disk u48 region   zero floor of a region: empty
 //	u32 group  's'                       state: JSON
-//	u32 0      'g' name                  a group: JSON
+//	u32 0      'g' name                  the group: JSON
 //
 // There is no cursor: the largest 'f' key is the newest frame. So a frame and the
 // fact that it is stored are one write, and a frame that comes again is found.

@@ -64,7 +64,7 @@ func TestNothingGetsInAfterAFailedTable(t *testing.T) {
 	}
 	begun := make(chan error, 1)
 	go func() { begun <- batch.Begin() }()
-	tables, err := filepath.Glob(filepath.Join(dir, bulkPrefix+"*"))
+	tables, err := filepath.Glob(filepath.Join(dir, "g", bulkPrefix+"*"))
 	if err != nil || len(tables) != 1 {
 		t.Fatal(tables, err)
 	}

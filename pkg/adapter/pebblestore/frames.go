@@ -20,7 +20,7 @@ func (g *Group) Prepare(frames []frame.Frame) (vault.Pending, error) {
 	for _, f := range frames {
 		size += len(f.Bytes())
 	}
-	if size >= g.d.cfg.BulkBytes {
+	if size >= g.s.d.cfg.BulkBytes {
 		return g.prepareTable(frames)
 	}
 	return g.prepareBatch(frames, size)
@@ -53,7 +53,7 @@ type pendingBatch struct {
 }
 
 func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, error) {
-	b := g.d.db.NewBatchWithSize(size + size/64 + 1024)
+	b := g.s.db.NewBatchWithSize(size + size/64 + 1024)
 	for _, f := range frames {
 		if err := g.rows(f, func(k, v1, v2 []byte) error {
 			op := b.SetDeferred(len(k), len(v1)+len(v2))
@@ -73,7 +73,7 @@ func (p pendingBatch) Begin() error {
 	if err := p.g.failure(); err != nil {
 		return failed("store frames", err)
 	}
-	return failed("store frames", p.g.d.db.ApplyNoSyncWait(p.b, pebble.Sync))
+	return failed("store frames", p.g.s.db.ApplyNoSyncWait(p.b, pebble.Sync))
 }
 
 func (p pendingBatch) Commit() error {
@@ -88,15 +88,16 @@ func (p pendingBatch) Abort() { p.b.Close() }
 
 // pendingTable is a table that is written by Prepare and linked in by Commit.
 type pendingTable struct {
-	d    *DB
+	s    *store
 	g    *Group // whose batches wait for it; nil for none
 	w    *sstable.Writer
 	path string
 }
 
 // newTable begins a sorted table that will be linked into the database.
-func (d *DB) newTable() (*pendingTable, error) {
-	path := d.cfg.FS.PathJoin(d.dir, fmt.Sprintf("%s%06d.sst", bulkPrefix, d.bulkNo.Add(1)))
+func (s *store) newTable() (*pendingTable, error) {
+	d := s.d
+	path := d.cfg.FS.PathJoin(s.path(), fmt.Sprintf("%s%06d.sst", bulkPrefix, s.bulkNo.Add(1)))
 	var f vfs.File
 	var err error
 	if d.direct {
@@ -107,12 +108,12 @@ func (d *DB) newTable() (*pendingTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), d.opts.MakeWriterOptions(6, d.db.TableFormat()))
-	return &pendingTable{d: d, w: w, path: path}, nil
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.opts.MakeWriterOptions(6, s.db.TableFormat()))
+	return &pendingTable{s: s, w: w, path: path}, nil
 }
 
 func (g *Group) prepareTable(frames []frame.Frame) (vault.Pending, error) {
-	p, err := g.d.newTable()
+	p, err := g.s.newTable()
 	if err != nil {
 		return nil, failed("store frames", err)
 	}
@@ -157,20 +158,20 @@ func (p *pendingTable) Commit() error {
 
 func (p *pendingTable) link() error {
 	if err := p.w.Close(); err != nil {
-		p.d.cfg.FS.Remove(p.path)
+		p.s.d.cfg.FS.Remove(p.path)
 		return failed("store table", err)
 	}
-	return failed("store table", p.d.db.Ingest(context.Background(), []string{p.path}))
+	return failed("store table", p.s.db.Ingest(context.Background(), []string{p.path}))
 }
 
 func (p *pendingTable) Abort() {
 	p.w.Close()
-	p.d.cfg.FS.Remove(p.path)
+	p.s.d.cfg.FS.Remove(p.path)
 }
 
 // AddIndex adds sorted entries and moves the mark of what is indexed.
 func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
-	p, err := g.d.newTable()
+	p, err := g.s.newTable()
 	if err != nil {
 		return failed("store index", err)
 	}
@@ -207,15 +208,15 @@ func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
 // makes them durable.
 func (g *Group) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
 	const op = "store floors"
-	if len(floors)*cdp.BlockSize < g.d.cfg.BulkBytes {
-		b := g.d.db.NewBatch()
+	if len(floors)*cdp.BlockSize < g.s.d.cfg.BulkBytes {
+		b := g.s.db.NewBatch()
 		defer b.Close()
 		if err := g.eachFloor(floors, zeros, func(k, v []byte) error { return b.Set(k, v, nil) }); err != nil {
 			return failed(op, err)
 		}
 		return failed(op, b.Commit(pebble.NoSync))
 	}
-	p, err := g.d.newTable()
+	p, err := g.s.newTable()
 	if err != nil {
 		return failed(op, err)
 	}

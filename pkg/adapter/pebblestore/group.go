@@ -15,7 +15,7 @@ import (
 
 // Group is the store of one group.
 type Group struct {
-	d   *DB
+	s   *store
 	num uint32
 	// tables counts the tables of frames that were begun and are not linked in.
 	tables sync.WaitGroup
@@ -65,7 +65,7 @@ func failed(op string, err error) error {
 	}
 	kind := cdp.Internal
 	switch {
-	case errors.Is(err, pebble.ErrCorruption):
+	case pebble.IsCorruptionError(err):
 		kind = cdp.Corrupt
 	case errors.Is(err, syscall.ENOSPC):
 		kind = cdp.Full
@@ -74,13 +74,13 @@ func failed(op string, err error) error {
 }
 
 func (g *Group) iter(lower, upper []byte) (*pebble.Iterator, error) {
-	return g.d.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	return g.s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 }
 
 // get copies the value of a key into dst, as far as it goes, and returns its
 // length, -1 for none.
 func (g *Group) get(k, dst []byte) (int, error) {
-	v, c, err := g.d.db.Get(k)
+	v, c, err := g.s.db.Get(k)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return -1, nil
 	}
@@ -96,7 +96,7 @@ func (g *Group) Load() (vault.Loaded, error) {
 	g.tables.Wait()
 	g.setFailure(nil)
 	var l vault.Loaded
-	v, c, err := g.d.db.Get(g.key(nil, kindState))
+	v, c, err := g.s.db.Get(g.key(nil, kindState))
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
 	case err != nil:
@@ -214,7 +214,7 @@ func (g *Group) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	var kb [32]byte
 	for len(p) > 0 {
 		k := g.frameKey(kb[:0], no, uint16(off/pieceSize)+1)
-		v, c, err := g.d.db.Get(k)
+		v, c, err := g.s.db.Get(k)
 		if errors.Is(err, pebble.ErrNotFound) {
 			return cdp.Errorf(cdp.Corrupt, "read payload", "", "frame %d has no piece at %d", no, off)
 		}
@@ -257,6 +257,6 @@ func (g *Group) Points(fn func(cdp.Point) error) error {
 // Usage is the space the group takes on disk. What is only in the log is not
 // counted.
 func (g *Group) Usage() (int64, error) {
-	n, err := g.d.db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, 0xFF))
+	n, err := g.s.db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, 0xFF))
 	return int64(n), failed("measure group", err)
 }

@@ -24,7 +24,7 @@ type update struct {
 var _ vault.Update = (*update)(nil)
 
 // Begin starts a set of changes.
-func (g *Group) Begin() vault.Update { return &update{g: g, b: g.d.db.NewBatch()} }
+func (g *Group) Begin() vault.Update { return &update{g: g, b: g.s.db.NewBatch()} }
 
 func (u *update) note(err error) {
 	if u.err == nil {

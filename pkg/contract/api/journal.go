@@ -34,10 +34,12 @@ type GroupStatus struct {
 	Group  cdp.GroupID        `json:"group"`
 	State  event.JournalState `json:"state"`
 	Reason string             `json:"reason,omitempty"`
-	Mode   cdp.JournalMode    `json:"mode"`
-	Bounds cdp.Bounds         `json:"bounds"`
-	Frame  cdp.FrameNo        `json:"frame"` // the newest durable one
-	Epoch  cdp.Epoch          `json:"epoch"`
+	// Damage is what was found damaged in the journal's store; empty for nothing.
+	Damage string          `json:"damage,omitempty"`
+	Mode   cdp.JournalMode `json:"mode"`
+	Bounds cdp.Bounds      `json:"bounds"`
+	Frame  cdp.FrameNo     `json:"frame"` // the newest durable one
+	Epoch  cdp.Epoch       `json:"epoch"`
 	// Received is when the newest frame became durable, on the target's clock;
 	// Sealed is its source time. Zero for an empty journal.
 	Received time.Time `json:"received"`

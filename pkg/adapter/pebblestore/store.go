@@ -1,0 +1,227 @@
+package pebblestore
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// store is the database of one group. It is opened when it is first needed.
+type store struct {
+	d  *DB
+	id cdp.GroupID
+
+	bulkNo atomic.Uint64
+	damage damage
+
+	mu   sync.Mutex // held while it is opened and closed
+	db   *pebble.DB // nil: closed
+	opts *pebble.Options
+	info groupInfo
+}
+
+// groupInfo is what a store says of its group.
+type groupInfo struct {
+	ID    cdp.GroupID `json:"id"`
+	Num   uint32      `json:"num"`
+	Disks []cdp.Disk  `json:"disks"`
+}
+
+func sameDisks(a, b []cdp.Disk) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
+
+const bulkPrefix = "bulk-"
+
+func (s *store) path() string { return s.d.path(s.id) }
+
+// memTable is the share of the memory that this group gets.
+func (s *store) memTable() uint64 {
+	if s.d.cfg.MemTableBytes != 0 {
+		return s.d.cfg.MemTableBytes
+	}
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	return min(32<<20, max(1<<20, 256<<20/uint64(len(s.d.groups)+1)))
+}
+
+func (s *store) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                          s.d.cfg.FS,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Cache:                       s.d.cache,
+		FileCache:                   s.d.files,
+		MemTableSize:                s.memTable(),
+		MemTableStopWritesThreshold: 3,
+		L0CompactionThreshold:       8,
+		L0StopWritesThreshold:       1000, // the index is the only thing that overlaps; it is small
+		LBaseMaxBytes:               256 << 20,
+		BytesPerSync:                1 << 20,
+		WALBytesPerSync:             512 << 10,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		Logger:                      quiet{s.d.cfg.Trouble},
+		EventListener: &pebble.EventListener{
+			BackgroundError: s.backgroundError,
+			DataCorruption:  s.damage.note,
+		},
+	}
+	for i := range o.Levels {
+		l := &o.Levels[i]
+		l.BlockSize = pieceSize
+		l.IndexBlockSize = 64 << 10
+		l.FilterPolicy = bloom.FilterPolicy(10)
+		l.Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		o.TargetFileSizes[i] = 32 << 20
+	}
+	return o
+}
+
+func (s *store) backgroundError(err error) {
+	if errors.Is(err, pebble.ErrCancelledCompaction) {
+		return
+	}
+	if pebble.IsCorruptionError(err) && s.damage.repeats() {
+		return
+	}
+	s.d.cfg.Trouble(&cdp.Error{Op: "journal store", Kind: kindOf(err), Subject: string(s.id), Cause: err})
+}
+
+// kindOf is what an error of Pebble means.
+func kindOf(err error) cdp.Kind {
+	switch {
+	case pebble.IsCorruptionError(err):
+		return cdp.Corrupt
+	case errors.Is(err, syscall.ENOSPC):
+		return cdp.Full
+	}
+	return cdp.Transient
+}
+
+// open opens the database, unless it is open. It changes nothing of one that is
+// damaged where Pebble would silently go on with an older state.
+func (s *store) open() error {
+	const op = "open journal store"
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		return nil
+	}
+	err := checkLogs(s.d.cfg.FS, s.path())
+	if err == nil {
+		s.opts = s.options()
+		s.opts.ErrorIfNotExists = true
+		s.db, err = pebble.Open(s.path(), s.opts)
+	}
+	if err != nil {
+		kind := kindOf(err)
+		if kind == cdp.Transient && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EMFILE) {
+			kind = cdp.Corrupt
+		}
+		e := &cdp.Error{Op: op, Kind: kind, Subject: s.path(), Cause: err}
+		if kind == cdp.Corrupt {
+			e.Hint = s.wayOut()
+		}
+		return e
+	}
+	if err := s.load(); err != nil {
+		s.db.Close()
+		s.db = nil
+		e := &cdp.Error{Op: op, Kind: cdp.KindOf(err), Subject: s.path(), Cause: err}
+		if e.Kind == cdp.Corrupt {
+			e.Hint = s.wayOut()
+		}
+		return e
+	}
+	return nil
+}
+
+// wayOut is what to do about damage.
+func (s *store) wayOut() string {
+	return "the journal's files are damaged; other jobs go on. Delete the job and apply it again with target.adopt: true: the replica is kept, and only what differs is sent"
+}
+
+// load removes what a crash left, and reads what the store says of its group.
+func (s *store) load() error {
+	fs := s.d.cfg.FS
+	// Tables that a crash kept from being linked in were never acknowledged.
+	names, err := fs.List(s.path())
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if strings.HasPrefix(n, bulkPrefix) {
+			if err := fs.Remove(fs.PathJoin(s.path(), n)); err != nil {
+				return err
+			}
+		}
+	}
+	infos, err := readInfos(s.db)
+	if err != nil {
+		return failed("read group", err)
+	}
+	i := slices.IndexFunc(infos, func(gi groupInfo) bool { return gi.ID == s.id })
+	if i < 0 {
+		return cdp.Errorf(cdp.Corrupt, "read group", string(s.id), "the store does not say that it holds this group")
+	}
+	s.info = infos[i]
+	return nil
+}
+
+// readInfos are the groups that a database says it holds.
+func readInfos(db *pebble.DB) (out []groupInfo, err error) {
+	registry := Group{}
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: registry.key(nil, kindGroup), UpperBound: registry.key(nil, kindGroup+1)})
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		var gi groupInfo
+		if err := json.Unmarshal(it.Value(), &gi); err != nil {
+			return nil, &cdp.Error{Op: "read group", Kind: cdp.Corrupt, Subject: string(it.Key()[5:]), Cause: err}
+		}
+		out = append(out, gi)
+	}
+	return out, it.Error()
+}
+
+func putInfo(db *pebble.DB, gi groupInfo) error {
+	v, err := json.Marshal(gi)
+	if err != nil {
+		return err
+	}
+	registry := Group{}
+	return db.Set(append(registry.key(nil, kindGroup), gi.ID...), v, pebble.Sync)
+}
+
+func (s *store) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	err := s.db.Close()
+	s.db = nil
+	return err
+}
+
+// quiet drops Pebble's log messages. Only what Pebble cannot survive is passed on:
+// it calls Fatalf when its log cannot be written, and must not continue.
+type quiet struct{ trouble func(error) }
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (q quiet) Fatalf(format string, args ...any) {
+	err := cdp.Errorf(cdp.Full, "journal store", "", format, args...)
+	q.trouble(err)
+	panic(err)
+}

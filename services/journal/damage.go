@@ -1,0 +1,29 @@
+package journal
+
+import (
+	"context"
+	"time"
+)
+
+// said is what was last reported, so that what stays wrong is reported once a
+// minute, and not at every beat.
+type said struct {
+	text string
+	at   time.Time
+}
+
+// news reports whether err is to be reported now.
+func (s *said) news(err error, now time.Time) bool {
+	if err.Error() == s.text && now.Sub(s.at) < time.Minute {
+		return false
+	}
+	s.text, s.at = err.Error(), now
+	return true
+}
+
+// reportDamage raises an alarm when damage was found in the group's store.
+func (k *housekeeper) reportDamage(ctx context.Context) {
+	if err := k.deps.Stores.Damage(k.job.id); err != nil && k.damage.news(err, k.deps.Clock.Now()) {
+		k.deps.Facts.Alarm(ctx, k.job.id, "damage", err.Error())
+	}
+}
