@@ -113,13 +113,13 @@ func (c *Client) EndFailover(ctx context.Context, name, run string, goal recover
 
 // FollowFailover waits until a run that was asked for has come to rest: its disks
 // can be used (with ready also: the replica holds the point), it has ended, or it
-// has failed. shown is given the run whenever it was read. A refusal of what was
-// asked for is the error; a run that failed is not.
+// has failed. shown is given the run whenever it was read, and never another run. A
+// refusal of what was asked for is the error; a run that failed is not.
 func (c *Client) FollowFailover(ctx context.Context, x Asked, ready bool, shown func(failoverrun.Run)) (failoverrun.Run, error) {
 	var last failoverrun.Run
 	err := c.await(ctx, c.site, x.id, x.Job, func(ctx context.Context) (bool, error) {
 		st, err := c.Failover(ctx, cdp.GroupID(x.Job))
-		if err != nil || st == nil {
+		if err != nil || st == nil || st.ID != x.Run { // not begun: an earlier run is none of this one's business
 			return false, err
 		}
 		last = *st
@@ -138,9 +138,6 @@ func (c *Client) FollowFailover(ctx context.Context, x Asked, ready bool, shown 
 
 // rests says whether what was asked for is done, or has failed.
 func (x Asked) rests(s failoverrun.Run, ready bool) bool {
-	if s.ID != x.Run {
-		return false
-	}
 	if x.goal != "" {
 		return s.Goal == x.goal && (s.Over() || s.Phase == recovery.Failed)
 	}

@@ -97,7 +97,7 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 	var out []health.Group
 	for _, job := range jobs {
 		g := job.Group()
-		f := health.Facts{Job: job, Running: runs[job.Name].Running(), RPO: rpos[job.Name], Journal: journal[g], JournalErr: jerr,
+		f := health.Facts{Job: job, Running: runs[job.Name].Running(), Started: started(runs[job.Name]), RPO: rpos[job.Name], Journal: journal[g], JournalErr: jerr,
 			Failover: failovers[job.Name], Now: c.clock.Now()}
 		src := job.Source.Site
 		if _, asked := captures[src]; !asked {
@@ -113,6 +113,14 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 		out = append(out, health.Judge(f))
 	}
 	return out, nil
+}
+
+// started is when a job was told to run; zero if it was not.
+func started(s *api.RunState) time.Time {
+	if !s.Running() {
+		return time.Time{}
+	}
+	return s.Since
 }
 
 // captured is what the capture service of a site reports.

@@ -50,11 +50,12 @@ type order struct {
 
 // tally is what Status shows beyond the state. order.mu guards it.
 type tally struct {
-	total    int64 // bytes of the seed or resync under way
-	copied   int64 // of the last one that had something to send
-	verified int64 // of the last pass with something to send: bytes that the target had
-	trouble  error // the last failure of stream, journal or disk
-	failed   error // why the last pass failed; nil: it did not, or none has ended yet
+	total    int64     // bytes of the seed or resync under way
+	began    time.Time // when that began
+	copied   int64     // of the last one that had something to send
+	verified int64     // of the last pass with something to send: bytes that the target had
+	trouble  error     // the last failure of stream, journal or disk
+	failed   error     // why the last pass failed; nil: it did not, or none has ended yet
 }
 
 // stamp is the time that frames and writes get. Those of a cbt group have the
@@ -101,7 +102,7 @@ func (o *order) update(reason string) {
 	}
 	switch {
 	case copies(o.state):
-		o.total = o.book.Bytes()
+		o.total, o.began = o.book.Bytes(), now
 	case o.state == event.Replicating && copies(from) && o.total > 0:
 		o.copied = o.total
 	}

@@ -19,8 +19,8 @@ type Status struct {
 	DirtyBytes     int64 // that resync or seed still have to send
 	TotalBytes     int64 // of all disks
 	// Of a seed or resync, also when it is over: how much of it is done, in bytes.
-	// Of these, the target had Verified already. Since is when the pass of a
-	// frozen group began; zero: none runs.
+	// Of these, the target had Verified already. Since is when it began; zero: none
+	// runs.
 	Done, Total int64
 	Since       time.Time
 	Verified    int64
@@ -50,7 +50,7 @@ func (g *Group) Status() Status {
 	}
 	if copies(o.state) {
 		s.Total = max(o.total, s.DirtyBytes)
-		s.Done = s.Total - s.DirtyBytes
+		s.Done, s.Since = s.Total-s.DirtyBytes, o.began
 	} else if o.state == event.Replicating {
 		s.Total, s.Done = o.copied, o.copied
 	}

@@ -42,8 +42,8 @@ type GroupStatus struct {
 	Epoch  cdp.Epoch       `json:"epoch"`
 	// Received is when the newest frame became durable, on the target's clock;
 	// Sealed is its source time. Zero for an empty journal.
-	Received time.Time `json:"received"`
-	Sealed   time.Time `json:"sealed"`
+	Received time.Time `json:"received,omitzero"`
+	Sealed   time.Time `json:"sealed,omitzero"`
 	// Consistent: history is complete at head, no seed or resync is in progress.
 	Consistent bool       `json:"consistent"`
 	Newest     *cdp.Point `json:"newest,omitempty"` // the newest recovery point
@@ -97,7 +97,7 @@ type ResolveRequest struct {
 // Resolved is a seq that the group can be recovered to.
 type Resolved struct {
 	Seq   cdp.Seq       `json:"seq"`
-	Time  time.Time     `json:"time"`
+	Time  time.Time     `json:"time,omitzero"`
 	Bound time.Duration `json:"boundNanos"`
 	Point *cdp.Point    `json:"point,omitempty"` // if it is a recovery point
 }

@@ -44,7 +44,7 @@ const (
 type RunState struct {
 	Desired Desired   `json:"desired"`
 	Reason  string    `json:"reason,omitempty"`
-	Since   time.Time `json:"since"`
+	Since   time.Time `json:"since,omitzero"`
 	// Command is the id of the command that set it: the same command again emits
 	// its event again, in case that was lost.
 	Command string `json:"command,omitempty"`

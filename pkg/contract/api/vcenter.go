@@ -96,7 +96,7 @@ type SiteCheck struct {
 
 // ClocksReply compares the hosts' clocks with the service's.
 type ClocksReply struct {
-	At    time.Time         `json:"at"`
+	At    time.Time         `json:"at,omitzero"`
 	Hosts []inventory.Clock `json:"hosts"`
 }
 

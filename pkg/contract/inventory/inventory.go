@@ -132,7 +132,7 @@ type Snapshot struct {
 	Ref     Ref       `json:"ref"`
 	Name    string    `json:"name"`
 	Note    string    `json:"note,omitempty"`
-	Created time.Time `json:"created"`
+	Created time.Time `json:"created,omitzero"`
 	// Disks are the frozen disks; empty in a VM's list of snapshots.
 	Disks []Disk `json:"disks,omitempty"`
 }

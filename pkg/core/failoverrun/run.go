@@ -68,7 +68,7 @@ type Run struct {
 	Moved int64 `json:"moved,omitempty"`
 	Total int64 `json:"total,omitempty"`
 
-	StartedAt time.Time `json:"startedAt"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
 	HaltedAt  time.Time `json:"haltedAt,omitzero"`
 	UsableAt  time.Time `json:"usableAt,omitzero"`
 	EndedAt   time.Time `json:"endedAt,omitzero"`

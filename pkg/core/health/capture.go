@@ -15,7 +15,7 @@ func (g *Group) judgeCapture(f Facts) {
 	switch {
 	case f.CaptureErr != nil && cdp.Is(f.CaptureErr, cdp.Transient):
 		g.worsen(Unknown)
-		g.problem("if the site is lost: tidemark failover "+f.Job.Name+" --mode production", "site %s does not answer: is it, or the link to it, down?", site)
+		g.problem(siteLost(f), "site %s does not answer: is it, or the link to it, down?", site)
 	case f.CaptureErr != nil:
 		g.worsen(Unknown)
 		g.problem("", "site %s: %v", site, f.CaptureErr)
@@ -36,6 +36,10 @@ func (g *Group) judgeCapture(f Facts) {
 // judgeCaptureState adds what the state of the group's capture means.
 func (g *Group) judgeCaptureState(f Facts, log string) {
 	c := f.Capture
+	if f.firstCopy() {
+		g.judgeFirstCopy(f)
+		return
+	}
 	switch c.State {
 	case event.Replicating:
 		if c.Reason != "" {
@@ -43,18 +47,18 @@ func (g *Group) judgeCaptureState(f Facts, log string) {
 			g.problem(cmp.Or(c.Hint, log), "the job's last change was not applied%s", because(c.Reason))
 		}
 	case event.Seeding:
-		g.worsen(Seeding)
-		do := cmp.Or(c.Hint, "wait until it is complete")
-		if f.Job.Source.Capture == cdp.Tap && f.Job.Source.VM == "" {
-			do = "attach the VM's disks: tidemark tap attach " + f.Job.Name + " --disk NAME --qmp SOCKET --device NODE"
-		}
-		g.problem(do, "the first copy is not complete%s%s", progressText(*c, f.Now), because(c.Reason))
+		g.judgeFirstCopy(f)
 	case event.Resyncing:
 		if f.Job.Source.Capture == cdp.CBT {
 			return // a normal cycle
 		}
 		g.worsen(Resyncing)
-		g.problem("wait; older points can still be recovered", "changed blocks are being sent again%s%s", progressText(*c, f.Now), because(c.Reason))
+		g.Copy = copyOf(*c, f.Now)
+		do := "wait"
+		if f.recoverable() {
+			do = "wait; older points can still be recovered"
+		}
+		g.problem(do, "changed blocks are being sent again, and there are no new recovery points until that is complete%s%s", g.Copy.text(), because(c.Reason))
 	case event.NeedsResync:
 		if f.NeedsMember() {
 			g.judgeUnseen(f)
@@ -69,6 +73,37 @@ func (g *Group) judgeCaptureState(f Facts, log string) {
 		g.worsen(Failed)
 		g.problem(log, "capture is %s%s", c.State, because(c.Reason))
 	}
+}
+
+// judgeFirstCopy is for a job that has no point until all its disks are copied.
+func (g *Group) judgeFirstCopy(f Facts) {
+	c := f.Capture
+	g.worsen(Seeding)
+	g.Copy = copyOf(*c, f.Now)
+	do := cmp.Or(c.Hint, "wait until it is complete")
+	if f.Job.Source.Capture == cdp.Tap && f.Job.Source.VM == "" && c.State == event.Seeding {
+		do = "attach the VM's disks: tidemark tap attach " + f.Job.Name + " --disk NAME --qmp SOCKET --device NODE"
+	}
+	what := "the first copy is not complete, and nothing can be recovered until it is"
+	if f.recoverable() {
+		what = "a full copy is not complete, and there are no new recovery points until it is"
+	} else if c.State == event.Replicating {
+		what = "the first copy is complete at the source, and the rest of it is on its way to the target"
+	}
+	g.problem(do, "%s%s%s", what, g.Copy.text(), because(c.Reason))
+}
+
+// siteLost is what to do if a source site that does not answer is lost: nothing
+// where there is nothing to recover, or a failover is in progress.
+func siteLost(f Facts) string {
+	const lost = "if the site is lost: "
+	switch r := f.Failover; {
+	case !f.recoverable() || f.production():
+		return ""
+	case r != nil && !r.Over():
+		return lost + "tidemark failover cleanup " + f.Job.Name + ", then tidemark failover " + f.Job.Name + " --mode production"
+	}
+	return lost + "tidemark failover " + f.Job.Name + " --mode production"
 }
 
 // judgeUnseen is for a VM whose writes nobody reports. While it is off there are

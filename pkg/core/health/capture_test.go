@@ -33,9 +33,10 @@ func TestASeedShowsItsProgress(t *testing.T) {
 func TestACycleIsNoProblem(t *testing.T) {
 	c := api.CaptureGroup{State: "resyncing"}
 	h := Group{State: Protected}
-	h.judgeCapture(Facts{Job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, Capture: &c, Now: time.Now()})
-	h.judgeJournal(Facts{Job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, Now: time.Now(),
-		Journal: &api.GroupStatus{State: "receiving", Frame: 9, Newest: &cdp.Point{}}})
+	f := Facts{Job: spec.ReplicationJob{Source: spec.Source{Capture: cdp.CBT, VM: "4f"}}, Capture: &c, Now: time.Now(),
+		Journal: &api.GroupStatus{State: "receiving", Frame: 9, Newest: &cdp.Point{}}}
+	h.judgeCapture(f)
+	h.judgeJournal(f)
 	if h.State != Protected || len(h.Problems) != 0 {
 		t.Errorf("%+v", h)
 	}

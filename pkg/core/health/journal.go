@@ -21,17 +21,18 @@ func (g *Group) judgeJournal(f Facts) {
 		return
 	case j == nil:
 		g.worsen(NoData)
+		if f.firstCopy() {
+			return
+		}
 		g.problem("", "the journal has not received anything of this job yet")
 		return
 	}
 	switch j.State {
 	case event.JournalEmpty, event.JournalReceiving, event.JournalWaiting:
 	case event.JournalHalted:
-		g.State = FailedOver
-	case event.JournalSealed:
-		g.State = FailedOver
-		g.problem("stop it: tidemark job stop "+f.Job.Name+"; then protect the disks that run now with a new job",
-			"a failover was committed and the replica is the disk: this job is over")
+		if g.State != FailingOver {
+			g.State = FailedOver
+		}
 	case event.JournalLinkDown:
 		g.worsen(Late)
 		g.problem("check the network to site "+string(f.Job.Source.Site), "the source site cannot be reached%s", because(j.Reason))
@@ -47,7 +48,7 @@ func (g *Group) judgeJournal(f Facts) {
 			"the journal's store is damaged: %s; points that need what is damaged cannot be read", j.Damage)
 	}
 	cycle := f.Job.Source.Capture == cdp.CBT && j.Newest != nil // incomplete between two points, as it must be
-	if !j.Consistent && j.Frame > 0 && !cycle && !f.NeedsMember() && !j.State.Stopped() {
+	if !j.Consistent && j.Frame > 0 && !cycle && !f.NeedsMember() && !j.State.Stopped() && !f.firstCopy() && !f.resyncing() {
 		g.worsen(Resyncing)
 		g.problem("wait; older points can still be recovered", "a seed or resync is in progress: there are no new recovery points until it is complete")
 	}
@@ -62,17 +63,20 @@ func (g *Group) judgeJournal(f Facts) {
 // judgeFailover adds the failover run that holds the group.
 func (g *Group) judgeFailover(f Facts) {
 	r := f.Failover
-	if r == nil || r.Over() && r.Phase != recovery.Committed {
+	if r == nil || r.Over() {
 		return
 	}
 	switch {
-	case r.Phase == recovery.Committed:
-		g.State = FailedOver
-		return
 	case r.Mode == recovery.Production && (r.Phase == recovery.Usable || r.Phase == recovery.Ready):
 		g.State = FailedOver
+		g.forgetRPO()
 	case r.Mode == recovery.Production:
 		g.State = FailingOver
+		g.forgetRPO()
 	}
-	g.problem(r.NextText(), "failover run %s (%s): %s", r.ID, r.Mode, r.PhaseText())
+	say := g.problem
+	if r.Mode == recovery.Test && r.Phase != recovery.Failed {
+		say = g.note
+	}
+	say(r.NextText(), "failover run %s (%s): %s", r.ID, r.Mode, r.PhaseText())
 }

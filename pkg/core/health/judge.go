@@ -2,7 +2,6 @@ package health
 
 import (
 	"fmt"
-	"time"
 
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/core/failoverrun"
@@ -13,80 +12,103 @@ import (
 type Group struct {
 	Job string `json:"job"` // the group's own
 	// Of is the job on VMs that the group's VM belongs to; empty: none.
-	Of        string            `json:"of,omitempty"`
-	State     State             `json:"state"`
-	RPO       string            `json:"rpo"` // now, in words
-	Objective string            `json:"objective"`
-	History   string            `json:"history"` // kept of what is to be kept
-	Problems  []Problem         `json:"problems,omitempty"`
-	Journal   *api.GroupStatus  `json:"journal,omitempty"`
-	Capture   *api.CaptureGroup `json:"capture,omitempty"`
-	Failover  *failoverrun.Run  `json:"failover,omitempty"`
-	Measured  *rpo.Record       `json:"measured,omitempty"`
+	Of    string `json:"of,omitempty"`
+	State State  `json:"state"`
+	Level Level  `json:"level"` // the highest of the state and of every problem
+	// RPO is the RPO now in words, with its error; RPOSeconds and RPOErrorSeconds the
+	// same as numbers, nil if it is not known.
+	RPO              string   `json:"rpo"`
+	RPOSeconds       *float64 `json:"rpoSeconds,omitempty"`
+	RPOErrorSeconds  *float64 `json:"rpoErrorSeconds,omitempty"` // nil also: the clocks were not measured
+	Objective        string   `json:"objective"`
+	ObjectiveSeconds float64  `json:"objectiveSeconds"`
+	History          string   `json:"history"` // kept of what is to be kept
+	// Copy is the first copy, or the resync, in progress; nil: none.
+	Copy     *Copy             `json:"copy,omitempty"`
+	Problems []Problem         `json:"problems"`
+	Journal  *api.GroupStatus  `json:"journal,omitempty"`
+	Capture  *api.CaptureGroup `json:"capture,omitempty"`
+	Failover *failoverrun.Run  `json:"failover,omitempty"`
+	Measured *rpo.Record       `json:"measured,omitempty"`
 }
 
-// silent is the age from which on a measurement says nothing about now.
-const silent = 5 * time.Second
-
-const noData = "no data"
+const (
+	noData = "no data"
+	// noneYet is what is not there before the first copy is complete.
+	noneYet = "none yet"
+)
 
 // Judge says how well a group is protected.
 func Judge(f Facts) Group {
-	g := Group{Job: f.Job.Name, Of: f.Job.Of, Objective: f.Job.RPO.String(), RPO: rpoText(f.RPO, f.Now), History: noData,
+	g := Group{Job: f.Job.Name, Of: f.Job.Of, Objective: f.Job.RPO.String(), ObjectiveSeconds: f.Job.RPO.Std().Seconds(), History: noData, Problems: []Problem{},
 		Journal: f.Journal, Capture: f.Capture, Failover: f.Failover, Measured: f.RPO}
+	g.setRPO(f)
 	if j := f.Journal; j != nil && j.Newest != nil && j.Oldest != nil {
 		g.History = fmt.Sprintf("%s of %s", DurationText(j.Newest.Time.Sub(j.Oldest.Time)), f.Job.Journal.History)
 	}
-	if !f.Running {
-		g.State, g.RPO = Stopped, noData
-		g.problem("tidemark job run "+f.Job.Name, "the job is not running: no recovery points are made")
-		g.judgeFailover(f)
-		return g
-	}
-	g.judgeRPO(f)
-	g.judgeJournal(f)
-	g.judgeCapture(f)
-	g.judgeFailover(f)
+	g.judge(f)
+	g.Level = max(g.Level, g.State.level())
 	return g
 }
 
-// judgeRPO sets the state that the RPO monitor's record gives.
-func (g *Group) judgeRPO(f Facts) {
-	const monitor = "is the service rpo-monitor running at the target? see its log"
-	r := f.RPO
+// judge finds the state and the problems. What makes other facts meaningless goes
+// first, so that they are not held against the job.
+func (g *Group) judge(f Facts) {
 	switch {
-	case r == nil || r.Status == "":
-		g.State = NoData
-		g.problem(monitor, "the RPO has never been measured")
-	case f.Now.Sub(r.At) > silent:
-		g.State = Unknown
-		g.problem(monitor, "the RPO was last measured %s ago", DurationText(f.Now.Sub(r.At)))
-	case r.Status == rpo.NoData && f.Journal != nil && f.Journal.Newest != nil:
-		g.State = NoData
-		g.problem("wait a moment, unless a failover is named below", "the RPO is not measured now")
-	case r.Status == rpo.NoData:
-		g.State = NoData
-		g.problem("", "there is no recovery point yet: nothing can be recovered")
-	case r.Status == rpo.Failed:
-		g.State = Failed
-		g.problem("", "the RPO is above %s, the limit at which the job counts as failed", f.Job.FailIfRPOExceeds)
-	case r.Status == rpo.Breached:
-		g.State = Late
-		g.problem("", "the RPO has been above its objective since %s", TimeText(r.Since))
-	default:
-		g.State = Protected
+	case f.over():
+		g.judgeOver(f)
+		return
+	case !f.Running:
+		g.State = Stopped
+		g.forgetRPO()
+		if !f.production() {
+			g.problem("tidemark job run "+f.Job.Name, "the job is not running: no recovery points are made")
+		}
+		g.judgeFailover(f)
+		return
+	case f.starting():
+		g.State, g.RPO = Starting, noneYet
+		g.problem("wait a moment", "the job was started a moment ago: its first copy has not begun")
+		return
 	}
+	if !f.production() {
+		g.judgeRPO(f)
+	}
+	g.judgeFailover(f) // before the others, whose advice depends on it
+	g.judgeJournal(f)
+	g.judgeCapture(f)
 }
+
+// judgeOver is for a job whose failover was committed.
+func (g *Group) judgeOver(f Facts) {
+	g.State = FailedOver
+	g.forgetRPO()
+	do := "stop it: tidemark job stop " + f.Job.Name + "; then protect the disks that run now with a new job"
+	if !f.Running {
+		do = "protect the disks that run now with a new job; when nobody needs this one's history: tidemark delete job " + f.Job.Name + " --yes"
+	}
+	g.problem(do, "a failover was committed and the replica is the disk: this job is over")
+}
+
+// forgetRPO is for a job that makes no points: what was measured says nothing.
+func (g *Group) forgetRPO() { g.RPO, g.RPOSeconds, g.RPOErrorSeconds = noData, nil, nil }
 
 // problem adds a problem and what to do about it.
 func (g *Group) problem(do, format string, args ...any) {
+	g.Level = max(g.Level, Warning)
+	g.note(do, format, args...)
+}
+
+// note adds what is worth knowing and is no fault.
+func (g *Group) note(do, format string, args ...any) {
 	g.Problems = append(g.Problems, Problem{fmt.Sprintf(format, args...), do})
 }
 
 // worsen makes st the state of a group that seemed protected, or gives the reason
 // of one without data.
 func (g *Group) worsen(st State) {
-	if g.State == Protected || g.State == NoData && (st == Seeding || st == Resyncing) {
+	g.Level = max(g.Level, st.level())
+	if g.State == Protected || g.State == Settling || g.State == NoData && (st == Seeding || st == Resyncing) {
 		g.State = st
 	}
 }

@@ -78,7 +78,7 @@ func MarkGone(groups []Group, st *api.VMJobState) {
 		if m < 0 || g.State != Stopped {
 			continue
 		}
-		g.State = Gone
+		g.State, g.Level = Gone, Gone.level()
 		rest := slices.DeleteFunc(slices.Clone(g.Problems), func(p Problem) bool { return p.Do == "tidemark job run "+g.Job })
 		g.Problems = append([]Problem{{
 			cmp.Or(st.Members[m].Trouble, "its job no longer selects the VM"),

@@ -11,9 +11,11 @@ const (
 	// Protected: recovery points are made in time, and both sites say so.
 	Protected   State = "protected"
 	Stopped     State = "stopped"             // the job is not running
+	Starting    State = "starting"            // the job was started a moment ago
 	NoData      State = "no data"             // nothing can be recovered, or is measured
 	NoNewPoints State = "no new points"       // points are kept, but none is made
 	Late        State = "RPO breached"        // the RPO is above its objective
+	Settling    State = "settling"            // the RPO is within its objective again, but not for long
 	Failed      State = "failed"              // the RPO is above its limit, or a service cannot work
 	Seeding     State = "seeding"             // the first copy is in progress
 	Resyncing   State = "resyncing"           // changed blocks are copied again; no points meanwhile
@@ -28,7 +30,7 @@ const (
 // severity orders the states of unprotected VMs, the worst first. A state that is
 // not in it is the least severe.
 var severity = []State{Failed, Late, NoNewPoints, NotCaptured, Resyncing, FailingOver, State(inventory.Refused),
-	NoData, Seeding, State(inventory.Preparing), Unknown, Stopped, PoweredOff}
+	NoData, Seeding, State(inventory.Preparing), Starting, Unknown, Stopped, Settling, PoweredOff}
 
 // Problem is what is wrong, and what to do about it.
 type Problem struct {

@@ -5,14 +5,15 @@ import (
 	"math"
 	"strings"
 	"time"
-
-	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/core/rpo"
 )
 
 // Newest names the newest recovery point and its time.
 func (g Group) Newest() string {
-	if g.Journal == nil || g.Journal.Newest == nil {
+	switch {
+	case g.Journal != nil && g.Journal.Newest != nil:
+	case g.State == Seeding || g.State == Starting:
+		return noneYet
+	default:
 		return noData
 	}
 	p := g.Journal.Newest
@@ -29,39 +30,6 @@ func (g Group) JournalSize() string {
 		return used + ", no limit"
 	}
 	return fmt.Sprintf("%s of %s", used, BytesText(g.Journal.Limit))
-}
-
-// rpoText is the RPO now. It has grown since a measurement that is old.
-func rpoText(r *rpo.Record, now time.Time) string {
-	if r == nil || r.Status == rpo.NoData || r.Status == "" {
-		return noData
-	}
-	value := r.Value
-	if d := now.Sub(r.At); d > 3*time.Second {
-		value += d
-	}
-	if r.Bound == 0 {
-		return DurationText(value) + " (clock not measured)"
-	}
-	return DurationText(value) + " +- " + DurationText(r.Bound)
-}
-
-// progressText says how far a copy is, at what rate, and when it will be done.
-func progressText(c api.CaptureGroup, now time.Time) string {
-	took := now.Sub(c.Since)
-	if c.Total <= 0 || c.Since.IsZero() || took < time.Second {
-		return ""
-	}
-	text := fmt.Sprintf(": %s of %s", BytesText(c.Done), BytesText(c.Total))
-	if c.Verified > 0 {
-		text += ", " + BytesText(c.Verified) + " of it were there already"
-	}
-	rate := float64(c.Done) / took.Seconds()
-	if rate < 1 {
-		return text
-	}
-	left := time.Duration(float64(c.Total-c.Done) / rate * float64(time.Second))
-	return text + fmt.Sprintf(", %s/s, %s left", BytesText(int64(rate)), left.Round(time.Second))
 }
 
 // because appends a reason to a sentence.

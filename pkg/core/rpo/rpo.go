@@ -88,8 +88,8 @@ type State struct {
 	Value time.Duration `json:"valueNanos"`
 	Bound time.Duration `json:"boundNanos"`
 	// At is when it was measured, Since when Status was entered.
-	At    time.Time `json:"at"`
-	Since time.Time `json:"since"`
+	At    time.Time `json:"at,omitzero"`
+	Since time.Time `json:"since,omitzero"`
 	// Good is since when a bad job has been within its objective without a break;
 	// zero if it is not. Invariant: zero unless Status.Bad().
 	Good time.Time `json:"good,omitzero"`
