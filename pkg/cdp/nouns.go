@@ -109,6 +109,8 @@ type Point struct {
 	Bound time.Duration `json:"boundNanos"`
 	// Requested is true for a point somebody asked for, false for the cadence.
 	Requested bool `json:"requested,omitempty"`
+	// Request is the command that the point answers; zero if it answers none.
+	Request RequestID `json:"request,omitempty"`
 	// Tags are the operator's words for the point.
 	Tags []string `json:"tags,omitempty"`
 	// Pinned points are kept by retention until the hard size limit.

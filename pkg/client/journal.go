@@ -56,7 +56,7 @@ func (j Journal) Status(ctx context.Context, g cdp.GroupID) (api.GroupStatus, er
 func (j Journal) Points(ctx context.Context, g cdp.GroupID) (api.PointsReply, error) {
 	var all api.PointsReply
 	for r := (api.PointsRequest{Group: g}); ; {
-		page, err := ask[api.PointsReply](ctx, j, api.JournalPoints, r)
+		page, err := j.PointsPage(ctx, r)
 		if err != nil {
 			return all, err
 		}
@@ -66,6 +66,11 @@ func (j Journal) Points(ctx context.Context, g cdp.GroupID) (api.PointsReply, er
 		}
 		r.After = all.Points[len(all.Points)-1].Frame
 	}
+}
+
+// PointsPage is the points that one request asks for.
+func (j Journal) PointsPage(ctx context.Context, r api.PointsRequest) (api.PointsReply, error) {
+	return ask[api.PointsReply](ctx, j, api.JournalPoints, r)
 }
 
 func (j Journal) Resolve(ctx context.Context, r api.ResolveRequest) (api.Resolved, error) {

@@ -6,6 +6,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Journal asks the journal service of this site.
@@ -35,68 +36,66 @@ func (c *Client) EditPoint(ctx context.Context, name string, r api.EditPointRequ
 type NewPoint struct {
 	Tags   []string
 	Pinned bool // kept beyond the history limit
-	// NoWait: it is only asked for; tags are set when it is made, a pin is not.
+	// NoWait: it is only asked for. It can have no tags and no pin then.
 	NoWait bool
 }
 
 // CreatePoint asks the source site of a running job for a recovery point, and waits
-// until the point is durable here. With NoWait the point is the zero value.
+// until the point is durable here. It is the point of this very call: it holds every
+// write answered before, and other calls at the same time get points of their own.
+// With NoWait the point is the zero value.
 func (c *Client) CreatePoint(ctx context.Context, name string, p NewPoint) (cdp.Point, error) {
-	var made cdp.Point
+	var none cdp.Point
+	if err := cdp.CheckTags(p.Tags); err != nil {
+		return none, err
+	}
+	if p.NoWait && (p.Pinned || len(p.Tags) > 0) {
+		return none, cdp.Errorf(cdp.Invalid, "check", name, "tags and a pin are set once the point is there, so they need a wait").
+			WithHint("leave out --no-wait, or --tag and --pin")
+	}
 	job, err := c.Job(ctx, name)
 	if err != nil {
-		return made, err
+		return none, err
 	}
 	st, err := c.runState(ctx, job.Name)
 	if err != nil {
-		return made, err
+		return none, err
 	}
 	if !st.Running() {
-		return made, cdp.Errorf(cdp.Conflict, "check", job.Name, "the job is not running").WithHint("start it with: tidemark job run " + job.Name)
+		return none, cdp.Errorf(cdp.Conflict, "check", job.Name, "the job is not running").WithHint("start it with: tidemark job run " + job.Name)
 	}
-	g, err := c.Journal().Status(ctx, job.Group())
-	if err != nil {
+	if _, err := c.Journal().Status(ctx, job.Group()); err != nil {
+		return none, err
+	}
+	id, err := c.send(ctx, job.Source.Site, event.CaptureMark{Group: job.Group(), Requested: true})
+	if err != nil || p.NoWait {
+		return none, err
+	}
+	made, err := c.answered(ctx, job, id)
+	if err != nil || len(p.Tags) == 0 && !p.Pinned {
 		return made, err
 	}
-	var before cdp.FrameNo
-	if g.Newest != nil {
-		before = g.Newest.Frame
-	}
-	var done func(context.Context) (bool, error)
-	if !p.NoWait {
-		done = func(ctx context.Context) (bool, error) {
-			x, err := c.requested(ctx, job.Group(), before)
-			made = x
-			return x.Frame > 0, err
-		}
-	}
-	mark := event.CaptureMark{Group: job.Group(), Requested: true, Tags: p.Tags}
-	if err := c.do(ctx, job.Source.Site, mark, done); err != nil || p.NoWait || len(p.Tags) == 0 && !p.Pinned {
-		return made, err
-	}
-	r := api.EditPointRequest{Group: job.Group(), Point: made.ID(), Tags: &p.Tags}
+	r := api.EditPointRequest{Group: job.Group(), Point: made.ID(), AddTags: p.Tags}
 	if p.Pinned {
 		r.Pinned = &p.Pinned
 	}
 	return c.Journal().EditPoint(ctx, r)
 }
 
-// requested is the newest requested point after a frame; the zero point if there is
-// none yet. The list of points is long, so it is read only if the newest point is
-// newer and was not requested.
-func (c *Client) requested(ctx context.Context, g cdp.GroupID, after cdp.FrameNo) (cdp.Point, error) {
-	st, err := c.Journal().Status(ctx, g)
-	switch {
-	case err != nil || st.Newest == nil || st.Newest.Frame <= after:
-		return cdp.Point{}, err
-	case st.Newest.Requested:
-		return *st.Newest, nil
-	}
-	r, err := c.Journal().Points(ctx, g)
-	for i := len(r.Points) - 1; i >= 0 && r.Points[i].Frame > after; i-- {
-		if r.Points[i].Requested {
-			return r.Points[i], nil
+// answered waits for the point that answers the command.
+func (c *Client) answered(ctx context.Context, job spec.ReplicationJob, command string) (made cdp.Point, err error) {
+	want := api.PointsRequest{Group: job.Group(), Request: cdp.RequestOf(command)}
+	err = c.await(ctx, job.Source.Site, command, string(want.Group), func(ctx context.Context) (bool, error) {
+		ps, err := c.Journal().PointsPage(ctx, want)
+		if len(ps.Points) == 0 {
+			return false, err
 		}
+		made = ps.Points[0]
+		return true, err
+	})
+	if err != nil && ctx.Err() == context.DeadlineExceeded {
+		return made, cdp.Errorf(cdp.Transient, "wait for the point", "", "it is not durable within the --timeout; it may still come, without tags and pin").
+			WithHint("is the target behind? see: tidemark status " + job.Name)
 	}
-	return cdp.Point{}, err
+	return made, err
 }

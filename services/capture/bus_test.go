@@ -39,6 +39,7 @@ type bus struct {
 	mute     bool // no answer and no word reaches a capturer
 
 	checked, consistent, markers, recreated, refused int
+	answers                                          []cdp.RequestID // of each marker
 	broken                                           error
 	ports                                            map[*port]bool
 }
@@ -161,6 +162,7 @@ func (b *bus) apply(f frame.Frame) {
 	}
 	if f.Has(frame.Marker) {
 		b.markers++
+		b.answers = append(b.answers, f.Request)
 	}
 	if !f.Has(frame.Consistent) {
 		return

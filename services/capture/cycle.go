@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -13,24 +14,24 @@ import (
 // cycles is when a cbt group's next cycle is due, and who waits for it.
 // order.mu guards it.
 type cycles struct {
-	asked   bool      // a cycle was asked for
-	owed    bool      // a cycle was begun and is not complete
-	begun   time.Time // when the first try of what is owed was
-	late    bool      // the alarm that it is not complete in time was raised
+	asked   []cdp.RequestID // the commands that asked for a cycle
+	owed    bool            // a cycle was begun and is not complete
+	begun   time.Time       // when the first try of what is owed was
+	late    bool            // the alarm that it is not complete in time was raised
 	next    time.Time
 	waiters []chan<- cdp.Point
 }
 
 // request is what a cycle answers when it is complete.
 type request struct {
-	waiters   []chan<- cdp.Point
-	requested bool // somebody asked for it
-	seed      bool // it sends the disks for the first time
+	waiters []chan<- cdp.Point
+	asked   []cdp.RequestID // each gets a point of its own
+	seed    bool            // it sends the disks for the first time
 }
 
 // wait is how long until the next cycle.
 func (c *cycles) wait(now time.Time) time.Duration {
-	if c.owed || c.asked || len(c.waiters) > 0 {
+	if c.owed || len(c.asked) > 0 || len(c.waiters) > 0 {
 		return 0
 	}
 	return max(0, c.next.Sub(now))
@@ -41,16 +42,24 @@ func (c *cycles) begin(now time.Time, every time.Duration) request {
 	if !c.owed {
 		c.begun, c.late = now, false
 	}
-	r := request{waiters: c.waiters, requested: c.asked || len(c.waiters) > 0}
-	c.waiters, c.asked, c.owed, c.next = nil, false, true, now.Add(every)
+	r := request{waiters: c.waiters, asked: c.asked}
+	c.waiters, c.asked, c.owed, c.next = nil, nil, true, now.Add(every)
 	return r
+}
+
+// first is what the cycle's first point is for.
+func (r *request) first() purpose {
+	if len(r.asked) > 0 {
+		return purpose{true, r.asked[0]}
+	}
+	return purpose{requested: len(r.waiters) > 0}
 }
 
 // giveBack makes whoever asked wait for the next cycle: this one failed.
 func (p *passes) giveBack(r request) {
 	p.order.mu.Lock()
 	defer p.order.mu.Unlock()
-	p.cycles.asked = p.cycles.asked || r.requested
+	p.cycles.asked = append(r.asked, p.cycles.asked...)
 	p.cycles.waiters = append(r.waiters, p.cycles.waiters...)
 }
 
@@ -84,14 +93,17 @@ func (p *passes) watchCycle() (end func()) {
 	}
 }
 
-// Cycle asks a cbt group for a cycle now, or right after the one under way.
-func (g *Group) Cycle() error {
+// Cycle asks a cbt group for a cycle that begins from now on, whose recovery point
+// has the request in its frame. The cycle goes on by itself.
+func (g *Group) Cycle(r cdp.RequestID) error {
 	g.order.mu.Lock()
 	defer g.order.mu.Unlock()
 	if err := g.order.hasCycles("start a cycle"); err != nil {
 		return err
 	}
-	g.passes.cycles.asked = true
+	if !slices.Contains(g.passes.cycles.asked, r) { // the command may come again
+		g.passes.cycles.asked = append(g.passes.cycles.asked, r)
+	}
 	g.order.room.Ring()
 	return nil
 }

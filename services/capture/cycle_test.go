@@ -196,7 +196,7 @@ func TestAKilledCycleGoesOn(t *testing.T) {
 	f.put(0, 0, 1<<20) // together more than the window
 	f.put(1, 0, 1<<20)
 	f.bus.with(func() { f.bus.down = true })
-	f.g.Cycle()
+	f.g.Cycle(0)
 	f.eventually("a cycle under way", func() bool { return f.g.Status().Seq > 0 && f.g.Status().DirtyBytes > 0 })
 	if f.left() != 1 || f.g.Status().Since.IsZero() {
 		t.Fatalf("%d snapshots, %+v", f.left(), f.g.Status())
@@ -315,7 +315,7 @@ func TestAnExtendedDiskIsReadUpToTheJobsSize(t *testing.T) {
 		t.Error(a.all())
 	}
 	resize(size - cdp.SectorSize)
-	f.g.Cycle()
+	f.g.Cycle(0)
 	f.eventually("an alarm that it is too small", func() bool { return a.count(AlarmFreeze) > 0 })
 	resize(size)
 	f.cycle()
@@ -332,7 +332,7 @@ func TestASnapshotDoesNotWaitForTheStreamForever(t *testing.T) {
 	f.put(0, 0, 1<<20)
 	f.put(1, 0, 1<<20)
 	f.bus.with(func() { f.bus.down = true })
-	f.g.Cycle()
+	f.g.Cycle(0)
 	f.eventually("the snapshot", func() bool { return f.left() == 1 })
 	f.eventually("it is given up", func() bool { return f.left() == 0 })
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)

@@ -85,7 +85,7 @@ func (f *frozenWorld) mishap(rng *rand.Rand, what int) {
 		})
 	case 9:
 		if f.job.Mode == cdp.CBT {
-			f.g.Cycle()
+			f.g.Cycle(0)
 		} else {
 			f.g.Mark(rng.IntN(2) == 0)
 		}

@@ -23,12 +23,16 @@ func (s *Service) HandleMark(ctx context.Context, e event.Event) error {
 	}
 	if j, _ := s.jobs.get(m.Group); j.Source.Capture == cdp.CBT { // its cycles have their own cadence
 		if m.Requested {
-			return g.Cycle()
+			return g.Cycle(cdp.RequestOf(e.ID))
 		}
 		return nil
 	}
+	why := purpose{requested: m.Requested}
+	if m.Requested {
+		why.request = cdp.RequestOf(e.ID)
+	}
 	s.traces.put(ctx, m.Group) // before the frame can leave
-	if _, err = g.Mark(m.Requested); err != nil {
+	if _, err = g.mark(why); err != nil {
 		s.traces.take(m.Group)
 	}
 	if cdp.Is(err, cdp.Conflict) && !m.Requested {

@@ -72,15 +72,15 @@ func (p *passes) endPass(ctx context.Context, x *pass) error {
 	done := o.book.Count() == 0
 	p.complete(x, "everything dirty was sent")
 	if o.flags() != 0 && !o.taps.off && o.fits() {
-		o.cutPoint(false, o.stamp())
+		o.cutPoint(purpose{}, o.stamp())
 	}
 	o.mu.Unlock()
 	return p.compared(done)
 }
 
-// endCycle makes a cycle's recovery point and waits until the stream has it.
+// endCycle makes a cycle's recovery points and waits until the stream has them.
 // done is false if something has become dirty: frames were lost.
-func (p *passes) endCycle(ctx context.Context, x *pass, requested bool) (point cdp.Point, done bool, err error) {
+func (p *passes) endCycle(ctx context.Context, x *pass, req *request) (point cdp.Point, done bool, err error) {
 	o := p.order
 	if err := p.lockRoom(ctx); err != nil {
 		return point, false, err
@@ -94,7 +94,7 @@ func (p *passes) endCycle(ctx context.Context, x *pass, requested bool) (point c
 		defer o.mu.Unlock()
 		return point, false, cdp.Errorf(cdp.Transient, "end cycle", string(o.job.Group), "the group is %s", o.state)
 	}
-	point = o.cutPoint(requested, o.stamp())
+	point = p.cutPoints(req)
 	ord, losses := o.out.win.Last(), o.losses
 	since, acked := o.deps.Clock.Now(), o.out.acked
 	for o.out.acked < ord {
@@ -125,6 +125,23 @@ func (p *passes) endCycle(ctx context.Context, x *pass, requested bool) (point c
 		return point, false, nil
 	}
 	return point, true, p.compared(true)
+}
+
+// cutPoints makes a point for each command that asked for the cycle, and one if
+// none did. They are of one moment. A command for which there is no room waits for
+// the next cycle. Call with order.mu held and room for one frame.
+func (p *passes) cutPoints(req *request) (last cdp.Point) {
+	o := p.order
+	last = o.cutPoint(req.first(), o.stamp())
+	for i := 1; i < len(req.asked); i++ {
+		if !o.fits() {
+			p.cycles.asked = append(req.asked[i:], p.cycles.asked...)
+			req.asked = req.asked[:i:i]
+			break
+		}
+		last = o.cutPoint(purpose{true, req.asked[i]}, o.stamp())
+	}
+	return last
 }
 
 // compared notes that nothing is left to be compared, if the pass is done.

@@ -195,7 +195,7 @@ func (p *passes) one(ctx context.Context) (err error) {
 		if o.job.Mode == cdp.Tap {
 			done, err = true, p.endPass(ctx, x)
 		} else {
-			point, done, err = p.endCycle(ctx, x, req.requested)
+			point, done, err = p.endCycle(ctx, x, &req)
 		}
 		if err != nil {
 			return err

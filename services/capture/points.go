@@ -10,12 +10,24 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
+// purpose says what a recovery point is made for. The zero value is the cadence.
+type purpose struct {
+	requested bool          // an operator asked for it
+	request   cdp.RequestID // the command that asked; 0: none
+}
+
 // Mark makes the end of the open frame, even an empty one, a recovery point.
 // The point's frame number holds unless the stream loses the frame before the
 // journal has it: what counts is the frame with the Marker flag that arrives.
 // Conflict when the group is not consistent, Full when there is no room in the
 // window.
-func (g *Group) Mark(requested bool) (cdp.Point, error) {
+func (g *Group) Mark(requested bool) (cdp.Point, error) { return g.mark(purpose{requested: requested}) }
+
+// Answer makes a recovery point as Mark does, and leaves the request in its frame.
+// The point holds every write that was answered before the call.
+func (g *Group) Answer(r cdp.RequestID) (cdp.Point, error) { return g.mark(purpose{true, r}) }
+
+func (g *Group) mark(why purpose) (cdp.Point, error) {
 	o := &g.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -38,18 +50,19 @@ func (g *Group) Mark(requested bool) (cdp.Point, error) {
 	if !o.fits() {
 		return cdp.Point{}, cdp.Errorf(cdp.Full, op, name, "the window is full")
 	}
-	return o.cutPoint(requested, o.stamp()), nil
+	return o.cutPoint(why, o.stamp()), nil
 }
 
 // cutPoint ends the open frame as a recovery point of that time.
-func (o *order) cutPoint(requested bool, now int64) cdp.Point {
+func (o *order) cutPoint(why purpose, now int64) cdp.Point {
 	flags := o.flags() | frame.Marker
-	if requested {
+	if why.requested {
 		flags |= frame.Requested
 	}
+	o.out.win.Answer(why.request)
 	o.out.win.End(flags, now)
 	o.wake.Ring()
-	return cdp.Point{Frame: o.out.number(o.out.win.Last()), Seq: o.out.seq, Time: time.Unix(0, now), Requested: requested}
+	return cdp.Point{Frame: o.out.number(o.out.win.Last()), Seq: o.out.seq, Time: time.Unix(0, now), Requested: why.requested, Request: why.request}
 }
 
 // cutParting makes a point of the writes so far, if they are of one moment,
@@ -58,7 +71,7 @@ func (o *order) cutPoint(requested bool, now int64) cdp.Point {
 // of what came later.
 func (o *order) cutParting() {
 	if o.flags() != 0 && o.fits() {
-		o.cutPoint(false, max(o.out.wrote, o.out.win.Ended()))
+		o.cutPoint(purpose{}, max(o.out.wrote, o.out.win.Ended()))
 	}
 }
 
@@ -100,7 +113,7 @@ func (g *Group) LastPoint(ctx context.Context, off func(context.Context) error) 
 	if o.flags() == 0 || !o.fits() {
 		return p, cdp.Errorf(cdp.Transient, op, name, "the group is %s", o.state)
 	}
-	return o.cutPoint(true, o.stamp()), nil
+	return o.cutPoint(purpose{requested: true}, o.stamp()), nil
 }
 
 // setOff says that the machine is off, and so its disks are as good as live, or

@@ -24,6 +24,12 @@ func (g *group) points() []cdp.Point {
 func (g *group) pointsPage(r api.PointsRequest) (api.PointsReply, error) {
 	ps := g.points()
 	reply := api.PointsReply{Bounds: g.vault.Bounds()}
+	if r.Request != 0 {
+		if i := slices.IndexFunc(ps, func(p cdp.Point) bool { return p.Request == r.Request }); i >= 0 {
+			reply.Points = ps[i : i+1]
+		}
+		return reply, nil
+	}
 	if r.Last > 0 {
 		reply.Points = ps[max(0, len(ps)-min(r.Last, api.PointsPage)):]
 		return reply, nil
@@ -50,14 +56,7 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 		change = event.PointDeleted
 		err = g.vault.DeletePoint(p.Frame)
 	} else {
-		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) {
-			if r.Tags != nil {
-				p.Tags = *r.Tags
-			}
-			if r.Pinned != nil {
-				p.Pinned = *r.Pinned
-			}
-		})
+		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) error { return edited(p, r) })
 		if r.Pinned != nil {
 			change = map[bool]event.PointChange{true: event.PointPinned, false: event.PointUnpinned}[*r.Pinned]
 		}
@@ -67,4 +66,28 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 		g.deps.Facts.PointChanged(ctx, g.job.id, p, change)
 	}
 	return p, err
+}
+
+// edited applies what a request changes to a point.
+func edited(p *cdp.Point, r api.EditPointRequest) error {
+	tags := p.Tags
+	if r.Tags != nil {
+		tags = *r.Tags
+	}
+	tags = slices.Clone(tags)
+	for _, t := range r.AddTags {
+		if !slices.Contains(tags, t) {
+			tags = append(tags, t)
+		}
+	}
+	if r.Tags != nil || r.AddTags != nil {
+		if err := cdp.CheckTags(tags); err != nil {
+			return err
+		}
+	}
+	p.Tags = tags
+	if r.Pinned != nil {
+		p.Pinned = *r.Pinned
+	}
+	return nil
 }

@@ -53,10 +53,17 @@ func (g *group) resolveWrite(number string) (cdp.Seq, error) {
 }
 
 // choose finds a point by its id, by the word latest, or as the newest with a
-// tag. It is pure; ps are oldest first.
+// tag. An id never means a tag. It is pure; ps are oldest first.
 func choose(ps []cdp.Point, name string) (cdp.Point, error) {
 	for _, p := range slices.Backward(ps) {
-		if name == "latest" || p.ID() == name || slices.Contains(p.Tags, name) {
+		found := slices.Contains(p.Tags, name)
+		switch {
+		case cdp.IsPointID(name):
+			found = p.ID() == name
+		case name == cdp.Latest:
+			found = true
+		}
+		if found {
 			return p, nil
 		}
 	}

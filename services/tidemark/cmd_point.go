@@ -90,7 +90,7 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 					fmt.Fprintf(a.out, "%s deleted\n", args[1])
 					return nil
 				}
-				fmt.Fprintf(a.out, "%s %s tags [%s] pinned %v\n", p.ID(), clockText(p.Time), strings.Join(p.Tags, " "), p.Pinned)
+				fmt.Fprintf(a.out, "%s %s tags [%s] pinned %v\n", p.ID(), clockText(p.Time), plain(strings.Join(p.Tags, " ")), p.Pinned)
 				return nil
 			})
 		},

@@ -17,7 +17,7 @@ func (a *app) cmdPointCreate() *cobra.Command {
 	var w waitFlags
 	c := &cobra.Command{
 		Use: "create JOB", Short: "Make a recovery point now", Args: cobra.ExactArgs(1),
-		Long:    long("Ask the source site for a recovery point, and wait until it is durable at the\ntarget. The source site must be reachable."),
+		Long:    long("Ask the source site for a recovery point, and wait until it is durable at the\ntarget. The point holds every write that was answered before the command; if it\nis not durable in time, the command fails, and no other point gets the tags.\nThe source site must be reachable.\n\nA tag is " + cdp.TagRule + "."),
 		Example: "  tidemark point create web --tag before-upgrade --pin",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {

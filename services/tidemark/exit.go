@@ -64,7 +64,7 @@ func exitCode(err error) int {
 
 // report writes an error for people: what failed, why, and what they can do.
 func report(w io.Writer, err error) {
-	text := strings.TrimSpace(err.Error())
+	text := plain(strings.TrimSpace(err.Error()))
 	if errors.Is(err, context.Canceled) {
 		text = "interrupted"
 	}
@@ -74,6 +74,6 @@ func report(w io.Writer, err error) {
 		fmt.Fprintf(w, "  %s\n", l)
 	}
 	if hint := cdp.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "  hint: %s\n", hint)
+		fmt.Fprintf(w, "  hint: %s\n", plain(hint))
 	}
 }

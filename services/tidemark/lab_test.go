@@ -49,8 +49,13 @@ func upFile(leaf, prod string) string {
 // newLab starts it. source adds to the part of prod in the configuration.
 func newLab(t *testing.T, dir, source string, more ...string) *lab {
 	t.Helper()
-	config := filepath.Join(t.TempDir(), "up.yaml")
-	write(t, config, upFile("127.0.0.1:0", source)+strings.Join(more, ""))
+	return labOf(t, dir, upFile("127.0.0.1:0", source)+strings.Join(more, ""))
+}
+
+// labOf starts it with a whole configuration.
+func labOf(t *testing.T, dir, up string) *lab {
+	t.Helper()
+	config := write(t, filepath.Join(t.TempDir(), "up.yaml"), up)
 	_ = os.Remove(filepath.Join(dir, client.ContextName))
 	ctx, cancel := context.WithCancel(context.Background())
 	log, code := &buffer{}, make(chan int, 1)

@@ -5,6 +5,9 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -64,7 +67,15 @@ func (f format) print(w io.Writer, v any, head []string, rows func(add func(...a
 	}
 	t.AppendHeader(row)
 	n := 0
-	rows(func(cells ...any) { t.AppendRow(cells); n++ })
+	rows(func(cells ...any) {
+		for i, c := range cells {
+			if s, ok := c.(string); ok {
+				cells[i] = plain(s)
+			}
+		}
+		t.AppendRow(cells)
+		n++
+	})
 	if n == 0 {
 		_, err := io.WriteString(w, "none\n")
 		return err
@@ -72,6 +83,20 @@ func (f format) print(w io.Writer, v any, head []string, rows func(add func(...a
 	t.SuppressTrailingSpaces()
 	t.Render()
 	return nil
+}
+
+// plain is a text as it may be printed: what a terminal would act on is escaped.
+// Only lines are kept.
+func plain(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) || r == '\n' {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // isTerminal reports whether w is one.

@@ -71,11 +71,13 @@ type StatusReply struct {
 const PointsPage = 2000
 
 // PointsRequest asks for the points after frame After, oldest first, or, with
-// Last, for that many of the newest, at most PointsPage.
+// Last, for that many of the newest, at most PointsPage. With Request it asks only
+// for the point that answers that command: none until it is durable.
 type PointsRequest struct {
-	Group cdp.GroupID `json:"group"`
-	After cdp.FrameNo `json:"after,omitempty"`
-	Last  int         `json:"last,omitempty"`
+	Group   cdp.GroupID   `json:"group"`
+	After   cdp.FrameNo   `json:"after,omitempty"`
+	Last    int           `json:"last,omitempty"`
+	Request cdp.RequestID `json:"request,omitempty"`
 }
 
 // PointsReply answers JournalPoints, oldest point first.
@@ -216,11 +218,13 @@ type SealReply struct {
 	Paths []string `json:"paths"`
 }
 
-// EditPointRequest changes a point. Nil fields are not changed.
+// EditPointRequest changes a point. Nil fields are not changed. Tags replaces its
+// tags, AddTags adds to them.
 type EditPointRequest struct {
-	Group  cdp.GroupID `json:"group"`
-	Point  string      `json:"point"`
-	Tags   *[]string   `json:"tags,omitempty"`
-	Pinned *bool       `json:"pinned,omitempty"`
-	Delete bool        `json:"delete,omitempty"`
+	Group   cdp.GroupID `json:"group"`
+	Point   string      `json:"point"`
+	Tags    *[]string   `json:"tags,omitempty"`
+	AddTags []string    `json:"addTags,omitempty"`
+	Pinned  *bool       `json:"pinned,omitempty"`
+	Delete  bool        `json:"delete,omitempty"`
 }

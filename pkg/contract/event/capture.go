@@ -2,13 +2,12 @@ package event
 
 import "tidemark.dev/pkg/cdp"
 
-// CaptureMark asks for a recovery point at the end of the open frame.
+// CaptureMark asks for a recovery point at the end of the open frame. The point that
+// answers it has cdp.RequestOf the command's id.
 type CaptureMark struct {
 	Group cdp.GroupID `json:"group"`
 	// Requested: an operator asked for it; else it is due by the cadence.
-	Requested bool     `json:"requested"`
-	Tags      []string `json:"tags,omitempty"`
-	Name      string   `json:"name,omitempty"`
+	Requested bool `json:"requested"`
 }
 
 // EventType implements Payload.

@@ -18,7 +18,7 @@
 //	  36  u32  payload length in bytes
 //	  40  i64  source time at which the frame was opened, ns since 1970
 //	  48  i64  source time at which it was sealed, ns since 1970
-//	  56       8 bytes, zero
+//	  56  u64  the request that a marker answers (cdp.RequestID), 0 for none
 //	  64       32 bytes, hash of the frame before (zero for the first)
 //	  96       32 bytes, hash of this frame
 //	payload: the content of the writes, back to back in the order of the table

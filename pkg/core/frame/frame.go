@@ -74,6 +74,9 @@ type Header struct {
 	PayloadLen int
 	Opened     int64 // ns since 1970, source clock
 	Sealed     int64 // ns since 1970, source clock
+	// Request is the command that a marker answers; it means nothing in a frame
+	// without one.
+	Request    cdp.RequestID
 	Prev, Hash Hash
 }
 

@@ -16,6 +16,7 @@ func encodeHeader(b []byte, h Header) {
 	le.PutUint32(b[36:], uint32(h.PayloadLen))
 	le.PutUint64(b[40:], uint64(h.Opened))
 	le.PutUint64(b[48:], uint64(h.Sealed))
+	le.PutUint64(b[56:], uint64(h.Request))
 	copy(b[64:96], h.Prev[:])
 	copy(b[96:128], h.Hash[:])
 }
@@ -45,6 +46,7 @@ func ParseHeader(b []byte) (Header, error) {
 		PayloadLen: int(le.Uint32(b[36:])),
 		Opened:     int64(le.Uint64(b[40:])),
 		Sealed:     int64(le.Uint64(b[48:])),
+		Request:    cdp.RequestID(le.Uint64(b[56:])),
 		Prev:       Hash(b[64:96]),
 		Hash:       Hash(b[96:128]),
 	}

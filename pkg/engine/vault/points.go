@@ -38,7 +38,7 @@ func (l *pointList) load() error {
 
 // pointOf is the point that a frame makes, if it makes one.
 func pointOf(h frame.Header) (cdp.Point, bool) {
-	return cdp.Point{Frame: h.No, Seq: h.Last(), Time: time.Unix(0, h.Sealed).UTC(), Requested: h.Has(frame.Requested)},
+	return cdp.Point{Frame: h.No, Seq: h.Last(), Time: time.Unix(0, h.Sealed).UTC(), Requested: h.Has(frame.Requested), Request: h.Request},
 		h.Has(frame.Marker | frame.Consistent)
 }
 
@@ -125,15 +125,17 @@ func (l *pointList) get(no cdp.FrameNo) (cdp.Point, error) {
 	return l.list[i], nil
 }
 
-// change changes a point durably.
-func (l *pointList) change(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, error) {
+// change changes a point durably, unless edit refuses.
+func (l *pointList) change(no cdp.FrameNo, edit func(*cdp.Point) error) (cdp.Point, error) {
 	l.edit.Lock()
 	defer l.edit.Unlock()
 	p, err := l.get(no)
 	if err != nil {
 		return p, err
 	}
-	edit(&p)
+	if err := edit(&p); err != nil {
+		return p, cdp.Wrap(err, "change point", p.ID())
+	}
 	u := l.store.Begin()
 	u.PutPoint(p)
 	if err := u.Commit(); err != nil {
@@ -188,8 +190,9 @@ func (l *pointList) dropBelow(s cdp.Seq, u Update) (gone func()) {
 // Points are the recovery points that can be used now, oldest first.
 func (g *Group) Points() []cdp.Point { return g.points.usable() }
 
-// EditPoint changes a point durably, and returns it as it is then.
-func (g *Group) EditPoint(no cdp.FrameNo, edit func(*cdp.Point)) (cdp.Point, error) {
+// EditPoint changes a point durably, and returns it as it is then. An error of edit
+// changes nothing. Edits of a group happen one after the other.
+func (g *Group) EditPoint(no cdp.FrameNo, edit func(*cdp.Point) error) (cdp.Point, error) {
 	return g.points.change(no, edit)
 }
 

@@ -47,6 +47,7 @@
 //	  16  u64  records << 32 | payload length
 //	  24  i64  source time of opening, ns since 1970
 //	  32  i64  source time of closing, ns since 1970
+//	  40  u64  the request that the frame answers (cdp.RequestID), 0 for none
 //	  64       32 bytes, hash under which the frame was sealed before, or zero
 //
 // The file is locked with flock: a second process gets a Conflict error.

@@ -60,7 +60,8 @@ type entry struct {
 	counts atomic.Uint64
 	opened int64
 	closed int64
-	_      [24]byte
+	answer cdp.RequestID
+	_      [16]byte
 	before frame.Hash
 	_      [32]byte
 }

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -69,7 +70,7 @@ func (w *Window) Begin(now int64) bool {
 	}
 	i := w.index(w.last + 1)
 	e := w.at(i)
-	e.flags, e.ord, e.opened, e.closed, e.before = 0, w.last+1, now, 0, frame.Hash{}
+	e.flags, e.ord, e.opened, e.closed, e.answer, e.before = 0, w.last+1, now, 0, 0, frame.Hash{}
 	e.counts.Store(0)
 	w.builders[i] = frame.NewBuilder(w.slot(i))
 	w.frames[i] = frame.Frame{}
@@ -101,6 +102,9 @@ func (w *Window) Append(r frame.Record, data []byte, now int64) {
 	e.counts.Store(pack(b))
 }
 
+// Answer notes the request that the open frame answers. It is to be closed next.
+func (w *Window) Answer(r cdp.RequestID) { w.at(w.index(w.last)).answer = r }
+
 // End closes the open frame at source time now with these flags.
 func (w *Window) End(flags frame.Flags, now int64) {
 	e := w.at(w.index(w.last))
@@ -131,8 +135,8 @@ func (w *Window) Release(ord uint64) {
 func (w *Window) Records(ord uint64) int { return w.builders[w.index(ord)].Records() }
 
 // Seal makes frame ord, which is closed, what is sent: with the epoch, number,
-// first seq, predecessor and extra flags of h, and the flags and times it was
-// closed with. Sealing again replaces the frame sealed before, whose hash stays
+// first seq, predecessor and extra flags of h, and the flags, times and request it
+// was closed with. Sealing again replaces the frame sealed before, whose hash stays
 // known as Before.
 func (w *Window) Seal(ord uint64, h frame.Header) frame.Frame {
 	i := w.index(ord)
@@ -142,7 +146,7 @@ func (w *Window) Seal(ord uint64, h frame.Header) frame.Frame {
 		e.state.Store(slotClosed)
 	}
 	h.Flags |= frame.Flags(e.flags)
-	h.Opened, h.Sealed = e.opened, e.closed
+	h.Opened, h.Sealed, h.Request = e.opened, e.closed, e.answer
 	w.frames[i] = w.builders[i].Seal(h)
 	e.state.Store(slotSealed)
 	return w.frames[i]
