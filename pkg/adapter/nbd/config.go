@@ -27,6 +27,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
+	c.TLS = forGnuTLS(c.TLS)
 	if c.HandshakeTimeout <= 0 {
 		c.HandshakeTimeout = 10 * time.Second
 	}

@@ -2,15 +2,9 @@ package nbd
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"crypto"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,63 +12,6 @@ import (
 	"testing"
 	"time"
 )
-
-// authority makes certificates for a test, in the files that libnbd and QEMU
-// look for.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
-	a := &authority{t: t, dir: t.TempDir(), pool: x509.NewCertPool()}
-	der := a.issue("ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	a.cert, _ = x509.ParseCertificate(der.Certificate[0])
-	a.key = der.PrivateKey.(*ecdsa.PrivateKey)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-// issue writes name-cert.pem and name-key.pem; the first one signs itself.
-func (a *authority) issue(name string, tmpl *x509.Certificate) tls.Certificate {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(a.t, err)
-	tmpl.SerialNumber = big.NewInt(time.Now().UnixNano())
-	tmpl.Subject = pkix.Name{CommonName: name}
-	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := a.cert, a.key
-	if parent == nil {
-		parent, signer = tmpl, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, &key.PublicKey, signer)
-	must(a.t, err)
-	pk, err := x509.MarshalPKCS8PrivateKey(key)
-	must(a.t, err)
-	write := func(kind, typ string, b []byte) {
-		must(a.t, os.WriteFile(filepath.Join(a.dir, name+"-"+kind+".pem"), pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: b}), 0o600))
-	}
-	write("cert", "CERTIFICATE", der)
-	write("key", "PRIVATE KEY", pk)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-func (a *authority) server() *tls.Config {
-	return &tls.Config{
-		Certificates: []tls.Certificate{a.issue("server", &x509.Certificate{
-			DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.pool, MinVersion: tls.VersionTLS12,
-	}
-}
-
-func (a *authority) client() *tls.Config {
-	return &tls.Config{RootCAs: a.pool, ServerName: "localhost",
-		Certificates: []tls.Certificate{a.issue("client", &x509.Certificate{
-			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})}}
-}
 
 func TestTLS(t *testing.T) {
 	a := newAuthority(t)
@@ -142,11 +79,51 @@ func TestTLSDrain(t *testing.T) {
 	}
 }
 
-// TestTLSTools speaks TLS with the real clients, over TCP.
+// TestTLSTools speaks TLS 1.3 with the real clients, over TCP, with keys of
+// either kind.
 func TestTLSTools(t *testing.T) {
-	a := newAuthority(t)
-	cfg := a.server()
-	a.client()
+	for kind, newKey := range map[string]func() (crypto.Signer, error){"ECDSA": ecdsaKey, "RSA": rsaKey} {
+		t.Run(kind, func(t *testing.T) {
+			a := newAuthorityOf(t, newKey)
+			cfg := a.server()
+			cfg.MinVersion = tls.VersionTLS13
+			a.client()
+			port := serveTLS(t, cfg)
+
+			out := tool(t, "nbdinfo", "nbds://localhost:"+port+"/d?tls-certificates="+a.dir)
+			if !strings.Contains(out, "with TLS") || !strings.Contains(out, "export-size: 8388608") {
+				t.Errorf("nbdinfo: %s", out)
+			}
+			qemu := func(dir string) (string, error) {
+				return toolErr(t, "qemu-io", "--object", "tls-creds-x509,id=t,endpoint=client,dir="+dir,
+					"--image-opts", "driver=nbd,host=localhost,port="+port+",export=d,tls-creds=t",
+					"-c", "write -P 5 0 1M", "-c", "flush", "-c", "read -P 5 0 1M")
+			}
+			if out, err := qemu(a.dir); err != nil {
+				t.Errorf("qemu-io: %v %s", err, out)
+			}
+			if out, err := toolErr(t, "nbdinfo", "nbd://localhost:"+port+"/d"); err == nil {
+				t.Errorf("nbdinfo without TLS: %s", out)
+			}
+			// A certificate of somebody else, and one that is for a server only.
+			stranger := newAuthorityOf(t, newKey)
+			stranger.client()
+			must(t, os.Rename(filepath.Join(a.dir, "ca-cert.pem"), filepath.Join(stranger.dir, "ca-cert.pem")))
+			if out, err := qemu(stranger.dir); err == nil {
+				t.Errorf("qemu-io with a stranger's certificate: %s", out)
+			}
+			wrong := a.client()
+			wrong.Certificates = cfg.Certificates
+			if c, err := (Dialer{TLS: wrong}).Dial(t.Context(), "tcp", "localhost:"+port, "d"); err == nil {
+				c.Close()
+				t.Error("connected with a certificate that is not for clients")
+			}
+		})
+	}
+}
+
+// serveTLS serves a disk d at a port of this machine until the test ends.
+func serveTLS(t *testing.T, cfg *tls.Config) (port string) {
 	s := New(Config{TLS: cfg})
 	must(t, s.AddExport(Export{Name: "d", Backend: newDisk(t, 8<<20)}))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -154,17 +131,7 @@ func TestTLSTools(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l) }()
-	defer func() { cancel(); must(t, <-done) }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-
-	out := tool(t, "nbdinfo", "nbds://localhost:"+port+"/d?tls-certificates="+a.dir)
-	if !strings.Contains(out, "with TLS") || !strings.Contains(out, "export-size: 8388608") {
-		t.Errorf("nbdinfo: %s", out)
-	}
-	creds := "tls-creds-x509,id=t,endpoint=client,dir=" + a.dir
-	image := "driver=nbd,host=localhost,port=" + port + ",export=d,tls-creds=t"
-	tool(t, "qemu-io", "--object", creds, "--image-opts", image, "-c", "write -P 5 0 1M", "-c", "flush", "-c", "read -P 5 0 1M")
-	if out, err := toolErr(t, "nbdinfo", "nbd://localhost:"+port+"/d"); err == nil {
-		t.Errorf("nbdinfo without TLS: %s", out)
-	}
+	t.Cleanup(func() { cancel(); must(t, <-done) })
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port
 }
