@@ -26,7 +26,7 @@ type conn struct {
 	com      committer
 	lockstep lockstep
 
-	scratch *[]byte // memory of the request being served; see memory
+	scratch []byte // of the request being served, at most pieceLen; see memory
 
 	draining atomic.Bool // written under mu
 	mu       sync.Mutex
@@ -132,7 +132,6 @@ func (c *conn) transmission() (clean bool, err error) {
 	close(c.com.queue)
 	<-c.com.done
 	c.sendReplies()
-	c.release()
 	if c.draining.Load() || errors.Is(err, io.EOF) {
 		err = nil // drained, or the client left between requests: no error
 	}

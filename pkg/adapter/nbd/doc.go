@@ -23,21 +23,23 @@
 //	commands           READ WRITE DISC FLUSH TRIM CACHE WRITE_ZEROES BLOCK_STATUS
 //	command flags      FUA NO_HOLE DF REQ_ONE FAST_ZERO
 //	replies            simple; structured once the client asked for it
-//	block sizes        min 512 ([Export.MinBlock]), preferred 4096, max 32 MiB
+//	block sizes        min 512 ([Export.MinBlock]), preferred 4096, max 64 MiB
 //
 // # Errors a client sees
 //
 //	EPERM      a write, trim or zero to a read-only export
 //	EINVAL     unknown command or flag, length 0, unaligned, out of range
 //	ENOSPC     a write or zero beyond the end; a backend that is full
-//	EOVERFLOW  a read or write longer than 32 MiB
+//	EOVERFLOW  a read or write longer than 64 MiB
 //	ENOTSUP    FAST_ZERO that would not be fast
 //	ESHUTDOWN  a backend that is closing
 //	EIO        every other backend error
 //
 // The connection outlives all of these: a refused write's payload is read and
 // dropped, up to twice the largest request. It ends on a wrong request magic,
-// on a payload beyond that, and when a peer goes away.
+// on a payload beyond that, when a peer goes away, and when the backend fails in
+// the middle of a read above 1 MiB whose reply has begun and cannot be taken back
+// (a client with simple replies, or DF).
 //
 // # Order and durability
 //
@@ -54,9 +56,10 @@
 //
 // # Memory
 //
-// A connection holds 64 KiB of input and 64 KiB of output, at most 1024
-// waiting flushes, and one scratch buffer as long as the largest request it is
-// serving, at most 32 MiB; above 1 MiB it is returned after the request.
+// A connection holds 64 KiB of input and 64 KiB of output, at most 1024 waiting
+// flushes, and at most 1 MiB of the request it is serving, whatever the client
+// does: a larger request goes through in pieces of that size. A server holds
+// that times [Config.MaxConnections].
 //
 // The package needs Linux.
 package nbd

@@ -27,7 +27,7 @@ func pump(t *testing.T, b []byte) {
 	case <-time.After(time.Minute):
 		t.Fatal("the server does not end")
 	}
-	if cap(c.in.buf) > bufferLen || cap(c.out.buf) > bufferLen || c.scratch != nil && cap(*c.scratch) > keepScratch {
+	if cap(c.in.buf) > bufferLen || cap(c.out.buf) > bufferLen || cap(c.scratch) > pieceLen {
 		t.Errorf("memory kept: in %d, out %d", cap(c.in.buf), cap(c.out.buf))
 	}
 	if x := s.lookup("a"); len(x.conns) != 0 {

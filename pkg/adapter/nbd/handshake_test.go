@@ -78,7 +78,7 @@ func TestGoDescribes(t *testing.T) {
 		t.Errorf("export info %x", p)
 	}
 	_, p = c.optReply()
-	if be.Uint16(p) != infoBlockSize || be.Uint32(p[2:]) != 1 || be.Uint32(p[6:]) != 4096 || be.Uint32(p[10:]) != 32<<20 {
+	if be.Uint16(p) != infoBlockSize || be.Uint32(p[2:]) != 1 || be.Uint32(p[6:]) != 4096 || be.Uint32(p[10:]) != 64<<20 {
 		t.Errorf("block sizes %x", p)
 	}
 }

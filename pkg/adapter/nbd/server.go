@@ -12,8 +12,7 @@ import (
 
 // Server serves exports to NBD clients. Its methods may be called concurrently.
 type Server struct {
-	cfg   Config
-	large sync.Pool // *[]byte: scratch memory above keepScratch
+	cfg Config
 
 	mu      sync.Mutex
 	exports map[string]*servedExport

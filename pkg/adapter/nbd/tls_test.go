@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -82,7 +83,7 @@ func TestTLSDrain(t *testing.T) {
 // TestTLSTools speaks TLS 1.3 with the real clients, over TCP, with keys of
 // either kind.
 func TestTLSTools(t *testing.T) {
-	for kind, newKey := range map[string]func() (crypto.Signer, error){"ECDSA": ecdsaKey, "RSA": rsaKey} {
+	for kind, newKey := range map[string]func() (crypto.Signer, error){"ECDSA": ecdsaKey, "RSA": sync.OnceValues(rsaKey)} {
 		t.Run(kind, func(t *testing.T) {
 			a := newAuthorityOf(t, newKey)
 			cfg := a.server()

@@ -23,7 +23,7 @@ func TestNbdinfo(t *testing.T) {
 	for _, want := range []string{
 		`export="a"`, "description: first disk", "export-size: 8388608", "can_multi_conn: true",
 		`export="b"`, "is_read_only: true", "block_size_minimum: 4096", "block_size_minimum: 512",
-		"block_size_maximum: 33554432", "can_fast_zero: true", "can_df: true", "can_cache: true", "base:allocation",
+		"block_size_maximum: 67108864", "can_fast_zero: true", "can_df: true", "can_cache: true", "base:allocation",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("nbdinfo does not say %q:\n%s", want, out)

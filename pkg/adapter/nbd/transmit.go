@@ -98,44 +98,6 @@ func (c *conn) finish(r request, op string, fua bool, err error) error {
 	return c.out.err
 }
 
-// write receives a write's payload and stores it.
-func (c *conn) write(r request, fua bool) error {
-	p := c.memory(int(r.n))
-	defer c.release()
-	if err := c.in.payload(p); err != nil {
-		return err
-	}
-	return c.finish(r, "write", fua, c.exp.Backend.WriteAt(p, int64(r.off), fua))
-}
-
-// read serves a read: small ones gather in the output buffer, large ones are sent
-// at once.
-func (c *conn) read(r request) error {
-	if r.n <= inlineRead {
-		c.out.Lock()
-		defer c.out.Unlock()
-		// It is not sent before the backend is done, so it can still be taken back.
-		p := c.out.readHead(r, int(r.n), c.neg.structured)
-		if err := c.exp.Backend.ReadAt(p, int64(r.off)); err != nil {
-			c.out.takeBack(int(r.n), c.neg.structured)
-			c.backendFailed("read", err)
-			c.out.fail(r.cookie, errnoOf(err), c.neg.structured)
-		}
-		return c.out.err
-	}
-	p := c.memory(int(r.n))
-	defer c.release()
-	if err := c.exp.Backend.ReadAt(p, int64(r.off)); err != nil {
-		c.backendFailed("read", err)
-		c.fail(r, errnoOf(err))
-		return nil
-	}
-	c.out.Lock()
-	defer c.out.Unlock()
-	c.out.readHead(r, 0, c.neg.structured)
-	return c.out.sendWith(p)
-}
-
 // fail replies with an error number.
 func (c *conn) fail(r request, e errno) {
 	c.out.Lock()

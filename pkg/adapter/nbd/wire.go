@@ -127,5 +127,5 @@ const (
 	defaultMinBlock = 512
 	preferredBlock  = 4096
 	maxMinBlock     = 64 << 10
-	maxRequest      = 32 << 20
+	maxRequest      = 64 << 20
 )

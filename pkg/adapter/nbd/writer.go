@@ -73,11 +73,7 @@ func (o *writer) simple(cookie uint64, e errno) {
 // the first inline bytes of its payload of n bytes for filling.
 func (o *writer) chunk(typ uint16, cookie uint64, inline, n int) []byte {
 	b := o.room(chunkLen + inline)
-	binary.BigEndian.PutUint32(b, magicStructured)
-	binary.BigEndian.PutUint16(b[4:], chunkDone)
-	binary.BigEndian.PutUint16(b[6:], typ)
-	binary.BigEndian.PutUint64(b[8:], cookie)
-	binary.BigEndian.PutUint32(b[16:], uint32(n))
+	putChunk(b, chunkDone, typ, cookie, n)
 	return b[chunkLen:]
 }
 
@@ -106,6 +102,25 @@ func (o *writer) readHead(r request, inline int, structured bool) []byte {
 	b := o.chunk(chunkOffsetData, r.cookie, 8+inline, 8+int(r.n))
 	binary.BigEndian.PutUint64(b, r.off)
 	return b[8:]
+}
+
+// dataHead gathers the header of a chunk of n bytes of a read, from off.
+func (o *writer) dataHead(cookie uint64, off int64, n int, last bool) {
+	b := o.room(chunkLen + 8)
+	flags := uint16(0)
+	if last {
+		flags = chunkDone
+	}
+	putChunk(b, flags, chunkOffsetData, cookie, 8+n)
+	binary.BigEndian.PutUint64(b[chunkLen:], uint64(off))
+}
+
+func putChunk(b []byte, flags, typ uint16, cookie uint64, n int) {
+	binary.BigEndian.PutUint32(b, magicStructured)
+	binary.BigEndian.PutUint16(b[4:], flags)
+	binary.BigEndian.PutUint16(b[6:], typ)
+	binary.BigEndian.PutUint64(b[8:], cookie)
+	binary.BigEndian.PutUint32(b[16:], uint32(n))
 }
 
 // takeBack removes the readHead just gathered, with its inline bytes.
