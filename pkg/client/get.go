@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/health"
 )
 
 // Objects gives what was described: sites first, then jobs, then jobs on VMs, each
@@ -130,18 +131,33 @@ func (c *Client) Group(ctx context.Context, name string) (cdp.GroupID, error) {
 func specs[T any](ctx context.Context, c *Client, prefix, name string, add func(T)) error {
 	all, err := entries[T](ctx, c, subjects.BucketSpec, prefix, name)
 	for _, x := range all {
-		add(x.Value)
+		if !x.Lost {
+			add(x.Value)
+		}
 	}
 	return err
 }
 
+// unreadable are verdicts on the jobs of a kind whose description cannot be read.
+func unreadable[T any](ctx context.Context, c *Client, prefix string) (out []health.Group, err error) {
+	all, err := entries[T](ctx, c, subjects.BucketSpec, prefix, "")
+	for _, x := range all {
+		if x.Lost {
+			out = append(out, health.Unreadable(x.Key, x.Bad))
+		}
+	}
+	return out, err
+}
+
 // states are the values of the state bucket under a prefix: all, or that of one
-// key.
+// key. Those that cannot be read are left out.
 func states[T any](ctx context.Context, c *Client, prefix, key string) (map[string]*T, error) {
 	all, err := entries[T](ctx, c, subjects.BucketState, prefix, key)
 	out := map[string]*T{}
 	for _, x := range all {
-		out[x.Key] = &x.Value
+		if !x.Lost {
+			out[x.Key] = &x.Value
+		}
 	}
 	return out, err
 }
@@ -159,6 +175,9 @@ func entries[T any](ctx context.Context, c *Client, bucket, prefix, key string) 
 	x, err := b.Get(ctx, key)
 	if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Invalid) { // Invalid: it cannot be a name
 		return nil, nil
+	}
+	if x.Lost && bucket == subjects.BucketState {
+		err = nil
 	}
 	return []bus.Entry[T]{x}, err
 }

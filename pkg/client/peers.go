@@ -37,7 +37,9 @@ func (c *Client) peerVMJobs(ctx context.Context, peer cdp.Site) ([]spec.VMJob, e
 	all, err := b.All(ctx)
 	var out []spec.VMJob
 	for _, x := range all {
-		out = append(out, x.Value)
+		if !x.Lost {
+			out = append(out, x.Value)
+		}
 	}
 	return out, err
 }

@@ -21,6 +21,16 @@ func (c *Client) Status(ctx context.Context) ([]health.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, lost := range []func() ([]health.Group, error){
+		func() ([]health.Group, error) { return unreadable[spec.ReplicationJob](ctx, c, subjects.KeyJob) },
+		func() ([]health.Group, error) { return unreadable[spec.VMJob](ctx, c, subjects.KeyVMJob) },
+	} {
+		more, err := lost()
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, more...)
+	}
 	all, err := c.VMJobs(ctx)
 	if err != nil || len(all) == 0 {
 		return health.Overview(groups, nil), err

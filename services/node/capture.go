@@ -45,11 +45,9 @@ func runCapture(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() error { return s.Run(ctx) })
-	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, subjects.Capture, s.Endpoints())) })
-	eg.Go(func() error { return ended(ctx, conn.HandleCommands(ctx, subjects.Capture, s.Commands())) })
-	return eg.Wait()
+	return withParts(ctx, e, s.Run,
+		func(ctx context.Context) error { return conn.Serve(ctx, subjects.Capture, s.Endpoints()) },
+		func(ctx context.Context) error { return conn.HandleCommands(ctx, subjects.Capture, s.Commands()) })
 }
 
 func openDisk(path string, readOnly bool) (capture.Disk, error) {

@@ -60,6 +60,8 @@ func (x epochs) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Ep
 		switch {
 		case cdp.Is(err, cdp.NotFound):
 			at = 0
+		case cdp.Is(err, cdp.Corrupt):
+			at = now.Revision // nobody's, whoever wrote it
 		case err != nil:
 			return 0, err
 		case cdp.Epoch(now.Revision) <= held:

@@ -10,7 +10,6 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -62,30 +61,20 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() error { return s.Run(ctx) })
-	eg.Go(func() error { return ended(ctx, conn.Serve(ctx, subjects.Journal, s.Endpoints())) })
-	eg.Go(func() error {
-		return ended(ctx, conn.HandleCommands(ctx, subjects.Journal, map[string]bus.Handler{
-			"point-tag": s.TagPoint, "point-pin": s.PinPoint, "point-delete": s.DeletePoint}))
-	})
-	eg.Go(func() error {
-		return ended(ctx, specs.Watch(ctx, func(name string, j *spec.ReplicationJob) error {
-			if err := s.JobChanged(name, j); err != nil {
-				e.warn(err)
-			}
-			return nil
-		}))
-	})
-	return eg.Wait()
-}
-
-// ended is err, unless it only says that ctx ended.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return withParts(ctx, e, s.Run,
+		func(ctx context.Context) error { return conn.Serve(ctx, subjects.Journal, s.Endpoints()) },
+		func(ctx context.Context) error {
+			return conn.HandleCommands(ctx, subjects.Journal, map[string]bus.Handler{
+				"point-tag": s.TagPoint, "point-pin": s.PinPoint, "point-delete": s.DeletePoint})
+		},
+		func(ctx context.Context) error {
+			return specs.Watch(ctx, func(name string, j *spec.ReplicationJob) error {
+				if err := s.JobChanged(name, j); err != nil {
+					e.warn(err)
+				}
+				return nil
+			})
+		})
 }
 
 // Stores

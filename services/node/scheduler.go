@@ -43,7 +43,7 @@ func runScheduler(ctx context.Context, e *env) error {
 	}
 	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
 		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
-		Runs: runStates{e, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, VMs: jobVMs{conn, e.site},
+		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, VMs: jobVMs{conn, e.site},
 		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: e.trace, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -92,9 +92,9 @@ func (j scheduledJobs) List(ctx context.Context) ([]spec.ReplicationJob, error) 
 func listJobs(ctx context.Context, b *bus.Bucket[spec.ReplicationJob], target cdp.Site) ([]spec.ReplicationJob, error) {
 	all, err := b.All(ctx)
 	var out []spec.ReplicationJob
-	for _, x := range all {
-		if x.Value.Target.Site == target {
-			out = append(out, x.Value)
+	for _, j := range readable(all) {
+		if j.Target.Site == target {
+			out = append(out, j)
 		}
 	}
 	return out, err

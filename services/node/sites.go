@@ -51,9 +51,5 @@ func (u siteUsers) AllVMJobs(ctx context.Context) ([]spec.VMJob, error) { return
 
 func allOf[T any](ctx context.Context, b *bus.Bucket[T]) ([]T, error) {
 	all, err := b.All(ctx)
-	var out []T
-	for _, x := range all {
-		out = append(out, x.Value)
-	}
-	return out, err
+	return readable(all), err
 }

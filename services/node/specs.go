@@ -42,16 +42,22 @@ func openCopies[T any](ctx context.Context, e *env, conn *bus.Conn, bucket, pref
 // get looks here first, then at what came from the peers: the first that is
 // wanted. Names are unique at one site only.
 func (s specs[T]) get(ctx context.Context, name string, wanted func(T) bool) (T, error) {
+	var none T
+	var bad error
 	for _, b := range append([]*bus.Bucket[T]{s.own}, s.peers...) {
 		x, err := b.Get(ctx, name)
-		if err == nil && wanted(x.Value) {
+		switch {
+		case err == nil && wanted(x.Value):
 			return x.Value, nil
-		}
-		if err != nil && !cdp.Is(err, cdp.NotFound) {
-			return x.Value, err
+		case cdp.Is(err, cdp.Corrupt):
+			bad = err // another site may have a good one
+		case err != nil && !cdp.Is(err, cdp.NotFound):
+			return none, err
 		}
 	}
-	var none T
+	if bad != nil {
+		return none, bad
+	}
 	return none, cdp.Errorf(cdp.NotFound, "find spec", name, "neither %s nor a site linked with it has one", s.e.site)
 }
 

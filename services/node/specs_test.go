@@ -3,11 +3,13 @@ package node
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 )
@@ -20,7 +22,7 @@ func TestJobsOfOneNameAtTwoSitesAreTwoJobs(t *testing.T) {
 		t.Helper()
 		b, err := bus.OpenBucket[spec.VMJob](t.Context(), s.Connect(target, subjects.Scheduler), target, subjects.BucketSpec, subjects.KeyVMJob)
 		if err == nil {
-			_, err = b.Put(t.Context(), "shop", spec.VMJob{SourceSite: source, TargetSite: target})
+			_, err = b.Put(t.Context(), "shop", spec.VMJob{Job: inventory.Job{Name: "shop"}, RPO: spec.Duration(time.Minute), SourceSite: source, TargetSite: target})
 		}
 		if err != nil {
 			t.Fatal(err)

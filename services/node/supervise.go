@@ -43,19 +43,35 @@ func supervise(ctx context.Context, e *env, services []string) {
 	defer wg.Wait()
 	for _, name := range services {
 		x, run := e.with(name), roles()[name]
-		wg.Go(func() { keepRunning(ctx, x, run) })
+		wg.Go(func() { keepRunning(ctx, x, func(ctx context.Context) error { return run(ctx, x) }) })
 	}
+}
+
+// withParts runs a service that serves disks, and its other parts beside it. Only
+// the service itself can end: while a part fails and is run again, guests have
+// their disks.
+func withParts(ctx context.Context, e *env, service func(context.Context) error, parts ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	for _, part := range parts {
+		wg.Go(func() { keepRunning(ctx, e, part) })
+	}
+	return service(ctx)
 }
 
 // steady is how long a service must have run for its next failure to be taken
 // for a new one.
 const steady = time.Minute
 
-func keepRunning(ctx context.Context, e *env, run role) {
+// keepRunning runs a service, or a part of one whose failure must not end the
+// rest, until ctx ends.
+func keepRunning(ctx context.Context, e *env, run func(context.Context) error) {
 	again := clock.Backoff{Clock: e.clock, Min: 500 * time.Millisecond, Max: 15 * time.Second}
 	for {
 		began := e.clock.Now()
-		err := run(ctx, e)
+		err := run(ctx)
 		if ctx.Err() != nil {
 			e.log.Debug("stopped")
 			return

@@ -130,7 +130,7 @@ func (r vmRecords) Delete(ctx context.Context, key string) error { return r.b.De
 func (r vmRecords) List(ctx context.Context, prefix string) (out []vcenter.Record, err error) {
 	all, err := r.b.All(ctx)
 	for _, x := range all {
-		if strings.HasPrefix(x.Key, prefix) {
+		if strings.HasPrefix(x.Key, prefix) && !x.Lost {
 			out = append(out, vcenter.Record{Key: x.Key, Value: x.Value, Revision: x.Revision})
 		}
 	}

@@ -44,7 +44,7 @@ func (s *Service) measureJob(ctx context.Context, name string, j jobFacts) error
 	}
 	if m == nil {
 		old, err := s.deps.Records.Get(ctx, name)
-		if err != nil && !cdp.Is(err, cdp.NotFound) {
+		if err != nil && !cdp.Is(err, cdp.NotFound) && !cdp.Is(err, cdp.Corrupt) { // a new one is written
 			return err
 		}
 		m = &memory{Record: old}

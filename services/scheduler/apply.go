@@ -70,15 +70,22 @@ type current struct {
 	revision uint64 // of what the object would replace; 0: nothing
 }
 
-// read reads what is stored under the name of o. Whether a job runs is read only where
-// it matters.
+// read reads what is stored under the name of o. Something that cannot be read is as
+// nothing if o would replace it. Whether a job runs is read only where it matters.
 func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 	name := o.Name()
 	job, jobRev, err := found(s.deps.Jobs.Get(ctx, name))
+	lost := o.Job != nil && cdp.Is(err, cdp.Corrupt)
+	if lost {
+		job, err = nil, nil
+	}
 	if err != nil {
 		return current{}, err
 	}
 	vmJob, vmRev, err := found(s.deps.VMJobs.Get(ctx, name))
+	if o.VMJob != nil && cdp.Is(err, cdp.Corrupt) {
+		vmJob, err = nil, nil
+	}
 	if err != nil {
 		return current{}, err
 	}
@@ -91,6 +98,11 @@ func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 		}
 	case job != nil:
 		x.Running, err = s.runs(ctx, name)
+	case lost: // what it replaces is not known, so it must be in nobody's use
+		if x.Running, err = s.runs(ctx, name); err == nil && x.Running {
+			err = cdp.Errorf(cdp.Conflict, opApply, name, "its description cannot be read, and a job is replaced only while it is stopped").
+				WithHint("stop it first: tidemark job stop " + name)
+		}
 	}
 	return x, err
 }
@@ -163,6 +175,9 @@ func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyRepl
 // runs says whether a job runs.
 func (s *Service) runs(ctx context.Context, job string) (bool, error) {
 	st, _, err := found(s.deps.Runs.Get(ctx, job))
+	if cdp.Is(err, cdp.Corrupt) {
+		return false, nil // as everybody takes it who cannot read it
+	}
 	return st.Running(), err
 }
 

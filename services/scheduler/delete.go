@@ -47,6 +47,7 @@ func (s *Service) deleteAny(ctx context.Context, r api.JobDeleteRequest) (api.Pr
 	}
 	job, rev, err := found(s.deps.Jobs.Get(ctx, r.Job))
 	switch {
+	case cdp.Is(err, cdp.Corrupt): // a job without a description can be deleted
 	case err != nil:
 		return api.Progress{}, err
 	case job == nil:

@@ -14,13 +14,15 @@
 //	job specs                       KV              Jobs, VMJobs
 //	run states                      KV              Runs.Watch, Get
 //	failover records                KV              Failovers
+//	specs and run states that
+//	somebody else has written       KV              BadEntries
 //
 //	emits                           to              through
 //	job specs                       KV              Jobs, VMJobs
 //	command capture.mark            source site     Marks.Mark
 //	run state of a job              KV              Runs.Put
 //	job.applied, deleted, started,
-//	stopped                         everyone        Events.Emit
+//	stopped, alarm                  everyone        Events.Emit
 //	questions about jobs on VMs     vcenter         VMs
 //	questions about points          journal         Journal
 //
@@ -28,6 +30,9 @@
 // stored already (package jobrules), and, with VMs, the vcenter services of both
 // sites. A deletion is refused while the job runs, while a failover run needs it, or
 // while it has recovery points that nobody agreed to drop.
+//
+// A stored spec or run state that cannot be read is overwritten with the one before
+// it, which everybody uses in the meantime, and raises an alarm.
 //
 // A running job gets a recovery point as often as its RPO says. Each begins a trace,
 // to which the mark, the frame, the journal and the monitor's event belong. While

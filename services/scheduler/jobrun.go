@@ -27,7 +27,7 @@ func (s *Service) RunJob(ctx context.Context, e event.Event) error {
 func (s *Service) want(ctx context.Context, job string, e event.Event, d api.Desired, fact event.Payload) error {
 	op := map[api.Desired]string{api.DesiredRunning: "run job", api.DesiredStopped: "stop job"}[d]
 	old, rev, err := s.deps.Runs.Get(ctx, job)
-	if err != nil && !cdp.Is(err, cdp.NotFound) {
+	if err != nil && !cdp.Is(err, cdp.NotFound) && !cdp.Is(err, cdp.Corrupt) {
 		return cdp.Wrap(err, op, job)
 	}
 	switch {

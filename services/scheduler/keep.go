@@ -69,7 +69,7 @@ func (s *Service) forget(ctx context.Context, name string) error {
 		return nil
 	}
 	const reason = "the job was deleted"
-	if err == nil {
+	if err == nil || cdp.Is(err, cdp.Corrupt) {
 		err = s.deps.Runs.Put(ctx, name, api.RunState{Desired: api.DesiredStopped, Reason: reason, Since: s.deps.Clock.Now()}, rev)
 	}
 	if err == nil {

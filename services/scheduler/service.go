@@ -27,6 +27,7 @@ type Deps struct {
 	Jobs      Jobs
 	VMJobs    Specs[spec.VMJob]
 	Runs      Runs
+	Bad       BadEntries
 	Failovers Failovers
 	Journal   Journal
 	VMs       VMs
@@ -71,6 +72,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.deps.Jobs.Watch(ctx, s.onJob(ctx)) })
 	g.Go(func() error { return s.deps.Runs.Watch(ctx, s.onRun) })
+	g.Go(func() error { return s.deps.Bad.Watch(ctx, s.onBadEntry(ctx)) })
 	g.Go(func() error { return s.keep(ctx) })
 	return g.Wait()
 }

@@ -103,6 +103,13 @@ func (w runs) Watch(ctx context.Context, fn func(string, *api.RunState) error) e
 	}
 }
 
+type noBad struct{}
+
+func (noBad) Watch(ctx context.Context, _ func(scheduler.BadEntry) error) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 func (w *world) Mark(ctx context.Context, site cdp.Site, g cdp.GroupID) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -138,7 +145,7 @@ func cmd(t *testing.T, id string, p event.Payload) event.Event {
 // and a lost link neither stops the cadence nor is made up for.
 func TestRunAndStop(t *testing.T) {
 	w := newWorld()
-	s := scheduler.New(scheduler.Config{}, scheduler.Deps{Jobs: jobs{w}, Runs: runs{w}, Marks: w, Events: w, Clock: clock.System})
+	s := scheduler.New(scheduler.Config{}, scheduler.Deps{Jobs: jobs{w}, Runs: runs{w}, Bad: noBad{}, Marks: w, Events: w, Clock: clock.System})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

@@ -117,6 +117,8 @@ func gist(e event.Event) string {
 		return fmt.Sprintf("%s %s%s", p.Step, p.State, because(p.Text))
 	case *event.FailoverFinished:
 		return string(p.State) + because(p.Result)
+	case *event.JobAlarm:
+		return p.Kind + because(p.Text)
 	case *event.JobStarted:
 		return p.Reason
 	case *event.JobStopped:

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
 
 	"tidemark.dev/pkg/contract/subjects"
 
@@ -16,18 +14,14 @@ import (
 
 // Bucket is a key-value bucket of values of one type, kept as JSON. Keys have
 // the form <prefix>.<name>; the prefix keeps types apart within one bucket.
+//
+// A value that cannot be read, or that its type's CheckKey refuses, is set aside: what
+// the key had before stays in force, as far as the bucket's history has it. It stops
+// no reader and hides no other value.
 type Bucket[T any] struct {
 	kv     jetstream.KeyValue
 	name   string
 	prefix string
-}
-
-// Entry is one value of a bucket.
-type Entry[T any] struct {
-	Key      string // without the prefix
-	Value    T      // the zero value when Deleted
-	Revision uint64 // for Update
-	Deleted  bool
 }
 
 // OpenBucket opens the values under prefix of a bucket of the connection's own
@@ -55,13 +49,19 @@ func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*B
 	return &Bucket[T]{kv: kv, name: name, prefix: prefix + "."}, nil
 }
 
-// Get returns the newest value; NotFound if there is none.
+// Get returns the newest value that can be read; NotFound if there is none. If
+// there is only one that cannot be read, the error is Corrupt, and the entry has its
+// revision, over which it can be replaced.
 func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
 	e, err := b.kv.Get(ctx, b.prefix+key)
 	if err != nil {
 		return Entry[T]{}, b.fail("read", key, err)
 	}
-	return b.entry(e)
+	x, err := b.entry(ctx, e)
+	if err == nil && x.Lost {
+		err = x.Bad
+	}
+	return x, err
 }
 
 // Put sets the value unconditionally and returns its revision.
@@ -96,99 +96,6 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, revision uint64) err
 		opts = append(opts, jetstream.LastRevision(revision))
 	}
 	return b.fail("delete", key, b.kv.Delete(ctx, b.prefix+key, opts...))
-}
-
-// All returns a snapshot of all values, sorted by key.
-func (b *Bucket[T]) All(ctx context.Context) ([]Entry[T], error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w, err := b.kv.Watch(ctx, b.prefix+">", jetstream.IgnoreDeletes())
-	if err != nil {
-		return nil, b.fail("list", "", err)
-	}
-	defer func() { _ = w.Stop() }()
-	var out []Entry[T]
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, b.fail("list", "", ctx.Err())
-		case e, ok := <-w.Updates():
-			if !ok {
-				return nil, cdp.Errorf(cdp.Transient, "list", b.name, "the connection was lost")
-			}
-			if e == nil {
-				slices.SortFunc(out, func(x, y Entry[T]) int { return strings.Compare(x.Key, y.Key) })
-				return out, nil
-			}
-			entry, err := b.entry(e)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, entry)
-		}
-	}
-}
-
-// Keys lists the keys that have a value.
-func (b *Bucket[T]) Keys(ctx context.Context) ([]string, error) {
-	l, err := b.kv.ListKeysFiltered(ctx, b.prefix+">")
-	if err != nil {
-		return nil, b.fail("list", "", err)
-	}
-	defer l.Stop()
-	var keys []string
-	for k := range l.Keys() {
-		keys = append(keys, k[len(b.prefix):])
-	}
-	return keys, ctx.Err()
-}
-
-// Watch calls fn with every existing value and then with every change, until ctx
-// is done (it returns ctx's error) or fn fails (it returns fn's error). synced, if
-// not nil, is called once, when fn has had all values that existed at the start. A
-// value that is not valid JSON of a T ends the watch with a Corrupt error.
-func (b *Bucket[T]) Watch(ctx context.Context, synced func(), fn func(Entry[T]) error) error {
-	w, err := b.kv.Watch(ctx, b.prefix+">")
-	if err != nil {
-		return b.fail("watch", "", err)
-	}
-	defer func() { _ = w.Stop() }()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case e, ok := <-w.Updates():
-			switch {
-			case !ok && ctx.Err() != nil:
-				return ctx.Err()
-			case !ok:
-				return cdp.Errorf(cdp.Transient, "watch", b.name, "the watch ended")
-			case e == nil:
-				if synced != nil {
-					synced()
-				}
-				continue
-			}
-			entry, err := b.entry(e)
-			if err != nil {
-				return err
-			}
-			if err := fn(entry); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (b *Bucket[T]) entry(e jetstream.KeyValueEntry) (Entry[T], error) {
-	out := Entry[T]{Key: e.Key()[len(b.prefix):], Revision: e.Revision(), Deleted: e.Operation() != jetstream.KeyValuePut}
-	if out.Deleted {
-		return out, nil
-	}
-	if err := json.Unmarshal(e.Value(), &out.Value); err != nil {
-		return out, &cdp.Error{Op: "read", Kind: cdp.Corrupt, Subject: b.name + "/" + e.Key(), Cause: err}
-	}
-	return out, nil
 }
 
 func (b *Bucket[T]) fail(op, key string, err error) error {

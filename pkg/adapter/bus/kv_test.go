@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"tidemark.dev/pkg/contract/subjects"
@@ -151,5 +152,58 @@ func TestEnsureIsRepeatableAndNeedsNoPeer(t *testing.T) {
 	}
 	if err := bus.EnsurePeer(t.Context(), c, "prod"); !cdp.Is(err, cdp.Invalid) {
 		t.Fatal(err)
+	}
+}
+
+// A value that cannot be read is set aside: what the key had before stays in force,
+// and the key can be written over. It stops neither a list nor a watch.
+func TestAValueThatCannotBeReadIsSetAside(t *testing.T) {
+	ctx := t.Context()
+	s := bustest.Start(t, bustest.Secured)
+	own, near := buckets(t, s)
+	for key, n := range map[string]int{"a": 1, "b": 2, "c": 3} {
+		if _, err := own.Put(ctx, key, thing{n}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := own.Delete(ctx, "c", 0); err != nil {
+		t.Fatal(err)
+	}
+	bad := map[string]string{"b": "{", "c": "\xff", "d": "[]"}
+	for key, value := range bad {
+		bustest.Spoil(t, s.DR.ClientURL(), s.Credential("dr", "setup"), map[string]string{"$KV." + subjects.BucketSpec + ".job." + key: value})
+	}
+	for _, b := range []*bus.Bucket[thing]{own, near} {
+		bustest.Eventually(t, "all values", func() bool { all, err := b.All(ctx); return err == nil && len(all) == 4 && all[1].Bad != nil })
+		seen := map[string]bus.Entry[thing]{}
+		if err := b.Watch(ctx, nil, func(e bus.Entry[thing]) error {
+			if seen[e.Key] = e; len(seen) == 4 {
+				return context.Canceled
+			}
+			return nil
+		}); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if x := seen["b"]; x.Bad == nil || x.Lost || x.Value.N != 2 {
+			t.Errorf("the value before is not in force: %+v", x)
+		}
+		if x := seen["c"]; !x.Lost || x.Deleted {
+			t.Errorf("a deleted value came back: %+v", x)
+		}
+		if x := seen["d"]; !x.Lost || x.Bad == nil {
+			t.Errorf("%+v", x)
+		}
+		if e, err := b.Get(ctx, "b"); err != nil || e.Value.N != 2 {
+			t.Error(e, err)
+		}
+		if e, err := b.Get(ctx, "d"); !cdp.Is(err, cdp.Corrupt) || e.Revision == 0 {
+			t.Error(e, err)
+		}
+	}
+	for key := range bad {
+		e, _ := own.Get(ctx, key)
+		if _, err := own.Update(ctx, key, thing{9}, e.Revision); err != nil {
+			t.Error(key, err)
+		}
 	}
 }

@@ -19,7 +19,8 @@ const (
 	deadLetterBytes = 64 << 20
 	bucketBytes     = 256 << 20
 	specHistory     = 10
-	stateHistory    = 1
+	stateHistory    = 2 // one to fall back on
+	epochHistory    = 1
 )
 
 // EnsureSite creates the streams and buckets of the connection's own site, or
@@ -45,7 +46,7 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 		},
 		bucket(subjects.BucketSpec, specHistory, "specs of "+site),
 		bucket(subjects.BucketState, stateHistory, "states of runs at "+site),
-		bucket(subjects.BucketEpoch, stateHistory, "fencing epochs of the groups captured at "+site),
+		bucket(subjects.BucketEpoch, epochHistory, "fencing epochs of the groups captured at "+site),
 	})
 }
 

@@ -4,7 +4,7 @@ package event
 func Catalog() []Payload {
 	return []Payload{
 		&CaptureMark{}, &CaptureSynced{}, &CaptureStateChanged{}, &CaptureProgress{}, &CaptureAlarm{},
-		&JobApply{}, &JobDelete{}, &JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{},
+		&JobApply{}, &JobDelete{}, &JobRun{}, &JobStop{}, &JobApplied{}, &JobStarted{}, &JobStopped{}, &JobDeleted{}, &JobAlarm{},
 		&SiteApply{}, &SiteDelete{}, &SiteApplied{}, &SiteDeleted{},
 		&PointTag{}, &PointPin{}, &PointDelete{}, &PointCreated{}, &PointChanged{},
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},

@@ -89,6 +89,21 @@ func (JobStopped) EventType() string { return "tidemark.evt.v1.job.stopped" }
 // About implements Payload.
 func (p JobStopped) About() string { return p.Job }
 
+// JobAlarm reports that what is stored of a job needs attention.
+type JobAlarm struct {
+	// Job is the name it is stored under, which need not be a job's.
+	Job string `json:"job"`
+	// Kind is a name; one kind of one job is one alarm.
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+// EventType implements Payload.
+func (JobAlarm) EventType() string { return "tidemark.evt.v1.job.alarm" }
+
+// About implements Payload.
+func (p JobAlarm) About() string { return p.Job }
+
 // JobDeleted reports that a job was deleted.
 type JobDeleted struct {
 	Job    string `json:"job"`

@@ -51,6 +51,15 @@ func Judge(f Facts) Group {
 	return g
 }
 
+// Unreadable is the verdict on a job whose description cannot be read, nor an older
+// one. A service that knew the job before goes on with what it knew.
+func Unreadable(job string, why error) Group {
+	g := Group{Job: job, State: Unknown, RPO: noData, Objective: noData, History: noData}
+	g.Level = g.State.level()
+	g.problem("apply the job again (tidemark apply -f FILE), or delete it: tidemark delete job "+job, "its stored description cannot be used: %v", why)
+	return g
+}
+
 // judge finds the state and the problems. What makes other facts meaningless goes
 // first, so that they are not held against the job.
 func (g *Group) judge(f Facts) {

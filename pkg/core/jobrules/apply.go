@@ -76,7 +76,7 @@ func (h Here) Group(j spec.ReplicationJob, now Stored) error {
 	case now.VMJob != nil, now.Job != nil && now.Job.Of != j.Of:
 		return cdp.Errorf(cdp.Conflict, op, j.Name, "there is another job of that name")
 	}
-	return j.Check()
+	return j.CheckKey(j.Name)
 }
 
 // sites checks that a job's target is this site and that its source can be
