@@ -107,7 +107,7 @@ func TestTLSTools(t *testing.T) {
 				t.Errorf("nbdinfo without TLS: %s", out)
 			}
 			// A certificate of somebody else, and one that is for a server only.
-			stranger := newAuthorityOf(t, newKey)
+			stranger := newAuthority(t)
 			stranger.client()
 			must(t, os.Rename(filepath.Join(a.dir, "ca-cert.pem"), filepath.Join(stranger.dir, "ca-cert.pem")))
 			if out, err := qemu(stranger.dir); err == nil {
