@@ -165,20 +165,37 @@ func (x *index) take() (*tail, error) {
 	return x.flushing, nil
 }
 
-// newest is the seq of a block's newest write at or below upTo, in r's index or
-// in memory; 0 for none. The caller has called flush since the write at upTo, and
-// before it opened r: what is written to the store later is not in r.
-func (x *index) newest(r Reader, disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq, error) {
+// indexReader reads the whole index, in the store and in memory, as it was when
+// it was opened or later.
+type indexReader struct {
+	Reader
+	index *index
+	tails [2]*tail // nil where there was none
+}
+
+// open opens an indexReader; the caller closes it. The tails come first: an entry
+// that leaves memory afterwards is still in them, and one that left before is in
+// the Reader.
+func (x *index) open() (indexReader, error) {
+	x.mu.RLock()
+	tails := [...]*tail{x.active, x.flushing}
+	x.mu.RUnlock()
+	r, err := x.store.Reader()
+	return indexReader{r, x, tails}, err
+}
+
+// newest is the seq of a block's newest write at or below upTo; 0 for none.
+func (r indexReader) newest(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq, error) {
 	var newest cdp.Seq
 	see := func(e history.Entry) bool { newest = max(newest, e.Seq); return false }
-	x.mu.RLock()
-	for _, t := range [...]*tail{x.active, x.flushing} {
+	r.index.mu.RLock()
+	for _, t := range r.tails {
 		if t != nil {
 			t.entries(disk, b, upTo, see)
 			t.wholesOf(disk, b.Region(), upTo, see)
 		}
 	}
-	x.mu.RUnlock()
+	r.index.mu.RUnlock()
 	if err := r.Entries(disk, b, upTo, see); err != nil {
 		return 0, err
 	}

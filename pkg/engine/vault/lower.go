@@ -88,11 +88,7 @@ func (m *mover) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
 // dropIdleFloors drops the floors of blocks that have no write between horizon
 // and base any more. A floor too many does no harm, so it may stop anywhere.
 func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
-	// The Reader shows every write up to base, also those that leave memory meanwhile.
-	if err := m.index.flush(); err != nil {
-		return err
-	}
-	r, err := m.store.Reader()
+	r, err := m.index.open()
 	if err != nil {
 		return err
 	}
@@ -122,7 +118,7 @@ func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
 			if has.zero || !has.own.has(i) || !t[k].has(i) { // a zero floor stays until horizon passes
 				continue
 			}
-			newest, err := m.index.newest(r, k.disk, b, st.Base)
+			newest, err := r.newest(k.disk, b, st.Base)
 			if err != nil {
 				u.Discard()
 				return err

@@ -110,7 +110,7 @@ func (m *mover) anyBelow(from cdp.FrameNo, to cdp.Seq) bool {
 // moveFloors notes what happens to the floors of the blocks that lose entries
 // when horizon moves to to.
 func (m *mover) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State) error {
-	r, err := m.store.Reader()
+	r, err := m.index.open()
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (m *mover) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 				continue
 			}
 			b := cdp.Block(k.r)*cdp.BlocksPerRegion + cdp.Block(i)
-			later, err := m.index.newest(r, k.disk, b, st.Base)
+			later, err := r.newest(k.disk, b, st.Base)
 			if err != nil {
 				return err
 			}
