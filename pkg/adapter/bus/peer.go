@@ -88,8 +88,12 @@ const (
 	// followIdle is the silence after which a source counts as stalled. A working
 	// one is heard from every second.
 	followIdle = 3 * time.Second
-	// followGrace is how long a restarted source may take until it is heard from.
-	followGrace = 5 * time.Second
+	// followGrace is how long a restarted source may take until it is heard from. It
+	// is longer than the server waits for the answer to a reset, which is 5 s.
+	followGrace = 6 * time.Second
+	// copyQuiet is how long a copy without source must have taken in nothing before
+	// its source is added again.
+	copyQuiet = 250 * time.Millisecond
 )
 
 // FollowPeer keeps the copies of a peer up to date until ctx ends. It restarts a
@@ -145,11 +149,37 @@ func follow(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (restar
 
 // restartCopy removes the source and adds it again, which ends the server's
 // back-off. The copy keeps its messages, and the source resumes after them.
+//
+// The server finds out where to resume when the source is added. It goes on to
+// store what it has received from the removed one, and an answer to a reset that
+// was still on its way counts for the new one: both would be stored twice. So the
+// source is added when nothing of the removed one is left.
 func restartCopy(ctx context.Context, own jetstream.JetStream, cfg jetstream.StreamConfig) error {
 	without := cfg
 	without.Sources = nil
 	if err := ensureOne(ctx, own, without); err != nil {
 		return err
 	}
+	if err := awaitQuiet(ctx, own, cfg.Name); err != nil {
+		return err
+	}
 	return ensureOne(ctx, own, cfg)
+}
+
+// awaitQuiet waits until a stream has not grown for copyQuiet.
+func awaitQuiet(ctx context.Context, own jetstream.JetStream, stream string) error {
+	for last, known := uint64(0), false; ; known = true {
+		s, err := own.Stream(ctx, stream)
+		if err != nil {
+			return err
+		}
+		now := s.CachedInfo().State.LastSeq
+		if known && now == last {
+			return nil
+		}
+		last = now
+		if err := clock.Sleep(ctx, clock.System, copyQuiet); err != nil {
+			return err
+		}
+	}
 }
