@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"tidemark.dev/pkg/contract/subjects"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // The link is cut, and the spool at the source is small and fills: capture only
@@ -46,7 +46,7 @@ func TestFullSpool(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := info.Config
-	cfg.MaxBytes = int64(info.State.Bytes) + 1<<20
+	cfg.MaxBytes = int64(info.State.Bytes) + bus.MinSpool
 	if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}

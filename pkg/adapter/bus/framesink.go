@@ -24,6 +24,11 @@ const (
 	ackTimeout = 5 * time.Second
 	// maxMessage is the longest message of a frame stream, in bytes.
 	maxMessage = 1_000_000
+	// MinSpool is the smallest useful bound of a spool, in bytes. It holds the
+	// newest durable frame, which is never purged, and some of the longest ones. A
+	// smaller spool may have no room for the next frame although all others are
+	// durable, and replication stops for good.
+	MinSpool = 4 * maxMessage
 )
 
 const (
@@ -76,9 +81,9 @@ var _ spool.Sink = (*FrameSink)(nil)
 
 // OpenFrames opens the stream of a group that is captured at this site for
 // publishing, and makes it if it is missing, with the consumer through which the
-// journal at target takes the frames. maxBytes bounds the stream; it
-// also applies to an existing one. Frames that target reports durable are
-// purged.
+// journal at target takes the frames. maxBytes bounds the spool, and should be
+// MinSpool or more; it also applies to an existing stream. Frames that target
+// reports durable are purged.
 func OpenFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.Site, maxBytes int64) (*FrameSink, error) {
 	return openFrames(ctx, conn, group, target, fixed(maxBytes))
 }

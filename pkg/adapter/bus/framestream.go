@@ -145,8 +145,9 @@ func DeleteFrames(ctx context.Context, conn *Conn, group cdp.GroupID) error {
 	return wrap(err, "delete frame stream", string(group))
 }
 
-// purgeEvery is how often a stream is purged at most.
-const purgeEvery = 20 * time.Millisecond
+// purgeEvery is how often a stream is purged at most. A spool of MinSpool still
+// takes 40 MB/s.
+const purgeEvery = 100 * time.Millisecond
 
 // purgeDurable purges durable frames from the stream until ctx ends. It keeps the
 // newest durable frame, so that the tail can be read.
