@@ -76,9 +76,16 @@ func (c *Client) start(ctx context.Context, r failoverrun.Request) (id string, e
 	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
 }
 
-// EndFailover asks a group's run for its end: recovery.Cleanup, Undo or Commit. An
-// empty run means the current one. Duplicate if that was done already.
-func (c *Client) EndFailover(ctx context.Context, name, run string, goal recovery.Goal) (Asked, error) {
+// Ending is how a failover run is to end.
+type Ending struct {
+	Goal  recovery.Goal // Cleanup, Undo or Commit
+	Run   string        // empty: the current one
+	Force bool          // a commit disconnects clients and closes exports
+}
+
+// EndFailover asks a group's run for its end. Duplicate if that was done already.
+func (c *Client) EndFailover(ctx context.Context, name string, end Ending) (Asked, error) {
+	goal := end.Goal
 	op := string(goal) + " failover"
 	group, err := c.Group(ctx, name)
 	if err != nil {
@@ -94,7 +101,7 @@ func (c *Client) EndFailover(ctx context.Context, name, run string, goal recover
 	if err := old.CheckAsk(goal); err != nil {
 		return Asked{}, err
 	}
-	x := Asked{Job: string(group), Run: cmp.Or(run, old.ID), Before: old, goal: goal}
+	x := Asked{Job: string(group), Run: cmp.Or(end.Run, old.ID), Before: old, goal: goal}
 	var cmd event.Payload
 	switch goal {
 	case recovery.Cleanup:
@@ -102,7 +109,7 @@ func (c *Client) EndFailover(ctx context.Context, name, run string, goal recover
 	case recovery.Undo:
 		cmd = event.FailoverUndo{Job: x.Job, Run: x.Run}
 	case recovery.Commit:
-		cmd = event.FailoverCommit{Job: x.Job, Run: x.Run}
+		cmd = event.FailoverCommit{Job: x.Job, Run: x.Run, Force: end.Force}
 	default:
 		return x, cdp.Errorf(cdp.Invalid, op, x.Job, "want cleanup, undo or commit")
 	}

@@ -2,8 +2,10 @@ package failover
 
 import (
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
@@ -33,7 +35,36 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
+	if !p.Force {
+		if err := s.unused(ctx, p.Job); err != nil {
+			return err
+		}
+	}
 	return s.Ask(ctx, p.Job, p.Run, recovery.Commit)
+}
+
+// unused is Conflict while something of the group is in use that a commit ends: a
+// client of the run's disks, whose last writes may be missing, or an export of a
+// point. A client that has just gone may still be seen for a moment.
+func (s *Service) unused(ctx context.Context, job string) error {
+	const grace = 3 * time.Second
+	over := s.deps.Clock.Now().Add(grace)
+	for {
+		run, _, err := s.deps.Records.Get(ctx, job)
+		if err != nil || run.Goal != recovery.Recover { // refused, or begun already
+			return nil
+		}
+		open, err := s.deps.Exports.ListExports(ctx, cdp.GroupID(job))
+		if err == nil {
+			err = failoverrun.Unused(run, open.Exports)
+		}
+		if !cdp.Is(err, cdp.Conflict) || !s.deps.Clock.Now().Before(over) {
+			return cdp.Wrap(err, "commit failover", job)
+		}
+		if err := clock.Sleep(ctx, s.deps.Clock, s.cfg.PollEvery); err != nil {
+			return err
+		}
+	}
 }
 
 // Ask requests cleanup, undo or commit of the job's run; id, if not empty, must

@@ -35,6 +35,8 @@ type Journal interface {
 
 // Exports serves a group's disks, or copies them. All methods are idempotent.
 type Exports interface {
+	// ListExports are the group's open exports, with who is connected.
+	ListExports(ctx context.Context, g cdp.GroupID) (api.ExportsReply, error)
 	Open(ctx context.Context, r api.OpenRequest) (api.Export, error)
 	Close(ctx context.Context, r api.CloseRequest) error
 	// Absorb writes an export's scratch into the replica; call it until Done.

@@ -168,6 +168,9 @@ func (w *world) Close(ctx context.Context, r api.CloseRequest) error {
 	return w.did(ctx, "close", !w.open[r.ID], func() { delete(w.open, r.ID) })
 }
 
+func (w *world) ListExports(context.Context, cdp.GroupID) (api.ExportsReply, error) {
+	return api.ExportsReply{}, nil
+}
 func (w *world) Absorb(ctx context.Context, r api.CloseRequest) (api.MoveReply, error) {
 	if !w.open[r.ID] && !w.absorbed {
 		return api.MoveReply{}, cdp.Errorf(cdp.NotFound, "absorb", r.ID, "no export")

@@ -61,6 +61,12 @@ func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*export
 		if err := json.Unmarshal(raw, &req); err != nil {
 			return nil, &cdp.Error{Op: "open exports", Kind: cdp.Corrupt, Subject: e.Name(), Cause: err}
 		}
+		if v.State().Sealed && req.Purpose == api.ForExport {
+			if err := x.closeView(req.ID); err != nil { // see closeOthers
+				return nil, err
+			}
+			continue
+		}
 		if err := x.serve(req); err != nil {
 			x.close()
 			return nil, err
@@ -139,7 +145,7 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 }
 
 func (x *exports) describe(e *export) api.Export {
-	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose}
+	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose, Clients: e.server.Clients()}
 	for i, d := range x.vault.Disks() {
 		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: e.server.URI(d.Name)}
 		if o, ok := e.disks[i].(*overlay.Disk); ok {
@@ -182,14 +188,29 @@ func (x *exports) closeView(id string) error {
 	return errors.Join(err, os.RemoveAll(dir))
 }
 
+// closeOthers closes all exports but one: what they show is about to be overwritten.
+func (x *exports) closeOthers(but string) error {
+	var errs []error
+	for _, e := range x.list() {
+		if e.ID != but {
+			errs = append(errs, x.closeView(e.ID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // absorb writes an export's scratch into the replica. The replica must be at the
-// export's seq, and the journal sealed.
+// export's seq, and the journal sealed. Clients are disconnected first: what was
+// answered to them is all there, and no more comes.
 func (x *exports) absorb(id string, r vault.Replica) error {
 	x.mu.Lock()
 	e := x.open[id]
 	x.mu.Unlock()
 	if e == nil {
 		return nil // it was absorbed and closed before
+	}
+	if err := e.server.Close(); err != nil {
+		return err
 	}
 	for i, b := range e.disks {
 		if o, ok := b.(*overlay.Disk); ok {

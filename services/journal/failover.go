@@ -71,6 +71,9 @@ func (g *group) absorb(ctx context.Context, id string) (api.MoveReply, error) {
 		if err := g.vault.Seal(ctx); err != nil {
 			return api.MoveReply{}, err
 		}
+		if err := g.exports.closeOthers(id); err != nil {
+			return api.MoveReply{}, cdp.Wrap(err, op, id)
+		}
 		if err := g.exports.absorb(id, g.replica); err != nil {
 			return api.MoveReply{}, cdp.Wrap(err, op, id)
 		}
@@ -81,12 +84,20 @@ func (g *group) absorb(ctx context.Context, id string) (api.MoveReply, error) {
 // seal ends the journal: the images are the disks from now on.
 func (g *group) seal(ctx context.Context) (api.SealReply, error) {
 	err := g.vault.Seal(ctx)
+	if err == nil {
+		err = g.exports.closeOthers("")
+	}
 	return api.SealReply{Paths: g.job.now().Paths}, err
 }
 
-// needReplica is nil unless the images are released.
-func (g *group) needReplica(op string) error {
-	if st := g.vault.State(); st.Released {
+// readable is nil as long as the replica is the journal's: its points are read from
+// both.
+func (g *group) readable(op string) error {
+	switch st := g.vault.State(); {
+	case st.Sealed:
+		return cdp.Errorf(cdp.Conflict, op, string(g.job.id), "the failover was committed: the replica is the disk now, and no longer holds what the recovery points need").
+			WithHint("read the replica itself; to protect it, apply a job whose source it is")
+	case st.Released:
 		return cdp.Errorf(cdp.Conflict, op, string(g.job.id), "the failover run %s has the replica's disks", st.Run).
 			WithHint("end the run first: tidemark failover undo " + string(g.job.id))
 	}
@@ -95,7 +106,7 @@ func (g *group) needReplica(op string) error {
 
 // openView opens an export.
 func (g *group) openView(r api.OpenRequest) (api.Export, error) {
-	if err := g.needReplica("open export"); err != nil {
+	if err := g.readable("open export"); err != nil {
 		return api.Export{}, err
 	}
 	return g.exports.openView(r)
@@ -103,7 +114,7 @@ func (g *group) openView(r api.OpenRequest) (api.Export, error) {
 
 // fill writes a point onto other disks.
 func (g *group) fill(r api.FillRequest) (api.MoveReply, error) {
-	if err := g.needReplica("fill disks"); err != nil {
+	if err := g.readable("fill disks"); err != nil {
 		return api.MoveReply{}, err
 	}
 	return g.fills.fill(r)

@@ -22,6 +22,9 @@ func (g *group) points() []cdp.Point {
 
 // pointsPage is one page of the points.
 func (g *group) pointsPage(r api.PointsRequest) (api.PointsReply, error) {
+	if g.vault.State().Sealed { // those that remain cannot be read any more
+		return api.PointsReply{}, g.readable("list points")
+	}
 	ps := g.points()
 	reply := api.PointsReply{Bounds: g.vault.Bounds()}
 	if r.Request != 0 {

@@ -81,10 +81,13 @@ type DiskServers interface {
 	Serve(addr string, disks []ServedDisk) (DiskServer, error)
 }
 
-// DiskServer serves some disks. Once Close has returned, it uses them no longer.
+// DiskServer serves some disks. Once Close has returned, it uses them no longer;
+// closing it again does nothing.
 type DiskServer interface {
 	// URI is how a client addresses a disk.
 	URI(disk string) string
+	// Clients names who is connected, one text for each connection.
+	Clients() []string
 	Close() error
 }
 

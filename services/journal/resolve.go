@@ -16,6 +16,9 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	if (r.At == nil) == (r.Point == "") {
 		return api.Resolved{}, cdp.Errorf(cdp.Invalid, op, "point, at", "exactly one of them must be given")
 	}
+	if g.vault.State().Sealed {
+		return api.Resolved{}, g.readable(op)
+	}
 	o := g.clock.offset()
 	if r.At != nil {
 		s, t, err := g.vault.At(r.At.Add(-o.Ahead))

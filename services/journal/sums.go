@@ -23,7 +23,7 @@ func (g *group) sums(r api.SumsRequest) (api.SumsReply, error) {
 	case r.Block < api.SumsBlockMin:
 		return api.SumsReply{}, cdp.Errorf(cdp.Invalid, op, "block", "%d: must be at least %d bytes", r.Block, api.SumsBlockMin)
 	}
-	if err := g.needReplica(op); err != nil {
+	if err := g.readable(op); err != nil {
 		return api.SumsReply{}, err
 	}
 	var reply api.SumsReply

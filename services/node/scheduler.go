@@ -131,6 +131,13 @@ func (p pointCounts) Points(ctx context.Context, group cdp.GroupID) (int, error)
 	return n, err
 }
 
+func (p pointCounts) Exports(ctx context.Context, group cdp.GroupID) ([]api.Export, error) {
+	ctx, cancel := context.WithTimeout(ctx, client.Slow)
+	defer cancel()
+	r, err := client.NewJournal(p.conn, p.site).ListExports(ctx, group)
+	return r.Exports, err
+}
+
 // jobVMs is scheduler.VMs.
 type jobVMs struct {
 	conn *bus.Conn

@@ -57,19 +57,20 @@ func (s *memSpecs[T]) Delete(_ context.Context, name string, revision uint64) er
 type owner struct {
 	t *testing.T
 	*scheduler.Service
-	jobs   *memSpecs[spec.ReplicationJob]
-	vmJobs *memSpecs[spec.VMJob]
-	states *memSpecs[api.RunState]
-	run    *failoverrun.Run
-	points int
-	silent error // of the journal
-	spool  api.SpoolUse
-	away   error // of the source site
-	check  api.JobCheckReply
-	vms    api.VMJobState
-	steps  []api.Progress // of a deletion at the vCenters
-	asked  []api.VMJobDeleteRequest
-	facts  []event.Payload
+	jobs    *memSpecs[spec.ReplicationJob]
+	vmJobs  *memSpecs[spec.VMJob]
+	states  *memSpecs[api.RunState]
+	run     *failoverrun.Run
+	points  int
+	exports []api.Export
+	silent  error // of the journal
+	spool   api.SpoolUse
+	away    error // of the source site
+	check   api.JobCheckReply
+	vms     api.VMJobState
+	steps   []api.Progress // of a deletion at the vCenters
+	asked   []api.VMJobDeleteRequest
+	facts   []event.Payload
 }
 
 func newOwner(t *testing.T) *owner {
@@ -107,6 +108,9 @@ func (ownerRuns) Watch(ctx context.Context, _ func(string, *api.RunState) error)
 
 func (o *owner) Run(context.Context, string) (*failoverrun.Run, error) { return o.run, nil }
 func (o *owner) Points(context.Context, cdp.GroupID) (int, error)      { return o.points, o.silent }
+func (o *owner) Exports(context.Context, cdp.GroupID) ([]api.Export, error) {
+	return o.exports, o.silent
+}
 func (o *owner) State(context.Context, string) (api.VMJobState, error) { return o.vms, nil }
 func (o *owner) Spool(context.Context, cdp.Site) (api.SpoolUse, error) { return o.spool, o.away }
 

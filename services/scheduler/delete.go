@@ -21,7 +21,7 @@ func (s *Service) DeleteJob(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	progress, err := s.delete(ctx, api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas})
+	progress, err := s.delete(ctx, api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas, Force: p.Force})
 	if err == nil && !progress.Done {
 		err = cdp.Errorf(cdp.Transient, opDelete, p.Job, "not done yet: %s", progress.Text)
 	}
@@ -71,7 +71,7 @@ func (s *Service) deleteDisks(ctx context.Context, r api.JobDeleteRequest, revis
 		err = jobrules.Deletable(r.Job, running)
 	}
 	if err == nil {
-		err = s.droppable(ctx, r.Job, false, r.DropPoints)
+		err = s.droppable(ctx, r.Job, false, r)
 	}
 	if err != nil {
 		return err
@@ -79,14 +79,18 @@ func (s *Service) deleteDisks(ctx context.Context, r api.JobDeleteRequest, revis
 	return s.deps.Jobs.Delete(ctx, r.Job, revision)
 }
 
-// droppable says whether a group may be ended: no failover run needs it, and it
-// has no recovery points or they may be dropped.
-func (s *Service) droppable(ctx context.Context, group string, ofVM, dropPoints bool) error {
+// droppable says whether a group may be ended: no failover run needs it, none of
+// its exports is open or they may be closed, and it has no recovery points or they
+// may be dropped.
+func (s *Service) droppable(ctx context.Context, group string, ofVM bool, r api.JobDeleteRequest) error {
 	run, err := s.deps.Failovers.Run(ctx, group)
 	if err == nil {
 		err = jobrules.Idle(group, run, ofVM)
 	}
-	if err != nil || dropPoints {
+	if err == nil && !r.Force {
+		err = s.unexported(ctx, group)
+	}
+	if err != nil || r.DropPoints {
 		return err
 	}
 	points, err := s.deps.Journal.Points(ctx, cdp.GroupID(group))
@@ -95,6 +99,16 @@ func (s *Service) droppable(ctx context.Context, group string, ofVM, dropPoints 
 		return e.WithHint("to delete the job whatever it has: --yes")
 	}
 	return jobrules.Pointless(group, points)
+}
+
+// unexported is Conflict while exports of a group are open. A journal that does not
+// answer serves none that could be seen, and is no reason to keep the job.
+func (s *Service) unexported(ctx context.Context, group string) error {
+	open, err := s.deps.Journal.Exports(ctx, cdp.GroupID(group))
+	if err != nil {
+		return nil
+	}
+	return jobrules.Unused(group, open)
 }
 
 // deleteVMJob ends a job on VMs at the vCenters first, and then deletes it, so
@@ -116,7 +130,7 @@ func (s *Service) deleteVMJob(ctx context.Context, r api.JobDeleteRequest, revis
 		if j.Of != r.Job {
 			continue
 		}
-		if err := s.droppable(ctx, j.Name, true, r.DropPoints); err != nil {
+		if err := s.droppable(ctx, j.Name, true, r); err != nil {
 			return none, err
 		}
 	}
@@ -137,7 +151,7 @@ func (s *Service) releaseVM(ctx context.Context, r api.JobDeleteRequest, j spec.
 	if err := jobrules.Released(j, !left); err != nil {
 		return api.Progress{}, err
 	}
-	if err := s.droppable(ctx, j.Name, true, r.DropPoints); err != nil {
+	if err := s.droppable(ctx, j.Name, true, r); err != nil {
 		return api.Progress{}, err
 	}
 	return s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: j.Of, Group: j.Group(), Replicas: r.Replicas})

@@ -51,6 +51,8 @@ type Failovers interface {
 type Journal interface {
 	// Points is how many recovery points a group has; 0 without a journal.
 	Points(ctx context.Context, group cdp.GroupID) (int, error)
+	// Exports are its open exports, with who is connected.
+	Exports(ctx context.Context, group cdp.GroupID) ([]api.Export, error)
 }
 
 // VMs is this site's vcenter service, which knows the jobs on VMs.

@@ -14,14 +14,15 @@ import (
 )
 
 func (a *app) cmdDelete() *cobra.Command {
-	var yes, replicas bool
+	var yes, replicas, force bool
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "delete KIND NAME",
 		Short: "Delete a site or a stopped job",
 		Long: long(`Delete a site that no job uses, or a job that is stopped and has no failover in
 progress. The journal of a job is deleted with all its recovery points; if there are
-any, confirm that with --yes. Replica images stay as they are.
+any, confirm that with --yes. While an export of the job is open, it is not deleted
+without --force. Replica images stay as they are.
 
 The replica VMs of a job on VMs stay too, and Tidemark no longer manages them; with
 --replicas they are deleted with their disks. A single VM that a job on VMs no longer
@@ -41,7 +42,7 @@ selects is released by the name of its own job.`),
 					defer cancel()
 					m := newMeter(a, name)
 					defer m.close()
-					err = cl.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas}, m.show)
+					err = cl.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas, Force: force}, m.show)
 				}
 				if err == nil {
 					fmt.Fprintf(a.out, "%s deleted\n", name)
@@ -51,6 +52,7 @@ selects is released by the name of its own job.`),
 		},
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "confirm that the recovery points are deleted, too")
+	c.Flags().BoolVar(&force, "force", false, "also delete a job whose points are being exported; its exports are closed")
 	c.Flags().BoolVar(&replicas, "replicas", false, "also delete the replica VMs of a job on VMs, with their disks")
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the deletion of a job")
 	return c

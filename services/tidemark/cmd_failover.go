@@ -75,7 +75,7 @@ the source site is not needed, and the loss is reported.`),
 	c.AddCommand(a.cmdFailoverStatus(),
 		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made"),
 		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept"),
-		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote"))
+		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote; recovery points end. Shut the VM down before"))
 	return c
 }
 
@@ -147,7 +147,7 @@ func (a *app) outcome(s failoverrun.Run) error {
 // failoverAsk is a command that ends a run.
 func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 	var w waitFlags
-	var run string
+	end := client.Ending{Goal: g}
 	c := &cobra.Command{
 		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1),
 		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
@@ -155,7 +155,7 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
-				asked, err := cl.EndFailover(ctx, args[0], run, g)
+				asked, err := cl.EndFailover(ctx, args[0], end)
 				switch {
 				case cdp.Is(err, cdp.Duplicate):
 					fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
@@ -167,7 +167,10 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 			})
 		},
 	}
-	c.Flags().StringVar(&run, "run", "", "which run (default: the current one)")
+	c.Flags().StringVar(&end.Run, "run", "", "which run (default: the current one)")
+	if g == recovery.Commit {
+		c.Flags().BoolVar(&end.Force, "force", false, "disconnect the clients of the run's disks, and close open exports")
+	}
 	w.register(c, 5*time.Minute)
 	return c
 }

@@ -16,6 +16,7 @@ type conn struct {
 	srv  *Server
 	base net.Conn // the socket
 	nc   net.Conn // base, or TLS over it
+	who  string   // the other end, for people
 	peer Peer
 
 	in  reader

@@ -89,7 +89,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var mu sync.Mutex
 	conns := map[*conn]struct{}{}
 	err := s.accept(ctx, l, func(nc net.Conn) {
-		c := &conn{srv: s, base: nc, nc: nc, peer: Peer{Addr: nc.RemoteAddr().String()}}
+		c := &conn{srv: s, base: nc, nc: nc, who: whoIs(nc), peer: Peer{Addr: nc.RemoteAddr().String()}}
 		mu.Lock()
 		conns[c] = struct{}{}
 		mu.Unlock()

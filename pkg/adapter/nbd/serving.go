@@ -5,14 +5,18 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 // Serving is a server of some exports at one address, until Close.
 type Serving struct {
+	srv    *Server
 	addr   net.Addr
 	tls    bool
 	stop   context.CancelFunc
 	served chan error
+	ended  sync.Once
+	err    error
 }
 
 // Serve serves exports at addr, as Listen does. On a unix socket cfg.TLS is not
@@ -32,7 +36,7 @@ func Serve(addr string, cfg Config, exports ...Export) (*Serving, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	x := &Serving{addr: l.Addr(), tls: cfg.TLS != nil, stop: stop, served: make(chan error, 1)}
+	x := &Serving{srv: s, addr: l.Addr(), tls: cfg.TLS != nil, stop: stop, served: make(chan error, 1)}
 	go func() { x.served <- s.Serve(ctx, l) }()
 	return x, nil
 }
@@ -50,8 +54,11 @@ func (x *Serving) URI(export string) string {
 }
 
 // Close ends the connections as Server.RemoveExport does, and returns once no
-// export's backend is in use any more.
+// export's backend is in use any more. Closing it again does nothing.
 func (x *Serving) Close() error {
-	x.stop()
-	return <-x.served
+	x.ended.Do(func() {
+		x.stop()
+		x.err = <-x.served
+	})
+	return x.err
 }

@@ -20,8 +20,8 @@ const (
 	JournalHalt      = "halt"       // RunRequest -> cdp.Bounds: accepts no more writes; survives restarts
 	JournalResume    = "resume"     // RunRequest -> cdp.Bounds: accepts writes again; reopens the images if they were released
 	JournalMoveBase  = "move-base"  // MoveRequest -> MoveReply: starts or continues; ask again until Done
-	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: writes an export's scratch into the replica; ask again until Done
-	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on
+	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: seals the journal, ends the export's connections and writes its scratch into the replica; ask again until Done
+	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on; the group's exports are closed
 	JournalEditPoint = "edit-point" // EditPointRequest -> cdp.Point
 	JournalRelease   = "release"    // RunRequest -> Empty: closes the halted group's images until resume; survives restarts
 	JournalFill      = "fill"       // FillRequest -> MoveReply, in bytes: ask again until Done
@@ -141,6 +141,7 @@ type Export struct {
 	Seq     cdp.Seq      `json:"seq"`
 	Scratch bool         `json:"scratch"`
 	Purpose string       `json:"purpose"`
+	Clients []string     `json:"clients,omitempty"` // who is connected, one for each connection
 	Disks   []ExportDisk `json:"disks"`
 }
 

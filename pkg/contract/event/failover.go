@@ -52,6 +52,9 @@ func (p FailoverUndo) About() string { return p.Job }
 type FailoverCommit struct {
 	Job string `json:"job"`
 	Run string `json:"run,omitempty"`
+	// Force disconnects clients of the run's disks and closes exports of points;
+	// without it the command is refused while there are any.
+	Force bool `json:"force,omitempty"`
 }
 
 // EventType implements Payload.

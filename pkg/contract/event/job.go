@@ -21,6 +21,8 @@ type JobDelete struct {
 	Job string `json:"job"`
 	// DropPoints deletes the job even if it has recovery points.
 	DropPoints bool `json:"dropPoints,omitempty"`
+	// Force deletes it even if its points are being exported; the exports are closed.
+	Force bool `json:"force,omitempty"`
 	// Replicas deletes the replica VMs of a job on VMs, too.
 	Replicas bool `json:"replicas,omitempty"`
 }

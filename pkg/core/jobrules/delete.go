@@ -1,7 +1,11 @@
 package jobrules
 
 import (
+	"slices"
+	"strings"
+
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
@@ -37,6 +41,24 @@ func Idle(group string, run *failoverrun.Run, ofVM bool) error {
 	}
 	return cdp.Errorf(cdp.Conflict, opDelete, group, "the failover run %s is %s", run.ID, run.Phase).
 		WithHint("end it first: see tidemark failover status " + group)
+}
+
+// Unused is Conflict if exports of a group are open: somebody reads its points.
+func Unused(group string, open []api.Export) error {
+	if len(open) == 0 {
+		return nil
+	}
+	var in []string
+	for _, x := range open {
+		text := x.ID
+		if len(x.Clients) > 0 {
+			text += " (connected: " + strings.Join(x.Clients, ", ") + ")"
+		}
+		in = append(in, text)
+	}
+	slices.Sort(in)
+	return cdp.Errorf(cdp.Conflict, opDelete, group, "it has open exports: %s", strings.Join(in, ", ")).
+		WithHint("close them first: tidemark export close " + group + " ID, or use --force, which closes them")
 }
 
 // Pointless is Conflict if a group has recovery points.
