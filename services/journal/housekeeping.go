@@ -7,6 +7,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/engine/vault"
 )
 
@@ -22,6 +23,7 @@ type housekeeper struct {
 	damage  said
 
 	mu     sync.Mutex
+	stuck  error              // why the last move failed; nil: it did not
 	held   int                // nothing is moved while it is above 0
 	cancel context.CancelFunc // ends the move that is being made
 }
@@ -59,10 +61,12 @@ func (k *housekeeper) run(ctx context.Context) {
 		}
 		if err := k.carryOut(mctx, in); err != nil {
 			if mctx.Err() == nil && !cdp.Is(err, cdp.Conflict) { // an open view holds horizon: later
+				k.setStuck(err)
 				k.troubled(ctx, err)
 			}
 			continue
 		}
+		k.setStuck(nil)
 		if in.Cut && now.Sub(cutAt) > time.Minute {
 			cutAt = now
 			k.deps.Facts.Alarm(ctx, k.job.id, "history cut", "the journal is at its size limit: points are dropped before they reach the history limit")
@@ -98,6 +102,22 @@ func (k *housekeeper) hold() (release func()) {
 		defer k.mu.Unlock()
 		k.held--
 	}
+}
+
+func (k *housekeeper) setStuck(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stuck = err
+}
+
+// stuckBy is why base and horizon do not move, with what to do; nil: they do.
+func (k *housekeeper) stuckBy() *api.Trouble {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stuck == nil {
+		return nil
+	}
+	return &api.Trouble{Text: k.stuck.Error(), Hint: cdp.HintOf(k.stuck)}
 }
 
 func (k *housekeeper) troubled(ctx context.Context, err error) {

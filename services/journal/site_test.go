@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"path/filepath"
@@ -38,9 +39,11 @@ type site struct {
 
 	adopt  bool
 	silent bool // the source reports no disks
-	mu     sync.Mutex
-	alarms []string
-	points []cdp.Point
+	// replicas is the directory of the images; empty: dir.
+	replicas string
+	mu       sync.Mutex
+	alarms   []string
+	points   []cdp.Point
 
 	svc  *Service
 	stop context.CancelFunc
@@ -120,7 +123,8 @@ func (s *site) start(mode cdp.JournalMode) {
 }
 
 func (s *site) images() []string {
-	return []string{filepath.Join(s.dir, "root.img"), filepath.Join(s.dir, "data.img")}
+	at := cmp.Or(s.replicas, s.dir)
+	return []string{filepath.Join(at, "root.img"), filepath.Join(at, "data.img")}
 }
 
 func (s *site) shut() {

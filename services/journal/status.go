@@ -21,6 +21,7 @@ func (g *group) status() (api.GroupStatus, error) {
 		Frame: s.No, Epoch: s.Epoch, Received: newest.received, Sealed: newest.sealed, Consistent: newest.complete, Points: len(ps),
 		Bytes: bytes, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
 	st.State, st.Reason = g.state.get()
+	st.Stuck = g.keeper.stuckBy()
 	if damage != nil {
 		st.Damage = damage.Error()
 	}

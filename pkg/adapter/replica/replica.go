@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/vault"
@@ -143,7 +145,11 @@ func (d *Disks) wrap(op string, disk cdp.DiskID, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &cdp.Error{Op: op, Kind: cdp.Transient, Subject: d.paths[disk], Cause: err}
+	e := &cdp.Error{Op: op, Kind: cdp.Transient, Subject: d.paths[disk], Cause: err}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		e.Kind, e.Hint = cdp.Full, "free space on the replica's file system, or enlarge it: it goes on by itself"
+	}
+	return e
 }
 
 // ReadAt fills p; what lies beyond the disk's end reads as zeros.

@@ -35,7 +35,9 @@ type GroupStatus struct {
 	State  event.JournalState `json:"state"`
 	Reason string             `json:"reason,omitempty"`
 	// Damage is what was found damaged in the journal's store; empty for nothing.
-	Damage string          `json:"damage,omitempty"`
+	Damage string `json:"damage,omitempty"`
+	// Stuck is why the replica does not follow the journal; nil: it does.
+	Stuck  *Trouble        `json:"stuck,omitempty"`
 	Mode   cdp.JournalMode `json:"mode"`
 	Bounds cdp.Bounds      `json:"bounds"`
 	Frame  cdp.FrameNo     `json:"frame"` // the newest durable one
@@ -57,6 +59,12 @@ type GroupStatus struct {
 	ClockOffset time.Duration `json:"clockOffsetNanos"`
 	ClockBound  time.Duration `json:"clockBoundNanos"`
 	Disks       []cdp.Disk    `json:"disks"`
+}
+
+// Trouble is something that does not work, and what to do about it.
+type Trouble struct {
+	Text string `json:"text"`
+	Hint string `json:"hint,omitempty"`
 }
 
 // StatusReply answers JournalStatus.

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -42,6 +43,11 @@ func (g *Group) judgeJournal(f Facts) {
 	default:
 		g.worsen(Failed)
 		g.problem("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
+	}
+	if j.Stuck != nil && !j.State.Stopped() {
+		g.worsen(Failed)
+		g.problem(cmp.Or(j.Stuck.Hint, "see the log of the journal at the target"),
+			"the replica does not follow, and old history is not dropped: %s; points can be exported, and not moved to the replica", j.Stuck.Text)
 	}
 	if j.Damage != "" {
 		g.problem("recover what is needed from a point that still opens, then delete the job and apply it again with target.adopt: true",
