@@ -18,6 +18,7 @@
 //	capture.synced                    who runs a tap       Service.HandleSynced
 //	status, drain, clock              journal, failover,   Service.Endpoints
 //	                                  the CLI
+//	disks: what is at some paths      scheduler            Service.Endpoints
 //	copy-started, synced,             a tap's client       Service.Endpoints
 //	live, unlive
 //	frozen disks, what changed        the site's vCenter   Snapshots

@@ -15,6 +15,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.CaptureStatus:      api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return s.answerStatus(r), nil }),
 		api.CaptureSpool:       api.Answer(func(context.Context, api.Empty) (any, error) { return s.answerSpool(), nil }),
 		api.CaptureDrain:       api.Answer(func(ctx context.Context, r api.DrainRequest) (any, error) { return s.answerDrain(ctx, r) }),
+		api.CaptureDisks:       api.Answer(s.answerDisks),
 		api.CaptureCopyStarted: s.ofDisk((*Group).CopyStarted),
 		api.CaptureSynced:      s.ofDisk((*Group).Synced),
 		api.CaptureLive:        s.ofDisk((*Group).Live),

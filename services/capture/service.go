@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 )
@@ -43,6 +44,7 @@ type Deps struct {
 	Machines  Machines
 	Servers   DiskServers
 	Disk      func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
+	Look      func(path string, closely bool) api.DiskFacts  // says what is at a path; nil: nobody asks
 	Events    Publisher
 	Notify    func(err error, job string) // of what is tried again
 	Clock     clock.Clock                 // nil: the machine's

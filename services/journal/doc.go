@@ -10,6 +10,7 @@
 //	cmd journal.point-pin                 pins a point, or unpins it
 //	cmd journal.point-delete              removes a point
 //	api journal status points resolve     reports
+//	api journal disks                     says what is at some paths
 //	api journal cursor                    says where capture goes on
 //	api journal open close exports        serves a point over NBD
 //	api journal halt resume move-base     are the steps of a failover

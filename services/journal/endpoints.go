@@ -31,6 +31,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 	byClose := func(r api.CloseRequest) cdp.GroupID { return r.Group }
 	return map[string]api.Endpoint{
 		api.JournalStatus: api.Answer(s.status),
+		api.JournalDisks:  api.Answer(s.look),
 		api.JournalPoints: ask(s, func(r api.PointsRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
 		api.JournalResolve: api.Answer(func(_ context.Context, r api.ResolveRequest) (any, error) {

@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/engine/overlay"
@@ -100,6 +101,8 @@ type Deps struct {
 	// OpenScratch opens the files that hold what is written to an export.
 	OpenScratch overlay.OpenFile
 	Capture     Capture
-	Facts       Facts
-	Clock       clock.Clock
+	// Look says what is at a path; nil: nobody asks.
+	Look  func(path string, closely bool) api.DiskFacts
+	Facts Facts
+	Clock clock.Clock
 }

@@ -17,6 +17,15 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 )
 
+// newDisks answers for capture and journal: everywhere is a new disk of 1 MiB.
+func newDisks(_ context.Context, r api.DisksRequest) (any, error) {
+	var out api.DisksReply
+	for _, p := range append(r.Paths, r.Known...) {
+		out.Disks = append(out.Disks, api.DiskFacts{Path: p, Kind: api.PathFile, ID: p, Size: 1 << 20})
+	}
+	return out, nil
+}
+
 // TestSpecsHaveOneWriter: on a bus with permissions, specs are written by their
 // owners, for whoever asks: the operator, and the vcenter service for the jobs of
 // single VMs. Nobody else can write them.
@@ -27,11 +36,22 @@ func TestSpecsHaveOneWriter(t *testing.T) {
 	e := &env{site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), clock: clock.System, log: slog.New(slog.DiscardHandler), tel: telemetry.Off(),
 		dial: bus.Config{Server: s.DR}, creds: s.Config("dr").Credentials}
 	vcenter := s.Connect("dr", subjects.VCenter)
-	ended := make(chan error, 2)
+	ended := make(chan error, 4)
 	rctx, stop := context.WithCancel(ctx)
 	go func() { ended <- runScheduler(rctx, e) }()
 	go func() { ended <- ServeSites(rctx, vcenter, "dr") }()
-	defer func() { stop(); <-ended; <-ended }()
+	for site, service := range map[cdp.Site]string{"prod": subjects.Capture, "dr": subjects.Journal} {
+		conn := s.Connect(site, service)
+		go func() {
+			ended <- conn.Serve(rctx, service, map[string]api.Endpoint{api.CaptureDisks: api.Answer(newDisks)})
+		}()
+	}
+	defer func() {
+		stop()
+		for range cap(ended) {
+			<-ended
+		}
+	}()
 
 	operator, err := client.Connect(ctx, client.Config{Site: "dr", Bus: client.SiteRef{URL: s.DR.ClientURL(), Credential: s.Credential("dr", subjects.Operator), Peers: e.peers}})
 	if err != nil {

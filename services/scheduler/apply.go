@@ -58,6 +58,11 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 			return reply, cdp.Wrap(err, "check job", o.Name())
 		}
 	}
+	if o.Job != nil && len(reply.Problems) == 0 {
+		if err := s.checkDisks(ctx, *o.Job, now, &reply); err != nil {
+			return reply, cdp.Wrap(err, "check job", o.Name())
+		}
+	}
 	if r.DryRun || len(reply.Problems) > 0 || reply.Change == api.Unchanged {
 		return reply, nil
 	}
@@ -157,7 +162,13 @@ func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyRepl
 	if err != nil {
 		return err
 	}
-	if s.judge(o, now.Stored, reply); len(reply.Problems) > 0 {
+	s.judge(o, now.Stored, reply)
+	if o.Job != nil && len(reply.Problems) == 0 { // another job may have taken the disks meanwhile
+		if err := s.checkDisks(ctx, *o.Job, now, reply); err != nil {
+			return err
+		}
+	}
+	if len(reply.Problems) > 0 {
 		return nil
 	}
 	var rev uint64

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
@@ -22,13 +23,18 @@ import (
 
 // memSpecs is Specs in memory.
 type memSpecs[T any] struct {
+	mu  sync.Mutex
 	m   map[string]T
 	rev map[string]uint64
 }
 
-func newMemSpecs[T any]() *memSpecs[T] { return &memSpecs[T]{map[string]T{}, map[string]uint64{}} }
+func newMemSpecs[T any]() *memSpecs[T] {
+	return &memSpecs[T]{m: map[string]T{}, rev: map[string]uint64{}}
+}
 
 func (s *memSpecs[T]) Get(_ context.Context, name string) (T, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	v, ok := s.m[name]
 	if !ok {
 		return v, 0, cdp.Errorf(cdp.NotFound, "get", name, "none")
@@ -37,6 +43,8 @@ func (s *memSpecs[T]) Get(_ context.Context, name string) (T, uint64, error) {
 }
 
 func (s *memSpecs[T]) Put(_ context.Context, name string, v T, revision uint64) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.rev[name] != revision {
 		return 0, cdp.Errorf(cdp.Conflict, "put", name, "revision")
 	}
@@ -71,18 +79,22 @@ type owner struct {
 	steps   []api.Progress // of a deletion at the vCenters
 	asked   []api.VMJobDeleteRequest
 	facts   []event.Payload
+	disks   map[string]api.DiskFacts // by path, where a good one would be no other
+	dead    map[cdp.Site]error       // sites where nobody looks at disks
 }
 
 func newOwner(t *testing.T) *owner {
 	o := &owner{t: t, spool: spoolshare.Default.Divide(0), jobs: newMemSpecs[spec.ReplicationJob](), vmJobs: newMemSpecs[spec.VMJob](), states: newMemSpecs[api.RunState]()}
 	o.Service = scheduler.New(scheduler.Config{Here: jobrules.Here{Site: "dr", Links: []cdp.Site{"prod"}}}, scheduler.Deps{
-		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Journal: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
+		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Journal: o, Disks: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
 	return o
 }
 
 type ownerJobs struct{ *memSpecs[spec.ReplicationJob] }
 
 func (j ownerJobs) List(context.Context) (out []spec.ReplicationJob, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for _, x := range j.m {
 		out = append(out, x)
 	}

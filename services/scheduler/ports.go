@@ -55,6 +55,15 @@ type Journal interface {
 	Exports(ctx context.Context, group cdp.GroupID) ([]api.Export, error)
 }
 
+// Disks asks those who would use the disks of a job what is there. It waits a while
+// for one that does not answer yet; then Transient.
+type Disks interface {
+	// Sources asks capture at a site.
+	Sources(ctx context.Context, site cdp.Site, r api.DisksRequest) (api.DisksReply, error)
+	// Replicas asks the journal of this site.
+	Replicas(ctx context.Context, r api.DisksRequest) (api.DisksReply, error)
+}
+
 // VMs is this site's vcenter service, which knows the jobs on VMs.
 type VMs interface {
 	// Check gives all that refuses a job, and changes nothing.

@@ -30,6 +30,7 @@ type Deps struct {
 	Bad       BadEntries
 	Failovers Failovers
 	Journal   Journal
+	Disks     Disks
 	VMs       VMs
 	Marks     Marks
 	Sources   Sources

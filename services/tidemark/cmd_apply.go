@@ -24,7 +24,9 @@ func (a *app) cmdApply() *cobra.Command {
 		Short: "Create or change sites and jobs from YAML files",
 		Long: long(`Read YAML documents (apiVersion, kind, metadata, spec) and create or change what they
 describe. Apply a job at its target site. All documents are checked first, jobs on VMs
-also against the vCenters of both sites. If anything is wrong, every problem is
+also against the vCenters of both sites, jobs of disks against the files and devices of
+both: they must be disks, and no other job's under any name. A site that does not answer
+cannot be checked, so the job is refused. If anything is wrong, every problem is
 reported and nothing is changed. A new job does not run until: tidemark job run NAME
 
 What does not prevent a job is a warning on standard error, such as a tag or a reIP

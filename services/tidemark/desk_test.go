@@ -74,6 +74,21 @@ func (d *desk) owners() {
 	conn := connectAs(d.t, d.url, "dr", subjects.VCenter)
 	wg.Go(func() { _ = node.ServeSites(ctx, conn, "dr") })
 	<-ready
+	for site, service := range map[cdp.Site]string{"prod": subjects.Capture, "dr": subjects.Journal} {
+		conn := connectAs(d.t, d.url, site, service)
+		wg.Go(func() {
+			_ = conn.Serve(ctx, service, map[string]api.Endpoint{api.CaptureDisks: api.Answer(lookAtDisks)})
+		})
+	}
+}
+
+// lookAtDisks answers for capture and journal: everywhere is a new disk of 1 MiB.
+func lookAtDisks(_ context.Context, r api.DisksRequest) (any, error) {
+	var out api.DisksReply
+	for _, p := range append(r.Paths, r.Known...) {
+		out.Disks = append(out.Disks, api.DiskFacts{Path: p, Kind: api.PathFile, ID: p, Size: 1 << 20})
+	}
+	return out, nil
 }
 
 func connectAs(t *testing.T, url string, site cdp.Site, service string) *bus.Conn {

@@ -1,0 +1,105 @@
+package scheduler
+
+import (
+	"context"
+	"slices"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/jobrules"
+)
+
+// checkDisks adds what refuses the disks of a job: the services of both sites that
+// would use them look at them, and they are compared with those of all other jobs. A
+// site that does not answer is a problem, for nothing is known of its disks.
+func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now current, reply *api.ApplyReply) error {
+	if !jobrules.NeedsPlaces(j, now.Stored) {
+		return nil
+	}
+	others, err := s.deps.Jobs.List(ctx)
+	if err != nil {
+		return err
+	}
+	var found jobrules.Places
+	silent := func(field string, err error) {
+		reply.Problems = append(reply.Problems, api.Problem{Kind: cdp.Transient, Path: field, Rule: inventory.RuleUnreachable,
+			Text: "the disks there cannot be checked: " + err.Error(), Hint: cdp.HintOf(err)})
+	}
+	here := s.cfg.Here.Site
+	found.Source, found.Others, err = s.look(ctx, j.Source.Site, sourcePaths(j), pathsOf(others, j.Source.Site))
+	if err != nil {
+		silent("/spec/source/site", err)
+	}
+	if here == j.Source.Site {
+		found.Here, found.OthersHere = found.Source, found.Others
+	} else if known := pathsOf(others, here); len(known) > 0 {
+		if found.Here, found.OthersHere, err = s.look(ctx, here, nil, known); err != nil {
+			silent("/spec/target/site", err)
+		}
+	}
+	var replicas []string
+	for _, o := range others {
+		replicas = append(replicas, replicaPaths(o)...)
+	}
+	r, err := s.deps.Disks.Replicas(ctx, api.DisksRequest{Target: here, Paths: replicaPaths(j), Known: replicas})
+	if err != nil {
+		silent("/spec/target/site", err)
+	}
+	if found.Replica = byPath(r.Disks); len(reply.Problems) == 0 {
+		reply.Problems = found.Check(s.cfg.Here, j, others, now.revision == 0)
+	}
+	if len(reply.Problems) > 0 {
+		reply.Change = ""
+	}
+	return nil
+}
+
+// look asks capture at a site about paths of sources.
+func (s *Service) look(ctx context.Context, site cdp.Site, paths, known []string) (map[string]api.DiskFacts, []api.DiskUse, error) {
+	r, err := s.deps.Disks.Sources(ctx, site, api.DisksRequest{Target: s.cfg.Here.Site, Paths: paths, Known: known})
+	return byPath(r.Disks), r.Others, err
+}
+
+// byPath has the closest look at each path.
+func byPath(disks []api.DiskFacts) map[string]api.DiskFacts {
+	out := map[string]api.DiskFacts{}
+	for _, d := range disks {
+		if _, seen := out[d.Path]; !seen {
+			out[d.Path] = d
+		}
+	}
+	return out
+}
+
+// sourcePaths are the paths that a job uses at its source site.
+func sourcePaths(j spec.ReplicationJob) (out []string) {
+	for _, d := range j.Source.Disks {
+		if d.Path != "" {
+			out = append(out, d.Path)
+		}
+	}
+	if l := j.Source.Listen; l != "" && l[0] == '/' {
+		out = append(out, l)
+	}
+	return out
+}
+
+func replicaPaths(j spec.ReplicationJob) (out []string) {
+	for _, d := range j.Target.Disks {
+		out = append(out, d.Path)
+	}
+	return out
+}
+
+// pathsOf are the paths that jobs use at one source site, each once.
+func pathsOf(jobs []spec.ReplicationJob, site cdp.Site) (out []string) {
+	for _, j := range jobs {
+		if j.Source.Site == site {
+			out = append(out, sourcePaths(j)...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
