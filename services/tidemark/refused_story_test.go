@@ -13,10 +13,12 @@ func TestNothingToRecover(t *testing.T) {
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, src, _ := jobFile(t, dir)
+	l.do(0, "apply", "-f", file) // it takes no job whose source is not there
+	l.stop()
 	if err := os.Rename(src, src+".away"); err != nil {
 		t.Fatal(err)
 	}
-	l.do(0, "apply", "-f", file)
+	l = newLab(t, dir, "")
 	l.do(0, "job", "run", "web")
 	l.until("no such file", "status")
 	out, _ := l.do(0, "job", "status", "web")
