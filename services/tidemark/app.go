@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -24,14 +26,14 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	a := &app{in: in, out: out, err: errw}
 	root := a.root()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	at, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.began {
 		err = usageError{err}
 	}
 	if err != nil {
 		report(errw, err)
-		if exitCode(err) == exitUsage && !a.began {
-			io.WriteString(errw, "  hint: tidemark --help\n")
+		if u := (usageError{}); errors.As(err, &u) {
+			fmt.Fprintf(errw, "  hint: %s --help\n", at.CommandPath())
 		}
 	}
 	return exitCode(err)
@@ -55,14 +57,17 @@ are written, and recovers them there at any recovery point.
   tidemark apply -f sites.yaml             describe two vCenters
   tidemark site check                      can they be used?
   tidemark inventory                       what do they have?`,
+		Version:       thisBuild().String(),
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
 	}
+	root.SetVersionTemplate("tidemark {{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.CompletionOptions.HiddenDefaultCmd = false
 	a.conn.register(root)
+	a.completeFlag(root, "site", siteNamesOf)
 	root.AddCommand(
 		a.cmdUp(), a.cmdServe(),
 		a.cmdApply(), a.cmdGet(), a.cmdDelete(),
@@ -77,7 +82,7 @@ are written, and recovers them there at any recovery point.
 func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usage("%s needs a command: see %s --help", c.CommandPath(), c.CommandPath())
+			return usage("%s needs a command", c.CommandPath())
 		}}
 	c.AddCommand(sub...)
 	return c

@@ -19,6 +19,7 @@ import (
 func (a *app) cmdApply() *cobra.Command {
 	var files []string
 	var dry bool
+	var out format
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change sites and jobs from YAML files",
@@ -49,10 +50,11 @@ replicas do not follow, such as host, cluster, datastore, folder and pool.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.apply(ctx, cl, objects, dry) })
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.apply(ctx, cl, objects, dry, out) })
 		},
 	}
 	c.Flags().StringArrayVarP(&files, "filename", "f", nil, "file to read, or - for standard input; can be repeated")
+	out.register(c)
 	c.Flags().BoolVar(&dry, "dry-run", false, "check everything and print what would change, but change nothing")
 	return c
 }
@@ -100,13 +102,24 @@ func problems(name string, err error) error {
 	return &cdp.Error{Op: "read spec", Kind: cdp.Invalid, Subject: name, Cause: errors.New(strings.Join(lines, "\n"))}
 }
 
-func (a *app) apply(ctx context.Context, c *client.Client, objects []spec.Object, dry bool) error {
+func (a *app) apply(ctx context.Context, c *client.Client, objects []spec.Object, dry bool, out format) error {
 	replies, err := c.Apply(ctx, objects, dry)
 	if err != nil && dry {
 		return err
 	}
-	for i, r := range replies {
-		a.applied(objects[i], r, dry)
+	if out.text() {
+		for i, r := range replies {
+			a.applied(objects[i], r, dry)
+		}
+		return err
+	}
+	perr := out.print(a.out, replies, []string{"name"}, func(add func(...any)) {
+		for _, r := range replies {
+			add(r.Name)
+		}
+	})
+	if err == nil {
+		err = perr
 	}
 	return err
 }

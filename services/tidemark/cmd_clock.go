@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/core/health"
 )
 
 func (a *app) cmdClock() *cobra.Command {
@@ -28,8 +29,12 @@ services run on is measured, not others that were deployed.`),
 				if err != nil {
 					return err
 				}
-				if out != "table" {
-					return out.print(a.out, all, nil, nil)
+				if !out.text() {
+					return out.print(a.out, all, []string{"name"}, func(add func(...any)) {
+						for _, r := range all {
+							add(r.Name)
+						}
+					})
 				}
 				return a.showClocks(cl, all, silent)
 			})
@@ -58,11 +63,8 @@ func offsetText(o client.Offset) string {
 
 func (a *app) showClocks(c *client.Client, all []client.Clock, silent []client.SilentSite) error {
 	fmt.Fprintf(a.out, "offsets against the clock of the services at site %s\n\n", c.Site())
-	red := func(s string) string { return s }
-	if isTerminal(a.out) {
-		red = func(s string) string { return "\x1b[1;31m" + s + "\x1b[0m" }
-	}
-	err := format("table").print(a.out, nil, []string{"", "site", "clock", "offset", "ntp", "note"}, func(add func(...any)) {
+	red := func(s string) painted { return paint(a.out, health.NotProtected, s) }
+	err := asTable.print(a.out, nil, []string{"", "site", "clock", "offset", "ntp", "note"}, func(add func(...any)) {
 		for _, r := range all {
 			offset := offsetText(r.Offset)
 			switch {
@@ -73,9 +75,10 @@ func (a *app) showClocks(c *client.Client, all []client.Clock, silent []client.S
 			case r.OfSite:
 				offset += " of its site's services"
 			}
-			mark, notes := "", strings.Join(r.Notes, "; ")
-			if notes != "" && !r.ByJournal || r.Error != "" {
-				mark, notes = red("!"), red(notes)
+			text := strings.Join(r.Notes, "; ")
+			mark, notes := painted(""), painted(plain(text))
+			if text != "" && !r.ByJournal || r.Error != "" {
+				mark, notes = red("!"), red(text)
 			}
 			add(mark, r.Site, r.Name, offset, strings.Join(r.NTP, " "), notes)
 		}

@@ -28,7 +28,7 @@ The replica VMs of a job on VMs stay too, and Tidemark no longer manages them; w
 --replicas they are deleted with their disks. A single VM that a job on VMs no longer
 selects is released by the name of its own job.`),
 		Example: "  tidemark delete job web --yes\n  tidemark delete job shop --yes --replicas",
-		Args:    cobra.ExactArgs(2),
+		Args:    cobra.ExactArgs(2), ValidArgsFunction: a.complete(kinds, ofKind),
 		RunE: func(c *cobra.Command, args []string) error {
 			kind, name, err := kindAndName(args)
 			if err != nil {

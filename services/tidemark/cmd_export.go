@@ -14,6 +14,7 @@ import (
 func (a *app) cmdExport() *cobra.Command {
 	var point, at, listen string
 	var scratch, detach bool
+	var out format
 	c := &cobra.Command{
 		Use:   "export JOB --point POINT",
 		Short: "Serve a job's disks at a recovery point over NBD",
@@ -24,7 +25,7 @@ change. They are served until ctrl-c, or with --detach until: tidemark export cl
   tidemark export web --at 15m --scratch --listen 127.0.0.1:10810 --detach
   tidemark export list web
   tidemark export close web x-01k0`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			r := client.ExportRequest{Job: args[0], What: api.ResolveRequest{Point: point}, ID: shortID("x"), Scratch: scratch, Listen: listen}
 			if at != "" {
@@ -38,7 +39,7 @@ change. They are served until ctrl-c, or with --detach until: tidemark export cl
 				return usage("no point given: use --point or --at")
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				return a.export(ctx, cl, r, detach)
+				return a.export(ctx, cl, r, detach, out)
 			})
 		},
 	}
@@ -47,24 +48,39 @@ change. They are served until ctrl-c, or with --detach until: tidemark export cl
 	c.Flags().BoolVar(&scratch, "scratch", false, "make the disks writable; what is written is discarded in the end")
 	c.Flags().StringVar(&listen, "listen", "", "where to listen: host:port, or the path of a unix socket (default: a socket of the journal)")
 	c.Flags().BoolVar(&detach, "detach", false, "return at once, and keep serving")
+	out.register(c)
+	a.completeFlag(c, "point", pointNames)
 	c.AddCommand(a.cmdExportList(), a.cmdExportClose())
 	return c
 }
 
-func (a *app) export(ctx context.Context, c *client.Client, r client.ExportRequest, detach bool) error {
+// opened is an export as it is printed: with the point that it shows.
+type opened struct {
+	api.Export
+	At api.Resolved `json:"at"`
+}
+
+func (a *app) export(ctx context.Context, c *client.Client, r client.ExportRequest, detach bool, out format) error {
 	x, res, err := c.OpenExport(ctx, r)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "export %s of %s at write %d, %s %s\n", x.ID, x.Group, x.Seq, clockText(res.Time), boundText(res.Bound))
-	for _, d := range x.Disks {
-		fmt.Fprintf(a.out, "  %s  %s  %s\n", d.Name, humanize.IBytes(uint64(d.Size)), d.URI)
-	}
-	if detach {
-		fmt.Fprintf(a.out, "close it with: tidemark export close %s %s\n", x.Group, x.ID)
+	err = out.facts(a.out, opened{x, res}, x.ID, func() error {
+		fmt.Fprintf(a.out, "export %s of %s at write %d, %s %s\n", x.ID, x.Group, x.Seq, clockText(res.Time), boundText(res.Bound))
+		for _, d := range x.Disks {
+			fmt.Fprintf(a.out, "  %s  %s  %s\n", d.Name, humanize.IBytes(uint64(d.Size)), d.URI)
+		}
+		if detach {
+			fmt.Fprintf(a.out, "close it with: tidemark export close %s %s\n", x.Group, x.ID)
+		}
 		return nil
+	})
+	if err != nil || detach {
+		return err
 	}
-	fmt.Fprintln(a.out, "serving until ctrl-c")
+	if out.text() {
+		fmt.Fprintln(a.out, "serving until ctrl-c")
+	}
 	<-ctx.Done()
 	return c.CloseExport(context.WithoutCancel(ctx), string(x.Group), x.ID)
 }
@@ -72,7 +88,7 @@ func (a *app) export(ctx context.Context, c *client.Client, r client.ExportReque
 func (a *app) cmdExportList() *cobra.Command {
 	var out format
 	c := &cobra.Command{
-		Use: "list JOB", Short: "List a job's open exports", Args: cobra.ExactArgs(1),
+		Use: "list JOB", Short: "List a job's open exports", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Long: long("List open exports, those of failovers included."), Example: "  tidemark export list web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -96,7 +112,7 @@ func (a *app) cmdExportList() *cobra.Command {
 
 func (a *app) cmdExportClose() *cobra.Command {
 	return &cobra.Command{
-		Use: "close JOB ID", Short: "Close an export and discard what was written to it", Args: cobra.ExactArgs(2),
+		Use: "close JOB ID", Short: "Close an export and discard what was written to it", Args: cobra.ExactArgs(2), ValidArgsFunction: a.complete(jobNames, exportNames),
 		Long: long("Close an export. The exports of a failover close with: tidemark failover cleanup, undo\nor commit."), Example: "  tidemark export close web x-01k0",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {

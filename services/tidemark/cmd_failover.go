@@ -21,6 +21,7 @@ type failoverFlags struct {
 	point, at, mode, to, listen, run string
 	planned, ready                   bool
 	wait                             waitFlags
+	out                              format
 }
 
 func (a *app) cmdFailover() *cobra.Command {
@@ -53,7 +54,7 @@ the source site is not needed, and the loss is reported.`),
   tidemark failover shop-db1 --mode test --to vm
   tidemark failover status web
   tidemark failover undo web`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			r, err := f.request(args[0], a.clock().Now())
 			if err != nil {
@@ -72,6 +73,10 @@ the source site is not needed, and the loss is reported.`),
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
 	p.StringVar(&f.run, "run", "", "a name for the run; starting it again under the same name is the same run")
 	f.wait.register(c, 5*time.Minute)
+	f.out.register(c)
+	a.completeFlag(c, "point", pointNames)
+	completeWords(c, "mode", "test", "production")
+	completeWords(c, "to", "vm", "nbd", "files")
 	c.AddCommand(a.cmdFailoverStatus(),
 		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made"),
 		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept"),
@@ -125,14 +130,21 @@ func (a *app) failover(ctx context.Context, c *client.Client, r failoverrun.Requ
 		return err
 	}
 	if f.wait.no {
-		fmt.Fprintf(a.out, "started the run %s; see: tidemark failover status %s\n", asked.Run, asked.Job)
-		return nil
+		return f.out.facts(a.out, map[string]string{"job": asked.Job, "id": asked.Run}, asked.Run, func() error {
+			fmt.Fprintf(a.out, "started the run %s; see: tidemark failover status %s\n", asked.Run, asked.Job)
+			return nil
+		})
 	}
-	return a.follow(ctx, c, asked, f.ready)
+	return a.follow(ctx, c, asked, f.ready, f.out)
 }
 
 // outcome says what came of a run, and is an error if it failed.
-func (a *app) outcome(s failoverrun.Run) error {
+func (a *app) outcome(s failoverrun.Run, out format) error {
+	if !out.text() {
+		if err := out.facts(a.out, s, s.ID, nil); err != nil {
+			return err
+		}
+	}
 	if s.Phase == recovery.Failed {
 		e := cdp.Errorf(s.Kind, "failover", s.Job, "%s", s.Error).WithHint(s.Hint)
 		if s.Hint == "" && !s.Over() {
@@ -140,7 +152,9 @@ func (a *app) outcome(s failoverrun.Run) error {
 		}
 		return e
 	}
-	a.describe(s)
+	if out.text() {
+		a.describe(s)
+	}
 	return nil
 }
 
@@ -148,8 +162,9 @@ func (a *app) outcome(s failoverrun.Run) error {
 func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 	var w waitFlags
 	end := client.Ending{Goal: g}
+	var out format
 	c := &cobra.Command{
-		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1),
+		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -158,12 +173,15 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 				asked, err := cl.EndFailover(ctx, args[0], end)
 				switch {
 				case cdp.Is(err, cdp.Duplicate):
-					fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
-					return nil
+					if out.text() {
+						fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
+						return nil
+					}
+					return a.lastRun(ctx, cl, out, args[0])
 				case err != nil || w.no:
 					return err
 				}
-				return a.follow(ctx, cl, asked, false)
+				return a.follow(ctx, cl, asked, false, out)
 			})
 		},
 	}
@@ -172,13 +190,27 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 		c.Flags().BoolVar(&end.Force, "force", false, "disconnect the clients of the run's disks, and close open exports")
 	}
 	w.register(c, 5*time.Minute)
+	out.register(c)
 	return c
+}
+
+// lastRun prints a job's last run as data.
+func (a *app) lastRun(ctx context.Context, c *client.Client, out format, job string) error {
+	group, err := c.Group(ctx, job)
+	if err != nil {
+		return err
+	}
+	st, err := c.Failover(ctx, group)
+	if err != nil || st == nil {
+		return err
+	}
+	return out.facts(a.out, st, st.ID, nil)
 }
 
 func (a *app) cmdFailoverStatus() *cobra.Command {
 	var out format
 	c := &cobra.Command{
-		Use: "status JOB", Short: "Show the state of a job's failover", Args: cobra.ExactArgs(1),
+		Use: "status JOB", Short: "Show the state of a job's failover", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Long: long("Show the state of the last run, its steps, where the disks are, and what was lost."), Example: "  tidemark failover status web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -193,15 +225,14 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 				if st == nil {
 					return cdp.Errorf(cdp.NotFound, "failover status", string(group), "no failover was ever started for it")
 				}
-				if out != "table" {
-					return out.print(a.out, st, nil, nil)
-				}
-				a.describe(*st)
-				fmt.Fprintln(a.out)
-				return out.print(a.out, nil, []string{"step", "state", ""}, func(add func(...any)) {
-					for _, s := range st.Steps {
-						add(s.Step, s.Status, s.Text)
-					}
+				return out.facts(a.out, st, st.ID, func() error {
+					a.describe(*st)
+					fmt.Fprintln(a.out)
+					return out.print(a.out, nil, []string{"step", "state", ""}, func(add func(...any)) {
+						for _, s := range st.Steps {
+							add(s.Step, s.Status, s.Text)
+						}
+					})
 				})
 			})
 		},

@@ -23,7 +23,7 @@ func (a *app) cmdGet() *cobra.Command {
 		Example: `  tidemark get
   tidemark get job
   tidemark get job web -o yaml`,
-		Args: cobra.MaximumNArgs(2),
+		Args: cobra.MaximumNArgs(2), ValidArgsFunction: a.complete(kinds, ofKind),
 		RunE: func(c *cobra.Command, args []string) error {
 			kind, name, err := kindAndName(args)
 			if err != nil {
@@ -34,10 +34,10 @@ func (a *app) cmdGet() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if out != "table" {
+				if out == asJSON || out == asYAML {
 					return a.write(out, objects)
 				}
-				return a.list(ctx, cl, objects)
+				return a.list(ctx, cl, out, objects)
 			})
 		},
 	}
@@ -66,7 +66,7 @@ func kindAndName(args []string) (kind, name string, err error) {
 
 // write prints objects as documents that can be applied again.
 func (a *app) write(out format, objects []spec.Object) error {
-	var docs []any
+	docs := []any{}
 	for i, o := range objects {
 		data, err := spec.Encode(o)
 		if err != nil {
@@ -95,7 +95,7 @@ func (a *app) write(out format, objects []spec.Object) error {
 
 // list prints a line per object. It asks the vcenter service about jobs on VMs, and
 // prints what is known without it if it does not answer.
-func (a *app) list(ctx context.Context, c *client.Client, objects []spec.Object) error {
+func (a *app) list(ctx context.Context, c *client.Client, out format, objects []spec.Object) error {
 	var states map[string]*api.VMJobState
 	vms := map[string]int{}
 	for _, o := range objects {
@@ -112,7 +112,7 @@ func (a *app) list(ctx context.Context, c *client.Client, objects []spec.Object)
 		}
 		break
 	}
-	return format("table").print(a.out, nil, []string{"kind", "name", "from", "to", "what", "rpo", "journal"}, func(add func(...any)) {
+	return out.print(a.out, nil, []string{"kind", "name*", "from", "to", "what", "rpo", "journal"}, func(add func(...any)) {
 		for _, o := range objects {
 			switch {
 			case o.Job != nil:

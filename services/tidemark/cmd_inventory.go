@@ -34,7 +34,7 @@ func (a *app) cmdInventory() *cobra.Command {
 	var kinds []string
 	var fresh bool
 	c := &cobra.Command{
-		Use: "inventory [SITE]", Short: "List what a site's vCenter has", Args: cobra.MaximumNArgs(1),
+		Use: "inventory [SITE]", Short: "List what a site's vCenter has", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(siteNamesOf),
 		Long: long(`List datacenters, clusters, hosts, datastores, networks and VMs with their disks and
 tags, of one site or of all sites of kind vsphere. If a site does not answer, the
 reason is printed and the others are listed. The output of -o json and yaml is a list
@@ -65,6 +65,7 @@ of inventories, one per site, with everything that is known.`),
 	c.Flags().StringSliceVar(&kinds, "kind", nil, "only these kinds: "+strings.Join(inventoryKinds, ", "))
 	c.Flags().BoolVar(&fresh, "fresh", false, "ask the vCenter now instead of using a recent answer")
 	out.register(c)
+	completeWords(c, "kind", inventoryKinds...)
 	return c
 }
 
@@ -84,7 +85,7 @@ func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites
 		} else {
 			good++
 		}
-		if out != "table" {
+		if !out.text() {
 			if x.Inventory != nil {
 				only(x.Inventory, kinds)
 			}
@@ -107,10 +108,30 @@ func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites
 	if good == 0 {
 		return first
 	}
-	if out != "table" {
-		return out.print(a.out, list, nil, nil)
+	if !out.text() {
+		return out.print(a.out, list, []string{"name"}, func(add func(...any)) {
+			for _, x := range list {
+				inventoryNames(x, kinds, add)
+			}
+		})
 	}
 	return nil
+}
+
+// inventoryNames adds the names of what an inventory has.
+func inventoryNames(x siteInventory, kinds []string, add func(...any)) {
+	if x.Inventory == nil {
+		return
+	}
+	if len(kinds) == 0 {
+		kinds = defaultKinds
+	}
+	for _, k := range kinds {
+		_, rows := inventoryTable(*x.Inventory, k, nil, nil)
+		for _, r := range rows {
+			add(r[0])
+		}
+	}
 }
 
 // only keeps some kinds in an inventory; none means all.
@@ -162,7 +183,7 @@ func tables(w io.Writer, x siteInventory, kinds []string) error {
 		}
 		head, rows := inventoryTable(*inv, k, hosts, clusters)
 		fmt.Fprintf(w, "\n%s\n", k)
-		err := format("table").print(w, nil, head, func(add func(...any)) {
+		err := asTable.print(w, nil, head, func(add func(...any)) {
 			for _, r := range rows {
 				add(r...)
 			}

@@ -280,7 +280,7 @@ func onlyIssues(all []siteFilters) {
 }
 
 func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
-	if out == "table" {
+	if out.text() {
 		for _, x := range all {
 			for _, f := range x.Filters {
 				if !issues {
@@ -296,7 +296,7 @@ func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
 		}
 	}
 	found := false
-	err := out.print(a.out, all, []string{"site", "cluster", "filter", "version", "host", "state", "issues"}, func(add func(...any)) {
+	err := out.print(a.out, all, []string{"site", "cluster", "filter*", "version", "host", "state", "issues"}, func(add func(...any)) {
 		for _, x := range all {
 			for _, f := range x.Filters {
 				for _, h := range f.Hosts {
@@ -313,7 +313,7 @@ func (a *app) showFilters(out format, all []siteFilters, issues bool) error {
 			}
 		}
 	})
-	if found {
+	if found && out.text() {
 		fmt.Fprintf(a.out, "\nwhen an issue is fixed: tidemark iofilter resolve --site SITE --cluster CLUSTER --filter ID\n")
 	}
 	return err

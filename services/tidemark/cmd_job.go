@@ -23,7 +23,7 @@ func (a *app) cmdJob() *cobra.Command {
 func (a *app) jobCommand(verb, short string, running bool) *cobra.Command {
 	var w waitFlags
 	c := &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Long:    long(short + ".\nDoing it twice is no error. For a job on VMs it applies to all its VMs, and to those\nthat join it later."),
 		Example: "  tidemark job " + verb + " web",
 		RunE: func(c *cobra.Command, args []string) error {

@@ -33,7 +33,7 @@ func (a *app) cmdPointList() *cobra.Command {
 	var out format
 	var last int
 	c := &cobra.Command{
-		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1),
+		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -76,8 +76,9 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 		args = cobra.RangeArgs(least, most)
 	}
 	verb, _, _ := strings.Cut(use, " ")
-	return &cobra.Command{
-		Use: use, Short: short, Long: long(short + ".\nName the point as in the list: p123."), Example: example, Args: args,
+	var out format
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long(short + ".\nName the point as in the list: p123."), Example: example, Args: args, ValidArgsFunction: a.complete(jobNames, pointNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				r := api.EditPointRequest{Point: args[1]}
@@ -86,15 +87,19 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 				if err != nil {
 					return cdp.Wrap(err, verb+" point", args[1])
 				}
-				if r.Delete {
-					fmt.Fprintf(a.out, "%s deleted\n", args[1])
+				return out.facts(a.out, p, args[1], func() error {
+					if r.Delete {
+						fmt.Fprintf(a.out, "%s deleted\n", args[1])
+						return nil
+					}
+					fmt.Fprintf(a.out, "%s %s tags [%s] pinned %v\n", p.ID(), clockText(p.Time), plain(strings.Join(p.Tags, " ")), p.Pinned)
 					return nil
-				}
-				fmt.Fprintf(a.out, "%s %s tags [%s] pinned %v\n", p.ID(), clockText(p.Time), plain(strings.Join(p.Tags, " ")), p.Pinned)
-				return nil
+				})
 			})
 		},
 	}
+	out.register(c)
+	return c
 }
 
 // clockText is a time for people.

@@ -138,7 +138,7 @@ func (a *app) cmdSiteCheck() *cobra.Command {
 	var out format
 	var names []string
 	c := &cobra.Command{
-		Use: "check [SITE]", Short: "Check that a site's vCenter can be reached and allows what is needed", Args: cobra.MaximumNArgs(1),
+		Use: "check [SITE]", Short: "Check that a site's vCenter can be reached and allows what is needed", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(siteNamesOf),
 		Long: long(`Log in to the vCenter of a site, or of all sites of kind vsphere, find the VM that the
 site's services run on, and check the privileges. Which privileges are needed depends
 on what the site is used for: source or target of a job on VMs, I/O filters if a job
@@ -184,8 +184,12 @@ answers that is not the site's.`),
 					}
 					all = append(all, x)
 				}
-				if out != "table" {
-					err = out.print(a.out, all, nil, nil)
+				if !out.text() {
+					err = out.print(a.out, all, []string{"site"}, func(add func(...any)) {
+						for _, x := range all {
+							add(x.Site)
+						}
+					})
 				} else {
 					err = a.showChecks(all)
 				}
@@ -259,7 +263,7 @@ func (a *app) showChecks(all []siteState) error {
 
 func (a *app) showMissing(head string, all []inventory.Missing) error {
 	fmt.Fprintln(a.out)
-	err := format("table").print(a.out, nil, []string{head, "where", "needed by", "what for"}, func(add func(...any)) {
+	err := asTable.print(a.out, nil, []string{head, "where", "needed by", "what for"}, func(add func(...any)) {
 		for _, m := range all {
 			add(m.Privilege, where(m.Entity), roleText(m.Roles), m.Purpose)
 		}

@@ -26,7 +26,7 @@ need it if one process runs all sites of a file.`),
 			if err != nil {
 				return err
 			}
-			return format("yaml").print(a.out, map[string]any{"links": links}, nil, nil)
+			return asYAML.print(a.out, map[string]any{"links": links}, nil, nil)
 		},
 	}
 	c.Flags().StringVar(&config, "config", "", "the YAML file of tidemark up")

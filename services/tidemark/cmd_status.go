@@ -4,129 +4,118 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
+
 	"tidemark.dev/pkg/client"
-	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/health"
 )
 
 func (a *app) cmdStatus() *cobra.Command {
-	return a.statusCommand("status [JOB]", "Show whether everything is protected, and what to do if it is not", "  tidemark status\n  tidemark status web\n  tidemark status -o json")
+	return a.statusCommand("status [JOB]", "Show whether everything is protected, and what to do if it is not",
+		"  tidemark status\n  tidemark status web\n  tidemark status --watch\n  tidemark status --check -o json")
+}
+
+// statusFlags are the options of a command that shows how well jobs are protected.
+type statusFlags struct {
+	out   format
+	check bool
+	watch watchFlags
 }
 
 func (a *app) statusCommand(use, short, example string) *cobra.Command {
-	var out format
+	var f statusFlags
 	c := &cobra.Command{
-		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1),
-		Long: long(short + ".\n\nThe RPO is what would be lost if the source failed now, with its greatest error, or\n\"no data\" if it is not known. The state of a job on VMs is that of its worst VM."),
+		Use: use, Short: short, Example: example, Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(jobNames),
+		Long: long(short + `.
+
+The RPO is what would be lost if the source failed now, with its greatest error, or
+"no data" if it is not known. It may exceed its objective by a quarter, at least 1 s and
+at most 1 min, before that counts as a breach. The state of a job on VMs is that of its
+worst VM, and so is its RPO.
+
+With --check the exit code is the worst of all that is shown:
+  0  all within objective
+  1  warning: recovery points are there, but something needs attention
+  2  not protected: nothing can be recovered, no new points are made, or that is not
+     known`),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				name := ""
 				if len(args) > 0 {
 					name = args[0]
 				}
-				vmJob, err := cl.VMJob(ctx, name)
-				switch {
-				case err != nil:
+				level := health.OK
+				err := a.watch(ctx, f.watch, func(w io.Writer) (err error) {
+					level, err = showStatus(ctx, w, cl, f.out, name)
 					return err
-				case vmJob != nil:
-					return a.vmJobStatus(ctx, cl, out, *vmJob)
-				case name != "":
-					return a.groupStatus(ctx, cl, out, name)
+				})
+				if err == nil && f.check && level != health.OK {
+					return verdict(level)
 				}
-				all, err := cl.Status(ctx)
-				if err != nil {
-					return err
-				}
-				if out != "table" {
-					return out.print(a.out, all, nil, nil)
-				}
-				return overview(a.out, cl, all)
+				return err
 			})
 		},
 	}
-	out.register(c)
+	f.out.register(c)
+	f.watch.register(c)
+	c.Flags().BoolVar(&f.check, "check", false, "let the exit code say how well everything is protected")
 	return c
 }
 
-// groupStatus shows one job of disks, or one protected VM.
-func (a *app) groupStatus(ctx context.Context, c *client.Client, out format, name string) error {
-	h, err := c.GroupStatus(ctx, name)
+// showStatus shows one job, or all without a name, and says how urgent it is.
+func showStatus(ctx context.Context, w io.Writer, c *client.Client, out format, name string) (health.Level, error) {
+	vmJob, err := c.VMJob(ctx, name)
+	switch {
+	case err != nil:
+		return health.NotProtected, err
+	case vmJob != nil:
+		j, err := c.VMJobStatus(ctx, *vmJob)
+		if err != nil {
+			return health.NotProtected, err
+		}
+		return j.Level, out.facts(w, j, j.Job, func() error { return writeVMJob(w, j, *vmJob) })
+	case name != "":
+		g, err := c.GroupStatus(ctx, name)
+		if err != nil {
+			return health.NotProtected, err
+		}
+		return g.Level, out.facts(w, []health.Group{g}, g.Job, func() error { writeHealth(w, g); return nil })
+	}
+	all, err := c.Status(ctx)
 	if err != nil {
-		return err
+		return health.NotProtected, err
 	}
-	if out != "table" {
-		return out.print(a.out, []health.Group{h}, nil, nil)
-	}
-	writeHealth(a.out, h)
-	if h.Of != "" {
-		fmt.Fprintf(a.out, "%-12s tidemark job status %s\n", "a VM of", h.Of)
-	}
-	return nil
-}
-
-func (a *app) cmdTop() *cobra.Command {
-	var every time.Duration
-	var times int
-	c := &cobra.Command{
-		Use: "top", Short: "Show the status repeatedly", Args: cobra.NoArgs,
-		Long:    long("Show the status of all jobs until ctrl-c: in place on a terminal, otherwise one after\nthe other."),
-		Example: "  tidemark top\n  tidemark top --every 10s | tee protection.log",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				for n := 0; ; n++ {
-					if isTerminal(a.out) {
-						io.WriteString(a.out, "\x1b[H\x1b[2J")
-					}
-					fmt.Fprintf(a.out, "%s  site %s\n", clockText(a.clock().Now()), cl.Site())
-					all, err := cl.Status(ctx)
-					if ctx.Err() != nil {
-						return nil
-					}
-					if err != nil {
-						report(a.out, err) // it may pass: this is a watch
-					} else if err := overview(a.out, cl, all); err != nil {
-						return err
-					}
-					if n+1 == times {
-						return nil
-					}
-					if clock.Sleep(ctx, a.clock(), every) != nil {
-						return nil
-					}
-				}
-			})
-		},
-	}
-	c.Flags().DurationVar(&every, "every", 2*time.Second, "how often to refresh")
-	c.Flags().IntVar(&times, "times", 0, "how many times; 0 means until ctrl-c")
-	return c
+	return health.Worst(all), overview(w, c, out, all)
 }
 
 // overview is one line per job, those of VMs below theirs, and then what needs
 // attention.
-func overview(w io.Writer, c *client.Client, all []health.Job) error {
-	if len(all) == 0 {
+func overview(w io.Writer, c *client.Client, out format, all []health.Job) error {
+	if len(all) == 0 && out.text() {
 		fmt.Fprintf(w, "No jobs at site %s. Create one with: tidemark apply -f FILE\n", c.Site())
 		return nil
 	}
-	err := format("table").print(w, nil, []string{"job", "state", "rpo now", "objective", "newest point", "journal"}, func(add func(...any)) {
+	head := []string{"job", "state", "rpo", "newest", "journal", "+clock error", "newest at", "history", "space"}
+	err := out.print(w, all, head, func(add func(...any)) {
 		for _, h := range all {
+			state := paint(w, h.Level, h.StateText())
 			switch {
 			case h.VMs != nil:
-				add(h.Job, h.State, h.RPO, h.Objective, count(len(h.VMs), "VM"), "")
+				add(h.Job, state, h.RPOText(), count(len(h.VMs), "VM"), "")
+				continue
 			case h.Of != "":
-				add("  "+h.Job, h.State, h.RPO, h.Objective, h.Newest(), h.JournalSize())
-			default:
-				add(h.Job, h.State, h.RPO, h.Objective, h.Newest(), h.JournalSize())
+				h.Job = "  " + h.Job
 			}
+			add(h.Job, state, h.RPOText(), h.NewestID(), h.JournalShare(), h.ErrorText(), h.NewestTime(), h.History, h.JournalSize())
 		}
 	})
+	if !out.text() {
+		return err
+	}
 	for _, h := range all {
 		for _, p := range h.Problems {
-			fmt.Fprintf(w, "\n%s: %s\n", h.Job, p.Text)
+			fmt.Fprintf(w, "\n%s\n", wrap(w, h.Job+": "+p.Text))
 			if p.Do != "" {
 				fmt.Fprintf(w, "  do: %s\n", p.Do)
 			}

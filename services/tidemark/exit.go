@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/health"
 )
 
 // Exit codes. They are printed in the help and do not change.
@@ -35,11 +36,19 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// verdict is the exit code of a status that is not good. It is no error to report.
+type verdict health.Level
+
+func (v verdict) Error() string { return health.Level(v).String() }
+
 // exitCode is what an error means to a script.
 func exitCode(err error) int {
 	var u usageError
 	var e *cdp.Error
+	var v verdict
 	switch {
+	case errors.As(err, &v):
+		return int(v)
 	case err == nil:
 		return exitOK
 	case errors.As(err, &u):
@@ -64,6 +73,9 @@ func exitCode(err error) int {
 
 // report writes an error for people: what failed, why, and what they can do.
 func report(w io.Writer, err error) {
+	if v := verdict(0); errors.As(err, &v) {
+		return
+	}
 	text := plain(strings.TrimSpace(err.Error()))
 	if errors.Is(err, context.Canceled) {
 		text = "interrupted"

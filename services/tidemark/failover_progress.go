@@ -15,7 +15,7 @@ import (
 
 // follow shows a run's steps until what was asked for is done, and then the outcome.
 // Steps that were done before are not shown again.
-func (a *app) follow(ctx context.Context, c *client.Client, asked client.Asked, ready bool) error {
+func (a *app) follow(ctx context.Context, c *client.Client, asked client.Asked, ready bool, out format) error {
 	p := newProgress(a)
 	if old := asked.Before; old != nil {
 		p.run = old.ID
@@ -28,7 +28,7 @@ func (a *app) follow(ctx context.Context, c *client.Client, asked client.Asked, 
 	if err != nil {
 		return err
 	}
-	return a.outcome(st)
+	return a.outcome(st, out)
 }
 
 // progress shows steps: bars on a terminal, else a line per step.

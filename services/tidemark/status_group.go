@@ -15,8 +15,11 @@ func writeHealth(w io.Writer, h health.Group) {
 		fmt.Fprintf(w, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	say("job", "%s", h.Job)
-	say("state", "%s", h.State)
+	say("state", "%s", paint(w, h.Level, string(h.State)))
 	say("rpo now", "%s (objective %s)", h.RPO, h.Objective)
+	if p := h.Copy; p != nil {
+		say("copy", "%s %s", bar(p.Percent), p.Short())
+	}
 	if j := h.Journal; j != nil {
 		say("newest", "%s", h.Newest())
 		if j.Oldest != nil {
@@ -50,6 +53,9 @@ func writeHealth(w io.Writer, h health.Group) {
 		if p.Do != "" {
 			say("  do", "%s", p.Do)
 		}
+	}
+	if h.Of != "" {
+		say("a VM of", "tidemark job status %s", h.Of)
 	}
 }
 

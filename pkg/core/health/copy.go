@@ -36,11 +36,11 @@ func copyOf(c api.CaptureGroup, now time.Time) *Copy {
 	return p
 }
 
-// Short is the copy in a few words: 34%, 2m30s left.
+// Short is the copy in a few words: 34% 2m30s left.
 func (p *Copy) Short() string {
 	text := fmt.Sprintf("%d%%", p.Percent)
 	if p.Left > 0 {
-		text += ", " + leftText(p.Left) + " left"
+		text += " " + leftText(p.Left) + " left"
 	}
 	return text
 }

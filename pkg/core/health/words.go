@@ -20,6 +20,59 @@ func (g Group) Newest() string {
 	return fmt.Sprintf("%s of %s", p.ID(), TimeText(p.Time))
 }
 
+// NewestID names the newest recovery point.
+func (g Group) NewestID() string {
+	id, _, _ := strings.Cut(g.Newest(), " of ")
+	return id
+}
+
+// NewestTime is the time of the newest recovery point; empty without one.
+func (g Group) NewestTime() string {
+	_, at, _ := strings.Cut(g.Newest(), " of ")
+	return at
+}
+
+// StateText is the state with the progress of a copy.
+func (g Group) StateText() string { return stateText(g.State, g.Copy) }
+
+// StateText is the state with the progress of a copy.
+func (v VM) StateText() string { return stateText(v.State, v.Copy) }
+
+func stateText(s State, c *Copy) string {
+	if c == nil || s != Seeding && s != Resyncing {
+		return string(s)
+	}
+	return string(s) + " " + c.Short()
+}
+
+// RPOText sets the RPO against its objective: 4.42s of 5s.
+func (g Group) RPOText() string {
+	if g.RPOSeconds == nil {
+		return g.RPO
+	}
+	return DurationText(time.Duration(*g.RPOSeconds*float64(time.Second))) + " of " + g.Objective
+}
+
+// ErrorText is the greatest error of the RPO.
+func (g Group) ErrorText() string {
+	switch {
+	case g.RPOErrorSeconds != nil:
+		return "+- " + DurationText(time.Duration(*g.RPOErrorSeconds*float64(time.Second)))
+	case g.RPOSeconds != nil:
+		return "not measured"
+	}
+	return ""
+}
+
+// JournalShare says in few words how full the journal is.
+func (g Group) JournalShare() string {
+	if g.Journal == nil || g.Journal.Limit == 0 {
+		used, _, _ := strings.Cut(g.JournalSize(), ", ")
+		return used
+	}
+	return fmt.Sprintf("%d%% of %s", int64(float64(g.Journal.Bytes)/float64(g.Journal.Limit)*100), BytesText(g.Journal.Limit))
+}
+
 // JournalSize says how much space the history uses of what it may use.
 func (g Group) JournalSize() string {
 	if g.Journal == nil {
