@@ -45,6 +45,11 @@ func (c *Client) StartFailover(ctx context.Context, r failoverrun.Request) (Aske
 	if err := failoverrun.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
 		return Asked{}, err
 	}
+	if r.At != nil { // before anything is halted for a time that cannot be
+		if _, err := c.Journal().Resolve(ctx, api.ResolveRequest{Group: job.Group(), At: r.At}); err != nil {
+			return Asked{}, cdp.Wrap(err, "failover", r.Job)
+		}
+	}
 	id, err := c.start(ctx, r)
 	return Asked{Job: r.Job, Run: r.ID, id: id}, cdp.Wrap(err, "failover", r.Job)
 }

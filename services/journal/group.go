@@ -90,6 +90,8 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if err != nil {
 		return nil, err
 	}
+	from := &sourceClock{deps: deps, cfg: cfg, site: spec.Source}
+	cfg.Vault.Stamp = func(p cdp.Point) cdp.Point { return from.offset().point(p) }
 	r, v, err := openVault(ctx, cfg, deps, spec, disks, fresh)
 	if err != nil {
 		return nil, err
@@ -97,7 +99,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	j := &job{id: spec.Group, spec: spec}
 	g := &group{deps: deps, job: j, vault: v, replica: r, done: make(chan struct{}),
 		state: &shownState{facts: deps.Facts, id: j.id, state: event.JournalEmpty},
-		clock: &sourceClock{deps: deps, cfg: cfg, site: spec.Source},
+		clock: from,
 		base:  &baseMove{id: j.id, vault: v}}
 	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: g.clock}
 	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: g.points}

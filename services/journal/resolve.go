@@ -21,8 +21,7 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	}
 	o := g.clock.offset()
 	if r.At != nil {
-		s, t, err := g.vault.At(r.At.Add(-o.Ahead))
-		return api.Resolved{Seq: s, Time: o.target(t), Bound: o.Bound}, err
+		return g.resolveTime(*r.At, o)
 	}
 	if n, ok := strings.CutPrefix(r.Point, "seq:"); ok {
 		s, err := g.resolveWrite(n)

@@ -106,8 +106,13 @@ func (o offset) widened(now time.Time) offset {
 // target is a source time on the target's clock.
 func (o offset) target(t time.Time) time.Time { return t.Add(o.Ahead).UTC() }
 
-// point is a point in source time with its time on the target's clock.
+// point is a point with its time on the target's clock. One that was stored with it
+// keeps it, and its error: what is measured later says less about then. One that was
+// stored before anything was measured still has the source's time.
 func (o offset) point(p cdp.Point) cdp.Point {
+	if p.Bound > 0 {
+		return p
+	}
 	p.Time, p.Bound = o.target(p.Time), o.Bound
 	return p
 }

@@ -44,7 +44,7 @@ change. They are served until ctrl-c, or with --detach until: tidemark export cl
 		},
 	}
 	c.Flags().StringVar(&point, "point", "", "the recovery point: p123, latest or a tag")
-	c.Flags().StringVar(&at, "at", "", "the newest point at or before this time, in RFC 3339, or 15m for 15 minutes ago")
+	c.Flags().StringVar(&at, "at", "", atHelp)
 	c.Flags().BoolVar(&scratch, "scratch", false, "make the disks writable; what is written is discarded in the end")
 	c.Flags().StringVar(&listen, "listen", "", "where to listen: host:port, or the path of a unix socket (default: a socket of the journal)")
 	c.Flags().BoolVar(&detach, "detach", false, "return at once, and keep serving")

@@ -65,7 +65,7 @@ the source site is not needed, and the loss is reported.`),
 	}
 	p := c.Flags()
 	p.StringVar(&f.point, "point", "", "the recovery point, as listed by: tidemark point list JOB")
-	p.StringVar(&f.at, "at", "", "the newest point at or before this time, in RFC 3339, or 15m for 15 minutes ago")
+	p.StringVar(&f.at, "at", "", atHelp)
 	p.StringVar(&f.mode, "mode", "", "test or production; required")
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")
 	p.StringVar(&f.listen, "listen", "", "where to serve the disks: host:port, or the path of a unix socket")
@@ -108,18 +108,6 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 // shortID is a name for a run or an export. It is part of the paths of sockets, which
 // must be short.
 func shortID(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
-
-// parseTime reads a time in RFC 3339, or a duration before now.
-func parseTime(s string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return t, usage("%q is not a time: write 2006-01-02T15:04:05Z, or 15m for 15 minutes ago", s)
-	}
-	return t, nil
-}
 
 // failover starts a run and follows it until the disks can be used.
 func (a *app) failover(ctx context.Context, c *client.Client, r failoverrun.Request, f failoverFlags) error {

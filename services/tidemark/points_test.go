@@ -106,3 +106,39 @@ func TestTagsAreNoIDs(t *testing.T) {
 		t.Error(out)
 	}
 }
+
+// TestATimeAsListedIsThatPoint: the time of a point as it is printed is the point
+// itself, even where writes follow in the same moment; the future is refused, and
+// changes nothing.
+func TestATimeAsListedIsThatPoint(t *testing.T) {
+	dir := short(t)
+	l := newLab(t, dir, "")
+	file, _, _ := jobFile(t, dir)
+	l.do(0, "apply", "-f", file)
+	l.do(0, "job", "run", "web")
+	l.until("protected", "status")
+	guest := l.field("write to", "status", "web")
+	for _, b := range []byte("ABC") {
+		poke(t, guest, 0, b)
+		l.do(0, "point", "create", "web", "--tag", "is-"+string(b))
+	}
+	list, _ := l.do(0, "point", "list", "web")
+	for line := range strings.Lines(list) {
+		i := strings.Index(line, "is-")
+		if i < 0 {
+			continue
+		}
+		f := strings.Fields(line)
+		out, _ := l.do(0, "export", "web", "--at", f[1]+" "+f[2], "--detach")
+		expect(t, strings.Fields(out[strings.Index(out, "nbd"):])[0], 0, line[i+3])
+		wants(t, out, f[1]+" "+f[2])
+	}
+	for _, at := range []string{"2099-01-01T00:00:00Z", time.Now().Add(time.Hour).Format(time.RFC3339)} {
+		_, errs := l.do(exitUsage, "export", "web", "--at", at)
+		wants(t, errs, "is in the future")
+		_, errs = l.do(exitUsage, "failover", "web", "--mode", "production", "--at", at)
+		wants(t, errs, "is in the future")
+	}
+	l.do(exitNotFound, "failover", "status", "web")
+	l.do(0, "export", "web", "--at", "now", "--detach")
+}

@@ -24,6 +24,9 @@ type Config struct {
 	// Straight: before the first recovery point frames are not kept, but go
 	// straight into the replica.
 	Straight bool
+	// Stamp gives a point the time with which it is stored and shown. Default: that
+	// of its frame, on the source's clock.
+	Stamp func(cdp.Point) cdp.Point
 	// Clock is for pauses between tries. Default clock.System.
 	Clock clock.Clock
 }
@@ -37,6 +40,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ForgetRecords == 0 {
 		c.ForgetRecords = 8 << 10
+	}
+	if c.Stamp == nil {
+		c.Stamp = func(p cdp.Point) cdp.Point { return p }
 	}
 	if c.Clock == nil {
 		c.Clock = clock.System
@@ -70,7 +76,7 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	l := &ledger{}
 	x := newIndex(store, l, cfg)
 	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l},
-		points: &pointList{store: store, ledger: l, index: x}, views: newViews(disks, store, replica, l, x)}
+		points: &pointList{store: store, ledger: l, index: x, stamp: cfg.Stamp}, views: newViews(disks, store, replica, l, x)}
 	g.mover = newMover(g, replica, cfg)
 	g.seed = &seed{store: store, replica: replica, ledger: l, mover: g.mover, allowed: cfg.Straight}
 	if err := g.load(); err != nil {

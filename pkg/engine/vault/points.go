@@ -15,6 +15,7 @@ type pointList struct {
 	store  Store
 	ledger *ledger
 	index  *index
+	stamp  func(cdp.Point) cdp.Point
 
 	// edit admits one change of the store's points at a time. It is taken before
 	// mu.
@@ -47,7 +48,7 @@ func (l *pointList) add(tables []frame.Table) ([]cdp.Point, error) {
 	var made []cdp.Point
 	for _, t := range tables {
 		if p, ok := pointOf(t.Header); ok {
-			made = append(made, p)
+			made = append(made, l.stamp(p))
 		}
 	}
 	if len(made) == 0 {
