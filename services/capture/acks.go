@@ -81,10 +81,14 @@ func (s *sender) forgetActivity() {
 	s.olderLast = o.out.number(o.out.win.Last())
 }
 
-// recheck leaves overflow also when no answer of the stream asks for it. It locks.
+// recheck leaves overflow also when no answer of the stream asks for it, and gives
+// back memory that the window no longer needs. It locks.
 func (o *order) recheck() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.state != event.CaptureStopped {
+		o.out.win.Trim()
+	}
 	if o.state == event.Overflow {
 		o.update("the window has drained")
 	}

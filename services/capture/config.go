@@ -16,7 +16,8 @@ type Config struct {
 	// WindowDir holds windows; tmpfs, so that they cost no disk writes.
 	// Default /dev/shm/tidemark.
 	WindowDir string
-	// Slots is how many frames a window holds, about 1 MiB each. Default 32.
+	// Slots is how many frames a window may hold, at most about 1 MiB each: it takes
+	// memory only for what it holds. Default 32.
 	Slots int
 	// InFlight is how many frames may be unanswered before a frame that is not
 	// full waits for more writes. Default 4.
@@ -126,6 +127,8 @@ type GroupDeps struct {
 	Boot    string                                         // "": this machine's boot id
 	Disk    func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
 	Servers DiskServers                                    // nil: no job can be listened for here
+	// Windows is the memory that the windows of all groups share; nil: no limit.
+	Windows *window.Budget
 	// Snapshots freezes disks; nil: no job can be frozen here.
 	Snapshots Snapshots
 	// Sums asks the target; nil: nothing is verified, everything is sent.

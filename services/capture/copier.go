@@ -65,7 +65,7 @@ func (c *copier) activate() (n int64, ok bool) {
 	o := c.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !copies(o.state) || o.out.pending() >= o.cfg.Slots/2 {
+	if !copies(o.state) || o.crowded() || !o.fits(frame.MaxWrite) {
 		return 0, false
 	}
 	for range len(o.disks) + 1 {
@@ -136,12 +136,12 @@ func (c *copier) appendUntouched(off int64) bool {
 	slices.SortFunc(o.copy.touched, func(a, b extent) int { return int(min(1, max(-1, a.off-b.off))) })
 	for _, p := range o.copy.parts {
 		whole := o.copy.rest(p.extent, func(e extent) bool {
-			if !o.fits() {
-				return false
-			}
 			var data []byte
 			if !p.zero {
 				data = c.buf[e.off-off : e.end-off]
+			}
+			if !o.fits(int64(len(data))) {
+				return false
 			}
 			o.append(c.disk, e.off, e.end-e.off, data, frame.Copied)
 			return true

@@ -135,7 +135,7 @@ func (g *Group) openState() (found dirty.Found, err error) {
 		return found, err
 	}
 	g.guests.flight.init(o.book)
-	restored, err := o.out.open(g.job.Group, g.cfg, g.deps.Boot)
+	restored, err := o.out.open(g.job.Group, g.cfg, g.deps)
 	if err != nil {
 		return found, err
 	}

@@ -16,7 +16,8 @@ import (
 // copier and passes meet here.
 //
 // mu guards all fields that follow it. It is held for one piece of a write, at
-// most frame.MaxWrite bytes, and never across a system call. Call a method with
+// most frame.MaxWrite bytes, and across no system call but the one by which the
+// window takes memory or gives it back, some 100 µs per MiB. Call a method with
 // mu held unless its comment says that it locks.
 //
 // Invariant: content that is in none of window, stream and journal is dirty.

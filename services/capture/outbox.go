@@ -32,12 +32,12 @@ type outbox struct {
 }
 
 // open opens the group's window. It looks first where a window had to fall back to.
-func (b *outbox) open(group cdp.GroupID, cfg Config, boot string) (restored bool, err error) {
-	id := window.Identity{Group: group, Boot: boot}
+func (b *outbox) open(group cdp.GroupID, cfg Config, deps GroupDeps) (restored bool, err error) {
+	id := window.Identity{Group: group, Boot: deps.Boot}
 	name := string(group) + ".window"
 	fallback := filepath.Join(cfg.StateDir, name)
 	if _, err := os.Lstat(fallback); !errors.Is(err, fs.ErrNotExist) {
-		if b.win, restored, err = window.Open(fallback, id, cfg.Slots); restored || cdp.Is(err, cdp.Conflict) {
+		if b.win, restored, err = window.Open(fallback, id, cfg.Slots, deps.Windows); restored || cdp.Is(err, cdp.Conflict) {
 			return restored, err
 		}
 		if err == nil {
@@ -46,9 +46,9 @@ func (b *outbox) open(group cdp.GroupID, cfg Config, boot string) (restored bool
 		b.win = nil
 		os.Remove(fallback)
 	}
-	b.win, restored, err = window.Open(filepath.Join(cfg.WindowDir, name), id, cfg.Slots)
+	b.win, restored, err = window.Open(filepath.Join(cfg.WindowDir, name), id, cfg.Slots, deps.Windows)
 	if err != nil && !cdp.Is(err, cdp.Conflict) {
-		b.win, restored, err = window.Open(fallback, id, cfg.Slots)
+		b.win, restored, err = window.Open(fallback, id, cfg.Slots, deps.Windows)
 	}
 	return restored, err
 }

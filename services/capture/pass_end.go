@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
 )
 
 // lockRoom returns with order.mu held and room for one piece, in a window whose other
@@ -19,7 +20,7 @@ func (p *passes) lockRoom(ctx context.Context) error {
 			defer o.mu.Unlock()
 			return cdp.Errorf(cdp.Fenced, "send pass", string(o.job.Group), "the group is %s", o.state)
 		}
-		if accepts(o.state) && o.out.pending() < o.cfg.Slots/2 && o.fits() {
+		if accepts(o.state) && !o.crowded() && o.fits(frame.MaxWrite) {
 			return nil
 		}
 		if o.out.acked != acked {
@@ -71,7 +72,7 @@ func (p *passes) endPass(ctx context.Context, x *pass) error {
 	o.pass = nil
 	done := o.book.Count() == 0
 	p.complete(x, "everything dirty was sent")
-	if o.flags() != 0 && !o.taps.off && o.fits() {
+	if o.flags() != 0 && !o.taps.off && o.fits(0) {
 		o.cutPoint(purpose{}, o.stamp())
 	}
 	o.mu.Unlock()
@@ -90,7 +91,7 @@ func (p *passes) endCycle(ctx context.Context, x *pass, req *request) (point cdp
 		return point, false, nil
 	}
 	p.complete(x, "a cycle is complete")
-	if o.flags() == 0 || !o.fits() {
+	if o.flags() == 0 || !o.fits(0) {
 		defer o.mu.Unlock()
 		return point, false, cdp.Errorf(cdp.Transient, "end cycle", string(o.job.Group), "the group is %s", o.state)
 	}
@@ -134,7 +135,7 @@ func (p *passes) cutPoints(req *request) (last cdp.Point) {
 	o := p.order
 	last = o.cutPoint(req.first(), o.stamp())
 	for i := 1; i < len(req.asked); i++ {
-		if !o.fits() {
+		if !o.fits(0) {
 			p.cycles.asked = append(req.asked[i:], p.cycles.asked...)
 			req.asked = req.asked[:i:i]
 			break

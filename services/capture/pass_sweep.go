@@ -124,12 +124,12 @@ func (p *passes) place(ctx context.Context, x *pass, c *chunk) error {
 				return err
 			}
 			whole := x.touched.rest(c.disk, e.off, end, func(from, to int64) bool {
-				if !o.fits() {
-					return false
-				}
 				var data []byte
 				if !e.zero {
 					data = c.buf[from-c.off : to-c.off]
+				}
+				if !o.fits(int64(len(data))) {
+					return false
 				}
 				o.append(c.disk, from, to-from, data, frame.Copied)
 				e.off = to

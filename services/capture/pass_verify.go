@@ -144,7 +144,7 @@ func (v *verifier) probe() {
 	o := v.passes.order
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if accepts(o.state) && o.out.pending() == 0 && o.fits() {
+	if accepts(o.state) && o.out.pending() == 0 && o.fits(0) {
 		o.out.win.End(0, o.stamp())
 		o.wake.Ring()
 	}

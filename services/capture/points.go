@@ -47,7 +47,7 @@ func (g *Group) mark(why purpose) (cdp.Point, error) {
 	if o.taps.off {
 		return cdp.Point{}, cdp.Errorf(cdp.Conflict, op, name, "its machine is off, and its last point is being made")
 	}
-	if !o.fits() {
+	if !o.fits(0) {
 		return cdp.Point{}, cdp.Errorf(cdp.Full, op, name, "the window is full")
 	}
 	return o.cutPoint(why, o.stamp()), nil
@@ -70,7 +70,7 @@ func (o *order) cutPoint(why purpose, now int64) cdp.Point {
 // client's host died. It has the time of the last write, for nothing is known
 // of what came later.
 func (o *order) cutParting() {
-	if o.flags() != 0 && o.fits() {
+	if o.flags() != 0 && o.fits(0) {
 		o.cutPoint(purpose{}, max(o.out.wrote, o.out.win.Ended()))
 	}
 }
@@ -110,7 +110,7 @@ func (g *Group) LastPoint(ctx context.Context, off func(context.Context) error) 
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.flags() == 0 || !o.fits() {
+	if o.flags() == 0 || !o.fits(0) {
 		return p, cdp.Errorf(cdp.Transient, op, name, "the group is %s", o.state)
 	}
 	return o.cutPoint(purpose{requested: true}, o.stamp()), nil

@@ -37,7 +37,7 @@ func (o *order) patient() {
 	const pause = 2 * time.Millisecond
 	for waited := time.Duration(0); waited < 2*time.Second; waited += pause {
 		o.mu.Lock()
-		room := !o.why.tapCopying || !accepts(o.state) || o.fits()
+		room := !o.why.tapCopying || !accepts(o.state) || o.fits(frame.MaxWrite)
 		o.mu.Unlock()
 		if room {
 			return
@@ -66,7 +66,11 @@ func (o *order) piece(d cdp.DiskID, off, n int64, data []byte) int64 {
 		o.update("there are too many writes for the pass to note")
 		return k
 	}
-	if !o.fits() {
+	content := int64(0)
+	if data != nil {
+		content = k
+	}
+	if !o.fits(content) {
 		o.why.full = true
 		o.update("the window is full and the stream takes nothing")
 		o.why.full = false
@@ -114,21 +118,36 @@ func (o *order) miss(d cdp.DiskID, off, n int64) {
 	}
 }
 
-// fits makes sure that a frame with room is open, if need be in the place of
-// the oldest frame that the stream has: the activity knows its regions.
-func (o *order) fits() bool {
+// fits makes sure that a frame is open with room and memory for a record with n
+// bytes of content, if need be in the place of the oldest frames that the stream
+// has: the activity knows their regions.
+func (o *order) fits(n int64) bool {
 	win := o.out.win
-	if open, _, full := win.OpenFrame(); open {
-		if !full {
+	if open, records, full := win.OpenFrame(); open {
+		if !full && win.Room(int(n)) {
 			return true
 		}
-		win.End(o.flags(), o.stamp())
-		o.wake.Ring()
+		if full || records > 0 { // an empty one would not get memory as another
+			win.End(o.flags(), o.stamp())
+			o.wake.Ring()
+		}
 	}
-	if win.Free() == 0 && win.First() <= o.out.acked {
+	for {
+		if open, _, _ := win.OpenFrame(); (open || win.Begin(o.stamp())) && win.Room(int(n)) {
+			return true
+		}
+		if win.First() > o.out.acked {
+			return false
+		}
 		win.Release(win.First())
 	}
-	return win.Begin(o.stamp())
+}
+
+// crowded reports whether what can wait must: half of the window, or where memory
+// is scarce more than a frame, is for live writes.
+func (o *order) crowded() bool {
+	pending := o.out.pending()
+	return pending >= o.cfg.Slots/2 || pending > 1 && o.deps.Windows.Tight()
 }
 
 // append adds a write to the open frame; fits said that there is room.

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/engine/window"
 )
 
 // Service captures the groups of the jobs whose source is its site, whatever
@@ -43,6 +44,7 @@ type Deps struct {
 	Snapshots Snapshots
 	Machines  Machines
 	Servers   DiskServers
+	Windows   *window.Budget                                 // nil: no limit
 	Disk      func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
 	Look      func(path string, closely bool) api.DiskFacts  // says what is at a path; nil: nobody asks
 	Events    Publisher
@@ -64,7 +66,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.groups, err = NewGroups(s.cfg, GroupDeps{
 		Stream: s.gate, Epochs: deps.Epochs, Journal: deps.Journal, Sums: deps.Sums, Events: listener{s},
-		Snapshots: deps.Snapshots, Servers: deps.Servers, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot})
+		Snapshots: deps.Snapshots, Servers: deps.Servers, Windows: deps.Windows, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot})
 	if err != nil {
 		return nil, err
 	}

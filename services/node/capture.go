@@ -39,7 +39,7 @@ func runCapture(ctx context.Context, e *env) error {
 	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
 		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
-		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Disk: openDisk, Look: look, Clock: e.clock,
+		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: openDisk, Look: look, Clock: e.clock,
 		Events: conn, Notify: func(err error, job string) { e.warn(err, "job", job) },
 	})
 	if err != nil {

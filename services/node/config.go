@@ -21,6 +21,9 @@ type Config struct {
 	// Dir holds everything; --dir goes before it.
 	Dir   string       `json:"dir,omitempty"`
 	Sites []SiteConfig `json:"sites"`
+	// Windows is the memory for writes that are not sent yet, of all sites of the
+	// process together, such as 2GiB. Default: an eighth of the machine's.
+	Windows spec.Size `json:"windows,omitempty"`
 	// Links join the sites: a tree, such as a hub and its spokes.
 	Links []LinkConfig `json:"links,omitempty"`
 	// Open does without users and passwords. Anybody who reaches the ports may

@@ -81,6 +81,9 @@ func (c Config) check() error {
 	if len(c.Sites) == 0 {
 		return cdp.Errorf(cdp.Invalid, op, "sites", "there must be at least one")
 	}
+	if c.Windows != 0 && c.Windows < minWindows {
+		return cdp.Errorf(cdp.Invalid, op, "windows", "%s is less than a busy group needs, %s", c.Windows, spec.Size(minWindows))
+	}
 	seen := map[cdp.Site]bool{}
 	for i, s := range c.Sites {
 		field := fmt.Sprintf("sites[%d]", i)

@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/spoolshare"
+	"tidemark.dev/pkg/engine/window"
 )
 
 // env is what a service is given to run at a site.
@@ -28,6 +29,8 @@ type env struct {
 	// dial is how the site's bus is reached, but for the name.
 	dial  bus.Config
 	creds *bus.Credentials // nil: an open server
+	// windowBudget is the memory that the windows of all sites of this process share.
+	windowBudget *window.Budget
 	// spool is the site's budget for frames; 0: the default.
 	spool spoolshare.Budget
 	// tls is the site's certificate, for NBD over TCP too; none: no TLS.

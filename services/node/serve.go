@@ -45,7 +45,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	if err != nil {
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
-	e := &env{site: cfg.Site, peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	e := &env{site: cfg.Site, peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(0), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err

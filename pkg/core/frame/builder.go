@@ -3,11 +3,11 @@ package frame
 // SlotSize is how much memory a Builder needs, in bytes: room for a header, the
 // longest payload, and a full table that is staged after it until the frame is
 // sealed.
-const SlotSize = stageAt + MaxRecords*RecordSize
+const SlotSize = StageAt + MaxRecords*RecordSize
 
-// stageAt is past the longest sealed frame, so that sealing never overwrites
-// what it was made from.
-const stageAt = MaxSize
+// StageAt is where in the slot the records are staged, 32 bytes each: past the longest
+// sealed frame, so that sealing never overwrites what it was made from.
+const StageAt = MaxSize
 
 // Builder collects writes into a frame in memory its user supplies, so that the
 // memory can be shared with, and outlive, the process. Nothing is allocated
@@ -59,7 +59,7 @@ func (b *Builder) Append(r Record, data []byte) {
 		r.CRC = Checksum(dst)
 		b.payload += int(r.Length)
 	}
-	encodeRecord(b.slot[stageAt+b.records*RecordSize:], r)
+	encodeRecord(b.slot[StageAt+b.records*RecordSize:], r)
 	b.records++
 }
 
@@ -70,7 +70,7 @@ func (b *Builder) Seal(h Header) Frame {
 	h.Records, h.PayloadLen = b.records, b.payload
 	end := HeaderSize + b.payload
 	table := b.slot[end : end+b.records*RecordSize]
-	copy(table, b.slot[stageAt:stageAt+b.records*RecordSize])
+	copy(table, b.slot[StageAt:StageAt+b.records*RecordSize])
 	encodeHeader(b.slot, h)
 	h.Hash = chain(b.slot[:HeaderSize], table)
 	copy(b.slot[96:128], h.Hash[:])

@@ -4,8 +4,13 @@
 // It does not outlive the machine: the file is usually on tmpfs, and a file of
 // another boot is discarded.
 //
+// A window has memory for what it holds: a slot gets it as writes are appended, out
+// of a Budget that all windows share, and gives it back when it was not needed for a
+// while. Each window keeps Floor.
+//
 // What it never does: it decides nothing about order or numbers, and never
-// blocks.
+// waits. It stores nothing where no memory was reserved: on a full file system
+// that would end the process.
 //
 // A slot's life: free -> open (writes are appended) -> closed (nothing more
 // comes) -> sealed (it has header, number and hash; it may be sealed again under
@@ -15,8 +20,8 @@
 //
 // # Who may call what
 //
-// Begin, Append, End, Release and the questions about First, Last and Free
-// need one lock of the caller. Seal and Frame touch one closed slot only: one
+// Begin, Room, Append, End, Release, Trim and the questions about First, Last and
+// Free need one lock of the caller. Seal and Frame touch one closed slot only: one
 // other goroutine may call them without that lock, as long as the slot is not
 // released meanwhile.
 //
@@ -29,14 +34,16 @@
 // writes only after and before the payload, never over what it was made from:
 // a kill in the middle leaves the slot closed.
 //
-// # Bytes of version 1
+// # Bytes of version 2
 //
 // Little endian. The file is a header page, a page-aligned slot table, and the
-// slots, each frame.SlotSize rounded up to a page:
+// slots, each frame.SlotSize rounded up to a page, with holes where a slot has no
+// memory. A frame may be in any slot. (In version 1, which is read too, ordinal o is
+// in slot o modulo the number of slots, and there are no holes.)
 //
 //	header
 //	   0  u64  magic "TDWINDOW", stored last when the file is made
-//	   8  u32  version, 1
+//	   8  u32  version, 2
 //	  12  u32  number of slots
 //	  16       48 bytes, boot id, zero padded
 //	  64       48 bytes, group, zero padded

@@ -65,7 +65,7 @@ func write(k uint64, buf []byte) (frame.Record, []byte) {
 }
 
 func writeForever(dir string) {
-	w, _, err := Open(filepath.Join(dir, "w"), id, killSlots)
+	w, _, err := Open(filepath.Join(dir, "w"), id, killSlots, nil)
 	if err != nil {
 		panic(err)
 	}
@@ -90,7 +90,13 @@ func writeForever(dir string) {
 			w.Begin(1)
 		}
 		r, data := write(k+1, buf)
+		if !w.Room(len(data)) {
+			panic("no memory for a write")
+		}
 		w.Append(r, data, 2)
+		if k%1000 == 0 {
+			w.Trim()
+		}
 		k++
 		p.acked.Store(k)
 	}
@@ -132,7 +138,7 @@ func TestKillLeavesEveryAppendedWrite(t *testing.T) {
 		child.Process.Signal(unix.SIGKILL)
 		child.Wait()
 
-		w, restored, err := Open(filepath.Join(dir, "w"), id, killSlots)
+		w, restored, err := Open(filepath.Join(dir, "w"), id, killSlots, nil)
 		if err != nil || !restored {
 			t.Fatalf("round %d: restored %v, %v", round, restored, err)
 		}

@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	magic     = 0x574f444e49574454
-	version   = 1
-	page      = 4096
-	entrySize = 128
-	slotSize  = (frame.SlotSize + page - 1) / page * page
+	magic   = 0x574f444e49574454
+	version = 2
+	// versionRing is version 1, in which ordinal o was in slot o%n: version 2 allows that.
+	versionRing = 1
+	page        = 4096
+	entrySize   = 128
+	slotSize    = (frame.SlotSize + page - 1) / page * page
 )
 
 // Identity is what a window belongs to. A file of another group or another boot
@@ -72,8 +74,11 @@ func (w *Window) at(i int) *entry {
 	return (*entry)(unsafe.Pointer(&w.mem[page+i*entrySize]))
 }
 
+// slotAt is where a slot begins in the file.
+func (w *Window) slotAt(i int) int64 { return int64(page + tableSize(w.n) + i*slotSize) }
+
 func (w *Window) slot(i int) []byte {
-	from := page + tableSize(w.n) + i*slotSize
+	from := w.slotAt(i)
 	return w.mem[from : from+frame.SlotSize : from+frame.SlotSize]
 }
 

@@ -16,9 +16,10 @@ import (
 // Open maps the window in the file at path, and reports whether it is the one
 // that an earlier process of the same boot left. A file that is missing, of another
 // boot, group, version or number of slots, or not whole is replaced by an empty
-// window. All memory is reserved here: Full when there is too little, Conflict
-// when another process has the window.
-func Open(path string, id Identity, slots int) (w *Window, restored bool, err error) {
+// window. The memory of Floor is reserved here, and more as frames need it, within
+// the budget: Full when there is too little. Conflict when another process has the
+// window.
+func Open(path string, id Identity, slots int, budget *Budget) (w *Window, restored bool, err error) {
 	const op = "open window"
 	if slots < 2 || len(id.Boot) > 48 || len(id.Group) > 48 {
 		return nil, false, cdp.Errorf(cdp.Invalid, op, path, "%d slots (at least 2 are needed), boot %q and group %q (at most 48 bytes each)", slots, id.Boot, id.Group)
@@ -30,7 +31,8 @@ func Open(path string, id Identity, slots int) (w *Window, restored bool, err er
 	if err != nil {
 		return nil, false, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 	}
-	w = &Window{file: f, n: slots, builders: make([]frame.Builder, slots), frames: make([]frame.Frame, slots)}
+	w = &Window{file: f, n: slots, budget: budget, slots: make([]int, slots), backed: make([]backing, slots),
+		builders: make([]frame.Builder, slots), frames: make([]frame.Frame, slots)}
 	defer func() {
 		if err != nil {
 			w.Close()
@@ -45,14 +47,17 @@ func Open(path string, id Identity, slots int) (w *Window, restored bool, err er
 		return w, false, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 	}
 	whole := st.Size() == fileSize(slots)
-	if err := w.reserve(); err != nil {
+	if err := w.open(); err != nil {
 		return w, false, err
 	}
-	if whole && w.owned(id) && w.restore() {
-		return w, true, nil
+	restored = whole && w.owned(id) && w.restore()
+	if !restored {
+		w.format(id)
 	}
-	w.format(id)
-	return w, false, nil
+	if len(w.free) > 0 && !w.grow(w.free[len(w.free)-1], backing{floorFront, page}) {
+		return w, false, &cdp.Error{Op: "reserve window", Kind: cdp.Full, Subject: path, Cause: unix.ENOSPC}
+	}
+	return w, restored, nil
 }
 
 // ownDir makes dir, and refuses one that others could put files into: its parent
@@ -72,9 +77,9 @@ func ownDir(dir string) error {
 	return nil
 }
 
-// reserve gives the file its length with every block allocated, so that no
-// later store hits a full file system (which would be a SIGBUS), and maps it.
-func (w *Window) reserve() error {
+// open gives the file its length, with memory for header and table only, and maps
+// it. Slots get theirs before anything is stored in them.
+func (w *Window) open() error {
 	fd, size := int(w.file.Fd()), fileSize(w.n)
 	fail := func(err error) error {
 		kind := cdp.Transient
@@ -86,10 +91,7 @@ func (w *Window) reserve() error {
 	if err := unix.Ftruncate(fd, size); err != nil {
 		return fail(err)
 	}
-	if err := unix.Fallocate(fd, 0, 0, size); err != nil {
-		if errors.Is(err, unix.ENOSPC) {
-			unix.Ftruncate(fd, 0) // give back what was taken of it
-		}
+	if err := unix.Fallocate(fd, 0, 0, w.slotAt(0)); err != nil {
 		return fail(err)
 	}
 	mem, err := unix.Mmap(fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -104,7 +106,7 @@ func (w *Window) owned(id Identity) bool {
 	var boot, group [48]byte
 	copy(boot[:], id.Boot)
 	copy(group[:], id.Group)
-	return atomic.LoadUint64(w.u64(0)) == magic && *w.u32(8) == version && *w.u32(12) == uint32(w.n) &&
+	return atomic.LoadUint64(w.u64(0)) == magic && (*w.u32(8) == version || *w.u32(8) == versionRing) && *w.u32(12) == uint32(w.n) &&
 		bytes.Equal(w.mem[16:64], boot[:]) && bytes.Equal(w.mem[64:112], group[:])
 }
 
@@ -116,48 +118,21 @@ func (w *Window) format(id Identity) {
 	*w.u32(8), *w.u32(12) = version, uint32(w.n)
 	copy(w.mem[16:64], id.Boot)
 	copy(w.mem[64:112], id.Group)
-	w.first, w.last, w.opened = 1, 0, false
+	w.first, w.last, w.opened, w.ended = 1, 0, false, 0
+	w.freeAll(func(int) bool { return true })
 	atomic.StoreUint64(w.u64(0), magic)
 }
 
-// restore takes over the frames in the slots. It is false when they are not one
-// run of ordinals, each with sound content.
-func (w *Window) restore() bool {
-	w.first, w.last, w.opened = 1, 0, false
-	lo, hi, used := ^uint64(0), uint64(0), 0
-	for i := range w.n {
-		e := w.at(i)
-		if e.state.Load() == slotFree {
-			continue
-		}
-		records, payload := unpack(e.counts.Load())
-		if e.state.Load() > slotSealed || int(e.ord%uint64(w.n)) != i || e.ord == 0 ||
-			records > frame.MaxRecords || payload > frame.MaxPayload {
-			return false
-		}
-		w.builders[i] = frame.Restore(w.slot(i), records, payload)
-		lo, hi, used = min(lo, e.ord), max(hi, e.ord), used+1
-		if e.state.Load() == slotSealed {
-			end := frame.HeaderSize + payload + records*frame.RecordSize
-			f, err := frame.Parse(w.slot(i)[:end])
-			if err != nil {
-				return false
-			}
-			w.frames[i] = f
+// freeAll makes free the slots without a frame. What they have of an earlier
+// process's memory goes back.
+func (w *Window) freeAll(free func(i int) bool) {
+	w.free = w.free[:0]
+	for i := w.n - 1; i >= 0; i-- {
+		if free(i) {
+			w.free = append(w.free, i)
+			_ = w.punch(i) // where the file system cannot, the memory is used again
+			w.forget(i)
 		}
 	}
-	if used == 0 {
-		return true
-	}
-	if hi-lo+1 != uint64(used) {
-		return false
-	}
-	for ord := lo; ord < hi; ord++ { // only the last may be open
-		if w.at(w.index(ord)).state.Load() == slotOpen {
-			return false
-		}
-	}
-	w.first, w.last = lo, hi
-	w.opened = w.at(w.index(hi)).state.Load() == slotOpen
-	return true
+	w.calm = len(w.free)
 }

@@ -11,14 +11,24 @@ import (
 
 // Window is a ring of frame slots in shared memory. Make one with Open.
 type Window struct {
-	file *os.File
-	mem  []byte
-	n    int
+	file   *os.File
+	mem    []byte
+	n      int
+	budget *Budget
 
 	// first..last are the ordinals in use; first == last+1 when there are none.
-	// Invariant: last-first+1 <= n; ordinal o is in slot o%n.
+	// Invariant: last-first+1 <= n; ordinal o is in slot slots[o%n].
 	first, last uint64
-	opened      bool // last is open
+	opened      bool  // last is open
+	ended       int64 // when the newest closed frame was closed; 0: there was none
+	slots       []int
+	// free are the slots without a frame; the last one is used next, and what was
+	// used last is used again, so that a window that is little used stays small.
+	free []int
+	calm int // the first calm of free were not used since the last Trim
+
+	backed []backing // of the slots
+	held   int64     // bytes, of all slots
 
 	builders []frame.Builder // of the slots in use
 	frames   []frame.Frame   // of the sealed ones; they refer to their slot
@@ -30,6 +40,9 @@ func (w *Window) Close() error {
 	if w.mem != nil {
 		unix.Munmap(w.mem)
 		w.mem = nil
+		for i := range w.n {
+			w.forget(i)
+		}
 	}
 	if w.file == nil {
 		return nil
@@ -58,17 +71,24 @@ func (w *Window) Closed() uint64 {
 }
 
 // Free is how many slots hold no frame.
-func (w *Window) Free() int { return w.n - int(w.last+1-w.first) }
+func (w *Window) Free() int { return len(w.free) }
 
-func (w *Window) index(ord uint64) int { return int(ord % uint64(w.n)) }
+func (w *Window) index(ord uint64) int { return w.slots[ord%uint64(w.n)] }
 
 // Begin opens the next frame at source time now, ns since 1970. It is false
-// when no slot is free or a frame is open already.
+// when no slot is free, there is no memory for a frame, or a frame is open already.
 func (w *Window) Begin(now int64) bool {
 	if w.opened || w.Free() == 0 {
 		return false
 	}
-	i := w.index(w.last + 1)
+	i := w.free[len(w.free)-1]
+	w.free = w.free[:len(w.free)-1]
+	if !w.back(i, frame.HeaderSize, 0) {
+		w.free = append(w.free, i)
+		return false
+	}
+	w.calm = min(w.calm, len(w.free))
+	w.slots[(w.last+1)%uint64(w.n)] = i
 	e := w.at(i)
 	e.flags, e.ord, e.opened, e.closed, e.answer, e.before = 0, w.last+1, now, 0, 0, frame.Hash{}
 	e.counts.Store(0)
@@ -90,8 +110,8 @@ func (w *Window) OpenFrame() (open bool, records int, full bool) {
 	return true, b.Records(), b.Full()
 }
 
-// Append adds a write to the open frame, which must not be full. now is the
-// source time of the write. Once it returns, the write outlives the process.
+// Append adds a write to the open frame, which must not be full, and for which
+// Room was true. now is the source time of the write. Once it returns, the write outlives the process.
 func (w *Window) Append(r frame.Record, data []byte, now int64) {
 	i := w.index(w.last)
 	b, e := &w.builders[i], w.at(i)
@@ -108,25 +128,22 @@ func (w *Window) Answer(r cdp.RequestID) { w.at(w.index(w.last)).answer = r }
 // End closes the open frame at source time now with these flags.
 func (w *Window) End(flags frame.Flags, now int64) {
 	e := w.at(w.index(w.last))
-	e.flags, e.closed = uint32(flags), now
+	e.flags, e.closed, w.ended = uint32(flags), now, now
 	e.state.Store(slotClosed)
 	w.opened = false
 }
 
 // Ended is the time at which the newest closed frame was closed, which may have
 // been released; 0 if there is none.
-func (w *Window) Ended() int64 {
-	if w.Closed() == 0 {
-		return 0
-	}
-	return w.at(w.index(w.Closed())).closed
-}
+func (w *Window) Ended() int64 { return w.ended }
 
 // Release frees every slot up to and including frame ord. It must not free the
 // open frame.
 func (w *Window) Release(ord uint64) {
 	for w.first <= min(ord, w.Closed()) {
-		w.at(w.index(w.first)).state.Store(slotFree)
+		i := w.index(w.first)
+		w.at(i).state.Store(slotFree)
+		w.free = append(w.free, i)
 		w.first++
 	}
 }

@@ -16,7 +16,7 @@ var id = Identity{Group: "shop", Boot: "boot-1"}
 
 func mustOpen(t testing.TB, path string, id Identity, slots int, restored bool) *Window {
 	t.Helper()
-	w, got, err := Open(path, id, slots)
+	w, got, err := Open(path, id, slots, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func (l *life) open() *held {
 
 func (l *life) act(rng *rand.Rand) {
 	open := l.open()
-	switch rng.IntN(8) {
+	switch rng.IntN(9) {
 	case 0:
 		want := len(l.ring) < lifeSlots && open == nil
 		if got := l.w.Begin(int64(l.step) * 1000); got != want {
@@ -83,6 +83,9 @@ func (l *life) act(rng *rand.Rand) {
 			return
 		}
 		data := bytes.Repeat([]byte{byte(l.step)}, 512*(1+rng.IntN(512)))
+		if !l.w.Room(len(data)) {
+			l.t.Fatalf("step %d: no memory for a write", l.step)
+		}
 		l.w.Append(frame.Record{Offset: int64(l.step) * 512, Length: uint32(len(data)), Kind: frame.Write}, data, int64(l.step)*1000)
 		open.writes = append(open.writes, data)
 	case 4:
@@ -107,6 +110,8 @@ func (l *life) act(rng *rand.Rand) {
 			m.hash = f.Hash
 		}
 	case 7:
+		l.w.Trim()
+	case 8:
 		l.w.Close()
 		if len(l.ring) == 0 {
 			l.last = 0 // an empty window starts again
@@ -152,6 +157,7 @@ func TestWhatIsNotOursIsNoWindow(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "w")
 		w := mustOpen(t, path, id, 4, false)
 		w.Begin(1)
+		w.Room(0)
 		w.Append(frame.Record{Length: 512, Kind: frame.Zero}, nil, 1)
 		w.Close()
 		return path
@@ -192,14 +198,14 @@ func TestWhatIsNotOursIsNoWindow(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "d")
 		os.Mkdir(dir, 0o700)
 		os.Chmod(dir, 0o777)
-		if _, _, err := Open(filepath.Join(dir, "w"), id, 4); !cdp.Is(err, cdp.Invalid) {
+		if _, _, err := Open(filepath.Join(dir, "w"), id, 4, nil); !cdp.Is(err, cdp.Invalid) {
 			t.Fatalf("got %v", err)
 		}
 	})
 	t.Run("a second process", func(t *testing.T) {
 		path := fill(t)
 		mustOpen(t, path, id, 4, true)
-		if _, _, err := Open(path, id, 4); !cdp.Is(err, cdp.Conflict) {
+		if _, _, err := Open(path, id, 4, nil); !cdp.Is(err, cdp.Conflict) {
 			t.Fatalf("got %v", err)
 		}
 	})
@@ -222,6 +228,7 @@ func BenchmarkAppend4K(b *testing.B) {
 			}
 			w.Begin(0)
 		}
+		w.Room(len(data))
 		w.Append(frame.Record{Offset: int64(i) * 4096, Length: 4096, Kind: frame.Write}, data, 0)
 	}
 }
