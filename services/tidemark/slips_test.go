@@ -104,6 +104,12 @@ func TestSlipsAreRefusedByApply(t *testing.T) {
 			t.Errorf("%s: %q and %q are not in:\n%s", name, c.field, c.word, errs)
 		}
 	}
+	// A job that is stopped keeps its disks, too.
+	for field, text := range map[string]string{from: goodJob(good, replica), into: goodJob(source, to)} {
+		if _, errs := l.do(exitConflict, "apply", "-f", write(t, s.path("slip.yaml"), text)); !strings.Contains(errs, field+": ") {
+			t.Errorf("%q is not in:\n%s", field, errs)
+		}
+	}
 	if out, _ := l.do(0, "get", "job"); strings.Contains(out, "shop") {
 		t.Error("something was applied:\n" + out)
 	}

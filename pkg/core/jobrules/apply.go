@@ -36,8 +36,12 @@ func (h Here) Disks(j spec.ReplicationJob, now Stored) (api.Change, []api.Proble
 	}
 	h.sites(&p, j.Source.Site, j.Target.Site)
 	change := changeOf(now.Job, j)
-	if change == api.Changed && now.Running && !sameDisks(j, *now.Job) {
-		p.add(cdp.Conflict, "/spec", "running", "stop it first: tidemark job stop "+j.Name, "sites, disks and capture cannot be changed while the job runs")
+	if change != api.Changed {
+		return change, p
+	}
+	p.disksStay(j, *now.Job)
+	if now.Running && j.Source.Capture != now.Job.Source.Capture {
+		p.add(cdp.Conflict, "/spec/source/capture", "running", "stop it first: tidemark job stop "+j.Name, "capture cannot be changed while the job runs")
 	}
 	return change, p
 }
@@ -106,12 +110,6 @@ func (h Here) all() string {
 		return string(h.Site)
 	}
 	return text + " and " + string(h.Site)
-}
-
-// sameDisks: what a running job may not change is as it was.
-func sameDisks(a, b spec.ReplicationJob) bool {
-	return slices.Equal(a.Source.Disks, b.Source.Disks) && slices.Equal(a.Target.Disks, b.Target.Disks) &&
-		a.Source.Site == b.Source.Site && a.Source.Capture == b.Source.Capture
 }
 
 func changeOf[T any](old *T, v T) api.Change {

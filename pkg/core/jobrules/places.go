@@ -27,7 +27,7 @@ type Places struct {
 // NeedsPlaces reports whether a job says anything about disks that the stored job
 // does not.
 func NeedsPlaces(j spec.ReplicationJob, now Stored) bool {
-	return now.Job == nil || !sameDisks(j, *now.Job) || j.Source.Listen != now.Job.Source.Listen
+	return now.Job == nil || j.Source.Listen != now.Job.Source.Listen
 }
 
 // use is a disk that a job uses.
