@@ -63,6 +63,9 @@ type GroupSpec struct {
 	// may take, 0 for no limit.
 	History time.Duration
 	Limit   int64
+	// MergeEvery is how far base may fall behind in roll-forward mode, by the points'
+	// times, until it is brought up to the newest point. 0: horizon alone moves it.
+	MergeEvery time.Duration
 	// Adopt: the images of a new group hold a seed already. They must exist, and the
 	// first writes are applied on top of what they hold.
 	Adopt bool

@@ -49,7 +49,7 @@ func (j *job) now() GroupSpec {
 func (j *job) update(s GroupSpec) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.spec.Mode, j.spec.History, j.spec.Limit = s.Mode, s.History, s.Limit
+	j.spec.Mode, j.spec.History, j.spec.Limit, j.spec.MergeEvery = s.Mode, s.History, s.Limit, s.MergeEvery
 }
 
 // shownState is the state that people see.

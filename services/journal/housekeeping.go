@@ -42,7 +42,7 @@ func (k *housekeeper) run(ctx context.Context) {
 		now := k.deps.Clock.Now()
 		o := outlook{Now: now, Bounds: k.vault.Bounds(), Bytes: bytes}
 		spec := k.job.now()
-		o.Mode, o.History, o.Limit = spec.Mode, spec.History, spec.Limit
+		o.Mode, o.History, o.Limit, o.MergeEvery = spec.Mode, spec.History, spec.Limit, spec.MergeEvery
 		// Horizon is in no hurry, and its facts cost a little to collect.
 		if now.Sub(looked) >= 10*k.cfg.Beat {
 			looked = now

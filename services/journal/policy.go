@@ -16,9 +16,10 @@ type outlook struct {
 	Points []cdp.Point // oldest first, their times in target time
 	Bytes  int64
 	Mode   cdp.JournalMode
-	// History and Limit are the job's.
-	History time.Duration
-	Limit   int64
+	// History, Limit and MergeEvery are the job's.
+	History    time.Duration
+	Limit      int64
+	MergeEvery time.Duration
 }
 
 // intent is what policy wants done: at most one raise and one move of horizon.
@@ -40,6 +41,9 @@ func decide(o outlook) intent {
 	if !o.Known {
 		return in
 	}
+	if to := merged(o); to > o.Bounds.Base {
+		in.Raise = to
+	}
 	to, reason, cut := horizon(o)
 	if to <= o.Bounds.Horizon {
 		return in
@@ -50,6 +54,24 @@ func decide(o outlook) intent {
 		in.Merge = o.Bounds.Base == o.Bounds.Horizon && in.Raise == to
 	}
 	return in
+}
+
+// merged is the seq that the merge of a roll-forward journal is due to bring base to:
+// the newest point, once base is as old as the merges are apart; else 0. History
+// stays: what the replica held is kept as floors.
+func merged(o outlook) cdp.Seq {
+	if o.Mode != cdp.RollForward || o.MergeEvery <= 0 || len(o.Points) == 0 {
+		return 0
+	}
+	for _, p := range o.Points { // the oldest that base has not reached
+		if p.Seq > o.Bounds.Base {
+			if o.Now.Sub(p.Time) < o.MergeEvery {
+				return 0
+			}
+			return o.Points[len(o.Points)-1].Seq
+		}
+	}
+	return 0
 }
 
 // seeding is the reason for moves that drop nothing.

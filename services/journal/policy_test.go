@@ -21,7 +21,7 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 		b := h + cdp.Seq(rng.IntN(50))
 		o := outlook{Now: now, Known: true, Bounds: cdp.Bounds{Horizon: h, Base: b, Head: b + cdp.Seq(rng.IntN(50))},
 			Mode: []cdp.JournalMode{cdp.Rollback, cdp.RollForward}[rng.IntN(2)], History: time.Duration(rng.IntN(100)) * time.Second,
-			Bytes: rng.Int64N(1000), Limit: rng.Int64N(2) * 500}
+			Bytes: rng.Int64N(1000), Limit: rng.Int64N(2) * 500, MergeEvery: time.Duration(rng.IntN(2)*rng.IntN(100)) * time.Second}
 		at := now.Add(-200 * time.Second)
 		for s := h; s <= o.Bounds.Head; s += cdp.Seq(1 + rng.IntN(20)) {
 			at = at.Add(time.Duration(rng.IntN(20)) * time.Second)

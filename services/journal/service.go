@@ -71,7 +71,7 @@ func (s *Service) closeAll() error {
 }
 
 // Apply opens the group of a job, or updates what may change of an open one: mode,
-// history, limit.
+// history, limit, pace of merges.
 func (s *Service) Apply(spec GroupSpec) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
