@@ -100,6 +100,9 @@ func (s *FrameSink) watch(ctx context.Context) {
 			s.fail(0, "the connection to the bus was lost")
 		case <-tick.C:
 			s.fail(ackTimeout, "no acknowledgement in time")
+			if err := s.findLoss(ctx); err != nil && ctx.Err() == nil {
+				s.conn.notify(Notice{"replication stalled", wrap(err, "follow the journal", string(s.stream.group))})
+			}
 		}
 	}
 }

@@ -67,6 +67,7 @@ type FrameSink struct {
 	// Invariant: len(out) + len(results) <= cap(results), so sending never blocks.
 	out    []outstanding
 	last   cdp.FrameNo // the newest frame that the stream is known to have
+	still  stall
 	closed bool
 }
 
@@ -229,6 +230,7 @@ func (s *FrameSink) Close() error {
 
 func (s *FrameSink) onDurable(m *nats.Msg) {
 	if d, ok := unpackDurable(m.Data); ok {
+		s.noteDurable(d)
 		newest(s.durable, d)
 		newest(s.purge, d.No)
 	}

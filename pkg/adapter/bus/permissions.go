@@ -169,6 +169,8 @@ func (b *permissions) frames(r role) {
 		b.pub(subject)
 		b.sub(subjects.AckSubject(b.site, "*", "*"))
 		b.api("DIRECT.GET.*." + subject)
+		b.api("DIRECT.GET.*")
+		b.denyStreams("DIRECT.GET.")
 		b.api("STREAM.INFO.*")
 		b.api("STREAM.LIST")
 		for _, verb := range []string{"STREAM.CREATE.", "STREAM.UPDATE.", "STREAM.DELETE.", "STREAM.PURGE."} {
