@@ -127,6 +127,12 @@ func (k *housekeeper) troubled(ctx context.Context, err error) {
 }
 
 func (k *housekeeper) carryOut(ctx context.Context, in intent) error {
+	if in.Raise > 0 || in.Horizon > 0 {
+		if err := k.deps.Memory.moves.Acquire(ctx, 1); err != nil {
+			return err
+		}
+		defer k.deps.Memory.moves.Release(1)
+	}
 	if in.Raise > 0 {
 		if in.Merge {
 			if err := k.vault.Merge(ctx, in.Raise); err != nil {

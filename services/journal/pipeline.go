@@ -27,11 +27,13 @@ type batch struct {
 
 // takeIn is one run of the pipeline. Four goroutines pass frames on: one pulls
 // them from the bus, one admits them, one writes them, one makes them durable
-// and announces that. Each hand-over is bounded, so the disk's speed reaches the
-// bus.
+// and announces that. Each hand-over is bounded, and so is the memory of all
+// groups together, so the disk's speed reaches the bus.
 func (x *intake) takeIn(ctx context.Context) error {
 	x.vault.ForgetOffered()
 	from := x.vault.Stored().No + 1
+	memory := &account{of: x.deps.Memory}
+	defer memory.close()
 	messages := make(chan spool.Message, x.cfg.Queue)
 	frames := make(chan arrived, x.cfg.Queue)
 	batches := make(chan batch, 4)
@@ -39,6 +41,9 @@ func (x *intake) takeIn(ctx context.Context) error {
 	eg.Go(func() error {
 		defer close(messages)
 		err := x.source.Pull(ctx, from, func(s spool.Status) { x.linkChanged(ctx, s) }, func(m spool.Message) error {
+			if err := memory.take(ctx, len(m.Data)); err != nil {
+				return err
+			}
 			select {
 			case messages <- m:
 				return nil
@@ -56,13 +61,13 @@ func (x *intake) takeIn(ctx context.Context) error {
 	})
 	eg.Go(func() error {
 		defer close(frames)
-		return x.admit(ctx, messages, frames)
+		return x.admit(ctx, memory, messages, frames)
 	})
 	eg.Go(func() error {
 		defer close(batches)
 		return x.write(ctx, frames, batches)
 	})
-	eg.Go(func() error { return x.store(ctx, batches) })
+	eg.Go(func() error { return x.store(ctx, memory, batches) })
 	eg.Go(func() error { return x.announceAgain(ctx) })
 	return eg.Wait()
 }
@@ -83,13 +88,14 @@ func (x *intake) linkChanged(ctx context.Context, s spool.Status) {
 }
 
 // admit decides about what arrives.
-func (x *intake) admit(ctx context.Context, in <-chan spool.Message, out chan<- arrived) error {
+func (x *intake) admit(ctx context.Context, memory *account, in <-chan spool.Message, out chan<- arrived) error {
 	for m := range in {
 		f, ok, err := x.offer(ctx, m)
 		if err != nil {
 			return err
 		}
 		if !ok {
+			memory.give(len(m.Data))
 			continue
 		}
 		select {
@@ -153,10 +159,13 @@ func (x *intake) offer(ctx context.Context, m spool.Message) (frame.Frame, bool,
 }
 
 // store makes batches durable in order, and announces each.
-func (x *intake) store(ctx context.Context, in <-chan batch) error {
+func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) error {
 	var failed error
 	for b := range in {
 		points, err := b.Commit()
+		for _, f := range b.frames {
+			memory.give(len(f.m.Data))
+		}
 		if failed != nil {
 			continue
 		}

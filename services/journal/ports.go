@@ -104,5 +104,7 @@ type Deps struct {
 	// Look says what is at a path; nil: nobody asks.
 	Look  func(path string, closely bool) api.DiskFacts
 	Facts Facts
-	Clock clock.Clock
+	// Memory is shared by all journals of the process. Default: that of 2 GiB.
+	Memory *Memory
+	Clock  clock.Clock
 }

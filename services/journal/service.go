@@ -38,6 +38,12 @@ func (w *wanted) reason() error {
 
 // New makes the service; Run makes it work.
 func New(cfg Config, deps Deps) *Service {
+	if deps.Memory == nil {
+		deps.Memory = NewMemory(2 << 30)
+	}
+	if cfg.Vault.StepBytes == 0 {
+		cfg.Vault.StepBytes = deps.Memory.step
+	}
 	return &Service{cfg: cfg.withDefaults(), deps: deps, groups: map[cdp.GroupID]*group{},
 		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New()}
 }

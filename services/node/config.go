@@ -31,6 +31,9 @@ type Config struct {
 	Open bool `json:"open,omitempty"`
 	// TLS is for sites that have none of their own.
 	TLS bus.TLSFiles `json:"tls,omitzero"`
+	// Memory is what this process aims to stay below. Default: a quarter of the
+	// machine's, or of its control group's.
+	Memory spec.Size `json:"memory,omitempty"`
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string `json:"otlp,omitempty"`
 }

@@ -77,6 +77,9 @@ func refuseOldForm(data []byte) error {
 
 // check tells the first thing that is wrong.
 func (c Config) check() error {
+	if c.Memory != 0 && c.Memory < leastMemory {
+		return cdp.Errorf(cdp.Invalid, "check", "memory", "%s is too little: want at least %s", c.Memory, spec.Size(leastMemory))
+	}
 	const op = "check"
 	if len(c.Sites) == 0 {
 		return cdp.Errorf(cdp.Invalid, op, "sites", "there must be at least one")

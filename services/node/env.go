@@ -14,6 +14,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/spoolshare"
 	"tidemark.dev/pkg/engine/window"
+	"tidemark.dev/services/journal"
 )
 
 // env is what a service is given to run at a site.
@@ -31,6 +32,8 @@ type env struct {
 	creds *bus.Credentials // nil: an open server
 	// windowBudget is the memory that the windows of all sites of this process share.
 	windowBudget *window.Budget
+	// memory is shared by the journals of all sites of the process.
+	memory *journal.Memory
 	// spool is the site's budget for frames; 0: the default.
 	spool spoolshare.Budget
 	// tls is the site's certificate, for NBD over TCP too; none: no TLS.

@@ -56,7 +56,7 @@ func runJournal(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), Transporter: os.Getenv(envTransporter)},
-		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Servers: nbdServers{exportTLS}, OpenScratch: openScratch, Capture: w, Look: look, Facts: &journalFacts{e: e, conn: conn, traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
+		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Servers: nbdServers{exportTLS}, OpenScratch: openScratch, Capture: w, Look: look, Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {
 		return err

@@ -32,6 +32,8 @@ type ServeConfig struct {
 	Credentials string
 	// Spool is the site's disk space for frames, in bytes; 0: the default.
 	Spool spec.Size
+	// Memory is what the process aims to stay below, in bytes; 0: the default.
+	Memory spec.Size
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string
 	// SetUpTime bounds the setting up of the site's streams.
@@ -45,7 +47,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	if err != nil {
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
-	e := &env{site: cfg.Site, peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(0), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(0), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err

@@ -81,11 +81,12 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	memory := boundMemory(int64(cfg.Memory))
 	windows := windowBudget(cfg.Windows)
 	refs := map[cdp.Site]client.SiteRef{}
 	for _, s := range here {
 		e := &env{
-			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log,
+			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log, memory: memory,
 			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), spool: spoolshare.Budget(s.Spool), windowBudget: windows,
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {

@@ -8,14 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/spoolshare"
 	"tidemark.dev/services/node"
 )
 
 func (a *app) cmdServe() *cobra.Command {
-	var creds, otlp, spool string
+	var creds, otlp, spool, memory string
 	var peers []string
 	var verbose bool
 	c := &cobra.Command{
@@ -38,29 +37,34 @@ for each site that this one is linked with.`),
 			if err != nil {
 				return usage("--spool: %v", err)
 			}
-			return a.serve(c.Context(), services, siteNames(peers), creds, otlp, room, verbose)
+			var most spec.Size
+			if memory != "" {
+				if most, err = spec.ParseSize(memory); err != nil {
+					return usage("--memory: %v", err)
+				}
+			}
+			return a.serve(c.Context(), node.ServeConfig{Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Spool: room, Memory: most}, verbose)
 		},
 	}
 	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
 	c.Flags().StringVar(&spool, "spool", spec.Size(spoolshare.Default).String(), "disk space at the site for frames that wait to be sent, as in up.yaml; its NATS server must have as much")
+	c.Flags().StringVar(&memory, "memory", "", "memory that the process aims to stay below, as in up.yaml (default: a quarter of the machine's)")
 	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }
 
-func (a *app) serve(ctx context.Context, services []string, peers []cdp.Site, creds, otlp string, spool spec.Size, verbose bool) error {
-	site, ref, err := a.conn.where()
-	if err != nil {
+// serve fills in where, and serves.
+func (a *app) serve(ctx context.Context, cfg node.ServeConfig, verbose bool) (err error) {
+	if cfg.Site, cfg.Bus, err = a.conn.where(); err != nil {
 		return err
 	}
-	if peers == nil {
-		peers = ref.Peers
+	if cfg.Peers == nil {
+		cfg.Peers = cfg.Bus.Peers
 	}
-	return node.Serve(ctx, node.ServeConfig{
-		Site: site, Peers: peers, Dir: a.conn.directory(), Bus: ref, Services: services,
-		Credentials: creds, OTLP: otlp, Spool: spool, SetUpTime: a.conn.wait,
-	}, newLog(a.err, verbose), func() {
-		fmt.Fprintf(a.out, "serving %s at site %s\n", strings.Join(services, ", "), site)
+	cfg.Dir, cfg.SetUpTime = a.conn.directory(), a.conn.wait
+	return node.Serve(ctx, cfg, newLog(a.err, verbose), func() {
+		fmt.Fprintf(a.out, "serving %s at site %s\n", strings.Join(cfg.Services, ", "), cfg.Site)
 	})
 }
