@@ -26,6 +26,11 @@ type Config struct {
 	// Reserve is how much space stays free in the journals' file system: below it
 	// no more frames are stored. Default 256 MiB.
 	Reserve int64
+	// ScrubEvery is how long after a scrub of a group the next begins. Default 24 h.
+	ScrubEvery time.Duration
+	// ScrubRate is how fast replicas are read by scrubs, all together, in bytes a
+	// second. Default 32 MiB.
+	ScrubRate int64
 	// Vault are the settings of each group's engine.
 	Vault vault.Config
 }
@@ -46,6 +51,10 @@ func (c Config) withDefaults() Config {
 	if c.Reserve == 0 {
 		c.Reserve = 256 << 20
 	}
+	if c.ScrubRate == 0 {
+		c.ScrubRate = 32 << 20
+	}
+	def(&c.ScrubEvery, 24*time.Hour)
 	def(&c.Beat, 500*time.Millisecond)
 	def(&c.ClockEvery, 10*time.Second)
 	return c

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -21,9 +22,14 @@ func (s *said) news(err error, now time.Time) bool {
 	return true
 }
 
-// reportDamage raises an alarm when damage was found in the group's store.
+// damage is what was found damaged of the group: in its store and in its replica.
+func (k *housekeeper) damage() error {
+	return errors.Join(k.deps.Stores.Damage(k.job.id), k.vault.Damage())
+}
+
+// reportDamage raises an alarm when damage was found.
 func (k *housekeeper) reportDamage(ctx context.Context) {
-	if err := k.deps.Stores.Damage(k.job.id); err != nil && k.damage.news(err, k.deps.Clock.Now()) {
+	if err := k.damage(); err != nil && k.damaged.news(err, k.deps.Clock.Now()) {
 		k.deps.Facts.Alarm(ctx, k.job.id, "damage", err.Error())
 	}
 }

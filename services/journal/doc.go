@@ -23,6 +23,9 @@
 //	tidemark.ack.v1.<source>.<group>      the newest durable frame, and one it refuses
 //	evt journal.point-created, point-changed, horizon-moved, state-changed, alarm
 //
+// From time to time it reads each replica as a whole and compares it with its
+// checksums. Damage is named in the status and alarmed; it stops nothing else.
+//
 // It never waits for a source site: whatever a recovery needs is here. It never
 // reports a frame as stored before it is on the disk, and never offers a point
 // where history is not complete.

@@ -25,6 +25,7 @@ type group struct {
 	clock   *sourceClock
 	intake  *intake
 	keeper  *housekeeper
+	scrub   *scrubber
 	base    *baseMove
 
 	cancel context.CancelFunc
@@ -135,7 +136,7 @@ func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	}
 	if err == nil {
 		engine := cfg.Vault
-		engine.Clock = deps.Clock
+		engine.Clock, engine.Adopted = deps.Clock, spec.Adopt
 		v, err = vault.Open(ctx, disks, store, r, engine)
 	}
 	if err != nil {
@@ -151,6 +152,7 @@ func (g *group) run(ctx context.Context) {
 	eg.Go(func() error { g.intake.run(ctx); return nil })
 	eg.Go(func() error { g.keeper.run(ctx); return nil })
 	eg.Go(func() error { g.clock.run(ctx); return nil })
+	eg.Go(func() error { g.scrub.run(ctx); return nil })
 	eg.Wait()
 }
 

@@ -20,7 +20,7 @@ type housekeeper struct {
 	points func() []cdp.Point // in target time
 
 	trouble said // the last that was reported
-	damage  said
+	damaged said
 
 	mu     sync.Mutex
 	stuck  error              // why the last move failed; nil: it did not

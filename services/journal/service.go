@@ -21,6 +21,7 @@ type Service struct {
 	groups map[cdp.GroupID]*group
 	wanted map[cdp.GroupID]*wanted // not open yet
 	kick   wake.Bell
+	scrubs chan struct{} // see scrubber.turn
 }
 
 // wanted is a group that is not open yet, and why.
@@ -45,7 +46,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.Vault.StepBytes = deps.Memory.step
 	}
 	return &Service{cfg: cfg.withDefaults(), deps: deps, groups: map[cdp.GroupID]*group{},
-		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New()}
+		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New(), scrubs: make(chan struct{}, 1)}
 }
 
 // Run serves until ctx ends, then closes every journal. Groups that cannot be
@@ -176,7 +177,11 @@ func (s *Service) openOne(ctx context.Context, spec GroupSpec) (*group, error) {
 			return nil, err
 		}
 	}
-	return openGroup(ctx, s.cfg, s.deps, spec, disks, !known)
+	g, err := openGroup(ctx, s.cfg, s.deps, spec, disks, !known)
+	if err == nil {
+		g.scrub = &scrubber{cfg: s.cfg, deps: s.deps, vault: g.vault, turn: s.scrubs}
+	}
+	return g, err
 }
 
 func (s *Service) group(id cdp.GroupID) (*group, error) {

@@ -39,6 +39,7 @@ type site struct {
 
 	adopt  bool
 	silent bool // the source reports no disks
+	scrub  time.Duration
 	// replicas is the directory of the images; empty: dir.
 	replicas string
 	mu       sync.Mutex
@@ -113,7 +114,7 @@ func (s *site) start(mode cdp.JournalMode) {
 	if s.db, err = pebblestore.Open(filepath.Join(s.dir, "db"), pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond},
+	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub},
 		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: clock.System})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)

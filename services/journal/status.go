@@ -9,7 +9,7 @@ import (
 func (g *group) status() (api.GroupStatus, error) {
 	ps := g.points()
 	bytes, damage := g.vault.Usage()
-	if found := g.deps.Stores.Damage(g.job.id); found != nil {
+	if found := g.keeper.damage(); found != nil {
 		damage = found
 	}
 	free, err := g.deps.Stores.Free()
@@ -25,6 +25,7 @@ func (g *group) status() (api.GroupStatus, error) {
 	if damage != nil {
 		st.Damage = damage.Error()
 	}
+	st.Scrubbed = g.scrub.complete()
 	switch now := g.vault.State(); {
 	case now.Sealed:
 		st.State, st.Reason = event.JournalSealed, "the failover was committed: the images are the disks"

@@ -27,9 +27,11 @@
 //	u32 group  'k'                       u64: every frame up to here is in the index
 //	u32 group  'n' u64 frame             recovery point: JSON
 //	u32 group  'o' u16 disk u48 block    the block has a floor: empty
-//	u32 group  'q' u16 disk u48 block    its content; a floor of zeros has none
+//	u32 group  'q' u16 disk u48 block    its content; a floor of zeros has none, a
+//	                                     damaged one a single byte
 //	u32 group  'r' u16 disk u48 region   zero floor of a region: empty
 //	u32 group  's'                       state: JSON
+//	u32 group  't' u16 disk u48 block    u32: checksum of the replica's block
 //	u32 0      'g' name                  the group: JSON
 //
 // There is no cursor: the largest 'f' key is the newest frame. So a frame and the

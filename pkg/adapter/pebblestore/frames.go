@@ -227,6 +227,9 @@ func (g *Group) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
 	return p.Commit()
 }
 
+// damagedFloor is what is stored as the content of a floor that is lost.
+var damagedFloor = []byte{1}
+
 // eachFloor calls fn for the rows of floors in the order of their keys.
 func (g *Group) eachFloor(floors []vault.Floor, zeros []vault.ZeroFloor, fn func(k, v []byte) error) error {
 	var k []byte
@@ -237,11 +240,15 @@ func (g *Group) eachFloor(floors []vault.Floor, zeros []vault.ZeroFloor, fn func
 		}
 	}
 	for _, f := range floors {
-		if f.Content == nil {
+		content := f.Content
+		if f.Damaged {
+			content = damagedFloor
+		}
+		if content == nil {
 			continue
 		}
 		k = g.placeKey(k, kindContent, f.Disk, uint64(f.Block))
-		if err := fn(k, f.Content); err != nil {
+		if err := fn(k, content); err != nil {
 			return err
 		}
 	}

@@ -254,9 +254,9 @@ func (g *Group) Points(fn func(cdp.Point) error) error {
 	return failed("read points", it.Error())
 }
 
-// Usage is the space the group takes on disk. What is only in the log is not
-// counted.
+// Usage is the space the group's history takes on disk. What is only in the log,
+// and the replica's checksums, are not counted.
 func (g *Group) Usage() (int64, error) {
-	n, err := g.s.db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, 0xFF))
+	n, err := g.s.db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, kindSum))
 	return int64(n), failed("measure group", err)
 }

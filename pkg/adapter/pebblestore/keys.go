@@ -18,6 +18,7 @@ const (
 	kindContent = 'q'
 	kindZero    = 'r'
 	kindState   = 's'
+	kindSum     = 't'
 	kindGroup   = 'g'
 
 	pieceSize = 16 << 10

@@ -13,6 +13,7 @@ type reader struct {
 	g              *Group
 	index, whole   *pebble.Iterator
 	floor, content *pebble.Iterator
+	sums           *pebble.Iterator // opened when it is first used
 	wholes, floors bool
 	k              []byte
 }
@@ -61,7 +62,7 @@ func (r *reader) Any() (wholes, floors bool) { return r.wholes, r.floors }
 
 func (r *reader) Close() error {
 	var first error
-	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content} {
+	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content, r.sums} {
 		if it != nil {
 			if err := it.Close(); first == nil {
 				first = err
@@ -105,7 +106,9 @@ func (r *reader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(cdp
 func (r *reader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
 	r.k = r.g.placeKey(r.k, kindContent, disk, uint64(b))
 	if r.content.SeekGE(r.k) && string(r.content.Key()) == string(r.k) {
-		copy(p, r.content.Value())
+		if copy(p, r.content.Value()) < cdp.BlockSize {
+			return cdp.Errorf(cdp.Corrupt, "look up floor", "", "what the block at byte %d of disk %d held is lost: it was damaged", b.Offset(), disk)
+		}
 		return nil
 	}
 	clear(p)
@@ -140,4 +143,31 @@ func (r *reader) ZeroFloor(disk cdp.DiskID, x cdp.Region) (bool, error) {
 	r.k = r.g.placeKey(r.k, kindZero, disk, uint64(x))
 	zero := r.floor.SeekGE(r.k) && string(r.floor.Key()) == string(r.k)
 	return zero, failed("look up floors", r.floor.Error())
+}
+
+func (r *reader) Sums(disk cdp.DiskID, from cdp.Region, x *vault.RegionSums) (at cdp.Region, ok bool, err error) {
+	const op = "look up checksums"
+	if r.sums == nil {
+		if r.sums, err = r.g.iter(r.g.key(nil, kindSum), r.g.key(nil, kindSum+1)); err != nil {
+			return 0, false, failed(op, err)
+		}
+	}
+	clear(x.Has[:])
+	r.k = r.g.placeKey(r.k, kindSum, disk, uint64(from)*cdp.BlocksPerRegion)
+	const prefix = placeKeyLen - 6
+	for more := r.sums.SeekGE(r.k); more; more = r.sums.Next() {
+		k := r.sums.Key()
+		if string(k[:prefix]) != string(r.k[:prefix]) {
+			break
+		}
+		b := cdp.Block(placeOfKey(k))
+		if !ok {
+			at, ok = b.Region(), true
+		}
+		if b.Region() != at {
+			break
+		}
+		x.Has[b%cdp.BlocksPerRegion], x.Sum[b%cdp.BlocksPerRegion] = true, be.Uint32(r.sums.Value())
+	}
+	return at, ok, failed(op, r.sums.Error())
 }

@@ -42,9 +42,12 @@ func (u *update) SetState(s vault.State) { u.json(u.g.key(u.k, kindState), s) }
 
 func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	u.k = u.g.placeKey(u.k, kindContent, disk, uint64(b))
-	if vault.AllZero(p) {
+	switch {
+	case p == nil:
+		u.note(u.b.Set(u.k, damagedFloor, nil))
+	case vault.AllZero(p):
 		u.note(u.b.Delete(u.k, nil))
-	} else {
+	default:
 		u.note(u.b.Set(u.k, p, nil))
 	}
 	u.k = u.g.placeKey(u.k, kindFloor, disk, uint64(b))
@@ -52,6 +55,18 @@ func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 }
 
 func (u *update) del(k []byte) { u.k = k; u.note(u.b.Delete(k, nil)) }
+
+func (u *update) PutSum(disk cdp.DiskID, b cdp.Block, sum uint32) {
+	u.k = u.g.placeKey(u.k, kindSum, disk, uint64(b))
+	op := u.b.SetDeferred(len(u.k), 4)
+	copy(op.Key, u.k)
+	be.PutUint32(op.Value, sum)
+	u.note(op.Finish())
+}
+
+func (u *update) DropSum(disk cdp.DiskID, b cdp.Block) {
+	u.del(u.g.placeKey(u.k, kindSum, disk, uint64(b)))
+}
 
 func (u *update) DropFloor(disk cdp.DiskID, b cdp.Block) {
 	u.del(u.g.placeKey(u.k, kindFloor, disk, uint64(b)))

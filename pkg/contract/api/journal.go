@@ -34,8 +34,11 @@ type GroupStatus struct {
 	Group  cdp.GroupID        `json:"group"`
 	State  event.JournalState `json:"state"`
 	Reason string             `json:"reason,omitempty"`
-	// Damage is what was found damaged in the journal's store; empty for nothing.
+	// Damage is what was found damaged of store and replica; empty for nothing.
 	Damage string `json:"damage,omitempty"`
+	// Scrubbed is when the replica was last read as a whole and compared with its
+	// checksums; zero if it was not since the service started.
+	Scrubbed time.Time `json:"scrubbed,omitzero"`
 	// Stuck is why the replica does not follow the journal; nil: it does.
 	Stuck  *Trouble        `json:"stuck,omitempty"`
 	Mode   cdp.JournalMode `json:"mode"`

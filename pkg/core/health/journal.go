@@ -51,7 +51,7 @@ func (g *Group) judgeJournal(f Facts) {
 	}
 	if j.Damage != "" {
 		g.problem("recover what is needed from a point that still opens, then delete the job and apply it again with target.adopt: true",
-			"the journal's store is damaged: %s; points that need what is damaged cannot be read", j.Damage)
+			"stored data is damaged: %s; points that need it cannot be read there", j.Damage)
 	}
 	cycle := f.Job.Source.Capture == cdp.CBT && j.Newest != nil // incomplete between two points, as it must be
 	if !j.Consistent && j.Frame > 0 && !cycle && !f.NeedsMember() && !j.State.Stopped() && !f.firstCopy() && !f.resyncing() {

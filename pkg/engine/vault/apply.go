@@ -4,11 +4,12 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// apply writes a step's newest content to the replica, durably.
-func (m *mover) apply(s step) error {
+// apply writes a step's newest content to the replica, durably, and notes the
+// checksums in u.
+func (m *mover) apply(s step, u Update) error {
 	buf := m.regions.Get().(*[cdp.RegionSize]byte)
 	defer m.regions.Put(buf)
-	w := runWriter{replica: m.replica, buf: buf[:0]}
+	w := runWriter{replica: m.replica, sums: u, buf: buf[:0]}
 	var block [cdp.BlockSize]byte
 	err := s.regions(func(ps []patch) error {
 		var zeroed cdp.Seq // the newest zeroing of the whole region
@@ -21,6 +22,9 @@ func (m *mover) apply(s step) error {
 				if err := m.replica.Zero(ps[0].Disk, int64(ps[0].Region)*cdp.RegionSize, cdp.RegionSize); err != nil {
 					return err
 				}
+				if err := m.sums.dropRegion(u, regionKey{ps[0].Disk, ps[0].Region}); err != nil {
+					return err
+				}
 			}
 			ps = ps[1:]
 		}
@@ -29,7 +33,7 @@ func (m *mover) apply(s step) error {
 			for n < len(ps) && ps[n].Block == ps[0].Block {
 				n++
 			}
-			if err := m.applyBlock(&w, ps[:n], zeroed, s.arena, block[:]); err != nil {
+			if err := m.applyBlock(&w, ps[:n], zeroed, s, block[:]); err != nil {
 				return err
 			}
 			ps = ps[n:]
@@ -46,8 +50,9 @@ func (m *mover) apply(s step) error {
 }
 
 // applyBlock writes one block: its patches, oldest first, of which those up to
-// zeroed are hidden.
-func (m *mover) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, block []byte) error {
+// zeroed are hidden. What stays of a damaged block stays damaged: its checksum
+// is made not to fit.
+func (m *mover) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, s step, block []byte) error {
 	for len(ps) > 0 && ps[0].seq <= zeroed {
 		ps = ps[1:]
 	}
@@ -61,12 +66,20 @@ func (m *mover) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, bloc
 		return nil
 	}
 	disk, off := ps[0].Disk, ps[0].Block.Offset()
+	damaged := false
 	if have != cdp.FullMask {
 		if err := w.flush(); err != nil { // it holds other blocks only, but order is cheap here
 			return err
 		}
 		if err := m.replica.ReadAt(disk, block, off); err != nil {
 			return err
+		}
+		if !s.again && zeroed == 0 {
+			x, err := m.sums.now(regionKey{disk, ps[0].Block.Region()})
+			if err != nil {
+				return err
+			}
+			damaged = !m.sums.fits(x, ps[0].Block, block)
 		}
 	}
 	for _, p := range ps[from:] {
@@ -77,14 +90,20 @@ func (m *mover) applyBlock(w *runWriter, ps []patch, zeroed cdp.Seq, arena, bloc
 		// The patch's content is one run of sectors; set it at its place.
 		first := firstSector(p.Mask) * cdp.SectorSize
 		n := sectors(p.Mask) * cdp.SectorSize
-		copy(block[first:first+n], arena[p.at:p.at+n])
+		copy(block[first:first+n], s.arena[p.at:p.at+n])
 	}
-	return w.write(disk, block, off)
+	if err := w.write(disk, block, off); err != nil || !damaged {
+		return err
+	}
+	m.sums.note(disk, ps[0].Block)
+	w.sums.PutSum(disk, ps[0].Block, ^sumOf(block))
+	return nil
 }
 
-// runWriter joins writes of neighbouring blocks.
+// runWriter joins writes of neighbouring blocks, and notes their checksums.
 type runWriter struct {
 	replica Replica
+	sums    Update
 	disk    cdp.DiskID
 	off     int64
 	buf     []byte
@@ -100,6 +119,10 @@ func (w *runWriter) write(disk cdp.DiskID, p []byte, off int64) error {
 		w.disk, w.off = disk, off
 	}
 	w.buf = append(w.buf, p...)
+	for b := cdp.Block(off / cdp.BlockSize); len(p) > 0; b++ {
+		w.sums.PutSum(disk, b, sumOf(p[:cdp.BlockSize]))
+		p = p[cdp.BlockSize:]
+	}
 	return nil
 }
 

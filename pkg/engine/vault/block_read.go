@@ -33,6 +33,8 @@ type blockRead struct {
 	over    [2]bool    // zeros of the whole region between the seq and base
 	inTail  []tailHit
 	from    []source
+	sum     [cdp.BlocksPerRegion]uint32 // of the blocks that were read from the replica
+	used    [cdp.BlocksPerRegion]bool   // and are in p
 	scratch [cdp.BlockSize]byte
 }
 
@@ -72,12 +74,19 @@ func (r *blockRead) try() (bool, error) {
 	for i := range r.n {
 		r.below[i] = !r.short
 	}
+	clear(r.used[:r.n])
 	rd, err := r.fromIndex()
-	if err != nil {
-		return false, err
+	ok := false
+	if err == nil {
+		ok, rd, err = r.fromReplica(rd)
 	}
-	ok, rd, err := r.fromReplica(rd)
+	if err == nil && ok {
+		ok, err = r.check(rd)
+	}
 	if err != nil {
+		if rd.Reader != nil {
+			rd.Close()
+		}
 		return false, err
 	}
 	r.v.putReader(rd)

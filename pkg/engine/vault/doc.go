@@ -31,12 +31,23 @@
 //	pointList  the recovery points
 //	views      the open views; the lock that keeps reads from drops
 //	floors     which blocks have floors
+//	sums       the checksums of the replica's blocks, and which are damaged
 //	mover      the lock of a move; base and horizon move here
 //	seed       a seed that goes straight into the replica
 //	Group      what was offered; it joins the others
 //
 // Locks are taken in this order: mover.mu, seed.applying, pointList.edit,
-// views.drop, index.mu, pointList.mu, views.mu, ledger.mu.
+// views.drop, index.mu, pointList.mu, views.mu, sums.mu, ledger.mu.
+//
+// # Damage
+//
+// Each block that is written to the replica has its CRC-32C in the store, committed
+// with the step that wrote it. What is read of the replica, for a view or as a floor,
+// is compared; a scrub compares what nobody reads. A damaged block is read from the
+// journal if that has its content; else the read is Corrupt, and only that block is
+// lost: a floor made of it says that it is damaged, and what a later write leaves of
+// it stays damaged. Content in the store has the store's own checksums. The images
+// of an adopted seed have none until a block is written.
 //
 // # Who may run at once
 //

@@ -13,6 +13,7 @@ type floors struct {
 	store   Store
 	replica Replica
 	ledger  *ledger
+	sums    *sums
 	most    int // bytes of content saved at once
 	known   map[regionKey]*presence
 }
@@ -76,6 +77,7 @@ type floorRun struct {
 // save saves the floors that the step needs. They are durable with the next
 // commit, which comes before the replica is written.
 func (f *floors) save(s step) error {
+	gen := f.ledger.gen.Load()
 	r, err := f.store.Reader()
 	if err != nil {
 		return err
@@ -84,7 +86,7 @@ func (f *floors) save(s step) error {
 	var runs []floorRun
 	size := 0
 	flush := func() error {
-		err := f.saveRuns(runs, size)
+		err := f.saveRuns(r, gen, runs, size, s.again)
 		runs, size = runs[:0], 0
 		return err
 	}
@@ -135,8 +137,10 @@ func runsOf(ps []patch, has *presence) (runs []floorRun) {
 	return runs
 }
 
-// saveRuns reads what the runs' blocks hold, several in parallel, and saves it.
-func (f *floors) saveRuns(runs []floorRun, size int) error {
+// saveRuns reads what the runs' blocks hold, several in parallel, and saves it; of
+// a damaged block, that it is damaged. Again: the replica may hold some of the
+// step, and nothing is said of its blocks.
+func (f *floors) saveRuns(rd Reader, gen uint64, runs []floorRun, size int, again bool) error {
 	if len(runs) == 0 {
 		return nil
 	}
@@ -159,13 +163,21 @@ func (f *floors) saveRuns(runs []floorRun, size int) error {
 	var own []Floor
 	var zeros []ZeroFloor
 	for _, r := range runs {
+		sums, err := f.sums.region(rd, gen, regionKey{r.disk, r.first.Region()})
+		if err != nil {
+			return err
+		}
 		for i := range r.n {
 			x := Floor{Disk: r.disk, Block: r.first + cdp.Block(i)}
-			if p := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]; !AllZero(p) {
+			at := int(x.Block % cdp.BlocksPerRegion)
+			if r.known.own.has(at) {
+				continue
+			}
+			p := r.p[i*cdp.BlockSize : (i+1)*cdp.BlockSize]
+			if x.Damaged = !again && !f.sums.fits(sums, x.Block, p); !x.Damaged && !AllZero(p) {
 				x.Content = p
 			}
-			at := int(x.Block % cdp.BlocksPerRegion)
-			if r.known.own.has(at) || r.whole && x.Content == nil {
+			if r.whole && x.Content == nil && !x.Damaged {
 				continue
 			}
 			own = append(own, x)

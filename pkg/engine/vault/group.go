@@ -27,6 +27,8 @@ type Config struct {
 	// Stamp gives a point the time with which it is stored and shown. Default: that
 	// of its frame, on the source's clock.
 	Stamp func(cdp.Point) cdp.Point
+	// Adopted: the images of a new journal hold data, without checksums.
+	Adopted bool
 	// Clock is for pauses between tries. Default clock.System.
 	Clock clock.Clock
 }
@@ -60,6 +62,7 @@ type Group struct {
 	chain  chain
 	points *pointList
 	views  *views
+	sums   *sums
 	mover  *mover
 	seed   *seed
 
@@ -75,8 +78,10 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	cfg = cfg.withDefaults()
 	l := &ledger{}
 	x := newIndex(store, l, cfg)
-	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l},
+	sums := &sums{store: store, replica: replica, ledger: l}
+	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l}, sums: sums,
 		points: &pointList{store: store, ledger: l, index: x, stamp: cfg.Stamp}, views: newViews(disks, store, replica, l, x)}
+	g.views.sums = sums
 	g.mover = newMover(g, replica, cfg)
 	g.seed = &seed{store: store, replica: replica, ledger: l, mover: g.mover, allowed: cfg.Straight}
 	if err := g.load(); err != nil {
@@ -102,12 +107,16 @@ func (g *Group) load() error {
 		return err
 	}
 	g.mover.floors.forgetAll()
+	g.sums.forget()
 	// The index before the ledger: a reader that sees a head must find its writes.
 	if err := g.index.load(found, g.points); err != nil {
 		return err
 	}
 	// The ledger last: from then on the journal works again.
 	g.seed.load(found, g.points.none())
+	if found.State == (State{}) { // the replica was not written yet
+		found.State.Summed = !g.mover.cfg.Adopted
+	}
 	g.ledger.load(found)
 	g.offered = g.Stored()
 	return nil

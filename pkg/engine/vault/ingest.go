@@ -46,6 +46,7 @@ type Batch struct {
 	pending  Pending
 	tables   []frame.Table
 	straight []frame.Frame // went into the replica instead
+	sums     []blockSum    // of what they wrote there
 }
 
 // Prepare begins to store frames that Offer accepted. Batches are committed in
@@ -58,10 +59,11 @@ func (g *Group) Prepare(frames []frame.Frame) (*Batch, error) {
 		return nil, cdp.Errorf(cdp.Conflict, op, "", "the group has been failed over; its journal takes no writes")
 	}
 	if g.seed.takes(frames) {
-		if err := g.seed.apply(frames); err != nil {
+		sums, err := g.seed.apply(frames)
+		if err != nil {
 			return nil, err
 		}
-		return &Batch{g: g, straight: frames}, nil
+		return &Batch{g: g, straight: frames, sums: sums}, nil
 	}
 	if err := g.seed.end(); err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func (b *Batch) Commit() ([]cdp.Point, error) {
 	const op = "store frames"
 	g := b.g
 	if b.straight != nil {
-		return nil, cdp.Wrap(g.seed.commit(b.straight), op, "")
+		return nil, cdp.Wrap(g.seed.commit(b.straight, b.sums), op, "")
 	}
 	if err := b.pending.Commit(); err != nil {
 		return nil, g.ledger.breakOn(cdp.Wrap(err, op, ""))

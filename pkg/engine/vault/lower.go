@@ -40,49 +40,19 @@ func (m *mover) lowerTo(ctx context.Context, to cdp.Seq) error {
 	if err != nil {
 		return err
 	}
-	if err := m.writeBack(ctx, t, to); err != nil {
+	m.sums.begin(t)
+	if err := m.writeBack(ctx, t, to, false); err != nil {
+		if cdp.Is(err, cdp.Corrupt) {
+			return m.undoLower(t, st, err)
+		}
 		return err
 	}
 	st.Base = to
 	if err := m.ledger.commit(m.store.Begin(), st); err != nil {
 		return err
 	}
+	m.sums.end(t)
 	return m.dropIdleFloors(ctx, t, st)
-}
-
-// writeBack brings the touched blocks of the replica to seq to.
-func (m *mover) writeBack(ctx context.Context, t touched, to cdp.Seq) error {
-	v := m.views.own(to)
-	defer v.Close()
-	buf, region := m.regions.Get().(*[cdp.RegionSize]byte), m.regions.Get().(*[cdp.RegionSize]byte)
-	defer m.regions.Put(buf)
-	defer m.regions.Put(region)
-	w := runWriter{replica: m.replica, buf: buf[:0]}
-	for _, k := range t.keys() {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		for i := 0; i < cdp.BlocksPerRegion; i++ {
-			first := i
-			for i < cdp.BlocksPerRegion && t[k].has(i) {
-				i++
-			}
-			if i == first {
-				continue
-			}
-			p, off := region[:(i-first)*cdp.BlockSize], int64(k.r)*cdp.RegionSize+int64(first)*cdp.BlockSize
-			if err := v.ReadAt(k.disk, p, off); err != nil {
-				return err
-			}
-			if err := w.write(k.disk, p, off); err != nil {
-				return err
-			}
-		}
-	}
-	if err := w.flush(); err != nil {
-		return err
-	}
-	return m.replica.Sync()
 }
 
 // dropIdleFloors drops the floors of blocks that have no write between horizon

@@ -17,6 +17,7 @@ type mover struct {
 	chain   chain
 	points  *pointList
 	views   *views
+	sums    *sums
 	regions sync.Pool // *[cdp.RegionSize]byte
 
 	// mu is held during a move, and by code that changes ledger.state. It is the
@@ -30,8 +31,8 @@ type mover struct {
 
 func newMover(g *Group, replica Replica, cfg Config) *mover {
 	m := &mover{cfg: cfg, store: g.store, replica: replica, ledger: g.ledger, index: g.index, chain: g.chain,
-		points: g.points, views: g.views,
-		floors: floors{store: g.store, replica: replica, ledger: g.ledger, most: cfg.StepBytes}}
+		points: g.points, views: g.views, sums: g.sums,
+		floors: floors{store: g.store, replica: replica, ledger: g.ledger, sums: g.sums, most: cfg.StepBytes}}
 	m.regions.New = func() any { return new([cdp.RegionSize]byte) }
 	return m
 }
@@ -48,6 +49,9 @@ func (m *mover) finish(ctx context.Context, op string) error {
 		err = m.raiseTo(ctx, s.Moving, s.Horizon > s.Base)
 	case s.Moving < s.Base:
 		err = m.lowerTo(ctx, s.Moving)
+		if now := m.ledger.State(); cdp.Is(err, cdp.Corrupt) && now.Moving == now.Base {
+			err = nil // it was taken back
+		}
 	}
 	return cdp.Wrap(err, op, "finish an interrupted move of base")
 }

@@ -26,6 +26,9 @@ type State struct {
 	Straight bool `json:"straight,omitempty"`
 	// Cursor is the only frame that is stored, while all before it went straight.
 	Cursor cdp.FrameNo `json:"cursor,omitempty"`
+	// Summed: every block of the replica has a checksum or holds zeros. Otherwise a
+	// block without one, of an adopted image or an older version, may hold anything.
+	Summed bool `json:"summed,omitempty"`
 	// Sealed is set by a commit of a failover: history beyond Base is void, the
 	// replica is the disk from now on.
 	Sealed bool `json:"sealed,omitempty"`
@@ -95,6 +98,8 @@ type Floor struct {
 	Disk    cdp.DiskID
 	Block   cdp.Block
 	Content []byte // BlockSize bytes; nil for zeros
+	// Damaged: the content is lost, and Reader.Floor says so with an error.
+	Damaged bool
 }
 
 // ZeroFloor is a region's zero floor.
@@ -123,13 +128,17 @@ type Reader interface {
 	// Wholes does so for the whole-region zeros of a region.
 	Wholes(disk cdp.DiskID, r cdp.Region, upTo cdp.Seq, fn func(cdp.Seq) bool) error
 	// Floor fills p, of BlockSize bytes, with the own floor of a block that has
-	// one.
+	// one. It is Corrupt if the floor is a damaged one.
 	Floor(disk cdp.DiskID, b cdp.Block, p []byte) error
 	// Floors sets has[i] for the blocks b+i that have a floor of their own. It
 	// costs little: no content is read.
 	Floors(disk cdp.DiskID, b cdp.Block, has []bool) error
 	// ZeroFloor reports whether the region has a zero floor.
 	ZeroFloor(disk cdp.DiskID, r cdp.Region) (bool, error)
+	// Sums fills x with the checksums of the first region at or after from that has
+	// any, and returns which that is; false if there is none. It may show later
+	// changes than the rest.
+	Sums(disk cdp.DiskID, from cdp.Region, x *RegionSums) (at cdp.Region, ok bool, err error)
 	// Any reports what the group has at all, so that look-ups can be skipped. It
 	// may be true when there is none, but never false when there is one.
 	Any() (wholes, floors bool)
@@ -140,10 +149,13 @@ type Reader interface {
 type Update interface {
 	SetState(State)
 	// PutFloor notes a block's own floor in place of the one it may have; p is
-	// copied.
+	// copied. With a nil p the floor is a damaged one.
 	PutFloor(disk cdp.DiskID, b cdp.Block, p []byte)
 	DropFloor(disk cdp.DiskID, b cdp.Block)
 	DropZeroFloor(disk cdp.DiskID, r cdp.Region)
+	// PutSum notes the checksum of a block of the replica, DropSum that it has none.
+	PutSum(disk cdp.DiskID, b cdp.Block, sum uint32)
+	DropSum(disk cdp.DiskID, b cdp.Block)
 	DropEntry(disk cdp.DiskID, b cdp.Block, s cdp.Seq)
 	DropWhole(disk cdp.DiskID, r cdp.Region, s cdp.Seq)
 	// DropFrames removes all frames below no.

@@ -61,6 +61,16 @@ type step struct {
 	to      cdp.Seq
 	patches []patch
 	arena   []byte
+	again   bool // the replica may hold some of it, after an interruption
+}
+
+// touched are the blocks that the step changes.
+func (s step) touched() touched {
+	t := touched{}
+	for _, p := range s.patches {
+		t.add(IndexEntry{Disk: p.Disk, Whole: p.Whole, Region: p.Region, Block: p.Block})
+	}
+	return t
 }
 
 // collect reads the writes after base, up to seq to, as far as a step goes.
@@ -134,13 +144,15 @@ func (s step) regions(fn func([]patch) error) error {
 
 func (m *mover) raiseStep(to cdp.Seq, forget bool) error {
 	st := m.ledger.State()
-	if st.Moving > st.Base { // an interrupted step is done again as it was
+	again := st.Moving > st.Base
+	if again { // an interrupted step is done again as it was
 		to = st.Moving
 	}
 	s, err := m.collect(st.Base, to)
 	if err != nil {
 		return err
 	}
+	s.again = again || st.Straight
 	u := m.store.Begin()
 	if forget {
 		// No view may look below what is forgotten while the replica changes.
@@ -159,9 +171,17 @@ func (m *mover) raiseStep(to cdp.Seq, forget bool) error {
 	if err := m.ledger.commit(u, st); err != nil {
 		return err
 	}
-	if err := m.apply(s); err != nil {
+	t := s.touched()
+	m.sums.begin(t)
+	u = m.store.Begin()
+	if err := m.apply(s, u); err != nil {
+		u.Discard()
 		return err
 	}
 	st.Base = s.to
-	return m.ledger.commit(m.store.Begin(), st)
+	if err := m.ledger.commit(u, st); err != nil {
+		return err
+	}
+	m.sums.end(t)
+	return nil
 }

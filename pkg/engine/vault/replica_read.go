@@ -27,11 +27,15 @@ func (r *blockRead) fromReplica(rd cachedReader) (bool, cachedReader, error) {
 			} else if err := of.replica.ReadAt(r.disk, p, off); err != nil {
 				return false, rd, err
 			}
+			for k := first; k < i; k++ {
+				r.note(k, r.p[k*cdp.BlockSize:(k+1)*cdp.BlockSize])
+			}
 			continue
 		}
 		if err := of.replica.ReadAt(r.disk, r.scratch[:], (r.b + cdp.Block(i)).Offset()); err != nil {
 			return false, rd, err
 		}
+		r.note(i, r.scratch[:])
 		copySectors(r.p[i*cdp.BlockSize:], r.scratch[:], rest)
 		floors = floors || r.below[i]
 		i++
@@ -89,6 +93,7 @@ func (r *blockRead) fromFloors(rd cachedReader) error {
 				return err
 			}
 			copySectors(dst, r.scratch[:], r.rest[i])
+			r.used[i] = false
 			continue
 		}
 		if b.Region() != region {
@@ -100,7 +105,48 @@ func (r *blockRead) fromFloors(rd cachedReader) error {
 		}
 		if zero {
 			clearSectors(dst, r.rest[i])
+			r.used[i] = false
 		}
 	}
 	return nil
+}
+
+// note keeps the checksum of a block that was read from the replica.
+func (r *blockRead) note(i int, block []byte) { r.sum[i], r.used[i] = sumOf(block), true }
+
+// check compares what is used of the replica with its checksums. False: a block is
+// damaged, but the journal may have its content.
+func (r *blockRead) check(rd cachedReader) (bool, error) {
+	s := r.v.of.sums
+	if !s.on(r.v.of.ledger.State()) {
+		return true, nil
+	}
+	var x *RegionSums
+	var of cdp.Region
+	for i := range r.n {
+		if !r.used[i] {
+			continue
+		}
+		b := r.b + cdp.Block(i)
+		if x == nil || b.Region() != of {
+			var err error
+			if x, err = s.region(rd, rd.gen, regionKey{r.disk, b.Region()}); err != nil {
+				return false, err
+			}
+			of = b.Region()
+		}
+		if s.fitsSum(x, b, r.sum[i]) {
+			continue
+		}
+		bad, err := s.damaged(r.disk, b)
+		switch {
+		case err != nil:
+			return false, err
+		case bad && r.short:
+			return false, nil
+		case bad:
+			return false, damagedBlock(r.disk, b)
+		}
+	}
+	return true, nil
 }

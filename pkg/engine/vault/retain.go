@@ -145,10 +145,15 @@ func (m *mover) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 			}
 			switch history.AtHorizon(later, st.Base) {
 			case history.SetFloor:
-				if err := v.ReadAt(k.disk, block[:], b.Offset()); err != nil {
+				err := v.ReadAt(k.disk, block[:], b.Offset())
+				switch {
+				case cdp.Is(err, cdp.Corrupt):
+					u.PutFloor(k.disk, b, nil) // the points that need it are lost, not the others
+				case err != nil:
 					return err
+				default:
+					u.PutFloor(k.disk, b, block[:])
 				}
-				u.PutFloor(k.disk, b, block[:])
 			case history.DropFloor:
 				if has.own.has(i) {
 					u.DropFloor(k.disk, b)

@@ -98,27 +98,29 @@ func (s *seed) finish(ctx context.Context) error {
 
 // apply writes frames into the replica. The next may be written while these are
 // made durable: nothing can be looked at anyway. After a success the caller calls
-// commit.
-func (s *seed) apply(frames []frame.Frame) error {
+// commit with the checksums of what was written.
+func (s *seed) apply(frames []frame.Frame) ([]blockSum, error) {
 	const op = "seed replica"
 	if err := s.ledger.check(op); err != nil {
-		return err
+		return nil, err
 	}
 	if !s.ledger.State().Straight {
 		if err := s.begin(frames[:1]); err != nil {
-			return cdp.Wrap(err, op, "")
+			return nil, cdp.Wrap(err, op, "")
 		}
 	}
 	s.applying.Lock()
 	defer s.applying.Unlock()
+	var sums []blockSum
 	for _, f := range frames {
-		if err := s.write(f); err != nil {
-			return s.ledger.breakOn(cdp.Wrap(err, op, ""))
+		var err error
+		if sums, err = s.write(f, sums); err != nil {
+			return nil, s.ledger.breakOn(cdp.Wrap(err, op, ""))
 		}
 		s.applied = f.Last()
 	}
 	s.underway.Add(1)
-	return nil
+	return sums, nil
 }
 
 // begin stores the first frame as any other, and that the replica is about to
@@ -147,7 +149,7 @@ func (s *seed) begin(first []frame.Frame) error {
 
 // commit returns once frames that were applied are durable there, and the newest
 // is the cursor.
-func (s *seed) commit(frames []frame.Frame) error {
+func (s *seed) commit(frames []frame.Frame, sums []blockSum) error {
 	const op = "seed replica"
 	defer s.underway.Done()
 	if err := s.ledger.check(op); err != nil {
@@ -164,27 +166,58 @@ func (s *seed) commit(frames []frame.Frame) error {
 	st.Cursor = newest.No
 	u := s.store.Begin()
 	u.SkipTo(newest)
+	for _, b := range sums {
+		u.PutSum(b.disk, b.b, b.sum)
+	}
 	if err := s.ledger.commit(u, st); err != nil {
 		return err
 	}
+	s.mover.sums.forget()
 	s.ledger.skip(frames)
 	return nil
 }
 
-// write writes a frame into the replica, in its order.
-func (s *seed) write(f frame.Frame) error {
+// write writes a frame into the replica, in its order, and adds the checksums of the
+// blocks it touched to sums.
+func (s *seed) write(f frame.Frame, sums []blockSum) ([]blockSum, error) {
 	payload := f.Payload()
 	for i := range f.Records {
 		r := f.Record(i)
+		var content []byte
 		var err error
 		if r.Kind == frame.Zero {
 			err = s.replica.Zero(r.Disk, int64(r.Offset), int64(r.Length))
 		} else {
-			err = s.replica.WriteAt(r.Disk, payload[r.PayloadOff:r.PayloadOff+r.Length], int64(r.Offset))
+			content = payload[r.PayloadOff : r.PayloadOff+r.Length]
+			err = s.replica.WriteAt(r.Disk, content, int64(r.Offset))
+		}
+		if err == nil {
+			sums, err = s.sumsOf(r, content, sums)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return sums, nil
+}
+
+// sumsOf adds the checksums of a record's blocks to sums. A block of which the
+// record is only a part is read.
+func (s *seed) sumsOf(r frame.Record, content []byte, sums []blockSum) ([]blockSum, error) {
+	off, end := int64(r.Offset), int64(r.Offset)+int64(r.Length)
+	for b := cdp.Block(off / cdp.BlockSize); b.Offset() < end; b++ {
+		sum := zeroSum
+		switch at := b.Offset() - off; {
+		case at < 0 || at+cdp.BlockSize > int64(r.Length):
+			var block [cdp.BlockSize]byte
+			if err := s.replica.ReadAt(r.Disk, block[:], b.Offset()); err != nil {
+				return nil, err
+			}
+			sum = sumOf(block[:])
+		case content != nil:
+			sum = sumOf(content[at : at+cdp.BlockSize])
+		}
+		sums = append(sums, blockSum{blockKey{r.Disk, b}, sum})
+	}
+	return sums, nil
 }

@@ -25,6 +25,12 @@ func (s *blockSet) fill() {
 	}
 }
 
+// hasBlock reports whether the block is in the set.
+func (t touched) hasBlock(disk cdp.DiskID, b cdp.Block) bool {
+	s := t[regionKey{disk, b.Region()}]
+	return s != nil && s.has(int(b%cdp.BlocksPerRegion))
+}
+
 func (t touched) add(e IndexEntry) {
 	k := regionKey{e.Disk, e.Region}
 	if !e.Whole {

@@ -14,6 +14,7 @@ type views struct {
 	replica Replica
 	ledger  *ledger
 	index   *index
+	sums    *sums
 	reads   sync.Pool // *blockRead, memory for reads
 
 	// drop is held for reading by every read of a view, and for writing while

@@ -122,3 +122,13 @@ func (r *MemReplica) Sync() error {
 	r.durable = maps.Clone(r.now)
 	return nil
 }
+
+// Flip changes a bit of what is stored, as a disk does that loses it.
+func (r *MemReplica) Flip(disk cdp.DiskID, off int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := memKey{disk, uint64(off / cdp.SectorSize)}
+	s := r.now[k]
+	s[off%cdp.SectorSize] ^= 1
+	r.now[k], r.durable[k] = s, s
+}

@@ -35,12 +35,13 @@ type memData struct {
 	floors  map[memKey][]byte
 	zeros   map[memKey]bool
 	points  map[cdp.FrameNo]cdp.Point
+	sums    map[memKey]uint32
 }
 
 // NewMemStore is an empty store.
 func NewMemStore() *MemStore {
 	return &MemStore{d: memData{frames: map[cdp.FrameNo][]byte{}, blocks: map[memKey][]history.Entry{},
-		wholes: map[memKey][]cdp.Seq{}, floors: map[memKey][]byte{}, zeros: map[memKey]bool{}, points: map[cdp.FrameNo]cdp.Point{}}}
+		wholes: map[memKey][]cdp.Seq{}, floors: map[memKey][]byte{}, zeros: map[memKey]bool{}, points: map[cdp.FrameNo]cdp.Point{}, sums: map[memKey]uint32{}}}
 }
 
 var _ vault.Store = (*MemStore)(nil)
@@ -130,8 +131,11 @@ func (m *MemStore) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) erro
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, f := range floors {
-		c := make([]byte, cdp.BlockSize)
-		copy(c, f.Content)
+		var c []byte // nil: damaged
+		if !f.Damaged {
+			c = make([]byte, cdp.BlockSize)
+			copy(c, f.Content)
+		}
 		m.d.floors[memKey{f.Disk, uint64(f.Block)}] = c
 	}
 	for _, z := range zeros {
@@ -168,7 +172,7 @@ func (m *MemStore) Reader() (vault.Reader, error) {
 	defer m.mu.Unlock()
 	d := m.d
 	d.blocks, d.wholes = maps.Clone(d.blocks), maps.Clone(d.wholes)
-	d.floors, d.zeros = maps.Clone(d.floors), maps.Clone(d.zeros)
+	d.floors, d.zeros, d.sums = maps.Clone(d.floors), maps.Clone(d.zeros), maps.Clone(d.sums)
 	return &memReader{d}, nil
 }
 
@@ -191,8 +195,24 @@ func (r *memReader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(
 }
 
 func (r *memReader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
-	copy(p, r.d.floors[memKey{disk, uint64(b)}])
+	c := r.d.floors[memKey{disk, uint64(b)}]
+	if c == nil {
+		return cdp.Errorf(cdp.Corrupt, "read floor", "", "it is damaged")
+	}
+	copy(p, c)
 	return nil
+}
+
+func (r *memReader) Sums(disk cdp.DiskID, from cdp.Region, x *vault.RegionSums) (at cdp.Region, ok bool, err error) {
+	for k := range r.d.sums {
+		if y := cdp.Block(k.n).Region(); k.disk == disk && y >= from && (!ok || y < at) {
+			at, ok = y, true
+		}
+	}
+	for i := range x.Has {
+		x.Sum[i], x.Has[i] = r.d.sums[memKey{disk, uint64(at)*cdp.BlocksPerRegion + uint64(i)}]
+	}
+	return at, ok, nil
 }
 
 func (r *memReader) Floors(disk cdp.DiskID, b cdp.Block, has []bool) error {
@@ -246,6 +266,12 @@ func (u *memUpdate) SetState(s vault.State) { u.do(func(d *memData) { d.state = 
 func (u *memUpdate) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	p = slices.Clone(p)
 	u.do(func(d *memData) { d.floors[memKey{disk, uint64(b)}] = p })
+}
+func (u *memUpdate) PutSum(disk cdp.DiskID, b cdp.Block, sum uint32) {
+	u.do(func(d *memData) { d.sums[memKey{disk, uint64(b)}] = sum })
+}
+func (u *memUpdate) DropSum(disk cdp.DiskID, b cdp.Block) {
+	u.do(func(d *memData) { delete(d.sums, memKey{disk, uint64(b)}) })
 }
 func (u *memUpdate) DropFloor(disk cdp.DiskID, b cdp.Block) {
 	u.do(func(d *memData) { delete(d.floors, memKey{disk, uint64(b)}) })
