@@ -59,7 +59,11 @@ func look(path string, closely bool) api.DiskFacts {
 }
 
 func openDisk(path string, readOnly bool) (capture.Disk, error) {
-	f, err := blockfile.Open(path, readOnly)
+	open := func() (*blockfile.File, error) { return blockfile.OpenLocked(path, blockfile.Alone) }
+	if readOnly { // somebody else writes it
+		open = func() (*blockfile.File, error) { return blockfile.Open(path, true) }
+	}
+	f, err := open()
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ type File struct {
 	f    *os.File
 	fd   int
 	size int64
-	dev  bool // a block device
+	dev  bool     // a block device
+	lock *os.File // of a device that is opened alone; nil: none
 
 	// The file system refused it once, and will refuse it again.
 	noPunch, noZeroRange atomic.Bool
@@ -84,7 +85,13 @@ func measure(f *os.File) (*File, error) {
 }
 
 // Close closes the file without flushing it.
-func (d *File) Close() error { return d.f.Close() }
+func (d *File) Close() error {
+	err := d.f.Close()
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
+}
 
 // Size is the length the file had when it was opened, in bytes.
 func (d *File) Size() int64 { return d.size }

@@ -29,7 +29,7 @@ var _ vault.Replica = (*Disks)(nil)
 // missing files are created, sparse; an existing file must be empty or all
 // holes; a block device must begin with zeros, and is zeroed as a whole. Without
 // fresh the images must exist. An image may be longer than its disk, but not
-// shorter.
+// shorter. One that somebody else uses is refused: Conflict.
 func Open(disks []cdp.Disk, paths []string, fresh bool) (*Disks, error) {
 	d := &Disks{disks: disks, paths: paths}
 	for i, disk := range disks {
@@ -59,7 +59,10 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
 	}
-	f, err := blockfile.Open(path, false)
+	f, err := blockfile.OpenLocked(path, blockfile.Beside)
+	if cdp.Is(err, cdp.Conflict) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 	}

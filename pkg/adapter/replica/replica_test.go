@@ -100,3 +100,30 @@ func TestForeignImagesAreRefusedAndUnchanged(t *testing.T) {
 		}
 	}
 }
+
+// A replica has one journal, whatever name it is opened by.
+func TestAReplicaIsOpenedOnce(t *testing.T) {
+	dir := t.TempDir()
+	paths, others := []string{filepath.Join(dir, "a.img"), filepath.Join(dir, "b.img")}, []string{filepath.Join(dir, "c.img"), filepath.Join(dir, "d.img")}
+	d, err := replica.Open(disks, paths, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range paths {
+		if err := os.Symlink(paths[i], others[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, fresh := range []bool{true, false} {
+		if _, err := replica.Open(disks, others, fresh); !cdp.Is(err, cdp.Conflict) {
+			t.Error(fresh, err)
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = replica.Open(disks, others, false); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+}

@@ -1,0 +1,88 @@
+package blockfile
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// A disk that is written has one user, whatever name it is opened by, and the next
+// one gets it once that has closed it.
+func TestADiskHasOneWriter(t *testing.T) {
+	for _, first := range []Sharing{Alone, Beside} {
+		for _, second := range []Sharing{Alone, Beside} {
+			dir := t.TempDir()
+			path, other := filepath.Join(dir, "disk"), filepath.Join(dir, "other")
+			must(t, os.WriteFile(path, make([]byte, 4096), 0o600))
+			must(t, os.Link(path, other))
+			d, err := OpenLocked(path, first)
+			must(t, err)
+			if _, err := OpenLocked(other, second); !cdp.Is(err, cdp.Conflict) {
+				t.Error("opened twice:", err)
+			}
+			must(t, d.Close())
+			d, err = OpenLocked(other, second)
+			must(t, err)
+			must(t, d.Close())
+		}
+	}
+}
+
+// A disk that somebody has locked as a whole is refused.
+func TestALockedDiskIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk")
+	must(t, os.WriteFile(path, make([]byte, 4096), 0o600))
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
+	for _, s := range []Sharing{Alone, Beside} {
+		if _, err := OpenLocked(path, s); !cdp.Is(err, cdp.Conflict) {
+			t.Error(s, err)
+		}
+	}
+}
+
+// QEMU is kept off a disk that we have alone, and may have one that we are beside;
+// an image that QEMU writes is refused either way.
+func TestQEMUAndWeDoNotWriteOneDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "disk")
+	must(t, os.WriteFile(path, make([]byte, 1<<20), 0o600))
+	qemu := func(args ...string) *exec.Cmd { return exec.Command("qemu-io", append(args, "-f", "raw", path)...) }
+	for s, taken := range map[Sharing]bool{Alone: true, Beside: false} {
+		d, err := OpenLocked(path, s)
+		must(t, err)
+		out, err := qemu("-c", "write -P 7 0 512").CombinedOutput()
+		if (err != nil) != taken || taken && !strings.Contains(string(out), "lock") {
+			t.Errorf("%v: %v %s", s, err, out)
+		}
+		must(t, d.Close())
+	}
+	c := qemu()
+	in, err := c.StdinPipe()
+	must(t, err)
+	out, err := c.StdoutPipe()
+	must(t, err)
+	must(t, c.Start())
+	defer c.Wait()
+	defer in.Close()
+	_, err = in.Write([]byte("write -P 8 0 512\n"))
+	must(t, err)
+	for said := ""; !strings.Contains(said, "wrote"); { // it has the image open now
+		b := make([]byte, 256)
+		n, err := out.Read(b)
+		must(t, err)
+		said += string(b[:n])
+	}
+	for _, s := range []Sharing{Alone, Beside} {
+		if _, err := OpenLocked(path, s); !cdp.Is(err, cdp.Conflict) {
+			t.Error(s, err)
+		}
+	}
+}
