@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -118,6 +119,25 @@ func TestSlipsAreRefusedByApply(t *testing.T) {
 			t.Errorf("%s was changed", path)
 		}
 	}
+	s.lockedIsTold(l, good, to)
+}
+
+// lockedIsTold checks that a disk which somebody else has locked is not captured, and
+// that status says why.
+func (s slips) lockedIsTold(l *lab, source, replica string) {
+	s.Helper()
+	f, err := os.Open(source)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		s.Fatal(err)
+	}
+	l.do(0, "apply", "-f", write(s.T, s.path("shop.yaml"), strings.Replace(goodJob(source, replica), "name: web", "name: shop", 1)))
+	l.do(0, "job", "run", "shop", "--no-wait")
+	out := l.until("another process uses it", "status")
+	wants(s.T, out, source)
 }
 
 func contents(t *testing.T, paths ...string) map[string][]byte {

@@ -44,7 +44,14 @@ type unixSocket struct {
 	err   error
 }
 
+// maxSocketPath is what the kernel's address of a unix socket has room for, in bytes.
+const maxSocketPath = 107
+
 func listenUnix(path string) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, cdp.Errorf(cdp.Invalid, opListen, path, "the path of a unix socket has at most %d bytes, and this one has %d", maxSocketPath, len(path)).
+			WithHint("listen at a shorter path or at host:port, or keep Tidemark's directory at a shorter path")
+	}
 	unlock, err := lockFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, err

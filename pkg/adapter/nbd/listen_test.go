@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -58,6 +59,14 @@ func TestListeningReplacesNothingButAnUnusedSocket(t *testing.T) {
 	must(l.Close())
 	if _, err := os.Lstat(stale); !os.IsNotExist(err) {
 		t.Error("the socket is left:", err)
+	}
+}
+
+// The kernel's limit is told in words.
+func TestALongSocketPathIsRefusedWithTheLimit(t *testing.T) {
+	path := "/" + strings.Repeat("d", maxSocketPath)
+	if _, err := Listen(path); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), "at most 107 bytes, and this one has 108") {
+		t.Error(err)
 	}
 }
 
