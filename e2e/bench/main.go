@@ -29,6 +29,7 @@ var benchmarks = []struct {
 	{"seed", benchSeed},
 	{"failover", benchFailover},
 	{"memory", benchMemory},
+	{"many", benchMany},
 }
 
 // Bench is one run: its settings, its directory, its report.

@@ -4,49 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"tidemark.dev/e2e/proc"
 )
 
 // benchMemory: the whole of `tidemark up`, both sites in one process, with ten
 // protected jobs of 100 GiB each whose guests write nothing.
 func benchMemory(b *Bench) error {
 	const jobs, size = 10, 100 << 30
-	dir, err := shortDir() // it holds sockets
+	m, err := startMachine(b)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	binary := filepath.Join(b.dir, "tidemark")
-	if out, err := exec.Command("go", "build", "-o", binary, "tidemark.dev/services/tidemark").CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w: %s", err, out)
-	}
-	config, state := filepath.Join(b.dir, "up.yaml"), filepath.Join(dir, "d")
-	if err := os.WriteFile(config, []byte("sites:\n  - {name: prod, listen: \"127.0.0.1:0\", services: [capture, vcenter]}\n"+
-		"  - {name: dr, listen: \"127.0.0.1:0\", leaf: \"127.0.0.1:0\", services: [journal, scheduler, rpo-monitor, failover, vcenter]}\nlinks: [{from: prod, to: dr}]\n"), 0o600); err != nil {
-		return err
-	}
-	up := &proc.Process{Name: "up", Args: []string{binary, "up", "--dir", state, "--config", config}, Log: filepath.Join(b.dir, "up.log")}
-	if err := up.Start(); err != nil {
-		return err
-	}
-	defer func() { _ = proc.Stop(30*time.Second, up) }() // killed if it does not
-	tidemark := func(in string, args ...string) (string, error) {
-		c := exec.Command(binary, append(args, "--dir", state)...)
-		c.Stdin = strings.NewReader(in)
-		out, err := c.CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("tidemark %v: %w: %s%s", args, err, out, up.Tail(4000))
-		}
-		return string(out), err
-	}
-	if err := until(b, 20*time.Second, func() (bool, error) { _, err := tidemark("", "status"); return err == nil, err }); err != nil {
-		return err
-	}
+	defer m.stop()
+	tidemark, up := m.tidemark, m.up
 	began := time.Now()
 	for i := range jobs {
 		if err := protectIdle(b, fmt.Sprintf("vm%d", i), size, tidemark); err != nil {
