@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,11 +24,12 @@ type SeenEvent struct {
 // quiet is how long no event comes at the end of what is stored.
 const quiet = 700 * time.Millisecond
 
-// Events gives the events since a time that are stored here: of this site, and of
-// those that it is linked with as far as they have arrived. With follow it goes on
-// with what happens, until ctx ends, which is no error. fn is called from one
-// goroutine; its error ends it.
+// Events gives the events since a time that are stored here, in the order of their
+// times: of this site, and of those that it is linked with as far as they have arrived.
+// With follow it goes on with what happens, in the order in which it arrives, until ctx
+// ends, which is no error. fn is called from one goroutine; its error ends it.
 func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, follow bool, fn func(SeenEvent) error) error {
+	began := c.clock.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	sites := append([]cdp.Site{c.site}, c.peers...)
 	seen, errs := make(chan SeenEvent), make(chan error, len(sites))
@@ -48,19 +50,21 @@ func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, fol
 	}
 	end := c.clock.NewTimer(quiet)
 	defer end.Stop()
-	over := end.C()
-	if follow {
-		over = nil
-	}
+	var stored []SeenEvent
+	live := false
 	for {
 		select {
 		case e := <-seen:
-			end.Stop()
-			end.Reset(quiet)
+			if !live && e.Time.Before(began) { // what happens meanwhile does not delay the end
+				end.Stop()
+				end.Reset(quiet)
+			}
 			if e.Time.Before(since) {
 				continue
 			}
-			if err := fn(e); err != nil {
+			if !live {
+				stored = append(stored, e)
+			} else if err := fn(e); err != nil {
 				return err
 			}
 		case err := <-errs:
@@ -68,8 +72,17 @@ func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, fol
 				return nil
 			}
 			return err
-		case <-over:
-			return nil
+		case <-end.C():
+			slices.SortStableFunc(stored, func(a, b SeenEvent) int { return a.Time.Compare(b.Time) })
+			for _, e := range stored {
+				if err := fn(e); err != nil {
+					return err
+				}
+			}
+			if !follow {
+				return nil
+			}
+			live, stored = true, nil
 		case <-ctx.Done():
 			return nil
 		}

@@ -1,11 +1,62 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/contract/event"
 )
+
+// Stored events are shown in the order of their times, in whatever order they came, and
+// those from before --since are not.
+func TestEventsAreInTheOrderOfTheirTimes(t *testing.T) {
+	d := newDesk(t)
+	nc, err := net.Dial("tcp", strings.TrimPrefix(d.url, "nats://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	fmt.Fprint(nc, "CONNECT {\"verbose\":false}\r\n") // as nats pub does
+	now := time.Now().UTC()
+	for i, age := range []time.Duration{time.Minute, 3 * time.Minute, 2 * time.Hour, 2 * time.Minute} {
+		doc := fmt.Sprintf(`{"specversion":"1.0","id":"e%d","source":"test","type":"tidemark.evt.v1.job.started","subject":"web","time":%q,"data":{"job":"web","reason":"because %s"}}`,
+			i, now.Add(-age).Format(time.RFC3339Nano), age)
+		fmt.Fprintf(nc, "PUB tidemark.evt.v1.dr.job.started.web %d\r\n%s\r\n", len(doc), doc)
+	}
+	reasons := func(args ...string) string {
+		out, _ := d.do(0, append([]string{"events", "job.started"}, args...)...)
+		return strings.Join(regexp.MustCompile(`because \S+`).FindAllString(out, -1), ", ")
+	}
+	for end := time.Now().Add(time.Minute); strings.Count(reasons(), "because") < 3 && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond) // until they are stored
+	}
+	if got := reasons(); got != "because 3m0s, because 2m0s, because 1m0s" {
+		t.Error(got)
+	}
+	if got := reasons("--since", now.Add(-150*time.Second).Format(time.RFC3339)); got != "because 2m0s, because 1m0s" {
+		t.Error(got)
+	}
+	if got := reasons("--since", "3h", "-o", "json"); !strings.HasPrefix(got, "because 2h0m0s") {
+		t.Error(got)
+	}
+}
+
+// A pattern that no event can match is refused, with those that some can.
+func TestAPatternThatMatchesNothingIsRefused(t *testing.T) {
+	for pattern, want := range map[string]string{"failovers": "failover, job", "failover.begun": "finished", "fail*": "no area", "rpo.started": "breached", "*.*.we*": "whole name"} {
+		_, errs := do(t, exitUsage, "", "events", pattern, "--dir", t.TempDir())
+		wants(t, errs, want)
+	}
+	for _, pattern := range []string{"failover", "*.breached", "*.*.web", "job.started.web", "*"} {
+		if _, err := eventFilter([]string{pattern}); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 // The help of events names every area that there is.
 func TestEventsHelpNamesTheAreas(t *testing.T) {
