@@ -19,14 +19,7 @@ type tapServers struct{ e *env }
 var _ capture.DiskServers = tapServers{}
 
 func (x tapServers) URI(at capture.Listen, disk string) string {
-	switch {
-	case at.Network == "unix":
-		return "nbd+unix:///" + disk + "?socket=" + at.Address
-	case x.e.tls.None():
-		return "nbd://" + at.Address + "/" + disk
-	default:
-		return "nbds://" + at.Address + "/" + disk
-	}
+	return nbd.URI(at.Network, at.Address, disk, !x.e.tls.None())
 }
 
 func (x tapServers) Ready(at capture.Listen) error {

@@ -3,7 +3,6 @@ package nbd
 import (
 	"context"
 	"net"
-	"net/url"
 	"strings"
 	"sync"
 )
@@ -43,14 +42,7 @@ func Serve(addr string, cfg Config, exports ...Export) (*Serving, error) {
 
 // URI is how NBD clients address an export.
 func (x *Serving) URI(export string) string {
-	if x.addr.Network() == "unix" {
-		return (&url.URL{Scheme: "nbd+unix", Path: "/" + export, RawQuery: "socket=" + x.addr.String()}).String()
-	}
-	scheme := "nbd"
-	if x.tls {
-		scheme = "nbds"
-	}
-	return (&url.URL{Scheme: scheme, Host: x.addr.String(), Path: "/" + export}).String()
+	return URI(x.addr.Network(), x.addr.String(), export, x.tls)
 }
 
 // Close ends the connections as Server.RemoveExport does, and returns once no
