@@ -50,7 +50,7 @@ for each site that this one is linked with.`),
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
 	c.Flags().StringVar(&spool, "spool", spec.Size(spoolshare.Default).String(), "disk space at the site for frames that wait to be sent, as in up.yaml; its NATS server must have as much")
 	c.Flags().StringVar(&memory, "memory", "", "memory that the process aims to stay below, as in up.yaml (default: a quarter of the machine's)")
-	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector")
+	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector, as in OTEL_EXPORTER_OTLP_ENDPOINT: http://host:4318")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }

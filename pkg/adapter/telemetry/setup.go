@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -58,7 +59,7 @@ func Setup(ctx context.Context, cfg Config) (*Telemetry, error) {
 	if exp == nil {
 		var opts []otlptracehttp.Option
 		if cfg.Endpoint != "" {
-			opts = append(opts, otlptracehttp.WithEndpointURL(cfg.Endpoint))
+			opts = append(opts, otlptracehttp.WithEndpointURL(tracesURL(cfg.Endpoint)))
 		}
 		var err error
 		if exp, err = otlptracehttp.New(ctx, opts...); err != nil {
@@ -98,4 +99,11 @@ func (t *Telemetry) Close(ctx context.Context) error {
 		return &cdp.Error{Op: "stop tracing", Kind: cdp.Transient, Cause: err}
 	}
 	return nil
+}
+
+// tracesURL is where a collector takes traces. Its URL is as in
+// OTEL_EXPORTER_OTLP_ENDPOINT, to which the path is added; a URL with it is taken, too.
+func tracesURL(collector string) string {
+	const path = "/v1/traces"
+	return strings.TrimSuffix(strings.TrimRight(collector, "/"), path) + path
 }

@@ -134,3 +134,12 @@ func TestExport(t *testing.T) {
 		t.Fatal(got.Load(), err)
 	}
 }
+
+// The URL of a collector may be written as in the standard variable, or whole.
+func TestACollectorsURLIsThatOfTheStandardVariable(t *testing.T) {
+	for _, given := range []string{"http://host:4318", "http://host:4318/", "http://host:4318/v1/traces"} {
+		if got := tracesURL(given); got != "http://host:4318/v1/traces" {
+			t.Errorf("%s: %s", given, got)
+		}
+	}
+}
