@@ -8,13 +8,18 @@ TIMEOUT ?= 40m
 # What make lint checks for spelling.
 SPELLED := README.md CONTRIBUTING.md Makefile $(MODULES) deploy
 
+# Without git the binary says "dev".
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
 .PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz demo demo-guest lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-build: ## build bin/tidemark
-	$(GO) build -trimpath -o $(BIN) ./services/tidemark
+build: ## build bin/tidemark: one static binary, stripped, with version and commit
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./services/tidemark
 
 demo: build ## protect two disks, lose the source, bring them back: the whole story in a minute
 	$(GO) run ./e2e/demo -bin $(BIN)
