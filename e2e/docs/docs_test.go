@@ -50,6 +50,30 @@ func TestTheREADMEShowsTheExample(t *testing.T) {
 	}
 }
 
+// The README shows the commands that make the disks of its job.
+func TestTheREADMEMakesTheDisksOfItsJob(t *testing.T) {
+	readme := read(t, "README.md")
+	var made string
+	for line := range strings.Lines(readme) {
+		if f := strings.Fields(line); len(f) > 0 && (f[0] == "mkdir" || f[0] == "truncate") {
+			made += line
+		}
+	}
+	_, spec, _ := strings.Cut(read(t, "deploy/examples/job-disks.yaml"), "source:")
+	source, target, _ := strings.Cut(spec, "target:")
+	path := regexp.MustCompile(`path: (/\S+)/(\S+)}`)
+	for _, m := range path.FindAllStringSubmatch(source, -1) {
+		if !strings.Contains(made, m[1]+"/"+m[2]) {
+			t.Errorf("no command makes %s/%s", m[1], m[2])
+		}
+	}
+	for _, m := range path.FindAllStringSubmatch(source+target, -1) {
+		if !strings.Contains(made, m[1]+" ") && !strings.Contains(made, m[1]+"\n") {
+			t.Errorf("no command makes the folder %s", m[1])
+		}
+	}
+}
+
 // A test that the table of promises names is in the package beside its name.
 func TestPromisesNameTests(t *testing.T) {
 	in := regexp.MustCompile("`([a-z0-9/]+)`([^`]*)")
