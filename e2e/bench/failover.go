@@ -178,7 +178,7 @@ spec:
 		if _, err := f.tidemark("apply", "-f", path); err != nil {
 			return false, err
 		}
-		_, err := f.tidemark("job", "run", name)
+		_, err := f.tidemark("job", "run", name, "--no-wait")
 		return err == nil, err
 	})
 }

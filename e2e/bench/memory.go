@@ -65,7 +65,7 @@ func protectIdle(b *Bench, name string, size int64, tidemark func(in string, arg
 	if _, err := tidemark(fmt.Sprintf(idleJob, name, image, filepath.Join(b.dir, name+".img")), "apply", "-f", "-"); err != nil {
 		return err
 	}
-	_, err = tidemark("", "job", "run", name)
+	_, err = tidemark("", "job", "run", name, "--no-wait")
 	return err
 }
 

@@ -88,7 +88,7 @@ func Protect(ctx context.Context, p *Product, cfg SourceConfig) (s *Source, err 
 		return s, err
 	}
 	// An inline job copies what is on the disks while the guest boots on them.
-	if _, err := p.Run(ctx, "job", "run", s.Job); err != nil {
+	if _, err := p.Run(ctx, "job", "run", s.Job, "--no-wait"); err != nil {
 		return s, err
 	}
 	st, err := p.Until(ctx, s.Job, "capture serves the disks", func(st Standing) bool {

@@ -61,7 +61,7 @@ func newLane(t *testing.T, rng *rand.Rand, seed uint64, dir string, from, to cdp
 func (w *lane) protect(mode string) {
 	w.t.Helper()
 	w.apply(mode)
-	w.must("job", "run", w.job)
+	w.must("job", "run", w.job, "--no-wait")
 	w.t.Cleanup(w.guests.Stop)
 }
 

@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/health"
 )
 
 // SetRunning has a job run or stop. Of a job on VMs this concerns every VM, now and
@@ -42,6 +43,24 @@ func (c *Client) SetRunning(ctx context.Context, name string, running, wait bool
 		}
 	}
 	return cdp.Wrap(c.do(ctx, c.site, cmd, done), op, name)
+}
+
+// AwaitProtected waits until a job that was told to run is protected, and shows how
+// far it is. Conflict once it has failed to start: it goes on by itself when the
+// reason is gone.
+func (c *Client) AwaitProtected(ctx context.Context, name string, shown func(health.Group)) error {
+	var start health.Start
+	return c.await(ctx, c.site, "", name, func(ctx context.Context) (bool, error) {
+		g, err := c.GroupStatus(ctx, name)
+		if err != nil {
+			return false, err
+		}
+		done, err := start.Next(g, c.clock.Now())
+		if !done {
+			shown(g)
+		}
+		return done, err
+	})
 }
 
 // runState is whether a job should run; nil if it never did.

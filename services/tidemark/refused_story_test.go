@@ -19,7 +19,8 @@ func TestNothingToRecover(t *testing.T) {
 		t.Fatal(err)
 	}
 	l = newLab(t, dir, "")
-	l.do(0, "job", "run", "web")
+	_, errs := l.do(exitConflict, "job", "run", "web")
+	wants(t, errs, "is not protected", src)
 	l.until("no such file", "status")
 	out, _ := l.do(0, "job", "status", "web")
 	wants(t, out, "the job is not captured at site prod", src)

@@ -149,6 +149,6 @@ func (s *Stage) Protect(ctx context.Context, p Protection) error {
 			return err
 		}
 	}
-	_, err = s.Tidemark(ctx, "job", "run", s.Job())
+	_, err = s.Tidemark(ctx, "job", "run", s.Job(), "--no-wait")
 	return err
 }

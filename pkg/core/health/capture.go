@@ -20,6 +20,7 @@ func (g *Group) judgeCapture(f Facts) {
 		g.worsen(Unknown)
 		g.problem("", "site %s: %v", site, f.CaptureErr)
 	case c == nil && f.Refused != nil:
+		g.refused = true
 		g.worsen(NoData)
 		g.problem(cmp.Or(f.Refused.Hint, log), "the job is not captured at site %s%s", site, because(f.Refused.Reason))
 	case c == nil:

@@ -30,6 +30,8 @@ type Group struct {
 	Capture  *api.CaptureGroup `json:"capture,omitempty"`
 	Failover *failoverrun.Run  `json:"failover,omitempty"`
 	Measured *rpo.Record       `json:"measured,omitempty"`
+
+	refused bool // capture refuses the job
 }
 
 const (
