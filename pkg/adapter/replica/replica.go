@@ -46,11 +46,13 @@ func Open(disks []cdp.Disk, paths []string, fresh bool) (*Disks, error) {
 func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 	const op = "open replica"
 	st, err := os.Stat(path)
+	made := false // here: it holds nothing, even where no hole can be told from data
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && fresh:
 		if err := create(path, disk.Size); err != nil {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
+		made = true
 	case err != nil:
 		return nil, &cdp.Error{Op: op, Kind: cdp.NotFound, Subject: path, Cause: err,
 			Hint: "the journal needs its replica: put the image back, or delete the job with its journal and apply it again for a new seed"}
@@ -58,6 +60,7 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 		if err := os.Truncate(path, disk.Size); err != nil {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
+		made = true
 	}
 	f, err := blockfile.OpenLocked(path, blockfile.Beside)
 	if cdp.Is(err, cdp.Conflict) {
@@ -92,7 +95,7 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 		}
 		return f, nil
 	}
-	if !isHole(f, 0, f.Size()) {
+	if !made && !isHole(f, 0, f.Size()) {
 		return fail(cdp.Errorf(cdp.Conflict, op, path, "the file holds data, and the job is new").
 			WithHint("name another path for the replica, or remove the file"))
 	}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
 )
@@ -98,6 +100,38 @@ func TestForeignImagesAreRefusedAndUnchanged(t *testing.T) {
 		if err := os.RemoveAll(path); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// Where the file system has no holes, as vfat and ramfs, a new image is taken all the
+// same. Needs root.
+func TestNewImagesWhereThereAreNoHoles(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a file system needs root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("ramfs", dir, "ramfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	paths := []string{filepath.Join(dir, "a.img"), filepath.Join(dir, "b.img")}
+	if err := os.WriteFile(paths[1], nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := replica.Open(disks, paths, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	block := bytes.Repeat([]byte{7}, cdp.BlockSize)
+	if err := d.WriteAt(0, block, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Zero(0, 0, 512); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.ReadAt(0, block, 0); err != nil || block[511] != 0 || block[512] != 7 {
+		t.Error(block[510:514], err)
 	}
 }
 
