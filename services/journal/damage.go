@@ -30,6 +30,6 @@ func (k *housekeeper) damage() error {
 // reportDamage raises an alarm when damage was found.
 func (k *housekeeper) reportDamage(ctx context.Context) {
 	if err := k.damage(); err != nil && k.damaged.news(err, k.deps.Clock.Now()) {
-		k.deps.Facts.Alarm(ctx, k.job.id, "damage", err.Error())
+		k.deps.Facts.Alarm(ctx, k.job.id, AlarmDamage, err.Error())
 	}
 }

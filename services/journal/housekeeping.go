@@ -69,7 +69,7 @@ func (k *housekeeper) run(ctx context.Context) {
 		k.setStuck(nil)
 		if in.Cut && now.Sub(cutAt) > time.Minute {
 			cutAt = now
-			k.deps.Facts.Alarm(ctx, k.job.id, "history cut", "the journal is at its size limit: points are dropped before they reach the history limit")
+			k.deps.Facts.Alarm(ctx, k.job.id, AlarmCut, "the journal is at its size limit: points are dropped before they reach the history limit")
 		}
 	}
 }
@@ -122,7 +122,7 @@ func (k *housekeeper) stuckBy() *api.Trouble {
 
 func (k *housekeeper) troubled(ctx context.Context, err error) {
 	if ctx.Err() == nil && k.trouble.news(err, k.deps.Clock.Now()) {
-		k.deps.Facts.Alarm(ctx, k.job.id, "journal", err.Error())
+		k.deps.Facts.Alarm(ctx, k.job.id, AlarmJournal, err.Error())
 	}
 }
 

@@ -53,7 +53,7 @@ func (x *intake) run(ctx context.Context) {
 			x.state.set(ctx, event.JournalFull, err.Error())
 			if now := x.deps.Clock.Now(); now.Sub(alarmed) > time.Minute {
 				alarmed = now
-				x.deps.Facts.Alarm(ctx, x.id, "full", "the journal stores nothing more until space is free; the source keeps its frames until then")
+				x.deps.Facts.Alarm(ctx, x.id, AlarmFull, "the journal stores nothing more until space is free; the source keeps its frames until then")
 			}
 			clock.Sleep(ctx, x.deps.Clock, 2*x.cfg.Beat)
 			continue
@@ -79,7 +79,7 @@ func (x *intake) run(ctx context.Context) {
 		if err != nil && !cdp.Is(err, cdp.Full) {
 			x.announceRefusal(err)
 			x.state.set(ctx, event.JournalFailed, err.Error())
-			x.deps.Facts.Alarm(ctx, x.id, "intake", err.Error())
+			x.deps.Facts.Alarm(ctx, x.id, AlarmIntake, err.Error())
 			clock.Sleep(ctx, x.deps.Clock, 2*x.cfg.Beat)
 		}
 	}

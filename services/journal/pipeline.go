@@ -152,7 +152,7 @@ func (x *intake) offer(ctx context.Context, m spool.Message) (frame.Frame, bool,
 	case admission.Duplicate:
 		return f, false, nil
 	case admission.Fenced:
-		x.deps.Facts.Alarm(ctx, x.id, "fenced", why)
+		x.deps.Facts.Alarm(ctx, x.id, AlarmFenced, why)
 	}
 	return f, false, &refusal{m.No, f.Epoch, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "%s: %s", v, why).
 		WithHint("the capturer is notified, and starts a new extent after the journal's newest frame")}

@@ -46,6 +46,9 @@ func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, fami
 	if err != nil {
 		return "", err
 	}
+	if family == event.Fact {
+		e = c.checks.Fit(e)
+	}
 	if err := c.checks.Check(e); err != nil {
 		return "", cdp.Wrap(err, op, p.EventType())
 	}
