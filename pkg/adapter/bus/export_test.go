@@ -42,3 +42,12 @@ var Delivered = delivered
 
 // Streams is what tests look at, past the connection's own calls.
 func Streams(c *Conn) jetstream.JetStream { return c.js }
+
+// DeadLetters is how many dead letters a site keeps.
+func DeadLetters(ctx context.Context, conn *Conn) (int, error) {
+	s, err := conn.js.Stream(ctx, subjects.StreamDeadLetters)
+	if err != nil {
+		return 0, err
+	}
+	return int(s.CachedInfo().State.Msgs), nil
+}

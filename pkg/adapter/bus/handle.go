@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"tidemark.dev/pkg/contract/subjects"
@@ -142,12 +143,14 @@ func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, hand
 		c.notify(Notice{"command will be retried", herr})
 		return wrap(m.NakWithDelay(backoff(md.NumDelivered)), "put command back", m.Subject())
 	case kind == cdp.Invalid:
-		if err := c.deadLetter(ctx, addr, m, herr); err != nil {
-			return err
+		if err := c.deadLetter(ctx, service, m, herr); err != nil {
+			c.notify(Notice{"dead letter not kept", err})
 		}
 	}
-	if err := c.refuse(mctx, e, addr, herr); err != nil {
-		return err
+	// What cannot be reported is settled all the same: else it would come again for
+	// ever, and enough of it would stop the service.
+	if err := c.refuse(mctx, e, m.Subject(), herr); err != nil {
+		c.notify(Notice{"refusal not reported", err})
 	}
 	c.notify(Notice{"command refused", herr})
 	return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
@@ -207,8 +210,10 @@ func (c *Conn) run(ctx context.Context, m jetstream.Msg, e event.Event, h Handle
 	return h(ctx, e)
 }
 
-// deadLetter keeps a refused message as it came, with the reason.
-func (c *Conn) deadLetter(ctx context.Context, a event.Address, m jetstream.Msg, why error) error {
+// deadLetter keeps a refused message as it came, with the reason. Its subject has a
+// fixed number of tokens, whatever the command's has, and is one that the service may
+// publish to.
+func (c *Conn) deadLetter(ctx context.Context, service string, m jetstream.Msg, why error) error {
 	header := nats.Header{}
 	for k, v := range m.Headers() {
 		if len(k) < 5 || k[:5] != "Nats-" {
@@ -217,13 +222,36 @@ func (c *Conn) deadLetter(ctx context.Context, a event.Address, m jetstream.Msg,
 	}
 	header.Set(reasonHeader, oneLine(why.Error()))
 	header.Set(subjectHeader, m.Subject())
-	subject := subjects.Root + "dlq.v1." + string(c.site) + "." + token(a.Area) + "." + token(a.Name) + "." + token(a.ID)
+	verb, id := verbAndID(m.Subject())
+	subject := subjects.Root + "dlq.v1." + string(c.site) + "." + service + "." + token(verb) + "." + token(id)
 	return c.store(ctx, &nats.Msg{Subject: subject, Header: header, Data: m.Data()}, "keep dead letter")
 }
 
-// refuse emits command.refused.
-func (c *Conn) refuse(ctx context.Context, e event.Event, a event.Address, why error) error {
-	r := event.CommandRefused{Command: cut(a.Type(), 200), ID: cut(e.ID, 200), Name: cut(a.ID, 200), Kind: cdp.KindOf(why), Reason: cut(why.Error(), 4000), Hint: cut(cdp.HintOf(why), 500)}
+// verbAndID are what follows the service in a command's subject. The id of a subject
+// with too many tokens is all the rest of it.
+func verbAndID(subject string) (verb, id string) {
+	parts := strings.SplitN(subject, ".", 7)
+	return at(parts, 5), at(parts, 6)
+}
+
+func at(parts []string, i int) string {
+	if i < len(parts) {
+		return cut(parts[i], 200)
+	}
+	return ""
+}
+
+// refuse emits command.refused. A subject that is none of a command's is named as it is.
+func (c *Conn) refuse(ctx context.Context, e event.Event, subject string, why error) error {
+	command := subject
+	if a, err := event.ParseSubject(subject); err == nil {
+		command = a.Type()
+	}
+	_, id := verbAndID(subject)
+	if id != "" {
+		id = token(id)
+	}
+	r := event.CommandRefused{Command: cut(command, 200), ID: cut(e.ID, 200), Name: cut(id, 200), Kind: cdp.KindOf(why), Reason: cut(why.Error(), 4000), Hint: cut(cdp.HintOf(why), 500)}
 	if r.ID == "" {
 		r.ID = "unknown"
 	}
