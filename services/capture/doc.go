@@ -117,7 +117,8 @@
 //
 // # What is kept where
 //
-//	window (pkg/engine/window)  frames; usually tmpfs; outlives kill -9
+//	window (pkg/engine/window)  frames; usually tmpfs; outlives kill -9;
+//	                            removed once the installation directory is gone
 //	map (pkg/engine/dirty)      dirty regions, activity, intents, the mark; state dir
 //	chain (chain.go)            change ids of a frozen group's last pass; state dir
 //	tap ports (listen.go)       the port of each VM's tap; state dir

@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/spoolshare"
+	"tidemark.dev/pkg/engine/window"
 	"tidemark.dev/services/capture"
 )
 
@@ -36,6 +37,10 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	vms := siteVMs{conn, e.site, e.clock}
+	if err := window.Claim(e.windows(), e.dir); err != nil {
+		e.warn(err) // a window that finds no place there is kept in the site's directory
+	}
+	e.removeOrphans()
 	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
 		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,

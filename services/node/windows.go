@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -22,4 +23,15 @@ func windowBudget(size spec.Size) *window.Budget {
 		eighth = max(eighth, int64(m.Totalram)*int64(m.Unit)/8)
 	}
 	return window.NewBudget(int64(cmp.Or(size, spec.Size(eighth))))
+}
+
+// removeOrphans removes windows of installations whose directory was removed.
+func (e *env) removeOrphans() {
+	removed, err := window.RemoveOrphans(filepath.Dir(e.windows()))
+	if err != nil {
+		e.warn(err)
+	}
+	for _, dir := range removed {
+		e.log.Info("removed windows of an installation that is gone", "dir", dir)
+	}
 }
