@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 
 	"tidemark.dev/pkg/adapter/qmp"
 	"tidemark.dev/pkg/cdp"
@@ -13,7 +14,8 @@ import (
 
 // QEMU gives the mirrors of a disk of a running QEMU: socket is its QMP socket,
 // disk the disk's name in the job, and device the guest's top node of it.
-func QEMU(socket, disk, device string) client.DialMirror {
+// Credentials is qmp.NBD's.
+func QEMU(socket, disk, device, credentials string) client.DialMirror {
 	return func(ctx context.Context, group cdp.GroupID) (client.Mirror, func(), error) {
 		q, err := qmp.Dial(ctx, socket)
 		if err != nil {
@@ -21,7 +23,7 @@ func QEMU(socket, disk, device string) client.DialMirror {
 			return nil, nil, e.WithHint("is the VM running, with -qmp unix:" + socket + ",server=on,wait=off?")
 		}
 		node := mirrorNode(string(group), disk)
-		return &qemuMirror{q: q, m: qmp.AdoptMirror(q, node), node: node, device: device}, func() { _ = q.Close() }, nil
+		return &qemuMirror{q: q, m: qmp.AdoptMirror(q, node), node: node, device: device, credentials: credentials}, func() { _ = q.Close() }, nil
 	}
 }
 
@@ -42,6 +44,7 @@ type qemuMirror struct {
 	q            *qmp.Client
 	m            *qmp.Mirror
 	node, device string
+	credentials  string
 	copying      bool // started with a copy, which is not complete yet
 	stopped      bool // by an error, and not resumed
 }
@@ -62,8 +65,12 @@ func (x *qemuMirror) Running(ctx context.Context) (bool, error) {
 
 func (x *qemuMirror) Start(ctx context.Context, t client.MirrorTarget) error {
 	_ = x.q.RemoveNode(ctx, x.node) // one may be left of an earlier mirror; if it is in use AddNBD fails
-	if err := x.q.AddNBD(ctx, qmp.NBD{Node: x.node, Address: t.Address, Export: t.Export}); err != nil {
-		return &cdp.Error{Op: "open export in QEMU", Kind: cdp.Conflict, Subject: t.Address, Cause: err}
+	if err := x.q.AddNBD(ctx, qmp.NBD{Node: x.node, Address: t.Address, Export: t.Export, Credentials: x.credentials}); err != nil {
+		e := &cdp.Error{Op: "open export in QEMU", Kind: cdp.Conflict, Subject: t.Address, Cause: err}
+		if x.credentials == "" && !strings.Contains(t.Address, "/") {
+			e.Hint = "a site with certificates asks for one over TCP: give --tls-creds"
+		}
+		return e
 	}
 	m, err := qmp.StartMirror(ctx, x.q, qmp.MirrorConfig{Job: x.node, Device: x.device, Target: x.node, Speed: t.Speed, New: !t.Copy})
 	if err != nil {

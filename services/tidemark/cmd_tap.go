@@ -22,7 +22,8 @@ the capture endpoint of a tap job, and report to capture when the copy is comple
 The command then keeps running and resumes the mirror if an error stops it; with
 --once it returns. The mirror goes on in QEMU when the command ends.
 
-Run it on the machine of QEMU and capture.
+Run it on the machine of QEMU. Where capture listens on TCP at a site with
+certificates, give QEMU one with --tls-creds.
 
 With --live nothing is copied: the job's VM is seeded from snapshots, and the mirror
 only reports every write from now on, as an I/O filter does. It talks to the source
@@ -34,7 +35,7 @@ site only (--site), and runs until it is stopped; then the mirror ends, too.`),
 				return usage("--disk, --qmp and --device are required")
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				dial := node.QEMU(t.qmp, t.disk, t.device)
+				dial := node.QEMU(t.qmp, t.disk, t.device, t.creds)
 				if t.live {
 					err := cl.AttachLiveTap(ctx, cdp.GroupID(args[0]), t.disk, t.endpoint, dial, t.note(a))
 					return cdp.Wrap(err, "attach live tap of", args[0]+"/"+t.disk)
@@ -49,6 +50,7 @@ site only (--site), and runs until it is stopped; then the mirror ends, too.`),
 	c.Flags().StringVar(&t.device, "device", "", "the disk's node in QEMU: the guest's top node")
 	c.Flags().BoolVar(&t.live, "live", false, "copy nothing, only report every write from now on (jobs on VMs)")
 	c.Flags().StringVar(&t.endpoint, "endpoint", "", "with --live: the NBD URI to write to (default: ask capture)")
+	c.Flags().StringVar(&t.creds, "tls-creds", "", "directory on QEMU's machine with ca-cert.pem, client-cert.pem and client-key.pem")
 	c.Flags().BoolVar(&t.once, "once", false, "return when the copy is complete")
 	return group("tap", "Feed tap jobs from running VMs", "  tidemark tap attach web --disk system --qmp /run/vm/qmp.sock --device drive0", c)
 }
@@ -58,6 +60,7 @@ type tap struct {
 	once              bool
 	live              bool
 	endpoint          string
+	creds             string
 }
 
 // note prints what happens to a tap.

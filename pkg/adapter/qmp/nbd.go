@@ -17,6 +17,9 @@ type NBD struct {
 	Node    string // name of the new node
 	Address string // a unix socket's path (has a slash), or host:port
 	Export  string // name of the export; empty is the server's default
+	// Credentials is a directory on QEMU's machine with ca-cert.pem, client-cert.pem
+	// and client-key.pem, for a server that asks for TLS; empty: no TLS.
+	Credentials string
 	// ReconnectDelay is rounded up to seconds; zero means DefaultReconnectDelay,
 	// negative that requests fail at once.
 	ReconnectDelay time.Duration
@@ -37,6 +40,9 @@ func (n NBD) BlockdevOptions() (map[string]any, error) {
 	if n.Export != "" {
 		opts["export"] = n.Export
 	}
+	if n.Credentials != "" {
+		opts["tls-creds"] = n.credentials()
+	}
 	delay := n.ReconnectDelay
 	if delay == 0 {
 		delay = DefaultReconnectDelay
@@ -47,6 +53,9 @@ func (n NBD) BlockdevOptions() (map[string]any, error) {
 	return opts, nil
 }
 
+// credentials is the name of QEMU's object with the node's credentials.
+func (n NBD) credentials() string { return n.Node + "-tls" }
+
 // AddNBD opens an NBD export as a block node. QEMU connects before it replies,
 // and refuses when it cannot.
 func (c *Client) AddNBD(ctx context.Context, n NBD) error {
@@ -54,10 +63,23 @@ func (c *Client) AddNBD(ctx context.Context, n NBD) error {
 	if err != nil {
 		return err
 	}
+	if n.Credentials != "" {
+		// One of an earlier node may be left; it may name other files.
+		_ = c.Execute(ctx, "object-del", map[string]any{"id": n.credentials()}, nil)
+		if err := c.Execute(ctx, "object-add", map[string]any{"qom-type": "tls-creds-x509", "id": n.credentials(),
+			"endpoint": "client", "dir": n.Credentials}, nil); err != nil {
+			return err
+		}
+	}
 	return c.Execute(ctx, "blockdev-add", opts, nil)
 }
 
-// RemoveNode closes a block node that nothing uses any more.
+// RemoveNode closes a block node that nothing uses any more, and removes its
+// credentials, if it has some.
 func (c *Client) RemoveNode(ctx context.Context, node string) error {
-	return c.Execute(ctx, "blockdev-del", map[string]any{"node-name": node}, nil)
+	err := c.Execute(ctx, "blockdev-del", map[string]any{"node-name": node}, nil)
+	if err == nil {
+		_ = c.Execute(ctx, "object-del", map[string]any{"id": NBD{Node: node}.credentials()}, nil) // it may have none
+	}
+	return err
 }
