@@ -47,9 +47,15 @@ func TestSites(t *testing.T) {
 	d.do(0, "site", "check", "dr", "--for", "target,transporter")
 	wants(t, f.saw(), `{"for":["every","target","transporter"]}`)
 	d.do(exitUsage, "site", "check", "dr", "--for", "king")
+	objects, err := spec.Parse("job-vms.yaml", []byte(example(t, "job-vms.yaml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := *objects[0].VMJob
+	job.Source.Capture = "tap"
 	b, err := bus.OpenBucket[spec.VMJob](t.Context(), d.conn, "dr", subjects.BucketSpec, subjects.KeyVMJob)
 	if err == nil {
-		_, err = b.Put(t.Context(), "shop", spec.VMJob{Job: inventory.Job{Name: "shop", Source: inventory.JobSource{Capture: "tap"}}, SourceSite: "prod", TargetSite: "dr"})
+		_, err = b.Put(t.Context(), "shop", job)
 	}
 	if err != nil {
 		t.Fatal(err)
