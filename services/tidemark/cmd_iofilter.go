@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -185,12 +186,15 @@ func incomplete(site cdp.Site, r api.FilterRequest, f inventory.Filter) error {
 	return cdp.Errorf(cdp.Conflict, r.Do+" I/O filter", f.ID, "not complete%s: %s", doing, strings.Join(parts, "; ")).WithHint(hint)
 }
 
+// unquoted is what a shell takes as it is.
+var unquoted = regexp.MustCompile(`^[\pL\pN_./:@%+=,-]+$`)
+
 // quoted is a name as a shell takes it.
 func quoted(name string) string {
-	if strings.ContainsAny(name, " '\"$&;()") {
-		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	if unquoted.MatchString(name) {
+		return name
 	}
-	return name
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 // filterText says on how many hosts a filter is, and what is still to be done.

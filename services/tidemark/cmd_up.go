@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -76,9 +78,24 @@ func (a *app) greet(s node.Started) {
 	}
 	opt := ""
 	if s.Dir != mustAbs(defaultDir) {
-		opt = " --dir " + s.Dir
+		opt = " --dir " + quoted(s.Dir)
 	}
-	fmt.Fprintf(a.out, "Commands talk to %s, or to the site of --site.\nTry:  tidemark status%s\nStop: ctrl-c\n", s.Context.Default, opt)
+	fmt.Fprintf(a.out, "Commands talk to %s, or to the site of --site.\nTry:  %s status%s\nStop: ctrl-c\n", s.Context.Default, program(), opt)
+}
+
+// program is how this program is called in this shell: by its name if that finds it, else
+// as it was called.
+func program() string {
+	const name = "tidemark"
+	mine, err := os.Executable()
+	if found, ferr := exec.LookPath(name); err == nil && ferr == nil {
+		a, aerr := os.Stat(mine)
+		b, berr := os.Stat(found)
+		if aerr == nil && berr == nil && os.SameFile(a, b) {
+			return name
+		}
+	}
+	return quoted(os.Args[0])
 }
 
 func mustAbs(p string) string {
