@@ -12,6 +12,11 @@
 // older state when the manifest is damaged, and delete the newer tables; and it
 // would make an empty database where the file that names the manifest is gone.
 //
+// What a crash leaves at the end of a log cannot be told from damage there. A store
+// that was closed in order says so (closed.go), and then it can. Tests flip bits:
+//
+//	go test ./pkg/adapter/pebblestore -run FlippedBit -flips 200
+//
 // A database for each of 1,000 groups takes 0.4 MiB of memory, 8 files and 2 ms at
 // the start. Caches are shared.
 //

@@ -31,6 +31,9 @@ func checkLogs(fs vfs.FS, dir string) error {
 	if err := checkLog(fs, desc.ManifestFilename, manifestFormat{}); err != nil {
 		return err
 	}
+	if err := checkClosed(fs, dir, desc.ManifestFilename); err != nil {
+		return err
+	}
 	names, err := fs.List(dir)
 	if err != nil {
 		return err

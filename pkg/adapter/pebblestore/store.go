@@ -211,6 +211,9 @@ func (s *store) close() error {
 	}
 	err := s.db.Close()
 	s.db = nil
+	if err == nil {
+		noteClosed(s.d.cfg.FS, s.path())
+	}
 	return err
 }
 
