@@ -184,7 +184,7 @@ func TestApplyDisks(t *testing.T) {
 			t.Errorf("%+v, %v", r, o.facts)
 		}
 	}
-	bad := strings.NewReplacer(`"dr"`, `"moon"`, `"prod"`, `"mars"`).Replace(disksDoc)
+	bad := strings.NewReplacer(`"dr"`, `"moon"`, `"prod"`, `"mars"`, `"web"`, `"new"`).Replace(disksDoc) // of a new job: the disks of web stay
 	if r := o.apply(bad, false); len(r.Problems) != 2 || r.Change != "" || r.Problems[0].Path != "/spec/target/site" || !strings.Contains(r.Problems[0].Hint, "--site moon") {
 		t.Errorf("%+v", r)
 	}
