@@ -21,7 +21,7 @@ func TestEachCommandHasItsOwnPoint(t *testing.T) {
 	file, src, dst := jobFile(t, dir)
 	write(t, file, strings.Replace(goodJob(src, dst), "rpo: 1s", "rpo: 1h", 1))
 	l.do(0, "apply", "-f", file)
-	l.do(0, "job", "run", "web")
+	l.do(0, "job", "run", "web", "--no-wait")
 	l.until("p", "point", "create", "web") // none is due for an hour
 
 	const n = 4

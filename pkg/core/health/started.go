@@ -25,6 +25,7 @@ type Start struct {
 // Next takes the verdict of now. It is done with an error once the job has failed.
 func (s *Start) Next(g Group, now time.Time) (done bool, err error) {
 	limit := brokenFor
+	onItsWay := g.State == NoData && g.Capture != nil // its first point comes when it is due
 	switch g.State {
 	case Protected, Settling:
 		return true, nil
@@ -34,7 +35,10 @@ func (s *Start) Next(g Group, now time.Time) (done bool, err error) {
 		if g.refused {
 			limit = refusedFor
 		}
-	default: // it is on its way
+	default:
+		onItsWay = true
+	}
+	if onItsWay {
 		s.since = time.Time{}
 		return false, nil
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 )
 
 // A job that was told to run is waited for as long as it is on its way, and fails
@@ -32,6 +33,9 @@ func TestAStartEndsProtectedOrFailed(t *testing.T) {
 		if done, err := at(Group{State: st}, 1, 100, 10_000); done || err != nil {
 			t.Error(st, done, err)
 		}
+	}
+	if done, err := at(Group{State: NoData, Capture: &api.CaptureGroup{}}, 1, 100, 10_000); done || err != nil {
+		t.Error("copied, and the first point is not due:", done, err)
 	}
 	if done, err := at(Group{Job: "web", State: FailedOver}, 1); !done || !cdp.Is(err, cdp.Conflict) {
 		t.Error(done, err)
