@@ -54,7 +54,8 @@ type Conn struct {
 	js jetstream.JetStream // of the own site; other sites' cannot be reached
 }
 
-// Connect connects to a site's bus. It retries until ctx is done.
+// Connect connects to a site's bus. It retries until ctx is done. Invalid: the
+// server's max_payload is too small for a frame, which would be sent for ever.
 func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	const op = "connect to bus"
 	if err := cdp.CheckName("site", string(cfg.Site)); err != nil {
@@ -78,6 +79,11 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	for {
 		c.nc, err = nats.Connect(cfg.URL, opts...)
 		if err == nil {
+			if most := c.nc.MaxPayload(); most < maxMessage {
+				c.nc.Close()
+				return nil, cdp.Errorf(cdp.Invalid, op, cfg.URL, "its server takes messages of at most %d bytes, and a frame may have %d", most, maxMessage).
+					WithHint("set max_payload to 1MB or more in the configuration of the server of site " + string(cfg.Site) + "; tidemark site nats-config prints one that fits")
+			}
 			if err = c.listen(); err == nil {
 				return c, nil
 			}
