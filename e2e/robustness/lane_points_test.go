@@ -123,6 +123,9 @@ func (w *lane) judge(writes []traffic.Write, must int64) (newest [][]byte, bad [
 	read := make([][][]byte, len(points))
 	for i, p := range points {
 		read[i] = w.read(p)
+		if w.alter != nil {
+			w.alter(read[i])
+		}
 	}
 	newest = read[len(read)-1]
 	h := validate.New(w.record.Run, writes, w.sizes())

@@ -31,6 +31,7 @@ type lane struct {
 	tidemark func(ctx context.Context, args ...string) (string, error)
 	rng      *rand.Rand
 	offers   map[cdp.FrameNo]cdp.Point // points that were ever offered
+	alter    func(disks [][]byte)      // if set, alters what is read of each point
 }
 
 // newLane makes the disks and the guests, which do not run yet.
