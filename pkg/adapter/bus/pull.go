@@ -29,6 +29,9 @@ const (
 	// session, more would come than sessions begin, and no frame would ever be
 	// reached.
 	pullStale = pullExpiry + 2*pullBeat
+	// pullLate is how long after a later reset frames may still come that were sent
+	// before it: what was asked for, over a slow link.
+	pullLate = 30 * time.Second
 	// retryMin and retryMax bound the wait between attempts to join.
 	retryMin = 50 * time.Millisecond
 	retryMax = time.Second
@@ -50,8 +53,9 @@ type puller struct {
 	// heard counts the messages received since the consumer was reset. If the
 	// consumer's own count differs, somebody else got some of them.
 	heard uint64
-	// reset is when the consumer was reset.
-	reset time.Time
+	// reset is when the consumer was reset, and sessions how often.
+	reset    time.Time
+	sessions int
 	// asked for and not yet received, over all requests
 	msgs, bytes int
 	// suspect is a frame that came instead of the expected one. It counts as a
@@ -135,6 +139,7 @@ func (p *puller) session(ctx context.Context) error {
 		return err
 	}
 	p.heard, p.msgs, p.bytes, p.reset = 0, 0, 0, time.Now()
+	p.sessions++
 	for {
 		if err := p.ask(); err != nil {
 			return err
@@ -213,7 +218,7 @@ func (p *puller) take(m *nats.Msg) error {
 	switch {
 	case md.Sequence.Consumer == p.heard+1:
 	case p.heard == 0:
-		return nil // from before the reset
+		return p.early()
 	default:
 		return errAgain // somebody else got messages from the consumer, or reset it
 	}
@@ -233,6 +238,21 @@ func (p *puller) take(m *nats.Msg) error {
 	}
 	p.next++
 	return nil
+}
+
+// early is what to do with a frame that is not the first since the reset, before
+// that one came. It may have been sent before the reset. Or the first went to
+// somebody else, as to the open requests of a journal that was killed: then it never
+// comes, and while frames flow no heartbeat tells.
+func (p *puller) early() error {
+	wait := pullLate
+	if p.sessions == 1 { // nothing was sent here before
+		wait = pullStale
+	}
+	if time.Since(p.reset) < wait {
+		return nil
+	}
+	return errAgain
 }
 
 // got counts down what is asked for. What came for requests of a former session
