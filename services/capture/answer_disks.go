@@ -13,13 +13,7 @@ func (s *Service) answerDisks(_ context.Context, r api.DisksRequest) (any, error
 	if s.deps.Look == nil {
 		return nil, cdp.Errorf(cdp.Invalid, "look at disks", "", "this service opens no disks")
 	}
-	reply := api.DisksReply{Disks: []api.DiskFacts{}}
-	for _, p := range r.Paths {
-		reply.Disks = append(reply.Disks, s.deps.Look(p, true))
-	}
-	for _, p := range r.Known {
-		reply.Disks = append(reply.Disks, s.deps.Look(p, false))
-	}
+	reply := r.Answer(s.deps.Look)
 	for target, paths := range s.jobs.sources(r.Target) {
 		for _, p := range paths {
 			f := s.deps.Look(p, false)

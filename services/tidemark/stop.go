@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/clock"
 )
 
-// stopWithin is how long a command may take to stop once it is told to. Longer
+// stopWithin is how long a command may take to stop after a signal. Longer
 // means that it is stuck, on a dead disk for instance.
 const stopWithin = 10 * time.Second
 

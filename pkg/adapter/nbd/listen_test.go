@@ -62,7 +62,7 @@ func TestListeningReplacesNothingButAnUnusedSocket(t *testing.T) {
 	}
 }
 
-// The kernel's limit is told in words.
+// The error names the kernel's limit.
 func TestALongSocketPathIsRefusedWithTheLimit(t *testing.T) {
 	path := "/" + strings.Repeat("d", maxSocketPath)
 	if _, err := Listen(path); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), "at most 107 bytes, and this one has 108") {

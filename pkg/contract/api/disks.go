@@ -22,6 +22,19 @@ type DisksRequest struct {
 	Known []string `json:"known,omitempty"`
 }
 
+// Answer is the reply of a service that finds out with look what is at a path,
+// closely or not.
+func (r DisksRequest) Answer(look func(path string, closely bool) DiskFacts) DisksReply {
+	reply := DisksReply{Disks: []DiskFacts{}}
+	for _, p := range r.Paths {
+		reply.Disks = append(reply.Disks, look(p, true))
+	}
+	for _, p := range r.Known {
+		reply.Disks = append(reply.Disks, look(p, false))
+	}
+	return reply
+}
+
 // DisksReply answers DisksRequest.
 type DisksReply struct {
 	// Disks are Paths and then Known, in their order.
