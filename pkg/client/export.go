@@ -45,8 +45,9 @@ func (c *Client) Exports(ctx context.Context, name string) ([]api.Export, error)
 	return r.Exports, err
 }
 
-// CloseExport closes an export. Conflict if it belongs to a failover run.
-func (c *Client) CloseExport(ctx context.Context, name, id string) error {
+// CloseExport closes an export. Conflict if it belongs to a failover run, or, without
+// force, if clients are connected.
+func (c *Client) CloseExport(ctx context.Context, name, id string, force bool) error {
 	const op = "close export"
 	all, err := c.Exports(ctx, name)
 	if err != nil {
@@ -60,7 +61,7 @@ func (c *Client) CloseExport(ctx context.Context, name, id string) error {
 			return cdp.Errorf(cdp.Conflict, op, id, "it belongs to a %s failover", x.Purpose).
 				WithHint("see: tidemark failover status " + name)
 		}
-		return cdp.Wrap(c.Journal().Close(ctx, api.CloseRequest{Group: x.Group, ID: id}), op, id)
+		return cdp.Wrap(c.Journal().Close(ctx, api.CloseRequest{Group: x.Group, ID: id, Force: force}), op, id)
 	}
 	return cdp.Errorf(cdp.NotFound, op, id, "%s has no such export", name)
 }

@@ -78,14 +78,14 @@ func (c *Client) start(ctx context.Context, r failoverrun.Request) (id string, e
 	if request {
 		return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
 	}
-	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen})
+	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen, Force: r.Force})
 }
 
 // Ending is how a failover run is to end.
 type Ending struct {
 	Goal  recovery.Goal // Cleanup, Undo or Commit
 	Run   string        // empty: the current one
-	Force bool          // a commit disconnects clients and closes exports
+	Force bool          // disconnect clients of the run's disks; a commit closes exports, too
 }
 
 // EndFailover asks a group's run for its end. Duplicate if that was done already.
@@ -110,9 +110,9 @@ func (c *Client) EndFailover(ctx context.Context, name string, end Ending) (Aske
 	var cmd event.Payload
 	switch goal {
 	case recovery.Cleanup:
-		cmd = event.FailoverCleanup{Job: x.Job, Run: x.Run}
+		cmd = event.FailoverCleanup{Job: x.Job, Run: x.Run, Force: end.Force}
 	case recovery.Undo:
-		cmd = event.FailoverUndo{Job: x.Job, Run: x.Run}
+		cmd = event.FailoverUndo{Job: x.Job, Run: x.Run, Force: end.Force}
 	case recovery.Commit:
 		cmd = event.FailoverCommit{Job: x.Job, Run: x.Run, Force: end.Force}
 	default:

@@ -30,7 +30,7 @@ func (nbdServers) Serve(at Listen, disks []ServedDisk, failed func(error)) (Disk
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l) }()
-	return closer(func() error { cancel(); return <-done }), nil
+	return serving{s, func() error { cancel(); return <-done }}, nil
 }
 
 func (nbdServers) Ready(Listen) error { return nil }
@@ -39,6 +39,9 @@ func (nbdServers) URI(at Listen, disk string) string {
 	return "nbd+unix:///" + disk + "?socket=" + at.Address
 }
 
-type closer func() error
+type serving struct {
+	*nbd.Server
+	end func() error
+}
 
-func (c closer) Close() error { return c() }
+func (s serving) Close() error { return s.end() }

@@ -195,6 +195,18 @@ func (s *Groups) Group(id cdp.GroupID) (*Group, error) {
 	return nil, cdp.Errorf(cdp.NotFound, "find group", string(id), "it is not captured here")
 }
 
+// Clients names who is connected to a group's disks, one text for each connection.
+func (s *Groups) Clients(id cdp.GroupID) (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.groups[id]; r != nil && r.g != nil {
+		for _, srv := range r.servers {
+			out = append(out, srv.Clients()...)
+		}
+	}
+	return out
+}
+
 // IDs are the groups that run, in order.
 func (s *Groups) IDs() (ids []cdp.GroupID) {
 	s.mu.Lock()

@@ -176,6 +176,8 @@ type DiskServers interface {
 // DiskServer is what serves some disks. Once Close has returned no client uses
 // them any more.
 type DiskServer interface {
+	// Clients names who is connected, one text for each connection.
+	Clients() []string
 	Close() error
 }
 

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -17,7 +16,7 @@ func (s *Service) HandleCleanup(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, recovery.Cleanup)
+	return s.end(ctx, p.Job, p.Run, recovery.Cleanup, p.Force)
 }
 
 // HandleUndo handles failover.undo.
@@ -26,7 +25,7 @@ func (s *Service) HandleUndo(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.Ask(ctx, p.Job, p.Run, recovery.Undo)
+	return s.end(ctx, p.Job, p.Run, recovery.Undo, p.Force)
 }
 
 // HandleCommit handles failover.commit.
@@ -35,31 +34,49 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	if !p.Force {
-		if err := s.unused(ctx, p.Job); err != nil {
+	return s.end(ctx, p.Job, p.Run, recovery.Commit, p.Force)
+}
+
+// end is Ask, unless somebody uses what the end of the run takes away and force is
+// not given.
+func (s *Service) end(ctx context.Context, job, id string, g recovery.Goal, force bool) error {
+	if !force {
+		if err := s.unused(ctx, job, g); err != nil {
 			return err
 		}
 	}
-	return s.Ask(ctx, p.Job, p.Run, recovery.Commit)
+	return s.Ask(ctx, job, id, g)
 }
 
-// unused is Conflict while something of the group is in use that a commit ends: a
-// client of the run's disks, whose last writes may be missing, or an export of a
-// point. A client that has just gone may still be seen for a moment.
-func (s *Service) unused(ctx context.Context, job string) error {
-	const grace = 3 * time.Second
-	over := s.deps.Clock.Now().Add(grace)
-	for {
+// unused is Conflict while something of the group is in use that the end of its run
+// takes away. A journal that does not answer is no reason to refuse an undo or a
+// cleanup: it serves nothing that could be used.
+func (s *Service) unused(ctx context.Context, job string, g recovery.Goal) error {
+	err := s.settled(ctx, func() error {
 		run, _, err := s.deps.Records.Get(ctx, job)
-		if err != nil || run.Goal != recovery.Recover { // refused, or begun already
+		if err != nil || run.Goal != recovery.Recover || run.CheckAsk(g) != nil { // refused, or begun already
 			return nil
 		}
 		open, err := s.deps.Exports.ListExports(ctx, cdp.GroupID(job))
-		if err == nil {
-			err = failoverrun.Unused(run, open.Exports)
+		switch {
+		case err == nil:
+			return failoverrun.Unused(run, g, open.Exports)
+		case g != recovery.Commit && ctx.Err() == nil:
+			return nil
 		}
+		return err
+	})
+	return cdp.Wrap(err, string(g)+" failover", job)
+}
+
+// settled asks until the answer is no Conflict, for a short time: a client that has
+// just gone may still be seen for a moment.
+func (s *Service) settled(ctx context.Context, ask func() error) error {
+	over := s.deps.Clock.Now().Add(s.cfg.Grace)
+	for {
+		err := ask()
 		if !cdp.Is(err, cdp.Conflict) || !s.deps.Clock.Now().Before(over) {
-			return cdp.Wrap(err, "commit failover", job)
+			return err
 		}
 		if err := clock.Sleep(ctx, s.deps.Clock, s.cfg.PollEvery); err != nil {
 			return err

@@ -20,6 +20,9 @@ type Config struct {
 	// PollEvery is the pause before a step that is in progress is asked again.
 	// Default 200 ms.
 	PollEvery time.Duration
+	// Grace is how long a client that is connected is waited for, before what would
+	// take its disks away is refused. Default 3 s.
+	Grace time.Duration
 	// RetryMin and RetryMax bound the pause after a failure. 250 ms, 5 s.
 	RetryMin, RetryMax time.Duration
 }
@@ -54,7 +57,7 @@ type Service struct {
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
 	for d, v := range map[*time.Duration]time.Duration{
-		&cfg.SourceTimeout: time.Second, &cfg.StepTimeout: 20 * time.Second, &cfg.PollEvery: 200 * time.Millisecond,
+		&cfg.SourceTimeout: time.Second, &cfg.StepTimeout: 20 * time.Second, &cfg.PollEvery: 200 * time.Millisecond, &cfg.Grace: 3 * time.Second,
 		&cfg.RetryMin: 250 * time.Millisecond, &cfg.RetryMax: 5 * time.Second,
 	} {
 		if *d == 0 {

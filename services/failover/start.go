@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -17,7 +18,7 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen}, e.Time)
+	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Force: p.Force}, e.Time)
 }
 
 // startWithin is how long a start that cannot be checked yet is retried. After
@@ -105,10 +106,32 @@ func (s *Service) check(ctx context.Context, r failoverrun.Request) (failoverrun
 	if g.State == event.JournalSealed {
 		return job, cdp.Errorf(cdp.Conflict, op, r.Job, "the journal is sealed: a failover was committed, and the replica is the disk now")
 	}
-	if r.Planned {
-		return job, nil
+	if !r.Planned { // only to refuse early: the step resolve decides, once, after the halt
+		_, err = s.deps.Journal.Resolve(ctx, failoverrun.Run{Request: r}.Want())
 	}
-	// Only to refuse early: the step resolve decides, once, after the halt.
-	_, err = s.deps.Journal.Resolve(ctx, failoverrun.Run{Request: r}.Want())
+	if err == nil && r.Mode == recovery.Production && !r.Force {
+		err = s.settled(ctx, func() error { return s.undisturbed(ctx, r, job.Spec) })
+	}
 	return job, cdp.Wrap(err, op, r.Job)
+}
+
+// undisturbed asks who would be disturbed by a production failover. The source is
+// asked only by a planned one, which needs it, and about disks that no VM of a vCenter
+// has: of a VM the vcenter service knows whether it is off. A source that does not
+// answer is the first step's to report.
+func (s *Service) undisturbed(ctx context.Context, r failoverrun.Request, j spec.ReplicationJob) error {
+	g := cdp.GroupID(r.Job)
+	open, err := s.deps.Exports.ListExports(ctx, g)
+	if err != nil {
+		return err
+	}
+	var clients []string
+	if r.Planned && j.Source.VM == "" {
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.SourceTimeout)
+		defer cancel()
+		if c, err := s.deps.Source.Status(ctx, j.Source.Site, g); err == nil {
+			clients = c.Clients
+		}
+	}
+	return failoverrun.Undisturbed(r, open.Exports, clients)
 }

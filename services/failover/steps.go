@@ -34,7 +34,7 @@ func (s *Service) do(ctx context.Context, run failoverrun.Run, step recovery.Ste
 func (s *Service) request(ctx context.Context, run failoverrun.Run, step recovery.Step) (r failoverrun.Result, done bool, err error) {
 	g := cdp.GroupID(run.Job)
 	ofRun := api.RunRequest{Group: g, Run: run.ID}
-	export := api.CloseRequest{Group: g, ID: run.ExportID()}
+	export := api.CloseRequest{Group: g, ID: run.ExportID(), Force: true} // whoever ended the run was asked about clients
 	switch step {
 	case recovery.Drain:
 		return s.drain(ctx, run)

@@ -2,6 +2,7 @@ package failover_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +31,11 @@ type world struct {
 	sealed   bool
 	released bool
 	open     map[string]bool
+	clients  []string // of every open export
+	grace    time.Duration
+	leaves   int          // after so many more questions they are gone; 0: they stay
+	exports  []api.Export // of points
+	guests   []string     // at the source
 	base     cdp.Seq
 	absorbed bool
 	moves    int
@@ -41,7 +47,7 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{newest: 50, open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
+	w := &world{newest: 50, grace: 20 * time.Millisecond, open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
 	w.change("plain", &spec.ReplicationJob{Name: "plain"})
 	w.change("web", &spec.ReplicationJob{Name: "web", Source: spec.Source{Site: "prod"},
 		Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}})
@@ -49,7 +55,7 @@ func newWorld() *world {
 }
 
 func (w *world) service() *failover.Service {
-	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond}
+	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond, Grace: w.grace}
 	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock.System})
 }
 
@@ -169,8 +175,20 @@ func (w *world) Close(ctx context.Context, r api.CloseRequest) error {
 }
 
 func (w *world) ListExports(context.Context, cdp.GroupID) (api.ExportsReply, error) {
-	return api.ExportsReply{}, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.leaves > 0 {
+		if w.leaves--; w.leaves == 0 {
+			w.clients = nil
+		}
+	}
+	r := api.ExportsReply{Exports: slices.Clone(w.exports)}
+	for id := range w.open {
+		r.Exports = append(r.Exports, api.Export{ID: id, Clients: w.clients})
+	}
+	return r, nil
 }
+
 func (w *world) Absorb(ctx context.Context, r api.CloseRequest) (api.MoveReply, error) {
 	if !w.open[r.ID] && !w.absorbed {
 		return api.MoveReply{}, cdp.Errorf(cdp.NotFound, "absorb", r.ID, "no export")
@@ -219,7 +237,7 @@ func (s source) Status(ctx context.Context, _ cdp.Site, g cdp.GroupID) (api.Capt
 		<-ctx.Done()
 		return api.CaptureGroup{}, cdp.Errorf(cdp.Transient, "ask", "", "nobody answers")
 	}
-	return api.CaptureGroup{Group: g, Seq: 50}, nil
+	return api.CaptureGroup{Group: g, Seq: 50, Clients: s.w.guests}, nil
 }
 
 func (w *world) Emit(_ context.Context, p event.Payload) error {

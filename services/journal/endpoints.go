@@ -46,8 +46,8 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		}),
 		api.JournalOpen: ask(s, func(r api.OpenRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.OpenRequest) (any, error) { return g.openView(r) }),
-		api.JournalClose: ask(s, byClose, func(_ context.Context, g *group, r api.CloseRequest) (any, error) {
-			return api.Empty{}, g.exports.closeView(r.ID)
+		api.JournalClose: ask(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) {
+			return api.Empty{}, g.closeView(ctx, r)
 		}),
 		api.JournalExports: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
 			return api.ExportsReply{Exports: g.exports.list()}, nil

@@ -18,6 +18,6 @@ func (s *Service) DeletePoint(ctx context.Context, e event.Event) error {
 	if err != nil {
 		return err
 	}
-	_, err = g.editPoint(ctx, api.EditPointRequest{Point: p.Point, Delete: true})
+	_, err = g.editPoint(ctx, api.EditPointRequest{Point: p.Point, Delete: true, Force: p.Force})
 	return err
 }

@@ -57,7 +57,9 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 			return p, cdp.Errorf(cdp.Conflict, "delete point", p.ID(), "it is pinned").WithHint("unpin it first: tidemark point unpin")
 		}
 		change = event.PointDeleted
-		err = g.vault.DeletePoint(p.Frame)
+		if err = g.unshown(p, r.Force); err == nil {
+			err = g.vault.DeletePoint(p.Frame)
+		}
 	} else {
 		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) error { return edited(p, r) })
 		if r.Pinned != nil {

@@ -57,7 +57,7 @@ func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed 
 	if err != nil {
 		return nil, err
 	}
-	s := &tapServer{done: make(chan struct{})}
+	s := &tapServer{srv: srv, done: make(chan struct{})}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	go func() {
@@ -81,9 +81,13 @@ func listen(at capture.Listen) (net.Listener, error) {
 
 // tapServer serves the disks of one group at one address.
 type tapServer struct {
+	srv    *nbd.Server
 	cancel context.CancelFunc
 	done   chan struct{}
 }
+
+// Clients implements capture.DiskServer.
+func (s *tapServer) Clients() []string { return s.srv.Clients() }
 
 // Close implements capture.DiskServer.
 func (s *tapServer) Close() error {

@@ -20,7 +20,8 @@ func (a *app) cmdExport() *cobra.Command {
 		Short: "Serve a job's disks at a recovery point over NBD",
 		Long: long(`Serve the disks of a job as they were at a recovery point, read-only. With --scratch
 they are writable, and what is written is discarded in the end; the replica does not
-change. They are served until ctrl-c, or with --detach until: tidemark export close`),
+change. They are served until ctrl-c, which disconnects clients, or with --detach until:
+tidemark export close`),
 		Example: `  tidemark export web --point p123
   tidemark export web --at 15m --scratch --listen 127.0.0.1:10810 --detach
   tidemark export list web
@@ -82,7 +83,7 @@ func (a *app) export(ctx context.Context, c *client.Client, r client.ExportReque
 		fmt.Fprintln(a.out, "serving until ctrl-c")
 	}
 	<-ctx.Done()
-	return c.CloseExport(context.WithoutCancel(ctx), string(x.Group), x.ID)
+	return c.CloseExport(context.WithoutCancel(ctx), string(x.Group), x.ID, true)
 }
 
 func (a *app) cmdExportList() *cobra.Command {
@@ -111,12 +112,13 @@ func (a *app) cmdExportList() *cobra.Command {
 }
 
 func (a *app) cmdExportClose() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	c := &cobra.Command{
 		Use: "close JOB ID", Short: "Close an export and discard what was written to it", Args: cobra.ExactArgs(2), ValidArgsFunction: a.complete(jobNames, exportNames),
-		Long: long("Close an export. The exports of a failover close with: tidemark failover cleanup, undo\nor commit."), Example: "  tidemark export close web x-01k0",
+		Long: long("Close an export that nobody uses. The exports of a failover close with: tidemark failover\ncleanup, undo or commit."), Example: "  tidemark export close web x-01k0",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				if err := cl.CloseExport(ctx, args[0], args[1]); err != nil {
+				if err := cl.CloseExport(ctx, args[0], args[1], force); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "%s closed\n", args[1])
@@ -124,4 +126,6 @@ func (a *app) cmdExportClose() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&force, "force", false, "disconnect its clients")
+	return c
 }

@@ -19,7 +19,7 @@ import (
 // failoverFlags are the options of a run.
 type failoverFlags struct {
 	point, at, mode, to, listen, run string
-	planned, ready                   bool
+	planned, ready, force            bool
 	wait                             waitFlags
 	out                              format
 }
@@ -71,6 +71,7 @@ the source site is not needed, and the loss is reported.`),
 	p.StringVar(&f.listen, "listen", "", "where to serve the disks: host:port, or the path of a unix socket")
 	p.BoolVar(&f.planned, "planned", false, "include the source's last writes; the source site must be reachable")
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
+	p.BoolVar(&f.force, "force", false, "with --mode production: begin although clients read points of the job, or, with --planned, use the source's disks")
 	p.StringVar(&f.run, "run", "", "a name for the run; starting it again under the same name is the same run")
 	f.wait.register(c, 5*time.Minute)
 	f.out.register(c)
@@ -86,7 +87,7 @@ the source site is not needed, and the loss is reported.`),
 
 // request checks the flags and makes the run's request.
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
-	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned}
+	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned, Force: f.force}
 	if f.mode == "" {
 		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")
 	}
@@ -174,9 +175,11 @@ func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&end.Run, "run", "", "which run (default: the current one)")
+	force := "disconnect the clients of the run's disks, whose writes are discarded"
 	if g == recovery.Commit {
-		c.Flags().BoolVar(&end.Force, "force", false, "disconnect the clients of the run's disks, and close open exports")
+		force = "disconnect the clients of the run's disks, and close open exports"
 	}
+	c.Flags().BoolVar(&end.Force, "force", false, force)
 	w.register(c, 5*time.Minute)
 	out.register(c)
 	return c

@@ -76,12 +76,13 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 		args = cobra.RangeArgs(least, most)
 	}
 	verb, _, _ := strings.Cut(use, " ")
+	var force bool
 	var out format
 	c := &cobra.Command{
 		Use: use, Short: short, Long: long(short + ".\nName the point as in the list: p123."), Example: example, Args: args, ValidArgsFunction: a.complete(jobNames, pointNames),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				r := api.EditPointRequest{Point: args[1]}
+				r := api.EditPointRequest{Point: args[1], Force: force}
 				set(&r, slices.Clone(args[2:]))
 				p, err := cl.EditPoint(ctx, args[0], r)
 				if err != nil {
@@ -97,6 +98,9 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 				})
 			})
 		},
+	}
+	if verb == "delete" {
+		c.Flags().BoolVar(&force, "force", false, "even while an export shows it, which goes on to do so")
 	}
 	out.register(c)
 	return c

@@ -20,17 +20,28 @@ func TestWhatIsInUseIsNotTakenAway(t *testing.T) {
 	l.do(0, "point", "create", "web", "--tag", "one")
 	out, _ := l.do(0, "export", "web", "--point", "one", "--detach")
 	id := strings.Fields(out)[1]
-
-	l.do(0, "job", "stop", "web")
-	_, errs := l.do(exitConflict, "delete", "job", "web", "--yes")
+	uri := strings.Fields(out[strings.Index(out, "nbd"):])[0]
+	_, errs := l.do(exitConflict, "point", "delete", "web", "one")
 	wants(t, errs, id, "--force")
 
+	l.do(0, "job", "stop", "web")
+	_, errs = l.do(exitConflict, "delete", "job", "web", "--yes")
+	wants(t, errs, id, "--force")
+
+	source := dial(t, l.field("write to", "status", "web"))
+	_, errs = l.do(exitConflict, "failover", "web", "--mode", "production", "--planned")
+	wants(t, errs, "connected to the source's disks: process", "--force")
+	source.Close()
 	l.do(0, "failover", "web", "--mode", "production", "--wait-ready")
 	guest := dial(t, l.field("disk", "failover", "status", "web"))
 	defer guest.Close()
 	_, errs = l.do(exitConflict, "failover", "commit", "web")
 	wants(t, errs, id, "connected to the run's disks: process", "--force")
-	l.do(0, "export", "close", "web", id)
+	reader := dial(t, uri)
+	_, errs = l.do(exitConflict, "export", "close", "web", id)
+	wants(t, errs, "connected to it: process", "--force")
+	l.do(0, "export", "close", "web", id, "--force")
+	reader.Close()
 	_, errs = l.do(exitConflict, "failover", "commit", "web")
 	wants(t, errs, "connected to the run's disks: process", "--force")
 

@@ -12,8 +12,10 @@ import (
 
 // Clients names who uses the exports now, one text for each connection: the address
 // of a client over TCP, the process of one on a unix socket.
-func (x *Serving) Clients() []string {
-	s := x.srv
+func (x *Serving) Clients() []string { return x.srv.Clients() }
+
+// Clients is as Serving.Clients.
+func (s *Server) Clients() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string

@@ -72,12 +72,14 @@ type CaptureGroup struct {
 	Dirty int64 `json:"dirtyBytes"`
 	// Of the last seed or resync, also after it ended: Done of Total bytes have been
 	// sent since Since; Verified of them were already at the target.
-	Done     int64      `json:"doneBytes,omitempty"`
-	Total    int64      `json:"totalBytes,omitempty"`
-	Since    time.Time  `json:"since,omitzero"`
-	Verified int64      `json:"verifiedBytes,omitempty"`
-	Exports  []string   `json:"exports"` // NBD URIs to write to
-	Disks    []cdp.Disk `json:"disks"`
+	Done     int64     `json:"doneBytes,omitempty"`
+	Total    int64     `json:"totalBytes,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
+	Verified int64     `json:"verifiedBytes,omitempty"`
+	Exports  []string  `json:"exports"` // NBD URIs to write to
+	// Clients names who is connected to them, one text for each connection.
+	Clients []string   `json:"clients,omitempty"`
+	Disks   []cdp.Disk `json:"disks"`
 }
 
 // DrainRequest asks for the last recovery point of a planned failover. A request

@@ -139,10 +139,12 @@ type OpenRequest struct {
 // ForExport is the purpose of exports that belong to no failover.
 const ForExport = "export"
 
-// CloseRequest closes exports and discards their scratch.
+// CloseRequest closes an export and discards its scratch. Conflict while clients are
+// connected, unless Force says to disconnect them.
 type CloseRequest struct {
 	Group cdp.GroupID `json:"group"`
 	ID    string      `json:"id"`
+	Force bool        `json:"force,omitempty"`
 }
 
 // Export is an open view of a group.
@@ -239,4 +241,6 @@ type EditPointRequest struct {
 	AddTags []string    `json:"addTags,omitempty"`
 	Pinned  *bool       `json:"pinned,omitempty"`
 	Delete  bool        `json:"delete,omitempty"`
+	// Force deletes the point even while an export shows it, which goes on to do so.
+	Force bool `json:"force,omitempty"`
 }

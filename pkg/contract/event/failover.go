@@ -16,6 +16,9 @@ type FailoverStart struct {
 	Mode   recovery.Mode        `json:"mode"`
 	To     recovery.Destination `json:"to"`
 	Listen string               `json:"listen,omitempty"`
+	// Force begins a production run even while clients read points of the job; without
+	// it the command is refused.
+	Force bool `json:"force,omitempty"`
 }
 
 // EventType implements Payload.
@@ -28,6 +31,9 @@ func (p FailoverStart) About() string { return p.Job }
 type FailoverCleanup struct {
 	Job string `json:"job"`
 	Run string `json:"run,omitempty"`
+	// Force disconnects clients of the run's disks, whose writes are discarded;
+	// without it the command is refused while there are any.
+	Force bool `json:"force,omitempty"`
 }
 
 // EventType implements Payload.
@@ -40,6 +46,9 @@ func (p FailoverCleanup) About() string { return p.Job }
 type FailoverUndo struct {
 	Job string `json:"job"`
 	Run string `json:"run,omitempty"`
+	// Force disconnects clients of the run's disks, whose writes are discarded;
+	// without it the command is refused while there are any.
+	Force bool `json:"force,omitempty"`
 }
 
 // EventType implements Payload.

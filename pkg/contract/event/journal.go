@@ -35,6 +35,8 @@ type PointDelete struct {
 	Job string `json:"job"`
 	// Point is the point's name, see cdp.Point.ID.
 	Point string `json:"point"`
+	// Force deletes it even while an export shows it, which goes on to do so.
+	Force bool `json:"force,omitempty"`
 }
 
 // EventType implements Payload.

@@ -1,12 +1,7 @@
 package failoverrun
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
 )
 
@@ -64,26 +59,4 @@ func (r Run) CheckAsk(g recovery.Goal) error {
 		return cdp.Errorf(cdp.Conflict, op, r.ID, "the run is not ready yet").WithHint("wait until it is: tidemark failover status " + r.Job)
 	}
 	return nil
-}
-
-// Unused says whether a run can be committed without taking disks from under
-// somebody: Conflict if a client uses the run's, or an export of a point is open.
-func Unused(r Run, open []api.Export) error {
-	var in []string
-	for _, x := range open {
-		switch {
-		case x.ID == r.ExportID() && len(x.Clients) > 0:
-			in = append(in, "connected to the run's disks: "+strings.Join(x.Clients, ", "))
-		case x.ID != r.ExportID() && len(x.Clients) > 0:
-			in = append(in, fmt.Sprintf("the export %s is open, and connected to it: %s", x.ID, strings.Join(x.Clients, ", ")))
-		case x.ID != r.ExportID():
-			in = append(in, fmt.Sprintf("the export %s is open", x.ID))
-		}
-	}
-	if len(in) == 0 {
-		return nil
-	}
-	slices.Sort(in)
-	return cdp.Errorf(cdp.Conflict, "commit failover", r.Job, "it is in use: %s", strings.Join(in, "; ")).
-		WithHint("shut the machine down and close the exports first, or use --force, which disconnects them")
 }

@@ -25,6 +25,8 @@ type Request struct {
 	Listen string `json:"listen,omitempty"`
 	// Planned: the source's last writes are waited for; it must answer.
 	Planned bool `json:"planned,omitempty"`
+	// Force begins a production run although clients are connected: see Undisturbed.
+	Force bool `json:"force,omitempty"`
 }
 
 // Check returns an Invalid error that names the first field that is wrong.
@@ -46,6 +48,8 @@ func (r Request) Check() error {
 		return cdp.Errorf(cdp.Invalid, op, "listen", "not allowed with vm: nothing is served over NBD")
 	case r.Point != "" && r.At != nil:
 		return cdp.Errorf(cdp.Invalid, op, "at", "not allowed together with point")
+	case r.Force && r.Mode == recovery.Test:
+		return cdp.Errorf(cdp.Invalid, op, "force", "needs mode production: a test takes nothing from anybody")
 	case r.Planned && r.Mode == recovery.Test:
 		return cdp.Errorf(cdp.Invalid, op, "planned", "needs mode production")
 	case r.Planned && (r.Point != "" || r.At != nil):
