@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // freezer freezes the disks of a source VM for a pass: it takes a snapshot, and
@@ -33,6 +34,9 @@ type frozenVMs interface {
 	ChangeTracker
 	DiskSlots
 }
+
+// frozenMode is the mode in which frozen disks are attached: they are only read.
+const frozenMode = "independent_nonpersistent"
 
 // A pass's snapshot is identified by its name and note, which also has the time
 // before it was requested. So it is found again after a crash.
@@ -100,6 +104,9 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	if err != nil {
 		return none, err
 	}
+	if err := f.withinReach(ctx, v); err != nil {
+		return none, err
+	}
 	snap, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
 	if err != nil {
 		return none, err
@@ -123,7 +130,7 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 		if i < 0 {
 			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "the snapshot has no disk with the key %d: was it removed from the VM, or is it independent?", k)
 		}
-		plugs = append(plugs, inventory.Plug{File: snap.Disks[i].File, Frozen: true})
+		plugs = append(plugs, inventory.Plug{File: snap.Disks[i].File, UUID: snap.Disks[i].UUID, Frozen: true})
 		reply.Disks = append(reply.Disks, api.FrozenDisk{ChangeID: snap.Disks[i].ChangeID})
 	}
 	_, paths, err := f.hotadd.attach(ctx, vc, plugs)
@@ -134,6 +141,24 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 		reply.Disks[i].Path = p
 	}
 	return reply, nil
+}
+
+// withinReach is a Conflict if the transporter cannot attach the disks of a VM.
+func (f *freezer) withinReach(ctx context.Context, v inventory.VM) error {
+	site, err := f.hotadd.site(ctx)
+	if err != nil {
+		return err
+	}
+	inv, err := f.cache.recent(ctx)
+	if err != nil {
+		return err
+	}
+	t, _ := inv.FindVM(site.Transporter)
+	for _, p := range vmpolicy.Elsewhere(inv, []inventory.VM{v}, t) {
+		return cdp.Errorf(cdp.Conflict, "freeze", v.Name, "%s", p.Text).
+			WithHint("move the VM back, or replicate it from a site whose transporter is in its datacenter")
+	}
+	return nil
 }
 
 // takeSnapshot takes the pass's snapshot. It first turns changed-block tracking on

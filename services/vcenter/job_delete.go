@@ -275,7 +275,7 @@ func (d *deletion) releaseReplica(ctx context.Context, m inventory.Member) error
 	var plugs []inventory.Plug
 	for _, x := range m.Disks {
 		if x.UUID != "" { // a disk that was never attached may not exist
-			plugs = append(plugs, inventory.Plug{File: x.File, Address: x.Address})
+			plugs = append(plugs, inventory.Plug{File: x.File, UUID: x.UUID, Address: x.Address})
 		}
 	}
 	if len(plugs) > 0 {

@@ -63,7 +63,7 @@ func (r *round) takenNames(ctx context.Context) (map[string]bool, error) {
 
 // selectorsFail: a selector that fails may leave out VMs that it would select.
 func (r *round) selectorsFail() bool {
-	return slices.ContainsFunc(r.reply.Problems, func(p inventory.Problem) bool { return p.Rule != "reference" })
+	return slices.ContainsFunc(r.reply.Problems, func(p inventory.Problem) bool { return p.Rule != "reference" && p.VM == "" })
 }
 
 // join makes a member of a VM.

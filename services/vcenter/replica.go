@@ -35,7 +35,7 @@ func (r *memberRound) prepareReplica(ctx context.Context) error {
 	}
 	var plugs []inventory.Plug
 	for _, d := range m.Value.Disks {
-		plugs = append(plugs, inventory.Plug{File: d.File})
+		plugs = append(plugs, inventory.Plug{File: d.File, UUID: d.UUID})
 	}
 	uuids, paths, err := r.s.hotadd.attach(ctx, r.vc, plugs)
 	if err != nil {

@@ -181,9 +181,9 @@ func (r *run) vm(ctx context.Context) (inventory.VM, error) {
 func (r *run) plugs() []inventory.Plug {
 	var out []inventory.Plug
 	for i, d := range r.m.Value.Disks {
-		p := inventory.Plug{File: d.File, Address: d.Address}
+		p := inventory.Plug{File: d.File, UUID: d.UUID, Address: d.Address}
 		if r.req.Test {
-			p.File = r.rec.Value.Disks[i].File
+			p.File, p.UUID = r.rec.Value.Disks[i].File, r.rec.Value.Disks[i].UUID
 		}
 		out = append(out, p)
 	}

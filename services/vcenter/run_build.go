@@ -45,7 +45,7 @@ func (r *run) build(ctx context.Context) (api.VMRunReply, error) {
 	r.tell("attaches them to the transporter", 0, 0)
 	var plugs []inventory.Plug
 	for _, d := range r.rec.Value.Disks {
-		plugs = append(plugs, inventory.Plug{File: d.File})
+		plugs = append(plugs, inventory.Plug{File: d.File, UUID: d.UUID})
 	}
 	uuids, paths, err := r.hotadd.attach(ctx, r.vc, plugs)
 	if err != nil {

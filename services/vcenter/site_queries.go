@@ -95,19 +95,21 @@ func (q *siteQueries) members(ctx context.Context, r api.MembersRequest) (any, e
 	if err != nil {
 		return nil, err
 	}
-	own := ""
+	var own inventory.VM
 	if site.Transporter != "" {
 		if v, why := inv.FindVM(site.Transporter); why == "" {
-			own = v.UUID
+			own = v
 		}
 	}
-	found, problems := vmpolicy.Match(inv, r.VMs, own)
+	found, problems := vmpolicy.Match(inv, r.VMs, own.UUID)
+	problems = append(problems, vmpolicy.Elsewhere(inv, found, own)...)
 	reply := api.MembersReply{About: inv.About}
 	reply.VMs, reply.More = pageOf(found, r.After, func(v inventory.VM) string { return v.UUID })
 	if r.After == "" {
 		if reply.Problems, err = q.missingTags(ctx, r.VMs, problems); err != nil {
 			return nil, err
 		}
+		reply.Twins = inv.Twins(found)
 	}
 	for _, h := range inv.Hosts {
 		if slices.ContainsFunc(reply.VMs, func(v inventory.VM) bool { return v.Host == h.Ref }) {

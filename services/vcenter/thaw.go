@@ -42,37 +42,25 @@ func (f *freezer) thawNow(ctx context.Context, r api.ThawRequest, tell progress)
 		return err
 	}
 	var left []inventory.Snapshot
-	var files, kept []string
+	var goes, kept []inventory.Disk
 	for _, x := range all {
-		pass, goes := passOf(x, r.Group)
-		if goes {
-			goes = pass != r.Keep
-		} else if goes, err = f.orphan(ctx, x); err != nil {
+		pass, remove := passOf(x, r.Group)
+		if remove {
+			remove = pass != r.Keep
+		} else if remove, err = f.orphan(ctx, x); err != nil {
 			return err
 		}
-		for _, d := range x.Disks {
-			if goes {
-				files = append(files, d.File)
-			} else {
-				kept = append(kept, d.File)
-			}
-		}
-		if goes {
-			left = append(left, x)
+		if remove {
+			left, goes = append(left, x), append(goes, x.Disks...)
+		} else {
+			kept = append(kept, x.Disks...)
 		}
 	}
-	var uuids []string
-	for _, d := range v.Hardware.Disks {
-		uuids = append(uuids, d.UUID)
+	if r.Keep == "" {
+		kept = nil
 	}
-	// Also the disks of snapshots that are already gone: they are read-only and
-	// have the UUID of one of the VM's disks.
 	tell("detaches frozen disks", 0, 0)
-	err = f.hotadd.detach(ctx, vc, func(d inventory.Disk) bool {
-		return slices.Contains(files, d.File) ||
-			d.Mode == "independent_nonpersistent" && slices.Contains(uuids, d.UUID) && (r.Keep == "" || !slices.Contains(kept, d.File))
-	})
-	if err != nil {
+	if err := f.detachFrozen(ctx, vc, v, goes, kept); err != nil {
 		return err
 	}
 	for i, x := range left {
@@ -102,13 +90,46 @@ func (f *freezer) thawAnywhere(ctx context.Context, r api.ThawRequest, tell prog
 	return nil
 }
 
+// detachFrozen detaches the frozen disks of a VM: those of snapshots that go, and
+// those of snapshots that are gone already, which have the UUID of one of the VM's
+// disks. Another VM's disk may have the same UUID or, in another datacenter, the same
+// path, so neither alone identifies a disk.
+func (f *freezer) detachFrozen(ctx context.Context, vc frozenVMs, v inventory.VM, goes, kept []inventory.Disk) error {
+	var failed error
+	err := f.hotadd.detach(ctx, vc, func(d inventory.Disk) bool {
+		same := func(x inventory.Disk) bool { return x.UUID == d.UUID && x.File == d.File }
+		switch {
+		case d.Mode != frozenMode || slices.ContainsFunc(kept, same) || failed != nil:
+			return false
+		case slices.ContainsFunc(goes, same):
+			return true
+		case !slices.ContainsFunc(v.Hardware.Disks, func(x inventory.Disk) bool { return x.UUID == d.UUID }):
+			return false
+		}
+		var inv inventory.Inventory
+		inv, failed = f.cache.get(ctx)
+		return failed == nil && !slices.ContainsFunc(inv.VMs, func(u inventory.VM) bool { return u.Ref != v.Ref && writesAbove(u, d.File) })
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// writesAbove reports whether a VM has a disk whose chain has the file.
+func writesAbove(v inventory.VM, file string) bool {
+	return slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool {
+		return d.Mode != frozenMode && (d.File == file || slices.Contains(d.Below, file))
+	})
+}
+
 // detachStray detaches frozen disks that belong to no VM any more.
 func (f *freezer) detachStray(ctx context.Context, vc frozenVMs, tell progress) error {
 	t, err := f.hotadd.transporter(ctx, vc)
 	if err != nil {
 		return err
 	}
-	frozen := func(d inventory.Disk) bool { return d.Mode == "independent_nonpersistent" }
+	frozen := func(d inventory.Disk) bool { return d.Mode == frozenMode }
 	if !slices.ContainsFunc(t.Hardware.Disks, frozen) {
 		return nil
 	}

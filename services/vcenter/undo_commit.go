@@ -62,7 +62,7 @@ func (r *run) undo(ctx context.Context) (api.VMRunReply, error) {
 	r.tell("attaches the disks to the transporter", 0, 0)
 	var plugs []inventory.Plug
 	for _, d := range r.m.Value.Disks {
-		plugs = append(plugs, inventory.Plug{File: d.File})
+		plugs = append(plugs, inventory.Plug{File: d.File, UUID: d.UUID})
 	}
 	uuids, paths, err := r.hotadd.attach(ctx, r.vc, plugs)
 	if err != nil {

@@ -55,6 +55,11 @@ func testPlug(r *rig) {
 	r.is(err, cdp.Conflict, "taken")
 	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: a, Frozen: true}})
 	r.is(err, cdp.Conflict, "persistent")
+	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: r.disk("e", 1<<20), UUID: uuids[0]}})
+	r.is(err, cdp.Conflict, "another disk", "datacenter")
+	if n := len(r.see(ref).Hardware.Disks); n != 3 {
+		r.Errorf("%d disks: another disk than the one that was meant is left attached", n)
+	}
 	_, err = r.c.Plug(r.ctx, ref, []inventory.Plug{{File: a + "x.vmdk"}})
 	r.is(err, cdp.NotFound, "")
 	r.is(r.c.Destroy(r.ctx, ref, false), cdp.Conflict, "")

@@ -13,8 +13,9 @@ import (
 
 // Plug attaches disks to a VM, which may be running, in one change, and returns
 // their UUIDs in order. A disk that is already attached stays where it is.
-// Conflict: a slot is taken, a file is locked, or a disk with the same UUID is
-// attached, so that the guest could not tell them apart.
+// Conflict: a slot is taken, a file is locked, another disk than the expected one is
+// at that path, or a disk with the same UUID is attached, so that the guest could not
+// tell them apart.
 func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) ([]string, error) {
 	const op = "attach disks"
 	ref, err := vmRef(vm)

@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/vmware/govmomi/vim25/types"
 
@@ -47,16 +48,17 @@ func plugged(op, subject string, devices []types.BaseVirtualDevice, disks []inve
 	return out, nil
 }
 
-// tellApart returns the UUIDs of attached disks. A disk and its snapshots have the
-// same UUID, by which a guest finds disks: if one occurs twice, the disk that was
-// just attached is detached again.
+// tellApart returns the UUIDs of attached disks. It detaches what was just attached
+// if one of them is not the disk that was meant: a path means another disk in another
+// datacenter, and after a disk was moved. A disk and its snapshots have the same UUID,
+// by which a guest finds disks, so it also detaches them if a UUID occurs twice.
 func (c *Client) tellApart(ctx context.Context, op string, ref types.ManagedObjectReference, disks []inventory.Plug, before, now []types.BaseVirtualDevice) ([]string, error) {
 	uuids, err := plugged(op, ref.String(), now, disks)
 	if err != nil {
 		return nil, err
 	}
-	one, other := twins(now, uuids)
-	if one == "" {
+	wrong := wrongDisks(op, ref.String(), disks, uuids, now)
+	if wrong == nil {
 		return uuids, nil
 	}
 	var undo []string
@@ -69,8 +71,23 @@ func (c *Client) tellApart(ctx context.Context, op string, ref types.ManagedObje
 	if err := c.takeOut(ctx, op, ref, undo); err != nil {
 		return nil, err
 	}
-	return nil, cdp.Errorf(cdp.Conflict, op, ref.String(), "%s and %s have the same UUID, so the guest could not tell them apart", one, other).
-		WithHint("detach the leftover one")
+	return nil, wrong
+}
+
+// wrongDisks is a Conflict if a disk is not the one that was meant, or if the guest
+// could not tell two of the VM's disks apart.
+func wrongDisks(op, subject string, disks []inventory.Plug, uuids []string, now []types.BaseVirtualDevice) error {
+	for i, p := range disks {
+		if p.UUID != "" && !strings.EqualFold(p.UUID, uuids[i]) {
+			return cdp.Errorf(cdp.Conflict, op, subject, "%s is another disk at this VM: its UUID is %s, not %s", p.File, uuids[i], p.UUID).
+				WithHint("a path is unique in a datacenter only: are both VMs in the same datacenter? Was the disk moved or replaced?")
+		}
+	}
+	if one, other := twins(now, uuids); one != "" {
+		return cdp.Errorf(cdp.Conflict, op, subject, "%s and %s have the same UUID, so the guest could not tell them apart", one, other).
+			WithHint("if one is left over, detach it; if both are in use, give one of them another UUID while its VM is off: vmkfstools -J setuuid")
+	}
+	return nil
 }
 
 // twins are two files with the same UUID among uuids; "" if none.

@@ -109,12 +109,14 @@ type MembersRequest struct {
 }
 
 // MembersReply is a page of them. Problems, on the first page, are selectors that
-// match nothing or too much.
+// match nothing or too much, and VMs that the site's transporter cannot read. Twins,
+// on the first page, are the disk UUIDs that any of the VMs shares.
 type MembersReply struct {
 	About    inventory.About     `json:"about"`
 	VMs      []inventory.VM      `json:"vms"`
 	Hosts    []inventory.Host    `json:"hosts"` // of the VMs
 	Problems []inventory.Problem `json:"problems,omitempty"`
+	Twins    []inventory.Twin    `json:"twins,omitempty"`
 	More     bool                `json:"more,omitempty"`
 }
 

@@ -23,6 +23,9 @@ type Make struct {
 type Plug struct {
 	File    string // "[ds] dir/name.vmdk"
 	Address string
+	// UUID is the disk's: if another disk is found at File, it is not left attached.
+	// Empty: not known yet.
+	UUID string
 	// Frozen: attached independent and non-persistent, for reading only.
 	Frozen bool
 }

@@ -20,7 +20,9 @@ type Situation struct {
 	// Members are the selected VMs, Selectors the problems of the selectors.
 	Members   []inventory.VM
 	Selectors []inventory.Problem
-	Target    inventory.Inventory
+	// Twins are the disk UUIDs that members share with each other or other VMs.
+	Twins  []inventory.Twin
+	Target inventory.Inventory
 	// SameVCenter: source and target are the same vCenter.
 	SameVCenter bool
 	// Taken are the VMs that other jobs protect: the job by instance UUID.
@@ -74,7 +76,7 @@ func Check(s Situation) []inventory.Problem {
 }
 
 func checkVM(s Situation, place Placement, v inventory.VM, names map[string]string) []inventory.Problem {
-	problems := checkDisks(s.Job, v)
+	problems := append(checkDisks(s.Job, v), checkTwins(s, v)...)
 	bad := func(path, rule, format string, args ...any) {
 		problems = append(problems, inventory.Problem{VM: v.Name, Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
 	}

@@ -28,6 +28,10 @@ var spoil = map[string]func(*vmpolicy.Situation){
 	"vtpm":      func(s *vmpolicy.Situation) { s.Members[1].Hardware.TPM = true },
 	"encrypted": func(s *vmpolicy.Situation) { s.Members[1].Hardware.Encrypted = true },
 	"duplicate": func(s *vmpolicy.Situation) { s.Taken = map[string]string{"uuid-web01": "other"} },
+	"twin": func(s *vmpolicy.Situation) {
+		of := []inventory.TwinsVM{{UUID: "uuid-web01", Path: "/A/vm/Prod/web01"}, {UUID: "uuid-erp", Path: "/A/vm/erp"}}
+		s.Twins, s.Taken = []inventory.Twin{{Disk: "web010", Of: of}}, map[string]string{"uuid-erp": "other"}
+	},
 	"name": func(s *vmpolicy.Situation) {
 		s.Target.VMs = append(s.Target.VMs, inventory.VM{Place: place("VirtualMachine", "/B/vm/web01-replica")})
 	},

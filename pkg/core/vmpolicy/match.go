@@ -106,6 +106,22 @@ func unfit(v inventory.VM, own string) string {
 	return ""
 }
 
+// Elsewhere finds the VMs that are in another datacenter than the transporter that
+// is to read their disks: the path of a disk means another disk there, or none.
+func Elsewhere(inv inventory.Inventory, vms []inventory.VM, transporter inventory.VM) []inventory.Problem {
+	if transporter.UUID == "" {
+		return nil
+	}
+	var problems []inventory.Problem
+	for _, v := range vms {
+		if inv.DatacenterAt(v.Path) != inv.DatacenterAt(transporter.Path) {
+			problems = append(problems, inventory.Problem{VM: v.Name, Path: "/spec/source/vms", Rule: "datacenter",
+				Text: fmt.Sprintf("it is in another datacenter (%s) than the transporter %s: disks can be attached within a datacenter only", v.Path, transporter.Path)})
+		}
+	}
+	return problems
+}
+
 func paths(in []inventory.VM) string {
 	var out []string
 	for _, v := range in {
