@@ -73,6 +73,7 @@ func complain(err error) { fmt.Fprintln(os.Stderr, "bench:", err) }
 
 func (t *target) Open(g cdp.GroupID, d []cdp.Disk) (vault.Store, error) { return t.db.Group(g, d) }
 func (t *target) Known(cdp.GroupID) ([]cdp.Disk, bool, error)           { return nil, false, nil }
+func (t *target) Losses(g cdp.GroupID) ([]cdp.Loss, error)              { return t.db.Losses(g) }
 func (t *target) Damage(g cdp.GroupID) error                            { return t.db.Damage(g) }
 func (t *target) Drop(g cdp.GroupID) error                              { return t.db.Drop(g) }
 func (t *target) Free() (int64, error)                                  { return 1 << 40, nil }

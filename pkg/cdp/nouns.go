@@ -3,6 +3,7 @@ package cdp
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -119,6 +120,41 @@ type Point struct {
 
 // ID is the point's name for people: p and its frame number.
 func (p Point) ID() string { return fmt.Sprintf("p%d", p.Frame) }
+
+// Loss is history that was durable once and was lost to damage.
+type Loss struct {
+	// From and To are the first and the last frame that were lost.
+	From FrameNo `json:"from"`
+	To   FrameNo `json:"to"`
+	// Found is when the loss was noticed.
+	Found time.Time `json:"found"`
+	// Why says what was damaged.
+	Why string `json:"why"`
+	// Points are the recovery points that went with it, as far as they are known.
+	Points []Point `json:"points,omitempty"`
+}
+
+// String says what was lost: "frames 8 to 9 were lost on 2 Jan 2026 15:04:05 UTC (why),
+// with the points p8 [gold], p9".
+func (l Loss) String() string {
+	text := fmt.Sprintf("frames %d to %d were lost, as found on %s (%s)", l.From, l.To, l.Found.UTC().Format("2 Jan 2006 15:04:05 MST"), l.Why)
+	if len(l.Points) == 0 {
+		return text + "; no recovery point was among them"
+	}
+	const most = 20
+	var names []string
+	for _, p := range l.Points[:min(len(l.Points), most)] {
+		name := p.ID()
+		if len(p.Tags) > 0 {
+			name += " [" + strings.Join(p.Tags, " ") + "]"
+		}
+		names = append(names, name)
+	}
+	if n := len(l.Points) - most; n > 0 {
+		names = append(names, fmt.Sprintf("and %d more", n))
+	}
+	return text + ", with the recovery points " + strings.Join(names, ", ")
+}
 
 // Disk is one disk of a group.
 type Disk struct {

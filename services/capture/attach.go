@@ -105,6 +105,7 @@ func (s *sender) look(ctx context.Context, k knowledge, epoch cdp.Epoch) (p plac
 		if cursor, err = o.deps.Journal.Cursor(ctx, o.job.Target, o.job.Group); err != nil {
 			return p, nil, cdp.Wrap(err, op+" (ask the journal)", name)
 		}
+		o.wentBack(cursor.No)
 		if tail, last, err = s.stream.Tail(ctx); err != nil {
 			return p, nil, cdp.Wrap(err, op, name)
 		}

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -146,6 +147,19 @@ func (o *order) lose(l loss) {
 	o.pass.leaveAll()
 	if l == lostEverything {
 		o.bare, o.unsure = false, true
+	}
+}
+
+// wentBack compares the journal's newest frame with what it said to have on disk. If
+// that is less the journal has lost history, and people must know: what is sent
+// again brings the disks' content back, and not the points. It locks.
+func (o *order) wentBack(newest cdp.FrameNo) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if newest < o.out.durable {
+		o.notes.add(alarm{AlarmWentBack, fmt.Sprintf("the journal has lost history: its newest frame is %d, and it had reported frame %d as durable; "+
+			"the recovery points in between are lost, and the disks are compared or copied again", newest, o.out.durable)})
+		o.out.durable = newest
 	}
 }
 

@@ -82,6 +82,8 @@ const (
 	AlarmLeft AlarmKind = "snapshot-left"
 	// AlarmFreeze: no snapshot could be made or read. It is tried again.
 	AlarmFreeze AlarmKind = "freeze-failed"
+	// AlarmWentBack: the journal has less than it had reported as durable.
+	AlarmWentBack AlarmKind = "journal-went-back"
 )
 
 type alarm struct {

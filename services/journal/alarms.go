@@ -2,10 +2,11 @@ package journal
 
 // The kinds of a journal's alarms. The same kind of one group is the same alarm.
 const (
-	AlarmFull    = "full"        // the disk of the journals has no room
-	AlarmIntake  = "intake"      // frames cannot be taken in
-	AlarmFenced  = "fenced"      // a capturer that was replaced sends
-	AlarmCut     = "history-cut" // points are dropped before the history limit
-	AlarmDamage  = "damage"      // something stored is damaged
-	AlarmJournal = "journal"     // the journal cannot be maintained
+	AlarmFull    = "full"         // the disk of the journals has no room
+	AlarmIntake  = "intake"       // frames cannot be taken in
+	AlarmFenced  = "fenced"       // a capturer that was replaced sends
+	AlarmCut     = "history-cut"  // points are dropped before the history limit
+	AlarmDamage  = "damage"       // something stored is damaged
+	AlarmLost    = "history-lost" // history that was durable is gone
+	AlarmJournal = "journal"      // the journal cannot be maintained
 )

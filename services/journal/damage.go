@@ -27,6 +27,17 @@ func (k *housekeeper) damage() error {
 	return errors.Join(k.deps.Stores.Damage(k.job.id), k.vault.Damage())
 }
 
+// reportLosses raises an alarm for each loss that is known of as the journal opens.
+func (k *housekeeper) reportLosses(ctx context.Context) {
+	lost, err := k.deps.Stores.Losses(k.job.id)
+	if err != nil {
+		k.deps.Facts.Alarm(ctx, k.job.id, AlarmDamage, err.Error())
+	}
+	for _, l := range lost {
+		k.deps.Facts.Alarm(ctx, k.job.id, AlarmLost, l.String())
+	}
+}
+
 // reportDamage raises an alarm when damage was found.
 func (k *housekeeper) reportDamage(ctx context.Context) {
 	if err := k.damage(); err != nil && k.damaged.news(err, k.deps.Clock.Now()) {

@@ -34,6 +34,7 @@ func (k *housekeeper) run(ctx context.Context) {
 	looked := time.Time{}
 	var bytes int64
 	cutAt := time.Time{}
+	k.reportLosses(ctx)
 	for clock.Sleep(ctx, k.deps.Clock, k.cfg.Beat) == nil {
 		k.reportDamage(ctx)
 		if st := k.vault.State(); st.Halted || st.Sealed {

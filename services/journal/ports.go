@@ -22,6 +22,9 @@ type Stores interface {
 	Known(group cdp.GroupID) ([]cdp.Disk, bool, error)
 	// Damage is what was found damaged in an open store, nil for nothing.
 	Damage(group cdp.GroupID) error
+	// Losses is the history of an open group that was durable and was lost, oldest
+	// first, as long as history goes back to it.
+	Losses(group cdp.GroupID) ([]cdp.Loss, error)
 	Drop(group cdp.GroupID) error
 	// Free is how many bytes are left for journals.
 	Free() (int64, error)

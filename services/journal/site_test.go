@@ -54,6 +54,7 @@ type site struct {
 func (s *site) Open(g cdp.GroupID, d []cdp.Disk) (vault.Store, error) { return s.db.Group(g, d) }
 func (s *site) Known(g cdp.GroupID) ([]cdp.Disk, bool, error)         { return s.db.Known(g) }
 func (s *site) Damage(g cdp.GroupID) error                            { return s.db.Damage(g) }
+func (s *site) Losses(g cdp.GroupID) ([]cdp.Loss, error)              { return s.db.Losses(g) }
 func (s *site) Drop(g cdp.GroupID) error                              { return s.db.Drop(g) }
 func (s *site) Free() (int64, error)                                  { return 1 << 40, nil }
 func (s *site) Source(from cdp.Site, _ cdp.GroupID) (spool.Source, error) {

@@ -25,6 +25,9 @@ func (g *group) status() (api.GroupStatus, error) {
 	if damage != nil {
 		st.Damage = damage.Error()
 	}
+	if st.Losses, err = g.deps.Stores.Losses(g.job.id); err != nil && damage == nil {
+		st.Damage = err.Error()
+	}
 	st.Scrubbed = g.scrub.complete()
 	switch now := g.vault.State(); {
 	case now.Sealed:

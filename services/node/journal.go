@@ -87,6 +87,8 @@ func (w journalWiring) Known(g cdp.GroupID) ([]cdp.Disk, bool, error) { return w
 
 func (w journalWiring) Damage(g cdp.GroupID) error { return w.db.Damage(g) }
 
+func (w journalWiring) Losses(g cdp.GroupID) ([]cdp.Loss, error) { return w.db.Losses(g) }
+
 func (w journalWiring) Drop(g cdp.GroupID) error { return w.db.Drop(g) }
 
 func (w journalWiring) Free() (int64, error) {

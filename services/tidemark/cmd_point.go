@@ -42,6 +42,7 @@ func (a *app) cmdPointList() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				a.sayLost(ctx, cl, args[0])
 				if last > 0 && len(points) > last {
 					points = points[len(points)-last:]
 				}
@@ -56,6 +57,22 @@ func (a *app) cmdPointList() *cobra.Command {
 	c.Flags().IntVar(&last, "last", 0, "show only this many of the newest points")
 	out.register(c)
 	return c
+}
+
+// sayLost names on standard error the points that were durable and were lost: they are
+// missing from the list.
+func (a *app) sayLost(ctx context.Context, cl *client.Client, name string) {
+	job, err := cl.Job(ctx, name)
+	if err != nil {
+		return
+	}
+	st, err := cl.Journal().Status(ctx, job.Group())
+	if err != nil {
+		return
+	}
+	for _, l := range st.Losses {
+		fmt.Fprintln(a.err, plain(l.String()))
+	}
 }
 
 func why(p cdp.Point) string {

@@ -13,7 +13,10 @@
 // would make an empty database where the file that names the manifest is gone.
 //
 // What a crash leaves at the end of a log cannot be told from damage there. A store
-// that was closed in order says so (closed.go), and then it can. Tests flip bits:
+// that was closed in order says so (closed.go), and then it can. For one that was
+// not, a file beside it says which frames and points were durable (durable.go): what
+// is missing is reported by name (DB.Losses), and points whose frames are still
+// there get back what was changed of them. Tests flip bits:
 //
 //	go test ./pkg/adapter/pebblestore -run FlippedBit -flips 200
 //
@@ -30,6 +33,7 @@
 //	u32 group  'i' u16 disk u48 block ^u64 seq    index: u64 frame, u32 offset, u8 mask, u8 zero
 //	u32 group  'j' u16 disk u48 region ^u64 seq   index of whole-region zeros: empty
 //	u32 group  'k'                       u64: every frame up to here is in the index
+//	u32 group  'l' u64 frame             history lost to damage, by its first frame: JSON
 //	u32 group  'n' u64 frame             recovery point: JSON
 //	u32 group  'o' u16 disk u48 block    the block has a floor: empty
 //	u32 group  'q' u16 disk u48 block    its content; a floor of zeros has none, a

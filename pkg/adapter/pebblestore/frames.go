@@ -48,8 +48,9 @@ func (g *Group) rows(f frame.Frame, fn func(k, v1, v2 []byte) error) error {
 // the disk: so the log's syncs overlap with what comes next. A table that was
 // begun before it must be in the database first, or a crash could leave a gap.
 type pendingBatch struct {
-	g *Group
-	b *pebble.Batch
+	g    *Group
+	b    *pebble.Batch
+	last cdp.FrameNo
 }
 
 func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, error) {
@@ -65,7 +66,7 @@ func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, err
 			return nil, failed("store frames", err)
 		}
 	}
-	return pendingBatch{g, b}, nil
+	return pendingBatch{g, b, frames[len(frames)-1].No}, nil
 }
 
 func (p pendingBatch) Begin() error {
@@ -81,6 +82,9 @@ func (p pendingBatch) Commit() error {
 	if e := p.b.Close(); err == nil {
 		err = e
 	}
+	if err == nil {
+		p.g.s.durable.frames(p.last, true)
+	}
 	return failed("store frames", err)
 }
 
@@ -90,6 +94,7 @@ func (p pendingBatch) Abort() { p.b.Close() }
 type pendingTable struct {
 	s    *store
 	g    *Group // whose batches wait for it; nil for none
+	last cdp.FrameNo
 	w    *sstable.Writer
 	path string
 }
@@ -130,7 +135,7 @@ func (g *Group) prepareTable(frames []frame.Frame) (vault.Pending, error) {
 			return nil, failed("store frames", err)
 		}
 	}
-	p.g = g
+	p.g, p.last = g, frames[len(frames)-1].No
 	return p, nil
 }
 
@@ -152,8 +157,10 @@ func (p *pendingTable) Commit() error {
 	}
 	if err != nil {
 		p.g.setFailure(err)
+		return err
 	}
-	return err
+	p.g.s.durable.frames(p.last, false)
+	return nil
 }
 
 func (p *pendingTable) link() error {

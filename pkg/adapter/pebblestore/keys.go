@@ -6,13 +6,17 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-var be = binary.BigEndian
+var (
+	be = binary.BigEndian
+	le = binary.LittleEndian
+)
 
 const (
 	kindFrame   = 'f'
 	kindIndex   = 'i'
 	kindWhole   = 'j'
 	kindIndexed = 'k'
+	kindLoss    = 'l'
 	kindPoint   = 'n'
 	kindFloor   = 'o'
 	kindContent = 'q'

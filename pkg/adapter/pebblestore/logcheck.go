@@ -1,7 +1,6 @@
 package pebblestore
 
 import (
-	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
@@ -111,15 +110,15 @@ type walFormat struct{ no uint32 }
 func (walFormat) header() int { return 19 }
 
 func (w walFormat) ours(b []byte) bool {
-	return b[6] >= 9 && b[6] <= 12 && binary.LittleEndian.Uint32(b[7:]) == w.no
+	return b[6] >= 9 && b[6] <= 12 && le.Uint32(b[7:]) == w.no
 }
 
 func (walFormat) proves(b []byte, bad int) bool {
-	return b[6] <= 10 && binary.LittleEndian.Uint64(b[11:]) > uint64(bad)
+	return b[6] <= 10 && le.Uint64(b[11:]) > uint64(bad)
 }
 
 func (w walFormat) ends(b []byte) bool {
-	return len(b) >= 11 && string(b[:7]) == "\x00\x00\x00\x00\x00\x00\x05" && binary.LittleEndian.Uint32(b[7:]) == w.no+1
+	return len(b) >= 11 && string(b[:7]) == "\x00\x00\x00\x00\x00\x00\x05" && le.Uint32(b[7:]) == w.no+1
 }
 
 // firstBad is where the first damaged chunk is, if what follows proves that it was
@@ -156,12 +155,12 @@ func chunk(b []byte, format logFormat) int {
 	if len(b) < format.header() || !format.ours(b) {
 		return 0
 	}
-	n := format.header() + int(binary.LittleEndian.Uint16(b[4:]))
+	n := format.header() + int(le.Uint16(b[4:]))
 	if n > len(b) {
 		return 0
 	}
 	sum := crc32.Checksum(b[6:n], castagnoli)
-	if (sum>>15|sum<<17)+0xa282ead8 != binary.LittleEndian.Uint32(b) {
+	if (sum>>15|sum<<17)+0xa282ead8 != le.Uint32(b) {
 		return 0
 	}
 	return n

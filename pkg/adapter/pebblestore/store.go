@@ -22,8 +22,9 @@ type store struct {
 	d  *DB
 	id cdp.GroupID
 
-	bulkNo atomic.Uint64
-	damage damage
+	bulkNo  atomic.Uint64
+	damage  damage
+	durable durable
 
 	mu   sync.Mutex // held while it is opened and closed
 	db   *pebble.DB // nil: closed
@@ -133,6 +134,7 @@ func (s *store) open() error {
 		return e
 	}
 	if err := s.load(); err != nil {
+		s.durable.close()
 		s.db.Close()
 		s.db = nil
 		e := &cdp.Error{Op: op, Kind: cdp.KindOf(err), Subject: s.path(), Cause: err}
@@ -173,7 +175,7 @@ func (s *store) load() error {
 		return cdp.Errorf(cdp.Corrupt, "read group", string(s.id), "the store does not say that it holds this group")
 	}
 	s.info = infos[i]
-	return nil
+	return s.compare()
 }
 
 // readInfos are the groups that a database says it holds.
@@ -211,6 +213,7 @@ func (s *store) close() error {
 	}
 	err := s.db.Close()
 	s.db = nil
+	s.durable.close()
 	if err == nil {
 		noteClosed(s.d.cfg.FS, s.path())
 	}

@@ -19,6 +19,8 @@ type update struct {
 	err error
 
 	dropped cdp.FrameNo // below which this drops frames
+	newest  cdp.FrameNo // that this makes the newest; 0: none
+	points  []notedPoint
 }
 
 var _ vault.Update = (*update)(nil)
@@ -102,14 +104,17 @@ func (u *update) SkipTo(f frame.Frame) {
 	u.k = u.g.frameKey(u.k, f.No, 0)
 	u.note(u.b.Set(u.k, slices.Concat(f.HeaderBytes(), f.TableBytes()), nil))
 	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(f.No)), nil))
+	u.newest = f.No
 }
 
 func (u *update) PutPoint(p cdp.Point) {
 	u.json(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(p.Frame)), p)
+	u.points = append(u.points, notedPoint{Point: p})
 }
 
 func (u *update) DropPoint(no cdp.FrameNo) {
 	u.del(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(no)))
+	u.points = append(u.points, notedPoint{cdp.Point{Frame: no}, true})
 }
 
 func (u *update) Commit() error {
@@ -117,9 +122,11 @@ func (u *update) Commit() error {
 	if u.err != nil {
 		return failed("change journal", u.err)
 	}
+	u.g.s.durable.points(u.points)
 	if err := u.b.Commit(pebble.Sync); err != nil {
 		return failed("change journal", err)
 	}
+	u.g.s.durable.frames(u.newest, true)
 	u.g.setDropped(u.dropped)
 	return nil
 }

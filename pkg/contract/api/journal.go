@@ -36,6 +36,9 @@ type GroupStatus struct {
 	Reason string             `json:"reason,omitempty"`
 	// Damage is what was found damaged of store and replica; empty for nothing.
 	Damage string `json:"damage,omitempty"`
+	// Losses is history that was durable and was lost to damage, oldest first, as long
+	// as history goes back to it.
+	Losses []cdp.Loss `json:"losses,omitempty"`
 	// Scrubbed is when the replica was last read as a whole and compared with its
 	// checksums; zero if it was not since the service started.
 	Scrubbed time.Time `json:"scrubbed,omitzero"`

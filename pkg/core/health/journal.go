@@ -53,6 +53,9 @@ func (g *Group) judgeJournal(f Facts) {
 		g.problem("recover what is needed from a point that still opens, then delete the job and apply it again with target.adopt: true",
 			"stored data is damaged: %s; points that need it cannot be read there", j.Damage)
 	}
+	for _, l := range j.Losses {
+		g.problem("nothing to repair: the source sends again what the journal lacks; choose another point", "%s", l)
+	}
 	cycle := f.Job.Source.Capture == cdp.CBT && j.Newest != nil // incomplete between two points, as it must be
 	if !j.Consistent && j.Frame > 0 && !cycle && !f.NeedsMember() && !j.State.Stopped() && !f.firstCopy() && !f.resyncing() {
 		g.worsen(Resyncing)

@@ -1,0 +1,207 @@
+package pebblestore
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/vault"
+)
+
+// compare holds a database that was opened to what was durable in it. What is
+// missing is noted as a loss; points get back what they became.
+func (s *store) compare() error {
+	g := &Group{s: s, num: s.info.Num}
+	path := s.d.cfg.FS.PathJoin(s.path(), durableName)
+	was, points := readDurable(s.d.cfg.FS, path)
+	b := s.db.NewBatch()
+	defer b.Close()
+	u := &update{g: g, b: b}
+	found, err := g.Load()
+	if err != nil {
+		return err
+	}
+	end, err := g.endOfHistory(found, was)
+	if err != nil {
+		return err
+	}
+	if was.frame > end.No || found.Indexed > end.No {
+		if err := u.cut(end, found, was, points); err != nil {
+			return err
+		}
+	}
+	for no, p := range points {
+		if no <= end.No && no >= found.Oldest && !found.State.Straight {
+			if err := u.restore(p, found.State); err != nil {
+				return err
+			}
+		}
+	}
+	if err := u.dropLosses(found.Oldest); err != nil {
+		return err
+	}
+	if err := errors.Join(u.err, b.Commit(pebble.Sync)); err != nil {
+		return failed("note lost history", err)
+	}
+	s.durable.begin(s.d.cfg.FS, path, end.No)
+	return nil
+}
+
+// endOfHistory is the newest frame before which none is missing. A log that is cut
+// has all that was written to it up to some moment. So if it has the newest frame
+// that went there it has all of them; if not, others may be missing, too, before
+// frames that are in tables.
+func (g *Group) endOfHistory(found vault.Loaded, was stored) (end frame.Header, err error) {
+	if found.Newest == nil {
+		return end, nil
+	}
+	if was.logged < found.Oldest {
+		return *found.Newest, nil
+	}
+	there := false
+	if err := g.Tables(was.logged, was.logged, func(frame.Table) error { there = true; return nil }); err != nil || there {
+		return *found.Newest, err
+	}
+	const most = 8192 // more are not written between two syncs of the log
+	from := found.Oldest
+	if n := min(was.logged, found.Newest.No); n > from+most {
+		from = n - most
+	}
+	whole := true
+	err = g.Tables(from, found.Newest.No, func(t frame.Table) error {
+		if whole = whole && (end.No == 0 || t.No == end.No+1); whole {
+			end = t.Header
+		}
+		return nil
+	})
+	return end, err
+}
+
+// cut ends history at end: it drops frames that cannot be joined to it, and the
+// index of what is gone, whose numbers other writes will get. It notes the loss.
+func (u *update) cut(end frame.Header, found vault.Loaded, was stored, points map[cdp.FrameNo]notedPoint) error {
+	if st := found.State; max(st.Base, st.Moving) > end.Last() {
+		return cdp.Errorf(cdp.Corrupt, "open journal store", string(u.g.s.id), "the replica has writes up to %d, the journal up to %d", max(st.Base, st.Moving), end.Last())
+	}
+	u.note(u.b.DeleteRange(u.g.frameKey(nil, end.No+1, 0), u.g.key(nil, kindFrame+1), nil))
+	for _, kind := range []byte{kindIndex, kindWhole} {
+		it, err := u.g.iter(u.g.key(nil, kind), u.g.key(nil, kind+1))
+		if err != nil {
+			return failed("cut history", err)
+		}
+		for ok := it.First(); ok; ok = it.Next() {
+			if seqOfKey(it.Key()) > end.Last() {
+				u.note(u.b.Delete(it.Key(), nil))
+			}
+		}
+		if err := errors.Join(it.Error(), it.Close()); err != nil {
+			return failed("cut history", err)
+		}
+	}
+	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(min(found.Indexed, end.No))), nil))
+	lost := cdp.Loss{From: end.No + 1, To: max(was.frame, found.Indexed), Found: time.Now().UTC(),
+		Why: "the end of the journal's log is damaged or missing"}
+	err := u.g.Points(func(p cdp.Point) error {
+		if _, noted := points[p.Frame]; p.Frame > end.No && !noted {
+			points[p.Frame] = notedPoint{Point: p}
+		}
+		return nil
+	})
+	for _, no := range slices.Sorted(maps.Keys(points)) {
+		if no > end.No {
+			u.del(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(no)))
+			if p := points[no]; !p.Gone && no <= lost.To {
+				lost.Points = append(lost.Points, p.Point)
+			}
+		}
+	}
+	u.json(u.g.lossKey(lost.From), lost)
+	return err
+}
+
+// restore makes a point what it became, if it is something else.
+func (u *update) restore(p notedPoint, st vault.State) error {
+	k := be.AppendUint64(u.g.key(nil, kindPoint), uint64(p.Point.Frame))
+	raw, c, err := u.g.s.db.Get(k)
+	has := err == nil
+	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
+		return failed("restore point", err)
+	}
+	var is cdp.Point
+	if has {
+		err := json.Unmarshal(raw, &is)
+		if err := errors.Join(err, c.Close()); err != nil {
+			return &cdp.Error{Op: "restore point", Kind: cdp.Corrupt, Cause: err}
+		}
+	}
+	switch {
+	case p.Gone && has:
+		u.del(k)
+	case !p.Gone && p.Point.Seq >= st.Horizon && !(has && reflect.DeepEqual(is, p.Point)):
+		u.json(k, p.Point)
+	}
+	return nil
+}
+
+func (g *Group) lossKey(first cdp.FrameNo) []byte {
+	return be.AppendUint64(g.key(nil, kindLoss), uint64(first))
+}
+
+// eachLoss calls fn for what is noted as lost, oldest first.
+func (g *Group) eachLoss(fn func(k []byte, l cdp.Loss)) error {
+	it, err := g.iter(g.key(nil, kindLoss), g.key(nil, kindLoss+1))
+	if err != nil {
+		return failed("read losses", err)
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		var l cdp.Loss
+		if err := json.Unmarshal(it.Value(), &l); err != nil {
+			return &cdp.Error{Op: "read losses", Kind: cdp.Corrupt, Cause: err}
+		}
+		fn(it.Key(), l)
+	}
+	return failed("read losses", it.Error())
+}
+
+// dropLosses drops what was lost before the oldest frame that is kept: its points
+// would be gone by now anyway.
+func (u *update) dropLosses(oldest cdp.FrameNo) error {
+	return u.g.eachLoss(func(k []byte, l cdp.Loss) {
+		if l.From < oldest {
+			u.del(slices.Clone(k))
+		}
+	})
+}
+
+// Losses is the history of a group that was durable and was lost, oldest first, as
+// long as history goes back to it.
+func (d *DB) Losses(id cdp.GroupID) ([]cdp.Loss, error) {
+	s := d.store(id)
+	if s == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, nil
+	}
+	g := &Group{s: s, num: s.info.Num}
+	var out []cdp.Loss
+	err := g.eachLoss(func(_ []byte, l cdp.Loss) { out = append(out, l) })
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	l, err := g.Load()
+	out = slices.DeleteFunc(out, func(x cdp.Loss) bool { return x.From < l.Oldest })
+	slices.SortFunc(out, func(a, b cdp.Loss) int { return cmp.Compare(a.Found.UnixNano(), b.Found.UnixNano()) })
+	return out, err
+}

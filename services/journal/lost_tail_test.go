@@ -1,0 +1,106 @@
+package journal
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+)
+
+// The service is killed, and the end of its newest log is lost. What it had reported
+// as durable and does not have any more is named, with points and tags, in the status
+// and by an alarm. What it still has reads back.
+func TestHistoryLostAtTheEndOfTheLogIsNamed(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	s.start(cdp.RollForward)
+	w := newTraffic(s, 91)
+	w.mustSend(5)
+	kept := s.newest()
+	log, size := newestLog(t, s.dir)
+	w.mustSend(5)
+	lost := s.newest()
+	must[cdp.Point](s, api.JournalEditPoint, api.EditPointRequest{Group: "g", Point: lost.ID(), AddTags: []string{"gold"}})
+	after := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	if err := os.CopyFS(after.dir, os.DirFS(s.dir)); err != nil { // as kill -9 leaves it
+		t.Fatal(err)
+	}
+	s.shut()
+	loseEnd(t, filepath.Join(after.dir, log), size)
+
+	after.start(cdp.RollForward)
+	defer after.shut()
+	after.until("the journal", func() bool { return after.head() > 0 })
+	if n := after.newest(); n.ID() != kept.ID() {
+		t.Fatalf("the newest point is %s; the log was cut after %s", n.ID(), kept.ID())
+	}
+	st := must[api.StatusReply](after, api.JournalStatus, api.GroupRequest{Group: "g"}).Groups[0]
+	if len(st.Losses) != 1 || st.Losses[0].From != kept.Frame+1 || st.Losses[0].To != lost.Frame {
+		t.Fatalf("lost: %v", st.Losses)
+	}
+	if ps := st.Losses[0].Points; len(ps) != 5 || !slices.Equal(ps[4].Tags, []string{"gold"}) || ps[4].ID() != lost.ID() {
+		t.Errorf("points: %v", ps)
+	}
+	after.until("an alarm that names the point", func() bool {
+		after.mu.Lock()
+		defer after.mu.Unlock()
+		return slices.ContainsFunc(after.alarms, func(a string) bool {
+			return strings.HasPrefix(a, AlarmLost) && strings.Contains(a, lost.ID()+" [gold]")
+		})
+	})
+	after.readsAt(w, kept)
+}
+
+// newest is the newest point.
+func (s *site) newest() cdp.Point {
+	s.t.Helper()
+	ps := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g", Last: 1}).Points
+	if len(ps) != 1 {
+		s.t.Fatal("there is no point")
+	}
+	return ps[0]
+}
+
+// readsAt compares a point with what the source wrote.
+func (s *site) readsAt(w *traffic, p cdp.Point) {
+	s.t.Helper()
+	e := must[api.Export](s, api.JournalOpen, api.OpenRequest{Group: "g", ID: "look", Seq: p.Seq, Purpose: "export"})
+	s.checkExport(w.m, p.Seq, e)
+	must[api.Empty](s, api.JournalClose, api.CloseRequest{Group: "g", ID: "look"})
+}
+
+// newestLog is the newest log of the group's store, below dir, and how much of it is
+// written.
+func newestLog(t *testing.T, dir string) (name string, size int) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "db", "g", "*.log"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	raw, err := os.ReadFile(slices.Max(names))
+	if err == nil {
+		name, err = filepath.Rel(dir, slices.Max(names))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name, len(bytes.TrimRight(raw, "\x00"))
+}
+
+// loseEnd makes a file end in zeros from size on.
+func loseEnd(t *testing.T, path string, size int) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		clear(raw[size:])
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
