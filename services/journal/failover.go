@@ -81,11 +81,15 @@ func (g *group) absorb(ctx context.Context, id string) (api.MoveReply, error) {
 	return api.MoveReply{Done: true, Bounds: g.vault.Bounds(), Moved: 1, Total: 1}, nil
 }
 
-// seal ends the journal: the images are the disks from now on.
+// seal ends the journal: the images are the disks from now on. They are closed, so
+// that their locks keep nobody away any more.
 func (g *group) seal(ctx context.Context) (api.SealReply, error) {
 	err := g.vault.Seal(ctx)
 	if err == nil {
 		err = g.exports.closeOthers("")
+	}
+	if err == nil {
+		err = g.replica.Close()
 	}
 	return api.SealReply{Paths: g.job.now().Paths}, err
 }

@@ -107,6 +107,9 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
 	}
+	if err := g.takeBackToAbsorb(); err != nil {
+		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
+	}
 	if g.fills, err = openFiller(cfg, deps, spec, v); err != nil {
 		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
 	}
@@ -131,7 +134,7 @@ func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		return nil, nil, errors.Join(err, r.Close())
 	}
 	l, err := store.Load()
-	if err == nil && !l.State.Released {
+	if err == nil && !l.State.Released && !l.State.Sealed {
 		err = r.takeBack()
 	}
 	if err == nil {
@@ -143,6 +146,16 @@ func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		return nil, nil, errors.Join(err, r.Close())
 	}
 	return r, v, nil
+}
+
+// takeBackToAbsorb opens the images of a sealed journal if a commit that ended halfway
+// still has to write an export to them. Otherwise they are the disks of somebody else,
+// and stay closed.
+func (g *group) takeBackToAbsorb() error {
+	if st := g.vault.State(); !st.Sealed || st.Released || len(g.exports.open) == 0 {
+		return nil
+	}
+	return g.replica.takeBack()
 }
 
 // run is the group's life until ctx ends: frames in, policy, clock.

@@ -6,9 +6,9 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// images is a group's replica while its disks are on this machine. After Close
-// they may be attached to another one: until takeBack every read and write is
-// refused, also of a view that is still open.
+// images is a group's replica while it is the journal's. After Close the images may
+// be attached to another machine, or be its disks for good: until takeBack every read
+// and write is refused, also of a view that is still open.
 type images struct {
 	disks []cdp.Disk
 	open  func() (Replica, error)
@@ -49,7 +49,7 @@ func (m *images) use(op string, fn func(Replica) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.r == nil {
-		return cdp.Errorf(cdp.Conflict, op, "", "the replica's disks are attached to its VM")
+		return cdp.Errorf(cdp.Conflict, op, "", "the journal has released the replica's disks")
 	}
 	return fn(m.r)
 }

@@ -148,8 +148,16 @@ func (w *story) failoverCommitted(p cdp.Point) (paths []string) {
 	checkScribble(w.t, must[api.Export](s, api.JournalOpen, open))
 	s.untilBase("r2", p.Seq)
 	must[api.MoveReply](s, api.JournalAbsorb, api.CloseRequest{Group: "g", ID: "r2"})
+	s.restart(w.mode) // it may have ended before all was absorbed
+	must[api.MoveReply](s, api.JournalAbsorb, api.CloseRequest{Group: "g", ID: "r2"})
 	must[api.Empty](s, api.JournalClose, api.CloseRequest{Group: "g", ID: "r2"})
 	paths = must[api.SealReply](s, api.JournalSeal, api.RunRequest{Group: "g", Run: "r2"}).Paths
+	for range 2 {
+		if open := s.held(); len(open) > 0 {
+			w.t.Fatalf("committed, and the journal still has %v", open)
+		}
+		s.restart(w.mode)
+	}
 	s.shut()
 	return paths
 }

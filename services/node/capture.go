@@ -64,7 +64,7 @@ func look(path string, closely bool) api.DiskFacts {
 }
 
 func openDisk(path string, readOnly bool) (capture.Disk, error) {
-	open := func() (*blockfile.File, error) { return blockfile.OpenLocked(path, blockfile.Alone) }
+	open := func() (*blockfile.File, error) { return blockfile.OpenLocked(path) }
 	if readOnly { // somebody else writes it
 		open = func() (*blockfile.File, error) { return blockfile.Open(path, true) }
 	}

@@ -35,9 +35,9 @@ func (a *app) cmdFailover() *cobra.Command {
                      goes on. End it with: tidemark failover cleanup JOB
   --mode production  stops replication. With --to nbd the disks can be used at
                      once, while the replica is moved to the point in the
-                     background; with --to files they are plain image files once
-                     that is done. End it with: tidemark failover undo JOB, or
-                     tidemark failover commit JOB
+                     background; with --to files they are plain image files, which
+                     are locked until the commit. End it with: tidemark failover
+                     undo JOB, or tidemark failover commit JOB
 
 With --to vm, for a job that has a replica VM, a VM runs on the disks: in production
 the replica VM with the replica's own disks, in a test another VM with disks of its

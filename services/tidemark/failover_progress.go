@@ -124,8 +124,12 @@ func (a *app) describe(s failoverrun.Run) {
 			say("disk", "%s  %s", d.Name, d.URI)
 		}
 	} else if !s.Over() || s.Phase == recovery.Committed {
+		locked := ""
+		if s.To == recovery.ToFiles && s.Phase != recovery.Committed {
+			locked = "  (locked until the commit)"
+		}
 		for _, path := range s.Paths {
-			say("disk", "%s", path)
+			say("disk", "%s%s", path, locked)
 		}
 	}
 	if !s.UsableAt.IsZero() {

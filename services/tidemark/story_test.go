@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -157,10 +158,17 @@ func TestSourceDead(t *testing.T) {
 	l.do(0, "failover", "web", "--mode", "test")
 	l.do(0, "failover", "cleanup", "web")
 	out, _ := l.do(0, "failover", "web", "--mode", "production", "--to", "files", "--point", "one")
-	if !strings.Contains(out, "lost") || !strings.Contains(out, dst) {
+	if !strings.Contains(out, "lost") || !strings.Contains(out, dst+"  (locked until the commit)") {
 		t.Error(out)
 	}
+	// The file is QEMU's only once nothing can be undone any more.
+	if out, err := exec.Command("qemu-io", "-f", "raw", "-c", "write -P 9 1M 512", dst).CombinedOutput(); err == nil || !strings.Contains(string(out), "lock") {
+		t.Errorf("QEMU may use the replica before the commit: %v %s", err, out)
+	}
 	l.do(0, "failover", "commit", "web")
+	if out, err := exec.Command("qemu-io", "-f", "raw", "-c", "write -P 9 1M 512", dst).CombinedOutput(); err != nil {
+		t.Errorf("QEMU may not use the replica after the commit: %v %s", err, out)
+	}
 	if image, err := os.ReadFile(dst); err != nil || image[0] != 'A' {
 		t.Error(err)
 	}

@@ -10,19 +10,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Sharing says whom a File that is written keeps away while it is open.
-type Sharing int
-
-const (
-	// Alone keeps away everybody that looks: those that lock whole files, QEMU and
-	// its tools, and, from a block device, mounts and its other exclusive users.
-	Alone Sharing = iota
-	// Beside keeps away those that lock whole files. QEMU may come later: an image
-	// is a machine's disk once a failover is committed. It is refused while
-	// anybody is there already.
-	Beside
-)
-
 // QEMU says with shared locks on single bytes what it does with an image, and what
 // it lets nobody else do.
 const (
@@ -31,16 +18,18 @@ const (
 )
 
 // OpenLocked is Open for reading and writing, with a lock that lasts until Close or
-// the end of the process. Conflict if somebody else uses the file or device.
-func OpenLocked(path string, s Sharing) (*File, error) {
+// the end of the process. It keeps away everybody that looks: those that lock whole
+// files, QEMU and its tools, and, from a block device, mounts and its other exclusive
+// users. Conflict if somebody else uses the file or device.
+func OpenLocked(path string) (*File, error) {
 	d, err := Open(path, false)
 	if err != nil {
 		return nil, err
 	}
 	if d.dev {
-		err = d.lockDevice(path, s)
+		err = d.lockDevice(path)
 	} else {
-		err = d.lockFile(s)
+		err = d.lockFile()
 	}
 	if err != nil {
 		d.Close()
@@ -52,15 +41,14 @@ func OpenLocked(path string, s Sharing) (*File, error) {
 var errInUse = errors.New("another process uses it")
 
 // lockFile locks an image. A file system without locks is no reason to refuse it.
-func (d *File) lockFile(s Sharing) error {
+func (d *File) lockFile() error {
 	if err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		return errInUse
 	}
 	for _, at := range []int64{qemuWrites, qemuSharesNoWrites} {
 		l := unix.Flock_t{Whence: io.SeekStart, Start: at, Len: 1, Type: unix.F_RDLCK}
-		if s == Alone { // before looking, as QEMU does: of two at once none is missed
-			_ = unix.FcntlFlock(uintptr(d.fd), unix.F_OFD_SETLK, &l)
-		}
+		// Before looking, as QEMU does: of two at once none is missed.
+		_ = unix.FcntlFlock(uintptr(d.fd), unix.F_OFD_SETLK, &l)
 		l.Type = unix.F_WRLCK
 		if err := unix.FcntlFlock(uintptr(d.fd), unix.F_OFD_GETLK, &l); err == nil && l.Type != unix.F_UNLCK {
 			return errInUse
@@ -70,17 +58,11 @@ func (d *File) lockFile(s Sharing) error {
 }
 
 // lockDevice opens a device exclusively, beside the descriptor that is used.
-func (d *File) lockDevice(path string, s Sharing) error {
+func (d *File) lockDevice(path string) error {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_EXCL, 0)
 	if errors.Is(err, unix.EBUSY) {
 		return errors.New("it is mounted, or another process uses it")
 	}
-	if err != nil {
-		return err
-	}
-	if s == Alone {
-		d.lock = f
-		return nil
-	}
-	return f.Close()
+	d.lock = f
+	return err
 }

@@ -15,23 +15,19 @@ import (
 // A disk that is written has one user, whatever name it is opened by, and the next
 // one gets it once that has closed it.
 func TestADiskHasOneWriter(t *testing.T) {
-	for _, first := range []Sharing{Alone, Beside} {
-		for _, second := range []Sharing{Alone, Beside} {
-			dir := t.TempDir()
-			path, other := filepath.Join(dir, "disk"), filepath.Join(dir, "other")
-			must(t, os.WriteFile(path, make([]byte, 4096), 0o600))
-			must(t, os.Link(path, other))
-			d, err := OpenLocked(path, first)
-			must(t, err)
-			if _, err := OpenLocked(other, second); !cdp.Is(err, cdp.Conflict) {
-				t.Error("opened twice:", err)
-			}
-			must(t, d.Close())
-			d, err = OpenLocked(other, second)
-			must(t, err)
-			must(t, d.Close())
-		}
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "disk"), filepath.Join(dir, "other")
+	must(t, os.WriteFile(path, make([]byte, 4096), 0o600))
+	must(t, os.Link(path, other))
+	d, err := OpenLocked(path)
+	must(t, err)
+	if _, err := OpenLocked(other); !cdp.Is(err, cdp.Conflict) {
+		t.Error("opened twice:", err)
 	}
+	must(t, d.Close())
+	d, err = OpenLocked(other)
+	must(t, err)
+	must(t, d.Close())
 }
 
 // A disk that somebody has locked as a whole is refused.
@@ -42,27 +38,25 @@ func TestALockedDiskIsRefused(t *testing.T) {
 	must(t, err)
 	defer f.Close()
 	must(t, unix.Flock(int(f.Fd()), unix.LOCK_EX))
-	for _, s := range []Sharing{Alone, Beside} {
-		if _, err := OpenLocked(path, s); !cdp.Is(err, cdp.Conflict) {
-			t.Error(s, err)
-		}
+	if _, err := OpenLocked(path); !cdp.Is(err, cdp.Conflict) {
+		t.Error(err)
 	}
 }
 
-// QEMU is kept off a disk that we have alone, and may have one that we are beside;
-// an image that QEMU writes is refused either way.
+// QEMU is kept off a disk that we write, until it is closed; an image that QEMU writes
+// is refused.
 func TestQEMUAndWeDoNotWriteOneDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "disk")
 	must(t, os.WriteFile(path, make([]byte, 1<<20), 0o600))
 	qemu := func(args ...string) *exec.Cmd { return exec.Command("qemu-io", append(args, "-f", "raw", path)...) }
-	for s, taken := range map[Sharing]bool{Alone: true, Beside: false} {
-		d, err := OpenLocked(path, s)
-		must(t, err)
-		out, err := qemu("-c", "write -P 7 0 512").CombinedOutput()
-		if (err != nil) != taken || taken && !strings.Contains(string(out), "lock") {
-			t.Errorf("%v: %v %s", s, err, out)
-		}
-		must(t, d.Close())
+	d, err := OpenLocked(path)
+	must(t, err)
+	if out, err := qemu("-c", "write -P 7 0 512").CombinedOutput(); err == nil || !strings.Contains(string(out), "lock") {
+		t.Errorf("%v %s", err, out)
+	}
+	must(t, d.Close())
+	if out, err := qemu("-c", "write -P 7 0 512").CombinedOutput(); err != nil {
+		t.Errorf("%v %s", err, out)
 	}
 	c := qemu()
 	in, err := c.StdinPipe()
@@ -80,9 +74,7 @@ func TestQEMUAndWeDoNotWriteOneDisk(t *testing.T) {
 		must(t, err)
 		said += string(b[:n])
 	}
-	for _, s := range []Sharing{Alone, Beside} {
-		if _, err := OpenLocked(path, s); !cdp.Is(err, cdp.Conflict) {
-			t.Error(s, err)
-		}
+	if _, err := OpenLocked(path); !cdp.Is(err, cdp.Conflict) {
+		t.Error(err)
 	}
 }

@@ -62,7 +62,7 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 		}
 		made = true
 	}
-	f, err := blockfile.OpenLocked(path, blockfile.Beside)
+	f, err := blockfile.OpenLocked(path)
 	if cdp.Is(err, cdp.Conflict) {
 		return nil, err
 	}

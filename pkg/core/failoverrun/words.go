@@ -22,8 +22,11 @@ func (r Run) PhaseText() string {
 		return "the disks can be used; the replica is being moved to the point in the background"
 	case recovery.Ready:
 		what, then := "the disks can be used", "replication is halted"
-		if r.To == recovery.ToVM {
+		switch r.To {
+		case recovery.ToVM:
 			what = "the VM runs"
+		case recovery.ToFiles:
+			what = "the replica holds the point; its files are locked, and must not be used before the commit"
 		}
 		if r.CheckFailed {
 			what += ", but not every check passed"
@@ -65,6 +68,8 @@ func (r Run) NextText() string {
 			return "try again: tidemark failover commit " + r.Job
 		}
 		return ""
+	case r.Phase == recovery.Ready && r.To == recovery.ToFiles:
+		return "unlock the files and keep them: tidemark failover commit " + r.Job + "; take it back: tidemark failover undo " + r.Job
 	case r.Phase == recovery.Failed, r.Phase == recovery.Usable, r.Phase == recovery.Ready:
 		return "keep it: tidemark failover commit " + r.Job + "; take it back: tidemark failover undo " + r.Job
 	}
