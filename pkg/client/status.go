@@ -94,7 +94,7 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 	if err != nil {
 		return nil, err
 	}
-	rpos, err := states[rpo.Record](ctx, c, subjects.KeyRPO, name)
+	rpos, err := c.rpos(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +123,22 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 		out = append(out, health.Judge(f))
 	}
 	return out, nil
+}
+
+// rpos are the RPO records of all jobs, or of one, as the newest round left them. The
+// round is read first: it says nothing about records that are newer.
+func (c *Client) rpos(ctx context.Context, name string) (map[string]*rpo.Record, error) {
+	rounds, err := states[rpo.Round](ctx, c, subjects.KeyRPORound, string(c.site))
+	if err != nil {
+		return nil, err
+	}
+	records, err := states[rpo.Record](ctx, c, subjects.KeyRPO, name)
+	if round := rounds[string(c.site)]; round != nil {
+		for job, r := range records {
+			*r = r.In(job, *round)
+		}
+	}
+	return records, err
 }
 
 // started is when a job was told to run; zero if it was not.

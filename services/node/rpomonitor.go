@@ -33,9 +33,13 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	rounds, err := bus.OpenBucket[rpo.Round](ctx, conn, e.site, subjects.BucketState, subjects.KeyRPORound)
+	if err != nil {
+		return err
+	}
 	s := rpomonitor.New(rpomonitor.Config{}, rpomonitor.Deps{
 		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
-		Records: rpoRecords{records}, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
+		Records: rpoRecords{e.site, records, rounds}, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
 	})
 	return s.Run(ctx)
 }
@@ -78,7 +82,9 @@ func (p points) Watch(ctx context.Context, fn func(cdp.GroupID, cdp.Point, bool)
 
 // rpoRecords is rpomonitor.Records.
 type rpoRecords struct {
-	b *bus.Bucket[rpo.Record]
+	site   cdp.Site
+	b      *bus.Bucket[rpo.Record]
+	rounds *bus.Bucket[rpo.Round]
 }
 
 func (r rpoRecords) Get(ctx context.Context, job string) (rpo.Record, error) {
@@ -92,3 +98,8 @@ func (r rpoRecords) Put(ctx context.Context, job string, v rpo.Record) error {
 }
 
 func (r rpoRecords) Delete(ctx context.Context, job string) error { return r.b.Delete(ctx, job, 0) }
+
+func (r rpoRecords) PutRound(ctx context.Context, v rpo.Round) error {
+	_, err := r.rounds.Put(ctx, string(r.site), v)
+	return err
+}

@@ -6,13 +6,19 @@
 //	consumes                              from       through
 //	job specs                             KV         Jobs.Watch
 //	whether a job runs                    KV         Runs.Watch
-//	groups' status, every second          journal    Journal.Status
+//	groups' status, every second or so    journal    Journal.Status
 //	journal.point-created, point-changed  journal    Points.Watch
 //
 //	emits                                 to         through
-//	record rpo.<job>, every second        KV         Records.Put
-//	rpo.measured, at most every 10 s      everyone   Events.Emit
+//	record rpo.<job>                      KV         Records.Put
+//	round of measurements, every second   KV         Records.PutRound
+//	rpo.measured, once an RPO, at most    everyone   Events.Emit
+//	every 10 s
 //	rpo.breached, rpo.restored            everyone   Events.Emit
+//
+// An RPO that only grows is not stored anew: a record is, when its job has a newer
+// point or another state, and once a minute. The round says until when all records
+// were measured. So a job that nobody writes to costs next to nothing.
 //
 // Whether an RPO is breached is decided by pkg/core/rpo. When the journal does
 // not answer, its last answer is used and the RPO grows: silence is never good

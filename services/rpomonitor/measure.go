@@ -12,7 +12,8 @@ import (
 // memory is what the monitor keeps of a job between measurements.
 type memory struct {
 	rpo.Record
-	told time.Time // when rpo.measured was last emitted
+	stored rpo.Record // zero: nothing, since the start
+	told   time.Time  // when rpo.measured was last emitted
 	// owed are breaches and restorations that are not emitted yet, oldest first.
 	owed []owed
 }
@@ -24,16 +25,22 @@ type owed struct {
 }
 
 // measure measures every job once. What cannot be stored or emitted now is tried
-// again the next time.
+// again the next time. The round is stored last: it vouches for the records.
 func (s *Service) measure(ctx context.Context) {
-	for name, j := range s.known.all() {
-		if err := s.measureJob(ctx, name, j); err != nil && ctx.Err() == nil {
+	jobs := s.known.all()
+	round := rpo.Round{At: s.deps.Clock.Now(), Journal: s.heard}
+	for name, j := range jobs {
+		if err := s.measureJob(ctx, name, j, round.At); err != nil && ctx.Err() == nil {
+			round.Missing = append(round.Missing, name)
 			s.deps.Notify(cdp.Wrap(err, "measure RPO of", name))
 		}
 	}
+	if err := s.deps.Records.PutRound(ctx, round); err != nil && ctx.Err() == nil {
+		s.deps.Notify(cdp.Wrap(err, "store", "the round of measurements"))
+	}
 }
 
-func (s *Service) measureJob(ctx context.Context, name string, j jobFacts) error {
+func (s *Service) measureJob(ctx context.Context, name string, j jobFacts, now time.Time) error {
 	m := s.mem[name]
 	if j.spec == nil {
 		if m == nil {
@@ -54,7 +61,7 @@ func (s *Service) measureJob(ctx context.Context, name string, j jobFacts) error
 		j.point = m.Point // from before a restart, until the journal answers
 	}
 	o := rpo.Objective{RPO: j.spec.RPO.Std(), Fail: j.spec.FailIfRPOExceeds.Std()}
-	in := rpo.Sample{Now: s.deps.Clock.Now(), Running: j.running && !j.stopped, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
+	in := rpo.Sample{Now: now, Running: j.running && !j.stopped, Point: j.point, Offset: j.offset, OffsetBound: j.bound}
 	next, change := rpo.Step(m.State, o, in)
 	m.Record = rpo.Record{State: next, Objective: o.RPO, FailAt: o.Fail, Point: j.point, Journal: j.journal, ClockOffset: j.offset, ClockBound: j.bound}
 	measured := event.RPOMeasured{Job: name, Seconds: next.Value.Seconds(), Bound: next.Bound.Seconds(), Objective: o.RPO.Seconds()}
@@ -66,7 +73,14 @@ func (s *Service) measureJob(ctx context.Context, name string, j jobFacts) error
 	if err := s.tell(ctx, m, measured); err != nil {
 		return err
 	}
-	return s.deps.Records.Put(ctx, name, m.Record)
+	if m.Foretold(m.stored) {
+		return nil
+	}
+	err := s.deps.Records.Put(ctx, name, m.Record)
+	if err == nil {
+		m.stored = m.Record
+	}
+	return err
 }
 
 // tell emits the events that are due.
@@ -81,7 +95,7 @@ func (s *Service) tell(ctx context.Context, m *memory, measured event.RPOMeasure
 		}
 		m.owed = m.owed[1:]
 	}
-	if m.Status == rpo.NoData || m.At.Sub(m.told) < s.cfg.TellEvery {
+	if m.Status == rpo.NoData || m.At.Sub(m.told) < max(s.cfg.TellEvery, m.Objective) {
 		return nil
 	}
 	if err := s.deps.Events.Emit(ctx, measured); err != nil {

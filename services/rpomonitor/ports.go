@@ -36,11 +36,12 @@ type Points interface {
 	Watch(ctx context.Context, fn func(g cdp.GroupID, p cdp.Point, gone bool) error) error
 }
 
-// Records are the RPO records, by job.
+// Records are the RPO records, by job, and the newest round of measurements.
 type Records interface {
 	Get(ctx context.Context, job string) (rpo.Record, error) // NotFound
 	Put(ctx context.Context, job string, r rpo.Record) error
 	Delete(ctx context.Context, job string) error
+	PutRound(ctx context.Context, r rpo.Round) error
 }
 
 // Events publishes facts.

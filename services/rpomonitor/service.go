@@ -11,8 +11,10 @@ import (
 
 // Config is what an operator may set; zero fields take the default.
 type Config struct {
-	Every     time.Duration // between measurements; default 1 s
-	TellEvery time.Duration // at least between two rpo.measured of a job; default 10 s
+	Every time.Duration // between measurements; default 1 s
+	// TellEvery is the least time between two rpo.measured of a job, if its RPO is
+	// not longer. Default 10 s.
+	TellEvery time.Duration
 	// AskTimeout bounds one request to the journal. Default 1 s.
 	AskTimeout time.Duration
 }
@@ -35,8 +37,15 @@ type Service struct {
 	cfg   Config
 	deps  Deps
 	known *known
-	mem   map[string]*memory // by job; of the one goroutine that measures
+	// Of the one goroutine that measures:
+	mem   map[string]*memory // by job
+	heard time.Time          // when the journal last answered
+	due   time.Time          // when it is asked again
 }
+
+// askCost is the time between two questions to the journal that each job adds: its
+// answer has a part for each, and points are reported as they come.
+const askCost = 5 * time.Millisecond
 
 // New makes a monitor.
 func New(cfg Config, deps Deps) *Service {
@@ -70,9 +79,12 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// ask asks the journal for its status. If it does not answer, what is known
-// stays.
+// ask asks the journal for its status, the less often the more jobs there are. If it
+// does not answer, what is known stays.
 func (s *Service) ask(ctx context.Context) {
+	if s.deps.Clock.Now().Before(s.due) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AskTimeout)
 	defer cancel()
 	groups, err := s.deps.Journal.Status(ctx)
@@ -80,5 +92,7 @@ func (s *Service) ask(ctx context.Context) {
 		s.deps.Notify(err)
 		return
 	}
-	s.known.onStatus(groups, s.deps.Clock.Now())
+	s.heard = s.deps.Clock.Now()
+	s.due = s.heard.Add(time.Duration(len(groups)) * askCost)
+	s.known.onStatus(groups, s.heard)
 }

@@ -22,7 +22,7 @@ type role struct {
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
 	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}
-	states := []string{"job", "capture", "journal", "rpo", "failover", "vcenter", "links", "lease"}
+	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease"}
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, asks: []string{subjects.Journal, subjects.VCenter}, framesOut: true,
@@ -43,7 +43,7 @@ func roleOf(service string) (role, bool) {
 		subjects.RPOMonitor: {
 			emits: []string{"rpo"}, serves: true, watches: true, asks: []string{subjects.Capture, subjects.Journal},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketState: {"rpo"}},
+			writes: map[string][]string{subjects.BucketState: {"rpo", "rpo-round"}},
 		},
 		subjects.Failover: {
 			emits: []string{"failover"}, handles: true, serves: true, watches: true,

@@ -16,6 +16,7 @@ const (
 // Prefixes of the state bucket's keys, beside KeyJob.
 const (
 	KeyRPO      = "rpo"
+	KeyRPORound = "rpo-round" // by site
 	KeyFailover = "failover"
 	KeyVCenter  = "vcenter"
 	KeyLinks    = "links"
