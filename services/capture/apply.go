@@ -70,7 +70,14 @@ func (s *Service) keep(ctx context.Context, key jobKey, j spec.ReplicationJob) e
 	if err != nil {
 		return err
 	}
-	return s.groups.Apply(ctx, s.jobOf(j))
+	before, _ := s.groups.Group(key.group())
+	if err := s.groups.Apply(ctx, s.jobOf(j)); err != nil {
+		return err
+	}
+	if g, err := s.groups.Group(key.group()); err == nil && g != before {
+		g.Owe() // marks that came before it was here are not repeated
+	}
+	return nil
 }
 
 // forget ends all that is here of a job that was deleted, perhaps while this

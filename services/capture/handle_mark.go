@@ -16,7 +16,7 @@ func (s *Service) HandleMark(ctx context.Context, e event.Event) error {
 	}
 	g, err := s.groups.Group(m.Group)
 	if cdp.Is(err, cdp.NotFound) && !m.Requested {
-		return nil // the job has not come over the link yet
+		return nil // the job has not come over the link yet; it begins with a point
 	}
 	if err != nil {
 		return err
@@ -36,7 +36,8 @@ func (s *Service) HandleMark(ctx context.Context, e event.Event) error {
 		s.traces.take(m.Group)
 	}
 	if cdp.Is(err, cdp.Conflict) && !m.Requested {
-		return nil // the cadence has nothing to mark while history is incomplete
+		g.Owe() // the cadence has nothing to mark while history is incomplete
+		return nil
 	}
 	return err
 }

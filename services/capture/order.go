@@ -40,6 +40,7 @@ type order struct {
 	copy copying // the range that the copier reads
 	pass *pass   // the pass that is armed; nil: none
 
+	owed   bool   // a recovery point is to be made once that is possible
 	losses uint64 // how often frames were lost
 	virgin bool   // there was no map: a first start, perhaps
 	// bare: map and journal are empty, so what is not allocated is right already.
@@ -111,6 +112,7 @@ func (o *order) update(reason string) {
 	o.notes.add(Change{Group: o.job.Group, From: from, To: o.state, Reason: reason, At: now})
 	o.room.Ring()
 	o.wake.Ring()
+	o.payPoint()
 }
 
 // recoverWindow closes the frame that an earlier process left open: its writes

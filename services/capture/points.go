@@ -53,8 +53,30 @@ func (g *Group) mark(why purpose) (cdp.Point, error) {
 	return o.cutPoint(why, o.stamp()), nil
 }
 
+// Owe has a recovery point made as soon as the group can make one, now perhaps: its
+// last one is older than its RPO asks for, and the cadence that asks for the next may
+// be long. Passes end with a point of their own.
+func (g *Group) Owe() {
+	o := &g.order
+	if g.job.frozen() {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.owed = true
+	o.payPoint()
+}
+
+// payPoint makes the point that is owed, if it can be made.
+func (o *order) payPoint() {
+	if o.owed && o.flags()&frame.Consistent != 0 && o.fits(0) {
+		o.cutPoint(purpose{}, o.stamp())
+	}
+}
+
 // cutPoint ends the open frame as a recovery point of that time.
 func (o *order) cutPoint(why purpose, now int64) cdp.Point {
+	o.owed = false
 	flags := o.flags() | frame.Marker
 	if why.requested {
 		flags |= frame.Requested

@@ -1,0 +1,76 @@
+package capture
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/frame"
+)
+
+// Marks that come while a job cannot make a point, or before its capture is here, are
+// not repeated before the next RPO. The point is made as soon as it can be.
+func TestAPointThatWasDueIsMadeOnceItCanBe(t *testing.T) {
+	s, x := newService(t, nil)
+	ctx := runService(t, s)
+	disk := filepath.Join(t.TempDir(), "disk.img")
+	if err := os.WriteFile(disk, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	key := jobKey{"dr", "web"}
+	job := spec.ReplicationJob{Name: "web", RPO: spec.Duration(time.Hour),
+		Source: spec.Source{Site: "prod", Capture: cdp.Inline, Listen: filepath.Join(t.TempDir(), "s"), Disks: []spec.SourceDisk{{Name: "disk", Path: disk}}},
+		Target: spec.Target{Site: "dr"}}
+	mark := func() {
+		t.Helper()
+		e, err := event.New("mark", time.Now(), "/dr/scheduler", event.CaptureMark{Group: "web"})
+		if err == nil {
+			err = s.HandleMark(ctx, e)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	points := func() (n int) {
+		x.bus.with(func() {
+			for _, raw := range x.bus.frames {
+				if h, err := frame.ParseHeader(raw); err == nil && h.Has(frame.Marker|frame.Consistent) {
+					n++
+				}
+			}
+		})
+		return n
+	}
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not in time; %d points", what, points())
+			}
+		}
+	}
+	mark() // before the job has come over the link
+	s.jobs.setRunning(key, true)
+	s.apply(ctx, key, &job)
+	until("a point at the start", func() bool { return points() == 1 })
+
+	x.bus.with(func() { x.bus.down = true })
+	g, err := s.groups.Group("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Reseed(); err != nil {
+		t.Fatal(err)
+	}
+	mark()
+	mark()
+	if points() != 1 {
+		t.Fatal("a point in the middle of a copy")
+	}
+	x.bus.with(func() { x.bus.down = false })
+	until("a point when the copy is complete", func() bool { return points() == 2 })
+}
