@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/engine/wake"
 )
 
@@ -69,11 +69,21 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) closeAll() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var mu sync.Mutex
 	var errs []error
-	for id, g := range s.groups {
-		errs = append(errs, g.close())
-		delete(s.groups, id)
+	var work errgroup.Group
+	work.SetLimit(atOnce)
+	for _, g := range s.groups {
+		work.Go(func() error {
+			err := g.close()
+			mu.Lock()
+			defer mu.Unlock()
+			errs = append(errs, err)
+			return nil
+		})
 	}
+	_ = work.Wait() // each error is in errs
+	clear(s.groups)
 	return errors.Join(errs...)
 }
 
@@ -110,78 +120,6 @@ func (s *Service) Remove(id cdp.GroupID) error {
 		}
 	}
 	return s.deps.Stores.Drop(id)
-}
-
-func (s *Service) openWanted(ctx context.Context) {
-	s.mu.Lock()
-	specs := make([]GroupSpec, 0, len(s.wanted))
-	for _, w := range s.wanted {
-		specs = append(specs, w.GroupSpec)
-	}
-	s.mu.Unlock()
-	for _, spec := range specs {
-		g, err := s.openOne(ctx, spec)
-		if err != nil {
-			s.notOpened(ctx, spec.Group, err)
-			continue
-		}
-		gctx, cancel := context.WithCancel(ctx)
-		g.cancel = cancel
-		s.mu.Lock()
-		_, still := s.wanted[spec.Group]
-		delete(s.wanted, spec.Group)
-		if still {
-			s.groups[spec.Group] = g
-		}
-		s.mu.Unlock()
-		if !still { // removed meanwhile
-			cancel()
-			close(g.done)
-			if err := g.close(); err != nil {
-				s.deps.Facts.StateChanged(ctx, spec.Group, event.JournalFailed, err.Error())
-			}
-			continue
-		}
-		go g.run(gctx)
-	}
-}
-
-// notOpened notes why a group cannot be opened, and reports it once.
-func (s *Service) notOpened(ctx context.Context, id cdp.GroupID, why error) {
-	s.mu.Lock()
-	w := s.wanted[id]
-	changed := w != nil && (w.why == nil || w.why.Error() != why.Error())
-	if w != nil {
-		w.why = why
-	}
-	s.mu.Unlock()
-	if changed && !cdp.Is(why, cdp.Transient) {
-		s.deps.Facts.StateChanged(ctx, id, event.JournalFailed, why.Error())
-	}
-}
-
-// openOne opens a group. A new one needs the source, which knows its disks.
-func (s *Service) openOne(ctx context.Context, spec GroupSpec) (*group, error) {
-	disks, known, err := s.deps.Stores.Known(spec.Group)
-	if err != nil {
-		return nil, err
-	}
-	if !known {
-		actx, cancel := context.WithTimeout(ctx, 2*time.Second)
-		defer cancel()
-		disks, err = s.deps.Capture.Disks(actx, spec.Source, spec.Group)
-		if err == nil && len(disks) == 0 || cdp.Is(err, cdp.NotFound) {
-			err = cdp.Errorf(cdp.Transient, "open journal", string(spec.Group), "the source has not reported its disks yet")
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	g, err := openGroup(ctx, s.cfg, s.deps, spec, disks, !known)
-	if err == nil {
-		g.scrub = &scrubber{cfg: s.cfg, deps: s.deps, vault: g.vault, turn: s.scrubs}
-	}
-	return g, err
 }
 
 func (s *Service) group(id cdp.GroupID) (*group, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
 )
@@ -150,12 +151,12 @@ func (d *DB) Close() error {
 	d.mu.Lock()
 	stores := slices.Collect(maps.Values(d.groups))
 	d.mu.Unlock()
-	var first error
+	var work errgroup.Group // each waits for the disk
+	work.SetLimit(8)
 	for _, s := range stores {
-		if err := s.close(); first == nil {
-			first = err
-		}
+		work.Go(s.close)
 	}
+	first := work.Wait()
 	d.files.Unref()
 	d.cache.Unref()
 	if err := d.lock.Close(); first == nil {
