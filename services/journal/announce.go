@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -47,18 +48,43 @@ func (x *intake) announceRefusal(err error) {
 	_ = x.source.PublishDurable(d) // may be lost: it is repeated
 }
 
-// announceAgain repeats every beat which frames are durable, for an announcement
-// may be lost. It ends when space runs out.
+// announceAgain repeats which frames are durable, for an announcement may be lost: at
+// every beat after one was stored, and then less and less often. It ends when space
+// runs out.
 func (x *intake) announceAgain(ctx context.Context) error {
+	repeat := clock.Backoff{Clock: x.deps.Clock, Min: x.cfg.Beat, Max: 20 * x.cfg.Beat}
 	for {
 		if err := x.announce(); err != nil && ctx.Err() == nil {
 			return err
 		}
-		if clock.Sleep(ctx, x.deps.Clock, x.cfg.Beat) != nil {
+		stored, err := x.pause(ctx, repeat.Next())
+		if err != nil {
 			return nil
+		}
+		if stored {
+			repeat.Reset()
 		}
 		if err := x.room(); err != nil {
 			return err
+		}
+	}
+}
+
+// pause waits, a beat at most from when a frame is stored.
+func (x *intake) pause(ctx context.Context, d time.Duration) (stored bool, err error) {
+	over := x.deps.Clock.NewTimer(d)
+	defer over.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return stored, ctx.Err()
+		case <-over.C():
+			return stored, nil
+		case <-x.news:
+			if !stored && d > x.cfg.Beat {
+				over.Reset(x.cfg.Beat)
+			}
+			stored = true
 		}
 	}
 }

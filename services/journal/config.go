@@ -18,7 +18,7 @@ type Config struct {
 	BatchBytes int
 	// Queue is how many frames may wait between the bus and the disk. Default 32.
 	Queue int
-	// Beat is how often the newest durable frame is announced again, and how often
+	// Beat is how soon the newest durable frame is announced again, and how often
 	// base and horizon are checked. Default 500 ms.
 	Beat time.Duration
 	// ClockEvery is how often the source's clock is measured. Default 10 s.

@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/engine/vault"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // group is an open journal. It joins the parts that work on it.
@@ -102,7 +103,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		state: &shownState{facts: deps.Facts, id: j.id, state: event.JournalEmpty},
 		clock: from,
 		base:  &baseMove{id: j.id, vault: v}}
-	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: g.clock}
+	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: g.clock, news: wake.New()}
 	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: g.points}
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/vault"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // intake takes frames from the group's stream into its journal.
@@ -22,6 +23,7 @@ type intake struct {
 	source spool.Source
 	state  *shownState
 	clock  *sourceClock
+	news   wake.Bell // to announceAgain: a frame was stored, or the link is back
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the running pipeline; another begins

@@ -75,6 +75,7 @@ func (x *intake) takeIn(ctx context.Context) error {
 func (x *intake) linkChanged(ctx context.Context, s spool.Status) {
 	switch s.State {
 	case spool.Flowing:
+		x.news.Ring()
 		x.state.set(ctx, event.JournalReceiving, "frames arrive as they are written")
 	case spool.NoStream:
 		x.state.set(ctx, event.JournalEmpty, "the source has not begun to send")
@@ -177,6 +178,7 @@ func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) er
 			failed = err
 			continue
 		}
+		x.news.Ring()
 		last := b.frames[len(b.frames)-1]
 		x.noteNewest(last.Header)
 		for _, f := range b.frames {
