@@ -9,6 +9,9 @@ import (
 type Clock interface {
 	// Now is the time of day. It may step, forward or back, as clocks do.
 	Now() time.Time
+	// Elapsed is how much time has passed since some moment before the first call. It
+	// never steps and never runs backwards.
+	Elapsed() time.Duration
 	// NewTimer sends the time once on the timer's channel, after at least d.
 	NewTimer(d time.Duration) Timer
 }
@@ -29,7 +32,10 @@ var System Clock = system{}
 
 type system struct{}
 
+var began = time.Now()
+
 func (system) Now() time.Time                 { return time.Now() }
+func (system) Elapsed() time.Duration         { return time.Since(began) }
 func (system) NewTimer(d time.Duration) Timer { return systemTimer{time.NewTimer(d)} }
 
 type systemTimer struct{ *time.Timer }

@@ -43,6 +43,9 @@ func TestAStepOfTheTimeOfDayFiresNothing(t *testing.T) {
 	if !c.Now().Equal(start.Add(time.Hour + time.Second)) {
 		t.Errorf("it is %v", c.Now())
 	}
+	if c.Elapsed() != time.Second {
+		t.Errorf("%v have passed", c.Elapsed())
+	}
 }
 
 func TestSleepEndsWithItsContext(t *testing.T) {

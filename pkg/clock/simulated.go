@@ -10,6 +10,7 @@ import (
 type Simulated struct {
 	mu     sync.Mutex
 	now    time.Time
+	passed time.Duration
 	timers []*simTimer // running, in no order
 }
 
@@ -25,6 +26,13 @@ func (s *Simulated) Now() time.Time {
 	return s.now
 }
 
+// Elapsed implements Clock.
+func (s *Simulated) Elapsed() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passed
+}
+
 // NewTimer implements Clock.
 func (s *Simulated) NewTimer(d time.Duration) Timer {
 	t := &simTimer{clock: s, c: make(chan time.Time, 1)}
@@ -38,6 +46,7 @@ func (s *Simulated) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	end := s.now.Add(d)
+	s.passed += d
 	for {
 		i := s.first()
 		if i < 0 || s.timers[i].at.After(end) {
