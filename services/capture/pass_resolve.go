@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/dirty"
@@ -77,8 +76,7 @@ func (o *order) setDirty(x *pass, found *dirty.Regions, whole, bare bool, losses
 			o.out.win.End(0, o.stamp())
 			o.wake.Ring()
 		}
-		o.at = max(o.at, x.at.UnixNano())
-		x.at = time.Unix(0, o.at)
+		o.at = x.at.UnixNano() // its clock may have stepped back; the target keeps times in order
 		x.sending = o.book.Count() > 0
 	}
 	if o.total = o.book.Bytes(); o.total > 0 {

@@ -57,7 +57,7 @@ func (h *host) Freeze(ctx context.Context, _ Machine, pass string) (Frozen, erro
 	if len(h.snaps) > 0 && h.broken == nil {
 		h.broken = fmt.Errorf("a snapshot for %s beside %d others", pass, len(h.snaps))
 	}
-	s := &snapshot{gen: h.gen, frozen: Frozen{At: time.Now()}}
+	s := &snapshot{gen: h.gen, frozen: Frozen{At: time.Now().Add(h.ahead)}}
 	h.gen++
 	h.taken++
 	h.at[s.frozen.At.UnixNano()] = h.sum

@@ -33,6 +33,7 @@ type vm struct {
 	noThaw    error
 	noChanges error
 	slow      time.Duration
+	ahead     time.Duration // its host's clock
 	broken    error
 }
 
