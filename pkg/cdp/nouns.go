@@ -103,11 +103,17 @@ type Point struct {
 	Frame FrameNo `json:"frame"`
 	// Seq is the last write the point includes.
 	Seq Seq `json:"seq"`
-	// Time is when the marker was set, on the source's clock as told by the
-	// capturer, corrected by the measured offset to the target's clock.
+	// Time is when the marker was set, on the target's clock: what the source says,
+	// corrected by the measured offset, within what the target knows by itself. Times
+	// of points never run backwards.
 	Time time.Time `json:"time"`
 	// Bound is the greatest error of Time. Zero means it was not measured.
 	Bound time.Duration `json:"boundNanos"`
+	// Doubtful: what the source says cannot be true, so Time is the nearest that can.
+	Doubtful bool `json:"doubtful,omitempty"`
+	// Ran is how long the journal had run when it stored the point. No clock step and
+	// no source changes it, so retention goes by it. Zero: an older version stored it.
+	Ran time.Duration `json:"ranNanos,omitempty"`
 	// Requested is true for a point somebody asked for, false for the cadence.
 	Requested bool `json:"requested,omitempty"`
 	// Request is the command that the point answers; zero if it answers none.

@@ -8,5 +8,6 @@ const (
 	AlarmCut     = "history-cut"  // points are dropped before the history limit
 	AlarmDamage  = "damage"       // something stored is damaged
 	AlarmLost    = "history-lost" // history that was durable is gone
+	AlarmClock   = "clock"        // a clock stepped, or the source's times cannot be true
 	AlarmJournal = "journal"      // the journal cannot be maintained
 )

@@ -68,12 +68,12 @@ type GroupSpec struct {
 	Names []string
 	Paths []string
 	Mode  cdp.JournalMode
-	// History is how long points are kept. Limit is the most bytes the history
+	// History is how long points are kept after they were stored. Limit is the most bytes the history
 	// may take, 0 for no limit.
 	History time.Duration
 	Limit   int64
-	// MergeEvery is how far base may fall behind in roll-forward mode, by the points'
-	// times, until it is brought up to the newest point. 0: horizon alone moves it.
+	// MergeEvery is how far base may fall behind in roll-forward mode, by the time since
+	// points were stored, until it is brought up to the newest point. 0: horizon alone moves it.
 	MergeEvery time.Duration
 	// Adopt: the images of a new group hold a seed already. They must exist, and the
 	// first writes are applied on top of what they hold.

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"tidemark.dev/pkg/clock"
 )
 
 // said is what was last reported, so that what stays wrong is reported once a
 // minute, and not at every beat.
 type said struct {
 	text string
-	at   time.Time
+	at   time.Duration // as of Clock.Elapsed
 }
 
 // news reports whether err is to be reported now.
-func (s *said) news(err error, now time.Time) bool {
-	if err.Error() == s.text && now.Sub(s.at) < time.Minute {
+func (s *said) news(err error, c clock.Clock) bool {
+	now := c.Elapsed()
+	if err.Error() == s.text && now-s.at < time.Minute {
 		return false
 	}
 	s.text, s.at = err.Error(), now
@@ -40,7 +43,7 @@ func (k *housekeeper) reportLosses(ctx context.Context) {
 
 // reportDamage raises an alarm when damage was found.
 func (k *housekeeper) reportDamage(ctx context.Context) {
-	if err := k.damage(); err != nil && k.damaged.news(err, k.deps.Clock.Now()) {
+	if err := k.damage(); err != nil && k.damaged.news(err, k.deps.Clock) {
 		k.deps.Facts.Alarm(ctx, k.job.id, AlarmDamage, err.Error())
 	}
 }

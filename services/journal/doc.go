@@ -26,6 +26,10 @@
 // From time to time it reads each replica as a whole and compares it with its
 // checksums. Damage is named in the status and alarmed; it stops nothing else.
 //
+// Times of recovery points are this site's: what the source says, as far as it can be
+// true (pkg/core/pointtime). Retention goes by how long the journal has run since it
+// stored a point.
+//
 // It never waits for a source site: whatever a recovery needs is here. It never
 // reports a frame as stored before it is on the disk, and never offers a point
 // where history is not complete.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,6 +25,7 @@ type group struct {
 	fills   *filler
 	state   *shownState
 	clock   *sourceClock
+	times   *times
 	intake  *intake
 	keeper  *housekeeper
 	scrub   *scrubber
@@ -92,8 +94,9 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if err != nil {
 		return nil, err
 	}
-	from := &sourceClock{deps: deps, cfg: cfg, site: spec.Source}
-	cfg.Vault.Stamp = func(p cdp.Point) cdp.Point { return from.offset().point(p) }
+	from := newSourceClock(cfg, deps, spec)
+	at := newTimes(from)
+	cfg.Vault.Stamp = at.stamp
 	r, v, err := openVault(ctx, cfg, deps, spec, disks, fresh)
 	if err != nil {
 		return nil, err
@@ -101,10 +104,10 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	j := &job{id: spec.Group, spec: spec}
 	g := &group{deps: deps, job: j, vault: v, replica: r, done: make(chan struct{}),
 		state: &shownState{facts: deps.Facts, id: j.id, state: event.JournalEmpty},
-		clock: from,
-		base:  &baseMove{id: j.id, vault: v}}
-	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: g.clock, news: wake.New()}
-	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: g.points}
+		clock: from, times: at,
+		base: &baseMove{id: j.id, vault: v}}
+	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, news: wake.New()}
+	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
 	}

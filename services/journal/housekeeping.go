@@ -17,7 +17,7 @@ type housekeeper struct {
 	deps   Deps
 	job    *job
 	vault  *vault.Group
-	points func() []cdp.Point // in target time
+	points func(now time.Time) []cdp.Point // as of outlook.Points
 
 	trouble said // the last that was reported
 	damaged said
@@ -31,23 +31,22 @@ type housekeeper struct {
 // run looks every beat at what base and horizon should be, and moves them, one
 // step of decide at a time, until ctx ends.
 func (k *housekeeper) run(ctx context.Context) {
-	looked := time.Time{}
 	var bytes int64
-	cutAt := time.Time{}
+	looked, cutAt := k.deps.Clock.Elapsed()-10*k.cfg.Beat, k.deps.Clock.Elapsed()-time.Minute
 	k.reportLosses(ctx)
 	for clock.Sleep(ctx, k.deps.Clock, k.cfg.Beat) == nil {
 		k.reportDamage(ctx)
 		if st := k.vault.State(); st.Halted || st.Sealed {
 			continue
 		}
-		now := k.deps.Clock.Now()
+		now, elapsed := k.deps.Clock.Now(), k.deps.Clock.Elapsed()
 		o := outlook{Now: now, Bounds: k.vault.Bounds(), Bytes: bytes}
 		spec := k.job.now()
 		o.Mode, o.History, o.Limit, o.MergeEvery = spec.Mode, spec.History, spec.Limit, spec.MergeEvery
 		// Horizon is in no hurry, and its facts cost a little to collect.
-		if now.Sub(looked) >= 10*k.cfg.Beat {
-			looked = now
-			o.Points = k.points()
+		if elapsed-looked >= 10*k.cfg.Beat {
+			looked = elapsed
+			o.Points = k.points(now)
 			var err error
 			if o.Bytes, err = k.vault.Usage(); err != nil {
 				k.troubled(ctx, err)
@@ -68,8 +67,8 @@ func (k *housekeeper) run(ctx context.Context) {
 			continue
 		}
 		k.setStuck(nil)
-		if in.Cut && now.Sub(cutAt) > time.Minute {
-			cutAt = now
+		if in.Cut && elapsed-cutAt >= time.Minute {
+			cutAt = elapsed
 			k.deps.Facts.Alarm(ctx, k.job.id, AlarmCut, "the journal is at its size limit: points are dropped before they reach the history limit")
 		}
 	}
@@ -122,7 +121,7 @@ func (k *housekeeper) stuckBy() *api.Trouble {
 }
 
 func (k *housekeeper) troubled(ctx context.Context, err error) {
-	if ctx.Err() == nil && k.trouble.news(err, k.deps.Clock.Now()) {
+	if ctx.Err() == nil && k.trouble.news(err, k.deps.Clock) {
 		k.deps.Facts.Alarm(ctx, k.job.id, AlarmJournal, err.Error())
 	}
 }

@@ -24,6 +24,7 @@ type intake struct {
 	state  *shownState
 	clock  *sourceClock
 	news   wake.Bell // to announceAgain: a frame was stored, or the link is back
+	times  *times
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the running pipeline; another begins
@@ -40,7 +41,7 @@ type newestFrame struct {
 // run takes frames in until ctx ends. After each failure it reports the cause and
 // starts again after the newest stored frame.
 func (x *intake) run(ctx context.Context) {
-	alarmed := time.Time{}
+	alarmed := x.deps.Clock.Elapsed() - time.Minute
 	for ctx.Err() == nil {
 		if st := x.vault.State(); st.Halted || st.Sealed {
 			state := event.JournalHalted
@@ -53,7 +54,7 @@ func (x *intake) run(ctx context.Context) {
 		}
 		if err := x.room(); err != nil {
 			x.state.set(ctx, event.JournalFull, err.Error())
-			if now := x.deps.Clock.Now(); now.Sub(alarmed) > time.Minute {
+			if now := x.deps.Clock.Elapsed(); now-alarmed >= time.Minute {
 				alarmed = now
 				x.deps.Facts.Alarm(ctx, x.id, AlarmFull, "the journal stores nothing more until space is free; the source keeps its frames until then")
 			}

@@ -185,7 +185,10 @@ func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) er
 			x.deps.Facts.Stored(ctx, x.id, f.m)
 		}
 		for _, p := range points {
-			x.deps.Facts.PointCreated(ctx, x.id, x.clock.offset().point(p))
+			x.deps.Facts.PointCreated(ctx, x.id, x.times.listed([]cdp.Point{p})[0])
+			if p.Doubtful {
+				x.clock.doubt(ctx, p)
+			}
 		}
 	}
 	return failed

@@ -7,23 +7,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// A point keeps the time and the error that it was stored with, whatever is
-// measured later; one that was stored unmeasured gets what is known now.
-func TestAPointKeepsItsTime(t *testing.T) {
-	source := time.Unix(1000, 0).UTC()
-	then := offset{Ahead: time.Hour, Bound: time.Millisecond}.point(cdp.Point{Time: source})
-	if want := source.Add(time.Hour); !then.Time.Equal(want) || then.Bound != time.Millisecond {
-		t.Fatal(then)
-	}
-	later := offset{Ahead: 2 * time.Hour, Bound: time.Second}
-	if p := later.point(then); !p.Time.Equal(then.Time) || p.Bound != then.Bound {
-		t.Error(p)
-	}
-	if p := later.point(offset{}.point(cdp.Point{Time: source})); !p.Time.Equal(source.Add(2*time.Hour)) || p.Bound != time.Second {
-		t.Error(p)
-	}
-}
-
 func TestATimeMeansThePointListedWithIt(t *testing.T) {
 	at := time.Date(2026, 11, 22, 3, 15, 0, 1e6, time.UTC)
 	ps := []cdp.Point{{Frame: 1, Time: at.Add(-time.Second)}, {Frame: 2, Time: at.Add(123456)}, {Frame: 3, Time: at.Add(time.Second)}}

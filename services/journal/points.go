@@ -12,12 +12,7 @@ import (
 
 // points are the recovery points with their times on the target's clock.
 func (g *group) points() []cdp.Point {
-	ps := g.vault.Points()
-	o := g.clock.offset()
-	for i := range ps {
-		ps[i] = o.point(ps[i])
-	}
-	return ps
+	return g.times.listed(g.vault.Points())
 }
 
 // pointsPage is one page of the points.
@@ -61,11 +56,12 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 			err = g.vault.DeletePoint(p.Frame)
 		}
 	} else {
+		listed := p
 		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) error { return edited(p, r) })
+		p.Time, p.Bound = listed.Time, listed.Bound
 		if r.Pinned != nil {
 			change = map[bool]event.PointChange{true: event.PointPinned, false: event.PointUnpinned}[*r.Pinned]
 		}
-		p = g.clock.offset().point(p)
 	}
 	if err == nil {
 		g.deps.Facts.PointChanged(ctx, g.job.id, p, change)

@@ -12,8 +12,10 @@ type outlook struct {
 	Now    time.Time // target clock
 	Bounds cdp.Bounds
 	// Known is whether Points and Bytes were looked up; if not, horizon stays.
-	Known  bool
-	Points []cdp.Point // oldest first, their times in target time
+	Known bool
+	// Points are oldest first. Their times say how long ago, before Now, the journal
+	// stored them, and not what the source says.
+	Points []cdp.Point
 	Bytes  int64
 	Mode   cdp.JournalMode
 	// History, Limit and MergeEvery are the job's.

@@ -19,13 +19,12 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	if g.vault.State().Sealed {
 		return api.Resolved{}, g.readable(op)
 	}
-	o := g.clock.offset()
 	if r.At != nil {
-		return g.resolveTime(*r.At, o)
+		return g.resolveTime(*r.At)
 	}
 	if n, ok := strings.CutPrefix(r.Point, "seq:"); ok {
 		s, err := g.resolveWrite(n)
-		return api.Resolved{Seq: s, Bound: o.Bound}, err
+		return api.Resolved{Seq: s, Bound: g.clock.offset().Bound}, err
 	}
 	p, err := choose(g.points(), r.Point)
 	if err != nil {

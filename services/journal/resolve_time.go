@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -11,8 +12,10 @@ import (
 const ahead = 5 * time.Second
 
 // resolveTime finds the newest write at or before a time on the target's clock. A
-// time with which a point is listed means that point.
-func (g *group) resolveTime(at time.Time, o offset) (api.Resolved, error) {
+// time with which a point is listed means that point. Another one lies between two
+// points, and so does what is found: frames have the source's times only, and a point
+// next to them says how that was related to the target's then.
+func (g *group) resolveTime(at time.Time) (api.Resolved, error) {
 	const op = "resolve point"
 	if now := g.deps.Clock.Now(); at.After(now.Add(ahead)) {
 		return api.Resolved{}, cdp.Errorf(cdp.Invalid, op, "at", "%s is in the future: at this site it is %s",
@@ -22,13 +25,41 @@ func (g *group) resolveTime(at time.Time, o offset) (api.Resolved, error) {
 	if is != nil {
 		return resolved(is), nil
 	}
-	s, t, err := g.vault.At(at.Add(-o.Ahead))
-	// The clocks' difference may have been another one when the points were made:
-	// what is found lies between the points that the time lies between.
-	if before != nil && (err != nil || s < before.Seq || after != nil && s > after.Seq) {
+	source, bound, err := g.localOffset(before, after)
+	if err != nil {
+		return api.Resolved{}, err
+	}
+	from, upTo := cdp.FrameNo(0), cdp.FrameNo(math.MaxUint64)
+	if before != nil {
+		from = before.Frame
+	}
+	if after != nil {
+		upTo = after.Frame // the time may lie inside it
+	}
+	s, t, err := g.vault.At(from, upTo, at.Add(-source))
+	if err == nil && after != nil && s >= after.Seq { // the source's clock stepped back before it
+		s, t, err = g.vault.At(from, upTo-1, at.Add(-source))
+	}
+	if before != nil && cdp.Is(err, cdp.NotFound) {
 		return resolved(before), nil
 	}
-	return api.Resolved{Seq: s, Time: o.target(t), Bound: o.Bound}, err
+	return api.Resolved{Seq: s, Time: t.Add(source), Bound: bound}, err
+}
+
+// localOffset is what must be added to the source times of frames between two points
+// to get the target's, with its error.
+func (g *group) localOffset(before, after *cdp.Point) (ahead, bound time.Duration, err error) {
+	for _, p := range []*cdp.Point{before, after} {
+		if p == nil {
+			continue
+		}
+		t, ok, err := g.vault.SealedAt(p.Frame)
+		if ok || err != nil {
+			return p.Time.Sub(t), p.Bound, err
+		}
+	}
+	o := g.clock.offset()
+	return o.Ahead, o.Bound, nil
 }
 
 func resolved(p *cdp.Point) api.Resolved {

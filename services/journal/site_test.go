@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,9 +43,16 @@ type site struct {
 	scrub  time.Duration
 	// replicas is the directory of the images; empty: dir.
 	replicas string
-	mu       sync.Mutex
-	alarms   []string
-	points   []cdp.Point
+	clock    clock.Clock // nil: the machine's
+	// late is how far the source's clock is behind, an hour from the start on; lie
+	// changes what it answers.
+	late atomic.Int64
+	lie  func(received, sent int64) (int64, int64)
+	// looks counts how often housekeeping began.
+	looks  atomic.Int64
+	mu     sync.Mutex
+	alarms []string
+	points []cdp.Point
 
 	svc  *Service
 	stop context.CancelFunc
@@ -53,7 +61,7 @@ type site struct {
 
 func (s *site) Open(g cdp.GroupID, d []cdp.Disk) (vault.Store, error) { return s.db.Group(g, d) }
 func (s *site) Known(g cdp.GroupID) ([]cdp.Disk, bool, error)         { return s.db.Known(g) }
-func (s *site) Damage(g cdp.GroupID) error                            { return s.db.Damage(g) }
+func (s *site) Damage(g cdp.GroupID) error                            { s.looks.Add(1); return s.db.Damage(g) }
 func (s *site) Losses(g cdp.GroupID) ([]cdp.Loss, error)              { return s.db.Losses(g) }
 func (s *site) Drop(g cdp.GroupID) error                              { return s.db.Drop(g) }
 func (s *site) Free() (int64, error)                                  { return 1 << 40, nil }
@@ -70,11 +78,15 @@ func (s *site) Disks(context.Context, cdp.Site, cdp.GroupID) ([]cdp.Disk, error)
 	return testDisks, nil
 }
 func (s *site) Clock(_ context.Context, from cdp.Site) (int64, int64, error) {
-	late := time.Hour // the source's clock
+	late := time.Duration(s.late.Load())
 	if s.others[from] != nil {
 		late = 2 * time.Hour
 	}
 	n := time.Now().Add(-late).UnixNano()
+	if s.lie != nil {
+		received, sent := s.lie(n, n)
+		return received, sent, nil
+	}
 	return n, n, nil
 }
 func (s *site) PointCreated(_ context.Context, _ cdp.GroupID, p cdp.Point) {
@@ -112,11 +124,17 @@ func openScratch(path string) (overlay.File, error) { return blockfile.Open(path
 
 func (s *site) start(mode cdp.JournalMode) {
 	var err error
+	if s.clock == nil {
+		s.clock = clock.System
+	}
+	if s.late.Load() == 0 {
+		s.late.Store(int64(time.Hour))
+	}
 	if s.db, err = pebblestore.Open(filepath.Join(s.dir, "db"), pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub},
-		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: clock.System})
+		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s.clock})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()

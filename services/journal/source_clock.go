@@ -2,117 +2,125 @@ package journal
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"sync"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/core/pointtime"
+	"tidemark.dev/pkg/engine/wake"
 )
 
-// sourceClock measures how far a source's clock is off.
+// sourceClock measures how far a source's clock is off, and reports clocks that step
+// and answers that cannot be true.
 type sourceClock struct {
 	deps Deps
 	cfg  Config
 	site cdp.Site
+	id   cdp.GroupID
+
+	again wake.Bell // what is measured was contradicted: measure now
+	// Of the goroutine that measures.
+	last    pointtime.Reading
+	refused int // measurements in a row
 
 	mu       sync.Mutex
-	measured []offset // the newest last
+	measured pointtime.Offsets
+	reported map[string]time.Duration // what is wrong: when that was reported, as of Clock.Elapsed
 }
 
-// maxMeasured is how many measurements are kept.
-const maxMeasured = 16
+func newSourceClock(cfg Config, deps Deps, spec GroupSpec) *sourceClock {
+	c := &sourceClock{deps: deps, cfg: cfg, site: spec.Source, id: spec.Group, again: wake.New(), reported: map[string]time.Duration{}}
+	c.last = c.read()
+	return c
+}
+
+// read reads this site's clock.
+func (c *sourceClock) read() pointtime.Reading {
+	return pointtime.Reading{Wall: c.deps.Clock.Now(), Ran: c.deps.Clock.Elapsed()}
+}
 
 // offset is the source's clock offset as far as it is known.
-func (c *sourceClock) offset() offset {
+func (c *sourceClock) offset() pointtime.Offset {
+	now := c.read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return best(c.measured, c.deps.Clock.Now())
+	return c.measured.Best(now)
 }
 
 // run measures until ctx ends.
 func (c *sourceClock) run(ctx context.Context) {
-	for {
+	for ctx.Err() == nil {
 		wait := c.cfg.ClockEvery
 		if !c.measure(ctx) {
 			wait = min(wait, 2*c.cfg.Beat) // the source may just be starting
 		}
-		if clock.Sleep(ctx, c.deps.Clock, wait) != nil {
-			return
+		t := c.deps.Clock.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-t.C():
+		case <-c.again:
+			_ = clock.Sleep(ctx, c.deps.Clock, min(wait, c.cfg.Beat)) // not more often than that
 		}
+		t.Stop()
 	}
 }
 
-// measure measures once; false if the source did not answer.
+// measure measures once; false if the source gave no answer that can be true.
 func (c *sourceClock) measure(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	actx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	sent := c.deps.Clock.Now()
-	received, replied, err := c.deps.Capture.Clock(ctx, c.site)
-	back := c.deps.Clock.Now()
+	sent := c.read()
+	received, replied, err := c.deps.Capture.Clock(actx, c.site)
+	back := c.read()
+	if own := c.last.Stepped(back); own.Abs() > steppedFar {
+		c.alarm(ctx, "own step", fmt.Sprintf("this site's clock stepped by %v: recovery points keep their order, and their errors say how wrong their times may be", own.Round(time.Millisecond)))
+	}
+	c.last = back
 	if err != nil {
 		return false // what was measured stays, and widens
 	}
+	m, err := pointtime.Measure(sent, time.Unix(0, received), time.Unix(0, replied), back)
+	if err != nil {
+		if c.refused++; c.refused > 1 { // one may be a step in the middle of it
+			c.alarm(ctx, "refused", fmt.Sprintf("the clock of site %s is not believed: %v", c.site, err))
+		}
+		return false
+	}
+	c.refused = 0
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.measured = append(c.measured, measure(sent, time.Unix(0, received), time.Unix(0, replied), back))
-	if len(c.measured) > maxMeasured {
-		c.measured = c.measured[1:]
+	kept, stepped := c.measured.Add(m)
+	c.measured = kept
+	c.mu.Unlock()
+	if stepped.Abs() > steppedFar {
+		c.alarm(ctx, "step", fmt.Sprintf("the clock of site %s stepped by %v against this site's: recovery points keep their order, and their errors say how wrong their times may be",
+			c.site, (-stepped).Round(time.Millisecond)))
 	}
 	return true
 }
 
-// drift is how far two clocks may run apart, per time: 200 parts in a million.
-const drift = 5000
+// steppedFar is a step of a clock that is worth an alarm.
+const steppedFar = time.Second
 
-// offset is the measured difference of two clocks, as an interval.
-type offset struct {
-	// Ahead is how much must be added to the source's time to get the target's.
-	Ahead time.Duration
-	// Bound is the greatest error of Ahead; 0 means not measured.
-	Bound time.Duration
-	At    time.Time
+// doubt reports a point whose time cannot be what the source says.
+func (c *sourceClock) doubt(ctx context.Context, p cdp.Point) {
+	c.again.Ring()
+	c.alarm(ctx, "doubt", fmt.Sprintf("the time that site %s gives point %s cannot be true: it is listed at %s, which may be wrong by %v",
+		c.site, p.ID(), p.Time.UTC().Format(time.RFC3339), p.Bound.Round(time.Millisecond)))
 }
 
-// measure makes an offset of the four times of an exchange: sent and back on
-// the target's clock, received and replied on the source's.
-func measure(sent, received, replied, back time.Time) offset {
-	rtt := back.Sub(sent) - replied.Sub(received)
-	return offset{
-		Ahead: (sent.Sub(received) + back.Sub(replied)) / 2,
-		Bound: max(rtt/2, time.Microsecond),
-		At:    back,
+// alarm reports what is wrong, once a minute.
+func (c *sourceClock) alarm(ctx context.Context, what, text string) {
+	now := c.deps.Clock.Elapsed()
+	c.mu.Lock()
+	at, before := c.reported[what]
+	news := !before || now-at >= time.Minute
+	if news {
+		c.reported[what] = now
 	}
-}
-
-// best is the tightest of some measurements at time now, each widened by how far
-// the clocks may have drifted since then.
-func best(ms []offset, now time.Time) offset {
-	if len(ms) == 0 {
-		return offset{}
+	c.mu.Unlock()
+	if news {
+		c.deps.Facts.Alarm(ctx, c.id, AlarmClock, text)
 	}
-	return slices.MinFunc(ms, func(a, b offset) int {
-		return int(a.widened(now).Bound - b.widened(now).Bound)
-	}).widened(now)
-}
-
-func (o offset) widened(now time.Time) offset {
-	if o.Bound > 0 {
-		o.Bound += now.Sub(o.At) / drift
-	}
-	return o
-}
-
-// target is a source time on the target's clock.
-func (o offset) target(t time.Time) time.Time { return t.Add(o.Ahead).UTC() }
-
-// point is a point with its time on the target's clock. One that was stored with it
-// keeps it, and its error: what is measured later says less about then. One that was
-// stored before anything was measured still has the source's time.
-func (o offset) point(p cdp.Point) cdp.Point {
-	if p.Bound > 0 {
-		return p
-	}
-	p.Time, p.Bound = o.target(p.Time), o.Bound
-	return p
 }

@@ -25,6 +25,8 @@ type traffic struct {
 	base [][]byte // what the disks held before the first write; nil for zeros
 	// seeding: no recovery point is made.
 	seeding bool
+	// ahead is how much later than by the source's clock its frames say that they are.
+	ahead time.Duration
 
 	mu     sync.Mutex
 	frames [][]byte // those that were sent
@@ -45,7 +47,7 @@ func (w *traffic) send(n int) error {
 			flags |= frame.ExtentStart
 		}
 		ws := []vaulttest.ModelWrite{w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng)}
-		raw := w.m.Frame(flags, 1, time.Now().Add(-time.Hour).UnixNano(), ws...)
+		raw := w.m.Frame(flags, 1, time.Now().Add(w.ahead-time.Duration(w.s.late.Load())).UnixNano(), ws...)
 		w.mu.Lock()
 		w.frames = append(w.frames, raw)
 		w.mu.Unlock()

@@ -34,7 +34,7 @@ func (a *app) cmdPointList() *cobra.Command {
 	var last int
 	c := &cobra.Command{
 		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
-		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error."),
+		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error. A time is doubtful if it cannot be what the source says:\na clock was set, or the source does not tell the truth. The order of points and what\nthey hold do not depend on any clock."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -48,7 +48,7 @@ func (a *app) cmdPointList() *cobra.Command {
 				}
 				return out.print(a.out, points, []string{"point", "time", "error", "write", "kept because", "tags"}, func(add func(...any)) {
 					for _, p := range points {
-						add(p.ID(), clockText(p.Time), boundText(p.Bound), p.Seq, why(p), strings.Join(p.Tags, " "))
+						add(p.ID(), clockText(p.Time), errorText(p), p.Seq, why(p), strings.Join(p.Tags, " "))
 					}
 				})
 			})
@@ -125,6 +125,14 @@ func (a *app) pointEdit(use, short, example string, least, most int, set func(*a
 
 // clockText is a time for people.
 func clockText(t time.Time) string { return health.TimeText(t) }
+
+// errorText is how wrong the time of a point may be.
+func errorText(p cdp.Point) string {
+	if p.Doubtful {
+		return boundText(p.Bound) + ", doubtful"
+	}
+	return boundText(p.Bound)
+}
 
 // boundText is an error bound for people.
 func boundText(d time.Duration) string {

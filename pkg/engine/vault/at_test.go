@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestAMomentFindsTheNewestCompleteWrite(t *testing.T) {
 		for range 30 {
 			at := start + rng.Int64N(tl.now-start+20000) - 5000
 			want, found := tl.at(at)
-			got, when, err := g.At(time.Unix(0, at))
+			got, when, err := g.At(0, cdp.FrameNo(math.MaxUint64), time.Unix(0, at))
 			if found != (err == nil) || found && got != want {
 				t.Fatalf("history %d: at %d found %d %v, want %d %v", i, at, got, err, want, found)
 			}

@@ -76,66 +76,57 @@ func (c chain) touched(after, upTo cdp.Seq) (touched, error) {
 }
 
 // at is Group.At.
-func (c chain) at(t time.Time) (cdp.Seq, time.Time, error) {
+func (c chain) at(after, upTo cdp.FrameNo, t time.Time) (cdp.Seq, time.Time, error) {
 	const op = "find point in time"
-	ns := t.UnixNano()
-	no, err := c.search(func(h frame.Header) bool { return h.Sealed > ns })
-	if err != nil {
-		return 0, t, cdp.Wrap(err, op, "")
-	}
-	b := c.ledger.Bounds()
+	ns, b := t.UnixNano(), c.ledger.Bounds()
 	oldest, newest := c.ledger.span()
 	if oldest == 0 {
 		return 0, t, cdp.Errorf(cdp.NotFound, op, "", "the journal is empty")
 	}
-	if no > oldest && no <= newest { // no was open at t
-		at, when, err := c.inside(no, ns)
-		if err != nil {
-			return 0, t, cdp.Wrap(err, op, "")
-		}
-		if at != 0 && b.Has(at) {
-			return at, when, nil
-		}
-	}
-	// Else the end of the newest consistent frame before it.
-	for no = min(no, newest+1); no > oldest; {
-		no--
-		h, ok, err := c.headerFrom(no, no)
-		if err != nil {
-			return 0, t, cdp.Wrap(err, op, "")
-		}
-		if ok && h.Has(frame.Consistent) && b.Has(h.Last()) {
-			return h.Last(), h.Time().UTC(), nil
-		}
-		if h.Last() < b.Horizon {
-			break
-		}
-	}
-	return 0, t, cdp.Errorf(cdp.NotFound, op, "", "no complete history at or before %s", t.UTC().Format(time.RFC3339Nano)).
-		WithHint("list the points that can be recovered with: tidemark point list JOB")
-}
-
-// inside is the newest write of frame no up to ns, with its time, if history is
-// complete inside the frame; 0 if there is none.
-func (c chain) inside(no cdp.FrameNo, ns int64) (at cdp.Seq, when time.Time, err error) {
-	prev, _, err := c.headerFrom(no-1, no-1)
+	prev, _, err := c.headerFrom(after, after)
 	if err != nil {
-		return 0, when, err
+		return 0, t, cdp.Wrap(err, op, "")
 	}
-	err = c.store.Tables(no, no, func(f frame.Table) error {
-		if !continues(prev, f.Header) {
-			return nil
-		}
-		for i := range f.Records {
-			w := f.Opened + int64(f.Record(i).Micros)*1000
-			if w > ns {
-				break
+	var found cdp.Seq
+	var when time.Time
+	ok := false
+	err = c.store.Tables(max(after+1, oldest), min(upTo, newest), func(f frame.Table) error {
+		if f.Sealed > ns {
+			if s, at := reached(prev, f, ns); s != 0 && b.Has(s) {
+				found, when, ok = s, at, true
 			}
-			at, when = f.First+cdp.Seq(i), time.Unix(0, w).UTC()
+			return errStop
 		}
+		if f.Has(frame.Consistent) && b.Has(f.Last()) {
+			found, when, ok = f.Last(), f.Time().UTC(), true
+		}
+		prev = f.Header
 		return nil
 	})
-	return at, when, err
+	if err != nil && err != errStop {
+		return 0, t, cdp.Wrap(err, op, "")
+	}
+	if !ok {
+		return 0, t, cdp.Errorf(cdp.NotFound, op, "", "no complete history at or before %s", t.UTC().Format(time.RFC3339Nano)).
+			WithHint("list the points that can be recovered with: tidemark point list JOB")
+	}
+	return found, when, nil
+}
+
+// reached is the newest write of frame f up to ns, with its time, if history is
+// complete inside the frame, which follows prev; 0 if there is none.
+func reached(prev frame.Header, f frame.Table, ns int64) (s cdp.Seq, when time.Time) {
+	if !continues(prev, f.Header) {
+		return 0, when
+	}
+	for i := range f.Records {
+		w := f.Opened + int64(f.Record(i).Micros)*1000
+		if w > ns {
+			break
+		}
+		s, when = f.First+cdp.Seq(i), time.Unix(0, w).UTC()
+	}
+	return s, when
 }
 
 // continues reports whether history is complete at every write of h, which

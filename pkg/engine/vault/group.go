@@ -24,9 +24,10 @@ type Config struct {
 	// Straight: before the first recovery point frames are not kept, but go
 	// straight into the replica.
 	Straight bool
-	// Stamp gives a point the time with which it is stored and shown. Default: that
-	// of its frame, on the source's clock.
-	Stamp func(cdp.Point) cdp.Point
+	// Stamp gives a new point what it is stored with: its time, on the source's clock
+	// until then, and how long the journal has run. prev is the point before it, nil if
+	// there is none. Default: it stays as it is.
+	Stamp func(prev *cdp.Point, p cdp.Point) cdp.Point
 	// Adopted: the images of a new journal hold data, without checksums.
 	Adopted bool
 	// Clock is for pauses between tries. Default clock.System.
@@ -44,7 +45,7 @@ func (c Config) withDefaults() Config {
 		c.ForgetRecords = 8 << 10
 	}
 	if c.Stamp == nil {
-		c.Stamp = func(p cdp.Point) cdp.Point { return p }
+		c.Stamp = func(_ *cdp.Point, p cdp.Point) cdp.Point { return p }
 	}
 	if c.Clock == nil {
 		c.Clock = clock.System
@@ -178,10 +179,20 @@ func (g *Group) Newest() (frame.Header, bool, error) {
 	return h, ok, cdp.Wrap(err, "read newest frame", "")
 }
 
-// At finds the newest seq that the disks had reached by t, in source time, and
-// where history is complete: the end of a consistent frame, or any write inside
-// a consistent frame that follows one. It returns the seq's own time, too.
-func (g *Group) At(t time.Time) (cdp.Seq, time.Time, error) { return g.chain.at(t) }
+// At finds the newest seq that the disks had reached by t, in source time, among the
+// frames after the frame "after", up to and including upTo, and where history is
+// complete: the end of a consistent frame, or any write inside a consistent frame
+// that follows one. It returns the seq's own time, too. The source's clock may have
+// stepped between two frames: what follows a frame that is past t is past it as well.
+func (g *Group) At(after, upTo cdp.FrameNo, t time.Time) (cdp.Seq, time.Time, error) {
+	return g.chain.at(after, upTo, t)
+}
+
+// SealedAt is the source time at which a frame was sealed; false if it is not stored.
+func (g *Group) SealedAt(no cdp.FrameNo) (time.Time, bool, error) {
+	h, ok, err := g.chain.headerFrom(no, no)
+	return h.Time().UTC(), ok, cdp.Wrap(err, "read frame", "")
+}
 
 // Complete reports whether history is complete at write s, by the same rule: in
 // the middle of a copy the disks are a mix of two moments.

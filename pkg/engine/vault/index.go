@@ -54,6 +54,7 @@ func (x *index) load(found Loaded, points *pointList) error {
 		err := x.store.Tables(found.Indexed+1, found.Newest.No, func(f frame.Table) error {
 			t.addFrame(f)
 			if p, ok := pointOf(f.Header); ok && p.Seq >= found.State.Horizon && !points.has(p.Frame) {
+				p = points.stamp(points.newest(), p)
 				u.PutPoint(p)
 				points.set(p)
 				missing = true

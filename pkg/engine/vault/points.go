@@ -15,7 +15,7 @@ type pointList struct {
 	store  Store
 	ledger *ledger
 	index  *index
-	stamp  func(cdp.Point) cdp.Point
+	stamp  func(prev *cdp.Point, p cdp.Point) cdp.Point
 
 	// edit admits one change of the store's points at a time. It is taken before
 	// mu.
@@ -46,9 +46,11 @@ func pointOf(h frame.Header) (cdp.Point, bool) {
 // add stores the points that frames make, durably, and returns them.
 func (l *pointList) add(tables []frame.Table) ([]cdp.Point, error) {
 	var made []cdp.Point
+	prev := l.newest()
 	for _, t := range tables {
 		if p, ok := pointOf(t.Header); ok {
-			made = append(made, l.stamp(p))
+			p = l.stamp(prev, p)
+			made, prev = append(made, p), &p
 		}
 	}
 	if len(made) == 0 {
@@ -65,6 +67,17 @@ func (l *pointList) add(tables []frame.Table) ([]cdp.Point, error) {
 		l.set(p)
 	}
 	return made, nil
+}
+
+// newest is the newest point, nil if there is none.
+func (l *pointList) newest() *cdp.Point {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if len(l.list) == 0 {
+		return nil
+	}
+	p := l.list[len(l.list)-1]
+	return &p
 }
 
 // set sets a point in memory, in place of the one it may have been.
