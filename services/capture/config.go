@@ -38,6 +38,9 @@ type Config struct {
 	OverflowHold time.Duration
 	// ProgressEvery is the least time between two reports of progress. Default 1 s.
 	ProgressEvery time.Duration
+	// LookEvery is how often the disks of an inline group are looked at, for others
+	// that write them. Default 10 s.
+	LookEvery time.Duration
 	// DrainTimeout is how long Stop waits for the window to drain. Default 10 s.
 	DrainTimeout time.Duration
 	// LastPointTimeout is how long the last point of a VM that is off may take: its
@@ -91,6 +94,7 @@ func (c Config) WithDefaults() Config {
 	orDefault(&c.ActivityEvery, time.Second)
 	orDefault(&c.OverflowHold, time.Second)
 	orDefault(&c.ProgressEvery, time.Second)
+	orDefault(&c.LookEvery, 10*time.Second)
 	orDefault(&c.DrainTimeout, 10*time.Second)
 	orDefault(&c.LastPointTimeout, 10*time.Minute)
 	orDefault(&c.ApplyRetry, 15*time.Second)

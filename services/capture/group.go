@@ -22,12 +22,13 @@ import (
 // each run on one goroutine.
 type Group struct {
 	*setup
-	order  order
-	guests guestIO
-	notes  notes
-	sender sender
-	copier copier
-	passes passes
+	order    order
+	guests   guestIO
+	notes    notes
+	sender   sender
+	copier   copier
+	passes   passes
+	meddling meddling
 
 	done   chan struct{}      // run returned
 	cancel context.CancelFunc // of run; nil before Start
@@ -98,6 +99,7 @@ func newGroup(job Job, cfg Config, deps GroupDeps) *Group {
 	g.sender = sender{order: &g.order}
 	g.copier = copier{order: &g.order, flight: &g.guests.flight}
 	g.passes = passes{order: &g.order}
+	g.meddling = meddling{setup: g.setup, order: &g.order}
 	return g
 }
 
@@ -145,7 +147,10 @@ func (g *Group) openState() (found dirty.Found, err error) {
 		o.book.Lose()
 	}
 	o.virgin = found == dirty.Fresh
-	return found, nil
+	if g.job.Mode == cdp.Inline {
+		err = g.meddling.open()
+	}
+	return found, err
 }
 
 // Start attaches the group to its stream and sends until Close. Call it once.
@@ -167,6 +172,7 @@ func (g *Group) run(ctx context.Context) {
 		wg.Go(func() { g.passes.run(ctx) })
 	case g.job.Mode == cdp.Inline:
 		wg.Go(func() { g.copier.run(ctx) })
+		wg.Go(func() { g.meddling.run(ctx) })
 	}
 	g.sender.run(ctx)
 }
@@ -204,11 +210,14 @@ func (g *Group) release(clean bool) error {
 	if g.order.out.win != nil {
 		errs = append(errs, g.order.out.win.Close())
 	}
+	if clean && g.job.Mode == cdp.Inline {
+		for _, d := range g.disks {
+			errs = append(errs, d.dev.Flush())
+		}
+		errs = append(errs, g.meddling.save(true))
+	}
 	for _, d := range g.disks {
 		if d.dev != nil {
-			if clean && g.job.Mode == cdp.Inline {
-				errs = append(errs, d.dev.Flush())
-			}
 			errs = append(errs, d.dev.Close())
 		}
 	}

@@ -130,6 +130,7 @@ func (s *Groups) Purge(ctx context.Context, id cdp.GroupID, vm string) error {
 	var errs []error
 	for _, path := range []string{
 		chainPath(s.cfg, id),
+		stampsPath(s.cfg, id),
 		filepath.Join(s.cfg.StateDir, string(id)+".dirty"),
 		filepath.Join(s.cfg.StateDir, string(id)+".window"),
 		filepath.Join(s.cfg.WindowDir, string(id)+".window"),

@@ -59,6 +59,7 @@ type tally struct {
 	verified int64     // of the last pass with something to send: bytes that the target had
 	trouble  error     // the last failure of stream, journal or disk
 	failed   error     // why the last pass failed; nil: it did not, or none has ended yet
+	meddled  error     // why the disks are copied again, until they are
 }
 
 // stamp is the time that frames and writes get. Those of a cbt group have the
@@ -94,8 +95,11 @@ func (o *order) update(reason string) {
 	o.why.drained = o.out.pending() <= o.cfg.Slots/2 && now.Sub(o.overflowed) >= o.cfg.OverflowHold
 	from := o.state
 	o.state = next(from, o.why)
-	if o.state == event.Replicating && o.why.seeding {
-		o.book.Seeded()
+	if o.state == event.Replicating {
+		o.meddled = nil
+		if o.why.seeding {
+			o.book.Seeded()
+		}
 	}
 	if from == o.state {
 		return

@@ -158,6 +158,17 @@ type Disk interface {
 	Close() error
 }
 
+// Witness is a Disk that shows what others do to it, as far as that can be seen.
+type Witness interface {
+	// Stamp says which file it is, "" where nothing tells, and when that was last
+	// written.
+	Stamp() (file string, written time.Time)
+	// WrittenByOthers reports whether somebody else has written it since the last call.
+	WrittenByOthers() bool
+	// Replaced reports whether its path means something else by now.
+	Replaced() bool
+}
+
 // DiskServers serve disks to NBD clients.
 type DiskServers interface {
 	// Ready is why Serve would fail there whatever the disks are, such as a

@@ -84,6 +84,8 @@ const (
 	AlarmFreeze AlarmKind = "freeze-failed"
 	// AlarmWentBack: the journal has less than it had reported as durable.
 	AlarmWentBack AlarmKind = "journal-went-back"
+	// AlarmMeddled: somebody else wrote, or replaced, a disk that is captured here.
+	AlarmMeddled AlarmKind = "disk-meddled"
 )
 
 type alarm struct {

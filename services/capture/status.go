@@ -48,6 +48,9 @@ func (g *Group) Status() Status {
 			s.Trouble = why
 		}
 	}
+	if s.Trouble == nil {
+		s.Trouble = o.meddled
+	}
 	if copies(o.state) {
 		s.Total = max(o.total, s.DirtyBytes)
 		s.Done, s.Since = s.Total-s.DirtyBytes, o.began

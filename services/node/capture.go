@@ -63,6 +63,8 @@ func look(path string, closely bool) api.DiskFacts {
 	return blockfile.Identify(path)
 }
 
+var _ capture.Witness = (*blockfile.File)(nil)
+
 func openDisk(path string, readOnly bool) (capture.Disk, error) {
 	open := func() (*blockfile.File, error) { return blockfile.OpenLocked(path) }
 	if readOnly { // somebody else writes it

@@ -22,6 +22,7 @@ type File struct {
 	size int64
 	dev  bool     // a block device
 	lock *os.File // of a device that is opened alone; nil: none
+	own  ownWrites
 
 	// The file system refused it once, and will refuse it again.
 	noPunch, noZeroRange atomic.Bool
@@ -107,6 +108,7 @@ func (d *File) ReadAt(p []byte, off int64) error {
 
 // WriteAt implements block.Device.
 func (d *File) WriteAt(p []byte, off int64, _ bool) error {
+	defer d.own.begin()()
 	_, err := d.f.WriteAt(p, off)
 	return err
 }
@@ -173,6 +175,7 @@ func (d *File) fallocate(no *atomic.Bool, mode uint32, off, n int64) error {
 	if no.Load() {
 		return unix.EOPNOTSUPP
 	}
+	defer d.own.begin()()
 	for {
 		switch err := unix.Fallocate(d.fd, mode, off, n); err {
 		case unix.EINTR:
