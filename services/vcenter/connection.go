@@ -111,9 +111,9 @@ func (c connection) MakeDisk(ctx context.Context, dc inventory.Ref, file string,
 	return c.vc.MakeDisk(ctx, dc, file, size)
 }
 
-func (c connection) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error {
+func (c connection) DeleteDisk(ctx context.Context, dc inventory.Ref, file, uuid string) error {
 	defer c.changed()
-	return c.vc.DeleteDisk(ctx, dc, file)
+	return c.vc.DeleteDisk(ctx, dc, file, uuid)
 }
 
 func (c connection) Block(ctx context.Context, vm inventory.Ref, why string) error {

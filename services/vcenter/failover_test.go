@@ -172,7 +172,7 @@ func TestATestFailoverLeavesNothing(t *testing.T) {
 	if _, err := w.b.vc.DiskSize(w.ctx, inv.Datacenters[0].Ref, file); err != nil {
 		t.Error("a foreign disk was deleted:", err)
 	}
-	w.must(w.b.c.DeleteDisk(w.ctx, inv.Datacenters[0].Ref, file))
+	w.must(w.b.c.DeleteDisk(w.ctx, inv.Datacenters[0].Ref, file, ""))
 	if after := w.picture(w.b); after != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, after)
 	}

@@ -101,8 +101,8 @@ func (f *faulty) MakeDisk(ctx context.Context, dc inventory.Ref, file string, si
 	return f.call("MakeDisk", func() error { return f.VCenter.MakeDisk(ctx, dc, file, size) })
 }
 
-func (f *faulty) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error {
-	return f.call("DeleteDisk", func() error { return f.VCenter.DeleteDisk(ctx, dc, file) })
+func (f *faulty) DeleteDisk(ctx context.Context, dc inventory.Ref, file, uuid string) error {
+	return f.call("DeleteDisk", func() error { return f.VCenter.DeleteDisk(ctx, dc, file, uuid) })
 }
 
 func (f *faulty) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) (u []string, err error) {

@@ -26,16 +26,17 @@ type slots interface {
 	DiskSlots
 }
 
+const hintTransporter = "set spec.vsphere.transporter of the Site to the VM that tidemark runs on"
+
 // transporter is the VM that this service runs on, as it is now.
 func (h *hotadd) transporter(ctx context.Context, vc VMReader) (inventory.VM, error) {
 	const op = "find transporter"
-	const hint = "set spec.vsphere.transporter of the Site to the VM that tidemark runs on"
 	site, err := h.site(ctx)
 	if err != nil {
 		return inventory.VM{}, err
 	}
 	if site.Transporter == "" {
-		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").WithHint(hint)
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").WithHint(hintTransporter)
 	}
 	inv, err := h.cache.recent(ctx)
 	if err != nil {
@@ -43,7 +44,7 @@ func (h *hotadd) transporter(ctx context.Context, vc VMReader) (inventory.VM, er
 	}
 	v, why := inv.FindVM(site.Transporter)
 	if why != "" {
-		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).WithHint(hint)
+		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).WithHint(hintTransporter)
 	}
 	now, err := vc.VM(ctx, v.UUID)
 	return now, cdp.Wrap(err, op, site.Transporter)

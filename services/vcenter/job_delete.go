@@ -128,7 +128,7 @@ func (d *deletion) finishedRun(ctx context.Context, m inventory.Member) (*record
 	vc, err := d.connection(ctx)
 	lost := false
 	if err == nil {
-		lost, err = replicaLost(ctx, d.s.cache, vc, m)
+		lost, err = replicaLost(ctx, d.s.cache, d.s.hotadd, vc, m)
 	}
 	if err != nil || run.Value.Test || !lost {
 		return nil, cdp.Errorf(cdp.Conflict, "delete job", m.Job, "%s is in the failover %s", m.VM.Name, run.Value.Run).
@@ -145,21 +145,21 @@ type lostVMs interface {
 
 // replicaLost reports whether a replica VM was deleted together with disks, so that a
 // failover that has it can neither continue nor be undone.
-func replicaLost(ctx context.Context, cache *inventoryCache, vc lostVMs, m inventory.Member) (bool, error) {
+func replicaLost(ctx context.Context, cache *inventoryCache, h *hotadd, vc lostVMs, m inventory.Member) (bool, error) {
 	if _, err := cache.replica(ctx, vc, m); !cdp.Is(err, cdp.NotFound) {
 		return false, err
 	}
-	inv, err := cache.recent(ctx)
+	inv, err := cache.fresh(ctx)
+	if err != nil {
+		return false, err
+	}
+	at, err := h.search(ctx, vc, inv, m, inv.VMs...)
 	if err != nil {
 		return false, err
 	}
 	for _, d := range m.Disks {
-		_, err := vc.DiskSize(ctx, inv.DatacenterOf(d.File), d.File)
-		if cdp.Is(err, cdp.NotFound) {
-			return true, nil
-		}
-		if err != nil {
-			return false, err
+		if file, err := at.file(ctx, d.File, d.UUID); err != nil || file == "" {
+			return err == nil, err
 		}
 	}
 	return false, nil
@@ -204,7 +204,7 @@ func (d *deletion) dismiss(ctx context.Context, m *member) (note string, err err
 		if err := d.untilReleased(ctx, cdp.GroupID(m.Value.Group)); err != nil {
 			return "", err
 		}
-		if err := d.releaseReplica(ctx, m.Value); err != nil {
+		if err := d.releaseReplica(ctx, m); err != nil {
 			return "", err
 		}
 	}
@@ -245,11 +245,23 @@ func (d *deletion) untilReleased(ctx context.Context, g cdp.GroupID) error {
 }
 
 // releaseReplica makes an ordinary VM of a replica, or destroys it.
-func (d *deletion) releaseReplica(ctx context.Context, m inventory.Member) error {
+func (d *deletion) releaseReplica(ctx context.Context, rec *member) error {
 	vc, err := d.connection(ctx)
 	if err != nil {
 		return err
 	}
+	v, err := d.s.cache.replica(ctx, vc, rec.Value)
+	gone := cdp.Is(err, cdp.NotFound)
+	if err != nil && !gone {
+		return err
+	}
+	dc, lost, err := d.findDisks(ctx, vc, rec, v)
+	if err != nil {
+		return err
+	}
+	// A disk that is nowhere must not keep the job from being deleted.
+	m := rec.Value
+	m.Disks = slices.DeleteFunc(slices.Clone(m.Disks), func(x inventory.MemberDisk) bool { return slices.Contains(lost, x.File) })
 	var files []string
 	for _, x := range m.Disks {
 		if x.File != "" {
@@ -261,13 +273,8 @@ func (d *deletion) releaseReplica(ctx context.Context, m inventory.Member) error
 			return err
 		}
 	}
-	v, err := d.s.cache.replica(ctx, vc, m)
-	gone := cdp.Is(err, cdp.NotFound)
-	if err != nil && !gone {
-		return err
-	}
 	if d.req.Replicas {
-		return d.destroyReplica(ctx, vc, m, v, gone)
+		return d.destroyReplica(ctx, vc, dc, m, v, gone)
 	}
 	if gone {
 		return nil
@@ -287,12 +294,37 @@ func (d *deletion) releaseReplica(ctx context.Context, m inventory.Member) error
 		return err
 	}
 	note := fmt.Sprintf("Was the replica of %s, made by Tidemark for the job %s. The job released it: it is an ordinary VM now.", m.VM.Name, m.Job)
+	if len(lost) > 0 {
+		note += " Disks of it were not found: " + strings.Join(lost, ", ")
+	}
 	return vc.Label(ctx, v.Ref, "", note, unmarked())
+}
+
+// findDisks records where the disks of a replica are now. It returns their datacenter,
+// and the paths of those that are nowhere.
+func (d *deletion) findDisks(ctx context.Context, vc memberVMs, m *member, v inventory.VM) (dc inventory.Ref, lost []string, err error) {
+	if !slices.ContainsFunc(m.Value.Disks, func(x inventory.MemberDisk) bool { return x.File != "" }) {
+		return "", nil, nil // nothing was made
+	}
+	inv, err := d.s.cache.get(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	t, err := d.s.hotadd.transporter(ctx, vc)
+	if err != nil {
+		return "", nil, err
+	}
+	at, err := d.s.hotadd.search(ctx, vc, inv, m.Value, t, v)
+	if err != nil {
+		return "", nil, err
+	}
+	lost, err = at.refresh(ctx, d.s.report, m)
+	return at.datacenter, lost, err
 }
 
 // destroyReplica deletes a replica VM and its disks, but neither a seed that never
 // became the replica's nor a disk that another VM has.
-func (d *deletion) destroyReplica(ctx context.Context, vc memberVMs, m inventory.Member, v inventory.VM, gone bool) error {
+func (d *deletion) destroyReplica(ctx context.Context, vc memberVMs, dc inventory.Ref, m inventory.Member, v inventory.VM, gone bool) error {
 	inv, err := d.s.cache.fresh(ctx)
 	if err != nil {
 		return err
@@ -301,7 +333,7 @@ func (d *deletion) destroyReplica(ctx context.Context, vc memberVMs, m inventory
 		return x.File == "" || x.Seeded && x.UUID == ""
 	})
 	for _, x := range disks {
-		if err := onlyUser(inv, x.File, v.Ref); err != nil {
+		if err := onlyUser(inv, dc, x.File, x.UUID, v.Ref); err != nil {
 			return err
 		}
 	}
@@ -311,7 +343,7 @@ func (d *deletion) destroyReplica(ctx context.Context, vc memberVMs, m inventory
 				return err
 			}
 		}
-		if err := vc.DeleteDisk(ctx, inv.DatacenterOf(x.File), x.File); err != nil && !cdp.Is(err, cdp.NotFound) {
+		if err := vc.DeleteDisk(ctx, dc, x.File, x.UUID); err != nil && !cdp.Is(err, cdp.NotFound) {
 			return err
 		}
 	}

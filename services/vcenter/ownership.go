@@ -77,8 +77,8 @@ func committedVM(ctx context.Context, vc VMReader, m inventory.Member) (inventor
 
 // onlyUser is a Conflict if a VM other than vm has a file that is to be deleted as
 // a disk, or in the chain below one: a vCenter deletes it if that VM is off.
-func onlyUser(inv inventory.Inventory, file string, vm inventory.Ref) error {
-	for _, u := range inv.UsersOf(file) {
+func onlyUser(inv inventory.Inventory, dc inventory.Ref, file, uuid string, vm inventory.Ref) error {
+	for _, u := range inv.UsersOf(dc, file, uuid) {
 		if u.Ref != vm {
 			return cdp.Errorf(cdp.Conflict, "delete disk", file, "it is also a disk of the VM %s", u.Path).
 				WithHint("detach it there first")

@@ -92,6 +92,8 @@ type SnapshotReader interface {
 type DiskReader interface {
 	// DiskSize is a disk file's capacity in bytes; NotFound.
 	DiskSize(ctx context.Context, dc inventory.Ref, file string) (int64, error)
+	// DiskUUID is a disk file's UUID, whether a VM uses it or not; NotFound.
+	DiskUUID(ctx context.Context, dc inventory.Ref, file string) (string, error)
 }
 
 // FilterReader reads I/O filters.
@@ -144,8 +146,9 @@ type VMEditor interface {
 type DiskFiles interface {
 	// MakeDisk makes a thin disk of size bytes; Conflict if the file exists.
 	MakeDisk(ctx context.Context, dc inventory.Ref, file string, size int64) error
-	// DeleteDisk deletes a disk that no VM uses.
-	DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error
+	// DeleteDisk deletes a disk that no VM uses. Conflict: it has another UUID than
+	// uuid, so it is another disk; an empty uuid means any.
+	DeleteDisk(ctx context.Context, dc inventory.Ref, file, uuid string) error
 }
 
 // DiskSlots attaches and detaches disks.

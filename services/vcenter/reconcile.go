@@ -244,6 +244,9 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		JournalFree:  -1,
 	}
 	x.Job.Name = r.job.Name
+	if site, err := r.s.site(ctx); err == nil {
+		x.Transporter, _ = r.target.FindVM(site.Transporter)
+	}
 	for _, m := range all {
 		for _, d := range m.Value.Disks {
 			if d.File != "" {

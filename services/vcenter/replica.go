@@ -25,6 +25,9 @@ func (r *memberRound) prepareReplica(ctx context.Context) error {
 	if err := r.replicaVM(ctx); err != nil {
 		return err
 	}
+	if err := r.findDisks(ctx); err != nil {
+		return err
+	}
 	if r.attached(ctx) {
 		return nil
 	}
@@ -54,6 +57,30 @@ func (r *memberRound) prepareReplica(ctx context.Context) error {
 		return nil
 	}
 	return m.save(ctx)
+}
+
+// findDisks records where the replica's disks are now.
+func (r *memberRound) findDisks(ctx context.Context) error {
+	if !slices.ContainsFunc(r.m.Value.Disks, func(d inventory.MemberDisk) bool { return d.UUID != "" }) {
+		return nil // none was ever attached
+	}
+	site, err := r.s.site(ctx)
+	if err != nil {
+		return err
+	}
+	var vms []inventory.VM
+	if t, why := r.target.FindVM(site.Transporter); why == "" {
+		vms = append(vms, t)
+	}
+	if v, err := replicaOf(r.m.Value).among(r.target.VMs); err == nil {
+		vms = append(vms, v)
+	}
+	at, err := r.s.hotadd.search(ctx, r.vc, r.target, r.m.Value, vms...)
+	if err != nil {
+		return err
+	}
+	_, err = at.refresh(ctx, r.s.report, r.m)
+	return err
 }
 
 // attached reports whether all disks are known and, by the inventory, attached to
@@ -151,6 +178,9 @@ func (r *memberRound) disk(ctx context.Context, d *inventory.MemberDisk) error {
 	if d.UUID != "" { // it was attached before
 		return nil
 	}
+	if !slices.ContainsFunc(r.target.Datacenters, func(p inventory.Place) bool { return p.Ref == m.Value.Datacenter }) {
+		m.Value.Datacenter = r.place.Datacenter
+	}
 	seed := inventory.CleanFile(r.job.Job.Target.SeedOf(m.Value.VM, d.Disk))
 	if d.Seeded && d.File != seed { // the job names another one now
 		if err := r.dropSeed(ctx, d); err != nil {
@@ -174,7 +204,7 @@ func (r *memberRound) disk(ctx context.Context, d *inventory.MemberDisk) error {
 		if err := r.s.seedUnused(ctx, m.Value, d, d.File); err != nil {
 			return err
 		}
-	} else if err := r.vc.MakeDisk(ctx, r.place.Datacenter, d.File, d.Disk.Size); !cdp.Is(err, cdp.Conflict) {
+	} else if err := r.vc.MakeDisk(ctx, m.Value.Datacenter, d.File, d.Disk.Size); !cdp.Is(err, cdp.Conflict) {
 		return cdp.Wrap(err, opDisk, d.File)
 	}
 	return r.fits(ctx, d.File, d.Disk.Size)
@@ -184,7 +214,7 @@ const opDisk = "make replica disk"
 
 // fits is a Conflict if a file is not a disk of that size.
 func (r *memberRound) fits(ctx context.Context, file string, size int64) error {
-	has, err := r.vc.DiskSize(ctx, r.place.Datacenter, file)
+	has, err := r.vc.DiskSize(ctx, r.m.Value.Datacenter, file)
 	if err != nil {
 		return cdp.Wrap(err, opDisk, file)
 	}
@@ -197,22 +227,19 @@ func (r *memberRound) fits(ctx context.Context, file string, size int64) error {
 // freeFile is an unused file name for a disk's replica.
 func (r *memberRound) freeFile(ctx context.Context, d *inventory.MemberDisk) (string, error) {
 	m := r.m
-	ds := r.job.Job.Target.DatastoreOf(m.Value.VM, d.Disk)
-	name := ""
-	for _, x := range r.target.Datastores {
-		if x.Path == ds || x.Name == ds {
-			name = x.Name
-		}
+	ds, why := r.target.FindDatastore(r.job.Job.Target.DatastoreOf(m.Value.VM, d.Disk))
+	if why == "" && r.target.DatacenterAt(ds.Path) != m.Value.Datacenter {
+		why = fmt.Sprintf("the datastore %s is in another datacenter than the replica's other disks", ds.Path)
 	}
-	if name == "" {
-		return "", cdp.Errorf(cdp.NotFound, opDisk, d.Address, "there is no datastore %q", ds)
+	if why != "" {
+		return "", cdp.Errorf(cdp.NotFound, opDisk, d.Address, "%s", why)
 	}
 	for n := 1; n < 100; n++ {
-		file := fmt.Sprintf("[%s] %s/%s-%s.vmdk", name, m.Value.Name, m.Value.Name, d.Name)
+		file := fmt.Sprintf("[%s] %s/%s-%s.vmdk", ds.Name, m.Value.Name, m.Value.Name, d.Name)
 		if n > 1 {
-			file = fmt.Sprintf("[%s] %s/%s-%s-%d.vmdk", name, m.Value.Name, m.Value.Name, d.Name, n)
+			file = fmt.Sprintf("[%s] %s/%s-%s-%d.vmdk", ds.Name, m.Value.Name, m.Value.Name, d.Name, n)
 		}
-		_, err := r.vc.DiskSize(ctx, r.place.Datacenter, file)
+		_, err := r.vc.DiskSize(ctx, m.Value.Datacenter, file)
 		if cdp.Is(err, cdp.NotFound) {
 			return file, nil
 		}

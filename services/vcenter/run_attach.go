@@ -36,6 +36,9 @@ func (r *run) attach(ctx context.Context) (api.VMRunReply, error) {
 	if err != nil {
 		return none, err
 	}
+	if err := r.findDisks(ctx); err != nil {
+		return none, err
+	}
 	r.tell("detaches the disks from the transporter", 0, 0)
 	if err := r.hotadd.detach(ctx, r.vc, withFile(r.files())); err != nil {
 		return none, err

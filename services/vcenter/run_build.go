@@ -27,6 +27,9 @@ func (r *run) build(ctx context.Context) (api.VMRunReply, error) {
 	if err != nil {
 		return none, err
 	}
+	if err := r.findDisks(ctx); err != nil {
+		return none, err
+	}
 	if len(r.rec.Value.Disks) == 0 {
 		if err := r.begin(ctx, inv); err != nil {
 			return none, err
@@ -67,13 +70,17 @@ func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 	name := testName(r.m.Value.Name, r.req.Run)
 	var disks []runDisk
 	sizes := map[string]int64{}
+	dc, err := r.hotadd.datacenterOf(ctx, inv, r.m.Value)
+	if err != nil {
+		return err
+	}
 	for _, d := range r.m.Value.Disks {
 		ds, _, _ := strings.Cut(d.File, "]")
 		file := fmt.Sprintf("%s] %s/%s-%s.vmdk", ds, name, name, d.Name)
 		disks = append(disks, runDisk{File: file})
 		sizes[file] = d.Disk.Size
 	}
-	if why := vmpolicy.NoRoom(inv, sizes); why != "" {
+	if why := vmpolicy.NoRoom(inv, dc, sizes); why != "" {
 		return cdp.Errorf(cdp.Conflict, "build", r.req.Job, "%s", why).
 			WithHint("a test makes a full copy of the replica's disks: free space there, or use --to nbd, which needs little")
 	}
@@ -170,8 +177,11 @@ func (r *run) place(ctx context.Context, inv inventory.Inventory) (vmpolicy.Plac
 // testDisk makes a disk. The file's name is unique to the run: an existing one was
 // made before a crash.
 func (r *run) testDisk(ctx context.Context, inv inventory.Inventory, file string, size int64) error {
-	dc := inv.DatacenterOf(file)
-	err := r.making(ctx, func() error { return r.vc.MakeDisk(ctx, dc, file, size) })
+	dc, err := r.hotadd.datacenterOf(ctx, inv, r.m.Value)
+	if err != nil {
+		return err
+	}
+	err = r.making(ctx, func() error { return r.vc.MakeDisk(ctx, dc, file, size) })
 	if !cdp.Is(err, cdp.Conflict) {
 		return err
 	}

@@ -44,6 +44,9 @@ func (r *run) remove(ctx context.Context) (api.VMRunReply, error) {
 
 // clear deletes the test's VM and disks, as far as they exist now.
 func (r *run) clear(ctx context.Context) error {
+	if err := r.findDisks(ctx); err != nil {
+		return err
+	}
 	var files []string
 	for _, d := range r.rec.Value.Disks {
 		files = append(files, d.File)
@@ -55,22 +58,27 @@ func (r *run) clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := r.vm(ctx)
-	if err != nil && !cdp.Is(err, cdp.NotFound) {
+	dc, err := r.hotadd.datacenterOf(ctx, inv, r.m.Value)
+	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if err := onlyUser(inv, f, v.Ref); err != nil {
+	v, err := r.vm(ctx)
+	gone := cdp.Is(err, cdp.NotFound)
+	if err != nil && !gone {
+		return err
+	}
+	for _, d := range r.rec.Value.Disks {
+		if err := onlyUser(inv, dc, d.File, d.UUID, v.Ref); err != nil {
 			return err
 		}
 	}
-	if err == nil {
-		if err := r.destroyTest(ctx, v); err != nil {
+	if !gone {
+		if err := r.destroyTest(ctx, dc, v); err != nil {
 			return err
 		}
 	}
-	for _, f := range files {
-		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(f), f); err != nil && !cdp.Is(err, cdp.NotFound) {
+	for _, d := range r.rec.Value.Disks {
+		if err := r.vc.DeleteDisk(ctx, dc, d.File, d.UUID); err != nil && !cdp.Is(err, cdp.NotFound) {
 			return err
 		}
 	}
@@ -79,7 +87,7 @@ func (r *run) clear(ctx context.Context) error {
 
 // destroyTest deletes the VM with its disks. It first detaches disks that somebody
 // else attached to it, which would be deleted too.
-func (r *run) destroyTest(ctx context.Context, v inventory.VM) error {
+func (r *run) destroyTest(ctx context.Context, dc inventory.Ref, v inventory.VM) error {
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return err
 	}
@@ -96,19 +104,15 @@ func (r *run) destroyTest(ctx context.Context, v inventory.VM) error {
 		}
 	}
 	// Disks that are not attached to it are deleted first, while their folder exists.
-	inv, err := r.cache.recent(ctx)
-	if err != nil {
-		return err
-	}
 	for _, x := range r.rec.Value.Disks {
 		if slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == x.File || x.UUID != "" && x.UUID == d.UUID }) {
 			continue
 		}
-		if err := r.vc.DeleteDisk(ctx, inv.DatacenterOf(x.File), x.File); err != nil && !cdp.Is(err, cdp.NotFound) {
+		if err := r.vc.DeleteDisk(ctx, dc, x.File, x.UUID); err != nil && !cdp.Is(err, cdp.NotFound) {
 			return err
 		}
 	}
-	err = r.vc.Destroy(ctx, v.Ref, true)
+	err := r.vc.Destroy(ctx, v.Ref, true)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil
 	}

@@ -66,7 +66,7 @@ func (s *jobControl) seedUnused(ctx context.Context, m inventory.Member, d *inve
 	if err != nil {
 		return err
 	}
-	users := inv.UsersOf(file)
+	users := inv.UsersOf(m.Datacenter, file, d.SeedUUID)
 	if d.SeedUUID != "" {
 		for _, v := range inv.VMs {
 			if slices.ContainsFunc(v.Hardware.Disks, func(x inventory.Disk) bool { return x.UUID == d.SeedUUID }) {

@@ -47,12 +47,15 @@ func (r *run) undo(ctx context.Context) (api.VMRunReply, error) {
 		return none, err
 	}
 	if err != nil && r.rec.exists() {
-		if lost, err := replicaLost(ctx, r.cache, r.vc, r.m.Value); err != nil {
+		if lost, err := replicaLost(ctx, r.cache, r.hotadd, r.vc, r.m.Value); err != nil {
 			return none, err
 		} else if lost {
 			return none, cdp.Errorf(cdp.Conflict, "return", r.req.Job, "its VM and disks were deleted at the vCenter: there is nothing to return to").
 				WithHint("delete the job: tidemark delete job " + r.m.Value.Job + " --yes")
 		}
+	}
+	if err := r.findDisks(ctx); err != nil {
+		return none, err
 	}
 	if err == nil && r.rec.exists() {
 		if err := r.strip(ctx, v); err != nil {
@@ -121,7 +124,7 @@ func (r *run) commit(ctx context.Context) (api.VMRunReply, error) {
 	}
 	v, err := r.vm(ctx)
 	if cdp.Is(err, cdp.NotFound) {
-		lost, err := replicaLost(ctx, r.cache, r.vc, r.m.Value)
+		lost, err := replicaLost(ctx, r.cache, r.hotadd, r.vc, r.m.Value)
 		if err != nil {
 			return none, err
 		}

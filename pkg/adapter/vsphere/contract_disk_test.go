@@ -2,6 +2,7 @@ package vsphere_test
 
 import (
 	"slices"
+	"strings"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
@@ -16,8 +17,17 @@ func testDisks(r *rig) {
 		r.Errorf("size %d", size)
 	}
 	second := r.disk("two", 1<<20) // the folder is there now
-	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second))
-	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second))
+	id, err := r.c.DiskUUID(r.ctx, r.dc.Ref, second)
+	r.must(err)
+	if other, err := r.c.DiskUUID(r.ctx, r.dc.Ref, file); err != nil || other == id {
+		r.Errorf("two disks have the UUIDs %q and %q, %v", id, other, err)
+	}
+	r.is(r.c.DeleteDisk(r.ctx, r.dc.Ref, file, id), cdp.Conflict, "another disk")
+	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second, id))
+	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second, id))
+	r.must(r.c.DeleteDisk(r.ctx, r.dc.Ref, second, ""))
+	_, err = r.c.DiskUUID(r.ctx, r.dc.Ref, second)
+	r.is(err, cdp.NotFound, "")
 	_, err = r.c.DiskSize(r.ctx, r.dc.Ref, second)
 	r.is(err, cdp.NotFound, "")
 	_, err = r.c.DiskSize(r.ctx, r.dc.Ref, "["+r.store.Name+"] "+r.name("nowhere")+"/x.vmdk")
@@ -70,6 +80,9 @@ func testPlug(r *rig) {
 		r.Errorf("left: %+v", d)
 	}
 	r.must(r.c.Unplug(r.ctx, ref, []string{b}))
+	if id, err := r.c.DiskUUID(r.ctx, r.dc.Ref, b); err != nil || !strings.EqualFold(id, uuids[1]) {
+		r.Errorf("the UUID of a disk is %s, and was %s while it was attached: %v", id, uuids[1], err)
+	}
 	r.must(r.c.PowerOff(r.ctx, ref))
 	for _, f := range []string{a, b, c} {
 		if _, err := r.c.DiskSize(r.ctx, r.dc.Ref, f); err != nil {

@@ -117,7 +117,7 @@ func testLocked(r *rig) {
 	if d := r.see(other).Hardware.Disks; len(d) != 0 {
 		r.Errorf("attached all the same: %+v", d)
 	}
-	r.is(r.c.DeleteDisk(r.ctx, r.dc.Ref, file), cdp.Conflict, "")
+	r.is(r.c.DeleteDisk(r.ctx, r.dc.Ref, file, ""), cdp.Conflict, "")
 	r.must(r.c.Unplug(r.ctx, owner, []string{file}))
 	_, err = r.c.Plug(r.ctx, other, []inventory.Plug{{File: free}, {File: file}})
 	r.must(err)

@@ -72,7 +72,7 @@ func (r *rig) clean() {
 		}
 	}
 	for _, file := range r.files {
-		if err := r.c.DeleteDisk(ctx, r.dc.Ref, file); err != nil {
+		if err := r.c.DeleteDisk(ctx, r.dc.Ref, file, ""); err != nil {
 			r.Errorf("clean up: %v", err)
 		}
 	}

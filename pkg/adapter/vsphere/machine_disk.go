@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"path"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
@@ -55,13 +56,25 @@ func (c *Client) makeFolder(ctx context.Context, op string, dc types.ManagedObje
 	})
 }
 
-// DeleteDisk deletes a disk that no VM uses. It is no error if it does not exist.
-// Conflict: it is in use.
-func (c *Client) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) error {
+// DeleteDisk deletes a disk that no VM uses, if it has the UUID; an empty one means
+// any. It is no error if it does not exist. Conflict: it is in use, or is another disk.
+func (c *Client) DeleteDisk(ctx context.Context, dc inventory.Ref, file, uuid string) error {
 	const op = "delete a disk"
 	ref, _, err := diskFile(op, dc, file)
 	if err != nil {
 		return err
+	}
+	if uuid != "" {
+		is, err := c.DiskUUID(ctx, dc, file)
+		switch {
+		case cdp.Is(err, cdp.NotFound):
+			return nil
+		case err != nil:
+			return cdp.Wrap(err, op, file)
+		case !strings.EqualFold(is, uuid):
+			return cdp.Errorf(cdp.Conflict, op, file, "it is another disk: its UUID is %s, not %s", is, uuid).
+				WithHint("nothing was deleted; look where the disk of that UUID is now")
+		}
 	}
 	_, err = c.task(ctx, op, file, func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
 		return object.NewVirtualDiskManager(v).DeleteVirtualDisk(ctx, file, object.NewDatacenter(v, ref))
@@ -77,6 +90,29 @@ func (c *Client) DeleteDisk(ctx context.Context, dc inventory.Ref, file string) 
 		return nil
 	}
 	return err
+}
+
+// DiskUUID is a disk file's UUID, whether a VM uses it or not. It has the form of a
+// VM's disks, but perhaps other capitals. NotFound: there is no such file.
+func (c *Client) DiskUUID(ctx context.Context, dc inventory.Ref, file string) (string, error) {
+	const op = "look up a disk's UUID"
+	ref, _, err := diskFile(op, dc, file)
+	if err != nil {
+		return "", err
+	}
+	var raw string
+	err = c.do(ctx, op, file, func(ctx context.Context, v *vim25.Client) (err error) {
+		raw, err = object.NewVirtualDiskManager(v).QueryVirtualDiskUuid(ctx, file, object.NewDatacenter(v, ref))
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	hex := strings.NewReplacer(" ", "", "-", "").Replace(raw)
+	if len(hex) != 32 {
+		return "", cdp.Errorf(cdp.Conflict, op, file, "the vCenter reports the UUID %q: its descriptor may be damaged", raw)
+	}
+	return strings.Join([]string{hex[:8], hex[8:12], hex[12:16], hex[16:20], hex[20:]}, "-"), nil
 }
 
 // DiskSize is a disk file's capacity in bytes, whether a VM uses it or not.

@@ -96,25 +96,23 @@ func (inv Inventory) DatacenterAt(path string) Ref {
 	return ref
 }
 
-// DatacenterOf is the datacenter of a disk file "[ds] dir/name.vmdk".
-func (inv Inventory) DatacenterOf(file string) Ref {
-	name := DatastoreName(file)
-	for _, d := range inv.Datastores {
-		if d.Name == name {
-			return inv.DatacenterAt(d.Path)
-		}
-	}
-	return inv.DatacenterAt("")
+// Inside are the datastores of a datacenter. Only there are their names unique.
+func (inv Inventory) Inside(dc Ref) []Datastore {
+	return slices.DeleteFunc(slices.Clone(inv.Datastores), func(d Datastore) bool { return inv.DatacenterAt(d.Path) != dc })
 }
 
-// UsersOf are the VMs that have a file as a disk or in the chain below one:
-// they read what is written to it.
-func (inv Inventory) UsersOf(file string) []VM {
+// UsersOf are the VMs that have a disk file of a datacenter as a disk or in the chain
+// below one: they read what is written to it. A VM of another datacenter with a disk
+// at the same path has another disk, unless the UUID is the same.
+func (inv Inventory) UsersOf(dc Ref, file, uuid string) []VM {
 	file = CleanFile(file)
 	is := func(f string) bool { return CleanFile(f) == file }
 	var out []VM
 	for _, v := range inv.VMs {
-		if slices.ContainsFunc(v.Hardware.Disks, func(d Disk) bool { return is(d.File) || slices.ContainsFunc(d.Below, is) }) {
+		here := inv.DatacenterAt(v.Path) == dc
+		if slices.ContainsFunc(v.Hardware.Disks, func(d Disk) bool {
+			return (here || uuid != "" && d.UUID == uuid) && (is(d.File) || slices.ContainsFunc(d.Below, is))
+		}) {
 			out = append(out, v)
 		}
 	}

@@ -117,9 +117,12 @@ type Member struct {
 	// keep applying to it after it is renamed.
 	JoinedAs string `json:"joinedAs,omitempty"`
 	// Disks are those that are replicated, in the group's order.
-	Disks   []MemberDisk `json:"disks"`
-	Replica Ref          `json:"replica,omitempty"` // where it was seen last
-	Name    string       `json:"name"`              // the replica's
+	Disks []MemberDisk `json:"disks"`
+	// Datacenter has the replica's disks: the path of a file means something else in
+	// another one. Empty in records of older versions.
+	Datacenter Ref    `json:"datacenter,omitempty"`
+	Replica    Ref    `json:"replica,omitempty"` // where it was seen last
+	Name       string `json:"name"`              // the replica's
 	// ReplicaUUID is the replica's instance UUID: a rebuilt vCenter reuses
 	// references for other VMs.
 	ReplicaUUID string `json:"replicaUuid,omitempty"`

@@ -23,6 +23,8 @@ type Situation struct {
 	// Twins are the disk UUIDs that members share with each other or other VMs.
 	Twins  []inventory.Twin
 	Target inventory.Inventory
+	// Transporter is the target site's; without a UUID: unknown.
+	Transporter inventory.VM
 	// SameVCenter: source and target are the same vCenter.
 	SameVCenter bool
 	// Taken are the VMs that other jobs protect: the job by instance UUID.
@@ -59,13 +61,16 @@ func Check(s Situation) []inventory.Problem {
 	}
 	place, bad := Place(s.Target, s.Job.Target)
 	problems = append(problems, bad...)
-	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target)...)
+	if t := s.Transporter; t.UUID != "" && place.Datacenter != "" && s.Target.DatacenterAt(t.Path) != place.Datacenter {
+		job("/spec/target/datastore", "datacenter", "the datastore %s is in another datacenter than the transporter %s: disks can be attached within a datacenter only", place.Home.Path, t.Path)
+	}
+	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target, place.Datacenter)...)
 	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
 	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 {
 		job("/spec/target/reIP", "esx", "a single ESXi host cannot configure guest addresses: reIP needs a vCenter")
 	}
 	problems = append(problems, checkRefs(s.Job, s.Members)...)
-	problems = append(problems, checkSeeds(s)...)
+	problems = append(problems, checkSeeds(s, place.Datacenter)...)
 	problems = append(problems, checkSpace(s, place)...)
 	problems = append(problems, checkCapture(s)...)
 	names := map[string]string{}

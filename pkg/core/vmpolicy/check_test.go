@@ -29,8 +29,12 @@ var spoil = map[string]func(*vmpolicy.Situation){
 	"encrypted": func(s *vmpolicy.Situation) { s.Members[1].Hardware.Encrypted = true },
 	"duplicate": func(s *vmpolicy.Situation) { s.Taken = map[string]string{"uuid-web01": "other"} },
 	"twin": func(s *vmpolicy.Situation) {
-		of := []inventory.TwinsVM{{UUID: "uuid-web01", Path: "/A/vm/Prod/web01"}, {UUID: "uuid-erp", Path: "/A/vm/erp"}}
-		s.Twins, s.Taken = []inventory.Twin{{Disk: "web010", Of: of}}, map[string]string{"uuid-erp": "other"}
+		of := []inventory.TwinsVM{{UUID: "uuid-web01", Path: "/A/vm/Prod/web01"}, {UUID: "uuid-web02", Path: "/A/vm/Prod/web02"}}
+		s.Twins = []inventory.Twin{{Disk: "web010", Of: of}}
+	},
+	"datacenter": func(s *vmpolicy.Situation) {
+		s.Target.Datacenters = append(s.Target.Datacenters, place("Datacenter", "/C"))
+		s.Transporter = inventory.VM{UUID: "t", Place: place("VirtualMachine", "/C/vm/transporter")}
 	},
 	"name": func(s *vmpolicy.Situation) {
 		s.Target.VMs = append(s.Target.VMs, inventory.VM{Place: place("VirtualMachine", "/B/vm/web01-replica")})
@@ -138,6 +142,22 @@ func TestJournalsNeedSpace(t *testing.T) {
 	s := situation()
 	s.JournalFree, s.JournalLimit = 10<<30, 6<<30
 	if got := vmpolicy.Check(s); len(got) != 1 || got[0].Path != "/spec/journal/size" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Names are unique in a datacenter only.
+func TestEverythingOfAReplicaIsInOneDatacenter(t *testing.T) {
+	s := situation()
+	s.Target.Datacenters = append(s.Target.Datacenters, place("Datacenter", "/C"))
+	there := s.Target.Datastores[0]
+	there.Place = place("Datastore", "/C/datastore/ds2")
+	s.Target.Datastores = append(s.Target.Datastores, there)
+	s.Target.Networks = append(s.Target.Networks, inventory.Network{Place: place("Network", "/C/network/lab")})
+	s.Job.Target.Disks = []inventory.DiskPlace{{DiskRef: inventory.DiskRef{VM: "web01", Disk: "scsi0:1"}, Datastore: "ds2"}}
+	s.Job.Target.Networks[0].Test = "lab"
+	got := vmpolicy.Check(s)
+	if len(got) != 2 || got[0].Path != "/spec/target/disks/0/datastore" || got[1].Path != "/spec/target/networks/0/test" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -37,9 +37,18 @@ func Wire(v inventory.VM, maps []inventory.NetworkMap, target inventory.Inventor
 	return w, problems
 }
 
-// checkNetworks finds maps to networks that do not exist.
-func checkNetworks(maps []inventory.NetworkMap, target inventory.Inventory) []inventory.Problem {
+// checkNetworks finds maps to networks that do not exist in the replicas' datacenter.
+func checkNetworks(maps []inventory.NetworkMap, target inventory.Inventory, dc inventory.Ref) []inventory.Problem {
 	var problems []inventory.Problem
+	look := func(path, name string) {
+		n, why := target.FindNetwork(name)
+		if why == "" && dc != "" && target.DatacenterAt(n.Path) != dc {
+			why = fmt.Sprintf("the network %s is in another datacenter than the datastore", n.Path)
+		}
+		if why != "" {
+			problems = append(problems, inventory.Problem{Path: path, Rule: "reference", Text: why})
+		}
+	}
 	from := map[string]int{}
 	for i, m := range maps {
 		at := fmt.Sprintf("/spec/target/networks/%d", i)
@@ -48,14 +57,9 @@ func checkNetworks(maps []inventory.NetworkMap, target inventory.Inventory) []in
 		} else {
 			from[m.From] = i
 		}
-		if _, bad := target.FindNetwork(m.To); bad != "" {
-			problems = append(problems, inventory.Problem{Path: at + "/to", Rule: "reference", Text: bad})
-		}
-		if m.Test == "" {
-			continue
-		}
-		if _, bad := target.FindNetwork(m.Test); bad != "" {
-			problems = append(problems, inventory.Problem{Path: at + "/test", Rule: "reference", Text: bad})
+		look(at+"/to", m.To)
+		if m.Test != "" {
+			look(at+"/test", m.Test)
 		}
 	}
 	return problems

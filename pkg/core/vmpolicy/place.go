@@ -73,8 +73,11 @@ func Place(inv inventory.Inventory, t inventory.JobTarget) (Placement, []invento
 	p.Datacenter = inv.DatacenterAt(ds.Path)
 	p.Folder = placeFolder(inv, t.Folder, p.Datacenter, bad)
 	for i, d := range t.Disks {
-		if _, why := mounted(inv, d.Datastore, p.Hosts); why != "" {
-			bad(fmt.Sprintf("disks/%d/datastore", i), "reference", "%s", why)
+		at := fmt.Sprintf("disks/%d/datastore", i)
+		if other, why := mounted(inv, d.Datastore, p.Hosts); why != "" {
+			bad(at, "reference", "%s", why)
+		} else if inv.DatacenterAt(other.Path) != p.Datacenter {
+			bad(at, "reference", "the datastore %s is in another datacenter than %s: a VM's disks must be in one datacenter", other.Path, ds.Path)
 		}
 	}
 	return p, problems
@@ -121,14 +124,14 @@ func mounted(inv inventory.Inventory, name string, hosts []inventory.Host) (inve
 	return ds, ""
 }
 
-// NoRoom says in words which datastore has no room for disk files of these sizes;
-// it is empty if all have.
-func NoRoom(inv inventory.Inventory, disks map[string]int64) string {
+// NoRoom says in words which datastore of a datacenter has no room for disk files of
+// these sizes; it is empty if all have.
+func NoRoom(inv inventory.Inventory, dc inventory.Ref, disks map[string]int64) string {
 	need := map[string]int64{}
 	for file, size := range disks {
 		need[inventory.DatastoreName(file)] += size
 	}
-	for _, d := range inv.Datastores {
+	for _, d := range inv.Inside(dc) {
 		if n := need[d.Name]; n > d.Free {
 			return fmt.Sprintf("the disks may grow to %s, but the datastore %s has %s free", bytes(n), d.Name, bytes(d.Free))
 		}

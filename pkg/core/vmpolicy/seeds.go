@@ -8,7 +8,7 @@ import (
 
 // checkSeeds finds seeds that are in use: a seed becomes the replica's disk and is
 // overwritten.
-func checkSeeds(s Situation) []inventory.Problem {
+func checkSeeds(s Situation, dc inventory.Ref) []inventory.Problem {
 	var problems []inventory.Problem
 	named := map[string]string{} // by file: the disk it is the seed of
 	for _, v := range s.Members {
@@ -25,7 +25,7 @@ func checkSeeds(s Situation) []inventory.Problem {
 			}
 			other := named[file]
 			named[file] = what
-			group, users := s.Replicas[file], s.Target.UsersOf(file)
+			group, users := s.Replicas[file], s.Target.UsersOf(dc, file, "")
 			switch {
 			case other != "":
 				bad("is also the seed of %s", other)
