@@ -21,15 +21,23 @@ func (s *Service) DeleteJob(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	progress, err := s.delete(ctx, api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas, Force: p.Force})
-	if err == nil && !progress.Done {
-		err = cdp.Errorf(cdp.Transient, opDelete, p.Job, "not done yet: %s", progress.Text)
+	d := deletion{api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas, Force: p.Force}, e.ID}
+	done, err := s.deleted(ctx, d)
+	switch {
+	case err != nil:
+	case done: // its event may be lost
+		err = s.deps.Events.Emit(ctx, event.JobDeleted{Job: p.Job})
+	default:
+		var progress api.Progress
+		if progress, err = s.delete(ctx, d); err == nil && !progress.Done {
+			err = cdp.Errorf(cdp.Transient, opDelete, p.Job, "not done yet: %s", progress.Text)
+		}
 	}
 	return cdp.Wrap(err, opDelete, p.Job)
 }
 
 // delete handles api.JobDelete.
-func (s *Service) delete(ctx context.Context, r api.JobDeleteRequest) (api.Progress, error) {
+func (s *Service) delete(ctx context.Context, r deletion) (api.Progress, error) {
 	p, err := s.deleteAny(ctx, r)
 	if err == nil && p.Done {
 		err = s.deps.Events.Emit(ctx, event.JobDeleted{Job: r.Job})
@@ -37,7 +45,7 @@ func (s *Service) delete(ctx context.Context, r api.JobDeleteRequest) (api.Progr
 	return p, err // as it is: an asker can tell that the vcenter service is silent
 }
 
-func (s *Service) deleteAny(ctx context.Context, r api.JobDeleteRequest) (api.Progress, error) {
+func (s *Service) deleteAny(ctx context.Context, r deletion) (api.Progress, error) {
 	vmJob, rev, err := found(s.deps.VMJobs.Get(ctx, r.Job))
 	if err != nil {
 		return api.Progress{}, err
@@ -54,7 +62,7 @@ func (s *Service) deleteAny(ctx context.Context, r api.JobDeleteRequest) (api.Pr
 		return api.Progress{}, cdp.Errorf(cdp.NotFound, opDelete, r.Job, "there is no such job at site %s", s.cfg.Here.Site).
 			WithHint("list the jobs: tidemark get job")
 	case job.Of != "":
-		return s.releaseVM(ctx, r, *job)
+		return s.releaseVM(ctx, r, *job, rev)
 	case r.Replicas:
 		return api.Progress{}, cdp.Errorf(cdp.Invalid, opDelete, r.Job, "only the replicas of a job on VMs can be deleted with it: those of %s are images, which are removed by hand", r.Job)
 	}
@@ -63,7 +71,7 @@ func (s *Service) deleteAny(ctx context.Context, r api.JobDeleteRequest) (api.Pr
 
 // deleteDisks deletes a job of disks. Its journal is dropped by the journal
 // service, which watches the jobs.
-func (s *Service) deleteDisks(ctx context.Context, r api.JobDeleteRequest, revision uint64) error {
+func (s *Service) deleteDisks(ctx context.Context, r deletion, revision uint64) error {
 	s.writes.Lock()
 	defer s.writes.Unlock()
 	running, err := s.runs(ctx, r.Job)
@@ -71,7 +79,10 @@ func (s *Service) deleteDisks(ctx context.Context, r api.JobDeleteRequest, revis
 		err = jobrules.Deletable(r.Job, running)
 	}
 	if err == nil {
-		err = s.droppable(ctx, r.Job, false, r)
+		err = s.droppable(ctx, r.Job, false, r.JobDeleteRequest)
+	}
+	if err == nil {
+		err = s.note(ctx, r, revision)
 	}
 	if err != nil {
 		return err
@@ -113,7 +124,7 @@ func (s *Service) unexported(ctx context.Context, group string) error {
 
 // deleteVMJob ends a job on VMs at the vCenters first, and then deletes it, so
 // that an interrupted deletion can be asked for again.
-func (s *Service) deleteVMJob(ctx context.Context, r api.JobDeleteRequest, revision uint64) (api.Progress, error) {
+func (s *Service) deleteVMJob(ctx context.Context, r deletion, revision uint64) (api.Progress, error) {
 	var none api.Progress
 	running, err := s.vmJobRuns(ctx, r.Job)
 	if err == nil {
@@ -130,11 +141,14 @@ func (s *Service) deleteVMJob(ctx context.Context, r api.JobDeleteRequest, revis
 		if j.Of != r.Job {
 			continue
 		}
-		if err := s.droppable(ctx, j.Name, true, r); err != nil {
+		if err := s.droppable(ctx, j.Name, true, r.JobDeleteRequest); err != nil {
 			return none, err
 		}
 	}
 	p, err := s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: r.Job, Replicas: r.Replicas})
+	if err == nil && p.Done {
+		err = s.note(ctx, r, revision)
+	}
 	if err != nil || !p.Done {
 		return p, err
 	}
@@ -142,7 +156,7 @@ func (s *Service) deleteVMJob(ctx context.Context, r api.JobDeleteRequest, revis
 }
 
 // releaseVM ends the protection of one VM that its job does not select any more.
-func (s *Service) releaseVM(ctx context.Context, r api.JobDeleteRequest, j spec.ReplicationJob) (api.Progress, error) {
+func (s *Service) releaseVM(ctx context.Context, r deletion, j spec.ReplicationJob, revision uint64) (api.Progress, error) {
 	st, err := s.deps.VMs.State(ctx, j.Of)
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return api.Progress{}, err
@@ -151,7 +165,10 @@ func (s *Service) releaseVM(ctx context.Context, r api.JobDeleteRequest, j spec.
 	if err := jobrules.Released(j, !left); err != nil {
 		return api.Progress{}, err
 	}
-	if err := s.droppable(ctx, j.Name, true, r); err != nil {
+	if err := s.droppable(ctx, j.Name, true, r.JobDeleteRequest); err != nil {
+		return api.Progress{}, err
+	}
+	if err := s.note(ctx, r, revision); err != nil {
 		return api.Progress{}, err
 	}
 	return s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: j.Of, Group: j.Group(), Replicas: r.Replicas})

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -12,7 +13,7 @@ import (
 func (s *Service) Endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
 		api.JobApply:      api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return s.apply(ctx, r) }),
-		api.JobDelete:     api.Answer(func(ctx context.Context, r api.JobDeleteRequest) (any, error) { return s.delete(ctx, r) }),
+		api.JobDelete:     api.Answer(func(ctx context.Context, r api.JobDeleteRequest) (any, error) { return s.delete(ctx, deletion{r, ""}) }),
 		api.VMGroupApply:  api.Answer(s.applyGroup),
 		api.VMGroupDelete: api.Answer(s.deleteGroup),
 	}
@@ -34,6 +35,9 @@ func (s *Service) applyGroup(ctx context.Context, r api.VMGroupApplyRequest) (an
 	}
 	if err == nil && job == nil {
 		err = s.roomForGroup(ctx, r.Job)
+	}
+	if err == nil && (job == nil || !slices.Equal(job.Target.Disks, r.Job.Target.Disks)) {
+		err = s.disksForGroup(ctx, r.Job)
 	}
 	if err == nil {
 		_, err = s.deps.Jobs.Put(ctx, name, r.Job, rev)

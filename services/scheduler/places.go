@@ -39,11 +39,7 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 			silent("/spec/target/site", err)
 		}
 	}
-	var replicas []string
-	for _, o := range others {
-		replicas = append(replicas, replicaPaths(o)...)
-	}
-	r, err := s.deps.Disks.Replicas(ctx, api.DisksRequest{Target: here, Paths: replicaPaths(j), Known: replicas})
+	r, err := s.lookAtReplicas(ctx, j, others)
 	if err != nil {
 		silent("/spec/target/site", err)
 	}
@@ -56,10 +52,47 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 	return nil
 }
 
+// disksForGroup refuses the job of a VM whose replicas other jobs use. Its sources are
+// read from snapshots of the VM, and no path names them.
+func (s *Service) disksForGroup(ctx context.Context, j spec.ReplicationJob) error {
+	others, err := s.deps.Jobs.List(ctx)
+	if err != nil {
+		return err
+	}
+	here := s.cfg.Here.Site
+	var found jobrules.Places
+	if known := pathsOf(others, here); len(known) > 0 {
+		if found.Here, found.OthersHere, err = s.look(ctx, here, nil, known); err != nil {
+			return err
+		}
+	}
+	if j.Source.Site == here {
+		found.Source, found.Others = found.Here, found.OthersHere
+	}
+	r, err := s.lookAtReplicas(ctx, j, others)
+	if err != nil {
+		return err
+	}
+	found.Replica = byPath(r.Disks)
+	for _, p := range found.CheckGroup(s.cfg.Here, j, others) {
+		return cdp.Errorf(p.Kind, opApply, j.Name, "%s", p).WithHint(p.Hint)
+	}
+	return nil
+}
+
 // look asks capture at a site about paths of sources.
 func (s *Service) look(ctx context.Context, site cdp.Site, paths, known []string) (map[string]api.DiskFacts, []api.DiskUse, error) {
 	r, err := s.deps.Disks.Sources(ctx, site, api.DisksRequest{Target: s.cfg.Here.Site, Paths: paths, Known: known})
 	return byPath(r.Disks), r.Others, err
+}
+
+// lookAtReplicas asks the journal about the replicas of a job, and those of others.
+func (s *Service) lookAtReplicas(ctx context.Context, j spec.ReplicationJob, others []spec.ReplicationJob) (api.DisksReply, error) {
+	var known []string
+	for _, o := range others {
+		known = append(known, replicaPaths(o)...)
+	}
+	return s.deps.Disks.Replicas(ctx, api.DisksRequest{Target: s.cfg.Here.Site, Paths: replicaPaths(j), Known: known})
 }
 
 // byPath has the closest look at each path.

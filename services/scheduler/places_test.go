@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Sources implements scheduler.Disks: at every path that the test does not describe
@@ -87,5 +89,35 @@ func TestDisksThatNobodyLooksAtAreRefused(t *testing.T) {
 		if r := o.apply(strings.Replace(disksDoc, `"rpo":"5s"`, `"rpo":"7s"`, 1), true); r.Change != api.Changed {
 			t.Errorf("%s: %+v", site, r)
 		}
+	}
+}
+
+// The replicas of a VM are compared with the disks of all other jobs, too.
+func TestAReplicaOfAVMIsOneJobs(t *testing.T) {
+	o := newOwner(t)
+	o.disks = map[string]api.DiskFacts{"/dev/b": {Kind: api.PathDevice, ID: "/b"}}
+	o.apply(disksDoc, false)
+	vm := func(name string, paths ...string) error {
+		j := spec.ReplicationJob{Name: name, Of: "shop", RPO: spec.Duration(spec.DefaultRPO), Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr"}}
+		for i, p := range paths {
+			name := "d" + strconv.Itoa(i)
+			j.Source.Disks = append(j.Source.Disks, spec.SourceDisk{Name: name, Size: 1 << 20, Key: int32(2000 + i)})
+			j.Target.Disks = append(j.Target.Disks, spec.TargetDisk{Name: name, Path: p})
+		}
+		_, err := ask[api.Empty](o, api.VMGroupApply, api.VMGroupApplyRequest{Job: j})
+		return err
+	}
+	for range 2 { // its own are no reason the second time
+		if err := vm("shop-a", "/dev/x", "/dev/y"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, paths := range map[string][]string{"a job's": {"/dev/z", "/dev/b"}, "another VM's": {"/dev/x"}, "twice its own": {"/dev/z", "/dev/z"}} {
+		if err := vm("shop-b", paths...); !cdp.Is(err, cdp.Conflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, stored := o.jobs.m["shop-b"]; stored {
+		t.Error("it was written")
 	}
 }

@@ -50,6 +50,8 @@ type RunState struct {
 	// Command is the id of the command that set it: the same command again emits
 	// its event again, in case that was lost.
 	Command string `json:"command,omitempty"`
+	// Deleted is the revision of the spec that Command deletes; 0: none.
+	Deleted uint64 `json:"deleted,omitempty"`
 }
 
 // Running reports whether the job should run. A nil state is a stopped job.

@@ -63,6 +63,19 @@ func (p Places) Check(h Here, j spec.ReplicationJob, others []spec.ReplicationJo
 	return out
 }
 
+// CheckGroup checks the replicas of a VM's job against the disks that other jobs of
+// this site use. What they are is the vcenter service's to check, which made them.
+func (p Places) CheckGroup(h Here, j spec.ReplicationJob, others []spec.ReplicationJob) []api.Problem {
+	var out problems
+	_, replicas := p.used(h, j, others)
+	for i, d := range j.Target.Disks {
+		f := p.Replica[d.Path]
+		out.unused("/spec/target/disks/"+strconv.Itoa(i)+"/path", d.Path, f, replicas)
+		replicas = append(replicas, use{"the replica of disk " + strconv.Itoa(i), f})
+	}
+	return out
+}
+
 // used are the disks that must not be a source of the job, and those that must not
 // be a replica of it. Two sites may be on one machine, so a replica is compared with
 // sources of either.
