@@ -107,7 +107,7 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	if err := f.withinReach(ctx, v); err != nil {
 		return none, err
 	}
-	snap, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
+	snap, others, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
 	if err != nil {
 		return none, err
 	}
@@ -131,7 +131,11 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "the snapshot has no disk with the key %d: was it removed from the VM, or is it independent?", k)
 		}
 		plugs = append(plugs, inventory.Plug{File: snap.Disks[i].File, UUID: snap.Disks[i].UUID, Frozen: true})
-		reply.Disks = append(reply.Disks, api.FrozenDisk{ChangeID: snap.Disks[i].ChangeID})
+		frozen := api.FrozenDisk{}
+		if vmpolicy.Untracked(k, others) == "" {
+			frozen.ChangeID = vmpolicy.LineageOf(snap.Disks[i], others, reply.At).String()
+		}
+		reply.Disks = append(reply.Disks, frozen)
 	}
 	_, paths, err := f.hotadd.attach(ctx, vc, plugs)
 	if err != nil {
@@ -186,18 +190,39 @@ func (f *freezer) takeSnapshot(ctx context.Context, vc frozenVMs, v inventory.VM
 	return snap, nil
 }
 
-// passSnapshot finds the snapshot of a pass.
-func (f *freezer) passSnapshot(ctx context.Context, vc SnapshotReader, vm inventory.Ref, g cdp.GroupID, pass string) (inventory.Snapshot, bool, error) {
+// passSnapshot finds the snapshot of a pass. others are those that no pass of the
+// group made.
+func (f *freezer) passSnapshot(ctx context.Context, vc SnapshotReader, vm inventory.Ref, g cdp.GroupID, pass string) (snap inventory.Snapshot, others []inventory.Snapshot, found bool, err error) {
 	all, err := vc.Snapshots(ctx, vm)
-	if err != nil {
-		return inventory.Snapshot{}, false, err
-	}
 	for _, x := range all {
-		if p, ours := passOf(x, g); ours && p == pass {
-			return x, true, nil
+		p, ours := passOf(x, g)
+		switch {
+		case !ours:
+			others = append(others, x)
+		case p == pass:
+			snap, found = x, true
 		}
 	}
-	return inventory.Snapshot{}, false, nil
+	return snap, others, found, err
+}
+
+// sinceThen is the vCenter's change id of a request. It is a Conflict if the answer
+// could leave out changes.
+func (f *freezer) sinceThen(r api.ChangedRequest, snap inventory.Snapshot, others []inventory.Snapshot) (string, error) {
+	const op = "ask for changes"
+	if name := vmpolicy.Untracked(r.Key, others); name != "" {
+		return "", cdp.Errorf(cdp.Conflict, op, string(r.Group), "the VM's snapshot %q was taken before changed-block tracking was on: the vCenter does not know all changes", name).
+			WithHint("remove that snapshot; until then, every pass compares the whole disk")
+	}
+	l := vmpolicy.ParseLineage(r.Since)
+	i := slices.IndexFunc(snap.Disks, func(d inventory.Disk) bool { return d.Key == r.Key })
+	if i < 0 || r.Since == "*" {
+		return l.ChangeID, nil // the vCenter knows which disks the snapshot has
+	}
+	if why := l.Since(snap.Disks[i], others, passTime(snap)); why != "" {
+		return "", cdp.Errorf(cdp.Conflict, op, string(r.Group), "the changes since the last pass are not known: %s", why)
+	}
+	return l.ChangeID, nil
 }
 
 // areasPage is how many areas an answer to api.VMChanged has before it ends, and
@@ -218,17 +243,21 @@ func (f *freezer) changed(ctx context.Context, r api.ChangedRequest) (any, error
 	if err != nil {
 		return nil, err
 	}
-	snap, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
+	snap, others, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
 	if err != nil {
 		return nil, err
 	}
 	if !found {
 		return nil, cdp.Errorf(cdp.NotFound, "ask for changes", string(r.Group), "%s has no snapshot of the pass %s", v.Name, r.Pass)
 	}
+	since, err := f.sinceThen(r, snap, others)
+	if err != nil {
+		return nil, err
+	}
 	reply := api.ChangedReply{Areas: []inventory.Area{}}
 	from, begun := r.From, f.clock.Now()
 	for {
-		areas, next, err := vc.Changed(ctx, v.Ref, snap.Ref, r.Key, r.Since, from)
+		areas, next, err := vc.Changed(ctx, v.Ref, snap.Ref, r.Key, since, from)
 		if err != nil {
 			return nil, cdp.Wrap(err, "ask for changes", string(r.Group))
 		}

@@ -19,7 +19,9 @@ import (
 // nothing is left, and no foreign snapshot is touched.
 func TestAPassFreezesAndThaws(t *testing.T) {
 	w := newWorld(t)
-	src, err := w.a.sim.AddVM(web("web01"))
+	x := web("web01")
+	x.CBT = true // the operator's snapshot is not from before tracking
+	src, err := w.a.sim.AddVM(x)
 	w.must(err)
 	v, err := w.a.c.VM(w.ctx, src.UUID)
 	w.must(err)

@@ -82,7 +82,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) newEnd(name cdp.Site) *end {
 	e := &end{w: w, name: name, recs: &records{m: map[string]record{}}}
-	e.sim = vcsim.NewSite(w.t, vcsim.Config{Name: string(name)})
+	e.sim = vcsim.NewSite(w.t, vcsim.Config{Name: string(name), RevertKeepsCBT: true})
 	_, err := e.sim.AddVM(vcsim.VMSpec{Name: "transporter", Disks: []vcsim.DiskSpec{{Size: mib}},
 		Extra: map[string]string{"disk.EnableUUID": "TRUE"}, On: true})
 	w.must(err)

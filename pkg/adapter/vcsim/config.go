@@ -43,6 +43,9 @@ type Config struct {
 	// CBTMaxExtents limits the extents of one QueryChangedDiskAreas answer.
 	// 0 is no limit.
 	CBTMaxExtents int
+	// RevertKeepsCBT makes a revert take a disk's change id back to the snapshot's, as
+	// some hosts do. Otherwise tracking starts anew.
+	RevertKeepsCBT bool
 }
 
 // PowerEvent is a VM with everything that a hypervisor needs to run it.

@@ -48,6 +48,21 @@ func newTracker() *tracker {
 	}
 }
 
+// backTo is the tracker as it was at an earlier cut, whose content the file has.
+func (t *tracker) backTo(seq int, file string) (*tracker, error) {
+	sums, err := hashGrains(file)
+	if err != nil {
+		return nil, err
+	}
+	back := &tracker{id: t.id, seq: seq, changed: map[int]map[int64]bool{}, sums: sums, written: map[int64]bool{}}
+	for n, set := range t.changed {
+		if n <= seq {
+			back.changed[n] = set
+		}
+	}
+	return back, nil
+}
+
 // cut takes the content of a frozen file as the next state.
 func (t *tracker) cut(file string) (cut, error) {
 	changed, sums, err := t.since(file)

@@ -37,7 +37,8 @@ func (m *vmMethods) RevertToCurrentSnapshotTask(ctx *simulator.Context, req *typ
 }
 
 // revert gives a VM that is off the disks of a snapshot again. What was written
-// since the last snapshot is lost, and changed block tracking starts anew.
+// since the last snapshot is lost, and changed block tracking starts anew, unless
+// Config.RevertKeepsCBT is set.
 func (s *Site) revert(ctx *simulator.Context, vm *simulator.VirtualMachine, sn *simulator.VirtualMachineSnapshot) (f fault) {
 	ctx.WithLock(vm, func() {
 		if vm.Runtime.PowerState != types.VirtualMachinePowerStatePoweredOff {
@@ -93,13 +94,19 @@ func (s *Site) revertImage(im *image, n *node) error {
 	if err != nil {
 		return err
 	}
+	var track *tracker
+	if s.cfg.RevertKeepsCBT && im.track != nil && im.track.id == n.cut.id {
+		if track, err = im.track.backTo(n.cut.seq, im.flat); err != nil {
+			return err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if im.live != nil {
 		s.dropNode(im, im.live)
 	}
 	im.nodes = append(im.nodes, child)
-	im.live, im.track = child, nil
+	im.live, im.track = child, track
 	s.images[child.name] = im
 	return nil
 }

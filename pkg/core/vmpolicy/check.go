@@ -108,6 +108,10 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 	if s.Job.Source.Capture == cdp.CBT && hwNumber(v.Hardware.Version) > 0 && hwNumber(v.Hardware.Version) < 7 {
 		bad("/spec/source/capture", "hardware", "its hardware version %s has no changed-block tracking: it needs vmx-7 or newer", v.Hardware.Version)
 	}
+	if s.Job.Source.Capture == cdp.CBT && !v.Tracking && len(v.Snapshots) > 0 {
+		problems = append(problems, inventory.Problem{VM: v.Name, Path: "/spec/source/capture", Rule: "tracking", Warning: true,
+			Text: fmt.Sprintf("it has snapshots (%q), and changed-block tracking is off: until they are removed, the vCenter does not know all changes, and every pass compares whole disks", v.Snapshots[0].Name)})
+	}
 	name := s.Job.Target.ReplicaName(v.Name)
 	if other := names[name]; other != "" {
 		bad("/spec/target/suffix", "name", "the replicas of %s and %s would both be called %s: protect one of them with another job that has another target.suffix", other, v.Path, name)

@@ -161,3 +161,15 @@ func TestEverythingOfAReplicaIsInOneDatacenter(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestSnapshotsFromBeforeTrackingAreAWarning(t *testing.T) {
+	s := situation()
+	s.Members[0].Snapshots = []inventory.Snapshot{{Name: "old"}}
+	if got := vmpolicy.Check(s); len(got) != 1 || !got[0].Warning || got[0].Rule != "tracking" || got[0].VM != "web01" {
+		t.Errorf("%+v", got)
+	}
+	s.Members[0].Tracking = true
+	if got := vmpolicy.Check(s); len(got) > 0 {
+		t.Errorf("%+v", got)
+	}
+}
