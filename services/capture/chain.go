@@ -1,8 +1,6 @@
 package capture
 
 import (
-	"encoding/json"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -37,9 +35,9 @@ func chainPath(cfg Config, g cdp.GroupID) string {
 
 // loadChain reads the file of a group. A file that is missing, damaged or of other
 // disks gives an empty chain: then everything is compared.
-func loadChain(path string, disks []JobDisk) (c chain) {
-	b, err := os.ReadFile(path)
-	if err != nil || json.Unmarshal(b, &c) != nil || len(c.Disks) != len(disks) {
+func loadChain(path string, disks []JobDisk) chain {
+	c, err := durable.ReadRecord[chain](path)
+	if err != nil || len(c.Disks) != len(disks) {
 		return chain{}
 	}
 	for i, d := range disks {
@@ -60,11 +58,7 @@ func (c chain) changeID(d cdp.DiskID) string {
 
 // save replaces the file, whole or not at all.
 func (c chain) save(path string) error {
-	b, err := json.Marshal(c)
-	if err == nil {
-		err = durable.WriteFile(path, append(b, '\n'))
-	}
-	if err != nil {
+	if err := durable.WriteRecord(path, c); err != nil {
 		return &cdp.Error{Op: "keep change ids", Kind: cdp.Transient, Subject: path, Cause: err}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/engine/durable"
 )
 
 // Groups captures any number of groups. Its methods may be called concurrently.
@@ -128,8 +129,10 @@ func (s *Groups) Purge(ctx context.Context, id cdp.GroupID, vm string) error {
 		}
 	}
 	var errs []error
+	if err := durable.RemoveRecord(chainPath(s.cfg, id)); err != nil {
+		errs = append(errs, &cdp.Error{Op: "purge group", Kind: cdp.Transient, Subject: chainPath(s.cfg, id), Cause: err})
+	}
 	for _, path := range []string{
-		chainPath(s.cfg, id),
 		stampsPath(s.cfg, id),
 		filepath.Join(s.cfg.StateDir, string(id)+".dirty"),
 		filepath.Join(s.cfg.StateDir, string(id)+".window"),

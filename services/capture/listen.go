@@ -2,10 +2,12 @@ package capture
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -64,20 +66,42 @@ type tapPorts struct {
 
 	mu    sync.Mutex
 	ports map[string]int // by job
+	above int            // ports up to this one may be those of taps that are not known any more
 }
 
-func openTapPorts(dir string) (*tapPorts, error) {
+// openTapPorts reads the file. One that is damaged is set aside and named: the taps
+// get new ports then, and none gets one that the filter of another VM may still use.
+func openTapPorts(dir string, notify func(error)) (*tapPorts, error) {
+	const op = "read ports of taps"
 	t := &tapPorts{path: filepath.Join(dir, "taps.json"), ports: map[string]int{}}
-	data, err := os.ReadFile(t.path)
-	if err == nil {
-		err = json.Unmarshal(data, &t.ports)
-	} else if os.IsNotExist(err) {
-		err = nil
+	ports, err := durable.ReadRecord[map[string]int](t.path)
+	switch {
+	case err == nil && ports != nil:
+		t.ports = ports
+	case cdp.Is(err, cdp.Corrupt):
+		aside, failed := durable.SetAside(t.path)
+		if failed != nil {
+			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: t.path, Cause: failed}
+		}
+		notify((&cdp.Error{Op: op, Kind: cdp.Corrupt, Subject: aside, Cause: err}).
+			WithHint("it was set aside: taps of VMs get new ports, and their I/O filters are told; attach other taps again"))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: t.path, Cause: err}
 	}
-	if err != nil {
-		return nil, &cdp.Error{Op: "read ports of taps", Kind: cdp.Corrupt, Subject: t.path, Cause: err}
+	if lost, err := os.ReadFile(t.path + ".damaged"); err == nil {
+		t.above = highestPort(lost)
 	}
 	return t, nil
+}
+
+// highestPort is the highest number in a damaged file that can be a port.
+func highestPort(damaged []byte) (highest int) {
+	for _, digits := range regexp.MustCompile(`[0-9]+`).FindAllString(string(damaged), -1) {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil {
+			highest = max(highest, int(n))
+		}
+	}
+	return highest
 }
 
 // take is the port of a job: the one it has, else the lowest from first on that
@@ -88,6 +112,7 @@ func (t *tapPorts) take(job string, first int) (int, error) {
 	if port, ok := t.ports[job]; ok {
 		return port, nil
 	}
+	first = max(first, t.above+1)
 	var used []int
 	for _, p := range t.ports {
 		used = append(used, p)
@@ -110,12 +135,9 @@ func (t *tapPorts) forget(job string) error {
 }
 
 func (t *tapPorts) save() error {
-	data, err := json.Marshal(t.ports)
+	err := os.MkdirAll(filepath.Dir(t.path), 0o700)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(t.path), 0o700)
-	}
-	if err == nil {
-		err = durable.WriteFile(t.path, data)
+		err = durable.WriteRecord(t.path, t.ports)
 	}
 	if err != nil {
 		return &cdp.Error{Op: "save ports of taps", Kind: cdp.Transient, Subject: t.path, Cause: err}

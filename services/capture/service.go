@@ -70,7 +70,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.ports, err = openTapPorts(s.cfg.StateDir)
+	s.ports, err = openTapPorts(s.cfg.StateDir, func(err error) { s.notify(err, "") })
 	return s, err
 }
 

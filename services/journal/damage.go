@@ -25,9 +25,10 @@ func (s *said) news(err error, c clock.Clock) bool {
 	return true
 }
 
-// damage is what was found damaged of the group: in its store and in its replica.
+// damage is what was found damaged of the group: in its store, its replica and the
+// small files beside them.
 func (k *housekeeper) damage() error {
-	return errors.Join(k.deps.Stores.Damage(k.job.id), k.vault.Damage())
+	return errors.Join(k.deps.Stores.Damage(k.job.id), k.vault.Damage(), k.files())
 }
 
 // reportLosses raises an alarm for each loss that is known of as the journal opens.

@@ -1,11 +1,12 @@
 package journal
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -28,6 +29,9 @@ type exports struct {
 
 	mu   sync.Mutex
 	open map[string]*export
+	// damaged are exports whose record cannot be read: what was written to them is
+	// kept until they are closed, and their names are not used meanwhile.
+	damaged map[string]error
 }
 
 type export struct {
@@ -40,13 +44,13 @@ type export struct {
 const recordName = "export.json"
 
 func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*exports, error) {
-	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), deps: deps, group: id, vault: v, open: map[string]*export{}}
+	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), deps: deps, group: id, vault: v, open: map[string]*export{}, damaged: map[string]error{}}
 	entries, err := os.ReadDir(x.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &cdp.Error{Op: "open exports", Kind: cdp.Transient, Subject: x.dir, Cause: err}
 	}
 	for _, e := range entries {
-		raw, err := os.ReadFile(filepath.Join(x.dir, e.Name(), recordName))
+		req, err := durable.ReadRecord[api.OpenRequest](filepath.Join(x.dir, e.Name(), recordName))
 		if errors.Is(err, os.ErrNotExist) {
 			// Being opened or closed when the process ended: nobody knows of it.
 			if err := os.RemoveAll(filepath.Join(x.dir, e.Name())); err != nil {
@@ -54,12 +58,13 @@ func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*export
 			}
 			continue
 		}
+		if cdp.Is(err, cdp.Corrupt) {
+			x.damaged[e.Name()] = (&cdp.Error{Op: "open export", Kind: cdp.Corrupt, Subject: e.Name(), Cause: err}).
+				WithHint("what was written to it is kept; close the export to discard that, or undo the failover that it belongs to")
+			continue
+		}
 		if err != nil {
 			return nil, err
-		}
-		var req api.OpenRequest
-		if err := json.Unmarshal(raw, &req); err != nil {
-			return nil, &cdp.Error{Op: "open exports", Kind: cdp.Corrupt, Subject: e.Name(), Cause: err}
 		}
 		if v.State().Sealed && req.Purpose == api.ForExport {
 			if err := x.closeView(req.ID); err != nil { // see closeOthers
@@ -83,6 +88,9 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if err := x.damaged[req.ID]; err != nil {
+		return api.Export{}, err
+	}
 	if e := x.open[req.ID]; e != nil {
 		if e.req != req {
 			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "an export of this name is open, at write %d for %s", e.req.Seq, e.req.Purpose)
@@ -97,11 +105,7 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 		os.RemoveAll(dir)
 		return api.Export{}, cdp.Wrap(err, op, req.ID)
 	}
-	raw, err := json.Marshal(req)
-	if err == nil {
-		err = durable.WriteFile(filepath.Join(dir, recordName), raw)
-	}
-	if err != nil {
+	if err := durable.WriteRecord(filepath.Join(dir, recordName), req); err != nil {
 		e := x.open[req.ID]
 		delete(x.open, req.ID)
 		return api.Export{}, errors.Join(&cdp.Error{Op: op, Kind: cdp.Transient, Subject: req.ID, Cause: err}, e.close(), os.RemoveAll(dir))
@@ -182,18 +186,22 @@ func (x *exports) closeView(id string) error {
 	}
 	// The record goes first: without it the rest is deleted at the next start.
 	dir := filepath.Join(x.dir, id)
-	if e := os.Remove(filepath.Join(dir, recordName)); e != nil && !errors.Is(e, os.ErrNotExist) {
-		err = errors.Join(err, e)
+	err = errors.Join(err, durable.RemoveRecord(filepath.Join(dir, recordName)), os.RemoveAll(dir))
+	if err == nil {
+		delete(x.damaged, id)
 	}
-	return errors.Join(err, os.RemoveAll(dir))
+	return err
 }
 
 // closeOthers closes all exports but one: what they show is about to be overwritten.
 func (x *exports) closeOthers(but string) error {
+	x.mu.Lock()
+	ids := slices.Concat(slices.Collect(maps.Keys(x.open)), slices.Collect(maps.Keys(x.damaged)))
+	x.mu.Unlock()
 	var errs []error
-	for _, e := range x.list() {
-		if e.ID != but {
-			errs = append(errs, x.closeView(e.ID))
+	for _, id := range ids {
+		if id != but {
+			errs = append(errs, x.closeView(id))
 		}
 	}
 	return errors.Join(errs...)
@@ -204,8 +212,11 @@ func (x *exports) closeOthers(but string) error {
 // answered to them is all there, and no more comes.
 func (x *exports) absorb(id string, r vault.Replica) error {
 	x.mu.Lock()
-	e := x.open[id]
+	e, damaged := x.open[id], x.damaged[id]
 	x.mu.Unlock()
+	if damaged != nil {
+		return damaged
+	}
 	if e == nil {
 		return nil // it was absorbed and closed before
 	}
@@ -220,6 +231,17 @@ func (x *exports) absorb(id string, r vault.Replica) error {
 		}
 	}
 	return r.Sync()
+}
+
+// damage names the exports whose record is damaged.
+func (x *exports) damage() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(x.damaged)) {
+		errs = append(errs, x.damaged[id])
+	}
+	return errors.Join(errs...)
 }
 
 func (x *exports) close() error {

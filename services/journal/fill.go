@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -25,6 +24,8 @@ type filler struct {
 	vault *vault.Group
 	own   []string // the group's own images
 	open  func(paths []string) (Replica, error)
+	// damaged is why the record could not be read; the next request begins anew.
+	damaged error
 
 	mu  sync.Mutex
 	now *filling // nil: none
@@ -49,17 +50,19 @@ type filling struct {
 func openFiller(cfg Config, deps Deps, spec GroupSpec, v *vault.Group) (*filler, error) {
 	f := &filler{path: filepath.Join(cfg.Dir, string(spec.Group)+".fill"), vault: v, own: spec.Paths,
 		open: func(paths []string) (Replica, error) { return deps.Replicas.Open(v.Disks(), paths, false) }}
-	raw, err := os.ReadFile(f.path)
+	record, err := durable.ReadRecord[fillRecord](f.path)
+	if cdp.Is(err, cdp.Corrupt) {
+		aside, failed := durable.SetAside(f.path)
+		f.damaged = &cdp.Error{Op: "open fill", Kind: cdp.Corrupt, Subject: aside, Cause: err}
+		return f, cdp.Wrap(failed, "set aside", f.path)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return f, nil
 	}
 	if err != nil {
 		return nil, &cdp.Error{Op: "open fill", Kind: cdp.Transient, Subject: f.path, Cause: err}
 	}
-	x := &filling{}
-	if err := json.Unmarshal(raw, &x.fillRecord); err != nil {
-		return nil, &cdp.Error{Op: "open fill", Kind: cdp.Corrupt, Subject: f.path, Cause: err}
-	}
+	x := &filling{fillRecord: record}
 	if !x.Done {
 		if x.view, err = v.View(x.Seq); err != nil {
 			return nil, cdp.Wrap(err, "open fill", x.Run)
@@ -179,12 +182,9 @@ func (f *filler) check(paths []string) error {
 
 // record makes the record durable.
 func (f *filler) record(r fillRecord) error {
-	raw, err := json.Marshal(r)
+	err := os.MkdirAll(filepath.Dir(f.path), 0o700)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(f.path), 0o700)
-	}
-	if err == nil {
-		err = durable.WriteFile(f.path, raw)
+		err = durable.WriteRecord(f.path, r)
 	}
 	if err != nil {
 		return &cdp.Error{Op: "record fill", Kind: cdp.Transient, Subject: f.path, Cause: err}
@@ -236,7 +236,7 @@ func (f *filler) stop(run string) error {
 	if f.now == nil || run != "" && f.now.Run != run {
 		return nil
 	}
-	if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := durable.RemoveRecord(f.path); err != nil {
 		return &cdp.Error{Op: "stop fill", Kind: cdp.Transient, Subject: run, Cause: err}
 	}
 	return f.halt()

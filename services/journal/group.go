@@ -117,6 +117,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if g.fills, err = openFiller(cfg, deps, spec, v); err != nil {
 		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
 	}
+	g.keeper.files = func() error { return errors.Join(g.exports.damage(), g.fills.damaged) }
 	if v.Stored().No > 0 {
 		g.state.state = event.JournalReceiving
 	}

@@ -19,6 +19,8 @@ type housekeeper struct {
 	vault  *vault.Group
 	points func(now time.Time) []cdp.Point // as of outlook.Points
 
+	files func() error // which files of exports and fills are damaged
+
 	trouble said // the last that was reported
 	damaged said
 

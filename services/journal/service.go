@@ -107,10 +107,8 @@ func (s *Service) Remove(id cdp.GroupID) error {
 	delete(s.wanted, id)
 	if g := s.groups[id]; g != nil {
 		delete(s.groups, id)
-		for _, e := range g.exports.list() {
-			if err := g.exports.closeView(e.ID); err != nil {
-				return err
-			}
+		if err := g.exports.closeOthers(""); err != nil {
+			return err
 		}
 		if err := g.fills.stop(""); err != nil {
 			return err
