@@ -66,7 +66,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	ready()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { followPeers(ctx, e) })
+	wg.Go(func() { tendSite(ctx, e) })
 	supervise(ctx, e, cfg.Services)
 	return nil
 }

@@ -63,22 +63,30 @@ func (e *env) shareLinks(ctx context.Context, conn *bus.Conn) error {
 	return err
 }
 
-// followPeers keeps the copies of the peers following until ctx ends.
-func followPeers(ctx context.Context, e *env) {
+// freeCommandsEvery is how often it is looked for commands that nobody would get.
+const freeCommandsEvery = 10 * time.Second
+
+// tendSite keeps the copies of the peers following, and commands moving, until ctx
+// ends.
+func tendSite(ctx context.Context, e *env) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for _, p := range e.peers {
+	tend := func(what string, f func(*bus.Conn) error) {
 		wg.Go(func() {
 			conn, err := e.connect(ctx, subjects.Setup)
 			if err == nil {
 				defer conn.Close()
-				err = bus.FollowPeer(ctx, conn, p)
+				err = f(conn)
 			}
 			if err != nil && ctx.Err() == nil {
-				e.warn(err, "peer", p)
+				e.warn(err, "part", what)
 			}
 		})
 	}
+	for _, p := range e.peers {
+		tend("copies of "+string(p), func(c *bus.Conn) error { return bus.FollowPeer(ctx, c, p) })
+	}
+	tend("commands", func(c *bus.Conn) error { return bus.FreeCommands(ctx, c, freeCommandsEvery) })
 }
 
 func closeTelemetry(e *env) {

@@ -102,7 +102,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		}
 		refs[e.site] = ref
 		wg.Go(func() { supervise(ctx, e, s.services()) })
-		wg.Go(func() { followPeers(ctx, e) })
+		wg.Go(func() { tendSite(ctx, e) })
 	}
 	file, err := mergeContext(dir, cfg, refs)
 	if err != nil {

@@ -51,3 +51,21 @@ func DeadLetters(ctx context.Context, conn *Conn) (int, error) {
 	}
 	return int(s.CachedInfo().State.Msgs), nil
 }
+
+// Commands is how many commands a site holds.
+func Commands(ctx context.Context, conn *Conn) int {
+	s, err := conn.js.Stream(ctx, subjects.StreamCommands)
+	if err != nil {
+		return -1
+	}
+	return int(s.CachedInfo().State.Msgs)
+}
+
+// SkipCommands moves a service past all commands that are stored.
+func SkipCommands(ctx context.Context, conn *Conn, service string) error {
+	s, err := conn.js.Stream(ctx, subjects.StreamCommands)
+	if err != nil {
+		return err
+	}
+	return conn.ask(ctx, subjects.API+".CONSUMER.RESET."+subjects.StreamCommands+"."+service, map[string]uint64{"seq": s.CachedInfo().State.LastSeq + 1}, nil)
+}
