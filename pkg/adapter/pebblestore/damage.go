@@ -16,8 +16,6 @@ import (
 type damage struct {
 	mu    sync.Mutex
 	found error // the first
-	since time.Time
-	times int // in the second after since
 }
 
 // note is Pebble's report of a damaged file.
@@ -34,19 +32,26 @@ func firstLine(err error) string {
 	return text[:min(len(text), 200)]
 }
 
-// repeats reports whether an error of a damaged table is one of many, and slows the
-// goroutine that makes them: Pebble tries to read a table's statistics again without
-// a pause. A compaction, which may hold locks, fails once in minutes.
-func (d *damage) repeats() bool {
+// repeated counts errors in the background.
+type repeated struct {
+	mu    sync.Mutex
+	since time.Time
+	times int // in the second after since
+}
+
+// repeats reports whether an error is one of many, and slows the goroutine that makes
+// them: Pebble tries again without a pause to write a table, and to read a table's
+// statistics. A compaction, which may hold locks, fails once in minutes.
+func (r *repeated) repeats() bool {
 	const most = 3
-	d.mu.Lock()
+	r.mu.Lock()
 	now := time.Now()
-	if now.Sub(d.since) > time.Second {
-		d.since, d.times = now, 0
+	if now.Sub(r.since) > time.Second {
+		r.since, r.times = now, 0
 	}
-	d.times++
-	many := d.times > most
-	d.mu.Unlock()
+	r.times++
+	many := r.times > most
+	r.mu.Unlock()
 	if many {
 		time.Sleep(200 * time.Millisecond)
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// BulkBytes is from which size a batch of frames is written as a sorted
 	// table instead of through the log. Default 2 MiB.
 	BulkBytes int
+	// Keep is how many bytes of the file system tables leave free, for the logs of
+	// groups that are being failed over. Default 64 MiB, at most a sixteenth of it.
+	Keep uint64
 	// Trouble is called with failures in the background, such as a full disk, that
 	// Pebble retries. It may be called from any goroutine.
 	Trouble func(error)
@@ -43,6 +46,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BulkBytes == 0 {
 		o.BulkBytes = 2 << 20
+	}
+	if o.Keep == 0 {
+		o.Keep = 64 << 20
 	}
 	if o.Trouble == nil {
 		o.Trouble = func(error) {}
@@ -215,13 +221,16 @@ func (d *DB) create(gi groupInfo) (*store, error) {
 		return nil, err
 	}
 	s := &store{d: d, id: gi.ID}
-	db, err := pebble.Open(path+unfinished, s.options())
+	db, err := s.openAt(path+unfinished, false)
 	if err != nil {
 		return nil, err
 	}
-	err = putInfo(db, gi)
+	err = putInfo(db.DB, gi)
 	if e := db.Close(); err == nil {
 		err = e
+	}
+	if err == nil {
+		err = db.failure()
 	}
 	if err == nil {
 		err = d.finish(gi.ID)

@@ -20,6 +20,14 @@
 //
 //	go test ./pkg/adapter/pebblestore -run FlippedBit -flips 200
 //
+// # Full and failing disks
+//
+// A change that finds no room is refused as a whole before it begins (Full), and one
+// that is on its way already waits. Tables leave Options.Keep bytes to the logs. A log
+// or a manifest that cannot be written or synced for another reason ends that group's
+// database, and nothing else: every change fails until Group.Load opens it anew, with
+// all that was acknowledged. Space is the room there is, with a reserve.
+//
 // A database for each of 1,000 groups takes 0.4 MiB of memory, 8 files and 2 ms at
 // the start. Caches are shared.
 //

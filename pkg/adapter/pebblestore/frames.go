@@ -49,12 +49,14 @@ func (g *Group) rows(f frame.Frame, fn func(k, v1, v2 []byte) error) error {
 // begun before it must be in the database first, or a crash could leave a gap.
 type pendingBatch struct {
 	g    *Group
+	db   *database
 	b    *pebble.Batch
 	last cdp.FrameNo
 }
 
 func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, error) {
-	b := g.s.db.NewBatchWithSize(size + size/64 + 1024)
+	db := g.s.use()
+	b := db.NewBatchWithSize(size + size/64 + 1024)
 	for _, f := range frames {
 		if err := g.rows(f, func(k, v1, v2 []byte) error {
 			op := b.SetDeferred(len(k), len(v1)+len(v2))
@@ -63,24 +65,37 @@ func (g *Group) prepareBatch(frames []frame.Frame, size int) (vault.Pending, err
 			return op.Finish()
 		}); err != nil {
 			b.Close()
+			db.done()
 			return nil, failed("store frames", err)
 		}
 	}
-	return pendingBatch{g, b, frames[len(frames)-1].No}, nil
+	return pendingBatch{g, db, b, frames[len(frames)-1].No}, nil
 }
 
 func (p pendingBatch) Begin() error {
 	p.g.tables.Wait()
 	if err := p.g.failure(); err != nil {
+		p.Abort()
 		return failed("store frames", err)
 	}
-	return failed("store frames", p.g.s.db.ApplyNoSyncWait(p.b, pebble.Sync))
+	err := p.db.ready(p.b.Len())
+	if err == nil {
+		err = p.db.ApplyNoSyncWait(p.b, pebble.Sync)
+	}
+	if err != nil {
+		p.Abort()
+	}
+	return failed("store frames", err)
 }
 
 func (p pendingBatch) Commit() error {
+	defer p.db.done()
 	err := p.b.SyncWait()
 	if e := p.b.Close(); err == nil {
 		err = e
+	}
+	if err == nil {
+		err = p.db.failure()
 	}
 	if err == nil {
 		p.g.s.durable.frames(p.last, true)
@@ -88,11 +103,14 @@ func (p pendingBatch) Commit() error {
 	return failed("store frames", err)
 }
 
-func (p pendingBatch) Abort() { p.b.Close() }
+func (p pendingBatch) Abort() {
+	p.b.Close()
+	p.db.done()
+}
 
 // pendingTable is a table that is written by Prepare and linked in by Commit.
 type pendingTable struct {
-	s    *store
+	db   *database
 	g    *Group // whose batches wait for it; nil for none
 	last cdp.FrameNo
 	w    *sstable.Writer
@@ -101,7 +119,11 @@ type pendingTable struct {
 
 // newTable begins a sorted table that will be linked into the database.
 func (s *store) newTable() (*pendingTable, error) {
-	d := s.d
+	db, d := s.use(), s.d
+	if err := db.readyForTable(); err != nil {
+		db.done()
+		return nil, err
+	}
 	path := d.cfg.FS.PathJoin(s.path(), fmt.Sprintf("%s%06d.sst", bulkPrefix, s.bulkNo.Add(1)))
 	var f vfs.File
 	var err error
@@ -111,10 +133,11 @@ func (s *store) newTable() (*pendingTable, error) {
 		f, err = d.cfg.FS.Create(path, vfs.WriteCategoryUnspecified)
 	}
 	if err != nil {
+		db.done()
 		return nil, err
 	}
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.opts.MakeWriterOptions(6, s.db.TableFormat()))
-	return &pendingTable{s: s, w: w, path: path}, nil
+	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), db.opts.MakeWriterOptions(6, db.TableFormat()))
+	return &pendingTable{db: db, w: w, path: path}, nil
 }
 
 func (g *Group) prepareTable(frames []frame.Frame) (vault.Pending, error) {
@@ -164,16 +187,23 @@ func (p *pendingTable) Commit() error {
 }
 
 func (p *pendingTable) link() error {
-	if err := p.w.Close(); err != nil {
-		p.s.d.cfg.FS.Remove(p.path)
-		return failed("store table", err)
+	defer p.db.done()
+	err := p.w.Close()
+	if err != nil {
+		p.db.on.FS.Remove(p.path)
+	} else {
+		err = p.db.Ingest(context.Background(), []string{p.path})
 	}
-	return failed("store table", p.s.db.Ingest(context.Background(), []string{p.path}))
+	if err == nil {
+		err = p.db.failure()
+	}
+	return failed("store table", err)
 }
 
 func (p *pendingTable) Abort() {
 	p.w.Close()
-	p.s.d.cfg.FS.Remove(p.path)
+	p.db.on.FS.Remove(p.path)
+	p.db.done()
 }
 
 // AddIndex adds sorted entries and moves the mark of what is indexed.
@@ -216,12 +246,14 @@ func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
 func (g *Group) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
 	const op = "store floors"
 	if len(floors)*cdp.BlockSize < g.s.d.cfg.BulkBytes {
-		b := g.s.db.NewBatch()
+		db := g.s.use()
+		defer db.done()
+		b := db.NewBatch()
 		defer b.Close()
 		if err := g.eachFloor(floors, zeros, func(k, v []byte) error { return b.Set(k, v, nil) }); err != nil {
 			return failed(op, err)
 		}
-		return failed(op, b.Commit(pebble.NoSync))
+		return failed(op, db.commit(b, pebble.NoSync))
 	}
 	p, err := g.s.newTable()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"sync"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -67,53 +66,65 @@ func failed(op string, err error) error {
 	switch {
 	case pebble.IsCorruptionError(err):
 		kind = cdp.Corrupt
-	case errors.Is(err, syscall.ENOSPC):
+	case isFull(err):
 		kind = cdp.Full
 	}
 	return &cdp.Error{Op: op, Kind: kind, Cause: err}
 }
 
-func (g *Group) iter(lower, upper []byte) (*pebble.Iterator, error) {
-	return g.s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+func (g *Group) iter(lower, upper []byte) (iterator, error) {
+	db := g.s.use()
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		db.done()
+	}
+	return iterator{it, db}, err
 }
 
-// get copies the value of a key into dst, as far as it goes, and returns its
-// length, -1 for none.
-func (g *Group) get(k, dst []byte) (int, error) {
-	v, c, err := g.s.db.Get(k)
+// get calls fn with the value of a key, unless there is none.
+func (g *Group) get(k []byte, fn func(v []byte) error) (found bool, err error) {
+	db := g.s.use()
+	defer db.done()
+	v, c, err := db.Get(k)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return -1, nil
+		return false, nil
 	}
 	if err != nil {
-		return 0, err
+		return false, err
 	}
-	copy(dst, v)
-	return len(v), c.Close()
+	err = fn(v)
+	if e := c.Close(); err == nil {
+		err = e
+	}
+	return true, err
 }
 
-// Load returns what the store holds.
+// Load returns what the store holds. It opens anew a database that has ended.
 func (g *Group) Load() (vault.Loaded, error) {
 	g.tables.Wait()
-	g.setFailure(nil)
-	var l vault.Loaded
-	v, c, err := g.s.db.Get(g.key(nil, kindState))
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-	case err != nil:
-		return l, failed("load group", err)
-	default:
-		if err := json.Unmarshal(v, &l.State); err != nil {
-			return l, &cdp.Error{Op: "load group", Kind: cdp.Corrupt, Subject: "state", Cause: err}
-		}
-		if err := c.Close(); err != nil {
-			return l, failed("load group", err)
-		}
+	if err := g.s.open(); err != nil {
+		return vault.Loaded{}, err
 	}
-	var indexed [8]byte
-	if n, err := g.get(g.key(nil, kindIndexed), indexed[:]); err != nil {
+	g.setFailure(nil)
+	return g.read()
+}
+
+// read is what the store holds.
+func (g *Group) read() (vault.Loaded, error) {
+	var l vault.Loaded
+	if _, err := g.get(g.key(nil, kindState), func(v []byte) error {
+		if err := json.Unmarshal(v, &l.State); err != nil {
+			return &cdp.Error{Op: "load group", Kind: cdp.Corrupt, Subject: "state", Cause: err}
+		}
+		return nil
+	}); err != nil {
 		return l, failed("load group", err)
-	} else if n > 0 {
-		l.Indexed = cdp.FrameNo(be.Uint64(indexed[:]))
+	}
+	if _, err := g.get(g.key(nil, kindIndexed), func(v []byte) error {
+		l.Indexed = cdp.FrameNo(be.Uint64(v))
+		return nil
+	}); err != nil {
+		return l, failed("load group", err)
 	}
 	it, err := g.iter(g.key(nil, kindFrame), g.key(nil, kindFrame+1))
 	if err != nil {
@@ -214,20 +225,19 @@ func (g *Group) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	var kb [32]byte
 	for len(p) > 0 {
 		k := g.frameKey(kb[:0], no, uint16(off/pieceSize)+1)
-		v, c, err := g.s.db.Get(k)
-		if errors.Is(err, pebble.ErrNotFound) {
-			return cdp.Errorf(cdp.Corrupt, "read payload", "", "frame %d has no piece at %d", no, off)
+		n := 0
+		found, err := g.get(k, func(v []byte) error {
+			at := int(off % pieceSize)
+			if at >= len(v) {
+				return cdp.Errorf(cdp.Corrupt, "read payload", "", "frame %d ends before %d", no, off)
+			}
+			n = copy(p, v[at:])
+			return nil
+		})
+		if err == nil && !found {
+			err = cdp.Errorf(cdp.Corrupt, "read payload", "", "frame %d has no piece at %d", no, off)
 		}
 		if err != nil {
-			return failed("read payload", err)
-		}
-		at := int(off % pieceSize)
-		if at >= len(v) {
-			c.Close()
-			return cdp.Errorf(cdp.Corrupt, "read payload", "", "frame %d ends before %d", no, off)
-		}
-		n := copy(p, v[at:])
-		if err := c.Close(); err != nil {
 			return failed("read payload", err)
 		}
 		p, off = p[n:], off+uint32(n)
@@ -257,6 +267,8 @@ func (g *Group) Points(fn func(cdp.Point) error) error {
 // Usage is the space the group's history takes on disk. What is only in the log,
 // and the replica's checksums, are not counted.
 func (g *Group) Usage() (int64, error) {
-	n, err := g.s.db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, kindSum))
+	db := g.s.use()
+	defer db.done()
+	n, err := db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, kindSum))
 	return int64(n), failed("measure group", err)
 }

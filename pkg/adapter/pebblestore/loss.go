@@ -22,10 +22,10 @@ func (s *store) compare() error {
 	g := &Group{s: s, num: s.info.Num}
 	path := s.d.cfg.FS.PathJoin(s.path(), durableName)
 	was, points := readDurable(s.d.cfg.FS, path)
-	b := s.db.NewBatch()
+	b := s.current().NewBatch()
 	defer b.Close()
 	u := &update{g: g, b: b}
-	found, err := g.Load()
+	found, err := g.read()
 	if err != nil {
 		return err
 	}
@@ -130,17 +130,15 @@ func (u *update) cut(end frame.Header, found vault.Loaded, was stored, points ma
 // restore makes a point what it became, if it is something else.
 func (u *update) restore(p notedPoint, st vault.State) error {
 	k := be.AppendUint64(u.g.key(nil, kindPoint), uint64(p.Point.Frame))
-	raw, c, err := u.g.s.db.Get(k)
-	has := err == nil
-	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
-		return failed("restore point", err)
-	}
 	var is cdp.Point
-	if has {
-		err := json.Unmarshal(raw, &is)
-		if err := errors.Join(err, c.Close()); err != nil {
+	has, err := u.g.get(k, func(v []byte) error {
+		if err := json.Unmarshal(v, &is); err != nil {
 			return &cdp.Error{Op: "restore point", Kind: cdp.Corrupt, Cause: err}
 		}
+		return nil
+	})
+	if err != nil {
+		return failed("restore point", err)
 	}
 	switch {
 	case p.Gone && has:
@@ -191,7 +189,7 @@ func (d *DB) Losses(id cdp.GroupID) ([]cdp.Loss, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.db == nil {
+	if s.current() == nil {
 		return nil, nil
 	}
 	g := &Group{s: s, num: s.info.Num}
@@ -200,7 +198,7 @@ func (d *DB) Losses(id cdp.GroupID) ([]cdp.Loss, error) {
 	if err != nil || len(out) == 0 {
 		return nil, err
 	}
-	l, err := g.Load()
+	l, err := g.read()
 	out = slices.DeleteFunc(out, func(x cdp.Loss) bool { return x.From < l.Oldest })
 	slices.SortFunc(out, func(a, b cdp.Loss) int { return cmp.Compare(a.Found.UnixNano(), b.Found.UnixNano()) })
 	return out, err

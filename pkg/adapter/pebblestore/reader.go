@@ -1,8 +1,6 @@
 package pebblestore
 
 import (
-	"github.com/cockroachdb/pebble/v2"
-
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/history"
 	"tidemark.dev/pkg/engine/vault"
@@ -11,9 +9,9 @@ import (
 // reader looks up index and floors in one snapshot of the database.
 type reader struct {
 	g              *Group
-	index, whole   *pebble.Iterator
-	floor, content *pebble.Iterator
-	sums           *pebble.Iterator // opened when it is first used
+	index, whole   iterator
+	floor, content iterator
+	sums           iterator // opened when it is first used
 	wholes, floors bool
 	k              []byte
 }
@@ -50,7 +48,7 @@ func (g *Group) Reader() (vault.Reader, error) {
 }
 
 func (r *reader) errors() error {
-	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content} {
+	for _, it := range []iterator{r.index, r.whole, r.floor, r.content} {
 		if err := it.Error(); err != nil {
 			return err
 		}
@@ -62,8 +60,8 @@ func (r *reader) Any() (wholes, floors bool) { return r.wholes, r.floors }
 
 func (r *reader) Close() error {
 	var first error
-	for _, it := range []*pebble.Iterator{r.index, r.whole, r.floor, r.content, r.sums} {
-		if it != nil {
+	for _, it := range []iterator{r.index, r.whole, r.floor, r.content, r.sums} {
+		if it.Iterator != nil {
 			if err := it.Close(); first == nil {
 				first = err
 			}
@@ -147,7 +145,7 @@ func (r *reader) ZeroFloor(disk cdp.DiskID, x cdp.Region) (bool, error) {
 
 func (r *reader) Sums(disk cdp.DiskID, from cdp.Region, x *vault.RegionSums) (at cdp.Region, ok bool, err error) {
 	const op = "look up checksums"
-	if r.sums == nil {
+	if r.sums.Iterator == nil {
 		if r.sums, err = r.g.iter(r.g.key(nil, kindSum), r.g.key(nil, kindSum+1)); err != nil {
 			return 0, false, failed(op, err)
 		}

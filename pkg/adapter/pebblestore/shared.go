@@ -51,7 +51,8 @@ func (d *DB) splitShared() error {
 const splitDone = "split.done"
 
 func (d *DB) splitGroups() (err error) {
-	o := (&store{d: d}).options()
+	on := newDisk(d.cfg.FS, d.dir, 0)
+	o := (&store{d: d}).options(on)
 	o.Lock, o.ErrorIfNotExists = d.lock, true
 	db, err := pebble.Open(d.dir, o)
 	if err != nil {
@@ -60,6 +61,9 @@ func (d *DB) splitGroups() (err error) {
 	defer func() {
 		if e := db.Close(); err == nil {
 			err = e
+		}
+		if err == nil {
+			err = on.ended()
 		}
 	}()
 	infos, err := readInfos(db)
@@ -88,7 +92,7 @@ func (d *DB) splitOne(shared *pebble.DB, gi groupInfo) error {
 		pebble.WithRestrictToSpans([]pebble.CheckpointSpan{{Start: first, End: end}})); err != nil {
 		return err
 	}
-	db, err := pebble.Open(path, (&store{d: d, id: gi.ID}).options())
+	db, err := (&store{d: d, id: gi.ID}).openAt(path, true)
 	if err != nil {
 		return err
 	}
@@ -99,10 +103,13 @@ func (d *DB) splitOne(shared *pebble.DB, gi groupInfo) error {
 		}
 	}
 	if err == nil {
-		err = putInfo(db, gi)
+		err = putInfo(db.DB, gi)
 	}
 	if e := db.Close(); err == nil {
 		err = e
+	}
+	if err == nil {
+		err = db.failure()
 	}
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tidemark.dev/pkg/cdp"
 )
@@ -15,7 +16,8 @@ import (
 func TestASharedStoreIsSplit(t *testing.T) {
 	dir := t.TempDir()
 	db := mustOpen(t, dir)
-	o := (&store{d: db}).options()
+	on := newDisk(vfs.Default, dir, 0)
+	o := (&store{d: db}).options(on)
 	o.Lock = db.lock
 	shared, err := pebble.Open(dir, o)
 	if err != nil {
@@ -27,7 +29,8 @@ func TestASharedStoreIsSplit(t *testing.T) {
 		if err := putInfo(shared, gi); err != nil {
 			t.Fatal(err)
 		}
-		s := &store{d: db, db: shared, opts: o}
+		s := &store{d: db}
+		s.db = &database{DB: shared, s: s, on: on, opts: o}
 		if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o700); err != nil {
 			t.Fatal(err)
 		}

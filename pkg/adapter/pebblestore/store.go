@@ -25,11 +25,13 @@ type store struct {
 	bulkNo  atomic.Uint64
 	damage  damage
 	durable durable
+	errors  repeated
 
 	mu   sync.Mutex // held while it is opened and closed
-	db   *pebble.DB // nil: closed
-	opts *pebble.Options
 	info groupInfo
+
+	using sync.Mutex
+	db    *database // nil: closed
 }
 
 // groupInfo is what a store says of its group.
@@ -55,9 +57,9 @@ func (s *store) memTable() uint64 {
 	return min(32<<20, max(1<<20, 256<<20/uint64(len(s.d.groups)+1)))
 }
 
-func (s *store) options() *pebble.Options {
+func (s *store) options(on *disk) *pebble.Options {
 	o := &pebble.Options{
-		FS:                          s.d.cfg.FS,
+		FS:                          on,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Cache:                       s.d.cache,
 		FileCache:                   s.d.files,
@@ -69,9 +71,9 @@ func (s *store) options() *pebble.Options {
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             512 << 10,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
-		Logger:                      quiet{s.d.cfg.Trouble},
+		Logger:                      quiet{on},
 		EventListener: &pebble.EventListener{
-			BackgroundError: s.backgroundError,
+			BackgroundError: func(err error) { s.backgroundError(on, err) },
 			DataCorruption:  s.damage.note,
 		},
 	}
@@ -86,11 +88,9 @@ func (s *store) options() *pebble.Options {
 	return o
 }
 
-func (s *store) backgroundError(err error) {
-	if errors.Is(err, pebble.ErrCancelledCompaction) {
-		return
-	}
-	if pebble.IsCorruptionError(err) && s.damage.repeats() {
+// backgroundError reports a failure that Pebble retries, which it does without a pause.
+func (s *store) backgroundError(on *disk, err error) {
+	if errors.Is(err, pebble.ErrCancelledCompaction) || s.errors.repeats() || on.ended() != nil {
 		return
 	}
 	s.d.cfg.Trouble(&cdp.Error{Op: "journal store", Kind: kindOf(err), Subject: string(s.id), Cause: err})
@@ -101,26 +101,25 @@ func kindOf(err error) cdp.Kind {
 	switch {
 	case pebble.IsCorruptionError(err):
 		return cdp.Corrupt
-	case errors.Is(err, syscall.ENOSPC):
+	case isFull(err):
 		return cdp.Full
 	}
 	return cdp.Transient
 }
 
-// open opens the database, unless it is open. It changes nothing of one that is
-// damaged where Pebble would silently go on with an older state.
+// open opens the database, unless it is open, and anew if it has ended. It changes
+// nothing of one that is damaged where Pebble would silently go on with an older state.
 func (s *store) open() error {
 	const op = "open journal store"
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.db != nil {
+	if db := s.current(); db != nil && db.on.ended() == nil {
 		return nil
 	}
 	err := checkLogs(s.d.cfg.FS, s.path())
+	var db *database
 	if err == nil {
-		s.opts = s.options()
-		s.opts.ErrorIfNotExists = true
-		s.db, err = pebble.Open(s.path(), s.opts)
+		db, err = s.openAt(s.path(), true)
 	}
 	if err != nil {
 		kind := kindOf(err)
@@ -133,16 +132,20 @@ func (s *store) open() error {
 		}
 		return e
 	}
+	old := s.replace(db)
 	if err := s.load(); err != nil {
 		s.durable.close()
-		s.db.Close()
-		s.db = nil
+		s.replace(old)
+		db.on.end(err)
+		db.retire()
 		e := &cdp.Error{Op: op, Kind: cdp.KindOf(err), Subject: s.path(), Cause: err}
 		if e.Kind == cdp.Corrupt {
 			e.Hint = s.wayOut()
 		}
 		return e
 	}
+	db.on.wait()
+	old.retire()
 	return nil
 }
 
@@ -166,7 +169,7 @@ func (s *store) load() error {
 			}
 		}
 	}
-	infos, err := readInfos(s.db)
+	infos, err := readInfos(s.current().DB)
 	if err != nil {
 		return failed("read group", err)
 	}
@@ -208,26 +211,39 @@ func putInfo(db *pebble.DB, gi groupInfo) error {
 func (s *store) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.db == nil {
+	db := s.current()
+	if db == nil {
 		return nil
 	}
-	err := s.db.Close()
-	s.db = nil
+	db.on.hurry()
+	s.replace(nil)
 	s.durable.close()
+	if db.on.ended() != nil {
+		db.retire()
+		return nil // the next opening finds what was acknowledged
+	}
+	err := db.Close()
 	if err == nil {
 		noteClosed(s.d.cfg.FS, s.path())
 	}
 	return err
 }
 
-// quiet drops Pebble's log messages. Only what Pebble cannot survive is passed on:
-// it calls Fatalf when its log cannot be written, and must not continue.
-type quiet struct{ trouble func(error) }
+// quiet drops Pebble's log messages. What Pebble would end the process for, because a
+// file failed it, ends this database; what it would end it for as a defect of the code
+// still does.
+type quiet struct{ on *disk }
 
 func (quiet) Infof(string, ...any)  {}
 func (quiet) Errorf(string, ...any) {}
 func (q quiet) Fatalf(format string, args ...any) {
-	err := cdp.Errorf(cdp.Full, "journal store", "", format, args...)
-	q.trouble(err)
-	panic(err)
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			q.on.end(err)
+			return
+		}
+	}
+	if q.on.ended() == nil {
+		panic(cdp.Errorf(cdp.Internal, "journal store", q.on.dir, format, args...))
+	}
 }

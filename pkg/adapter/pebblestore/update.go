@@ -14,6 +14,7 @@ import (
 // update collects changes in one batch.
 type update struct {
 	g   *Group
+	db  *database
 	b   *pebble.Batch
 	k   []byte
 	err error
@@ -26,7 +27,10 @@ type update struct {
 var _ vault.Update = (*update)(nil)
 
 // Begin starts a set of changes.
-func (g *Group) Begin() vault.Update { return &update{g: g, b: g.s.db.NewBatch()} }
+func (g *Group) Begin() vault.Update {
+	db := g.s.use()
+	return &update{g: g, db: db, b: db.NewBatch()}
+}
 
 func (u *update) note(err error) {
 	if u.err == nil {
@@ -118,12 +122,15 @@ func (u *update) DropPoint(no cdp.FrameNo) {
 }
 
 func (u *update) Commit() error {
-	defer u.b.Close()
+	defer u.Discard()
 	if u.err != nil {
 		return failed("change journal", u.err)
 	}
+	if err := u.db.ready(u.b.Len()); err != nil {
+		return failed("change journal", err)
+	}
 	u.g.s.durable.points(u.points)
-	if err := u.b.Commit(pebble.Sync); err != nil {
+	if err := u.db.commit(u.b, pebble.Sync); err != nil {
 		return failed("change journal", err)
 	}
 	u.g.s.durable.frames(u.newest, true)
@@ -131,4 +138,7 @@ func (u *update) Commit() error {
 	return nil
 }
 
-func (u *update) Discard() { u.b.Close() }
+func (u *update) Discard() {
+	u.b.Close()
+	u.db.done()
+}

@@ -189,7 +189,8 @@ func (f *floors) saveRuns(rd Reader, gen uint64, runs []floorRun, size int, agai
 		}
 	}
 	if err := f.store.AddFloors(own, zeros); err != nil {
-		return f.ledger.breakOn(err)
+		f.forgetAll() // they were noted above
+		return f.ledger.breakUnlessFull(err)
 	}
 	f.ledger.gen.Add(1)
 	return nil

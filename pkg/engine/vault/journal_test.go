@@ -22,8 +22,8 @@ var (
 )
 
 // A journal lives through a random life: frames come, base goes up and down,
-// horizon follows, the index is written, the power fails at random moments. At
-// any time every point between horizon and head reads as the model says.
+// horizon follows, the index is written, the power fails and the disk fills up at
+// random moments. At any time every point between horizon and head reads as the model says.
 func TestEveryPointReadsBackWhateverHappens(t *testing.T) {
 	seed := seedtest.Seed(t)
 	for i := range *histories {
@@ -136,14 +136,29 @@ func (l *oneLife) open() error {
 
 // step does something, perhaps loses power over it, comes back, and compares.
 func (l *oneLife) step(before cdp.Bounds) (what string, err error) {
-	if l.rng.IntN(4) == 0 {
+	switch l.rng.IntN(8) {
+	case 0, 1:
 		l.fuse.Light(1+l.rng.IntN(6), l.rng.IntN(2) == 0)
+	case 2:
+		l.fuse.Fill(1 + l.rng.IntN(6))
 	}
 	what, err = l.act(before)
+	_, inMem := l.w.(memWorld)
+	if cdp.Is(err, cdp.Full) { // it goes on as it is, once there is room
+		l.fuse.Mend()
+		l.g.ForgetOffered()
+		switch err = nil; {
+		case l.g.Broken() != nil && inMem:
+			err = l.g.Recover(context.Background())
+		case l.g.Broken() != nil: // the fuse leaves a set of frames begun
+			err = vaulttest.ErrPower
+		default:
+			err = l.g.Raise(context.Background(), 0) // finishes the move that was begun
+		}
+	}
 	if err != nil && !errors.Is(err, vaulttest.ErrPower) {
 		return what, err
 	}
-	_, inMem := l.w.(memWorld)
 	switch {
 	case err != nil && inMem && what != "crash" && l.rng.IntN(3) == 0:
 		// The store failed, and works again: no restart is needed.

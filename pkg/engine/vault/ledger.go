@@ -71,11 +71,12 @@ func (l *ledger) span() (oldest, newest cdp.FrameNo) {
 	return l.oldest, l.stored.No
 }
 
-// commit makes a new state durable together with what u holds.
+// commit makes a new state durable together with what u holds. A full disk changes
+// nothing.
 func (l *ledger) commit(u Update, s State) error {
 	u.SetState(s)
 	if err := u.Commit(); err != nil {
-		return l.breakOn(err)
+		return l.breakUnlessFull(err)
 	}
 	l.gen.Add(1)
 	l.mu.Lock()
@@ -124,13 +125,21 @@ func (l *ledger) breakOn(err error) error {
 	return err
 }
 
+// breakUnlessFull is breakOn for a change that a full disk refuses as a whole.
+func (l *ledger) breakUnlessFull(err error) error {
+	if cdp.Is(err, cdp.Full) {
+		return err
+	}
+	return l.breakOn(err)
+}
+
 // check is why nothing can be done, nil if the store works.
 func (l *ledger) check(op string) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.broken != nil {
 		return &cdp.Error{Op: op, Kind: cdp.KindOf(l.broken), Cause: l.broken,
-			Hint: "the journal's store failed; free space or repair the disk, then restart the journal service"}
+			Hint: "the journal's store failed: free space or repair the disk; it goes on by itself"}
 	}
 	return nil
 }

@@ -71,7 +71,11 @@ func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
 		err := u.Commit()
 		m.ledger.gen.Add(1)
 		u, n = m.store.Begin(), 0
-		return err
+		if err != nil {
+			u.Discard()
+			return m.ledger.breakUnlessFull(err)
+		}
+		return nil
 	}
 	defer m.floors.forget(t)
 	for _, k := range t.keys() {
@@ -103,12 +107,12 @@ func (m *mover) dropIdleFloors(ctx context.Context, t touched, st State) error {
 		}
 		if n >= m.cfg.ForgetRecords {
 			if err := commit(); err != nil {
-				return m.ledger.breakOn(err)
+				return err
 			}
 		}
 	}
 	if err := commit(); err != nil {
-		return m.ledger.breakOn(err)
+		return err
 	}
 	u.Discard()
 	return nil

@@ -153,7 +153,7 @@ func (l *pointList) change(no cdp.FrameNo, edit func(*cdp.Point) error) (cdp.Poi
 	u := l.store.Begin()
 	u.PutPoint(p)
 	if err := u.Commit(); err != nil {
-		return p, l.ledger.breakOn(cdp.Wrap(err, "change point", p.ID()))
+		return p, l.ledger.breakUnlessFull(cdp.Wrap(err, "change point", p.ID()))
 	}
 	l.set(p)
 	return p, nil
@@ -174,7 +174,7 @@ func (l *pointList) delete(no cdp.FrameNo) error {
 	u := l.store.Begin()
 	u.DropPoint(no)
 	if err := u.Commit(); err != nil {
-		return l.ledger.breakOn(cdp.Wrap(err, "delete point", p.ID()))
+		return l.ledger.breakUnlessFull(cdp.Wrap(err, "delete point", p.ID()))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

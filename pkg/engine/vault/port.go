@@ -52,8 +52,9 @@ type Loaded struct {
 }
 
 // Store keeps a group's frames, index, floors and points. What a method calls
-// durable survives a power loss. Errors are *cdp.Error; after
-// one from Commit the store must be reopened before it is written again.
+// durable survives a power loss. Errors are *cdp.Error; after one from Commit the
+// store must be loaded again before it is written, except where an Update's is Full:
+// then nothing has changed.
 type Store interface {
 	Load() (Loaded, error)
 
@@ -73,7 +74,7 @@ type Store interface {
 
 	// AddFloors saves floors of blocks that have none, sorted by disk and block,
 	// and zero floors of regions. They are durable at the latest with the next
-	// Commit of an Update.
+	// Commit of an Update. If it is Full, nothing has changed.
 	AddFloors(floors []Floor, zeros []ZeroFloor) error
 
 	// AddIndex adds entries, each of them new, and the fact that every frame up to

@@ -144,7 +144,10 @@ func (s *seed) begin(first []frame.Frame) error {
 	}
 	st := s.ledger.State()
 	st.Straight = true
-	return s.ledger.commit(s.store.Begin(), st)
+	if err := s.ledger.commit(s.store.Begin(), st); err != nil {
+		return s.ledger.breakOn(err) // the first frame is stored
+	}
+	return nil
 }
 
 // commit returns once frames that were applied are durable there, and the newest
@@ -170,7 +173,7 @@ func (s *seed) commit(frames []frame.Frame, sums []blockSum) error {
 		u.PutSum(b.disk, b.b, b.sum)
 	}
 	if err := s.ledger.commit(u, st); err != nil {
-		return err
+		return s.ledger.breakOn(err) // what comes after must not be committed without this
 	}
 	s.mover.sums.forget()
 	s.ledger.skip(frames)

@@ -87,7 +87,7 @@ func (m *mover) storeSums(w *runWriter) error {
 	u := w.sums
 	w.sums = m.store.Begin()
 	if err := u.Commit(); err != nil {
-		return m.ledger.breakOn(err)
+		return m.ledger.breakUnlessFull(err)
 	}
 	m.ledger.gen.Add(1)
 	return nil

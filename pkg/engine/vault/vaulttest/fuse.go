@@ -12,6 +12,9 @@ import (
 // ErrPower is the error of everything once the power has failed.
 var ErrPower = errors.New("the power failed")
 
+// errFull is the error of everything while the disk is full.
+var errFull = cdp.Errorf(cdp.Full, "write", "disk", "no space left")
+
 // Fuse makes the power fail at a chosen one of the coming commits and writes.
 // From then on nothing is done until Mend.
 type Fuse struct {
@@ -19,6 +22,7 @@ type Fuse struct {
 	left  int  // commits until it blows; 0: it is not lit
 	after bool // the commit at which it blows is still made, but not reported
 	blown bool
+	full  bool // it is room that ends, not power
 }
 
 // Light makes the n-th commit from now the last: it is not made or, with after,
@@ -26,7 +30,15 @@ type Fuse struct {
 func (f *Fuse) Light(n int, after bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.left, f.after = n, after
+	f.left, f.after, f.full = n, after, false
+}
+
+// Fill makes the disk full from the n-th commit from now on: none is made until Mend.
+func (f *Fuse) Fill(n int) {
+	f.Light(n, false)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.full = true
 }
 
 // Mend brings the power back.
@@ -45,8 +57,12 @@ func (f *Fuse) Blow(string) error {
 func (f *Fuse) step() (lose bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	why := ErrPower
+	if f.full {
+		why = errFull
+	}
 	if f.blown {
-		return false, ErrPower
+		return false, why
 	}
 	if f.left == 0 {
 		return false, nil
@@ -58,7 +74,7 @@ func (f *Fuse) step() (lose bool, err error) {
 	if f.after {
 		return true, nil
 	}
-	return false, ErrPower
+	return false, why
 }
 
 func (f *Fuse) commit(do func() error) error {
