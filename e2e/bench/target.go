@@ -49,8 +49,12 @@ func startTarget(ctx context.Context, cfg targetConfig, srv *bus.Server) (_ *tar
 	if t.db, err = pebblestore.Open(filepath.Join(cfg.Dir, "db"), pebblestore.Options{Trouble: complain}); err != nil {
 		return nil, err
 	}
+	space, err := pebblestore.OpenSpace(filepath.Join(cfg.Dir, "db"), 0)
+	if err != nil {
+		return nil, err
+	}
 	svc := journal.New(journal.Config{Dir: filepath.Join(cfg.Dir, "exports")},
-		journal.Deps{Stores: t, Streams: t, Replicas: images{}, Capture: t, Facts: t, Clock: clock.System})
+		journal.Deps{Stores: t, Space: space, Streams: t, Replicas: images{}, Capture: t, Facts: t, Clock: clock.System})
 	run, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	go func() { t.done <- svc.Run(run) }()
@@ -76,7 +80,7 @@ func (t *target) Known(cdp.GroupID) ([]cdp.Disk, bool, error)           { return
 func (t *target) Losses(g cdp.GroupID) ([]cdp.Loss, error)              { return t.db.Losses(g) }
 func (t *target) Damage(g cdp.GroupID) error                            { return t.db.Damage(g) }
 func (t *target) Drop(g cdp.GroupID) error                              { return t.db.Drop(g) }
-func (t *target) Free() (int64, error)                                  { return 1 << 40, nil }
+func (t *target) Full(g cdp.GroupID) error                              { return t.db.Full(g) }
 
 func (t *target) Source(s cdp.Site, g cdp.GroupID) (spool.Source, error) {
 	return bus.OpenSource(t.conn, s, g)

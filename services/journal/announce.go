@@ -65,6 +65,7 @@ func (x *intake) announceAgain(ctx context.Context) error {
 			repeat.Reset()
 		}
 		if err := x.room(); err != nil {
+			x.full(ctx, err) // the rest of the pipeline may wait for room
 			return err
 		}
 	}

@@ -23,8 +23,8 @@ type Config struct {
 	Beat time.Duration
 	// ClockEvery is how often the source's clock is measured. Default 10 s.
 	ClockEvery time.Duration
-	// Reserve is how much space stays free in the journals' file system: below it
-	// no more frames are stored. Default 256 MiB.
+	// Reserve is how much space stays free in the journals' file system, beside what
+	// is reserved for failovers: below it no more frames are stored. Default 256 MiB.
 	Reserve int64
 	// ScrubEvery is how long after a scrub of a group the next begins. Default 24 h.
 	ScrubEvery time.Duration

@@ -30,6 +30,9 @@
 // true (pkg/core/pointtime). Retention goes by how long the journal has run since it
 // stored a point.
 //
+// On a full disk it takes nothing in, says so, and goes on by itself once there is room.
+// A failover may use what is reserved for it on that disk.
+//
 // It never waits for a source site: whatever a recovery needs is here. It never
 // reports a frame as stored before it is on the disk, and never offers a point
 // where history is not complete.

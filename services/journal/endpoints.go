@@ -45,29 +45,34 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 			return g.cursor(), nil
 		}),
 		api.JournalOpen: ask(s, func(r api.OpenRequest) cdp.GroupID { return r.Group },
-			func(_ context.Context, g *group, r api.OpenRequest) (any, error) { return g.openView(r) }),
+			func(_ context.Context, g *group, r api.OpenRequest) (any, error) {
+				if r.Purpose != api.ForExport {
+					s.deps.Space.Use()
+				}
+				return g.openView(r)
+			}),
 		api.JournalClose: ask(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) {
 			return api.Empty{}, g.closeView(ctx, r)
 		}),
 		api.JournalExports: ask(s, byGroup, func(_ context.Context, g *group, _ api.GroupRequest) (any, error) {
 			return api.ExportsReply{Exports: g.exports.list()}, nil
 		}),
-		api.JournalHalt:   ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.halt(r.Run) }),
-		api.JournalResume: ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.resume(r.Run) }),
-		api.JournalRelease: ask(s, byRun, func(ctx context.Context, g *group, r api.RunRequest) (any, error) {
+		api.JournalHalt:   askFailover(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.halt(r.Run) }),
+		api.JournalResume: askFailover(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) { return g.resume(r.Run) }),
+		api.JournalRelease: askFailover(s, byRun, func(ctx context.Context, g *group, r api.RunRequest) (any, error) {
 			return api.Empty{}, g.release(ctx, r.Run)
 		}),
-		api.JournalFill: ask(s, func(r api.FillRequest) cdp.GroupID { return r.Group },
+		api.JournalFill: askFailover(s, func(r api.FillRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.FillRequest) (any, error) { return g.fill(r) }),
 		api.JournalFillStop: ask(s, byRun, func(_ context.Context, g *group, r api.RunRequest) (any, error) {
 			return api.Empty{}, g.fills.stop(r.Run)
 		}),
 		api.JournalSums: ask(s, func(r api.SumsRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.SumsRequest) (any, error) { return g.sums(r) }),
-		api.JournalMoveBase: ask(s, func(r api.MoveRequest) cdp.GroupID { return r.Group },
+		api.JournalMoveBase: askFailover(s, func(r api.MoveRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.MoveRequest) (any, error) { return g.base.move(r.Seq) }),
-		api.JournalAbsorb: ask(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) { return g.absorb(ctx, r.ID) }),
-		api.JournalSeal:   ask(s, byRun, func(ctx context.Context, g *group, _ api.RunRequest) (any, error) { return g.seal(ctx) }),
+		api.JournalAbsorb: askFailover(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) { return g.absorb(ctx, r.ID) }),
+		api.JournalSeal:   askFailover(s, byRun, func(ctx context.Context, g *group, _ api.RunRequest) (any, error) { return g.seal(ctx) }),
 		api.JournalEditPoint: ask(s, func(r api.EditPointRequest) cdp.GroupID { return r.Group },
 			func(ctx context.Context, g *group, r api.EditPointRequest) (any, error) { return g.editPoint(ctx, r) }),
 	}

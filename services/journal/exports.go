@@ -171,6 +171,18 @@ func (x *exports) list() []api.Export {
 	return out
 }
 
+// serveRuns reports whether an export belongs to a failover run.
+func (x *exports) serveRuns() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range x.open {
+		if e.req.Purpose != api.ForExport {
+			return true
+		}
+	}
+	return false
+}
+
 // closeView closes an export and deletes its scratch. An export that is not open
 // is no error.
 func (x *exports) closeView(id string) error {

@@ -242,6 +242,13 @@ func (f *filler) stop(run string) error {
 	return f.halt()
 }
 
+// busy reports whether a run keeps a seq or fills disks.
+func (f *filler) busy() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now != nil && !f.now.Done
+}
+
 // close ends the copy; the record stays.
 func (f *filler) close() error {
 	f.mu.Lock()

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -15,14 +14,7 @@ import (
 // The replica's file system is full: it is reported with its cause, every point
 // can still be read, and base follows again once there is room.
 func TestAFullReplicaIsReportedAndFollowsOnceThereIsRoom(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Fatal("this test mounts a file system: run it as root")
-	}
-	at := t.TempDir()
-	if err := unix.Mount("tmpfs", at, "tmpfs", 0, "size=512k"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Unmount(at, unix.MNT_DETACH) })
+	at := smallDisk(t, "512k")
 	s := &site{t: t, dir: t.TempDir(), replicas: at, mem: spooltest.NewMem(1 << 30)}
 	s.start(cdp.Rollback)
 	defer s.shut()

@@ -57,6 +57,10 @@ func (k *housekeeper) run(ctx context.Context) {
 			bytes, o.Known = o.Bytes, true
 		}
 		in := decide(o)
+		if err := k.deps.Stores.Full(k.job.id); err != nil { // it would wait, and views with it
+			k.setStuck(err)
+			continue
+		}
 		mctx, ok := k.mayMove(ctx)
 		if !ok {
 			continue

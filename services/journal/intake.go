@@ -29,6 +29,8 @@ type intake struct {
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the running pipeline; another begins
 	newest newestFrame
+	// alarmed is when full last raised the alarm, by Clock.Elapsed.
+	alarmed time.Duration
 }
 
 // newestFrame is what is shown of the newest durable frame.
@@ -41,8 +43,20 @@ type newestFrame struct {
 // run takes frames in until ctx ends. After each failure it reports the cause and
 // starts again after the newest stored frame.
 func (x *intake) run(ctx context.Context) {
-	alarmed := x.deps.Clock.Elapsed() - time.Minute
+	again := clock.Backoff{Clock: x.deps.Clock, Min: 2 * x.cfg.Beat, Max: 20 * x.cfg.Beat}
+	x.mu.Lock()
+	x.alarmed = x.deps.Clock.Elapsed() - time.Minute
+	x.mu.Unlock()
 	for ctx.Err() == nil {
+		if err := x.recover(ctx); err != nil {
+			if cdp.Is(err, cdp.Full) {
+				x.full(ctx, err)
+			} else {
+				x.state.set(ctx, event.JournalFailed, err.Error())
+			}
+			again.Wait(ctx)
+			continue
+		}
 		if st := x.vault.State(); st.Halted || st.Sealed {
 			state := event.JournalHalted
 			if st.Sealed {
@@ -53,20 +67,9 @@ func (x *intake) run(ctx context.Context) {
 			continue
 		}
 		if err := x.room(); err != nil {
-			x.state.set(ctx, event.JournalFull, err.Error())
-			if now := x.deps.Clock.Elapsed(); now-alarmed >= time.Minute {
-				alarmed = now
-				x.deps.Facts.Alarm(ctx, x.id, AlarmFull, "the journal stores nothing more until space is free; the source keeps its frames until then")
-			}
+			x.full(ctx, err)
 			clock.Sleep(ctx, x.deps.Clock, 2*x.cfg.Beat)
 			continue
-		}
-		if x.vault.Broken() != nil {
-			if err := x.vault.Recover(ctx); err != nil {
-				x.state.set(ctx, event.JournalFailed, err.Error())
-				clock.Sleep(ctx, x.deps.Clock, 4*x.cfg.Beat)
-				continue
-			}
 		}
 		x.resumed(ctx)
 		ictx, cancel := context.WithCancel(ctx)
@@ -79,12 +82,43 @@ func (x *intake) run(ctx context.Context) {
 		if ctx.Err() != nil || stopped && err == nil || x.vault.State().Halted {
 			continue
 		}
-		if err != nil && !cdp.Is(err, cdp.Full) {
+		switch {
+		case err == nil:
+		case cdp.Is(err, cdp.Full):
+			x.full(ctx, err)
+			clock.Sleep(ctx, x.deps.Clock, 2*x.cfg.Beat)
+		default:
 			x.announceRefusal(err)
 			x.state.set(ctx, event.JournalFailed, err.Error())
 			x.deps.Facts.Alarm(ctx, x.id, AlarmIntake, err.Error())
 			clock.Sleep(ctx, x.deps.Clock, 2*x.cfg.Beat)
 		}
+		if x.vault.Broken() == nil {
+			again.Reset()
+		}
+	}
+}
+
+// recover makes a journal work again whose store failed. No pipeline is running.
+func (x *intake) recover(ctx context.Context) error {
+	if x.vault.Broken() == nil {
+		return nil
+	}
+	return x.vault.Recover(ctx)
+}
+
+// full says that nothing is stored for want of room.
+func (x *intake) full(ctx context.Context, err error) {
+	x.state.set(ctx, event.JournalFull, err.Error())
+	x.mu.Lock()
+	now := x.deps.Clock.Elapsed()
+	again := now-x.alarmed >= time.Minute
+	if again {
+		x.alarmed = now
+	}
+	x.mu.Unlock()
+	if again {
+		x.deps.Facts.Alarm(ctx, x.id, AlarmFull, "the journal stores nothing more until there is room; the source keeps its frames until then: "+err.Error())
 	}
 }
 
@@ -107,7 +141,10 @@ func (x *intake) restart() {
 
 // room is nil as long as the reserve of free space is there.
 func (x *intake) room() error {
-	free, err := x.deps.Stores.Free()
+	if err := x.deps.Stores.Full(x.id); err != nil {
+		return err
+	}
+	free, err := x.deps.Space.Free()
 	if err != nil || free >= x.cfg.Reserve {
 		return err
 	}

@@ -26,8 +26,21 @@ type Stores interface {
 	// first, as long as history goes back to it.
 	Losses(group cdp.GroupID) ([]cdp.Loss, error)
 	Drop(group cdp.GroupID) error
+	// Full is why the open store of a group waits for room on its disk, nil if it
+	// does not.
+	Full(group cdp.GroupID) error
+}
+
+// Space is the disk of the journals, and a reserve on it that only failovers use.
+type Space interface {
 	// Free is how many bytes are left for journals.
 	Free() (int64, error)
+	// Use gives up the reserve if the disk is nearly full without it. Giving it up
+	// again does nothing.
+	Use()
+	// Restore takes the reserve again where above bytes stay free beside it. It is
+	// called often.
+	Restore(above int64)
 }
 
 // Streams opens the frame stream of a group at its source site.
@@ -98,6 +111,7 @@ type DiskServer interface {
 // Deps are the service's surroundings.
 type Deps struct {
 	Stores   Stores
+	Space    Space
 	Streams  Streams
 	Replicas Replicas
 	Servers  DiskServers

@@ -56,6 +56,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer retry.Stop()
 	for {
 		s.openWanted(ctx)
+		s.restoreReserve()
 		select {
 		case <-ctx.Done():
 			return s.closeAll()

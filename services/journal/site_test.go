@@ -35,6 +35,10 @@ type site struct {
 	dir string
 	mem *spooltest.Mem
 	db  *pebblestore.DB
+	// store is the directory of the journals; empty: one in dir.
+	store   string
+	space   *pebblestore.Space
+	reserve int64 // Config.Reserve; 0: 1 MiB
 	// others are the streams of more source sites, whose clocks are two hours late.
 	others map[cdp.Site]*spooltest.Mem
 
@@ -64,7 +68,7 @@ func (s *site) Known(g cdp.GroupID) ([]cdp.Disk, bool, error)         { return s
 func (s *site) Damage(g cdp.GroupID) error                            { s.looks.Add(1); return s.db.Damage(g) }
 func (s *site) Losses(g cdp.GroupID) ([]cdp.Loss, error)              { return s.db.Losses(g) }
 func (s *site) Drop(g cdp.GroupID) error                              { return s.db.Drop(g) }
-func (s *site) Free() (int64, error)                                  { return 1 << 40, nil }
+func (s *site) Full(g cdp.GroupID) error                              { return s.db.Full(g) }
 func (s *site) Source(from cdp.Site, _ cdp.GroupID) (spool.Source, error) {
 	if mem := s.others[from]; mem != nil {
 		return mem.Source(s.t), nil
@@ -130,11 +134,15 @@ func (s *site) start(mode cdp.JournalMode) {
 	if s.late.Load() == 0 {
 		s.late.Store(int64(time.Hour))
 	}
-	if s.db, err = pebblestore.Open(filepath.Join(s.dir, "db"), pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
+	store := cmp.Or(s.store, filepath.Join(s.dir, "db"))
+	if s.db, err = pebblestore.Open(store, pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
 		s.t.Fatal(err)
 	}
-	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub},
-		Deps{Stores: s, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s.clock})
+	if s.space, err = pebblestore.OpenSpace(store, 4<<20); err != nil {
+		s.t.Fatal(err)
+	}
+	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub, Reserve: cmp.Or(s.reserve, 1<<20)},
+		Deps{Stores: s, Space: s.space, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s.clock})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()

@@ -12,7 +12,7 @@ func (g *group) status() (api.GroupStatus, error) {
 	if found := g.keeper.damage(); found != nil {
 		damage = found
 	}
-	free, err := g.deps.Stores.Free()
+	free, err := g.deps.Space.Free()
 	if err != nil {
 		return api.GroupStatus{}, err
 	}
@@ -21,6 +21,9 @@ func (g *group) status() (api.GroupStatus, error) {
 		Frame: s.No, Epoch: s.Epoch, Received: newest.received, Sealed: newest.sealed, Consistent: newest.complete, Points: len(ps),
 		Bytes: bytes, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
 	st.State, st.Reason = g.state.get()
+	if err := g.deps.Stores.Full(g.job.id); err != nil { // what would say so may wait, too
+		st.State, st.Reason = event.JournalFull, err.Error()
+	}
 	st.Stuck = g.keeper.stuckBy()
 	if damage != nil {
 		st.Damage = damage.Error()

@@ -10,8 +10,6 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
-	"golang.org/x/sys/unix"
-
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/pebblestore"
 	"tidemark.dev/pkg/adapter/replica"
@@ -26,13 +24,15 @@ import (
 // journalWiring gives the journal service the bus and the stores.
 type journalWiring struct {
 	conn *bus.Conn
-	dir  string
 	db   *pebblestore.DB
 }
 
 // envTransporter names the appliance that the process runs on; the appliance's
 // start sets it from its guestinfo.
 const envTransporter = "TIDEMARK_TRANSPORTER"
+
+// failoverReserve is how many bytes of the journals' disk only a failover may use.
+const failoverReserve = 64 << 20
 
 // runJournal gives the journal service the bus and its directory.
 func runJournal(ctx context.Context, e *env) (err error) {
@@ -45,18 +45,23 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	if err := roomToStart(dir); err != nil {
 		return err
 	}
-	w := journalWiring{conn: conn, dir: dir}
+	w := journalWiring{conn: conn}
 	warn := func(err error) { e.warn(err) }
-	if w.db, err = pebblestore.Open(filepath.Join(dir, "store"), pebblestore.Options{Trouble: warn}); err != nil {
+	store := filepath.Join(dir, "store")
+	if w.db, err = pebblestore.Open(store, pebblestore.Options{Trouble: warn, Keep: failoverReserve}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.db.Close()) }()
+	space, err := pebblestore.OpenSpace(store, failoverReserve)
+	if err != nil {
+		return err
+	}
 	exportTLS, err := e.nbdTLS()
 	if err != nil {
 		return err
 	}
 	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), Transporter: os.Getenv(envTransporter)},
-		journal.Deps{Stores: w, Streams: w, Replicas: replicas{}, Servers: nbdServers{exportTLS}, OpenScratch: openScratch, Capture: w, Look: look, Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
+		journal.Deps{Stores: w, Space: space, Streams: w, Replicas: replicas{}, Servers: nbdServers{exportTLS}, OpenScratch: openScratch, Capture: w, Look: look, Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {
 		return err
@@ -91,13 +96,7 @@ func (w journalWiring) Losses(g cdp.GroupID) ([]cdp.Loss, error) { return w.db.L
 
 func (w journalWiring) Drop(g cdp.GroupID) error { return w.db.Drop(g) }
 
-func (w journalWiring) Free() (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(w.dir, &st); err != nil {
-		return 0, &cdp.Error{Op: "measure free space", Kind: cdp.Transient, Subject: w.dir, Cause: err}
-	}
-	return int64(st.Bavail) * st.Bsize, nil
-}
+func (w journalWiring) Full(g cdp.GroupID) error { return w.db.Full(g) }
 
 // Streams
 
