@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/telemetry"
@@ -40,12 +41,30 @@ type env struct {
 	tls bus.TLSFiles
 }
 
-// nbdTLS is what NBD clients over TCP have to show and are shown; nil: nothing.
+// nbdTLS is what NBD clients over TCP have to show and are shown; nil: nothing. The
+// files are read again for each client, so that a certificate that was renewed is used
+// from then on; while they cannot be read, the last that could be are.
 func (e *env) nbdTLS() (*tls.Config, error) {
 	if e.tls.None() {
 		return nil, nil
 	}
-	return e.tls.Config()
+	cfg, err := e.tls.Config()
+	if err != nil {
+		return nil, err
+	}
+	var last atomic.Pointer[tls.Config]
+	last.Store(cfg)
+	first := cfg.Clone()
+	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now, err := e.tls.Config()
+		if err != nil {
+			e.warn(err)
+			return last.Load(), nil
+		}
+		last.Store(now)
+		return now, nil
+	}
+	return first, nil
 }
 
 // connect connects a service to the bus of its site, as its own user.

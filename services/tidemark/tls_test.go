@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -106,5 +107,35 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 	defer x.Close()
 	if _, err := nbd.Dial(context.Background(), "tcp", host, name); err == nil {
 		t.Fatal("an export was served to a client without a certificate")
+	}
+
+	// Both serve a renewed certificate, of another authority, without another word.
+	dials := func(cfg *tls.Config, at, disk string) error {
+		c, err := nbd.Dialer{TLS: cfg}.Dial(context.Background(), "tcp", at, disk)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	serves := map[string]string{addr: "system", host: name}
+	renewed := authority(t, filepath.Dir(f.CA))
+	newer, err := renewed.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer.ServerName = "localhost"
+	for at, disk := range serves {
+		if err := dials(newer, at, disk); err != nil {
+			t.Errorf("%s does not know the renewed certificate: %v", at, err)
+		}
+		if err := dials(cfg, at, disk); err == nil {
+			t.Errorf("%s takes a certificate of the authority before", at)
+		}
+	}
+	write(t, f.Cert, "half writt") // a renewal that is under way
+	for at, disk := range serves {
+		if err := dials(newer, at, disk); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
 	}
 }

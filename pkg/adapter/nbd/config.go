@@ -8,7 +8,8 @@ import (
 // Config is a server's settings; the zero value serves without TLS.
 type Config struct {
 	// TLS, when set, makes STARTTLS compulsory for everything but ABORT. Its
-	// ClientAuth decides whether clients need a certificate. nil: no TLS.
+	// ClientAuth decides whether clients need a certificate, its GetConfigForClient
+	// may give each client a newer configuration. nil: no TLS.
 	TLS *tls.Config
 	// HandshakeTimeout is how long a client may take to choose an export.
 	// Default 10 s.

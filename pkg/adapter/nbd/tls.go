@@ -14,10 +14,16 @@ import (
 // has for RSA keys, for another type of key, so it finds no RSA certificate and
 // sends none. When the server names no authority, it sends the one it has.
 func forGnuTLS(c *tls.Config) *tls.Config {
-	if c == nil || c.ClientAuth != tls.RequireAndVerifyClientCert || c.GetConfigForClient != nil {
+	if c == nil || c.ClientAuth != tls.RequireAndVerifyClientCert {
 		return c
 	}
 	out := c.Clone()
+	if forClient := c.GetConfigForClient; forClient != nil {
+		out.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			c, err := forClient(h)
+			return forGnuTLS(c), err
+		}
+	}
 	roots, then := c.ClientCAs, c.VerifyConnection
 	out.ClientAuth, out.ClientCAs = tls.RequireAnyClientCert, nil
 	out.SessionTicketsDisabled = true // every connection shows its certificate
