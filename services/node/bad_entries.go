@@ -30,7 +30,7 @@ func (b badEntries) Watch(ctx context.Context, fn func(scheduler.BadEntry) error
 }
 
 func watchBad[T any](ctx context.Context, e *env, b *bus.Bucket[T], kind string, fn func(scheduler.BadEntry) error) error {
-	return watchEntries(ctx, e, b, func(x bus.Entry[T]) error {
+	return watchEntries(ctx, e, b, nil, func(x bus.Entry[T]) error {
 		if x.Bad == nil {
 			return nil
 		}

@@ -15,7 +15,7 @@ import (
 // fails. fn is given nil for a key that was deleted, and nothing for one that has no
 // value that can be read: what it had before stays in force.
 func watch[T any](ctx context.Context, e *env, b *bus.Bucket[T], fn func(key string, v *T) error) error {
-	return watchEntries(ctx, e, b, func(x bus.Entry[T]) error {
+	return watchEntries(ctx, e, b, nil, func(x bus.Entry[T]) error {
 		if x.Bad != nil {
 			e.warn(x.Bad)
 		}
@@ -29,11 +29,18 @@ func watch[T any](ctx context.Context, e *env, b *bus.Bucket[T], fn func(key str
 	})
 }
 
-func watchEntries[T any](ctx context.Context, e *env, b *bus.Bucket[T], fn func(bus.Entry[T]) error) error {
+// watchEntries is watch with whole entries. synced, if not nil, is called each time fn
+// has had all there is.
+func watchEntries[T any](ctx context.Context, e *env, b *bus.Bucket[T], synced func(), fn func(bus.Entry[T]) error) error {
 	again := clock.Backoff{Clock: e.clock, Min: time.Second, Max: 15 * time.Second}
 	for {
 		var mine error // fn's
-		err := b.Watch(ctx, again.Reset, func(x bus.Entry[T]) error { mine = fn(x); return mine })
+		err := b.Watch(ctx, func() {
+			again.Reset()
+			if synced != nil {
+				synced()
+			}
+		}, func(x bus.Entry[T]) error { mine = fn(x); return mine })
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -41,12 +41,14 @@ func runScheduler(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	all := newJobList(own.b, e.site)
 	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
-		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
+		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own, all}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
 		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, Disks: jobDisks{conn, e.clock}, VMs: jobVMs{conn, e.site},
 		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: e.trace, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return all.run(ctx, e) })
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error { return conn.Serve(ctx, subjects.Scheduler, s.Endpoints()) })
 	g.Go(func() error {
@@ -78,6 +80,23 @@ func (s ownSpecs[T]) Delete(ctx context.Context, name string, revision uint64) e
 type scheduledJobs struct {
 	ownSpecs[spec.ReplicationJob]
 	jobs jobs
+	all  *jobList
+}
+
+func (j scheduledJobs) Put(ctx context.Context, name string, v spec.ReplicationJob, revision uint64) (uint64, error) {
+	rev, err := j.ownSpecs.Put(ctx, name, v, revision)
+	if err == nil {
+		j.all.note(name, rev, &v)
+	}
+	return rev, err
+}
+
+func (j scheduledJobs) Delete(ctx context.Context, name string, revision uint64) error {
+	err := j.ownSpecs.Delete(ctx, name, revision)
+	if err == nil {
+		j.all.note(name, revision, nil)
+	}
+	return err
 }
 
 func (j scheduledJobs) Watch(ctx context.Context, fn func(string, *spec.ReplicationJob) error) error {
@@ -85,7 +104,7 @@ func (j scheduledJobs) Watch(ctx context.Context, fn func(string, *spec.Replicat
 }
 
 func (j scheduledJobs) List(ctx context.Context) ([]spec.ReplicationJob, error) {
-	return listJobs(ctx, j.b, j.jobs.e.site)
+	return j.all.list(ctx)
 }
 
 // listJobs has the jobs of a bucket whose target is a site.

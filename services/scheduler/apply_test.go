@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
@@ -81,6 +82,7 @@ type owner struct {
 	facts   []event.Payload
 	disks   map[string]api.DiskFacts // by path, where a good one would be no other
 	dead    map[cdp.Site]error       // sites where nobody looks at disks
+	looked  atomic.Int64             // paths
 }
 
 func newOwner(t *testing.T) *owner {

@@ -39,11 +39,10 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 			silent("/spec/target/site", err)
 		}
 	}
-	r, err := s.lookAtReplicas(ctx, j, others)
-	if err != nil {
+	if found.Replica, err = s.lookAtReplicas(ctx, j, others); err != nil {
 		silent("/spec/target/site", err)
 	}
-	if found.Replica = byPath(r.Disks); len(reply.Problems) == 0 {
+	if len(reply.Problems) == 0 {
 		reply.Problems = found.Check(s.cfg.Here, j, others, now.revision == 0)
 	}
 	if len(reply.Problems) > 0 {
@@ -69,11 +68,9 @@ func (s *Service) disksForGroup(ctx context.Context, j spec.ReplicationJob) erro
 	if j.Source.Site == here {
 		found.Source, found.Others = found.Here, found.OthersHere
 	}
-	r, err := s.lookAtReplicas(ctx, j, others)
-	if err != nil {
+	if found.Replica, err = s.lookAtReplicas(ctx, j, others); err != nil {
 		return err
 	}
-	found.Replica = byPath(r.Disks)
 	for _, p := range found.CheckGroup(s.cfg.Here, j, others) {
 		return cdp.Errorf(p.Kind, opApply, j.Name, "%s", p).WithHint(p.Hint)
 	}
@@ -82,39 +79,56 @@ func (s *Service) disksForGroup(ctx context.Context, j spec.ReplicationJob) erro
 
 // look asks capture at a site about paths of sources.
 func (s *Service) look(ctx context.Context, site cdp.Site, paths, known []string) (map[string]api.DiskFacts, []api.DiskUse, error) {
+	by := looker{site: site}
+	before, known := s.seen.split(by, known)
 	r, err := s.deps.Disks.Sources(ctx, site, api.DisksRequest{Target: s.cfg.Here.Site, Paths: paths, Known: known})
-	return byPath(r.Disks), r.Others, err
+	s.seen.note(by, r.Disks)
+	return byPath(before, r.Disks), r.Others, err
 }
 
 // lookAtReplicas asks the journal about the replicas of a job, and those of others.
-func (s *Service) lookAtReplicas(ctx context.Context, j spec.ReplicationJob, others []spec.ReplicationJob) (api.DisksReply, error) {
+func (s *Service) lookAtReplicas(ctx context.Context, j spec.ReplicationJob, others []spec.ReplicationJob) (map[string]api.DiskFacts, error) {
 	var known []string
 	for _, o := range others {
 		known = append(known, replicaPaths(o)...)
 	}
-	return s.deps.Disks.Replicas(ctx, api.DisksRequest{Target: s.cfg.Here.Site, Paths: replicaPaths(j), Known: known})
+	by := looker{replicas: true}
+	before, known := s.seen.split(by, known)
+	r, err := s.deps.Disks.Replicas(ctx, api.DisksRequest{Target: s.cfg.Here.Site, Paths: replicaPaths(j), Known: known})
+	s.seen.note(by, r.Disks)
+	return byPath(before, r.Disks), err
 }
 
-// byPath has the closest look at each path.
-func byPath(disks []api.DiskFacts) map[string]api.DiskFacts {
+// byPath has the closest look at each path, and what was known before of others.
+func byPath(before map[string]api.DiskFacts, disks []api.DiskFacts) map[string]api.DiskFacts {
 	out := map[string]api.DiskFacts{}
 	for _, d := range disks {
 		if _, seen := out[d.Path]; !seen {
 			out[d.Path] = d
 		}
 	}
+	for path, d := range before {
+		if _, seen := out[path]; !seen {
+			out[path] = d
+		}
+	}
 	return out
 }
 
 // sourcePaths are the paths that a job uses at its source site.
-func sourcePaths(j spec.ReplicationJob) (out []string) {
+func sourcePaths(j spec.ReplicationJob) []string {
+	out := sourceDisks(j)
+	if l := j.Source.Listen; l != "" && l[0] == '/' {
+		out = append(out, l)
+	}
+	return out
+}
+
+func sourceDisks(j spec.ReplicationJob) (out []string) {
 	for _, d := range j.Source.Disks {
 		if d.Path != "" {
 			out = append(out, d.Path)
 		}
-	}
-	if l := j.Source.Listen; l != "" && l[0] == '/' {
-		out = append(out, l)
 	}
 	return out
 }
@@ -126,11 +140,11 @@ func replicaPaths(j spec.ReplicationJob) (out []string) {
 	return out
 }
 
-// pathsOf are the paths that jobs use at one source site, each once.
+// pathsOf are the disks that jobs use at one source site, each once.
 func pathsOf(jobs []spec.ReplicationJob, site cdp.Site) (out []string) {
 	for _, j := range jobs {
 		if j.Source.Site == site {
-			out = append(out, sourcePaths(j)...)
+			out = append(out, sourceDisks(j)...)
 		}
 	}
 	slices.Sort(out)

@@ -27,6 +27,7 @@ func (o *owner) Replicas(_ context.Context, r api.DisksRequest) (api.DisksReply,
 
 func (o *owner) look(r api.DisksRequest, good api.DiskFacts) (out api.DisksReply) {
 	for _, p := range append(slices.Clone(r.Paths), r.Known...) {
+		o.looked.Add(1)
 		f, ok := o.disks[p]
 		if !ok {
 			f = good

@@ -46,6 +46,7 @@ type Service struct {
 	cfg  Config
 	deps Deps
 	beat *beat
+	seen seen
 	// writes is held from the check of a job to its being written, so that two
 	// requests cannot take one name.
 	writes sync.Mutex
@@ -65,7 +66,7 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
-	return &Service{cfg: cfg, deps: deps, beat: newBeat()}
+	return &Service{cfg: cfg, deps: deps, beat: newBeat(), seen: seen{clock: deps.Clock}}
 }
 
 // Run keeps the cadence until ctx ends; the error is ctx's, or what broke.

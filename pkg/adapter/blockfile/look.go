@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -125,10 +127,15 @@ func fileID(st unix.Stat_t) string { return identity("file", st.Dev, st.Ino) }
 
 func deviceID(rdev uint64) string { return identity("device", unix.Major(rdev), unix.Minor(rdev)) }
 
+// bootID tells machines apart.
+var bootID = sync.OnceValue(func() []byte {
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return slices.Clip(boot) // appending copies it
+})
+
 // identity hashes what identifies something on this machine.
 func identity(parts ...any) string {
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	sum := sha256.Sum256(fmt.Appendln(boot, parts...))
+	sum := sha256.Sum256(fmt.Appendln(bootID(), parts...))
 	return hex.EncodeToString(sum[:16])
 }
 
