@@ -16,11 +16,19 @@ import (
 // The server reports the consumer's position where the copy expects the position
 // it was reset to. A consumer that is still active may have sent a message in
 // between that nobody received: the copy would count it as received and lose it.
+//
+// The copy of a bucket is sent from the beginning, and skips what it has. The server
+// would go on after the newest message that was acknowledged. But when a value that
+// was sent is overwritten, it takes that value for acknowledged, with all before it,
+// though they may have been sent into a dead link.
 func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
 		token := strings.Split(m.Subject, ".")
 		request := nats.NewMsg(subjects.API + ".CONSUMER.RESET." + token[3] + "." + token[4])
 		request.Header, request.Data = m.Header, m.Data
+		if strings.HasPrefix(token[3], "KV_") {
+			request.Data = []byte(`{"seq":1}`)
+		}
 		answer, err := c.nc.RequestMsg(request, askTimeout)
 		if err != nil {
 			return // the peer asks again
