@@ -54,4 +54,8 @@
 //	more
 //	a stream goes on from another frame than the journal,    go test ./e2e/robustness -run TestPowerLoss/answer
 //	which has one that it lost: refused likewise
+//	requests of a killed journal take the first frames, and   go test ./e2e/robustness -run TestHubAndSpokes
+//	the one that follows takes the rest for old frames
+//	a value of a bucket that was sent into a dead link is     go test ./pkg/adapter/bus -run TestACopyGetsWhatWasSent
+//	taken for acknowledged: the peer never has it
 package robustness
