@@ -51,8 +51,10 @@ func (s *sender) attach(ctx context.Context) error {
 	switch {
 	case o.job.frozen() && (p.apart || s.strayed != nil):
 		p.found, p.lost = false, lostEverything // what was compared may have been compared with another history
-	case !p.found && (cdp.Is(s.strayed, cdp.Corrupt) || p.base.No < s.proven):
-		p.lost = lostEverything // the journal went back, or may have: that activity is forgotten
+	case !p.found && (p.base.No < s.proven || s.proven == 0 && cdp.Is(s.strayed, cdp.Corrupt)):
+		// The journal went back, or may have: then the activity of what it lost is forgotten.
+		// What it proved it has in this epoch and still has is all that was forgotten.
+		p.lost = lostEverything
 	}
 	if p.recreate {
 		if err := s.recreate(ctx, p.base.No+1); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -100,6 +101,41 @@ func (w *stray) play(t *testing.T, c strayCase, n int) {
 	w.settle()
 	w.more(2)
 	w.settle()
+	w.end()
+}
+
+// The stream loses frames in the middle, as when one of its messages is damaged, that
+// the journal does not have and the window has given up. Only regions that were
+// written lately are sent again.
+func TestALostFrameCostsItsRegionsOnly(t *testing.T) {
+	w := &stray{world: newWorld(t, seedtest.Seed(t)), buf: make([]byte, 64<<10)}
+	b := w.bus
+	sent := 0
+	b.with(func() {
+		b.oracles = nil
+		b.watch = func(f frame.Frame) error {
+			for i := range f.Records {
+				sent += int(f.Record(i).Length)
+			}
+			return nil
+		}
+	})
+	w.up()
+	w.settle()
+	w.more(1)
+	w.settle()
+	for round := range 3 {
+		b.with(func() { sent, b.linkDown = 0, true })
+		w.more(3 * w.cfg.Slots)
+		b.with(func() { delete(b.frames, b.journal.No+1); b.linkDown = false })
+		w.eventually("it is noticed", func() (ok bool) { b.with(func() { ok = b.recreated > round }); return ok })
+		w.settle()
+		b.with(func() {
+			if most := disks * diskSize / 2; sent > most {
+				t.Errorf("round %d: %d bytes were sent, and the disks have %d", round, sent, disks*diskSize)
+			}
+		})
+	}
 	w.end()
 }
 
