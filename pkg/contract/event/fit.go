@@ -10,8 +10,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// Fit shortens the texts of e that are longer than its schema allows, so that a fact
-// is never lost because an error has much to say.
+// Fit shortens the texts of e that are longer than its schema allows, and says so where
+// one is missing, so that a fact is never lost because an error has much to say, or
+// nothing.
 func (s *Schemas) Fit(e Event) Event {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Data))
 	if err != nil {
@@ -25,20 +26,33 @@ func (s *Schemas) Fit(e Event) Event {
 	if !errors.As(schema.Validate(doc), &bad) {
 		return e
 	}
-	shorten(doc, bad)
+	mend(doc, bad)
 	if data, err := json.Marshal(doc); err == nil {
 		e.Data = data
 	}
 	return e
 }
 
-// shorten cuts every text that bad refuses as too long.
-func shorten(doc any, bad *jsonschema.ValidationError) {
+// untold is the text of a fact that has none.
+const untold = "not given"
+
+// mend cuts every text that bad refuses as too long, and replaces the empty ones.
+func mend(doc any, bad *jsonschema.ValidationError) {
 	for _, c := range bad.Causes {
-		shorten(doc, c)
+		mend(doc, c)
 	}
-	long, ok := bad.ErrorKind.(*kind.MaxLength)
-	if !ok {
+	var fit func(text string) string
+	switch k := bad.ErrorKind.(type) {
+	case *kind.MaxLength:
+		fit = func(text string) string { return string([]rune(text)[:k.Want]) }
+	case *kind.MinLength:
+		fit = func(text string) string {
+			if text == "" {
+				return untold
+			}
+			return text
+		}
+	default:
 		return
 	}
 	path := bad.InstanceLocation
@@ -47,7 +61,7 @@ func shorten(doc any, bad *jsonschema.ValidationError) {
 		switch at := doc.(type) {
 		case map[string]any:
 			if text, ok := at[step].(string); ok && last {
-				at[step] = string([]rune(text)[:long.Want])
+				at[step] = fit(text)
 			}
 			doc = at[step]
 		case []any:
@@ -56,7 +70,7 @@ func shorten(doc any, bad *jsonschema.ValidationError) {
 				return
 			}
 			if text, ok := at[n].(string); ok && last {
-				at[n] = string([]rune(text)[:long.Want])
+				at[n] = fit(text)
 			}
 			doc = at[n]
 		}
