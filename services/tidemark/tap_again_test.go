@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/subjects"
+)
+
+const tapJob = `apiVersion: tidemark.dev/v1
+kind: ReplicationJob
+metadata: {name: web}
+spec:
+  source: {site: prod, capture: tap, disks: [{name: system, size: 1MiB}]}
+  target: {site: dr, disks: [{name: system, path: /r/web.img}]}
+  rpo: 5s
+`
+
+// tapped is a capture service with a tap, and the mirror that feeds it.
+type tapped struct {
+	mu     sync.Mutex
+	state  event.CaptureState
+	runs   bool
+	copies int // that were announced, and begun
+	ended  int
+}
+
+func (x *tapped) with(f func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f()
+}
+
+func (x *tapped) Running(context.Context) (runs bool, _ error) {
+	x.with(func() { runs = x.runs })
+	return runs, nil
+}
+
+func (x *tapped) Start(_ context.Context, m client.MirrorTarget) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !m.Copy || x.state != event.Seeding {
+		return errors.New("the copy was not announced")
+	}
+	x.runs = true
+	x.copies++
+	return nil
+}
+
+func (x *tapped) SetSpeed(context.Context, int64) error { return nil }
+func (x *tapped) Wait(context.Context) error            { return nil }
+
+func (x *tapped) Trouble(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (x *tapped) End(context.Context) error {
+	x.with(func() { x.runs = false; x.ended++ })
+	return nil
+}
+
+func (x *tapped) endpoints() map[string]api.Endpoint {
+	return map[string]api.Endpoint{
+		api.CaptureStatus: api.Answer(func(context.Context, api.GroupRequest) (any, error) {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			return api.CaptureStatusReply{Groups: []api.CaptureGroup{{Group: "web", Target: "dr", State: x.state,
+				Exports: []string{"nbd+unix:///system?socket=/tmp/web.sock"}}}}, nil
+		}),
+		api.CaptureCopyStarted: api.Answer(func(context.Context, api.DiskRequest) (any, error) {
+			x.with(func() { x.state = event.Seeding })
+			return api.Empty{}, nil
+		}),
+		api.CaptureSynced: api.Answer(func(context.Context, api.DiskRequest) (any, error) {
+			x.mu.Lock()
+			defer x.mu.Unlock()
+			if x.state == event.NeedsResync {
+				return nil, cdp.Errorf(cdp.Conflict, "end copy", "system", "writes were missed during the copy")
+			}
+			x.state = event.Replicating
+			return api.Empty{}, nil
+		}),
+	}
+}
+
+// A tap misses writes long after its copy was complete: as long as the command that
+// attached it runs, the copy begins again by itself, every time, and becomes complete.
+func TestATapThatMissedWritesIsCopiedAgain(t *testing.T) {
+	d := newDesk(t)
+	d.apply(0, tapJob)
+	x := &tapped{state: event.NeedsResync}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	capture := connectAs(t, d.url, "prod", subjects.Capture)
+	wg.Go(func() { _ = capture.Serve(ctx, subjects.Capture, x.endpoints()) })
+	cl, err := client.Connect(t.Context(), client.Config{Site: "dr", Bus: client.SiteRef{URL: d.url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	notes := make(chan client.TapNote, 100)
+	dial := func(context.Context, cdp.GroupID) (client.Mirror, func(), error) { return x, func() {}, nil }
+	wg.Go(func() {
+		for ctx.Err() == nil { // capture may still be starting
+			err := cl.AttachTap(ctx, client.TapRequest{Job: "web", Disk: "system"}, dial, func(n client.TapNote, _ string) { notes <- n })
+			if err != nil && ctx.Err() == nil && !cdp.Is(err, cdp.Transient) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	expect := func(want client.TapNote) {
+		t.Helper()
+		for end := time.After(time.Minute); ; {
+			select {
+			case n := <-notes:
+				if n == want {
+					return
+				}
+			case <-end:
+				t.Fatalf("%q is never reported", want)
+			}
+		}
+	}
+	expect(client.TapComplete)
+	for round := 1; round <= 2; round++ {
+		x.with(func() { x.state = event.NeedsResync })
+		expect(client.TapMissed)
+		expect(client.TapComplete)
+		x.with(func() {
+			if x.copies != round+1 || x.ended != round || x.state != event.Replicating {
+				t.Errorf("round %d: %d copies, %d mirrors ended, %s", round, x.copies, x.ended, x.state)
+			}
+		})
+	}
+}
