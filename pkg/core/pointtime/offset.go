@@ -10,14 +10,18 @@ import (
 type Reading struct {
 	// Wall is the time of day. It may step.
 	Wall time.Time
-	// Ran is how much time has passed since some moment. It never steps.
-	Ran time.Duration
+	// Ran is how much time has passed since some moment. It never steps. It was read at
+	// most Within before or after Wall.
+	Ran, Within time.Duration
 }
 
 // Stepped is how far the time of day has stepped between two readings.
 func (r Reading) Stepped(later Reading) time.Duration {
 	return later.Wall.Round(0).Sub(r.Wall.Round(0)) - (later.Ran - r.Ran)
 }
+
+// leastStep is the least step that is told from the time between two looks.
+const leastStep = 50 * time.Millisecond
 
 // drift is how far two clocks may run apart, per time: 200 parts in a million.
 const drift = 5000
@@ -39,7 +43,7 @@ type Offset struct {
 // target's clock, received and replied on the source's. Invalid: the source says
 // that it held the question longer than the exchange took, or less than no time.
 func Measure(sent Reading, received, replied time.Time, back Reading) (Offset, error) {
-	took, held := back.Ran-sent.Ran, replied.Sub(received)
+	took, held := back.Ran+back.Within-(sent.Ran-sent.Within), replied.Sub(received)
 	if held < 0 || held > took {
 		return Offset{}, cdp.Errorf(cdp.Invalid, "measure clock", "", "the source says that its answer took it %v, and the whole exchange took %v", held, took).
 			WithHint("its clock was set just now, or it does not tell the truth")
@@ -61,7 +65,9 @@ func Measure(sent Reading, received, replied time.Time, back Reading) (Offset, e
 // without what the target's clock has stepped.
 func (o Offset) now(at Reading) Offset {
 	if o.Bound > 0 {
-		o.Ahead += o.At.Stepped(at)
+		if d := o.At.Stepped(at); d.Abs() >= leastStep {
+			o.Ahead += d
+		}
 		o.Bound += max(0, at.Ran-o.At.Ran) / drift
 		o.At = at
 	}
