@@ -27,8 +27,14 @@ type File struct {
 	// The file system refused it once, and will refuse it again.
 	noPunch, noZeroRange atomic.Bool
 
-	mu     sync.Mutex
-	failed error // the first failure of a flush
+	sync func() error // makes what was written durable
+
+	flush sync.Mutex // held by the one flush at a time; taken before mu
+	// mu is held while the file is changed.
+	mu       sync.Mutex
+	written  unsynced // since the last flush began
+	flushing unsynced // before: a flush of it is running, or has failed
+	failed   error    // why the last flush failed
 }
 
 // Open opens the image or block device at path. The caller closes it once
@@ -82,7 +88,9 @@ func measure(f *os.File) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{f: f, fd: int(f.Fd()), size: size, dev: dev}, nil
+	d := &File{f: f, fd: int(f.Fd()), size: size, dev: dev, written: unsynced{}, flushing: unsynced{}}
+	d.sync = d.datasync
+	return d, nil
 }
 
 // Close closes the file without flushing it.
@@ -106,33 +114,60 @@ func (d *File) ReadAt(p []byte, off int64) error {
 	return err
 }
 
-// WriteAt implements block.Device.
+// WriteAt implements block.Device. Now and then it flushes.
 func (d *File) WriteAt(p []byte, off int64, _ bool) error {
-	defer d.own.begin()()
-	_, err := d.f.WriteAt(p, off)
+	if len(p) == 0 {
+		return nil
+	}
+	many, err := d.writeAt(p, off)
+	if err == nil && many {
+		err = d.Flush()
+	}
 	return err
 }
 
-// Flush implements block.Device with fdatasync. Once it failed it always fails:
-// the kernel reports lost pages only once and forgets them.
-func (d *File) Flush() error {
+// writeAt reports whether much has not been flushed yet.
+func (d *File) writeAt(p []byte, off int64) (many bool, err error) {
+	defer d.own.begin()()
 	d.mu.Lock()
-	err := d.failed
-	d.mu.Unlock()
-	if err != nil {
-		return err
+	defer d.mu.Unlock()
+	if _, err = d.f.WriteAt(p, off); err != nil { // some of it may be there
+		return false, errors.Join(err, d.changed(off, int64(len(p)), nil))
 	}
-	for {
-		if err = unix.Fdatasync(d.fd); err != unix.EINTR {
-			break
+	return len(d.written) > mostUnsynced, d.changed(off, int64(len(p)), p)
+}
+
+// Flush implements block.Device with fdatasync. The kernel reports what it could not
+// write only once, and forgets it. So after a failure everything since the last success
+// is written again first; a block that the kernel has dropped meanwhile fails every
+// Flush until it is written.
+func (d *File) Flush() error {
+	d.flush.Lock()
+	defer d.flush.Unlock()
+	if d.failed != nil {
+		if err := d.again(); err != nil {
+			return err
 		}
 	}
-	if err != nil {
-		d.mu.Lock()
-		d.failed = err
-		d.mu.Unlock()
+	d.mu.Lock()
+	d.written.merge(d.flushing)
+	d.flushing, d.written = d.written, unsynced{}
+	d.mu.Unlock()
+	err := d.sync()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failed = err; err == nil {
+		d.flushing = unsynced{}
 	}
 	return err
+}
+
+func (d *File) datasync() error {
+	for {
+		if err := unix.Fdatasync(d.fd); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 // Trim implements block.Device by punching a hole, where that can be done.
@@ -176,8 +211,12 @@ func (d *File) fallocate(no *atomic.Bool, mode uint32, off, n int64) error {
 		return unix.EOPNOTSUPP
 	}
 	defer d.own.begin()()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for {
 		switch err := unix.Fallocate(d.fd, mode, off, n); err {
+		case nil:
+			return d.freed(off, n)
 		case unix.EINTR:
 		case unix.EOPNOTSUPP, unix.ENOSYS, unix.ENODEV:
 			no.Store(true)

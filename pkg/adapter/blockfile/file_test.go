@@ -51,14 +51,6 @@ func TestFileShrinks(t *testing.T) {
 	}
 }
 
-func TestFileFlushFailsForGood(t *testing.T) {
-	d := newDisk(t, 4096)
-	d.failed = syscall.EIO
-	if err := d.Flush(); err != syscall.EIO {
-		t.Errorf("Flush after a failed one: %v", err)
-	}
-}
-
 func TestOpenErrors(t *testing.T) {
 	for _, path := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir(), "/dev/null"} {
 		if _, err := Open(path, true); err == nil {

@@ -79,3 +79,11 @@ func (l layer) count() (n int64) {
 	}
 	return n
 }
+
+// touch makes the kernel write every page again. It takes those that it failed to write
+// for written.
+func (m *Map) touch() {
+	for at := 0; at < len(m.mem); at += page {
+		atomic.OrUint32((*uint32)(unsafe.Pointer(&m.mem[at])), 0)
+	}
+}

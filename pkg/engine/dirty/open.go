@@ -156,6 +156,7 @@ func (m *Map) format(id Identity) {
 // relies on it.
 func (m *Map) Sync() error {
 	if err := unix.Msync(m.mem, unix.MS_SYNC); err != nil {
+		m.touch()
 		return &cdp.Error{Op: "sync dirty map", Kind: cdp.Transient, Subject: m.file.Name(), Cause: err}
 	}
 	return nil

@@ -49,6 +49,8 @@ type Disk struct {
 	data  File
 	size  int64
 
+	flush sync.Mutex // held by the one flush at a time; taken before mu
+
 	mu   sync.RWMutex // held for writing by writes
 	here *written
 }
@@ -207,10 +209,22 @@ func (d *Disk) Trim(off, n int64, fua bool) error { return d.Zero(off, n, 0) }
 
 // Flush makes what was written durable.
 func (d *Disk) Flush() error {
+	d.flush.Lock()
+	defer d.flush.Unlock()
 	if err := d.data.Flush(); err != nil {
 		return err
 	}
-	return d.here.sync()
+	d.mu.Lock()
+	pages, err := d.here.beginSync()
+	d.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	err = d.here.sync()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.here.endSync(pages, err)
+	return err
 }
 
 // Status reports everything as data.

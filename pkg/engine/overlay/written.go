@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"math/bits"
 	"os"
 
@@ -20,7 +21,12 @@ import (
 // is full is a SIGBUS, the end of the process. A write returns the error.
 type written struct {
 	f     *os.File
+	sync  func() error             // makes the file durable
 	pages map[int64]*[pageLen]byte // by number
+	// unsynced are the pages that were written since the last sync that succeeded, but
+	// for those of a running one.
+	unsynced map[int64]bool
+	failed   bool // the last sync
 }
 
 const (
@@ -34,7 +40,7 @@ func openWritten(path string, blocks int64) (*written, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &written{f, map[int64]*[pageLen]byte{}}
+	w := &written{f: f, sync: f.Sync, pages: map[int64]*[pageLen]byte{}, unsynced: map[int64]bool{}}
 	if err := w.load(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -115,6 +121,7 @@ func (w *written) setInPage(first, last int64) error {
 	}
 	copy(p[from:], bits)
 	w.pages[n] = p
+	w.unsynced[n] = true
 	return nil
 }
 
@@ -129,5 +136,23 @@ func (w *written) bytes() int64 {
 	return int64(n) * cdp.BlockSize
 }
 
-// sync makes the bits durable.
-func (w *written) sync() error { return w.f.Sync() }
+// beginSync is the pages that a sync is about to make durable. After one that failed
+// they are written again: the kernel may have dropped them.
+func (w *written) beginSync() (pages map[int64]bool, err error) {
+	if w.failed {
+		for n := range w.unsynced {
+			if _, err := w.f.WriteAt(w.pages[n][:], n*pageLen); err != nil {
+				return nil, err
+			}
+		}
+	}
+	pages, w.unsynced = w.unsynced, map[int64]bool{}
+	return pages, nil
+}
+
+// endSync notes how the sync of the pages ended.
+func (w *written) endSync(pages map[int64]bool, err error) {
+	if w.failed = err != nil; w.failed {
+		maps.Copy(w.unsynced, pages)
+	}
+}
