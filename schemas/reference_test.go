@@ -38,6 +38,7 @@ var kinds = []struct{ title, path, branch string }{
 	{"ReplicationJob: disks", "spec/v1/replicationjob.json", "else"},
 	{"ReplicationJob: VMs", "spec/v1/replicationjob.json", "then"},
 	{"Site", "spec/v1/site.json", ""},
+	{"SiteRecoveryJob", "spec/v1/siterecoveryjob.json", ""},
 	{"up.yaml", "config/v1/up.json", ""},
 }
 

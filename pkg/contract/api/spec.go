@@ -29,7 +29,7 @@ const (
 // ApplyReply answers an ApplyRequest. With Problems nothing was written, and
 // Change is empty.
 type ApplyReply struct {
-	Kind   string `json:"kind"` // spec.KindSite or spec.KindJob
+	Kind   string `json:"kind"` // spec.KindSite, spec.KindJob or spec.KindPlan
 	Name   string `json:"name"`
 	Change Change `json:"change,omitempty"`
 	// VMs is how many VMs a job on VMs protects; absent for other documents.
@@ -103,8 +103,11 @@ func (r ApplyReply) Err() error {
 
 // opName is what an error calls a kind of document.
 func opName(kind string) string {
-	if kind == spec.KindSite {
+	switch kind {
+	case spec.KindSite:
 		return "site"
+	case spec.KindPlan:
+		return "site recovery job"
 	}
 	return "job"
 }

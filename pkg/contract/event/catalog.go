@@ -10,6 +10,7 @@ func Catalog() []Payload {
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
 		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},
 		&FailoverStart{}, &FailoverCleanup{}, &FailoverUndo{}, &FailoverCommit{}, &FailoverStep{}, &FailoverFinished{},
+		&PlanApply{}, &PlanDelete{}, &PlanRun{}, &PlanControl{}, &PlanApplied{}, &PlanDeleted{}, &PlanStarted{}, &PlanAction{}, &PlanFinished{},
 		&VCenterMemberChanged{}, &VCenterAlarm{}, &VCenterTransporterChanged{}, &VCenterFilterChanged{},
 		&CommandRefused{},
 	}

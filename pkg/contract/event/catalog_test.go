@@ -67,6 +67,8 @@ func TestCatalog(t *testing.T) {
 				about = "command"
 			} else if _, ok := b["site"]; ok {
 				about = "site"
+			} else if _, ok := b["plan"]; ok {
+				about = "plan"
 			}
 			delete(b, about)
 			refused(about, b)

@@ -9,6 +9,7 @@
 //	Site            a site: one NATS domain and what is managed through it
 //	ReplicationJob  the disks of one group, replicated from a site to a site
 //	                (Object.Job), or VMs, each a group of its own (Object.VMJob)
+//	SiteRecoveryJob ordered actions that recover a site (Object.Plan)
 //
 // What it never does: it does not look at the machine, nor at a vCenter, nor at
 // what is stored. Whether a path exists, a VM is there or a name is taken is for the

@@ -32,6 +32,8 @@ func Document(o Object) (json.RawMessage, error) {
 		body = o.Site
 	case o.VMJob != nil:
 		body = o.VMJob
+	case o.Plan != nil:
+		body = o.Plan
 	}
 	fields := map[string]any{}
 	data, err := json.Marshal(body)

@@ -52,12 +52,16 @@ type Object struct {
 	Job  *ReplicationJob
 	// VMJob is a ReplicationJob on VMs.
 	VMJob *VMJob
+	Plan  *Plan
 }
 
 // Kind is the document's kind.
 func (o Object) Kind() string {
-	if o.Site != nil {
+	switch {
+	case o.Site != nil:
 		return KindSite
+	case o.Plan != nil:
+		return KindPlan
 	}
 	return KindJob
 }
@@ -69,6 +73,8 @@ func (o Object) Name() string {
 		return string(o.Site.Name)
 	case o.VMJob != nil:
 		return o.VMJob.Name
+	case o.Plan != nil:
+		return o.Plan.Name
 	}
 	return o.Job.Name
 }

@@ -59,7 +59,7 @@ func parse(schemas *event.Schemas, d document) (Object, []Problem, error) {
 	if err := json.Unmarshal(doc, &head); err != nil {
 		return Object{}, []Problem{{Line: d.line, Path: "/", Rule: "type", Text: "must be a document with apiVersion, kind, metadata and spec"}}, nil
 	}
-	kinds := []string{KindSite, KindJob}
+	kinds := []string{KindSite, KindJob, KindPlan}
 	kind, _ := head.Kind.(string)
 	if !slices.Contains(kinds, kind) {
 		return Object{}, []Problem{{Line: d.lineOf("/kind"), Path: "/kind", Rule: "enum", Text: "must be one of " + strings.Join(kinds, ", ")}}, nil
@@ -76,9 +76,12 @@ func parse(schemas *event.Schemas, d document) (Object, []Problem, error) {
 		c.problems = append(c.problems, Problem{Path: p.Path, Rule: p.Rule, Text: p.Text})
 	}
 	o := Object{Line: d.line}
-	if kind == KindSite {
+	switch kind {
+	case KindSite:
 		o.Site = c.site(doc)
-	} else {
+	case KindPlan:
+		o.Plan = c.plan(doc)
+	default:
 		c.job(doc, &o)
 	}
 	for i := range c.problems {

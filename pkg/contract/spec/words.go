@@ -9,7 +9,8 @@ import (
 )
 
 // durations are the fields that hold one, by name.
-var durations = []string{"rpo", "failIfRpoExceeds", "history", "mergeEvery", "timeout"}
+var durations = []string{"rpo", "failIfRpoExceeds", "history", "mergeEvery", "timeout",
+	"objective", "retryEvery", "wait", "below", "youngerThan"}
 
 // patterns are the rules of the schemas' patterns in words.
 var patterns = map[string]string{

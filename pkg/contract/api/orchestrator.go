@@ -1,0 +1,42 @@
+package api
+
+import "encoding/json"
+
+// Orchestrator endpoints, served at a plan's site. The orchestrator is the only
+// writer of plans.
+const (
+	PlanApply  = "apply"  // ApplyRequest -> ApplyReply; findings are warnings
+	PlanDelete = "delete" // PlanRequest -> Empty
+	PlanCheck  = "check"  // PlanRequest -> PlanCheckReply
+)
+
+// PlanRequest names a plan; to check one that is not applied, Document is set
+// instead.
+type PlanRequest struct {
+	Plan     string          `json:"plan,omitempty"`
+	Document json.RawMessage `json:"document,omitempty"`
+}
+
+// PlanCheckReply is what the static check found, in the order of the actions.
+type PlanCheckReply struct {
+	Plan     string        `json:"plan"`
+	Findings []PlanFinding `json:"findings"`
+}
+
+// PlanFinding is one thing that an operator should know before a plan runs.
+type PlanFinding struct {
+	// Error: the plan cannot do its work as it is. Else it is a warning.
+	Error  bool   `json:"error"`
+	Action string `json:"action,omitempty"` // empty: the plan as a whole
+	Rule   string `json:"rule"`
+	Text   string `json:"text"`
+}
+
+// String is the finding in one line.
+func (f PlanFinding) String() string {
+	s := map[bool]string{true: "error", false: "warning"}[f.Error]
+	if f.Action != "" {
+		s += ": action " + f.Action
+	}
+	return s + ": " + f.Text
+}

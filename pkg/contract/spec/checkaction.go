@@ -1,0 +1,145 @@
+package spec
+
+import (
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"tidemark.dev/pkg/contract/recovery"
+)
+
+// action checks an action and fills in its defaults.
+func (c *checker) action(at string, a *Action) {
+	switch verbs := a.verbs(); {
+	case len(verbs) == 0:
+		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, wait, check, script, webhook, ask")
+	case len(verbs) > 1:
+		c.bad(at, "either", "says %s: an action does one thing", and(verbs))
+	}
+	c.actionMode(at, a)
+	switch {
+	case a.Retries > 0 && a.RetryEvery == 0:
+		a.RetryEvery = Duration(DefaultRetryEvery)
+	case a.Retries == 0 && a.RetryEvery != 0:
+		c.bad(at+"/retryEvery", "range", "needs retries")
+	}
+	c.when(at+"/retries", a.Retries > 0 && (a.Wait != 0 || a.Ask != nil), "a wait and a question are not retried")
+	switch {
+	case a.Wait != 0:
+		c.when(at+"/timeout", a.Timeout != 0, "a wait ends by itself")
+		c.when(at+"/wait", a.Wait.Std() > MaxActionTimeout, "%s: must be at most %s", a.Wait, Duration(MaxActionTimeout))
+	case a.Timeout == 0:
+		a.Timeout = Duration(a.defaultTimeout())
+	case a.Timeout.Std() > MaxActionTimeout:
+		c.bad(at+"/timeout", "range", "%s: must be at most %s", a.Timeout, Duration(MaxActionTimeout))
+	}
+	if a.Failover != nil {
+		c.failoverAction(at+"/failover", a)
+	}
+	if a.Check != nil {
+		c.condition(at+"/check", a.Check)
+	}
+	if a.Script != nil && a.Script.File != "" {
+		c.when(at+"/script/file", !scriptName(a.Script.File), "%q: give the name of a file in the site's script directory, without a path", a.Script.File)
+	}
+	if a.Webhook != nil {
+		c.url(at+"/webhook/url", a.Webhook.URL)
+	}
+	if a.Ask != nil && a.Ask.Default == "" {
+		a.Ask.Default = Refuse
+	}
+}
+
+// actionMode checks in which runs an action takes part. What ends a production
+// failover, and what stops a job, is not for a test unless somebody says so.
+func (c *checker) actionMode(at string, a *Action) {
+	production := a.Undo != nil || a.Commit != nil
+	switch {
+	case a.Mode == "" && (production || a.StopJob != nil):
+		a.Mode = InProduction
+	case a.Mode == "" && a.Cleanup != nil:
+		a.Mode = InTest
+	case a.Mode == "":
+		a.Mode = InBoth
+	case production && a.Mode != InProduction:
+		c.bad(at+"/mode", "mode", "%s ends a production failover: it is for the mode production only", a.Verb())
+	case a.Cleanup != nil && a.Mode != InTest:
+		c.bad(at+"/mode", "mode", "cleanup ends a test failover: it is for the mode test only")
+	}
+}
+
+func (a Action) defaultTimeout() time.Duration {
+	switch {
+	case a.Failover != nil, a.Undo != nil, a.Commit != nil, a.Cleanup != nil:
+		return DefaultRecoveryTimeout
+	case a.Ask != nil:
+		return DefaultAskTimeout
+	case a.Script != nil:
+		return DefaultScriptTimeout
+	}
+	return DefaultActionTimeout
+}
+
+func (c *checker) failoverAction(at string, a *Action) {
+	f := a.Failover
+	c.when(at+"/before", f.Before != nil && f.Point != "", "use either point or before")
+	c.when(at+"/planned", f.Planned && (f.Point != "" || f.Before != nil), "goes to the source's last write, so point and before are not allowed")
+	c.when(at+"/planned", f.Planned && a.Mode == InTest, "has no effect in a test: the mode must be production or both")
+	c.when(at+"/to", f.To == recovery.ToFiles && a.Mode != InProduction, "a test cannot use files, because they are the replica itself: use nbd or vm, or the mode production")
+	c.when(at+"/listen", f.Listen != "" && f.To == recovery.ToVM, "not allowed with vm: nothing is served over NBD")
+	if f.Listen != "" {
+		if err := CheckListen(f.Listen); err != nil {
+			c.bad(at+"/listen", "address", "%s", err)
+		}
+	}
+}
+
+func (c *checker) condition(at string, x *Condition) {
+	var said []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"rpo", x.RPO != nil}, {"point", x.Point != nil}, {"port", x.Port != ""}, {"http", x.HTTP != nil},
+		{"reachable", x.Reachable != ""}, {"unreachable", x.Unreachable != ""},
+	} {
+		if f.set {
+			said = append(said, f.name)
+		}
+	}
+	switch {
+	case len(said) == 0:
+		c.bad(at, "either", "checks nothing: use one of rpo, point, port, http, reachable, unreachable")
+	case len(said) > 1:
+		c.bad(at, "either", "checks %s: an action checks one thing", and(said))
+	}
+	if x.Port != "" {
+		host, port, err := net.SplitHostPort(x.Port)
+		n, perr := strconv.Atoi(port)
+		c.when(at+"/port", err != nil || perr != nil || host == "" || n < 1 || n > 65535, "%q: write host:port", x.Port)
+	}
+	if x.HTTP != nil {
+		c.url(at+"/http/url", x.HTTP.URL)
+		if x.HTTP.Status == 0 {
+			x.HTTP.Status = 200
+		}
+	}
+}
+
+// url checks the URL of a web server. A missing one was refused by the schema.
+func (c *checker) url(at, text string) {
+	if text == "" {
+		return
+	}
+	u, err := url.Parse(text)
+	c.when(at, err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(text, " \n"), "%q: write a URL like https://host/path", text)
+}
+
+// when refuses a field if is.
+func (c *checker) when(at string, is bool, format string, args ...any) {
+	if is {
+		c.bad(at, "action", format, args...)
+	}
+}

@@ -1,0 +1,219 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+)
+
+// Facts are what is known of the site that a plan would run at.
+type Facts struct {
+	// Jobs are the replication jobs to this site, by name; nil: not known.
+	Jobs map[string]JobFacts
+	// Scripts are the programs in the script directory; nil: not known.
+	Scripts map[string]bool
+	// Points says for each failover, by its action, why its point cannot be had;
+	// empty for one that can. Without an entry it is not known.
+	Points map[string]string
+	// Others are the other plans of the site.
+	Others []spec.Plan
+}
+
+// JobFacts is what is known of a job.
+type JobFacts struct {
+	Source  cdp.Site
+	VM      bool // it has a replica VM
+	Running bool
+}
+
+// Check finds what is wrong with a plan, or may be, in the order of its actions.
+func Check(p spec.Plan, facts Facts) []api.PlanFinding {
+	c := &checker{plan: p, facts: facts}
+	for i, a := range p.Actions {
+		c.at = a.Name
+		c.job(a)
+		c.failover(a)
+		c.order(i, a)
+		c.site(a)
+	}
+	c.at = ""
+	for _, mode := range []recovery.Mode{recovery.Production, recovery.Test} {
+		if !slices.ContainsFunc(p.Actions, func(a spec.Action) bool { return a.Mode.In(mode) }) {
+			c.warn("empty", "a run in %s does nothing: every action has another mode", mode)
+		}
+	}
+	c.shared()
+	return c.found
+}
+
+type checker struct {
+	plan  spec.Plan
+	facts Facts
+	at    string
+	found []api.PlanFinding
+	// before are the ancestors of each action.
+	before map[string]map[string]bool
+}
+
+func (c *checker) add(bad bool, rule, format string, args []any) {
+	c.found = append(c.found, api.PlanFinding{Error: bad, Action: c.at, Rule: rule, Text: fmt.Sprintf(format, args...)})
+}
+func (c *checker) bad(rule, format string, args ...any)  { c.add(true, rule, format, args) }
+func (c *checker) warn(rule, format string, args ...any) { c.add(false, rule, format, args) }
+
+// job checks that the job is there and fit for the action.
+func (c *checker) job(a spec.Action) {
+	if a.StopJob != nil && a.Mode.In(recovery.Test) {
+		c.warn("test", "it stops the replication of %s in a test: no recovery points are made until the clean-up", a.StopJob.Job)
+	}
+	if a.Job() == "" || c.facts.Jobs == nil {
+		return
+	}
+	j, known := c.facts.Jobs[a.Job()]
+	switch {
+	case !known:
+		c.bad("job", "there is no job %s at site %s; of a job on VMs, name the job of a VM", a.Job(), c.plan.Site)
+	case a.Failover != nil && a.Failover.To == recovery.ToVM && !j.VM:
+		c.bad("vm", "the job %s has no replica VM: use nbd", a.Job())
+	case a.Failover != nil && !j.Running:
+		c.warn("stopped", "the job %s is stopped: its newest recovery point gets older", a.Job())
+	}
+}
+
+// failover checks that its point is there, and what it needs of the source.
+func (c *checker) failover(a spec.Action) {
+	if a.Failover == nil {
+		return
+	}
+	if why := c.facts.Points[a.Name]; why != "" {
+		c.bad("point", "the recovery point cannot be had: %s", why)
+	}
+	if a.Failover.Planned && a.Mode.In(recovery.Production) {
+		c.warn("source", "it is planned, so it fails if the source site %sdoes not answer", c.named(a.Job()))
+	}
+}
+
+// named is the source site of a job and a space; empty if it is not known.
+func (c *checker) named(job string) string {
+	if s := c.facts.Jobs[job].Source; s != "" {
+		return string(s) + " "
+	}
+	return ""
+}
+
+// order checks an action against the others that change the same job.
+func (c *checker) order(i int, a spec.Action) {
+	if !a.Changes() {
+		return
+	}
+	var before *spec.Action // the last change of the failover that it follows
+	for k := range c.plan.Actions {
+		b := c.plan.Actions[k]
+		if k == i || !b.Changes() || b.Job() != a.Job() || !together(a, b) {
+			continue
+		}
+		switch {
+		case c.waits(a.Name, b.Name):
+			if b.Failover != nil || b.Undo != nil || b.Commit != nil || b.Cleanup != nil {
+				before = &c.plan.Actions[k]
+			}
+		case k > i && !c.waits(b.Name, a.Name):
+			c.bad("order", "%s changes the job %s, too, and neither waits for the other: use after", b.Name, a.Job())
+		}
+	}
+	open := before != nil && before.Failover != nil
+	switch {
+	case a.Failover != nil && open:
+		c.bad("twice", "%s has failed the job %s over already: end that with undo or cleanup first", before.Name, a.Job())
+	case (a.Undo != nil || a.Commit != nil || a.Cleanup != nil) && !open:
+		c.bad("nothing", "no action before it fails the job %s over, so there is nothing to end", a.Job())
+	}
+}
+
+// together reports whether two actions can take part in one run.
+func together(a, b spec.Action) bool {
+	return a.Mode == spec.InBoth || b.Mode == spec.InBoth || a.Mode == b.Mode
+}
+
+// waits reports whether an action waits for another, directly or not.
+func (c *checker) waits(name, other string) bool {
+	if c.before == nil {
+		c.before = ancestors(c.plan)
+	}
+	return c.before[name][other]
+}
+
+// ancestors are, for each action, all that it waits for, directly or not.
+func ancestors(p spec.Plan) map[string]map[string]bool {
+	after, all := map[string][]string{}, map[string]map[string]bool{}
+	for _, a := range p.Actions {
+		after[a.Name] = a.After
+	}
+	var of func(string) map[string]bool
+	of = func(name string) map[string]bool {
+		if all[name] == nil {
+			all[name] = map[string]bool{}
+			for _, n := range after[name] {
+				all[name][n] = true
+				maps.Copy(all[name], of(n))
+			}
+		}
+		return all[name]
+	}
+	for _, a := range p.Actions {
+		of(a.Name)
+	}
+	return all
+}
+
+// site checks what an action needs beside jobs.
+func (c *checker) site(a spec.Action) {
+	if a.Script != nil && c.facts.Scripts != nil && !c.facts.Scripts[a.Script.File] {
+		c.bad("script", "there is no program %s in the script directory of site %s", a.Script.File, c.plan.Site)
+	}
+	if a.Check == nil || a.Check.Reachable == "" || !a.Critical || !a.Mode.In(recovery.Production) {
+		return
+	}
+	for _, job := range c.jobs() {
+		if c.facts.Jobs[job].Source == a.Check.Reachable {
+			c.warn("source", "it needs the site %s, from which %s is recovered: with that site gone the plan stops here", a.Check.Reachable, job)
+			return
+		}
+	}
+}
+
+// jobs are the jobs that the plan changes.
+func (c *checker) jobs() []string { return changed(c.plan) }
+
+func changed(p spec.Plan) (out []string) {
+	for _, a := range p.Actions {
+		if a.Changes() {
+			out = append(out, a.Job())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// shared finds jobs that another plan changes, too.
+func (c *checker) shared() {
+	others := slices.SortedFunc(slices.Values(c.facts.Others), func(a, b spec.Plan) int { return cmp.Compare(a.Name, b.Name) })
+	for _, o := range others {
+		var both []string
+		for _, job := range c.jobs() {
+			if o.Name != c.plan.Name && slices.Contains(changed(o), job) {
+				both = append(both, job)
+			}
+		}
+		if len(both) > 0 {
+			c.warn("shared", "the plan %s changes the same jobs: %s; the two must not run at the same time", o.Name, strings.Join(both, ", "))
+		}
+	}
+}
