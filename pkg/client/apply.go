@@ -11,9 +11,9 @@ import (
 )
 
 // Apply has the services that own them check and write objects: jobs the
-// scheduler, sites the vcenter service. All are checked first; if any is refused
-// nothing is written, and the error has every problem of every object. With
-// dryRun nothing is written in any case.
+// scheduler, sites the vcenter service, site recovery jobs the orchestrator. All are
+// checked first; if any is refused nothing is written, and the error has every problem
+// of every object. With dryRun nothing is written in any case.
 //
 // The replies are in the order of the objects. On an error in the middle of
 // writing they end with the last object that was written.
@@ -59,8 +59,11 @@ func (c *Client) applyOne(ctx context.Context, o spec.Object, dryRun bool) (r ap
 		return r, err
 	}
 	service, endpoint := subjects.Scheduler, api.JobApply
-	if o.Site != nil {
+	switch {
+	case o.Site != nil:
 		service, endpoint = subjects.VCenter, api.SiteApply
+	case o.Plan != nil:
+		service, endpoint = subjects.Orchestrator, api.PlanApply
 	}
 	return r, c.ask(ctx, checkTime, service, endpoint, api.ApplyRequest{Document: doc, DryRun: dryRun}, &r)
 }

@@ -52,6 +52,14 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// Over is a client on a connection that somebody else closes.
+func Over(conn *bus.Conn, peers []cdp.Site, c clock.Clock) *Client {
+	return &Client{conn: conn, site: conn.Site(), peers: peers, clock: c}
+}
+
+// Now is the time by the client's clock.
+func (c *Client) Now() time.Time { return c.clock.Now() }
+
 // Close closes the connection.
 func (c *Client) Close() { c.conn.Close() }
 

@@ -11,20 +11,24 @@ import (
 	"tidemark.dev/pkg/core/health"
 )
 
-// Objects gives what was described: sites first, then jobs, then jobs on VMs, each
-// by name. The jobs of single VMs are among the jobs. An empty kind or name means
+// Objects gives what was described: sites first, then jobs, then jobs on VMs, then site
+// recovery jobs, each by name. The jobs of single VMs are among the jobs. An empty kind or name means
 // any; NotFound if a name means nothing.
 func (c *Client) Objects(ctx context.Context, kind, name string) ([]spec.Object, error) {
 	var out []spec.Object
 	var err error
-	if kind != spec.KindJob {
+	wanted := func(k string) bool { return kind == "" || kind == k }
+	if wanted(spec.KindSite) {
 		err = specs(ctx, c, subjects.KeySite, name, func(s spec.Site) { out = append(out, spec.Object{Site: &s}) })
 	}
-	if err == nil && kind != spec.KindSite {
+	if err == nil && wanted(spec.KindJob) {
 		err = specs(ctx, c, subjects.KeyJob, name, func(j spec.ReplicationJob) { out = append(out, spec.Object{Job: &j}) })
 	}
-	if err == nil && kind != spec.KindSite {
+	if err == nil && wanted(spec.KindJob) {
 		err = specs(ctx, c, subjects.KeyVMJob, name, func(j spec.VMJob) { out = append(out, spec.Object{VMJob: &j}) })
+	}
+	if err == nil && wanted(spec.KindPlan) {
+		err = specs(ctx, c, subjects.KeyPlan, name, func(p spec.Plan) { out = append(out, spec.Object{Plan: &p}) })
 	}
 	if err == nil && name != "" && len(out) == 0 {
 		what := name

@@ -63,6 +63,16 @@ func (c *Client) AwaitProtected(ctx context.Context, name string, shown func(hea
 	})
 }
 
+// Running reports whether a job was told to run. NotFound if there is no such job.
+func (c *Client) Running(ctx context.Context, name string) (bool, error) {
+	job, err := c.Job(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	st, err := c.runState(ctx, job.Name)
+	return st.Running(), err
+}
+
 // runState is whether a job should run; nil if it never did.
 func (c *Client) runState(ctx context.Context, job string) (*api.RunState, error) {
 	all, err := states[api.RunState](ctx, c, subjects.KeyJob, job)

@@ -30,6 +30,9 @@ func credentials(dir string, cfg Config, site cdp.Site) (*bus.Credentials, error
 			err = c.Save(path)
 		}
 	}
+	if err == nil && c.Complete() { // an older version knew fewer services
+		err = c.Save(path)
+	}
 	return c, cdp.Wrap(err, "prepare credentials", string(site))
 }
 

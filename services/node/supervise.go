@@ -23,6 +23,8 @@ func roles() map[string]role {
 		subjects.RPOMonitor: runRPOMonitor,
 		subjects.Failover:   runFailover,
 		subjects.VCenter:    runVCenter,
+
+		subjects.Orchestrator: runOrchestrator,
 	}
 }
 

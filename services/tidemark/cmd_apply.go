@@ -22,7 +22,7 @@ func (a *app) cmdApply() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use:   "apply -f FILE",
-		Short: "Create or change sites and jobs from YAML files",
+		Short: "Create or change sites, jobs and plans from YAML files",
 		Long: long(`Read YAML documents (apiVersion, kind, metadata, spec) and create or change what they
 describe. Apply a job at its target site. All documents are checked first, jobs on VMs
 also against the vCenters of both sites, jobs of disks against the files and devices of
@@ -133,7 +133,9 @@ func (a *app) applied(o spec.Object, r api.ApplyReply, dry bool) {
 	switch {
 	case dry:
 		note += " (dry run)"
-	case r.Change == api.Created && o.Site == nil:
+	case o.Plan != nil && r.Change != api.Unchanged:
+		note += "; test it with: tidemark plan test " + o.Name()
+	case r.Change == api.Created && o.Plan == nil && o.Site == nil:
 		note += "; start it with: tidemark job run " + o.Name()
 	}
 	fmt.Fprintf(a.out, "%s %s %s%s\n", strings.ToLower(o.Kind()), o.Name(), r.Change, note)

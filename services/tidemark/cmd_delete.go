@@ -18,11 +18,12 @@ func (a *app) cmdDelete() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "delete KIND NAME",
-		Short: "Delete a site or a stopped job",
+		Short: "Delete a site, a stopped job or a site recovery job",
 		Long: long(`Delete a site that no job uses, or a job that is stopped and has no failover in
 progress. The journal of a job is deleted with all its recovery points; if there are
 any, confirm that with --yes. While an export of the job is open, it is not deleted
-without --force. Replica images stay as they are.
+without --force. Replica images stay as they are. A site recovery job is deleted with
+its history, unless it runs.
 
 The replica VMs of a job on VMs stay too, and Tidemark no longer manages them; with
 --replicas they are deleted with their disks. A single VM that a job on VMs no longer
@@ -35,9 +36,12 @@ selects is released by the name of its own job.`),
 				return err
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				if kind == spec.KindSite {
+				switch kind {
+				case spec.KindSite:
 					err = cl.DeleteSite(ctx, cdp.Site(name))
-				} else {
+				case spec.KindPlan:
+					err = cl.DeletePlan(ctx, name)
+				default:
 					ctx, cancel := context.WithTimeout(ctx, timeout)
 					defer cancel()
 					m := newMeter(a, name)

@@ -26,7 +26,7 @@ func (a *app) cmdEvents() *cobra.Command {
 		Long: long(`Show stored events (of the last week) of this site and, as far as they have arrived,
 of the sites it is linked with, in the order of their times. FILTER is AREA, AREA.FACT
 or AREA.FACT.JOB; * matches any. Events about a site or its vCenter have the site's name in place of JOB.
-Areas: capture, command, failover, job, journal, rpo, site, vcenter.`),
+Areas: capture, command, failover, job, journal, plan, rpo, site, vcenter.`),
 		Example: `  tidemark events --since 10m
   tidemark events failover --follow
   tidemark events '*.*.web' -o json`,

@@ -18,8 +18,8 @@ func (a *app) cmdGet() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use:   "get [KIND [NAME]]",
-		Short: "Show sites and jobs as they were applied",
-		Long:  long("Show sites and jobs. The output of -o yaml can be applied again."),
+		Short: "Show sites, jobs and plans as they were applied",
+		Long:  long("Show sites, jobs and site recovery jobs. The output of -o yaml can be applied again."),
 		Example: `  tidemark get
   tidemark get job
   tidemark get job web -o yaml`,
@@ -55,8 +55,10 @@ func kindAndName(args []string) (kind, name string, err error) {
 		kind = spec.KindJob
 	case "site", "sites":
 		kind = spec.KindSite
+	case "plan", "plans", "siterecoveryjob", "siterecoveryjobs":
+		kind = spec.KindPlan
 	default:
-		return "", "", usage("unknown kind %q: use job or site", args[0])
+		return "", "", usage("unknown kind %q: use job, site or plan", args[0])
 	}
 	if len(args) > 1 {
 		name = args[1]
@@ -121,6 +123,8 @@ func (a *app) list(ctx context.Context, c *client.Client, out format, objects []
 			case o.VMJob != nil:
 				j := o.VMJob
 				add(o.Kind(), j.Name, j.SourceSite, j.TargetSite, vmJobText(states[j.Name], vms[j.Name]), j.RPO, journalText(j.Journal))
+			case o.Plan != nil:
+				add(o.Kind(), o.Plan.Name, "", o.Plan.Site, count(len(o.Plan.Actions), "action"), "", "")
 			default:
 				add(o.Kind(), o.Site.Name, "", "", o.Site.Kind, "", "")
 			}

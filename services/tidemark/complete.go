@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // completeTime is how long a completion may take: a shell waits for it.
@@ -93,6 +94,27 @@ func pointNames(ctx context.Context, c *client.Client, before []string) []string
 	return append(tags, ids...)
 }
 
+// planNames are those of the site recovery jobs.
+func planNames(ctx context.Context, c *client.Client, _ []string) (out []string) {
+	plans, _ := c.Plans(ctx)
+	for _, p := range plans {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+// actionNames are the actions of the plan before them.
+func actionNames(ctx context.Context, c *client.Client, before []string) (out []string) {
+	run, _ := c.PlanRun(ctx, before[0])
+	if run == nil {
+		return nil
+	}
+	for _, rec := range run.Actions {
+		out = append(out, rec.Name)
+	}
+	return out
+}
+
 // exportNames are the open exports of the job before them.
 func exportNames(ctx context.Context, c *client.Client, before []string) (out []string) {
 	all, _ := c.Exports(ctx, before[0])
@@ -103,14 +125,19 @@ func exportNames(ctx context.Context, c *client.Client, before []string) (out []
 }
 
 // kinds are the kinds of documents.
-func kinds(context.Context, *client.Client, []string) []string { return []string{"job", "site"} }
+func kinds(context.Context, *client.Client, []string) []string {
+	return []string{"job", "site", "plan"}
+}
 
 // ofKind are the names of a kind.
 func ofKind(ctx context.Context, c *client.Client, before []string) []string {
-	if kind, _, err := kindAndName(before); err != nil || kind != "Site" {
-		return jobNames(ctx, c, nil)
+	switch kind, _, _ := kindAndName(before); kind {
+	case spec.KindSite:
+		return siteNamesOf(ctx, c, nil)
+	case spec.KindPlan:
+		return planNames(ctx, c, nil)
 	}
-	return siteNamesOf(ctx, c, nil)
+	return jobNames(ctx, c, nil)
 }
 
 // completeWords completes a flag with fixed words.

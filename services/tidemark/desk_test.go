@@ -82,6 +82,20 @@ func (d *desk) owners() {
 	}
 }
 
+// orchestrator starts a real orchestrator.
+func (d *desk) orchestrator() {
+	d.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	d.t.Cleanup(func() { cancel(); wg.Wait() })
+	cfg := node.ServeConfig{Site: "dr", Peers: []cdp.Site{"prod"}, Dir: d.t.TempDir(), Bus: client.SiteRef{URL: d.url}, Services: []string{subjects.Orchestrator}, SetUpTime: time.Minute}
+	wg.Go(func() {
+		if err := node.Serve(ctx, cfg, slog.New(slog.DiscardHandler), func() {}); err != nil {
+			d.t.Error(err)
+		}
+	})
+}
+
 // lookAtDisks answers for capture and journal: everywhere is a new disk of 1 MiB.
 func lookAtDisks(_ context.Context, r api.DisksRequest) (any, error) {
 	var out api.DisksReply

@@ -63,6 +63,18 @@ func TestExampleVMs(t *testing.T) {
 	wants(t, out, "cluster: Cluster-2", "excludeDisks")
 }
 
+// The plan in deploy/examples is applied as it is; its jobs are not there yet.
+func TestExamplePlan(t *testing.T) {
+	d := newDesk(t)
+	d.orchestrator()
+	out, errs := d.apply(0, example(t, "plan.yaml"))
+	wants(t, out, "siterecoveryjob shop-dr created; test it with: tidemark plan test shop-dr")
+	wants(t, errs, "there is no job shop-db at site dr")
+	out, _ = d.do(0, "get", "plan", "shop-dr", "-o", "yaml")
+	wants(t, out, "group: app", "youngerThan: 5m")
+	d.do(0, "delete", "plan", "shop-dr")
+}
+
 // Every example is used by a test, so that none goes stale.
 func TestEveryExampleIsTested(t *testing.T) {
 	files, err := filepath.Glob(examples + "*")
@@ -71,7 +83,7 @@ func TestEveryExampleIsTested(t *testing.T) {
 	}
 	for _, f := range files {
 		switch n := filepath.Base(f); n {
-		case "job-disks.yaml", "job-tap.yaml", "job-vms.yaml", "sites-vsphere.yaml":
+		case "job-disks.yaml", "job-tap.yaml", "job-vms.yaml", "sites-vsphere.yaml", "plan.yaml":
 		default:
 			if !strings.HasPrefix(n, "up-") { // services/node loads these
 				t.Errorf("no test applies %s", f)

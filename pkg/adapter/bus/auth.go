@@ -29,10 +29,20 @@ type Credentials struct {
 // NewCredentials makes random passwords for every service.
 func NewCredentials(site cdp.Site) *Credentials {
 	c := &Credentials{Site: site, Users: map[string]Credential{}}
-	for _, s := range subjects.Services() {
-		c.Users[s] = Credential{User: s, Password: rand.Text()}
-	}
+	c.Complete()
 	return c
+}
+
+// Complete makes users for the services that have none, and reports whether there
+// were any.
+func (c *Credentials) Complete() (changed bool) {
+	for _, s := range subjects.Services() {
+		if _, has := c.Users[s]; !has {
+			c.Users[s] = Credential{User: s, Password: rand.Text()}
+			changed = true
+		}
+	}
+	return changed
 }
 
 // Save writes the file, readable by its owner only, whole or not at all.

@@ -23,18 +23,19 @@ import (
 func may(service, subject string) bool {
 	emits := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
-		subjects.VCenter: "vcenter",
+		subjects.VCenter: "vcenter", subjects.Orchestrator: "plan",
 	}
 	commands := map[string][]string{
 		subjects.Scheduler: {"capture", "journal", "failover"}, subjects.Failover: {"capture", "journal", "scheduler"},
-		subjects.VCenter:  {"scheduler"},
-		subjects.Operator: {"capture", "journal", "scheduler", "failover", "rpo-monitor", "vcenter"},
+		subjects.VCenter:      {"scheduler"},
+		subjects.Orchestrator: {"scheduler", "failover"},
+		subjects.Operator:     {"capture", "journal", "scheduler", "failover", "rpo-monitor", "vcenter", "orchestrator"},
 	}
 	writes := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
-		subjects.VCenter: "vcenter",
+		subjects.VCenter: "vcenter", subjects.Orchestrator: "orchestrator",
 	}
-	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter}
+	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter, "plan": subjects.Orchestrator}
 	people := service == subjects.Operator
 	handles := !people && service != subjects.RPOMonitor
 	watches := service != subjects.Capture && service != subjects.Journal && service != subjects.VCenter
@@ -82,7 +83,7 @@ func may(service, subject string) bool {
 
 func candidates() (out []string) {
 	all := []string{"capture", "journal", "scheduler", "rpo-monitor", "failover", "orchestrator", "vcenter"}
-	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "vcenter", "site", "command"} {
+	for _, area := range []string{"capture", "journal", "job", "rpo", "failover", "orchestrator", "plan", "vcenter", "site", "command"} {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
@@ -188,6 +189,10 @@ func TestCredentialsFile(t *testing.T) {
 	}
 	if d, err := bus.LoadCredentials(path); err != nil || d.Users[subjects.Capture].Password != "y" {
 		t.Fatal(d, err)
+	}
+	// Files of an older version have no user for a service that is new.
+	if d, err = bus.LoadCredentials(path); err != nil || !d.Complete() || d.Complete() || d.Users[subjects.Orchestrator].Password == "" || d.Users["capture"].Password != "y" {
+		t.Error(d, err)
 	}
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter}
-	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease"}
+	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter, subjects.Orchestrator}
+	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log"}
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, asks: []string{subjects.Journal, subjects.VCenter}, framesOut: true,
@@ -57,9 +57,15 @@ func roleOf(service string) (role, bool) {
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: {"vcenter"}},
 		},
+		subjects.Orchestrator: {
+			emits: []string{"plan"}, handles: true, serves: true, watches: true,
+			commands: []string{subjects.Scheduler, subjects.Failover}, asks: []string{subjects.Capture, subjects.Journal, subjects.Failover, subjects.VCenter},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log"}},
+		},
 		subjects.Operator: {
 			watches: true, buried: true, commands: worker, asks: worker,
-			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
+			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 	}
 	r, ok := roles[service]

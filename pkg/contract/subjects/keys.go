@@ -11,6 +11,8 @@ const (
 	KeyVMJob = "vmjob"
 	// KeySite: spec.Site, written by the vcenter service.
 	KeySite = "site"
+	// KeyPlan: spec.Plan, written by the orchestrator.
+	KeyPlan = "plan"
 )
 
 // Prefixes of the state bucket's keys, beside KeyJob.
@@ -20,4 +22,9 @@ const (
 	KeyFailover = "failover"
 	KeyVCenter  = "vcenter"
 	KeyLinks    = "links"
+	// KeyPlanRun: plan.Run, the last run of a plan, by the plan's name; KeyPlanLog: the
+	// runs before it, by <plan>.<run>.
+	KeyPlanRun = "orchestrator"
+	KeyPlanLog = "orchestrator-log"
+	KeyLease   = "lease"
 )

@@ -9,11 +9,13 @@ const (
 	RPOMonitor = "rpo-monitor"
 	Failover   = "failover"
 	VCenter    = "vcenter"
-	Operator   = "operator"
-	Setup      = "setup"
+	// Orchestrator runs site recovery jobs.
+	Orchestrator = "orchestrator"
+	Operator     = "operator"
+	Setup        = "setup"
 )
 
 // Services lists them all.
 func Services() []string {
-	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, VCenter, Operator, Setup}
+	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, VCenter, Orchestrator, Operator, Setup}
 }

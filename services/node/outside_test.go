@@ -1,0 +1,55 @@
+package node
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+)
+
+// Only a file of the script directory itself is run: no path, no link out of it, and
+// nothing that anybody could have put there.
+func TestOnlyProgramsOfTheScriptDirectoryAreRun(t *testing.T) {
+	dir := t.TempDir()
+	o := outside{filepath.Join(dir, "scripts")}
+	if names, err := o.Scripts(); err != nil || len(names) != 0 {
+		t.Error(names, err)
+	}
+	if err := os.Mkdir(o.scripts, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put := func(name string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(o.scripts, name), []byte("#!/bin/sh\necho \"$TIDEMARK_MODE $1\"; exit ${2:-0}\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(o.scripts, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("good", 0o700)
+	put("text", 0o600)
+	put("anybodys", 0o777)
+	put("../stranger", 0o700)
+	if err := os.Symlink("../stranger", filepath.Join(o.scripts, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := o.Scripts(); err != nil || !slices.Equal(names, []string{"good"}) {
+		t.Error(names, err)
+	}
+	out, err := o.Script(t.Context(), "good", []string{"it's; $HOME"}, []string{"TIDEMARK_MODE=test"})
+	if err != nil || out != "test it's; $HOME" {
+		t.Errorf("%q %v", out, err)
+	}
+	if _, err := o.Script(t.Context(), "good", []string{"bad", "3"}, nil); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), "exit status 3") {
+		t.Error(err)
+	}
+	for _, name := range []string{"text", "anybodys", "link", "../stranger", "..", "", "nosuch", o.scripts + "/good"} {
+		if out, err := o.Script(t.Context(), name, nil, nil); err == nil {
+			t.Errorf("%q ran: %s", name, out)
+		}
+	}
+}

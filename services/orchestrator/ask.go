@@ -1,0 +1,90 @@
+package orchestrator
+
+import (
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/plan"
+)
+
+// HandleRun handles orchestrator.run.
+func (s *Service) HandleRun(ctx context.Context, e event.Event) error {
+	const op = "run plan"
+	var p event.PlanRun
+	if err := e.Into(&p); err != nil {
+		return err
+	}
+	req := plan.Request{Plan: p.Plan, ID: p.Run, Mode: p.Mode, By: e.Source}
+	started := event.PlanStarted{Plan: p.Plan, Run: p.Run, Mode: p.Mode, By: e.Source}
+	var old *plan.Run
+	last, rev, err := s.deps.Runs.Get(ctx, p.Plan)
+	switch {
+	case err == nil:
+		old = &last
+	case cdp.Is(err, cdp.Corrupt): // it is replaced
+	case !cdp.Is(err, cdp.NotFound):
+		return cdp.Wrap(err, op, p.Plan)
+	}
+	switch err := plan.Admit(old, req); {
+	case cdp.Is(err, cdp.Duplicate) && !last.Over(): // its event may be lost
+		return cdp.Wrap(s.deps.Events.Emit(ctx, started), op, p.Plan)
+	case err != nil:
+		return err
+	}
+	spec, revision, err := s.deps.Plans.Get(ctx, p.Plan)
+	if cdp.Is(err, cdp.NotFound) {
+		_, err = s.plan(ctx, op, p.Plan)
+	}
+	if err != nil {
+		return cdp.Wrap(err, op, p.Plan)
+	}
+	if old != nil {
+		if err := s.deps.Runs.Keep(ctx, *old); err != nil {
+			return cdp.Wrap(err, op, p.Plan)
+		}
+	}
+	_, err = s.deps.Runs.Put(ctx, plan.Begin(req, revision, spec, s.deps.Clock.Now()), rev)
+	switch {
+	case cdp.Is(err, cdp.Conflict): // look again
+		return cdp.Errorf(cdp.Transient, op, p.Plan, "another run began meanwhile")
+	case err != nil:
+		return cdp.Wrap(err, op, p.Plan)
+	}
+	return cdp.Wrap(s.deps.Events.Emit(ctx, started), op, p.Plan)
+}
+
+// HandleControl handles orchestrator.control. What is in progress is not waited
+// for: the orchestrator that drives the run sees the change.
+func (s *Service) HandleControl(ctx context.Context, e event.Event) error {
+	var p event.PlanControl
+	if err := e.Into(&p); err != nil {
+		return err
+	}
+	op := p.Do + " plan"
+	for {
+		run, rev, err := s.deps.Runs.Get(ctx, p.Plan)
+		switch {
+		case cdp.Is(err, cdp.NotFound):
+			return cdp.Errorf(cdp.NotFound, op, p.Plan, "it was never run")
+		case err != nil:
+			return cdp.Wrap(err, op, p.Plan)
+		case p.Run != "" && p.Run != run.ID:
+			return cdp.Errorf(cdp.Conflict, op, p.Plan, "the current run is %s, not %s", run.ID, p.Run)
+		}
+		ask := plan.Ask{Verb: plan.Verb(p.Do), Action: p.Action, By: e.Source}
+		if err := run.CheckAsk(ask); err != nil {
+			return err
+		}
+		next, cmds := plan.Step(run, plan.Event{What: plan.Asked, Ask: ask, Now: s.deps.Clock.Now()})
+		_, err = s.deps.Runs.Put(ctx, next, rev)
+		if cdp.Is(err, cdp.Conflict) {
+			continue
+		}
+		if err != nil {
+			return cdp.Wrap(err, op, p.Plan)
+		}
+		s.tell(ctx, next, cmds)
+		return nil
+	}
+}

@@ -1,0 +1,195 @@
+package orchestrator
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/plan"
+)
+
+// do does a task and says what came of it.
+func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event {
+	e := plan.Event{What: plan.Finished, Task: t}
+	var err error
+	switch t.Work {
+	case plan.Look:
+		e.What = plan.Looked
+		err = s.patient(ctx, run.Until(t), func(ctx context.Context) error {
+			var err error
+			e.Was, err = s.deps.Jobs.Running(ctx, run.Action(t.Action).Job())
+			return err
+		})
+	case plan.CleanUp:
+		e.Text, err = s.cleanUp(ctx, run, t)
+	default:
+		e.Text, err = s.act(ctx, run, t)
+	}
+	if err != nil {
+		e.What, e.Err = plan.Refused, err
+	}
+	return e
+}
+
+// act does what an action says, and gives the outcome in words.
+func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
+	a, until := run.Action(t.Action), run.Until(t)
+	switch {
+	case a.RunJob != nil:
+		return "the job runs", s.setRunning(ctx, until, a.RunJob.Job, true)
+	case a.StopJob != nil:
+		return "the job is stopped", s.setRunning(ctx, until, a.StopJob.Job, false)
+	case a.Failover != nil:
+		return s.failover(ctx, run, t)
+	case a.Undo != nil:
+		return s.end(ctx, until, *a.Undo, recovery.Undo)
+	case a.Commit != nil:
+		return s.end(ctx, until, *a.Commit, recovery.Commit)
+	case a.Cleanup != nil:
+		return s.end(ctx, until, spec.EndAction{Job: a.Cleanup.Job, Force: true}, recovery.Cleanup)
+	case a.Check != nil:
+		return s.condition(ctx, until, *a.Check)
+	case a.Script != nil:
+		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, []string{
+			"TIDEMARK_PLAN=" + run.Plan, "TIDEMARK_RUN=" + run.ID, "TIDEMARK_MODE=" + string(run.Mode), "TIDEMARK_ACTION=" + a.Name})
+		return cmp.Or(out, "exit code 0"), err
+	case a.Webhook != nil:
+		body, err := json.Marshal(run)
+		if err == nil {
+			err = s.deps.Outside.Post(ctx, a.Webhook.URL, body)
+		}
+		return "posted", err
+	}
+	return "", cdp.Errorf(cdp.Internal, "do action", a.Name, "this version does not know how to do it")
+}
+
+func (s *Service) setRunning(ctx context.Context, until time.Time, job string, running bool) error {
+	return s.patient(ctx, until, func(ctx context.Context) error { return s.deps.Jobs.SetRunning(ctx, job, running) })
+}
+
+// end brings the current failover of a job to its end.
+func (s *Service) end(ctx context.Context, until time.Time, a spec.EndAction, g recovery.Goal) (string, error) {
+	err := s.stubborn(ctx, until, func(ctx context.Context) error { return s.deps.Failovers.End(ctx, a.Job, "", g, a.Force) })
+	return string(g) + " is done", err
+}
+
+// stubborn is patient with something that takes as long as it takes.
+func (s *Service) stubborn(ctx context.Context, until time.Time, try func(context.Context) error) error {
+	for retry := s.backoff(); ; {
+		err := try(ctx)
+		if err == nil || !cdp.Is(err, cdp.Transient) || !s.pause(ctx, until, retry.Next()) {
+			return err
+		}
+	}
+}
+
+// failover fails a job over and waits until its disks can be used. A run of this
+// action that an earlier attempt began, and that goes on, is continued.
+func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
+	const op = "fail over"
+	a, until := run.Action(t.Action), run.Until(t)
+	job := a.Failover.Job
+	req, err := s.request(ctx, until, run, t)
+	if err != nil {
+		return "", err
+	}
+	for seen := false; ; {
+		var x *failoverrun.Run
+		err := s.patient(ctx, until, func(ctx context.Context) error {
+			var err error
+			x, err = s.deps.Failovers.Run(ctx, job)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		ours := x != nil && strings.HasPrefix(x.ID, run.Prefix(a.Name))
+		switch {
+		case ours && (x.ID == req.ID || !x.Over() && x.Phase != recovery.Failed):
+			seen = true
+			if done, text, err := outcome(*x); done {
+				return text, err
+			}
+		case seen:
+			return "", cdp.Errorf(cdp.Conflict, op, job, "its failover run %s is no longer on record: another one began", req.ID)
+		default:
+			if err := s.patient(ctx, until, func(ctx context.Context) error { return s.deps.Failovers.Start(ctx, req) }); err != nil {
+				return "", err
+			}
+		}
+		if !s.pause(ctx, until, s.cfg.PollEvery) {
+			return "", cdp.Errorf(cdp.Transient, op, job, "the failover did not come to its end in time")
+		}
+	}
+}
+
+// request is the failover that an attempt asks for.
+func (s *Service) request(ctx context.Context, until time.Time, run plan.Run, t plan.Task) (r failoverrun.Request, err error) {
+	f := run.Action(t.Action).Failover
+	r = failoverrun.Request{Job: f.Job, ID: run.Ref(t.Action, t.Attempt), Mode: run.Mode, To: f.To, Point: point(*f), At: f.Before, Listen: f.Listen}
+	if f.Planned && run.Mode == recovery.Production {
+		r.Planned, r.Point = true, ""
+	}
+	if r.To != "" {
+		return r, nil
+	}
+	err = s.patient(ctx, until, func(ctx context.Context) error {
+		jobs, err := s.deps.Jobs.List(ctx)
+		for _, j := range jobs {
+			if j.Name == f.Job && j.Target.VM != "" && f.Listen == "" {
+				r.To = recovery.ToVM
+			}
+		}
+		return err
+	})
+	r.To = cmp.Or(r.To, recovery.ToNBD)
+	return r, err
+}
+
+// outcome reports whether the disks of a failover can be used, or it has failed.
+func outcome(x failoverrun.Run) (done bool, text string, err error) {
+	fail := func(kind cdp.Kind, format string, args ...any) (bool, string, error) {
+		return true, "", cdp.Errorf(kind, "fail over", x.Job, format, args...).WithHint(x.Hint)
+	}
+	switch {
+	case x.Phase == recovery.Failed:
+		return fail(x.Kind, "%s", x.Error)
+	case x.Goal != recovery.Recover:
+		return fail(cdp.Conflict, "somebody asked for its %s", x.Goal)
+	case x.Phase == recovery.Ready && x.CheckFailed:
+		return fail(cdp.Conflict, "the VM runs, but not every check passed: %s", x.Summary())
+	case x.Phase == recovery.Ready, x.Phase == recovery.Usable && x.To != recovery.ToVM:
+		return true, x.Summary(), nil
+	}
+	return false, "", nil
+}
+
+// cleanUp takes back what an action did in a test.
+func (s *Service) cleanUp(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
+	a, until := run.Action(t.Action), run.Until(t)
+	switch {
+	case a.RunJob != nil:
+		return "the job is stopped, as before", s.setRunning(ctx, until, a.RunJob.Job, false)
+	case a.StopJob != nil:
+		return "the job runs, as before", s.setRunning(ctx, until, a.StopJob.Job, true)
+	}
+	job := a.Job()
+	x, err := s.deps.Failovers.Run(ctx, job)
+	switch {
+	case err != nil:
+		return "", err
+	case x == nil || !strings.HasPrefix(x.ID, run.Prefix(a.Name)) || x.Over():
+		return "nothing was left", nil
+	}
+	err = s.stubborn(ctx, until, func(ctx context.Context) error {
+		return s.deps.Failovers.End(ctx, job, x.ID, recovery.Cleanup, true)
+	})
+	return fmt.Sprintf("the test failover %s is cleaned up", x.ID), err
+}

@@ -1,0 +1,35 @@
+// Package orchestrator owns site recovery jobs, called plans, and runs them. It runs
+// at the site that a plan recovers to and needs nothing of the source.
+//
+// # What it consumes and emits
+//
+//	consumes                             from        through
+//	request apply, delete, check         operators   Service.Endpoints
+//	command orchestrator.plan-apply      operators   Service.HandleApply
+//	command orchestrator.plan-delete     operators   Service.HandleDelete
+//	command orchestrator.run             operators   Service.HandleRun
+//	command orchestrator.control         operators   Service.HandleControl
+//	records of its own runs              KV          Runs.Watch
+//	jobs, RPO, points, sites             others      Jobs, World
+//	failover runs                        KV          Failovers.Run
+//
+//	emits                                to          through
+//	plan                                 KV          Plans
+//	run record                           KV          Runs
+//	job-run, job-stop                    scheduler   Jobs.SetRunning
+//	failover start                       failover    Failovers.Start
+//	failover.cleanup, undo, commit       failover    Failovers.End
+//	scripts, webhooks, connections       outside     Outside
+//	plan.* events                        everyone    Events.Emit
+//
+// # A run
+//
+// What follows what is data: see pkg/core/plan. One record per plan holds its
+// current run. It is changed only at the revision that was read, so of two runs of
+// one plan one is refused. A command only changes the record; the orchestrator that
+// holds the lease drives all runs. It stores a run before it does what the run says,
+// so another one continues where a killed one was, as soon as the lease has expired.
+//
+// What it never does: it does not touch disks, images or VMs itself, and it starts
+// no program but those in its site's script directory.
+package orchestrator

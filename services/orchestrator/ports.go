@@ -1,0 +1,104 @@
+package orchestrator
+
+import (
+	"context"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/plan"
+)
+
+// Plans are the plans of this site. The orchestrator is their only writer.
+type Plans interface {
+	// Get is one plan and its revision; NotFound.
+	Get(ctx context.Context, name string) (spec.Plan, uint64, error)
+	// Put writes it if the revision is still the newest, 0 for none, and gives the
+	// new one; Conflict.
+	Put(ctx context.Context, name string, p spec.Plan, revision uint64) (uint64, error)
+	// Delete deletes it if the revision is still the newest; Conflict.
+	Delete(ctx context.Context, name string, revision uint64) error
+	List(ctx context.Context) ([]spec.Plan, error)
+}
+
+// Runs keeps the last run of each plan, and those before it.
+type Runs interface {
+	// Get is a plan's last run and its revision; NotFound.
+	Get(ctx context.Context, name string) (plan.Run, uint64, error)
+	// Put writes the run if the revision is still the newest, 0 for none, and gives
+	// the new one; Conflict.
+	Put(ctx context.Context, r plan.Run, revision uint64) (uint64, error)
+	// Watch calls fn, from one goroutine, with every last run and then with every
+	// change until ctx ends.
+	Watch(ctx context.Context, fn func(plan.Run) error) error
+	// Keep adds a run to the plan's history, of which only the newest are kept.
+	// Doing it twice keeps it once.
+	Keep(ctx context.Context, r plan.Run) error
+	// Forget deletes the last run and the history of a plan.
+	Forget(ctx context.Context, name string) error
+}
+
+// Lease says which orchestrator of the site drives the runs.
+type Lease interface {
+	// Hold waits until the lease is this process's and calls fn. The context of fn
+	// ends before another process can have the lease.
+	Hold(ctx context.Context, fn func(context.Context) error) error
+}
+
+// Jobs are the replication jobs to this site.
+type Jobs interface {
+	// List has the jobs that have a group of their own.
+	List(ctx context.Context) ([]spec.ReplicationJob, error)
+	// Running reports whether a job was told to run; NotFound.
+	Running(ctx context.Context, job string) (bool, error)
+	// SetRunning starts or stops a job, and returns when that is recorded. It is no
+	// error if it is so already.
+	SetRunning(ctx context.Context, job string, running bool) error
+}
+
+// Failovers runs failovers of single jobs at this site.
+type Failovers interface {
+	// Run is a job's last run; nil if it never had one.
+	Run(ctx context.Context, job string) (*failoverrun.Run, error)
+	// Start begins a run. The same id again is the same run.
+	Start(ctx context.Context, r failoverrun.Request) error
+	// End brings a job's run to its end and returns when that is done; no error if
+	// it was done already. An empty run is the current one.
+	End(ctx context.Context, job, run string, goal recovery.Goal, force bool) error
+}
+
+// World is what conditions look at.
+type World interface {
+	// RPO is what a job would lose now; NotFound if it is not known.
+	RPO(ctx context.Context, job string) (time.Duration, error)
+	// Newest is how old a job's newest recovery point is; NotFound without one.
+	Newest(ctx context.Context, job string) (age time.Duration, err error)
+	// Reachable is Transient if the services of a site do not answer.
+	Reachable(ctx context.Context, site cdp.Site) error
+	// Resolve finds a recovery point.
+	Resolve(ctx context.Context, r api.ResolveRequest) error
+}
+
+// Outside is what is not Tidemark. Only Script and Post change something; what they
+// did before an error is not known.
+type Outside interface {
+	// Scripts are the programs in the script directory.
+	Scripts() ([]string, error)
+	// Script runs one and returns the end of its output. It ends with ctx.
+	Script(ctx context.Context, file string, args, env []string) (string, error)
+	Post(ctx context.Context, url string, body []byte) error
+	// Get is the status that a web server answers with.
+	Get(ctx context.Context, url string) (int, error)
+	// Dial connects to host:port, and closes the connection.
+	Dial(ctx context.Context, address string) error
+}
+
+// Events publishes facts.
+type Events interface {
+	// Emit returns when the event is stored.
+	Emit(ctx context.Context, p event.Payload) error
+}

@@ -1,0 +1,190 @@
+package orchestrator
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/pkg/engine/wake"
+)
+
+// Config is what an operator may set; zero fields take the default.
+type Config struct {
+	Site cdp.Site
+	// PollEvery is the pause before a condition or a failover is looked at again.
+	// Default 500 ms.
+	PollEvery time.Duration
+	// RequestTimeout bounds one request to another service. Default 20 s.
+	RequestTimeout time.Duration
+	// RetryMin and RetryMax bound the pause after a failure that may pass. Default
+	// 500 ms, 5 s.
+	RetryMin, RetryMax time.Duration
+}
+
+// Deps are the ports. Notify may be nil.
+type Deps struct {
+	Plans     Plans
+	Runs      Runs
+	Lease     Lease
+	Jobs      Jobs
+	Failovers Failovers
+	World     World
+	Outside   Outside
+	Events    Events
+	Clock     clock.Clock
+	// Notify takes errors of what will be tried again.
+	Notify func(error)
+}
+
+// Service is the orchestrator.
+type Service struct {
+	cfg  Config
+	deps Deps
+	// writes is held while a plan is checked and written.
+	writes sync.Mutex
+	active *active
+}
+
+// New makes the service.
+func New(cfg Config, deps Deps) *Service {
+	for d, v := range map[*time.Duration]time.Duration{
+		&cfg.PollEvery: 500 * time.Millisecond, &cfg.RequestTimeout: 20 * time.Second,
+		&cfg.RetryMin: 500 * time.Millisecond, &cfg.RetryMax: 5 * time.Second,
+	} {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	if deps.Notify == nil {
+		deps.Notify = func(error) {}
+	}
+	return &Service{cfg: cfg, deps: deps, active: newActive()}
+}
+
+// Endpoints are what the service answers.
+func (s *Service) Endpoints() map[string]api.Endpoint {
+	return map[string]api.Endpoint{
+		api.PlanApply:  api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return s.apply(ctx, r) }),
+		api.PlanDelete: api.Answer(func(ctx context.Context, r api.PlanRequest) (any, error) { return api.Empty{}, s.delete(ctx, r.Plan) }),
+		api.PlanCheck:  api.Answer(s.check),
+	}
+}
+
+// Run drives the runs of the site's plans until ctx ends; the error is ctx's, or
+// what broke. Without a run in progress nothing is done and no lease is held.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return s.deps.Runs.Watch(ctx, func(r plan.Run) error { s.active.see(r); return nil })
+	})
+	g.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-s.active.begun:
+			}
+			for s.active.any() {
+				if err := s.deps.Lease.Hold(ctx, s.lead); err != nil && ctx.Err() == nil {
+					s.deps.Notify(err)
+				}
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// lead drives all runs that are in progress, and those that begin meanwhile, until
+// none is or ctx ends.
+func (s *Service) lead(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	done, driven := make(chan string), map[string]bool{}
+	for {
+		for _, name := range s.active.names() {
+			if driven[name] {
+				continue
+			}
+			driven[name] = true
+			wg.Go(func() {
+				s.keepDriving(ctx, name)
+				select {
+				case done <- name:
+				case <-ctx.Done():
+				}
+			})
+		}
+		if len(driven) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case name := <-done:
+			delete(driven, name)
+		case <-s.active.begun:
+		}
+	}
+}
+
+func (s *Service) backoff() *clock.Backoff {
+	return &clock.Backoff{Clock: s.deps.Clock, Min: s.cfg.RetryMin, Max: s.cfg.RetryMax}
+}
+
+// active knows which plans have a run in progress. It is safe for concurrent use.
+type active struct {
+	// begun rings when a run begins or goes on.
+	begun wake.Bell
+
+	mu    sync.Mutex
+	plans map[string]wake.Bell // each rings when the run's record changes
+}
+
+func newActive() *active { return &active{begun: wake.New(), plans: map[string]wake.Bell{}} }
+
+// see takes a run's record as it was written.
+func (a *active) see(r plan.Run) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	bell, known := a.plans[r.Plan]
+	switch {
+	case known && r.Over():
+		delete(a.plans, r.Plan)
+	case !known && !r.Over():
+		bell, known = wake.New(), true
+		a.plans[r.Plan] = bell
+		a.begun.Ring()
+	}
+	if known {
+		bell.Ring()
+	}
+}
+
+func (a *active) any() bool { return len(a.names()) > 0 }
+
+func (a *active) names() (out []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name := range a.plans {
+		out = append(out, name)
+	}
+	return out
+}
+
+// bell rings when the record of a plan's run changes; nil if none is in progress.
+func (a *active) bell(name string) wake.Bell {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.plans[name]
+}

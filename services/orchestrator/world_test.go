@@ -1,0 +1,284 @@
+package orchestrator_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/services/orchestrator"
+)
+
+// world is everything around the service, in memory: all its ports. It counts what
+// really changed, and kills the service at one of its calls.
+type world struct {
+	mu        sync.Mutex
+	plans     map[string]spec.Plan
+	run       *plan.Run
+	rev       uint64
+	kept      map[string]plan.Run
+	changed   chan struct{} // closed and replaced at each change of the run
+	running   map[string]bool
+	failovers map[string]*failoverrun.Run
+	held      chan struct{} // the lease
+	effects   map[string]int
+	events    []event.Payload
+	hook      func(what string) // called at each call, before and after its effect
+}
+
+func newWorld() *world {
+	return &world{plans: map[string]spec.Plan{}, kept: map[string]plan.Run{}, changed: make(chan struct{}), running: map[string]bool{"db": true, "web": true},
+		failovers: map[string]*failoverrun.Run{}, held: make(chan struct{}, 1), effects: map[string]int{}}
+}
+
+// service is a service in this world, with Plans, Runs and so on as ports.
+func (w *world) service() *orchestrator.Service {
+	cfg := orchestrator.Config{Site: "dr", PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond}
+	return orchestrator.New(cfg, orchestrator.Deps{Plans: plans{w}, Runs: runs{w}, Lease: w, Jobs: jobs{w}, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System})
+}
+
+// at is called before and after each effect.
+func (w *world) at(what string) {
+	w.mu.Lock()
+	hook := w.hook
+	w.mu.Unlock()
+	if hook != nil {
+		hook(what)
+	}
+}
+
+// effect makes a change once it is due, and counts it.
+func (w *world) effect(ctx context.Context, name string, so bool, change func()) error {
+	w.at("before " + name)
+	if ctx.Err() != nil {
+		return cdp.Errorf(cdp.Transient, name, "", "killed")
+	}
+	w.mu.Lock()
+	if !so {
+		w.effects[name]++
+		change()
+	}
+	w.mu.Unlock()
+	w.at("after " + name)
+	if ctx.Err() != nil { // it is done, and nobody hears of it
+		return cdp.Errorf(cdp.Transient, name, "", "killed")
+	}
+	return nil
+}
+
+func (w *world) last() plan.Run {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.run == nil {
+		return plan.Run{}
+	}
+	return *w.run
+}
+
+// Hold is the lease: one at a time.
+func (w *world) Hold(ctx context.Context, fn func(context.Context) error) error {
+	select {
+	case w.held <- struct{}{}:
+		defer func() { <-w.held }()
+		return fn(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w *world) Emit(_ context.Context, p event.Payload) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, p)
+	return nil
+}
+
+type plans struct{ w *world }
+
+func (p plans) Get(_ context.Context, name string) (spec.Plan, uint64, error) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	x, ok := p.w.plans[name]
+	if !ok {
+		return x, 0, cdp.Errorf(cdp.NotFound, "get", name, "none")
+	}
+	return x, 1, nil
+}
+
+func (p plans) Put(_ context.Context, name string, x spec.Plan, _ uint64) (uint64, error) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	p.w.plans[name] = x
+	return 1, nil
+}
+
+func (p plans) Delete(_ context.Context, name string, _ uint64) error {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	delete(p.w.plans, name)
+	return nil
+}
+
+func (p plans) List(context.Context) ([]spec.Plan, error) { return nil, nil }
+
+// runs is the record of the one plan shop.
+type runs struct{ w *world }
+
+func (r runs) Get(context.Context, string) (plan.Run, uint64, error) {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	if r.w.run == nil {
+		return plan.Run{}, 0, cdp.Errorf(cdp.NotFound, "get", "run", "none")
+	}
+	return *r.w.run, r.w.rev, nil
+}
+
+func (r runs) Put(ctx context.Context, x plan.Run, rev uint64) (uint64, error) {
+	r.w.at("before put")
+	if ctx.Err() != nil {
+		return 0, cdp.Errorf(cdp.Transient, "put", "", "killed")
+	}
+	r.w.mu.Lock()
+	if rev != r.w.rev {
+		r.w.mu.Unlock()
+		return 0, cdp.Errorf(cdp.Conflict, "put", "run", "revision %d is not %d", rev, r.w.rev)
+	}
+	r.w.run, r.w.rev = &x, r.w.rev+1
+	rev = r.w.rev
+	close(r.w.changed)
+	r.w.changed = make(chan struct{})
+	r.w.mu.Unlock()
+	r.w.at("after put")
+	return rev, nil
+}
+
+func (r runs) Watch(ctx context.Context, fn func(plan.Run) error) error {
+	for {
+		r.w.mu.Lock()
+		x, changed := r.w.run, r.w.changed
+		r.w.mu.Unlock()
+		if x != nil {
+			if err := fn(*x); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (r runs) Keep(_ context.Context, x plan.Run) error {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.w.kept[x.ID] = x
+	return nil
+}
+
+func (r runs) Forget(context.Context, string) error {
+	r.w.mu.Lock()
+	defer r.w.mu.Unlock()
+	r.w.run, r.w.rev, r.w.kept = nil, 0, map[string]plan.Run{}
+	return nil
+}
+
+type jobs struct{ w *world }
+
+func (j jobs) List(context.Context) ([]spec.ReplicationJob, error) {
+	return []spec.ReplicationJob{{Name: "db"}, {Name: "web"}}, nil
+}
+
+func (j jobs) Running(_ context.Context, job string) (bool, error) {
+	j.w.mu.Lock()
+	defer j.w.mu.Unlock()
+	return j.w.running[job], nil
+}
+
+func (j jobs) SetRunning(ctx context.Context, job string, running bool) error {
+	j.w.mu.Lock()
+	so := j.w.running[job] == running
+	j.w.mu.Unlock()
+	return j.w.effect(ctx, map[bool]string{true: "run ", false: "stop "}[running]+job, so, func() { j.w.running[job] = running })
+}
+
+// failovers makes each failover ready at once.
+type failovers struct{ w *world }
+
+func (f failovers) Run(_ context.Context, job string) (*failoverrun.Run, error) {
+	f.w.mu.Lock()
+	defer f.w.mu.Unlock()
+	if x := f.w.failovers[job]; x != nil {
+		c := *x
+		return &c, nil
+	}
+	return nil, nil
+}
+
+func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
+	old, _ := f.Run(ctx, r.Job)
+	err := failoverrun.Admit(old, r)
+	if err != nil && !cdp.Is(err, cdp.Duplicate) {
+		return err
+	}
+	return f.w.effect(ctx, string(r.Mode)+" failover "+r.Job, err != nil, func() {
+		f.w.failovers[r.Job] = &failoverrun.Run{Request: r, Phase: recovery.Ready, Goal: recovery.Recover}
+	})
+}
+
+func (f failovers) End(ctx context.Context, job, run string, g recovery.Goal, _ bool) error {
+	x, _ := f.Run(ctx, job)
+	if x == nil || run != "" && x.ID != run {
+		return cdp.Errorf(cdp.NotFound, "end", job, "none")
+	}
+	return f.w.effect(ctx, string(g)+" "+job, x.Over(), func() {
+		f.w.failovers[job].Goal = g
+		f.w.failovers[job].Phase = map[recovery.Goal]recovery.Phase{recovery.Cleanup: recovery.Cleaned, recovery.Undo: recovery.Undone, recovery.Commit: recovery.Committed}[g]
+	})
+}
+
+type around struct{ w *world }
+
+func (around) RPO(context.Context, string) (time.Duration, error)    { return time.Second, nil }
+func (around) Newest(context.Context, string) (time.Duration, error) { return time.Minute, nil }
+func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }
+func (around) Reachable(_ context.Context, site cdp.Site) error {
+	if site == "prod" {
+		return cdp.Errorf(cdp.Transient, "look", "prod", "nobody answers")
+	}
+	return nil
+}
+
+type outside struct{ w *world }
+
+func (outside) Scripts() ([]string, error) { return []string{"move-dns"}, nil }
+
+func (o outside) Script(ctx context.Context, file string, _, _ []string) (string, error) {
+	return "moved", o.w.effect(ctx, "script "+file, false, func() {})
+}
+
+func (o outside) Post(ctx context.Context, url string, _ []byte) error {
+	return o.w.effect(ctx, "post "+url, false, func() {})
+}
+
+func (outside) Get(context.Context, string) (int, error) { return 204, nil }
+func (outside) Dial(context.Context, string) error       { return nil }
+
+// send sends a command to a service.
+func send(t *testing.T, handle func(context.Context, event.Event) error, p event.Payload) error {
+	t.Helper()
+	e, err := event.New("1", time.Now(), "/dr/ann", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handle(t.Context(), e)
+}
