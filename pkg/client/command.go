@@ -19,11 +19,17 @@ const pendingFor = 10 * time.Second
 // send sends a command to a site and gives the command's id. While one like it is
 // pending it waits a little.
 func (c *Client) send(ctx context.Context, site cdp.Site, p event.Payload) (id string, err error) {
+	id = bus.NewID()
+	return id, c.sendAs(ctx, id, site, p)
+}
+
+// sendAs is send under an id.
+func (c *Client) sendAs(ctx context.Context, id string, site cdp.Site, p event.Payload) error {
 	over := c.clock.Now().Add(pendingFor)
 	for {
-		id, err = c.conn.Command(ctx, site, p)
+		err := c.conn.CommandAs(ctx, id, site, p)
 		if !bus.IsPending(err) || !c.clock.Now().Before(over) || clock.Sleep(ctx, c.clock, pollEvery) != nil {
-			return id, err
+			return err
 		}
 	}
 }

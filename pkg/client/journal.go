@@ -81,6 +81,12 @@ func (j Journal) EditPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poi
 	return ask[cdp.Point](ctx, j, api.JournalEditPoint, r)
 }
 
+// Expect says what the point of a command gets when it comes.
+func (j Journal) Expect(ctx context.Context, r api.ExpectRequest) error {
+	_, err := ask[api.Empty](ctx, j, api.JournalExpect, r)
+	return err
+}
+
 func (j Journal) ListExports(ctx context.Context, g cdp.GroupID) (api.ExportsReply, error) {
 	return ask[api.ExportsReply](ctx, j, api.JournalExports, api.GroupRequest{Group: g})
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
@@ -50,7 +51,7 @@ func (c *Client) CreatePoint(ctx context.Context, name string, p NewPoint) (cdp.
 		return none, err
 	}
 	if p.NoWait && (p.Pinned || len(p.Tags) > 0) {
-		return none, cdp.Errorf(cdp.Invalid, "check", name, "tags and a pin are set once the point is there, so they need a wait").
+		return none, cdp.Errorf(cdp.Invalid, "check", name, "without a wait nobody learns whether the point was made, so it can have no tags and no pin").
 			WithHint("leave out --no-wait, or --tag and --pin")
 	}
 	job, err := c.Job(ctx, name)
@@ -67,14 +68,22 @@ func (c *Client) CreatePoint(ctx context.Context, name string, p NewPoint) (cdp.
 	if _, err := c.Journal().Status(ctx, job.Group()); err != nil {
 		return none, err
 	}
-	id, err := c.send(ctx, job.Source.Site, event.CaptureMark{Group: job.Group(), Requested: true})
+	id := bus.NewID()
+	named := len(p.Tags) > 0 || p.Pinned
+	if named { // first, so that the point has them even if nobody is here any more when it comes
+		if err := c.Journal().Expect(ctx, api.ExpectRequest{Group: job.Group(), Request: cdp.RequestOf(id), Tags: p.Tags, Pinned: p.Pinned}); err != nil {
+			return none, err
+		}
+	}
+	err = c.sendAs(ctx, id, job.Source.Site, event.CaptureMark{Group: job.Group(), Requested: true})
 	if err != nil || p.NoWait {
 		return none, err
 	}
 	made, err := c.answered(ctx, job, id)
-	if err != nil || len(p.Tags) == 0 && !p.Pinned {
+	if err != nil || !named {
 		return made, err
 	}
+	// It may have been seen before it got them: then it gets them here.
 	r := api.EditPointRequest{Group: job.Group(), Point: made.ID(), AddTags: p.Tags}
 	if p.Pinned {
 		r.Pinned = &p.Pinned
@@ -94,7 +103,7 @@ func (c *Client) answered(ctx context.Context, job spec.ReplicationJob, command 
 		return true, err
 	})
 	if err != nil && ctx.Err() == context.DeadlineExceeded {
-		return made, cdp.Errorf(cdp.Transient, "wait for the point", "", "it is not durable within the --timeout; it may still come, without tags and pin").
+		return made, cdp.Errorf(cdp.Transient, "wait for the point", "", "it is not durable within the --timeout; it may still come, with its tags and pin").
 			WithHint("is the target behind? see: tidemark status " + job.Name)
 	}
 	return made, err

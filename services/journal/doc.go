@@ -18,6 +18,7 @@
 //	api journal fill fill-stop            writes a point onto the disks of a test's VM
 //	api journal sums                      checksums of what a disk holds at head
 //	api journal edit-point                tags, pins, deletes points
+//	api journal expect                    what the point of a command is to be called
 //
 //	emits
 //	tidemark.ack.v1.<source>.<group>      the newest durable frame, and one it refuses

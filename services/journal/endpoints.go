@@ -73,6 +73,10 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 			func(_ context.Context, g *group, r api.MoveRequest) (any, error) { return g.base.move(r.Seq) }),
 		api.JournalAbsorb: askFailover(s, byClose, func(ctx context.Context, g *group, r api.CloseRequest) (any, error) { return g.absorb(ctx, r.ID) }),
 		api.JournalSeal:   askFailover(s, byRun, func(ctx context.Context, g *group, _ api.RunRequest) (any, error) { return g.seal(ctx) }),
+		api.JournalExpect: ask(s, func(r api.ExpectRequest) cdp.GroupID { return r.Group },
+			func(ctx context.Context, g *group, r api.ExpectRequest) (any, error) {
+				return api.Empty{}, g.expects.expect(ctx, r)
+			}),
 		api.JournalEditPoint: ask(s, func(r api.EditPointRequest) cdp.GroupID { return r.Group },
 			func(ctx context.Context, g *group, r api.EditPointRequest) (any, error) { return g.editPoint(ctx, r) }),
 	}

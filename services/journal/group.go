@@ -23,6 +23,7 @@ type group struct {
 	replica *images
 	exports *exports
 	fills   *filler
+	expects *expected
 	state   *shownState
 	clock   *sourceClock
 	times   *times
@@ -117,6 +118,10 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if g.fills, err = openFiller(cfg, deps, spec, v); err != nil {
 		return nil, errors.Join(err, g.exports.close(), v.Close(), r.Close())
 	}
+	if g.expects, err = openExpected(ctx, cfg, deps, j.id, v); err != nil {
+		return nil, errors.Join(err, g.fills.close(), g.exports.close(), v.Close(), r.Close())
+	}
+	g.intake.expects = g.expects
 	g.keeper.files = func() error { return errors.Join(g.exports.damage(), g.fills.damaged) }
 	if v.Stored().No > 0 {
 		g.state.state = event.JournalReceiving

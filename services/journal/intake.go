@@ -16,15 +16,16 @@ import (
 
 // intake takes frames from the group's stream into its journal.
 type intake struct {
-	cfg    Config
-	deps   Deps
-	id     cdp.GroupID
-	vault  *vault.Group
-	source spool.Source
-	state  *shownState
-	clock  *sourceClock
-	news   wake.Bell // to announceAgain: a frame was stored, or the link is back
-	times  *times
+	cfg     Config
+	deps    Deps
+	id      cdp.GroupID
+	vault   *vault.Group
+	source  spool.Source
+	state   *shownState
+	clock   *sourceClock
+	news    wake.Bell // to announceAgain: a frame was stored, or the link is back
+	times   *times
+	expects *expected
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the running pipeline; another begins

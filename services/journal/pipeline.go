@@ -185,6 +185,7 @@ func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) er
 			x.deps.Facts.Stored(ctx, x.id, f.m)
 		}
 		for _, p := range points {
+			p = x.expects.give(ctx, p)
 			x.deps.Facts.PointCreated(ctx, x.id, x.times.listed([]cdp.Point{p})[0])
 			if p.Doubtful {
 				x.clock.doubt(ctx, p)

@@ -111,7 +111,7 @@ func (s *Service) Remove(id cdp.GroupID) error {
 		if err := g.exports.closeOthers(""); err != nil {
 			return err
 		}
-		if err := g.fills.stop(""); err != nil {
+		if err := errors.Join(g.fills.stop(""), g.expects.drop()); err != nil {
 			return err
 		}
 		if err := g.close(); err != nil {

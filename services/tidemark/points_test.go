@@ -43,7 +43,8 @@ func TestEachCommandHasItsOwnPoint(t *testing.T) {
 
 	// The journal takes nothing, and a point waits for it in the stream.
 	l.do(0, "failover", "web", "--mode", "production")
-	l.do(exitUnreachable, "point", "create", "web", "--timeout", "2s")
+	// Whoever asked for it is not there any more when it comes, and it has its tag.
+	l.do(exitUnreachable, "point", "create", "web", "--timeout", "2s", "--tag", "late", "--pin")
 	l.stop()
 	// Nobody takes the next command, and nobody sends one of the same name.
 	l = labOf(t, dir, strings.Replace(upFile("127.0.0.1:0", ", services: []"), "leaf:", "services: [journal, failover], leaf:", 1))
@@ -64,6 +65,9 @@ func TestEachCommandHasItsOwnPoint(t *testing.T) {
 		}
 	}
 	all.Wait()
+	if out := l.until("late", "point", "list", "web"); !strings.Contains(out, "requested, pinned") {
+		t.Error(out)
+	}
 	if out, _ := l.do(0, "point", "list", "web"); strings.Contains(out, "not-yet") {
 		t.Error("a point that is older than the command has its tag:\n" + out)
 	}

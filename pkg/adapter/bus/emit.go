@@ -18,7 +18,7 @@ import (
 // Emit publishes an event of the connection's own site and returns once the
 // stream has stored it. It checks the payload against its schema first.
 func (c *Conn) Emit(ctx context.Context, p event.Payload) error {
-	_, err := c.publish(ctx, c.site, p, event.Fact)
+	_, err := c.publish(ctx, NewID(), c.site, p, event.Fact)
 	return err
 }
 
@@ -26,10 +26,20 @@ func (c *Conn) Emit(ctx context.Context, p event.Payload) error {
 // the site's stream has stored it. A site holds one pending command per
 // service, verb and job or group: a second one is a Conflict.
 func (c *Conn) Command(ctx context.Context, site cdp.Site, p event.Payload) (string, error) {
-	return c.publish(ctx, site, p, event.Command)
+	return c.publish(ctx, NewID(), site, p, event.Command)
 }
 
-func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, family event.Family) (string, error) {
+// NewID is an id for CommandAs.
+func NewID() string { return ulid.Make().String() }
+
+// CommandAs is Command under an id of the caller's, who may have to tell somebody
+// about the command before it is sent. A command is sent under one id once.
+func (c *Conn) CommandAs(ctx context.Context, id string, site cdp.Site, p event.Payload) error {
+	_, err := c.publish(ctx, id, site, p, event.Command)
+	return err
+}
+
+func (c *Conn) publish(ctx context.Context, id string, site cdp.Site, p event.Payload, family event.Family) (string, error) {
 	op := map[event.Family]string{event.Fact: "emit event", event.Command: "send command"}[family]
 	addr, err := event.AddressOf(p.EventType(), site, token(p.About()))
 	if err != nil {
@@ -42,7 +52,7 @@ func (c *Conn) publish(ctx context.Context, site cdp.Site, p event.Payload, fami
 	if addr.Family != family {
 		return "", cdp.Errorf(cdp.Invalid, op, p.EventType(), "the type is of the family %q", addr.Family)
 	}
-	e, err := event.New(ulid.Make().String(), time.Now(), c.source(), p)
+	e, err := event.New(id, time.Now(), c.source(), p)
 	if err != nil {
 		return "", err
 	}

@@ -23,6 +23,7 @@ const (
 	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: seals the journal, ends the export's connections and writes its scratch into the replica; ask again until Done
 	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on; the group's exports are closed
 	JournalEditPoint = "edit-point" // EditPointRequest -> cdp.Point
+	JournalExpect    = "expect"     // ExpectRequest -> Empty: what the point of a command will be called
 	JournalRelease   = "release"    // RunRequest -> Empty: closes the halted group's images until resume; survives restarts
 	JournalFill      = "fill"       // FillRequest -> MoveReply, in bytes: ask again until Done
 	JournalFillStop  = "fill-stop"  // RunRequest -> Empty: ends the run's fill; what was written stays
@@ -246,4 +247,13 @@ type EditPointRequest struct {
 	Delete  bool        `json:"delete,omitempty"`
 	// Force deletes the point even while an export shows it, which goes on to do so.
 	Force bool `json:"force,omitempty"`
+}
+
+// ExpectRequest says what the point that answers a command gets when it is stored,
+// however late that is, up to a day. It is sent before the command.
+type ExpectRequest struct {
+	Group   cdp.GroupID   `json:"group"`
+	Request cdp.RequestID `json:"request"` // of the command
+	Tags    []string      `json:"tags,omitempty"`
+	Pinned  bool          `json:"pinned,omitempty"`
 }
