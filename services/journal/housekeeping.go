@@ -80,11 +80,12 @@ func (k *housekeeper) run(ctx context.Context) {
 	}
 }
 
-// mayMove is the context for one move; false while moves are held.
+// mayMove is the context for one move; false while moves are held, and in a journal
+// that was halted since the move was decided: its base is a failover's.
 func (k *housekeeper) mayMove(ctx context.Context) (context.Context, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.held > 0 {
+	if st := k.vault.State(); k.held > 0 || st.Halted || st.Sealed {
 		return nil, false
 	}
 	if k.cancel != nil {
