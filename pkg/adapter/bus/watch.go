@@ -89,13 +89,16 @@ func (c *Conn) watchFrom(ctx context.Context, cons jetstream.Consumer, site cdp.
 		return err
 	}
 	defer it.Stop()
-	for {
+	for given := uint64(1); ; given++ {
 		m, err := it.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return errAgain
 		}
 		md, err := m.Metadata()
-		if err != nil || md.Sequence.Stream < *next {
+		if err != nil || md.Sequence.Consumer != given {
+			return errAgain // the client drops messages when it has too many at once
+		}
+		if md.Sequence.Stream < *next {
 			continue
 		}
 		e, err := c.open(m.Subject(), m.Headers(), m.Data())
