@@ -8,6 +8,7 @@ import (
 
 // TestBadDocuments: every problem of a document is named, and nothing is changed.
 func TestBadDocuments(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	_, src, dst := jobFile(t, dir)
@@ -92,6 +93,7 @@ func TestBadArguments(t *testing.T) {
 // TestApply: a dry run changes nothing, applying twice is once, and what get prints
 // can be applied.
 func TestApply(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	good, _, _ := jobFile(t, dir)

@@ -28,6 +28,7 @@ var garbage = map[string]string{
 // One stored value that is not JSON costs nobody anything: it is set aside with an
 // alarm, guests write on, points are made, failover works, also after a restart.
 func TestAStoredValueThatIsNotJSONHurtsNothing(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, src, _ := jobFile(t, dir)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestInventory(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	d.apply(0, twoSites)
 	place := func(ref, name string) inventory.Place {

@@ -15,6 +15,7 @@ import (
 // TestSites: sites are described, listed with what their vCenters say, and checked
 // for what they are used for.
 func TestSites(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	d.apply(0, twoSites)
 	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){

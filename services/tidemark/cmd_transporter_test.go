@@ -13,6 +13,7 @@ import (
 )
 
 func TestTransporters(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	d.apply(0, twoSites)
 	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){

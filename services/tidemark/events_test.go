@@ -14,6 +14,7 @@ import (
 // Stored events are shown in the order of their times, in whatever order they came, and
 // those from before --since are not.
 func TestEventsAreInTheOrderOfTheirTimes(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	nc, err := net.Dial("tcp", strings.TrimPrefix(d.url, "nats://"))
 	if err != nil {

@@ -24,6 +24,7 @@ func example(t *testing.T, name string) string {
 // The job of disks in deploy/examples is protected, and can be failed over, once
 // its disks exist. The tap job waits for its tap. Only their folders are replaced.
 func TestExampleJobsOfDisks(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	here := func(name string) string {

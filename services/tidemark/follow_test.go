@@ -15,6 +15,7 @@ import (
 // Who follows a new failover sees nothing of the run before it, which is all there is
 // until the new one begins.
 func TestANewFailoverShowsNothingOfTheOneBefore(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	ctx := t.Context()
 	runs, err := bus.OpenBucket[failoverrun.Run](ctx, connectAs(t, d.url, "dr", subjects.Failover), "dr", subjects.BucketState, subjects.KeyFailover)

@@ -11,6 +11,7 @@ import (
 // refused, with who is there; forced, it loses no write that was answered; and
 // points that a commit has made unreadable are no longer offered.
 func TestWhatIsInUseIsNotTakenAway(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, _, dst := jobFile(t, dir)

@@ -16,6 +16,7 @@ import (
 // each with its tags; and while the journal lags, no command takes a point that is
 // older than itself.
 func TestEachCommandHasItsOwnPoint(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, src, dst := jobFile(t, dir)
@@ -85,6 +86,7 @@ func (l *lab) try(code int, args ...string) string {
 // TestTagsAreNoIDs: an id means its point, whatever tags there are; and what would
 // be no good tag is refused in one way by every command.
 func TestTagsAreNoIDs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, _, _ := jobFile(t, dir)
@@ -115,6 +117,7 @@ func TestTagsAreNoIDs(t *testing.T) {
 // itself, even where writes follow in the same moment; the future is refused, and
 // changes nothing.
 func TestATimeAsListedIsThatPoint(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, _, _ := jobFile(t, dir)

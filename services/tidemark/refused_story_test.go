@@ -10,6 +10,7 @@ import (
 // failover of it is refused at once; nothing of that is left pending. It is tried
 // again by itself.
 func TestNothingToRecover(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	file, src, _ := jobFile(t, dir)

@@ -56,6 +56,7 @@ func (s slips) names(of string, make func(string, string) error, name string) st
 // A job that would destroy or mix up data, or could never work, is refused by apply,
 // which names the field, and every file stays as it is.
 func TestSlipsAreRefusedByApply(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "")
 	web, source, replica := jobFile(t, dir)

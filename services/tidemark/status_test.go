@@ -8,6 +8,7 @@ import (
 // A script reads from the exit code how well everything is protected, and from an
 // option that does not fit where the help is.
 func TestStatusForScripts(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	d.do(0, "status", "--check")
 	if out, _ := d.do(0, "status", "-o", "json"); strings.TrimSpace(out) != "[]" {

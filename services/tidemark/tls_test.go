@@ -61,6 +61,7 @@ func authority(t *testing.T, dir string) bus.TLSFiles {
 // With certificates, a disk over TCP is served to those who show one, and to
 // nobody else; so is an export at the target.
 func TestDisksOverTCPAskForACertificate(t *testing.T) {
+	t.Parallel() // it mostly waits
 	dir := short(t)
 	f := authority(t, t.TempDir())
 	l := newLab(t, dir, "", fmt.Sprintf("tls: {ca: %q, cert: %q, key: %q}\n", f.CA, f.Cert, f.Key))

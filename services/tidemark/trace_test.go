@@ -72,6 +72,7 @@ func (s *spans) with(parts ...string) []string {
 // frame to the point; one failover is one, from the command to the journal's
 // steps.
 func TestACycleAndAFailoverAreOneTraceEach(t *testing.T) {
+	t.Parallel() // it mostly waits
 	s := &spans{traces: map[string][]string{}}
 	srv := httptest.NewServer(s)
 	defer srv.Close()

@@ -35,6 +35,7 @@ func vmMember(group, vm string, state inventory.MemberState, ps ...inventory.Pro
 // TestApplyVMs: the target's vcenter service checks a job on VMs before it is stored,
 // and all that it finds is printed.
 func TestApplyVMs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	if _, errs := d.apply(exitUnreachable, shopJob); !strings.Contains(errs, "vcenter is not running at site dr") {
 		t.Error(errs)
@@ -111,6 +112,7 @@ func TestApplyVMs(t *testing.T) {
 
 // TestVMJobLife: run, status, stop and delete of a job on VMs.
 func TestVMJobLife(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	running := false
 	state := func(members ...api.VMMember) func([]byte) (any, error) {
@@ -209,6 +211,7 @@ func TestVMJobOfNoVM(t *testing.T) {
 
 // TestAVMThatLeftItsJob: it is shown as gone, with the command that releases it.
 func TestAVMThatLeftItsJob(t *testing.T) {
+	t.Parallel() // it mostly waits
 	d := newDesk(t)
 	member := vmMember("shop-web01", "web01", "ready")
 	f := d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){
