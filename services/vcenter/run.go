@@ -28,6 +28,9 @@ type runRecord struct {
 	// Making is when the vCenter was last asked to make something for the test, as
 	// long as the outcome is unknown: it may still appear later.
 	Making time.Time `json:"making,omitzero"`
+	// Unset is why the vCenter refused to configure the guest's addresses. The VM was
+	// started all the same.
+	Unset string `json:"unset,omitempty"`
 }
 
 type runDisk struct {
@@ -161,7 +164,7 @@ func (r *run) enter(ctx context.Context, stage runStage, change func(*runRecord)
 }
 
 func sameRun(a, b runRecord) bool {
-	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
+	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Unset == b.Unset && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
 }
 
 // vm is the VM that the run starts; NotFound.

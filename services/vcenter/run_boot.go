@@ -67,7 +67,7 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 		}
 		if id := r.m.Value.Identity; id != nil && len(v.Hardware.NICs) > 0 {
 			r.tell("configures the guest's addresses", 0, 0)
-			if err := r.vc.Customize(ctx, v.Ref, *id); err != nil {
+			if err := r.customize(ctx, v, *id); err != nil {
 				return none, err
 			}
 		}
@@ -82,8 +82,29 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 			return none, err
 		}
 	}
-	r.tell(v.Name+" is powered on", 0, 0)
+	text := v.Name + " is powered on"
+	if why := r.rec.Value.Unset; why != "" {
+		text += ", but " + why
+	}
+	r.tell(text, 0, 0)
 	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
+}
+
+// customize configures the guest's addresses. A refusal does not keep the VM off: a
+// running VM with the wrong addresses can be mended at its console, and one that is
+// off cannot. Its checks report it.
+func (r *run) customize(ctx context.Context, v inventory.VM, id inventory.Identity) error {
+	err := r.vc.Customize(ctx, v.Ref, id)
+	why := ""
+	switch {
+	case err == nil:
+	case cdp.Is(err, cdp.Conflict), cdp.Is(err, cdp.Invalid):
+		why = fmt.Sprintf("the vCenter refused to configure the guest's addresses (%v): set them at its console: %s", err, orNone(givenAddresses(&id)))
+		r.report.member(ctx, r.m.Value, v.Name+" is started by the failover "+r.req.Run+", but "+why)
+	default:
+		return err
+	}
+	return r.enter(ctx, r.rec.Value.Stage, func(x *runRecord) { x.Unset = why })
 }
 
 // networks are the networks of the VM's NICs. A new VM has device keys of its own,

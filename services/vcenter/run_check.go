@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,10 +94,17 @@ func (r *run) checkOnce(ctx context.Context, v inventory.VM, c inventory.Checks,
 	} else {
 		note("power", "it is on", nil)
 	}
-	if len(given) > 0 {
+	unset := r.rec.Value.Unset
+	if len(given) > 0 || unset != "" {
 		var err error
+		if unset != "" && len(given) == 0 {
+			err = errors.New(unset)
+		}
 		if slices.ContainsFunc(given, func(ip string) bool { return !slices.Contains(has, ip) }) {
 			err = fmt.Errorf("it was given %s, but VMware Tools report %s", strings.Join(given, ", "), orNone(has))
+			if unset != "" {
+				err = fmt.Errorf("%s; VMware Tools report %s", unset, orNone(has))
+			}
 		}
 		note("addresses", "it has "+strings.Join(given, ", "), err)
 	}
