@@ -38,8 +38,8 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 	reply := api.JobCheckReply{Problems: []inventory.Problem{}, VMs: []string{}}
 	refused := map[string]bool{}
 	for _, p := range problems {
-		refused[p.VM] = true
-		if p.Warning || slices.ContainsFunc(known, func(old inventory.Problem) bool { return old.VM == p.VM && old.Rule == p.Rule && old.Text == p.Text }) {
+		refused[p.UUID] = refused[p.UUID] || !p.Warning
+		if p.Warning || slices.ContainsFunc(known, func(old inventory.Problem) bool { return old.VM == p.VM && old.UUID == p.UUID && old.Rule == p.Rule && old.Text == p.Text }) {
 			p.Warning = true
 			reply.Warnings = append(reply.Warnings, p)
 		} else {
@@ -87,7 +87,7 @@ func (r *round) joinsAndLeaves(reply *api.JobCheckReply, refused map[string]bool
 	for _, v := range r.reply.VMs {
 		selected[v.UUID] = true
 		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
-		if refused[v.Name] && (i < 0 || r.members[i].Value.Replica == "") {
+		if refused[v.UUID] && (i < 0 || r.members[i].Value.Replica == "") {
 			continue
 		}
 		reply.VMs = append(reply.VMs, v.Name)

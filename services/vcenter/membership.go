@@ -22,11 +22,11 @@ func (r *round) updateMembers(ctx context.Context, refused map[string][]inventor
 	for _, v := range r.reply.VMs {
 		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
 		if i >= 0 {
-			errs = append(errs, r.update(ctx, r.members[i], v, refused[v.Name]))
+			errs = append(errs, r.update(ctx, r.members[i], v, refused[v.UUID]))
 			continue
 		}
-		if blocked || len(refused[v.Name]) > 0 {
-			r.refuse(ctx, v, refused[v.Name])
+		if blocked || len(refused[v.UUID]) > 0 {
+			r.refuse(ctx, v, refused[v.UUID])
 			continue
 		}
 		group := vmpolicy.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })

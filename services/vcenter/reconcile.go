@@ -65,11 +65,14 @@ func (s *jobControl) reconcile(ctx context.Context, name string, c *control) err
 	refused := map[string][]inventory.Problem{}
 	blocked := false
 	for _, p := range problems {
+		if p.VM != "" && p.Warning {
+			continue
+		}
 		if p.VM == "" {
 			trouble = append(trouble, p.Text)
 			blocked = blocked || blocksJoining(p)
 		} else {
-			refused[p.VM] = append(refused[p.VM], p)
+			refused[p.UUID] = append(refused[p.UUID], p)
 		}
 	}
 	c.mu.Lock()

@@ -67,7 +67,7 @@ func (r *run) build(ctx context.Context) (api.VMRunReply, error) {
 // begin records what will be made, if there is room for it: a full datastore stops
 // all VMs on it.
 func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
-	name := testName(r.m.Value.Name, r.req.Run)
+	name := vmpolicy.TestName(r.m.Value.Name, r.req.Run)
 	var disks []runDisk
 	sizes := map[string]int64{}
 	dc, err := r.hotadd.datacenterOf(ctx, inv, r.m.Value)
@@ -85,15 +85,6 @@ func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 			WithHint("a test makes a full copy of the replica's disks: free space there, or use --to nbd, which needs little")
 	}
 	return r.enter(ctx, stageBuilt, func(x *runRecord) { x.Name, x.Disks = name, disks })
-}
-
-// testName says what the VM is, and is unique to the run.
-func testName(replica, run string) string {
-	short := run
-	if len(short) > 8 { // the end of a ULID is its random part
-		short = short[len(short)-8:]
-	}
-	return replica + "-test-" + strings.ToLower(short)
 }
 
 // testVM makes the VM, or finds it by its marks if it was made before a crash.

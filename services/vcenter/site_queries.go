@@ -131,8 +131,7 @@ func (q *siteQueries) missingTags(ctx context.Context, selectors []inventory.Sel
 		if err != nil {
 			return nil, err
 		}
-		category, name, _ := strings.Cut(x.Tag, "/")
-		names, err := vc.Tags(ctx, category)
+		category, name, names, err := categoryOf(ctx, vc, x.Tag)
 		switch {
 		case cdp.Is(err, cdp.NotFound):
 			problems[k].Rule, problems[k].Warning = "tag", false
@@ -145,4 +144,29 @@ func (q *siteQueries) missingTags(ctx context.Context, selectors []inventory.Sel
 		}
 	}
 	return problems, nil
+}
+
+// categoryOf divides a tag into its category, both of which may contain slashes, and
+// its name, and returns the category's tags. NotFound: there is no such category.
+func categoryOf(ctx context.Context, vc TagReader, tag string) (category, name string, names []string, err error) {
+	for i := range tag {
+		if tag[i] != '/' {
+			continue
+		}
+		all, err := vc.Tags(ctx, tag[:i])
+		if err == nil && slices.Contains(all, tag[i+1:]) {
+			return tag[:i], tag[i+1:], all, nil
+		}
+		if err != nil && !cdp.Is(err, cdp.NotFound) {
+			return "", "", nil, err
+		}
+		if err == nil {
+			category, name, names = tag[:i], tag[i+1:], all
+		}
+	}
+	if names == nil {
+		category, name, _ = strings.Cut(tag, "/")
+		return category, name, nil, cdp.Errorf(cdp.NotFound, "find tag", tag, "there is no such category")
+	}
+	return category, name, names, nil
 }

@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/vmware/govmomi/vim25/types"
@@ -18,7 +19,7 @@ func guestOf(g *types.GuestInfo, heartbeat string) inventory.Guest {
 	out.ToolsRunning = g.ToolsRunningStatus == string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 	out.HostName, out.Family = g.HostName, g.GuestFamily
 	for i, n := range g.Net {
-		nic := inventory.GuestNIC{Key: n.DeviceConfigId, Network: n.Network, MAC: n.MacAddress, IPs: addresses(n)}
+		nic := inventory.GuestNIC{Key: n.DeviceConfigId, Network: n.Network, MAC: n.MacAddress, IPs: addresses(n), DHCP: usesDHCP(n)}
 		if n.DnsConfig != nil {
 			nic.DNS = n.DnsConfig.IpAddress
 		}
@@ -33,6 +34,20 @@ func guestOf(g *types.GuestInfo, heartbeat string) inventory.Guest {
 		out.NICs = append(out.NICs, nic)
 	}
 	return out
+}
+
+// usesDHCP reports whether a NIC's IPv4 address is a lease.
+func usesDHCP(n types.GuestNicInfo) bool {
+	if n.IpConfig == nil {
+		return false
+	}
+	if d := n.IpConfig.Dhcp; d != nil && d.Ipv4 != nil && d.Ipv4.Enable {
+		return true
+	}
+	return slices.ContainsFunc(n.IpConfig.IpAddress, func(a types.NetIpConfigInfoIpAddress) bool {
+		ip, err := netip.ParseAddr(a.IpAddress)
+		return err == nil && ip.Is4() && a.Origin == string(types.NetIpConfigInfoIpAddressOriginDhcp)
+	})
 }
 
 // addresses are in CIDR notation, without link-local ones. Old tools report no

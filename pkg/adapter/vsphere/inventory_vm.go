@@ -17,7 +17,7 @@ import (
 var vmProperties = []string{
 	"name", "parent", "parentVApp", "network",
 	"config.instanceUuid", "config.uuid", "config.template", "config.annotation", "config.version", "config.guestId",
-	"config.hardware", "config.firmware", "config.bootOptions", "config.keyId", "config.extraConfig", "config.changeTrackingEnabled",
+	"config.hardware", "config.firmware", "config.bootOptions", "config.keyId", "config.managedBy", "config.extraConfig", "config.changeTrackingEnabled",
 	"runtime.host", "runtime.powerState", "runtime.connectionState", "runtime.consolidationNeeded", "snapshot",
 	"guestHeartbeatStatus", "guest.toolsRunningStatus", "guest.hostName", "guest.guestFamily", "guest.net", "guest.ipStack",
 }
@@ -101,10 +101,14 @@ func vmOf(m *mo.VirtualMachine, at inventory.Place, nets networks) inventory.VM 
 		Place: at, Host: refOf(m.Runtime.Host), Power: powerOf(m.Runtime.PowerState), State: string(m.Runtime.ConnectionState),
 		Consolidate: m.Runtime.ConsolidationNeeded, Snapshots: snapshotsOf(m.Snapshot),
 		Guest: guestOf(m.Guest, string(m.GuestHeartbeatStatus)),
+		VApp:  m.Parent == nil && m.ParentVApp != nil,
 	}
 	if c := m.Config; c != nil {
 		out.UUID, out.BIOSUUID, out.Template, out.Note = c.InstanceUuid, c.Uuid, c.Template, c.Annotation
 		out.Tracking = isTrue(c.ChangeTrackingEnabled)
+		if c.ManagedBy != nil {
+			out.Manager = c.ManagedBy.ExtensionKey
+		}
 		out.Hardware = hardwareOf(c)
 		nets.name(out.Hardware.NICs)
 	}

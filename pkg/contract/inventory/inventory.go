@@ -88,13 +88,18 @@ type Network struct {
 type VM struct {
 	Place
 	// UUID is the instance UUID. It does not change when the VM moves.
-	UUID     string   `json:"uuid"`
-	BIOSUUID string   `json:"biosUuid"`
-	Host     Ref      `json:"host"`
-	Power    Power    `json:"power"`
-	Template bool     `json:"template,omitempty"`
-	State    string   `json:"state"`          // connected, disconnected, orphaned, inaccessible
-	Tags     []string `json:"tags,omitempty"` // category/name
+	UUID     string `json:"uuid"`
+	BIOSUUID string `json:"biosUuid"`
+	Host     Ref    `json:"host"`
+	Power    Power  `json:"power"`
+	Template bool   `json:"template,omitempty"`
+	// Manager is the extension that made the VM and looks after it, as
+	// com.vmware.vim.eam does after a cluster's agents; empty: people do.
+	Manager string `json:"manager,omitempty"`
+	// VApp: it is in a vApp, not in a folder.
+	VApp  bool     `json:"vApp,omitempty"`
+	State string   `json:"state"`          // connected, disconnected, orphaned, inaccessible
+	Tags  []string `json:"tags,omitempty"` // category/name
 	// Note is its annotation.
 	Note     string   `json:"note,omitempty"`
 	Hardware Hardware `json:"hardware"`
@@ -122,7 +127,9 @@ type GuestNIC struct {
 	Network string `json:"network,omitempty"`
 	MAC     string `json:"mac,omitempty"`
 	// IPs in CIDR notation, as 10.0.0.5/24.
-	IPs     []string `json:"ips,omitempty"`
+	IPs []string `json:"ips,omitempty"`
+	// DHCP: its IPv4 address comes from a DHCP server.
+	DHCP    bool     `json:"dhcp,omitempty"`
 	Gateway string   `json:"gateway,omitempty"`
 	DNS     []string `json:"dns,omitempty"`
 }

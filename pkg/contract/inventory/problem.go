@@ -3,6 +3,7 @@ package inventory
 // Problem is what prevents a job from protecting its VMs, in plain words.
 type Problem struct {
 	VM   string `json:"vm,omitempty"`   // empty: the job as a whole
+	UUID string `json:"uuid,omitempty"` // the VM's: several may have its name
 	Path string `json:"path,omitempty"` // of the job's field: /spec/target/networks/0
 	Rule string `json:"rule"`
 	Text string `json:"text"`

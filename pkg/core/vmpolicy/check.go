@@ -75,7 +75,15 @@ func Check(s Situation) []inventory.Problem {
 	problems = append(problems, checkCapture(s)...)
 	names := map[string]string{}
 	for _, v := range s.Members {
-		problems = append(problems, checkVM(s, place, v, names)...)
+		blocked := false
+		for _, p := range append(checkVM(s, place, v, names), checkFailover(s.Job, v)...) {
+			p.UUID = v.UUID
+			blocked = blocked || !p.Warning
+			problems = append(problems, p)
+		}
+		if !blocked { // a refused VM takes no name from another
+			names[s.Job.Target.ReplicaName(v.Name)] = v.Path
+		}
 	}
 	return problems
 }
@@ -116,7 +124,6 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 	if other := names[name]; other != "" {
 		bad("/spec/target/suffix", "name", "the replicas of %s and %s would both be called %s: protect one of them with another job that has another target.suffix", other, v.Path, name)
 	}
-	names[name] = v.Path
 	group := s.Known[v.UUID]
 	for _, x := range s.Target.VMs {
 		if x.Name == name && (group == "" || x.Mark(inventory.MarkGroup) != group) && s.Target.DatacenterAt(x.Path) == place.Datacenter {

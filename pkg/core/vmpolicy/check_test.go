@@ -32,6 +32,7 @@ var spoil = map[string]func(*vmpolicy.Situation){
 		of := []inventory.TwinsVM{{UUID: "uuid-web01", Path: "/A/vm/Prod/web01"}, {UUID: "uuid-web02", Path: "/A/vm/Prod/web02"}}
 		s.Twins = []inventory.Twin{{Disk: "web010", Of: of}}
 	},
+	"nic": func(s *vmpolicy.Situation) { s.Members[0].Hardware.NICs[0].Kind = "sriov" },
 	"datacenter": func(s *vmpolicy.Situation) {
 		s.Target.Datacenters = append(s.Target.Datacenters, place("Datacenter", "/C"))
 		s.Transporter = inventory.VM{UUID: "t", Place: place("VirtualMachine", "/C/vm/transporter")}

@@ -10,9 +10,10 @@ import (
 
 // Match returns the VMs that selectors select, each once, sorted by path, and the
 // problems of the selectors. The inventory does not list tags, so a tag that no
-// VM has is a warning. A folder or tag never selects templates, VMs that Tidemark
-// made, or the VM with the instance UUID own (the transporter); naming one of
-// these is a problem.
+// VM has is a warning. A folder or tag never selects templates, VMs that Tidemark or
+// another product made and manages, VMs in vApps, or the VM with the instance UUID own
+// (the transporter); naming one of these is a problem, but for another product's VM,
+// unless it belongs to vSphere itself.
 func Match(inv inventory.Inventory, selectors []inventory.Selector, own string) ([]inventory.VM, []inventory.Problem) {
 	var out []inventory.VM
 	var problems []inventory.Problem
@@ -21,6 +22,11 @@ func Match(inv inventory.Inventory, selectors []inventory.Selector, own string) 
 		at := fmt.Sprintf("/spec/source/vms/%d", i)
 		bad := func(rule, format string, args ...any) {
 			problems = append(problems, inventory.Problem{Path: at, Rule: rule, Text: fmt.Sprintf(format, args...)})
+		}
+		if in := foldersOf(inv, s); len(in) > 1 {
+			at += "/folder"
+			bad("ambiguous", "%d folders are called %q: %s; give the path", len(in), s.Folder, strings.Join(in, ", "))
+			continue
 		}
 		found, what := selected(inv, s)
 		single := s.Folder == "" && s.Tag == ""
@@ -43,6 +49,9 @@ func Match(inv inventory.Inventory, selectors []inventory.Selector, own string) 
 		}
 		for _, v := range found {
 			why := unfit(v, own)
+			if why == "" && !single && v.Manager != "" {
+				continue
+			}
 			if why != "" && single {
 				bad("unsupported", "%s %s", v.Name, why)
 			}
@@ -62,6 +71,20 @@ func Match(inv inventory.Inventory, selectors []inventory.Selector, own string) 
 	return out, problems
 }
 
+// foldersOf are the paths of the folders that a selector means.
+func foldersOf(inv inventory.Inventory, s inventory.Selector) (out []string) {
+	for _, f := range inv.Folders {
+		switch {
+		case s.Folder == "":
+		case f.Path == s.Folder:
+			return []string{f.Path}
+		case f.Name == s.Folder:
+			out = append(out, f.Path)
+		}
+	}
+	return out
+}
+
 // selected are all VMs that a selector selects; what describes it in words.
 func selected(inv inventory.Inventory, s inventory.Selector) (found []inventory.VM, what string) {
 	is := func(inventory.VM) bool { return false }
@@ -73,14 +96,9 @@ func selected(inv inventory.Inventory, s inventory.Selector) (found []inventory.
 	case s.UUID != "":
 		what, is = fmt.Sprintf("the UUID %q", s.UUID), func(v inventory.VM) bool { return strings.EqualFold(v.UUID, s.UUID) }
 	case s.Folder != "":
-		var in []string
-		for _, f := range inv.Folders {
-			if f.Named(s.Folder) {
-				in = append(in, strings.TrimSuffix(f.Path, "/")+"/")
-			}
-		}
+		in := foldersOf(inv, s)
 		is = func(v inventory.VM) bool {
-			return slices.ContainsFunc(in, func(p string) bool { return strings.HasPrefix(v.Path, p) })
+			return slices.ContainsFunc(in, func(p string) bool { return strings.HasPrefix(v.Path, strings.TrimSuffix(p, "/")+"/") })
 		}
 	case s.Tag != "":
 		is = func(v inventory.VM) bool { return slices.Contains(v.Tags, s.Tag) }
@@ -93,11 +111,18 @@ func selected(inv inventory.Inventory, s inventory.Selector) (found []inventory.
 	return found, what
 }
 
+// agentManager is vSphere's own agent manager, which makes the vCLS VMs and others.
+const agentManager = "com.vmware.vim.eam"
+
 // unfit is why a VM can never be selected; empty if it can.
 func unfit(v inventory.VM, own string) string {
 	switch {
 	case v.Template:
 		return "is a template"
+	case v.Manager == agentManager:
+		return "is an agent that vSphere makes and deletes by itself"
+	case v.VApp:
+		return "is in a vApp, which is not replicated: move the VM out of it"
 	case v.Mark(inventory.MarkTransporter) != "" || own != "" && v.UUID == own:
 		return "is a transporter"
 	case v.Ours():
@@ -115,7 +140,7 @@ func Elsewhere(inv inventory.Inventory, vms []inventory.VM, transporter inventor
 	var problems []inventory.Problem
 	for _, v := range vms {
 		if inv.DatacenterAt(v.Path) != inv.DatacenterAt(transporter.Path) {
-			problems = append(problems, inventory.Problem{VM: v.Name, Path: "/spec/source/vms", Rule: "datacenter",
+			problems = append(problems, inventory.Problem{VM: v.Name, UUID: v.UUID, Path: "/spec/source/vms", Rule: "datacenter",
 				Text: fmt.Sprintf("it is in another datacenter (%s) than the transporter %s: disks can be attached within a datacenter only", v.Path, transporter.Path)})
 		}
 	}

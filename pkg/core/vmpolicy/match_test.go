@@ -14,7 +14,12 @@ func TestMatch(t *testing.T) {
 	b.Tags, twin.Tags = []string{"tier/web"}, []string{"tier/web"}
 	tpl.Template = true
 	rep.Hardware.Extra = map[string]string{inventory.MarkGroup: "x"}
-	inv := inventory.Inventory{Folders: []inventory.Place{place("Folder", "/A/vm/Prod"), place("Folder", "/A/vm/Empty")}, VMs: []inventory.VM{a, b, twin, tpl, rep}}
+	agent, tenant, app := web("vCLS-1"), web("tenant"), web("app")
+	agent.Manager, tenant.Manager, app.VApp = "com.vmware.vim.eam", "com.vmware.vcloud", true
+	inv := inventory.Inventory{VMs: []inventory.VM{a, b, twin, tpl, rep, agent, tenant, app}}
+	for _, p := range []string{"/A/vm/Prod", "/A/vm/Empty", "/A/vm/Twice", "/C/vm/Twice"} {
+		inv.Folders = append(inv.Folders, place("Folder", p))
+	}
 	for _, c := range []struct {
 		s    inventory.Selector
 		want string
@@ -32,6 +37,11 @@ func TestMatch(t *testing.T) {
 		{inventory.Selector{Folder: "Nowhere"}, "[]", "folder"},
 		{inventory.Selector{Tag: "tier/web"}, "[/A/vm/Other/a /A/vm/Prod/b]", ""},
 		{inventory.Selector{Name: "tpl"}, "[]", "unsupported"},
+		{inventory.Selector{Name: "vCLS-1"}, "[]", "unsupported"},
+		{inventory.Selector{Name: "tenant"}, "[/A/vm/Prod/tenant]", ""},
+		{inventory.Selector{Name: "app"}, "[]", "unsupported"},
+		{inventory.Selector{Folder: "Twice"}, "[]", "ambiguous"},
+		{inventory.Selector{Folder: "/C/vm/Twice"}, "[]", "reference"},
 		{inventory.Selector{Name: "rep"}, "[]", "unsupported"},
 	} {
 		got, bad := vmpolicy.Match(inv, []inventory.Selector{c.s, c.s}, "")

@@ -113,6 +113,9 @@ func mounted(inv inventory.Inventory, name string, hosts []inventory.Host) (inve
 	if why != "" {
 		return ds, why
 	}
+	if strings.ContainsAny(ds.Name, "[]%/\\") {
+		return ds, fmt.Sprintf("the datastore %q has a bracket, slash or percent sign in its name, which paths of files cannot have: rename it", ds.Name)
+	}
 	if !ds.Accessible {
 		return ds, fmt.Sprintf("the datastore %s is not accessible", ds.Name)
 	}

@@ -12,8 +12,9 @@ import (
 // Identify computes the network configuration of a VM's guest at the target; nil
 // if no rule applies. A rule for the VM's NIC takes precedence over one for a
 // subnet, and an earlier rule over a later one. A NIC without a rule keeps its
-// guest's address, or uses DHCP if the address is unknown. used are the indexes
-// of the rules that apply.
+// guest's address, or uses DHCP if the address is not known with its subnet. A NIC that
+// uses DHCP keeps doing so, unless a rule names it. used are the indexes of the rules
+// that apply.
 func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, used []int) {
 	host, domain, _ := strings.Cut(v.Guest.HostName, ".")
 	if host == "" {
@@ -23,6 +24,11 @@ func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, u
 	for i, n := range v.Hardware.NICs {
 		had := guestAddress(v.Guest, n)
 		nic, rule := had, -1
+		if leased(v.Guest, n) || had.Mask == "255.255.255.255" {
+			// A lease of the source's network is nobody's at the target; and an address
+			// whose subnet old VMware Tools do not report cannot be given again.
+			nic = inventory.NICIdentity{}
+		}
 		for r, x := range rules {
 			if x.VM == v.Name && x.NIC == i {
 				if p, err := netip.ParsePrefix(x.IP); err == nil && p.Addr().Is4() {
@@ -32,7 +38,7 @@ func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, u
 			}
 		}
 		for r, x := range rules {
-			if rule >= 0 {
+			if rule >= 0 || leased(v.Guest, n) {
 				break
 			}
 			if to, ok := moved(x, had.IP); ok {
@@ -129,6 +135,11 @@ func guestAddress(g inventory.Guest, n inventory.NIC) inventory.NICIdentity {
 		}
 	}
 	return inventory.NICIdentity{}
+}
+
+// leased reports whether a NIC uses DHCP.
+func leased(g inventory.Guest, n inventory.NIC) bool {
+	return slices.ContainsFunc(g.NICs, func(x inventory.GuestNIC) bool { return x.Is(n) && x.DHCP })
 }
 
 func mask(bits int) string {

@@ -26,3 +26,22 @@ func TestIdentify(t *testing.T) {
 		t.Errorf("%+v %v", n, used)
 	}
 }
+
+// A lease of the source's network is nobody's at the target, and an address that old
+// VMware Tools report without its subnet cannot be given again.
+func TestCardsWithoutARuleThatMayNotKeepTheirAddress(t *testing.T) {
+	v := web("web01")
+	v.Hardware.NICs = append(v.Hardware.NICs, inventory.NIC{Key: 4001}, inventory.NIC{Key: 4002})
+	v.Guest.NICs = append(v.Guest.NICs,
+		inventory.GuestNIC{Key: 4001, IPs: []string{"10.0.0.33/24"}, DHCP: true},
+		inventory.GuestNIC{Key: 4002, IPs: []string{"192.168.7.5/32"}})
+	subnet := inventory.ReIP{From: "10.0.0.0/24", To: "10.9.0.0/24"}
+	id, _ := vmpolicy.Identify(v, []inventory.ReIP{subnet})
+	if id == nil || id.NICs[0].IP != "10.9.0.5" || id.NICs[1].IP != "" || id.NICs[2].IP != "" {
+		t.Fatalf("%+v", id)
+	}
+	id, _ = vmpolicy.Identify(v, []inventory.ReIP{subnet, {VM: "web01", NIC: 1, IP: "10.9.0.9/24"}, {From: "192.168.7.0/24", To: "10.9.7.0/24"}})
+	if id.NICs[1].IP != "10.9.0.9" || id.NICs[2].IP != "10.9.7.5" {
+		t.Errorf("rules for them: %+v", id.NICs)
+	}
+}

@@ -20,7 +20,7 @@ func checkSeeds(s Situation, dc inventory.Ref) []inventory.Problem {
 			file := inventory.CleanFile(s.Job.Target.Seeds[i].File)
 			what := fmt.Sprintf("%s of %s", v.Hardware.Address(d), v.Name)
 			bad := func(format string, args ...any) {
-				problems = append(problems, inventory.Problem{VM: v.Name, Path: fmt.Sprintf("/spec/target/seeds/%d/file", i), Rule: "in-use",
+				problems = append(problems, inventory.Problem{VM: v.Name, UUID: v.UUID, Path: fmt.Sprintf("/spec/target/seeds/%d/file", i), Rule: "in-use",
 					Text: fmt.Sprintf("the seed %s of %s ", file, what) + fmt.Sprintf(format, args...)})
 			}
 			other := named[file]

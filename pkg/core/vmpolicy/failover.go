@@ -1,0 +1,91 @@
+package vmpolicy
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"tidemark.dev/pkg/contract/inventory"
+)
+
+// maxVMName is the longest name of a VM, in bytes as a vCenter stores it.
+const maxVMName = 80
+
+// testMark is between the name of a replica and the end of a test's run, which has at
+// most testTail characters.
+const (
+	testMark = "-test-"
+	testTail = 8
+)
+
+// TestName is the name of a test failover's VM: the replica's, shortened if need be,
+// and the end of the run's id, which is its random part.
+func TestName(replica, run string) string {
+	tail := testMark + strings.ToLower(run[max(0, len(run)-testTail):])
+	r := []rune(replica)
+	for storedLength(string(r))+len(tail) > maxVMName {
+		r = r[:len(r)-1]
+	}
+	return string(r) + tail
+}
+
+// storedLength is a name's length in a vCenter, which escapes three characters.
+func storedLength(name string) int {
+	n := len(name)
+	for _, c := range "%/\\" {
+		n += strings.Count(name, string(c)) * (len(url.PathEscape(string(c))) - 1)
+	}
+	return n
+}
+
+// checkFailover finds what would stop a failover of the VM, or leave work to do in it,
+// when there is no time for either.
+func checkFailover(j inventory.Job, v inventory.VM) []inventory.Problem {
+	var problems []inventory.Problem
+	add := func(path, rule string, warning bool, format string, args ...any) {
+		problems = append(problems, inventory.Problem{VM: v.Name, Path: path, Rule: rule, Warning: warning, Text: fmt.Sprintf(format, args...)})
+	}
+	if name := j.Target.ReplicaName(v.Name); storedLength(name) > maxVMName {
+		add("/spec/target/suffix", "name", false, "its replica would be called %s, which has %d characters, and a vCenter takes %d: rename the VM, or choose a shorter target.suffix", name, storedLength(name), maxVMName)
+	}
+	for _, n := range v.Hardware.NICs {
+		if n.Kind == "sriov" || n.Kind == "unknown" {
+			add("/spec/source/vms", "nic", false, "%s is a network card of the kind %q, which cannot be made for its replica: replace it, by a vmxnet3 card for instance", n.Label, n.Kind)
+		}
+	}
+	id, _ := Identify(v, j.Target.ReIP)
+	if id == nil {
+		return problems
+	}
+	for i, n := range v.Hardware.NICs {
+		if more := moreAddresses(v.Guest, n); id.NICs[i].IP != "" && len(more) > 0 {
+			add("/spec/target/reIP", "addresses", true, "%s also has %s, which it will not have at the target: only one IPv4 address of a card is configured", n.Label, strings.Join(more, ", "))
+		}
+	}
+	if !id.Windows {
+		return problems
+	}
+	add("/spec/target/reIP", "sysprep", true, "the vCenter changes the addresses of a Windows guest by sysprep: it loses its domain membership, SID and time zone")
+	if name := id.HostName; len(name) > 15 || strings.Trim(name, "0123456789") == "" {
+		add("/spec/target/reIP", "sysprep", true, "its host name %q is refused by sysprep, which takes at most 15 characters, not digits alone: a failover would start it with its old addresses", name)
+	}
+	return problems
+}
+
+// moreAddresses are those of a NIC besides its first IPv4 address, without link-local
+// ones.
+func moreAddresses(g inventory.Guest, n inventory.NIC) (out []string) {
+	first := guestAddress(g, n).IP
+	for _, x := range g.NICs {
+		if !x.Is(n) {
+			continue
+		}
+		for _, s := range x.IPs {
+			if p, err := netip.ParsePrefix(s); err == nil && p.Addr().String() != first && !p.Addr().IsLinkLocalUnicast() {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,63 @@
+package vmpolicy_test
+
+import (
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
+)
+
+// What would stop a failover, or leave work to do in it, is said when the job is
+// applied.
+func TestWhatAFailoverCannotDoIsToldBefore(t *testing.T) {
+	move := []inventory.ReIP{{From: "10.0.0.0/24", To: "10.9.0.0/24"}}
+	for _, c := range []struct {
+		name    string
+		change  func(v *inventory.VM)
+		rules   []inventory.ReIP
+		says    []string
+		refused bool
+	}{
+		{"nothing", func(*inventory.VM) {}, move, nil, false},
+		{"a name of 75 characters", func(v *inventory.VM) { v.Name = strings.Repeat("n", 75) }, nil, []string{"has 83 characters"}, true},
+		{"an escaped character", func(v *inventory.VM) { v.Name = strings.Repeat("n", 70) + "%" }, nil, []string{"has 81 characters"}, true},
+		{"an unknown card", func(v *inventory.VM) { v.Hardware.NICs[0].Kind = "unknown" }, nil, []string{"cannot be made"}, true},
+		{"more addresses", func(v *inventory.VM) {
+			v.Guest.NICs[0].IPs = append(v.Guest.NICs[0].IPs, "10.0.0.6/24", "2001:db8::5/64")
+		}, move, []string{"10.0.0.6/24, 2001:db8::5/64"}, false},
+		{"Windows", func(v *inventory.VM) { v.Guest.Family = "windowsGuest" }, move, []string{"domain membership, SID"}, false},
+		{"Windows without re-IP", func(v *inventory.VM) { v.Guest.Family = "windowsGuest" }, nil, nil, false},
+		{"a long Windows name", func(v *inventory.VM) {
+			v.Guest.Family, v.Guest.HostName = "windowsGuest", "averylongwindowsname01.corp.example.com"
+		}, move, []string{"SID", "at most 15"}, false},
+		{"a Windows name of digits", func(v *inventory.VM) { v.Guest.Family, v.Guest.HostName = "windowsGuest", "12345" }, move, []string{"SID", "not digits"}, false},
+	} {
+		s := situation()
+		s.Members = s.Members[:1]
+		s.Job.Target.ReIP = c.rules
+		c.change(&s.Members[0])
+		got := vmpolicy.Check(s)
+		if len(got) != len(c.says) {
+			t.Errorf("%s: %+v", c.name, got)
+			continue
+		}
+		for i, p := range got {
+			if !strings.Contains(p.Text, c.says[i]) || p.Warning == c.refused || p.UUID != "uuid-web01" {
+				t.Errorf("%s: %+v", c.name, p)
+			}
+		}
+	}
+}
+
+func TestTestNamesFit(t *testing.T) {
+	if got := vmpolicy.TestName("web01-replica", "01JRUN0000TEST42"); got != "web01-replica-test-00test42" {
+		t.Error(got)
+	}
+	for _, replica := range []string{strings.Repeat("n", 79), strings.Repeat("%", 40), strings.Repeat("ü", 39)} {
+		got := vmpolicy.TestName(replica, "01JRUN0000TEST42")
+		if n := len(got) + 2*strings.Count(got, "%"); n > 80 || n < 70 || !strings.HasSuffix(got, "-test-00test42") {
+			t.Errorf("%d: %s", n, got)
+		}
+	}
+}
