@@ -39,7 +39,9 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 	refused := map[string]bool{}
 	for _, p := range problems {
 		refused[p.UUID] = refused[p.UUID] || !p.Warning
-		if p.Warning || slices.ContainsFunc(known, func(old inventory.Problem) bool { return old.VM == p.VM && old.UUID == p.UUID && old.Rule == p.Rule && old.Text == p.Text }) {
+		if p.Warning || slices.ContainsFunc(known, func(old inventory.Problem) bool {
+			return old.VM == p.VM && old.UUID == p.UUID && old.Rule == p.Rule && old.Text == p.Text
+		}) {
 			p.Warning = true
 			reply.Warnings = append(reply.Warnings, p)
 		} else {

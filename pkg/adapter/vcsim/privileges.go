@@ -33,6 +33,7 @@ var needs = map[string][]string{
 	"MoveVirtualDisk_Task":        {"Datastore.FileManagement"},
 	"ExtendVirtualDisk_Task":      {"Datastore.FileManagement"},
 	"DeleteVirtualDisk_Task":      {"Datastore.FileManagement"},
+	"QueryVirtualDiskUuid":        {"Datastore.FileManagement"},
 	"DeleteDatastoreFile_Task":    {"Datastore.FileManagement"},
 	"MakeDirectory":               {"Datastore.FileManagement"},
 	"SearchDatastore_Task":        {"Datastore.Browse"},
