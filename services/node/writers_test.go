@@ -80,6 +80,7 @@ spec:
 	}
 	group := *objects[1].Job
 	group.Name, group.Of = "shop-web01", "shop"
+	group.Target.Disks = []spec.TargetDisk{{Name: "a", Path: "/c"}} // a replica of its own
 	vms := vmGroups{specs: specs[spec.ReplicationJob]{e: e}, conn: vcenter}
 	if err := vms.Put(ctx, group); err != nil {
 		t.Error(err)
