@@ -16,6 +16,10 @@ import (
 	"tidemark.dev/pkg/core/plan"
 )
 
+// orderedWithin is how long the orchestrator may take to begin a run, or to do what
+// is asked of one. Another one may have to wait for the lease first.
+const orderedWithin = time.Minute
+
 func (a *app) cmdPlan() *cobra.Command {
 	return group("plan", "Apply, test and run site recovery jobs (plans)", `  tidemark plan apply -f shop-dr.yaml
   tidemark plan check shop-dr
@@ -156,7 +160,7 @@ func (a *app) cmdPlanRun(use string, mode recovery.Mode, short string) *cobra.Co
 				r.Run = shortID(string(mode)[:1])
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				sctx, cancel := context.WithTimeout(ctx, toldWithin)
+				sctx, cancel := context.WithTimeout(ctx, orderedWithin)
 				defer cancel()
 				if err := cl.RunPlan(sctx, r); err != nil {
 					return err
@@ -202,7 +206,7 @@ func (a *app) planAsk(use, short string) *cobra.Command {
 				r.Do = string(plan.Refuse)
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				ctx, cancel := context.WithTimeout(ctx, toldWithin)
+				ctx, cancel := context.WithTimeout(ctx, orderedWithin)
 				defer cancel()
 				x, err := cl.ControlPlan(ctx, r)
 				if cdp.Is(err, cdp.Duplicate) {
