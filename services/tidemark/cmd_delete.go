@@ -13,9 +13,17 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
+// deletedThing is what a deletion prints as data.
+type deletedThing struct {
+	Kind    string `json:"kind"`
+	Name    string `json:"name"`
+	Deleted bool   `json:"deleted"`
+}
+
 func (a *app) cmdDelete() *cobra.Command {
 	var yes, replicas, force bool
 	var timeout time.Duration
+	var out format
 	c := &cobra.Command{
 		Use:   "delete KIND NAME",
 		Short: "Delete a site, a stopped job or a site recovery job",
@@ -48,10 +56,13 @@ selects is released by the name of its own job.`),
 					defer m.close()
 					err = cl.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas, Force: force}, m.show)
 				}
-				if err == nil {
-					fmt.Fprintf(a.out, "%s deleted\n", name)
+				if err != nil {
+					return err
 				}
-				return err
+				return out.facts(a.out, deletedThing{kind, name, true}, name, func() error {
+					_, err := fmt.Fprintf(a.out, "%s deleted\n", name)
+					return err
+				})
 			})
 		},
 	}
@@ -59,5 +70,6 @@ selects is released by the name of its own job.`),
 	c.Flags().BoolVar(&force, "force", false, "also delete a job whose points are being exported; its exports are closed")
 	c.Flags().BoolVar(&replicas, "replicas", false, "also delete the replica VMs of a job on VMs, with their disks")
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the deletion of a job")
+	out.register(c)
 	return c
 }

@@ -29,22 +29,41 @@ them, and to those that join it later.`
 
 func (a *app) cmdJobRun() *cobra.Command {
 	var w waitFlags
+	var out format
 	c := &cobra.Command{
 		Use: "run NAME", Short: "Start a job, and wait until it is protected", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Long: long(runLong), Example: "  tidemark job run web\n  tidemark job run web --no-wait",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.runJob(ctx, cl, args[0], w) })
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.runJob(ctx, cl, args[0], w, out) })
 		},
 	}
 	c.Flags().DurationVar(&w.timeout, "timeout", 24*time.Hour, "how long to wait")
 	c.Flags().BoolVar(&w.no, "no-wait", false, "do not wait until it is protected")
+	out.register(c)
 	return c
+}
+
+// jobOutcome is what became of a job, as data.
+type jobOutcome struct {
+	Job string `json:"job"`
+	// Desired is whether it should run.
+	Desired api.Desired `json:"desired,omitempty"`
+	// Protected: every write of it is at the target.
+	Protected bool `json:"protected,omitempty"`
+}
+
+// say prints what became of a job, as text or as data.
+func (a *app) say(out format, o jobOutcome, text string, args ...any) error {
+	return out.facts(a.out, o, o.Job, func() error {
+		_, err := fmt.Fprintf(a.out, text+"\n", args...)
+		return err
+	})
 }
 
 // toldWithin is how long the scheduler may take to note that a job is to run.
 const toldWithin = 15 * time.Second
 
-func (a *app) runJob(ctx context.Context, c *client.Client, name string, w waitFlags) error {
+func (a *app) runJob(ctx context.Context, c *client.Client, name string, w waitFlags, out format) error {
 	tctx, cancel := context.WithTimeout(ctx, toldWithin)
 	defer cancel()
 	vmJob, err := c.VMJob(tctx, name)
@@ -54,34 +73,34 @@ func (a *app) runJob(ctx context.Context, c *client.Client, name string, w waitF
 	if err != nil {
 		return err
 	}
+	runs := jobOutcome{Job: name, Desired: api.DesiredRunning}
 	if vmJob != nil {
-		fmt.Fprintf(a.out, "%s is %s; its VMs: tidemark job status %s\n", name, api.DesiredRunning, name)
-		return nil
+		return a.say(out, runs, "%s is %s; its VMs: tidemark job status %s", name, api.DesiredRunning, name)
 	}
 	job, err := c.Job(tctx, name)
 	switch {
 	case err != nil:
 		return err
 	case w.no || job.Source.VM != "":
-		fmt.Fprintf(a.out, "%s is %s\n", name, api.DesiredRunning)
-		return nil
+		return a.say(out, runs, "%s is %s", name, api.DesiredRunning)
 	case job.Source.Capture == cdp.Tap:
-		fmt.Fprintf(a.out, "%s is %s; attach the VM's disks: tidemark tap attach %s\n", name, api.DesiredRunning, name)
-		return nil
+		return a.say(out, runs, "%s is %s; attach the VM's disks: tidemark tap attach %s", name, api.DesiredRunning, name)
 	}
 	ctx, cancel = w.bound(ctx)
 	defer cancel()
 	m := newMeter(a, name)
 	err = c.AwaitProtected(ctx, name, func(g health.Group) { m.show(g.Progress()) })
 	m.close()
-	if err == nil {
-		fmt.Fprintf(a.out, "%s is protected\n", name)
+	if err != nil {
+		return err
 	}
-	return err
+	runs.Protected = true
+	return a.say(out, runs, "%s is protected", name)
 }
 
 func (a *app) cmdJobStop() *cobra.Command {
 	var w waitFlags
+	var out format
 	const short = "Stop a job: no more recovery points are made; those there are stay recoverable"
 	c := &cobra.Command{
 		Use: "stop NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
@@ -96,21 +115,21 @@ func (a *app) cmdJobStop() *cobra.Command {
 				if err == nil {
 					err = cl.SetRunning(ctx, name, false, !w.no)
 				}
+				stops := jobOutcome{Job: name, Desired: api.DesiredStopped}
 				switch {
 				case err != nil:
 					return err
 				case vmJob != nil:
-					fmt.Fprintf(a.out, "%s is %s; its VMs: tidemark job status %s\n", name, api.DesiredStopped, name)
+					return a.say(out, stops, "%s is %s; its VMs: tidemark job status %s", name, api.DesiredStopped, name)
 				case w.no:
-					fmt.Fprintf(a.out, "asked to stop %s\n", name)
-				default:
-					fmt.Fprintf(a.out, "%s is %s\n", name, api.DesiredStopped)
+					return a.say(out, stops, "asked to stop %s", name)
 				}
-				return nil
+				return a.say(out, stops, "%s is %s", name, api.DesiredStopped)
 			})
 		},
 	}
 	w.register(c, 15*time.Second)
+	out.register(c)
 	return c
 }
 

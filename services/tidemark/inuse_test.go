@@ -16,16 +16,18 @@ func TestWhatIsInUseIsNotTakenAway(t *testing.T) {
 	l := newLab(t, dir, "")
 	file, _, dst := jobFile(t, dir)
 	l.do(0, "apply", "-f", file)
-	l.do(0, "job", "run", "web")
+	out, _ := l.do(0, "job", "run", "web", "-o", "json")
+	wants(t, out, `"job": "web"`, `"desired": "running"`, `"protected": true`)
 	l.until("protected", "status")
 	l.do(0, "point", "create", "web", "--tag", "one")
-	out, _ := l.do(0, "export", "web", "--point", "one", "--detach")
+	out, _ = l.do(0, "export", "web", "--point", "one", "--detach")
 	id := strings.Fields(out)[1]
 	uri := strings.Fields(out[strings.Index(out, "nbd"):])[0]
 	_, errs := l.do(exitConflict, "point", "delete", "web", "one")
 	wants(t, errs, id, "--force")
 
-	l.do(0, "job", "stop", "web")
+	out, _ = l.do(0, "job", "stop", "web", "-o", "json")
+	wants(t, out, `"desired": "stopped"`)
 	_, errs = l.do(exitConflict, "delete", "job", "web", "--yes")
 	wants(t, errs, id, "--force")
 
@@ -70,5 +72,6 @@ func TestWhatIsInUseIsNotTakenAway(t *testing.T) {
 		_, errs := l.do(exitConflict, args...)
 		wants(t, errs, "the failover was committed")
 	}
-	l.do(0, "delete", "job", "web", "--yes")
+	out, _ = l.do(0, "delete", "job", "web", "--yes", "-o", "json")
+	wants(t, out, `"name": "web"`, `"deleted": true`)
 }
