@@ -76,6 +76,9 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		}
 		servers[s.Name] = srv
 		defer srv.Close()
+		for _, path := range srv.SetAside() {
+			log.Warn("a file of the NATS server was damaged and is set aside; what it described is made again", "path", path)
+		}
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -13,8 +13,9 @@ import (
 
 // Server is a running embedded NATS server.
 type Server struct {
-	site cdp.Site
-	ns   *server.Server
+	site  cdp.Site
+	ns    *server.Server
+	aside []string
 }
 
 // StartServer starts the server and waits until it takes connections; ctx
@@ -34,11 +35,18 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 	if err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: string(cfg.Site), Cause: err}
 	}
+	s := &Server{site: cfg.Site}
+	if s.aside, err = damagedMeta(cfg.StoreDir); err == nil {
+		err = setAside(cfg.StoreDir, s.aside)
+	}
+	if err != nil {
+		return nil, cdp.Wrap(err, op, string(cfg.Site))
+	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: string(cfg.Site), Cause: err}
 	}
-	s := &Server{site: cfg.Site, ns: ns}
+	s.ns = ns
 	ns.Start()
 	for !ns.ReadyForConnections(50 * time.Millisecond) {
 		if ctx.Err() != nil || !ns.Running() {
@@ -50,8 +58,21 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 		s.Close()
 		return nil, cdp.Errorf(cdp.Internal, op, string(cfg.Site), "JetStream did not start in %q", cfg.StoreDir)
 	}
+	left, err := unloaded(ns, cfg.StoreDir)
+	if err == nil {
+		s.aside = append(s.aside, left...)
+		err = setAside(cfg.StoreDir, left)
+	}
+	if err != nil {
+		s.Close()
+		return nil, cdp.Wrap(err, op, string(cfg.Site))
+	}
 	return s, nil
 }
+
+// SetAside are the files and directories in the store that were damaged, and were
+// moved out of the server's way as it started.
+func (s *Server) SetAside() []string { return s.aside }
 
 // Site is the server's site.
 func (s *Server) Site() cdp.Site { return s.site }
