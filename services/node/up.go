@@ -79,6 +79,9 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		for _, path := range srv.SetAside() {
 			log.Warn("a file of the NATS server was damaged and is set aside; what it described is made again", "path", path)
 		}
+		for _, what := range srv.Mended() {
+			log.Warn("a message in the NATS server's files was damaged", "what", what)
+		}
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -69,3 +69,6 @@ func SkipCommands(ctx context.Context, conn *Conn, service string) error {
 	}
 	return conn.ask(ctx, subjects.API+".CONSUMER.RESET."+subjects.StreamCommands+"."+service, map[string]uint64{"seq": s.CachedInfo().State.LastSeq + 1}, nil)
 }
+
+// MendBlocks mends the files of a stopped server.
+var MendBlocks = mendBlocks

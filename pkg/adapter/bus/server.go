@@ -16,6 +16,7 @@ type Server struct {
 	site  cdp.Site
 	ns    *server.Server
 	aside []string
+	said  []string
 }
 
 // StartServer starts the server and waits until it takes connections; ctx
@@ -38,6 +39,9 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 	s := &Server{site: cfg.Site}
 	if s.aside, err = damagedMeta(cfg.StoreDir); err == nil {
 		err = setAside(cfg.StoreDir, s.aside)
+	}
+	if err == nil {
+		s.said, err = mendBlocks(cfg.StoreDir)
 	}
 	if err != nil {
 		return nil, cdp.Wrap(err, op, string(cfg.Site))
@@ -73,6 +77,9 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 // SetAside are the files and directories in the store that were damaged, and were
 // moved out of the server's way as it started.
 func (s *Server) SetAside() []string { return s.aside }
+
+// Mended says which stored messages were damaged, and what became of them.
+func (s *Server) Mended() []string { return s.said }
 
 // Site is the server's site.
 func (s *Server) Site() cdp.Site { return s.site }
