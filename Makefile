@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz demo demo-guest lab tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -70,6 +70,9 @@ fuzz: ## a minute on each decoder that reads what others wrote
 	$(GO) test ./pkg/core/frame -run xxx -fuzz FuzzParse -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzHandshake -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzTransmission -fuzztime 60s
+
+soak: ## 200 rounds of a flipped bit in any file of a stopped site: an hour; SEED=n runs one again
+	$(GO) test ./e2e/robustness -run TestAFlippedBitOfAStoppedSite -count=1 -v -timeout 4h -args -flip-rounds 200 -seed $(or $(SEED),0)
 
 tools: ## the Debian packages that tests and demos need
 	apt-get install -y --no-install-recommends $$(cat e2e/packages.txt)

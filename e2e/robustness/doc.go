@@ -23,6 +23,8 @@
 //	TestSourceGone          recovery at the target alone
 //	TestFailoverInterrupted a failover whose processes are killed
 //	TestModeChange          rollback and roll-forward by turns
+//	TestAFlippedBitOf...    any file of a stopped site has a flipped bit; a few rounds
+//	                        with a fixed seed, 200 with a new one by make soak
 //	TestLostWritesAreFound  the control: what is lost is found, each time
 //
 // Each run prints its seed, and the command that replays it. The moments of
@@ -58,4 +60,8 @@
 //	the one that follows takes the rest for old frames
 //	a value of a bucket that was sent into a dead link is     go test ./pkg/adapter/bus -run TestACopyGetsWhatWasSent
 //	taken for acknowledged: the peer never has it
+//	a flipped bit in what the server keeps of a consumer:    go test ./pkg/adapter/bus -run TestADamagedDescription
+//	tidemark up ends
+//	a flipped bit in the bucket of specs: every job that     go test ./pkg/adapter/bus -run TestADamagedMessage
+//	was stored later is gone, without a word
 package robustness

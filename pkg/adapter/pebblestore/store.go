@@ -110,7 +110,6 @@ func kindOf(err error) cdp.Kind {
 // open opens the database, unless it is open, and anew if it has ended. It changes
 // nothing of one that is damaged where Pebble would silently go on with an older state.
 func (s *store) open() error {
-	const op = "open journal store"
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if db := s.current(); db != nil && db.on.ended() == nil {
@@ -126,11 +125,7 @@ func (s *store) open() error {
 		if kind == cdp.Transient && !errors.Is(err, syscall.EACCES) && !errors.Is(err, syscall.EIO) && !errors.Is(err, syscall.EMFILE) {
 			kind = cdp.Corrupt
 		}
-		e := &cdp.Error{Op: op, Kind: kind, Subject: s.path(), Cause: err}
-		if kind == cdp.Corrupt {
-			e.Hint = s.wayOut()
-		}
-		return e
+		return s.notOpened(kind, err)
 	}
 	old := s.replace(db)
 	if err := s.load(); err != nil {
@@ -138,15 +133,20 @@ func (s *store) open() error {
 		s.replace(old)
 		db.on.end(err)
 		db.retire()
-		e := &cdp.Error{Op: op, Kind: cdp.KindOf(err), Subject: s.path(), Cause: err}
-		if e.Kind == cdp.Corrupt {
-			e.Hint = s.wayOut()
-		}
-		return e
+		return s.notOpened(cdp.KindOf(err), err)
 	}
 	db.on.wait()
 	old.retire()
 	return nil
+}
+
+// notOpened is the error of a store that cannot be opened.
+func (s *store) notOpened(kind cdp.Kind, err error) error {
+	e := &cdp.Error{Op: "open journal store", Kind: kind, Subject: s.path(), Cause: err}
+	if kind == cdp.Corrupt {
+		e.Cause, e.Hint = fmt.Errorf("it is damaged: %w", err), s.wayOut()
+	}
+	return e
 }
 
 // wayOut is what to do about damage.
