@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"sync"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tidemark.dev/pkg/cdp"
@@ -16,8 +18,9 @@ import (
 // database cannot say that itself: damage in the last stretch of its log looks like
 // what a crash leaves there, and is cut off without a word.
 //
-// At 0 is u64 the newest frame, u64 the newest that went through the log, u32
-// CRC-32C of both, little endian. From durableLines on there is a line for each
+// At 0 is u64 the newest frame, u64 the newest that went through the log, u64 number
+// and u64 size of the manifest when it was last written, u32 CRC-32C of all that,
+// little endian. From durableLines on there is a line for each
 // change of a point: CRC-32C of the rest in hex, a space, JSON of notedPoint. A frame
 // is noted after it is durable, a point before: a frame that is noted was durable,
 // and a point that is noted was wanted. Nothing needs to be synced: a file that a
@@ -25,7 +28,8 @@ import (
 // checksum says nothing.
 const (
 	durableName  = "durable"
-	durableLines = 32
+	durableHead  = 32
+	durableLines = 64
 	durableMost  = 1 << 20 // then the file is begun again
 )
 
@@ -44,6 +48,7 @@ type durable struct {
 	mu     sync.Mutex
 	f      vfs.File // nil: closed
 	newest stored
+	at     manifest
 	end    int64
 }
 
@@ -52,6 +57,9 @@ type stored struct {
 	frame  cdp.FrameNo // the newest
 	logged cdp.FrameNo // the newest that went through the log; 0: not known
 }
+
+// manifest is how far a manifest was written.
+type manifest struct{ no, size uint64 }
 
 // begin makes the file new, with the newest frame of the database.
 func (d *durable) begin(fs vfs.FS, path string, newest cdp.FrameNo) {
@@ -72,7 +80,7 @@ func (d *durable) renew() {
 		return
 	}
 	d.f, d.end = f, durableLines
-	d.putFrame()
+	d.putHead()
 }
 
 func (d *durable) shut() {
@@ -88,8 +96,11 @@ func (d *durable) close() {
 	d.shut()
 }
 
-func (d *durable) putFrame() {
-	b := le.AppendUint64(le.AppendUint64(nil, uint64(d.newest.frame)), uint64(d.newest.logged))
+func (d *durable) putHead() {
+	var b []byte
+	for _, n := range []uint64{uint64(d.newest.frame), uint64(d.newest.logged), d.at.no, d.at.size} {
+		b = le.AppendUint64(b, n)
+	}
 	_, _ = d.f.WriteAt(le.AppendUint32(b, crc32.Checksum(b, castagnoli)), 0)
 }
 
@@ -103,7 +114,51 @@ func (d *durable) frames(no cdp.FrameNo, logged bool) {
 	if d.newest.frame = no; logged {
 		d.newest.logged = no
 	}
-	d.putFrame()
+	d.putHead()
+}
+
+// wroteManifest notes how far the manifest of a database is written.
+func (d *durable) wroteManifest(fs vfs.FS, dir string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, err := findManifest(fs, dir, d.at)
+	if err != nil {
+		return
+	}
+	if d.at = at; d.f != nil {
+		d.putHead()
+	}
+}
+
+// findManifest is how far the manifest of a database is whole, which it was before up
+// to was: a write that failed may have left a part of a record at its end.
+func findManifest(fs vfs.FS, dir string, was manifest) (at manifest, err error) {
+	desc, err := pebble.Peek(dir, fs)
+	if err != nil || !desc.Exists {
+		return at, err
+	}
+	if _, err := fmt.Sscanf(fs.PathBase(desc.ManifestFilename), "MANIFEST-%d", &at.no); err != nil {
+		return at, err
+	}
+	from := uint64(0)
+	if at.no == was.no {
+		from = was.size / logBlock * logBlock
+	}
+	f, err := fs.Open(desc.ManifestFilename)
+	if err != nil {
+		return at, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil || uint64(st.Size()) < from {
+		return at, err
+	}
+	raw := make([]byte, uint64(st.Size())-from)
+	if _, err := f.ReadAt(raw, int64(from)); err != nil && err != io.EOF {
+		return at, err
+	}
+	at.size = from + uint64(wholeUntil(raw, manifestFormat{}))
+	return at, nil
 }
 
 // points notes what points are about to become.
@@ -134,16 +189,17 @@ func (d *durable) points(ps []notedPoint) {
 	}
 }
 
-// readDurable is what the file says: how far frames were stored, as far as that is
-// known, and what points became, by frame.
-func readDurable(fs vfs.FS, path string) (was stored, points map[cdp.FrameNo]notedPoint) {
+// readDurable is what the file says: how far frames were stored and the manifest was
+// written, as far as that is known, and what points became, by frame.
+func readDurable(fs vfs.FS, path string) (was stored, at manifest, points map[cdp.FrameNo]notedPoint) {
 	points = map[cdp.FrameNo]notedPoint{}
 	raw, err := readFile(fs, path)
-	if err != nil || len(raw) < 20 {
-		return was, points
+	if err != nil || len(raw) < durableHead+4 {
+		return was, at, points
 	}
-	if crc32.Checksum(raw[:16], castagnoli) == le.Uint32(raw[16:]) {
+	if crc32.Checksum(raw[:durableHead], castagnoli) == le.Uint32(raw[durableHead:]) {
 		was = stored{cdp.FrameNo(le.Uint64(raw)), cdp.FrameNo(le.Uint64(raw[8:]))}
+		at = manifest{le.Uint64(raw[16:]), le.Uint64(raw[24:])}
 	}
 	for line := range bytes.Lines(raw[min(len(raw), durableLines):]) {
 		sum, text, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
@@ -152,5 +208,5 @@ func readDurable(fs vfs.FS, path string) (was stored, points map[cdp.FrameNo]not
 			points[p.Point.Frame] = p
 		}
 	}
-	return was, points
+	return was, at, points
 }

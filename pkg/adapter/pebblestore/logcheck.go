@@ -30,6 +30,9 @@ func checkLogs(fs vfs.FS, dir string) error {
 	if err := checkLog(fs, desc.ManifestFilename, manifestFormat{}); err != nil {
 		return err
 	}
+	if err := checkManifestEnd(fs, dir, desc.ManifestFilename); err != nil {
+		return err
+	}
 	if err := checkClosed(fs, dir, desc.ManifestFilename); err != nil {
 		return err
 	}
@@ -51,6 +54,39 @@ func checkLogs(fs vfs.FS, dir string) error {
 		}
 	}
 	return nil
+}
+
+// checkManifestEnd refuses a manifest whose last records are damaged, and were durable
+// once. Nothing in it proves that, so it would be taken for what a crash leaves, and
+// the tables that they name would be deleted.
+func checkManifestEnd(fs vfs.FS, dir, path string) error {
+	_, was, _ := readDurable(fs, fs.PathJoin(dir, durableName))
+	now, err := findManifest(fs, dir, manifest{})
+	if err != nil || now.no != was.no || now.size >= was.size {
+		return err
+	}
+	st, err := fs.Stat(path)
+	if err == nil && uint64(st.Size()) >= was.size {
+		err = cdp.Errorf(cdp.Corrupt, "check logs", path, "it is damaged at byte %d, and was written up to byte %d", now.size, was.size)
+	}
+	return err
+}
+
+// wholeUntil is where the first chunk begins that is not whole.
+func wholeUntil(raw []byte, format logFormat) int {
+	for at := 0; at < len(raw); {
+		block := raw[at:min(len(raw), (at/logBlock+1)*logBlock)]
+		n := chunk(block, format)
+		switch {
+		case n > 0:
+			at += n
+		case len(block) <= format.header():
+			at += len(block) // the end of a block
+		default:
+			return at
+		}
+	}
+	return len(raw)
 }
 
 var walName = regexp.MustCompile(`^(\d+)\.log$`)

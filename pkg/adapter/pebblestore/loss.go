@@ -21,7 +21,7 @@ import (
 func (s *store) compare() error {
 	g := &Group{s: s, num: s.info.Num}
 	path := s.d.cfg.FS.PathJoin(s.path(), durableName)
-	was, points := readDurable(s.d.cfg.FS, path)
+	was, _, points := readDurable(s.d.cfg.FS, path)
 	b := s.current().NewBatch()
 	defer b.Close()
 	u := &update{g: g, b: b}
@@ -52,6 +52,7 @@ func (s *store) compare() error {
 		return failed("note lost history", err)
 	}
 	s.durable.begin(s.d.cfg.FS, path, end.No)
+	s.durable.wroteManifest(s.d.cfg.FS, s.path())
 	return nil
 }
 

@@ -181,3 +181,39 @@ func TestNothingIsKeptBehindAHole(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The last record of the manifest is damaged after kill -9. It was durable: the store
+// is refused as it is, and no table is deleted.
+func TestADamagedEndOfTheManifestIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	db := mustOpen(t, dir)
+	defer db.Close()
+	w := &writer{g: mustGroup(t, db, "g")}
+	w.store(t, 2, 128<<10) // as tables
+	copied := killed(t, dir)
+	names, err := filepath.Glob(filepath.Join(copied, "g", "MANIFEST-*"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	raw, err := os.ReadFile(slices.Max(names))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)-3] ^= 0x10
+	if err := os.WriteFile(slices.Max(names), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tables := func() int {
+		names, _ := filepath.Glob(filepath.Join(copied, "g", "*.sst"))
+		return len(names)
+	}
+	before := tables()
+	db2 := mustOpen(t, copied)
+	defer db2.Close()
+	if _, err := db2.Group("g", oneDisk); !cdp.Is(err, cdp.Corrupt) {
+		t.Errorf("a damaged manifest gives %v", err)
+	}
+	if n := tables(); before == 0 || n != before {
+		t.Errorf("%d tables of %d are left", n, before)
+	}
+}

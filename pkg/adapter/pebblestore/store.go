@@ -75,6 +75,10 @@ func (s *store) options(on *disk) *pebble.Options {
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.backgroundError(on, err) },
 			DataCorruption:  s.damage.note,
+			// Each of these is reported once the manifest has it, durably.
+			FlushEnd:      func(i pebble.FlushInfo) { s.wroteManifest(i.Err) },
+			CompactionEnd: func(i pebble.CompactionInfo) { s.wroteManifest(i.Err) },
+			TableIngested: func(i pebble.TableIngestInfo) { s.wroteManifest(i.Err) },
 		},
 	}
 	for i := range o.Levels {
@@ -94,6 +98,12 @@ func (s *store) backgroundError(on *disk, err error) {
 		return
 	}
 	s.d.cfg.Trouble(&cdp.Error{Op: "journal store", Kind: kindOf(err), Subject: string(s.id), Cause: err})
+}
+
+func (s *store) wroteManifest(err error) {
+	if err == nil {
+		s.durable.wroteManifest(s.d.cfg.FS, s.path())
+	}
 }
 
 // kindOf is what an error of Pebble means.
