@@ -76,12 +76,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		}
 		servers[s.Name] = srv
 		defer srv.Close()
-		for _, path := range srv.SetAside() {
-			log.Warn("a file of the NATS server was damaged and is set aside; what it described is made again", "path", path)
-		}
-		for _, what := range srv.Mended() {
-			log.Warn("a message in the NATS server's files was damaged", "what", what)
-		}
+		sayMended(log, srv)
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -118,6 +113,16 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil
+}
+
+// sayMended says what a server found damaged in its files as it started.
+func sayMended(log *slog.Logger, srv *bus.Server) {
+	for _, path := range srv.SetAside() {
+		log.Warn("a file of the NATS server was damaged and is set aside; what it described is made again", "path", path)
+	}
+	for _, what := range srv.Mended() {
+		log.Warn("a message in the NATS server's files was damaged", "what", what)
+	}
 }
 
 // directory is the file's directory, absolute; it is made if need be.
