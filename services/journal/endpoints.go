@@ -98,7 +98,7 @@ func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	}
 	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
 	for id, w := range s.wanted {
-		st := api.GroupStatus{Group: id, State: event.JournalWaiting, Reason: w.reason().Error(), Mode: w.Mode, Limit: w.Limit}
+		st := api.GroupStatus{Group: id, State: event.JournalWaiting, Reason: w.reason().Error(), Hint: cdp.HintOf(w.reason()), Mode: w.Mode, Limit: w.Limit}
 		if w.why != nil && !cdp.Is(w.why, cdp.Transient) {
 			st.State = event.JournalFailed
 		}

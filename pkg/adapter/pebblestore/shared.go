@@ -33,7 +33,7 @@ func (d *DB) splitShared() error {
 	if err != nil {
 		e := &cdp.Error{Op: op, Kind: kindOf(err), Subject: d.dir, Cause: err}
 		return e.WithHint("the journals of an older version cannot be taken over. Their files are left as they are: move them out of " + d.dir +
-			" and restart; jobs whose replicas are kept then need target.adopt: true")
+			" and restart; each job has to be deleted, its replica's files moved out of the way, and the job applied again")
 	}
 	f, err := d.cfg.FS.Create(done, vfs.WriteCategoryUnspecified)
 	if err != nil {

@@ -161,7 +161,7 @@ func (s *store) notOpened(kind cdp.Kind, err error) error {
 
 // wayOut is what to do about damage.
 func (s *store) wayOut() string {
-	return "the journal's files are damaged; other jobs go on. Delete the job and apply it again with target.adopt: true: the replica is kept, and only what differs is sent"
+	return "other jobs go on. Stop and delete the job, move its replica's files out of the way (or delete them), and apply it again: the disks are copied anew"
 }
 
 // load removes what a crash left, and reads what the store says of its group.

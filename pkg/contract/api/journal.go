@@ -35,6 +35,8 @@ type GroupStatus struct {
 	Group  cdp.GroupID        `json:"group"`
 	State  event.JournalState `json:"state"`
 	Reason string             `json:"reason,omitempty"`
+	// Hint is what to do about Reason; empty if that is not known.
+	Hint string `json:"hint,omitempty"`
 	// Damage is what was found damaged of store and replica; empty for nothing.
 	Damage string `json:"damage,omitempty"`
 	// Losses is history that was durable and was lost to damage, oldest first, as long

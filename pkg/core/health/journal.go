@@ -42,7 +42,7 @@ func (g *Group) judgeJournal(f Facts) {
 		g.problem("free space on the journal's disk, or raise journal.size", "the journal is full%s", because(j.Reason))
 	default:
 		g.worsen(Failed)
-		g.problem("see the log of the journal at the target", "the journal is %s%s", j.State, because(j.Reason))
+		g.problem(cmp.Or(j.Hint, "see the log of the journal at the target"), "the journal is %s%s", j.State, because(j.Reason))
 	}
 	if j.Stuck != nil && !j.State.Stopped() {
 		g.worsen(Failed)
@@ -50,7 +50,7 @@ func (g *Group) judgeJournal(f Facts) {
 			"the replica does not follow, and old history is not dropped: %s; points can be exported, and not moved to the replica", j.Stuck.Text)
 	}
 	if j.Damage != "" {
-		g.problem("recover what is needed from a point that still opens, then delete the job and apply it again with target.adopt: true",
+		g.problem("export what is needed from a point that still opens; then stop and delete the job, move its replica's files out of the way, and apply it again",
 			"stored data is damaged: %s; points that need it cannot be read there", j.Damage)
 	}
 	for _, l := range j.Losses {
