@@ -1,8 +1,11 @@
 package capture
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,13 +15,32 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
+// moodyDisk cannot be read while bad is set.
+type moodyDisk struct {
+	Disk
+	bad *atomic.Bool
+}
+
+func (d moodyDisk) ReadAt(p []byte, off int64) error {
+	if d.bad.Load() {
+		return errors.New("it cannot be read")
+	}
+	return d.Disk.ReadAt(p, off)
+}
+
 // Marks that come while a job cannot make a point, or before its capture is here, are
 // not repeated before the next RPO. The point is made as soon as it can be.
 func TestAPointThatWasDueIsMadeOnceItCanBe(t *testing.T) {
-	s, x := newService(t, nil)
+	var bad atomic.Bool
+	s, x := newService(t, func(d *Deps) {
+		d.Disk = func(path string, readOnly bool) (Disk, error) {
+			f, err := openFile(path, readOnly)
+			return moodyDisk{f, &bad}, err
+		}
+	})
 	ctx := runService(t, s)
 	disk := filepath.Join(t.TempDir(), "disk.img")
-	if err := os.WriteFile(disk, make([]byte, 1<<20), 0o600); err != nil {
+	if err := os.WriteFile(disk, bytes.Repeat([]byte{7}, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	key := jobKey{"dr", "web"}
@@ -58,7 +80,7 @@ func TestAPointThatWasDueIsMadeOnceItCanBe(t *testing.T) {
 	s.apply(ctx, key, &job)
 	until("a point at the start", func() bool { return points() == 1 })
 
-	x.bus.with(func() { x.bus.down = true })
+	bad.Store(true)
 	g, err := s.groups.Group("web")
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +93,6 @@ func TestAPointThatWasDueIsMadeOnceItCanBe(t *testing.T) {
 	if points() != 1 {
 		t.Fatal("a point in the middle of a copy")
 	}
-	x.bus.with(func() { x.bus.down = false })
+	bad.Store(false)
 	until("a point when the copy is complete", func() bool { return points() == 2 })
 }
