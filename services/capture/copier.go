@@ -31,10 +31,6 @@ const maxTries = 4
 
 func (c *copier) run(ctx context.Context) {
 	o := c.order
-	o.mu.Lock()
-	o.copy.touched = make([]extent, 0, maxTouched)
-	o.mu.Unlock()
-	c.buf = make([]byte, frame.MaxWrite)
 	for ctx.Err() == nil {
 		wait := time.Minute // room nudges; this is for nothing forgotten
 		if n, ok := c.activate(); ok {
@@ -50,12 +46,24 @@ func (c *copier) run(ctx context.Context) {
 			}
 			o.setTrouble(err)
 			wait = o.cfg.RetryMax
+		} else {
+			c.rest()
 		}
 		select {
 		case <-ctx.Done():
 		case <-o.room:
 		case <-clock.After(o.deps.Clock, wait):
 		}
+	}
+}
+
+// rest gives back the memory for copying, if there is nothing to copy.
+func (c *copier) rest() {
+	o := c.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !copies(o.state) {
+		c.buf, o.copy.touched, o.copy.parts = nil, nil, nil
 	}
 }
 
@@ -67,6 +75,9 @@ func (c *copier) activate() (n int64, ok bool) {
 	defer o.mu.Unlock()
 	if !copies(o.state) || o.crowded() || !o.fits(frame.MaxWrite) {
 		return 0, false
+	}
+	if c.buf == nil {
+		c.buf, o.copy.touched = make([]byte, frame.MaxWrite), make([]extent, 0, maxTouched)
 	}
 	for range len(o.disks) + 1 {
 		start, n, ok := o.book.Next(c.disk, c.off, maxZero)

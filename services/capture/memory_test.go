@@ -37,3 +37,21 @@ func TestAGroupThatCannotSendLeavesMemoryToTheOthers(t *testing.T) {
 		t.Errorf("%d bytes of the memory are taken by nobody", n)
 	}
 }
+
+// A group that replicates holds no memory for copying: a site has a thousand of them.
+func TestAReplicatingGroupHoldsNoMemoryForCopies(t *testing.T) {
+	w := newWorld(t, seedtest.Seed(t))
+	w.up()
+	for range 2 {
+		w.eventually("its memory is given back", func() bool {
+			o := &w.g.order
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			return o.state == event.Replicating && o.copy.touched == nil && o.copy.parts == nil
+		})
+		if err := w.g.Reseed(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.end()
+}

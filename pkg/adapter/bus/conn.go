@@ -111,7 +111,9 @@ func (c *Conn) listen() (err error) {
 func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 	opts := []nats.Option{
 		nats.Name(cfg.Name), nats.CustomInboxPrefix(inboxPrefix(cfg.Name)),
-		nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
+		// Only pulls of frames read from a queue: see pullBatch. There is one for each
+		// group, and the default takes half a megabyte.
+		nats.SyncQueueLen(2 * pullBatch), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(3),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {

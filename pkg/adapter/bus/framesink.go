@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxOutstanding is how many frames may await a Result or have one unread.
-	maxOutstanding = 4096
+	maxOutstanding = 1024
 	// ackTimeout is how long after publishing an unacknowledged frame counts as lost.
 	ackTimeout = 5 * time.Second
 	// maxMessage is the longest message of a frame stream, in bytes.
