@@ -34,6 +34,8 @@ type ServeConfig struct {
 	Spool spec.Size
 	// Memory is what the process aims to stay below, in bytes; 0: the default.
 	Memory spec.Size
+	// Windows is the memory for writes that are not sent yet, in bytes; 0: the default.
+	Windows spec.Size
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string
 	// SetUpTime bounds the setting up of the site's streams.
@@ -43,11 +45,14 @@ type ServeConfig struct {
 // Serve runs services of one site against a NATS server until ctx ends. It calls
 // ready once, when the site is set up.
 func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func()) error {
+	if cfg.Windows != 0 && cfg.Windows < minWindows {
+		return cdp.Errorf(cdp.Invalid, "serve", "windows", "%v: one full window takes %v", cfg.Windows, spec.Size(minWindows)).WithHint("use --windows 32MiB or more")
+	}
 	dir, err := filepath.Abs(filepath.Join(cfg.Dir, string(cfg.Site)))
 	if err != nil {
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
-	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(0), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(cfg.Windows), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) cmdServe() *cobra.Command {
-	var creds, otlp, spool, memory string
+	var creds, otlp, spool, memory, windows string
 	var peers []string
 	var verbose bool
 	c := &cobra.Command{
@@ -37,19 +37,26 @@ for each site that this one is linked with.`),
 			if err != nil {
 				return usage("--spool: %v", err)
 			}
-			var most spec.Size
-			if memory != "" {
-				if most, err = spec.ParseSize(memory); err != nil {
-					return usage("--memory: %v", err)
+			var most, unsent spec.Size
+			for _, f := range []struct {
+				name, value string
+				to          *spec.Size
+			}{{"memory", memory, &most}, {"windows", windows, &unsent}} {
+				if f.value == "" {
+					continue
+				}
+				if *f.to, err = spec.ParseSize(f.value); err != nil {
+					return usage("--%s: %v", f.name, err)
 				}
 			}
-			return a.serve(c.Context(), node.ServeConfig{Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Spool: room, Memory: most}, verbose)
+			return a.serve(c.Context(), node.ServeConfig{Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Spool: room, Memory: most, Windows: unsent}, verbose)
 		},
 	}
 	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
 	c.Flags().StringVar(&spool, "spool", spec.Size(spoolshare.Default).String(), "disk space at the site for frames that wait to be sent, as in up.yaml; its NATS server must have as much")
 	c.Flags().StringVar(&memory, "memory", "", "memory that the process aims to stay below, as in up.yaml (default: a quarter of the machine's)")
+	c.Flags().StringVar(&windows, "windows", "", "memory for writes that are not sent yet, as in up.yaml (default: an eighth of the machine's)")
 	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector, as in OTEL_EXPORTER_OTLP_ENDPOINT: http://host:4318")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
