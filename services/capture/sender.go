@@ -6,6 +6,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/core/frame"
 )
 
@@ -67,7 +68,7 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) send(ctx context.Context) error {
 	o := s.order
 	pauses := clock.Backoff{Min: o.cfg.RetryMin, Max: o.cfg.RetryMax}
-	tick := clock.After(o.deps.Clock, o.cfg.ProgressEvery)
+	tick, calm := clock.After(o.deps.Clock, o.cfg.ProgressEvery), 0
 	asked := o.deps.Clock.Now() // the last answer, or the first question since
 	for ctx.Err() == nil {
 		if s.strayed != nil {
@@ -93,6 +94,9 @@ func (s *sender) send(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 			case <-o.wake:
+				if calm = 0; tick == nil {
+					tick = clock.After(o.deps.Clock, o.cfg.ProgressEvery)
+				}
 			case <-due:
 			case r := <-s.stream.Results():
 				asked = o.deps.Clock.Now()
@@ -104,6 +108,12 @@ func (s *sender) send(ctx context.Context) error {
 				s.forgetActivity()
 				o.recheck()
 				o.report()
+				if calm++; waiting || !s.calm() {
+					calm = 0
+				}
+				if calm > calmTicks {
+					tick = nil // until it is woken
+				}
 				if waiting && now.Sub(asked) > o.cfg.AckTimeout {
 					err = cdp.Errorf(cdp.Transient, "publish", string(o.job.Group), "the stream did not answer within %v", o.cfg.AckTimeout)
 				}
@@ -121,6 +131,20 @@ func (s *sender) send(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// calmTicks is how many ticks find nothing to do before the ticks of an idle group end.
+// By then all its activity is forgotten, generation by generation.
+const calmTicks = 5
+
+// calm reports whether a tick can find nothing to do until the sender is woken:
+// all that was is durable, and its activity is forgotten.
+func (s *sender) calm() bool {
+	o := s.order
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state == event.Replicating && !o.out.hasOpenWrites() && o.out.win.Closed() == o.out.acked &&
+		o.out.win.First() > o.out.acked && s.proven >= s.olderLast
 }
 
 // drainResults hears what was answered while there is more to send.

@@ -86,7 +86,7 @@ func (s *FrameSink) drop(n int) {
 
 // watch fails the frames whose acknowledgement can no longer come.
 func (s *FrameSink) watch(ctx context.Context) {
-	tick := time.NewTicker(ackTimeout / 10)
+	tick := time.NewTicker(ackTimeout / 5)
 	defer tick.Stop()
 	defer s.conn.nc.RemoveStatusListener(s.status)
 	for {

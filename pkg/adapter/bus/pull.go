@@ -21,6 +21,11 @@ const (
 	// pullBeat is the interval of the server's heartbeats; three missed ones mean
 	// that the link is down.
 	pullBeat = 500 * time.Millisecond
+	// pullIdle is the silence after which a group counts as idle. A site has a
+	// thousand of them, and the heartbeats are most of what they cost: so those of an
+	// idle one are as rare as the server allows.
+	pullIdle     = 5 * time.Second
+	pullIdleBeat = pullExpiry / 2
 	// pullExpiry is how long a request waits for frames. It is short,
 	// because the requests of a killed journal take frames until they expire.
 	pullExpiry = 3 * time.Second
@@ -56,6 +61,10 @@ type puller struct {
 	// reset is when the consumer was reset, and sessions how often.
 	reset    time.Time
 	sessions int
+	// moved is when the newest frame came, or the session began, and beat what the
+	// newest request has for heartbeats.
+	moved time.Time
+	beat  time.Duration
 	// asked for and not yet received, over all requests
 	msgs, bytes int
 	// suspect is a frame that came instead of the expected one. It counts as a
@@ -139,12 +148,13 @@ func (p *puller) session(ctx context.Context) error {
 		return err
 	}
 	p.heard, p.msgs, p.bytes, p.reset = 0, 0, 0, time.Now()
+	p.moved, p.beat = p.reset, pullBeat
 	p.sessions++
 	for {
 		if err := p.ask(); err != nil {
 			return err
 		}
-		m, err := p.sub.NextMsg(3 * pullBeat)
+		m, err := p.sub.NextMsg(3 * p.beat)
 		if err != nil {
 			return err
 		}
@@ -195,11 +205,14 @@ func (p *puller) ask() error {
 		}
 		batch, size = pullBatch, pullBytes
 	}
+	if p.beat = pullBeat; time.Since(p.moved) > pullIdle {
+		p.beat = pullIdleBeat
+	}
 	b := make([]byte, 0, 128)
 	b = append(strconv.AppendInt(append(b, `{"batch":`...), int64(batch), 10), `,"max_bytes":`...)
 	b = append(strconv.AppendInt(b, int64(size), 10), `,"expires":`...)
 	b = append(strconv.AppendInt(b, int64(pullExpiry), 10), `,"idle_heartbeat":`...)
-	b = append(strconv.AppendInt(b, int64(pullBeat), 10), '}')
+	b = append(strconv.AppendInt(b, int64(p.beat), 10), '}')
 	p.msgs, p.bytes = p.msgs+batch, p.bytes+size
 	return p.src.conn.nc.PublishRequest(p.src.request("MSG.NEXT"), p.sub.Subject, b)
 }
@@ -237,6 +250,7 @@ func (p *puller) take(m *nats.Msg) error {
 		return userError{err}
 	}
 	p.next++
+	p.moved = time.Now()
 	return nil
 }
 
@@ -265,7 +279,7 @@ func (p *puller) got(msgs, bytes int) {
 func (p *puller) word(h nats.Header) error {
 	switch h.Get("Status") {
 	case "100":
-		return p.beat(h)
+		return p.heartbeat(h)
 	case "408", "409":
 		n, err := strconv.Atoi(h.Get("Nats-Pending-Messages"))
 		if err != nil {
@@ -278,10 +292,10 @@ func (p *puller) word(h nats.Header) error {
 	return errors.New("bus: " + h.Get("Status") + " " + h.Get("Description"))
 }
 
-// beat handles a heartbeat, which means that nothing waits to be sent. It carries
+// heartbeat handles one, which means that nothing waits to be sent. It carries
 // how many messages the consumer has delivered since it was reset, and the frame
 // up to which it has read.
-func (p *puller) beat(h nats.Header) error {
+func (p *puller) heartbeat(h nats.Header) error {
 	given, err1 := strconv.ParseUint(h.Get("Nats-Last-Consumer"), 10, 64)
 	last, err2 := strconv.ParseUint(h.Get("Nats-Last-Stream"), 10, 64)
 	if err1 != nil || err2 != nil {
