@@ -66,8 +66,8 @@ func (e *env) shareLinks(ctx context.Context, conn *bus.Conn) error {
 // freeCommandsEvery is how often it is looked for commands that nobody would get.
 const freeCommandsEvery = 10 * time.Second
 
-// tendSite keeps the copies of the peers following, and commands moving, until ctx
-// ends.
+// tendSite makes the streams that services ask for, and keeps the copies of the peers
+// following and commands moving, until ctx ends.
 func tendSite(ctx context.Context, e *env) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -86,6 +86,7 @@ func tendSite(ctx context.Context, e *env) {
 	for _, p := range e.peers {
 		tend("copies of "+string(p), func(c *bus.Conn) error { return bus.FollowPeer(ctx, c, p) })
 	}
+	tend("streams", func(c *bus.Conn) error { return bus.KeepSite(ctx, c) })
 	tend("commands", func(c *bus.Conn) error { return bus.FreeCommands(ctx, c, freeCommandsEvery) })
 }
 

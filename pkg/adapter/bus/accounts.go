@@ -128,20 +128,17 @@ func (cfg ServerConfig) users() (out []string) {
 
 // text gives the permission in the words of the server's configuration.
 func (p Permission) text() string {
-	rule := func(allow, deny []string) string {
+	rule := func(allow []string) string {
 		if len(allow) == 0 {
 			return "{deny: [\">\"]}"
 		}
-		if len(deny) == 0 {
-			return "{allow: " + list(allow) + "}"
-		}
-		return "{allow: " + list(allow) + ", deny: " + list(deny) + "}"
+		return "{allow: " + list(allow) + "}"
 	}
 	answers := ""
 	if p.Answer > 0 {
 		answers = fmt.Sprintf(", allow_responses: {max: %d, expires: %s}", partsMax, quote(p.Answer.String()))
 	}
-	return fmt.Sprintf("permissions: {publish: %s, subscribe: %s%s}", rule(p.Publish, p.PublishDeny), rule(p.Subscribe, nil), answers)
+	return fmt.Sprintf("permissions: {publish: %s, subscribe: %s%s}", rule(p.Publish), rule(p.Subscribe), answers)
 }
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }

@@ -18,6 +18,15 @@
 // Buckets: tidemark-spec, tidemark-state and tidemark-epoch at every site; each
 // peer has read-only copies of the first two under <bucket>-<site>.
 //
+// # Who may do what
+//
+// roleOf has a row for each service. Nobody but set-up makes, changes or removes
+// streams, consumers or buckets: whoever may, moves messages past all permissions.
+// Set-up makes those of a site (EnsureSite) and of its peers (EnsurePeer), and, asked by
+// capture, those of groups (KeepSite). Services take commands from consumers that they
+// are bound to by name, and read buckets and events by number (scan); the server
+// announces under stored.<subject> what is new. A service answers to inboxes only.
+//
 // # Links
 //
 // Sites are linked by leaf connections that form a tree. The services of a site

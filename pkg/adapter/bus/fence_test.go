@@ -1,6 +1,7 @@
 package bus_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,10 +51,9 @@ func newFort(t *testing.T, edit func(string) string) *fort {
 	if err := bus.EnsurePeer(t.Context(), c, "spoke"); err != nil {
 		t.Fatal(err)
 	}
-	sink, err := bus.OpenFrames(t.Context(), c, "vm1", "spoke", 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
+	background(t, func(ctx context.Context) error { return bus.KeepSite(ctx, c) })
+	var sink *bus.FrameSink
+	bustest.Eventually(t, "frames", func() bool { sink, err = bus.OpenFrames(t.Context(), c, "vm1", "spoke", 1<<20); return err == nil })
 	t.Cleanup(func() { sink.Close() })
 	if err := sink.Publish(spooltest.Make(1, 1, 512)); err != nil {
 		t.Fatal(err)

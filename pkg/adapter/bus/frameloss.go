@@ -2,10 +2,7 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/spool"
@@ -46,11 +43,8 @@ func (s *FrameSink) findLoss(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	str, err := s.conn.js.Stream(ctx, s.stream.name())
-	if err == nil {
-		_, err = str.GetMsg(ctx, uint64(d.No+1))
-	}
-	lost := errors.Is(err, jetstream.ErrMsgNotFound)
+	has, err := s.stream.has(ctx, d.No+1)
+	lost := err == nil && !has
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.still.at != d || s.closed {

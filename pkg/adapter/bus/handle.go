@@ -49,12 +49,8 @@ type Handler = func(ctx context.Context, e event.Event) error
 // that fails its schema does not reach its handler.
 func (c *Conn) HandleCommands(ctx context.Context, service string, handlers map[string]Handler) error {
 	const op = "handle commands"
-	cfg := jetstream.ConsumerConfig{
-		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(c.site) + "." + service + ".>",
-		AckPolicy: jetstream.AckExplicitPolicy, AckWait: handleTime, MaxAckPending: 64,
-	}
 	for {
-		cons, err := c.js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, cfg)
+		cons, err := c.js.Consumer(ctx, subjects.StreamCommands, service)
 		if err == nil {
 			err = c.handleFrom(ctx, service, cons, handlers)
 		}

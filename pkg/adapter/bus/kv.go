@@ -19,6 +19,7 @@ import (
 // the key had before stays in force, as far as the bucket's history has it. It stops
 // no reader and hides no other value.
 type Bucket[T any] struct {
+	conn   *Conn
 	kv     jetstream.KeyValue
 	name   string
 	prefix string
@@ -46,7 +47,7 @@ func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*B
 	if err != nil {
 		return nil, wrap(err, "open bucket", string(conn.site)+"/"+name)
 	}
-	return &Bucket[T]{kv: kv, name: name, prefix: prefix + "."}, nil
+	return &Bucket[T]{conn: conn, kv: kv, name: name, prefix: prefix + "."}, nil
 }
 
 // Get returns the newest value that can be read; NotFound if there is none. If
@@ -57,7 +58,7 @@ func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
 	if err != nil {
 		return Entry[T]{}, b.fail("read", key, err)
 	}
-	x, err := b.entry(ctx, e)
+	x, err := b.entry(ctx, stored{subject: b.subject(key), seq: e.Revision(), data: e.Value()})
 	if err == nil && x.Lost {
 		err = x.Bad
 	}

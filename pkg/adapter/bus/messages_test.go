@@ -256,7 +256,7 @@ func TestCommandsSurviveRestarts(t *testing.T) {
 
 func TestRequests(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
-	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "capture")
+	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "operator")
 	ask := func(endpoint string, in, out any) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 		defer cancel()
@@ -320,7 +320,7 @@ func TestRequests(t *testing.T) {
 func TestASlowAnswerIsHeard(t *testing.T) {
 	t.Parallel()
 	s := bustest.Start(t, bustest.Secured)
-	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "capture")
+	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "operator")
 	slow := false
 	background(t, func(ctx context.Context) error {
 		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{api.VCenterMembers: func(context.Context, []byte) (any, error) {

@@ -11,6 +11,15 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 )
 
+// How much a peer can make grow here: its copies. A peer that obeys its own limits
+// stays below these, which leave room for what the copying adds to a message. One that
+// does not loses its oldest values here, and nobody else's.
+const (
+	copyBytes  = bucketBytes + bucketBytes/2
+	copyValues = 1 << 18 // each costs memory by its key, however small it is
+	copyEvents = 1 << 22
+)
+
 // copied are the streams of a site that its peers copy.
 var copied = []string{subjects.StreamEvents, "KV_" + subjects.BucketSpec, "KV_" + subjects.BucketState}
 
@@ -59,7 +68,8 @@ func peerStreams(site, peer cdp.Site) []jetstream.StreamConfig {
 	events := jetstream.StreamConfig{
 		Name: subjects.PeerEvents(peer), Description: "copy of the events of " + string(peer),
 		Sources: []*jetstream.StreamSource{source(subjects.StreamEvents, site, peer)},
-		MaxAge:  eventAge, MaxBytes: eventBytes, Discard: jetstream.DiscardOld, AllowDirect: true,
+		MaxAge:  eventAge, MaxBytes: eventBytes, MaxMsgs: copyEvents, Discard: jetstream.DiscardOld, AllowDirect: true,
+		RePublish: announced(),
 	}
 	return []jetstream.StreamConfig{
 		events, bucketCopy(subjects.BucketSpec, specHistory, site, peer), bucketCopy(subjects.BucketState, stateHistory, site, peer),
@@ -72,7 +82,8 @@ func bucketCopy(name string, history int64, site, peer cdp.Site) jetstream.Strea
 	return jetstream.StreamConfig{
 		Name: "KV_" + subjects.PeerBucket(name, peer), Description: "copy of " + name + " of " + string(peer),
 		Sources:           []*jetstream.StreamSource{src},
-		MaxMsgsPerSubject: history, DenyDelete: true, AllowDirect: true,
+		MaxMsgsPerSubject: history, MaxBytes: copyBytes, MaxMsgs: copyValues, Discard: jetstream.DiscardOld,
+		DenyDelete: true, AllowDirect: true, RePublish: announced(),
 	}
 }
 
@@ -113,7 +124,7 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 			if time.Since(restartedAt[i]) < followGrace {
 				continue
 			}
-			restarted, err := follow(ctx, conn, cfg)
+			restarted, err := followCopy(ctx, conn, cfg)
 			if restarted {
 				restartedAt[i] = time.Now()
 			}
@@ -127,8 +138,8 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	}
 }
 
-// follow restarts a copy whose source is silent although the peer answers.
-func follow(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (restarted bool, err error) {
+// followCopy restarts a copy whose source is silent although the peer answers.
+func followCopy(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (restarted bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
 	s, err := conn.js.Stream(ctx, cfg.Name)

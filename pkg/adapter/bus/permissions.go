@@ -12,8 +12,7 @@ import (
 // Permission is what one service may publish and subscribe to, as subjects.
 // Replies to requests it received are always allowed.
 type Permission struct {
-	Publish, PublishDeny []string
-	Subscribe            []string
+	Publish, Subscribe []string
 	// Answer is how long after a request it may be answered.
 	Answer time.Duration
 }
@@ -40,6 +39,8 @@ func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
 	b.frames(r)
 	slices.Sort(b.Publish)
 	b.Publish = slices.Compact(b.Publish)
+	slices.Sort(b.Subscribe)
+	b.Subscribe = slices.Compact(b.Subscribe)
 	return b.Permission
 }
 
@@ -56,10 +57,6 @@ func (b *permissions) sub(subjects ...string) { b.Subscribe = append(b.Subscribe
 // api allows a request to JetStream of the own site.
 func (b *permissions) api(request string) { b.pub(subjects.API + "." + request) }
 
-func (b *permissions) deny(request string) {
-	b.PublishDeny = append(b.PublishDeny, subjects.API+"."+request)
-}
-
 func (b *permissions) sites() []cdp.Site { return append([]cdp.Site{b.site}, b.peers...) }
 
 // messages: events it emits, commands and requests either way.
@@ -70,26 +67,38 @@ func (b *permissions) messages(r role) {
 	}
 	if r.handles {
 		b.pub(subjects.Root+"evt.v1."+site+".command.refused.>", subjects.Root+"dlq.v1."+site+"."+b.service+".>")
-		b.api("CONSUMER.CREATE." + subjects.StreamCommands + "." + b.service + "." + subjects.Root + "cmd.v1." + site + "." + b.service + ".>")
+		b.api("CONSUMER.INFO." + subjects.StreamCommands + "." + b.service)
 		b.api("CONSUMER.MSG.NEXT." + subjects.StreamCommands + "." + b.service)
 		b.acks(subjects.StreamCommands, b.service)
 	}
 	if r.serves {
 		b.sub("$SRV.>", subjects.RequestSubject(b.site, b.service, "*"), subjects.PresenceSubject(b.site, b.service))
 	}
-	for _, x := range r.commands {
-		b.pub(subjects.CommandSubject(b.site, x, "*", "*"))
-		for _, verb := range peerCommands[x] {
+	for x, verbs := range r.commands {
+		for _, verb := range verbs {
+			b.pub(subjects.CommandSubject(b.site, x, verb, "*"))
+		}
+		for _, verb := range granted(verbs, peerCommands[x]) {
 			b.atPeers(func(peer cdp.Site) string { return subjects.CommandSubject(peer, x, verb, "*") })
 		}
 	}
-	for _, x := range r.asks {
-		b.pub(subjects.RequestSubject(b.site, x, "*"))
-		b.atPeers(func(peer cdp.Site) string { return subjects.PresenceSubject(peer, x) })
-		for _, endpoint := range peerEndpoints[x] {
+	for x, endpoints := range r.asks {
+		for _, endpoint := range endpoints {
+			b.pub(subjects.RequestSubject(b.site, x, endpoint))
+		}
+		for _, endpoint := range granted(endpoints, peerEndpoints[x]) {
+			b.atPeers(func(peer cdp.Site) string { return subjects.PresenceSubject(peer, x) })
 			b.atPeers(func(peer cdp.Site) string { return subjects.RequestSubject(peer, x, endpoint) })
 		}
 	}
+}
+
+// granted are those of what crosses a link that a role has.
+func granted(has, crosses []string) []string {
+	if slices.Contains(has, anyOf) {
+		return crosses
+	}
+	return slices.DeleteFunc(slices.Clone(crosses), func(x string) bool { return !slices.Contains(has, x) })
 }
 
 func (b *permissions) atPeers(subject func(cdp.Site) string) {
@@ -104,21 +113,14 @@ func (b *permissions) acks(stream, consumer string) {
 
 // events: watching them, and dead letters.
 func (b *permissions) events(r role) {
-	read := func(stream, subjects string) {
-		b.api("STREAM.INFO." + stream)
-		b.api("CONSUMER.CREATE." + stream + ".*." + subjects)
-		b.api("CONSUMER.MSG.NEXT." + stream + ".*")
-		b.api("CONSUMER.DELETE." + stream + ".*")
-		b.api("DIRECT.GET." + stream + "." + subjects)
-	}
 	if r.watches {
-		read(subjects.StreamEvents, subjects.Root+"evt.v1."+string(b.site)+".>")
+		b.read(subjects.StreamEvents, subjects.Root+"evt.v1."+string(b.site)+".>")
 		for _, p := range b.peers {
-			read(subjects.PeerEvents(p), subjects.Root+"evt.v1."+string(p)+".>")
+			b.read(subjects.PeerEvents(p), subjects.Root+"evt.v1."+string(p)+".>")
 		}
 	}
 	if r.buried {
-		read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
+		b.read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
 	}
 }
 
@@ -144,44 +146,38 @@ func (b *permissions) buckets(r role) {
 
 // readBucket allows to read a bucket, and the copies of the peers'.
 func (b *permissions) readBucket(bucket, keys string) {
-	read := func(bucket string) {
-		stream := "KV_" + bucket
-		b.api("STREAM.INFO." + stream)
-		b.api("DIRECT.GET." + stream + ".$KV." + bucket + "." + keys)
-		b.api("CONSUMER.CREATE." + stream + ".*.$KV." + bucket + "." + keys)
-		b.api("CONSUMER.DELETE." + stream + ".*")
-		b.pub("$JS.FC."+stream+".>", "$JS.FC.*.*."+stream+".>")
+	if bucket == subjects.BucketEpoch { // by key only
+		b.api("STREAM.INFO.KV_" + bucket)
+		b.api("DIRECT.GET.KV_" + bucket + ".$KV." + bucket + "." + keys)
+		return
 	}
-	read(bucket)
+	b.read("KV_"+bucket, "$KV."+bucket+"."+keys)
 	for _, p := range b.peers {
-		if bucket != subjects.BucketEpoch {
-			read(subjects.PeerBucket(bucket, p))
-		}
+		copied := subjects.PeerBucket(bucket, p)
+		b.read("KV_"+copied, "$KV."+copied+"."+keys)
 	}
 }
 
-// frames: publishing them at the own site, or taking them from any. A stream's
-// name is one token, so no pattern matches the streams of groups alone. The other
-// streams are denied by name.
+// read allows to read a stream, and to be told what is new under some subjects. A
+// scan names its subjects in the request, where no permission sees them: who scans a
+// part of a stream may scan all of it.
+func (b *permissions) read(stream, part string) {
+	b.api("STREAM.INFO." + stream)
+	b.api("DIRECT.GET." + stream)
+	b.api("DIRECT.GET." + stream + "." + part)
+	b.sub(subjects.Stored(part))
+}
+
+// frames: publishing them at the own site, or taking them from any. Set-up makes
+// the streams.
 func (b *permissions) frames(r role) {
 	if r.framesOut {
 		subject := subjects.WriteSubject(b.site, "*")
 		b.pub(subject)
 		b.sub(subjects.AckSubject(b.site, "*", "*"))
 		b.api("DIRECT.GET.*." + subject)
-		b.api("DIRECT.GET.*")
-		b.denyStreams("DIRECT.GET.")
 		b.api("STREAM.INFO.*")
 		b.api("STREAM.LIST")
-		for _, verb := range []string{"STREAM.CREATE.", "STREAM.UPDATE.", "STREAM.DELETE.", "STREAM.PURGE."} {
-			b.api(verb + "*")
-			b.denyStreams(verb)
-		}
-		b.api("CONSUMER.NAMES.*")
-		for _, s := range b.sites() {
-			b.api("CONSUMER.CREATE.*." + subjects.FrameConsumer(s) + "." + subject)
-			b.api("CONSUMER.DELETE.*." + subjects.FrameConsumer(s))
-		}
 	}
 	if !r.framesIn {
 		return
@@ -191,22 +187,5 @@ func (b *permissions) frames(r role) {
 		for _, verb := range []string{"INFO", "RESET", "MSG.NEXT"} {
 			b.pub(apiPrefix(b.site, s) + ".CONSUMER." + verb + ".*." + subjects.FrameConsumer(b.site))
 		}
-	}
-}
-
-// denyStreams denies a request on every stream that is not a group's.
-func (b *permissions) denyStreams(verb string) {
-	names := []string{subjects.StreamCommands, subjects.StreamEvents, subjects.StreamDeadLetters, "KV_" + subjects.BucketEpoch}
-	for _, bucket := range []string{subjects.BucketSpec, subjects.BucketState} {
-		names = append(names, "KV_"+bucket)
-	}
-	for _, s := range b.sites() {
-		names = append(names, subjects.PeerEvents(s))
-		for _, bucket := range []string{subjects.BucketSpec, subjects.BucketState} {
-			names = append(names, "KV_"+subjects.PeerBucket(bucket, s))
-		}
-	}
-	for _, n := range names {
-		b.deny(verb + n)
 	}
 }

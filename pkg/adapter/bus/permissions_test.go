@@ -25,11 +25,8 @@ func may(service, subject string) bool {
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
 		subjects.VCenter: "vcenter", subjects.Orchestrator: "plan",
 	}
-	commands := map[string][]string{
-		subjects.Scheduler: {"capture", "journal", "failover"}, subjects.Failover: {"capture", "journal", "scheduler"},
-		subjects.VCenter:      {"scheduler"},
-		subjects.Orchestrator: {"scheduler", "failover"},
-		subjects.Operator:     {"capture", "journal", "scheduler", "failover", "rpo-monitor", "vcenter", "orchestrator"},
+	commands := map[string][]string{ // by verb; a person may give any
+		subjects.Scheduler: {"capture.mark"}, subjects.VCenter: {"scheduler.job-run", "scheduler.job-stop"},
 	}
 	writes := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
@@ -37,8 +34,11 @@ func may(service, subject string) bool {
 	}
 	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter, "plan": subjects.Orchestrator}
 	people := service == subjects.Operator
+	mayCommand := func(to, verb string) bool {
+		plans := service == subjects.Orchestrator && (to == "scheduler" || to == "failover")
+		return people || plans || slices.Contains(commands[service], to+"."+verb)
+	}
 	handles := !people && service != subjects.RPOMonitor
-	watches := service != subjects.Capture && service != subjects.Journal && service != subjects.VCenter
 	p := strings.Split(subject, ".")
 	switch {
 	case strings.HasPrefix(subject, "$JS.prod.API."):
@@ -48,13 +48,13 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "link."):
 		return false
 	case strings.HasPrefix(subject, "tidemark.cmd.v1.prod."): // what crosses the link
-		return slices.Contains(commands[service], p[4]) && (p[4] == "capture" && p[5] == "mark" || p[4] == "scheduler" && p[5] == "job-run")
+		return mayCommand(p[4], p[5]) && (p[4] == "capture" && p[5] == "mark" || p[4] == "scheduler" && p[5] == "job-run")
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr.command."):
 		return handles
 	case strings.HasPrefix(subject, "tidemark.evt.v1.dr."):
 		return emits[service] == p[4] || service == subjects.VCenter && p[4] == "site"
 	case strings.HasPrefix(subject, "tidemark.cmd.v1."):
-		return slices.Contains(commands[service], p[4])
+		return mayCommand(p[4], p[5])
 	case strings.HasPrefix(subject, "tidemark.dlq.v1.dr."):
 		return handles && p[4] == service
 	case strings.HasPrefix(subject, "tidemark.write.v1.dr."):
@@ -67,16 +67,12 @@ func may(service, subject string) bool {
 		return specs[p[2]] == service // one writer
 	case strings.HasPrefix(subject, "$KV.tidemark-epoch.group."):
 		return service == subjects.Capture
-	case strings.Contains(subject, "STREAM.DELETE.WRITE_"), strings.Contains(subject, "STREAM.CREATE.WRITE_"):
-		return service == subjects.Capture
-	case strings.Contains(subject, "STREAM.PURGE.WRITE_"), strings.HasSuffix(subject, "STREAM.LIST"):
+	case strings.HasSuffix(subject, "STREAM.LIST"):
 		return service == subjects.Capture
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
-	case strings.Contains(subject, "CONSUMER.CREATE.EVT.x.tidemark."), strings.Contains(subject, "MSG.NEXT.EVT"):
-		return watches
 	case strings.Contains(subject, "DLQ"):
-		return service == subjects.Operator && !strings.Contains(subject, "STREAM.")
+		return service == subjects.Operator && strings.Contains(subject, "DIRECT.GET.")
 	}
 	return false
 }
@@ -87,7 +83,7 @@ func candidates() (out []string) {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
-		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
+		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.dr."+s+".mark.vm1", "tidemark.cmd.v1.dr."+s+".job-run.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
 			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
 		if s != "rpo-monitor" {
 			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)

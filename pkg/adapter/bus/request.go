@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,10 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 	for name, fn := range endpoints {
 		template := subjects.Root + "api.v1.{site}." + service + "." + name
 		h := micro.HandlerFunc(func(r micro.Request) {
+			if !answerable(r.Reply()) {
+				c.sent(cdp.Errorf(cdp.Invalid, "answer", r.Reply(), "an answer goes to an inbox, and this is none"), template)
+				return
+			}
 			select {
 			case slots <- struct{}{}:
 			case <-ctx.Done():
@@ -88,6 +93,13 @@ type remoteError struct {
 	Subject string   `json:"subject,omitempty"`
 	Cause   string   `json:"cause,omitempty"`
 	Hint    string   `json:"hint,omitempty"`
+}
+
+// answerable reports whether a service may answer to a subject. An answer to any
+// other would be published with the service's permissions wherever its caller wants.
+// The second prefix is that of requests from another account.
+func answerable(reply string) bool {
+	return strings.HasPrefix(reply, "_INBOX") || strings.HasPrefix(reply, "_R_.")
 }
 
 func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {

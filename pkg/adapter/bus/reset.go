@@ -23,6 +23,9 @@ import (
 // though they may have been sent into a dead link.
 func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
+		if !answerable(m.Reply) {
+			return
+		}
 		token := strings.Split(m.Subject, ".")
 		request := nats.NewMsg(subjects.API + ".CONSUMER.RESET." + token[3] + "." + token[4])
 		request.Header, request.Data = m.Header, m.Data

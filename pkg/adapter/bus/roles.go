@@ -1,16 +1,24 @@
 package bus
 
-import "tidemark.dev/pkg/contract/subjects"
+import (
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/subjects"
+)
+
+// anyOf is every verb or endpoint of a service.
+const anyOf = "*"
 
 // role is what a service needs of the bus, from which its permissions follow.
 type role struct {
-	emits    []string // areas of events
-	handles  bool     // takes commands
-	serves   bool     // answers requests
-	commands []string // services it commands; at peers as far as peerCommands lets it
-	asks     []string // services it asks; at peers as far as peerEndpoints lets it
-	watches  bool     // reads all events
-	buried   bool     // reads dead letters
+	emits   []string // areas of events
+	handles bool     // takes commands
+	serves  bool     // answers requests
+	watches bool     // reads all events
+	buried  bool     // reads dead letters
+
+	// Verbs and endpoints, by service: what it commands and asks at its own site,
+	// and at peers as far as peerCommands and peerEndpoints let it.
+	commands, asks map[string][]string
 
 	// Key prefixes, by bucket. Reading includes the peers' copies. What a
 	// service writes it also reads. A key has one writer.
@@ -21,53 +29,85 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	worker := []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter, subjects.Orchestrator}
 	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log"}
 	roles := map[string]role{
 		subjects.Capture: {
-			emits: []string{"capture"}, handles: true, serves: true, asks: []string{subjects.Journal, subjects.VCenter}, framesOut: true,
+			emits: []string{"capture"}, handles: true, serves: true, framesOut: true,
+			asks: map[string][]string{
+				subjects.Journal: {api.JournalCursor, api.JournalSums},
+				subjects.VCenter: {api.VMFreeze, api.VMChanged, api.VMThaw, api.VMPower},
+				subjects.Setup:   {api.FramesEnsure, api.FramesRecreate, api.FramesResize, api.FramesPurge, api.FramesDelete, api.FramesHas},
+			},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: {"job"}},
 			writes: map[string][]string{subjects.BucketState: {"capture"}, subjects.BucketEpoch: {"group"}},
 		},
 		subjects.Journal: {
-			emits: []string{"journal"}, handles: true, serves: true, asks: []string{subjects.Capture}, framesIn: true,
+			emits: []string{"journal"}, handles: true, serves: true, framesIn: true,
+			asks:   map[string][]string{subjects.Capture: {api.CaptureStatus, api.CaptureClock}},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}},
 			writes: map[string][]string{subjects.BucketState: {"journal"}},
 		},
 		subjects.Scheduler: {
 			emits: []string{"job"}, handles: true, serves: true, watches: true,
-			commands: []string{subjects.Capture, subjects.Journal, subjects.Failover}, asks: []string{subjects.Capture, subjects.Journal, subjects.Failover, subjects.VCenter},
+			commands: map[string][]string{subjects.Capture: {"mark"}},
+			asks: map[string][]string{
+				subjects.Capture: {api.CaptureSpool, api.CaptureDisks},
+				subjects.Journal: {api.JournalStatus, api.JournalExports, api.JournalDisks},
+				subjects.VCenter: {api.VMJobCheck, api.VMJobStatus, api.VMJobDelete},
+			},
 			reads:  map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: {"job"}},
 		},
 		subjects.RPOMonitor: {
-			emits: []string{"rpo"}, serves: true, watches: true, asks: []string{subjects.Capture, subjects.Journal},
+			emits: []string{"rpo"}, serves: true, watches: true,
+			asks:   map[string][]string{subjects.Journal: {api.JournalStatus}},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketState: {"rpo", "rpo-round"}},
 		},
 		subjects.Failover: {
 			emits: []string{"failover"}, handles: true, serves: true, watches: true,
-			commands: []string{subjects.Capture, subjects.Journal, subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.VCenter},
+			asks: map[string][]string{
+				subjects.Capture: {api.CaptureStatus, api.CaptureDrain},
+				subjects.Journal: {
+					api.JournalStatus, api.JournalPoints, api.JournalResolve, api.JournalOpen, api.JournalClose, api.JournalExports, api.JournalHalt, api.JournalResume,
+					api.JournalMoveBase, api.JournalAbsorb, api.JournalSeal, api.JournalRelease, api.JournalFill, api.JournalFillStop,
+				},
+				subjects.VCenter: {api.VMBuild, api.VMAttach, api.VMBoot, api.VMCheck, api.VMStop, api.VMReturn, api.VMKeep, api.VMRemove},
+			},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketState: {"failover"}},
 		},
 		subjects.VCenter: {
 			emits: []string{"vcenter", "site"}, handles: true, serves: true,
-			commands: []string{subjects.Scheduler}, asks: []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.VCenter},
+			commands: map[string][]string{subjects.Scheduler: {"job-run", "job-stop"}},
+			asks: map[string][]string{
+				subjects.Capture: {api.CaptureStatus}, subjects.Journal: {api.JournalStatus}, subjects.Scheduler: {api.VMGroupApply, api.VMGroupDelete},
+				subjects.VCenter: {api.VCenterMembers, api.VMTap, api.FilterStatus},
+			},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: {"vcenter"}},
 		},
 		subjects.Orchestrator: {
 			emits: []string{"plan"}, handles: true, serves: true, watches: true,
-			commands: []string{subjects.Scheduler, subjects.Failover}, asks: []string{subjects.Capture, subjects.Journal, subjects.Failover, subjects.VCenter},
-			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log"}},
+			commands: map[string][]string{subjects.Scheduler: {anyOf}, subjects.Failover: {anyOf}},
+			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {anyOf}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}},
+			reads:    map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
+			writes:   map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log"}},
 		},
 		subjects.Operator: {
-			watches: true, buried: true, commands: worker, asks: worker,
+			watches: true, buried: true, commands: everything(), asks: everything(),
 			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 	}
 	r, ok := roles[service]
 	return r, ok
+}
+
+// everything is what a person may command and ask: whatever the services know.
+func everything() map[string][]string {
+	all := map[string][]string{}
+	for _, service := range []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter, subjects.Orchestrator} {
+		all[service] = []string{anyOf}
+	}
+	return all
 }

@@ -23,11 +23,38 @@ const (
 	epochHistory    = 1
 )
 
-// EnsureSite creates the streams and buckets of the connection's own site, or
-// updates their configuration. It may be called at any time, any number of times.
+// EnsureSite creates the streams and buckets of the connection's own site, and the
+// consumers that its services take their commands from, or updates their
+// configuration. The connection is set-up's. It may be called at any time, any number
+// of times.
 func EnsureSite(ctx context.Context, conn *Conn) error {
-	site := string(conn.site)
-	return conn.ensure(ctx, []jetstream.StreamConfig{
+	if err := conn.ensure(ctx, siteStreams(string(conn.site))); err != nil {
+		return err
+	}
+	for _, service := range subjects.Services() {
+		if r, ok := roleOf(service); ok && r.handles {
+			if err := ensureHandler(ctx, conn, service); err != nil {
+				return wrap(err, "make consumer of commands", service)
+			}
+		}
+	}
+	return nil
+}
+
+// ensureHandler makes the consumer that a service takes its commands from.
+func ensureHandler(ctx context.Context, conn *Conn, service string) error {
+	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	defer cancel()
+	_, err := conn.js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, jetstream.ConsumerConfig{
+		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(conn.site) + "." + service + ".>",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: handleTime, MaxAckPending: 64,
+	})
+	return err
+}
+
+// siteStreams are the streams and buckets of a site.
+func siteStreams(site string) []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{
 		{
 			Name: subjects.StreamCommands, Subjects: []string{subjects.Root + "cmd.v1." + site + ".>"},
 			Description: "commands to the services of " + site + ", one pending per subject",
@@ -37,7 +64,7 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 		{
 			Name: subjects.StreamEvents, Subjects: []string{subjects.Root + "evt.v1." + site + ".>"},
 			Description: "events of " + site, Discard: jetstream.DiscardOld,
-			MaxAge: eventAge, MaxBytes: eventBytes, AllowDirect: true,
+			MaxAge: eventAge, MaxBytes: eventBytes, AllowDirect: true, RePublish: announced(),
 		},
 		{
 			Name: subjects.StreamDeadLetters, Subjects: []string{subjects.Root + "dlq.v1." + site + ".>"},
@@ -47,7 +74,12 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 		bucket(subjects.BucketSpec, specHistory, "specs of "+site),
 		bucket(subjects.BucketState, stateHistory, "states of runs at "+site),
 		bucket(subjects.BucketEpoch, epochHistory, "fencing epochs of the groups captured at "+site),
-	})
+	}
+}
+
+// announced has the server tell followers what a stream has stored.
+func announced() *jetstream.RePublish {
+	return &jetstream.RePublish{Source: ">", Destination: subjects.Stored(">"), HeadersOnly: true}
 }
 
 // bucket is the stream behind a key-value bucket, as nats.go would make it.
@@ -55,7 +87,7 @@ func bucket(name string, history int64, description string) jetstream.StreamConf
 	return jetstream.StreamConfig{
 		Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"}, Description: description,
 		MaxMsgsPerSubject: history, MaxBytes: bucketBytes, Discard: jetstream.DiscardNew,
-		AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		AllowRollup: true, DenyDelete: true, AllowDirect: true, RePublish: announced(),
 	}
 }
 

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -144,7 +143,7 @@ func (s *Spool) level(ctx context.Context, share int64, but cdp.GroupID) error {
 				continue
 			}
 			err := s.resize(ctx, g, share)
-			if errors.Is(err, jetstream.ErrStreamNotFound) {
+			if cdp.Is(err, cdp.NotFound) {
 				delete(s.sizes, g)
 				continue
 			}
@@ -160,9 +159,5 @@ func (s *Spool) level(ctx context.Context, share int64, but cdp.GroupID) error {
 func (s *Spool) resize(ctx context.Context, g cdp.GroupID, share int64) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sizeTime)
 	defer cancel()
-	str, err := s.conn.js.Stream(ctx, subjects.FrameStream(g))
-	if err != nil {
-		return err
-	}
-	return resize(ctx, s.conn.js, str.CachedInfo().Config, share)
+	return frameStream{conn: s.conn, group: g}.resize(ctx, share)
 }

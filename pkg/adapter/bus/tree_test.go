@@ -93,14 +93,14 @@ func TestSpokesDoNotReachEachOther(t *testing.T) {
 		conns[site] = tree.Connect(site, subjects.VCenter)
 		background(t, func(ctx context.Context) error {
 			return conns[site].Serve(ctx, subjects.VCenter, map[string]api.Endpoint{
-				api.VCenterClocks: func(context.Context, []byte) (any, error) { return site, nil },
+				api.VCenterMembers: func(context.Context, []byte) (any, error) { return site, nil },
 			})
 		})
 	}
 	ask := func(from, to cdp.Site) (who cdp.Site, err error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		return who, conns[from].Request(ctx, to, subjects.VCenter, api.VCenterClocks, nil, &who)
+		return who, conns[from].Request(ctx, to, subjects.VCenter, api.VCenterMembers, nil, &who)
 	}
 	for _, x := range [][2]cdp.Site{{"hub", "spoke1"}, {"hub", "spoke2"}, {"spoke1", "hub"}, {"spoke2", "hub"}} {
 		bustest.Eventually(t, string(x[0]+" asks "+x[1]), func() bool { who, err := ask(x[0], x[1]); return err == nil && who == x[1] })
@@ -118,7 +118,7 @@ func TestSpokesDoNotReachEachOther(t *testing.T) {
 	}
 	rogue := admin(t, tree, "spoke1")
 	for _, s := range []string{
-		"tidemark.ack.v1.spoke2.hub.vm1", "tidemark.ack.v1.spoke2.spoke1.vm1", "tidemark.api.v1.spoke2.vcenter.clocks", "tidemark.cmd.v1.spoke2.capture.mark.vm1",
+		"tidemark.ack.v1.spoke2.hub.vm1", "tidemark.ack.v1.spoke2.spoke1.vm1", "tidemark.api.v1.spoke2.vcenter.members", "tidemark.cmd.v1.spoke2.capture.mark.vm1",
 		"link.spoke2.js.CONSUMER.RESET.WRITE_vm1.frames_spoke1", "link.hub.copy.spoke2.EVT", "link.spoke1.copy.spoke2.EVT", "tidemark.evt.v1.spoke2.job.x.y",
 	} {
 		if err := rogue.PublishRequest(s, "x.reply", []byte("EVIL")); err != nil {

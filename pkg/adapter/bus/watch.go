@@ -3,11 +3,8 @@ package bus
 import (
 	"context"
 	"errors"
-	"time"
 
 	"tidemark.dev/pkg/contract/subjects"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
@@ -51,22 +48,21 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 		return s
 	}
 	filter := subjects.Root + "evt.v1." + string(f.Site) + "." + any(f.Area) + "." + any(f.Fact) + "." + any(f.ID)
-	next, newest := f.After+1, f.Newest
-	for {
-		cfg := jetstream.ConsumerConfig{
-			FilterSubject: filter, AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
-			OptStartSeq: next, MemoryStorage: true, InactiveThreshold: 30 * time.Second,
+	next := f.After + 1
+	for newest := f.Newest; ; {
+		var err error
+		if newest { // from here on a cut must not lose any
+			next, err = c.end(ctx, stream)
+			newest = err != nil
 		}
-		if newest {
-			cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverNewPolicy, 0
-		}
-		cons, err := c.js.CreateOrUpdateConsumer(ctx, stream, cfg)
 		if err == nil {
-			if newest { // from here on a cut must not lose any
-				next, newest = cons.CachedInfo().Delivered.Stream+1, false
-			}
-			err = c.watchFrom(ctx, cons, f.Site, &next, fn)
-			_ = c.js.DeleteConsumer(context.WithoutCancel(ctx), stream, cons.CachedInfo().Name) // else it ends by itself
+			err = c.follow(ctx, stream, filter, next, nil, func(m stored) error {
+				err := c.seen(ctx, f.Site, m, fn)
+				if err == nil {
+					next = m.seq + 1
+				}
+				return err
+			})
 		}
 		var user userError
 		switch {
@@ -74,7 +70,7 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 			return ctx.Err()
 		case errors.As(err, &user):
 			return user.cause
-		case err != nil && !isLink(err) && !errors.Is(err, errAgain):
+		case !isLink(err):
 			return wrap(err, op, stream)
 		}
 		if err := clock.Sleep(ctx, clock.System, retryMax/2); err != nil {
@@ -83,37 +79,28 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 	}
 }
 
-func (c *Conn) watchFrom(ctx context.Context, cons jetstream.Consumer, site cdp.Site, next *uint64, fn func(context.Context, SeenEvent) error) error {
-	it, err := cons.Messages(jetstream.PullMaxMessages(256), jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(time.Second))
+// end is the number of the message that a stream stores next.
+func (c *Conn) end(ctx context.Context, stream string) (uint64, error) {
+	s, err := c.js.Stream(ctx, stream)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer it.Stop()
-	for given := uint64(1); ; given++ {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return errAgain
-		}
-		md, err := m.Metadata()
-		if err != nil || md.Sequence.Consumer != given {
-			return errAgain // the client drops messages when it has too many at once
-		}
-		if md.Sequence.Stream < *next {
-			continue
-		}
-		e, err := c.open(m.Subject(), m.Headers(), m.Data())
-		if err != nil {
-			c.notify(Notice{"event skipped", wrap(err, "read event", m.Subject())})
-			*next = md.Sequence.Stream + 1
-			continue
-		}
-		addr, _ := event.ParseSubject(m.Subject())
-		ectx, span := c.tel.Process(ctx, telemetry.Message{Template: addr.Template(), ID: e.ID, Group: c.name}, m.Headers())
-		err = fn(ectx, SeenEvent{Event: e, Sequence: md.Sequence.Stream, Site: site})
-		span.End(err)
-		if err != nil {
-			return userError{err}
-		}
-		*next = md.Sequence.Stream + 1
+	return s.CachedInfo().State.LastSeq + 1, nil
+}
+
+// seen hands one event to fn, whose error it gives as a userError.
+func (c *Conn) seen(ctx context.Context, site cdp.Site, m stored, fn func(context.Context, SeenEvent) error) error {
+	e, err := c.open(m.subject, m.header, m.data)
+	if err != nil {
+		c.notify(Notice{"event skipped", wrap(err, "read event", m.subject)})
+		return nil
 	}
+	addr, _ := event.ParseSubject(m.subject)
+	ectx, span := c.tel.Process(ctx, telemetry.Message{Template: addr.Template(), ID: e.ID, Group: c.name}, m.header)
+	err = fn(ectx, SeenEvent{Event: e, Sequence: m.seq, Site: site})
+	span.End(err)
+	if err != nil {
+		return userError{err}
+	}
+	return nil
 }

@@ -61,6 +61,10 @@ func PresenceSubject(site cdp.Site, service string) string {
 	return "link." + string(site) + ".serves." + service
 }
 
+// Stored is where a site's server announces that it has stored a message of a
+// subject in a stream that is read by services. The announcement is headers only.
+func Stored(subject string) string { return "stored." + subject }
+
 // FrameConsumer is the consumer of a group's stream through which target's
 // journal takes the frames. A site's name holds no underscore.
 func FrameConsumer(target cdp.Site) string { return "frames_" + string(target) }

@@ -9,6 +9,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
@@ -98,15 +99,24 @@ func (tree *Tree) setUp(site cdp.Site) {
 	if err := bus.EnsureSite(tree.t.Context(), c); err != nil {
 		tree.t.Fatal(err)
 	}
+	tree.keep(func(ctx context.Context) error { return bus.KeepSite(ctx, c) })
+	Eventually(tree.t, "set-up answers", func() bool {
+		return !cdp.Is(c.Request(tree.t.Context(), site, subjects.Setup, api.FramesDelete, api.FramesRequest{Group: "none"}, nil), cdp.Transient)
+	})
 	for _, l := range tree.configs[site].Links {
 		if err := bus.EnsurePeer(tree.t.Context(), c, l.Peer); err != nil {
 			tree.t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- bus.FollowPeer(ctx, c, l.Peer) }()
-		tree.t.Cleanup(func() { cancel(); <-done })
+		tree.keep(func(ctx context.Context) error { return bus.FollowPeer(ctx, c, l.Peer) })
 	}
+}
+
+// keep runs fn until the test ends.
+func (tree *Tree) keep(fn func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	tree.t.Cleanup(func() { cancel(); <-done })
 }
 
 // Start starts a site's server, the first time or after its Close.

@@ -192,7 +192,8 @@ func purged(t *testing.T, r Rig, s spool.Sink, no cdp.FrameNo) {
 	t.Helper()
 	for gone := false; !gone; {
 		word(t, s, r.Source(t), spool.Durable{No: no, Epoch: 1})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		// Longer than the open requests of the pull before, which take the first frame.
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
 		err := r.Source(t).Pull(ctx, no-1, nil, func(spool.Message) error { return errors.New("it is there") })
 		cancel()
 		gone = cdp.Is(err, cdp.Corrupt)

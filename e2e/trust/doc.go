@@ -1,0 +1,13 @@
+// Package trust attacks sites over real connections, by kind, with the credentials of
+// every role.
+//
+//	TestNobodyMakesStreams    every verb of the JetStream API, with every option that
+//	                          moves messages, at every stream
+//	TestOnlyCallersAreHeard   every endpoint of every service, by every role
+//	TestAnswersGoToInboxes    answers that a caller wants somewhere else
+//	TestAPeerFillsItsCopies   what a peer makes grow here
+//	TestAHoleIsFound          the control: a hole that is opened on purpose is found
+//
+// What the key of a link alone can do is attacked in pkg/adapter/bus,
+// TestTheKeyOfALinkAlone.
+package trust
