@@ -5,7 +5,7 @@
 //	                          moves messages, at every stream
 //	TestOnlyCallersAreHeard   every endpoint of every service, by every role
 //	TestAnswersGoToInboxes    answers that a caller wants somewhere else
-//	TestAPeerFillsItsCopies   what a peer makes grow here
+//	TestWhatAPeerCanGrowIsBounded  copies and commands
 //	TestAHoleIsFound          the control: a hole that is opened on purpose is found
 //
 // What the key of a link alone can do is attacked in pkg/adapter/bus,

@@ -13,6 +13,7 @@ import (
 // How much is kept, and how long.
 const (
 	commandAge      = 24 * time.Hour
+	commandBytes    = 128 << 20 // a peer chooses the names in its commands, and so how many there are
 	eventAge        = 7 * 24 * time.Hour
 	eventBytes      = 1 << 30
 	deadLetterAge   = 30 * 24 * time.Hour
@@ -59,7 +60,7 @@ func siteStreams(site string) []jetstream.StreamConfig {
 			Name: subjects.StreamCommands, Subjects: []string{subjects.Root + "cmd.v1." + site + ".>"},
 			Description: "commands to the services of " + site + ", one pending per subject",
 			Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
-			DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxAge: commandAge,
+			DiscardNewPerSubject: true, MaxMsgsPerSubject: 1, MaxAge: commandAge, MaxBytes: commandBytes,
 		},
 		{
 			Name: subjects.StreamEvents, Subjects: []string{subjects.Root + "evt.v1." + site + ".>"},
