@@ -16,7 +16,7 @@ func TestAHoleIsFound(t *testing.T) {
 	t.Parallel()
 	for _, hole := range []struct{ name, is, becomes string }{
 		{name: "none"},
-		{"a verb of a stream", `"$JS.API.STREAM.INFO.EVT"`, `"$JS.API.STREAM.*.EVT"`},
+		{"a verb of a stream", `"$JS.API.STREAM.INFO.EVT"`, `"$JS.API.STREAM.PURGE.EVT"`},
 		{"a verb of a consumer", `"$JS.API.CONSUMER.INFO.CMD.journal"`, `"$JS.API.CONSUMER.*.CMD.journal"`},
 		{"consumers of a bucket", `"$JS.API.DIRECT.GET.KV_tidemark-state"`, `"$JS.API.CONSUMER.CREATE.KV_tidemark-state.>"`},
 		{"an endpoint", `"tidemark.api.v1.dr.journal.status"`, `"tidemark.api.v1.dr.journal.*"`},
