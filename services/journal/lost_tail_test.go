@@ -2,11 +2,14 @@ package journal
 
 import (
 	"bytes"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -26,10 +29,7 @@ func TestHistoryLostAtTheEndOfTheLogIsNamed(t *testing.T) {
 	w.mustSend(5)
 	lost := s.newest()
 	must[cdp.Point](s, api.JournalEditPoint, api.EditPointRequest{Group: "g", Point: lost.ID(), AddTags: []string{"gold"}})
-	after := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
-	if err := os.CopyFS(after.dir, os.DirFS(s.dir)); err != nil { // as kill -9 leaves it
-		t.Fatal(err)
-	}
+	after := &site{t: t, dir: s.killed(), mem: spooltest.NewMem(1 << 30)}
 	s.shut()
 	loseEnd(t, filepath.Join(after.dir, log), size)
 
@@ -54,6 +54,36 @@ func TestHistoryLostAtTheEndOfTheLogIsNamed(t *testing.T) {
 		})
 	})
 	after.readsAt(w, kept)
+}
+
+// killed is a copy of the directory as kill -9 leaves it. The store still tidies up:
+// the copy is taken again until nothing changed meanwhile.
+func (s *site) killed() string {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		before, dir := s.files(), s.t.TempDir()
+		err := os.CopyFS(dir, os.DirFS(s.dir))
+		if err == nil && slices.Equal(before, s.files()) {
+			return dir
+		}
+		if time.Now().After(end) {
+			s.t.Fatal("the directory never rests:", err)
+		}
+	}
+}
+
+// files is all files of the directory, each with its size and time.
+func (s *site) files() (all []string) {
+	_ = filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				all = append(all, fmt.Sprint(path, info.Size(), info.ModTime()))
+			}
+		}
+		return nil // a file that has just gone is seen the next time
+	})
+	return all
 }
 
 // newest is the newest point.
