@@ -32,9 +32,11 @@ type File struct {
 	flush sync.Mutex // held by the one flush at a time; taken before mu
 	// mu is held while the file is changed.
 	mu       sync.Mutex
-	written  unsynced // since the last flush began
-	flushing unsynced // before: a flush of it is running, or has failed
-	failed   error    // why the last flush failed
+	written  unsynced            // since the last flush began
+	flushing unsynced            // before: a flush of it is running, or has failed
+	spare    []*regionSums       // that hold nothing any more, to be used again
+	block    [cdp.BlockSize]byte // read again to be noted
+	failed   error               // why the last flush failed
 }
 
 // Open opens the image or block device at path. The caller closes it once
@@ -151,13 +153,13 @@ func (d *File) Flush() error {
 	}
 	d.mu.Lock()
 	d.written.merge(d.flushing)
-	d.flushing, d.written = d.written, unsynced{}
+	d.flushing, d.written = d.written, d.flushing
 	d.mu.Unlock()
 	err := d.sync()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failed = err; err == nil {
-		d.flushing = unsynced{}
+		d.flushed()
 	}
 	return err
 }
