@@ -59,7 +59,7 @@ var badArguments = []struct {
 	{exitUsage, "job run", "arg"},
 	{exitUsage, "status --loud", "loud"},
 	{exitUsage, "get -o xml", "json"},
-	{exitUsage, "get disk", "job or site"},
+	{exitUsage, "get disk", "job, site or plan"},
 	{exitUsage, "failover web", "--mode"},
 	{exitUsage, "failover web --mode test --to files", "nbd"},
 	{exitUsage, "failover web --mode test --planned", "planned"},
