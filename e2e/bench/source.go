@@ -45,6 +45,9 @@ type source struct {
 	cfg    sourceConfig
 	srv    *bus.Server
 	conn   *bus.Conn
+	setUp  *bus.Conn // makes the streams that capture asks for
+	kept   chan error
+	unkeep context.CancelFunc
 	svc    *capture.Groups
 	stop   context.CancelFunc
 	done   chan error
@@ -78,6 +81,9 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 		return s, err
 	}
 	if s.conn, err = bus.Connect(ctx, bus.Config{Site: site, Name: subjects.Capture, Server: s.srv}); err != nil {
+		return s, err
+	}
+	if err := s.keepStreams(ctx); err != nil {
 		return s, err
 	}
 	if s.window, err = os.MkdirTemp("/dev/shm", "tmbench"); err != nil {
@@ -114,6 +120,20 @@ func startSource(ctx context.Context, cfg sourceConfig) (_ *source, err error) {
 	return s, s.begin(ctx)
 }
 
+// keepStreams makes the streams of groups until the source is closed.
+func (s *source) keepStreams(ctx context.Context) (err error) {
+	if s.setUp, err = bus.Connect(ctx, bus.Config{Site: site, Name: subjects.Setup, Server: s.srv}); err != nil {
+		return err
+	}
+	run, stop := context.WithCancel(context.Background())
+	s.unkeep, s.kept = stop, make(chan error, 1)
+	go func() { s.kept <- bus.KeepSite(run, s.setUp) }()
+	return until(ctx, time.Minute, func() (bool, error) {
+		err := s.conn.Request(ctx, site, subjects.Setup, api.FramesDelete, api.FramesRequest{Group: "none"}, nil)
+		return err == nil, err
+	})
+}
+
 // begin captures the groups.
 func (s *source) begin(ctx context.Context) error {
 	cfg := s.cfg
@@ -144,6 +164,13 @@ func (s *source) stopCapture() error {
 
 func (s *source) close() error {
 	err := s.stopCapture()
+	if s.unkeep != nil {
+		s.unkeep()
+		<-s.kept
+	}
+	if s.setUp != nil {
+		s.setUp.Close()
+	}
 	if s.conn != nil {
 		s.conn.Close()
 	}
