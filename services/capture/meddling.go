@@ -84,7 +84,8 @@ func (m *meddling) open() error {
 	default:
 		m.compare(was, m.stamps(false))
 	}
-	if err := m.order.book.Sync(); err != nil { // what is dirty, before the stamps that say no more of it
+	// The dirty map must be durable before the new stamps, which no longer show a change.
+	if err := m.order.book.Sync(); err != nil {
 		return err
 	}
 	return m.save(false)

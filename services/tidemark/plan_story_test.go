@@ -137,7 +137,7 @@ func (l *lab) publish(service, verb, text string) {
 }
 
 // TestAPlanThatIsHeldCanBeContinued: an action that fails, a question and a paused
-// run wait for an operator, who is told what to do.
+// run wait for an operator, and the status says what to do.
 func TestAPlanThatIsHeldCanBeContinued(t *testing.T) {
 	dir := short(t)
 	l := shop(t, dir)

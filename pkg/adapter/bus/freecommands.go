@@ -20,8 +20,8 @@ import (
 // The server keeps a stream and a consumer's place in it apart. After a full disk, or
 // a crash, the place may be past commands that were not handled: the acknowledgement
 // of one could not remove it, or the stream lost its newest messages and gives their
-// numbers out anew. Nobody is told of such a command, and for a day it keeps the next
-// one of its subject out: a job would get no recovery point until then.
+// numbers out anew. Nothing reports such a command, and for a day it blocks the next
+// one of its subject: a job would get no recovery point until then.
 func FreeCommands(ctx context.Context, conn *Conn, every time.Duration) error {
 	suspect := map[string]uint64{}
 	for {

@@ -20,7 +20,8 @@ func (r Reading) Stepped(later Reading) time.Duration {
 	return later.Wall.Round(0).Sub(r.Wall.Round(0)) - (later.Ran - r.Ran)
 }
 
-// leastStep is the least step that is told from the time between two looks.
+// leastStep is the smallest step that can be distinguished from the time between two
+// readings.
 const leastStep = 50 * time.Millisecond
 
 // drift is how far two clocks may run apart, per time: 200 parts in a million.
