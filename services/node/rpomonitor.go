@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/rpo"
@@ -41,7 +43,11 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
 		Records: rpoRecords{e.site, records, rounds}, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
 	})
-	return s.Run(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.Run(ctx) })
+	// It has no endpoints, and can be pinged.
+	g.Go(func() error { return conn.Serve(ctx, subjects.RPOMonitor, nil) })
+	return g.Wait()
 }
 
 // running is rpomonitor.Runs.

@@ -14,6 +14,7 @@ import (
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/spoolshare"
 )
 
@@ -28,7 +29,8 @@ type ServeConfig struct {
 	Bus client.SiteRef
 	// Services to run, of Services.
 	Services []string
-	// Credentials is a file with the users of the server; empty: that of Bus.
+	// Credentials is a file with the users of the server; empty: that of Bus. Without
+	// the user setup in it, another process sets the site up, and Peers must be given.
 	Credentials string
 	// Spool is the site's disk space for frames, in bytes; 0: the default.
 	Spool spec.Size
@@ -53,8 +55,12 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
 	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(cfg.Windows), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	setsUp := true
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
+			return err
+		}
+		if setsUp, err = cfg.checkUsers(e.creds); err != nil {
 			return err
 		}
 	}
@@ -62,16 +68,37 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 		return err
 	}
 	defer closeTelemetry(e)
-	sctx, cancel := context.WithTimeout(ctx, cfg.SetUpTime)
-	err = setUp(sctx, e)
-	cancel()
-	if err != nil {
-		return cdp.Wrap(err, "set up site", string(cfg.Site))
+	if setsUp {
+		sctx, cancel := context.WithTimeout(ctx, cfg.SetUpTime)
+		err = setUp(sctx, e)
+		cancel()
+		if err != nil {
+			return cdp.Wrap(err, "set up site", string(cfg.Site))
+		}
 	}
 	ready()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { tendSite(ctx, e) })
+	if setsUp {
+		wg.Go(func() { tendSite(ctx, e) })
+	}
 	supervise(ctx, e, cfg.Services)
 	return nil
+}
+
+// checkUsers refuses credentials that lack a service, and reports whether they allow
+// to set up the site.
+func (cfg ServeConfig) checkUsers(c *bus.Credentials) (setsUp bool, err error) {
+	const op = "serve"
+	for _, s := range cfg.Services {
+		if _, has := c.Users[s]; !has {
+			return false, cdp.Errorf(cdp.Invalid, op, cfg.Credentials, "the file has no user for the service %s", s).
+				WithHint("write the files of a site with: tidemark site secrets " + string(cfg.Site))
+		}
+	}
+	if _, setsUp = c.Users[subjects.Setup]; !setsUp && len(cfg.Peers) == 0 {
+		return false, cdp.Errorf(cdp.Invalid, op, "peer", "it is not known which sites %s is linked with", cfg.Site).
+			WithHint("name each with --peer: services without the user setup cannot look it up")
+	}
+	return setsUp, nil
 }

@@ -23,7 +23,11 @@ func (a *app) cmdServe() *cobra.Command {
 		Long: long("Run services of one site against its NATS server: version 2.14 or newer, with JetStream,\nand with the site's name as its JetStream domain. Services: " + strings.Join(node.Services(), ", ") + `.
 
 With --credentials each service connects as its own user in that file. Give --peer once
-for each site that this one is linked with.`),
+for each site that this one is linked with.
+
+A file with the users of these services alone will do (tidemark site secrets). The
+site's streams are then set up by another process: the one of tidemark up that runs the
+site's NATS server, for instance.`),
 		Example: `  tidemark serve capture --nats nats://10.0.0.5:4222 --site prod --peer dr --dir /var/lib/tidemark
   tidemark serve journal scheduler rpo-monitor failover --nats nats://10.0.1.5:4222 --site dr --peer prod`,
 		Args: cobra.MinimumNArgs(1), ValidArgs: node.Services(),

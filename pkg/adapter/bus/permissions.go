@@ -73,6 +73,7 @@ func (b *permissions) messages(r role) {
 	}
 	if r.serves {
 		b.sub("$SRV.>", subjects.RequestSubject(b.site, b.service, "*"), subjects.PresenceSubject(b.site, b.service))
+		b.pub(pingSubject(b.service)) // a health check is the service itself
 	}
 	for x, verbs := range r.commands {
 		for _, verb := range verbs {
@@ -83,6 +84,9 @@ func (b *permissions) messages(r role) {
 		}
 	}
 	for x, endpoints := range r.asks {
+		if slices.Contains(endpoints, anyOf) {
+			b.pub(pingSubject(x))
+		}
 		for _, endpoint := range endpoints {
 			b.pub(subjects.RequestSubject(b.site, x, endpoint))
 		}

@@ -39,7 +39,7 @@ const (
 func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]api.Endpoint) error {
 	const op = "serve requests"
 	svc, err := micro.AddService(c.nc, micro.Config{
-		Name: "tidemark-" + service, Version: serviceVersion, QueueGroupDisabled: false,
+		Name: microName(service), Version: serviceVersion, QueueGroupDisabled: false,
 		Metadata: map[string]string{"site": string(c.site)},
 	})
 	if err != nil {
