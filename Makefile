@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest lab tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose images lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -27,6 +27,12 @@ demo: build ## protect two disks, lose the source, bring them back: the whole st
 demo-guest: build ## the same with a real Linux guest and a database (QEMU)
 	$(GO) run ./e2e/demo -bin $(BIN) -guest
 
+images: build ## the container image tidemark: the static binary and nothing else
+	docker build -q -f deploy/compose/Dockerfile -t tidemark:$(VERSION) -t tidemark:latest bin
+
+demo-compose: images ## two sites of containers: protect a disk, kill the source, fail over by a message
+	$(GO) run ./e2e/demo -bin $(BIN) -compose
+
 lab: build ## two vSphere sites to play with: simulated vCenters, real guests (QEMU)
 	$(GO) build -trimpath -o bin/lab ./e2e/lab
 	bin/lab -tidemark $(BIN)
@@ -37,9 +43,9 @@ test: ## everything, with the race detector
 	$(GO) test -race -p 3 -parallel 3 -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
 	$(GO) test -race -count=1 -timeout $(TIMEOUT) -p 1 ./e2e/...
 
-test-fast: ## without the race detector and without guests
+test-fast: ## without the race detector, guests and containers
 	$(GO) test -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
-	TIDEMARK_GUEST=0 $(GO) test -timeout $(TIMEOUT) -p 1 ./e2e/...
+	TIDEMARK_GUEST=0 TIDEMARK_CONTAINERS=0 $(GO) test -timeout $(TIMEOUT) -p 1 ./e2e/...
 
 lint: vet fmt-check arch staticcheck spelling deadcode ## vet, formatting, who may import whom, unused code, spelling
 

@@ -16,6 +16,7 @@ require (
 	github.com/nats-io/nats.go v1.55.0
 	github.com/vmware/govmomi v0.55.0
 	golang.org/x/sys v0.49.0
+	sigs.k8s.io/yaml v1.6.0
 	tidemark.dev/pkg v0.0.0
 	tidemark.dev/services v0.0.0-00010101000000-000000000000
 )
@@ -87,7 +88,6 @@ require (
 	google.golang.org/grpc v1.83.2 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	honnef.co/go/tools v0.8.2 // indirect
-	sigs.k8s.io/yaml v1.6.0 // indirect
 	tidemark.dev/schemas v0.0.0 // indirect
 )
 

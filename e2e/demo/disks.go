@@ -46,10 +46,12 @@ var (
 type disks struct {
 	teller
 	dir string
-	tm  *tidemark
-	rec record
-	rng *rand.Rand
-	nbd []*nbd.Client
+	// sock is where capture serves the disks.
+	sock string
+	tm   *tidemark
+	rec  record
+	rng  *rand.Rand
+	nbd  []*nbd.Client
 }
 
 func runDisks(ctx context.Context, bin, dir string, out io.Writer) (err error) {
@@ -62,7 +64,7 @@ func runDisks(ctx context.Context, bin, dir string, out io.Writer) (err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	d := &disks{teller: teller{out}, dir: dir, rec: record{sizes: sizes}, rng: rand.New(rand.NewPCG(rand.Uint64(), 0))}
+	d := &disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "data/prod/capture/shop.sock"), rec: record{sizes: sizes}, rng: rand.New(rand.NewPCG(rand.Uint64(), 0))}
 	began := time.Now()
 	d.step(1, "Two sites start: prod, the source, and dr, the target")
 	if d.tm, err = start(ctx, bin, dir, out); err != nil {
@@ -88,7 +90,7 @@ func (d *disks) story(ctx context.Context) error {
 
 // protect makes the source disks, with some content, and the job.
 func (d *disks) protect(ctx context.Context) error {
-	d.step(2, "Two disks, 256 MiB and 64 MiB, are protected as one group")
+	d.step(2, "Two disks, %d MiB and %d MiB, are protected as one group", d.rec.sizes[0]>>20, d.rec.sizes[1]>>20)
 	if err := os.MkdirAll(filepath.Join(d.dir, "source"), 0o700); err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func (d *disks) protect(ctx context.Context) error {
 		if err := os.WriteFile(d.path("source", n), nil, 0o600); err != nil {
 			return err
 		}
-		if err := os.Truncate(d.path("source", n), sizes[i]); err != nil {
+		if err := os.Truncate(d.path("source", n), d.rec.sizes[i]); err != nil {
 			return err
 		}
 	}
@@ -110,12 +112,11 @@ func (d *disks) protect(ctx context.Context) error {
 	if err := d.tm.run(ctx, "job", "run", "shop"); err != nil {
 		return err
 	}
-	sock := filepath.Join(d.dir, "data/prod/capture/shop.sock")
-	if err := until(ctx, "the disks to be served", func() bool { _, err := os.Stat(sock); return err == nil }); err != nil {
+	if err := until(ctx, "the disks to be served", func() bool { _, err := os.Stat(d.sock); return err == nil }); err != nil {
 		return err
 	}
 	for _, n := range names {
-		c, err := nbd.Dial(ctx, "unix", sock, n)
+		c, err := nbd.Dial(ctx, "unix", d.sock, n)
 		if err != nil {
 			return err
 		}

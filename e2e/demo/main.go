@@ -17,14 +17,18 @@ import (
 func main() {
 	bin := flag.String("bin", "bin/tidemark", "the tidemark binary")
 	guest := flag.Bool("guest", false, "with a real Linux guest and PostgreSQL, in QEMU")
+	compose := flag.Bool("compose", false, "two sites of containers, with Docker Compose; the image tidemark is there")
 	keep := flag.String("dir", "", "work in this folder and leave it there; default a temporary one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if *guest {
+	switch {
+	case *guest:
 		err = runGuest(ctx, *bin, os.Stdout)
-	} else {
+	case *compose:
+		err = runCompose(ctx, *bin, *keep, os.Stdout)
+	default:
 		err = runDisks(ctx, *bin, *keep, os.Stdout)
 	}
 	if err != nil {

@@ -18,9 +18,10 @@ import (
 
 // tidemark is a running `tidemark up` and its command line.
 type tidemark struct {
-	bin, dir string
-	out      io.Writer
-	up       *proc.Process
+	bin string
+	dir string // of --dir
+	out io.Writer
+	up  *proc.Process
 }
 
 // start runs `tidemark up` on free ports over dir, and waits until it answers.
@@ -47,8 +48,9 @@ func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, erro
 	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
 		return nil, err
 	}
-	t := &tidemark{bin: bin, dir: dir, out: out, up: &proc.Process{Name: "tidemark up", Log: filepath.Join(dir, "up.log"),
-		Args: []string{bin, "up", "--dir", filepath.Join(dir, "data"), "--config", file}}}
+	data := filepath.Join(dir, "data")
+	t := &tidemark{bin: bin, dir: data, out: out, up: &proc.Process{Name: "tidemark up", Log: filepath.Join(dir, "up.log"),
+		Args: []string{bin, "up", "--dir", data, "--config", file}}}
 	if err := t.up.Start(); err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func (t *tidemark) run(ctx context.Context, args ...string) error {
 func (t *tidemark) quiet(ctx context.Context, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, t.bin, append([]string{"--dir", filepath.Join(t.dir, "data")}, args...)...)
+	cmd := exec.CommandContext(ctx, t.bin, append([]string{"--dir", t.dir}, args...)...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -97,14 +99,14 @@ func ask[T any](ctx context.Context, t *tidemark, args ...string) (T, error) {
 }
 
 func until(ctx context.Context, what string, ok func() bool) error {
-	for end := time.Now().Add(30 * time.Second); !ok(); {
+	for end := time.Now().Add(2 * time.Minute); !ok(); {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(50 * time.Millisecond):
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("waited 30 s in vain for %s", what)
+			return fmt.Errorf("waited 2 minutes in vain for %s", what)
 		}
 	}
 	return nil

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/core/failoverrun"
+)
+
+// containers is the demo over two sites of containers.
+type containers struct {
+	disks
+	stack *stack
+	sure  int // as many writes are in a durable point
+}
+
+// runCompose tells the short story over deploy/compose/demo.yaml: the source's
+// containers are killed, and one message brings the disks back at the target.
+func runCompose(ctx context.Context, bin, dir string, out io.Writer) (err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "tidemark-demo-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
+	if bin, err = filepath.Abs(bin); err != nil {
+		return err
+	}
+	began := time.Now()
+	c := &containers{disks: disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "prod/capture/shop.sock"),
+		rec: record{sizes: []int64{64 << 20, 16 << 20}}, rng: rand.New(rand.NewPCG(rand.Uint64(), 0)),
+		tm: &tidemark{bin: bin, dir: filepath.Join(dir, "nats-dr"), out: out}}}
+	c.step(1, "Two sites of containers start: prod, the source, and dr, the target")
+	if c.stack, err = prepare(ctx, bin, dir); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, c.stack.logs())
+		}
+		err = errors.Join(err, c.stack.down())
+	}()
+	for _, act := range []func(context.Context) error{c.start, c.protect, c.work, c.burn, c.recover} {
+		if err := act(ctx); err != nil {
+			return err
+		}
+	}
+	c.say("")
+	c.say("The whole story took %s. Its containers are removed.", time.Since(began).Round(time.Second))
+	return nil
+}
+
+func (c *containers) start(ctx context.Context) error {
+	if err := c.stack.compose(ctx, "up", "-d"); err != nil {
+		return err
+	}
+	return until(ctx, "dr to answer", func() bool { _, err := c.tm.quiet(ctx, "status"); return err == nil })
+}
+
+func (c *containers) work(ctx context.Context) error {
+	c.step(3, "A client writes to both disks, in turn")
+	if err := c.write(ctx, time.Second); err != nil {
+		return err
+	}
+	if err := c.tm.run(ctx, "point", "create", "shop", "--tag", "before-the-fire"); err != nil {
+		return err
+	}
+	c.sure = len(c.rec.writes)
+	if err := c.write(ctx, time.Second); err != nil {
+		return err
+	}
+	return c.tm.run(ctx, "status")
+}
+
+// burn takes the source away, in the middle of its work.
+func (c *containers) burn(ctx context.Context) error {
+	c.step(4, "The source site burns down: its containers are killed, and its disks deleted")
+	if err := c.stack.compose(ctx, "kill", "prod-capture", "prod-nats"); err != nil {
+		return err
+	}
+	for i, n := range names {
+		c.nbd[i].Abort()
+		if err := os.Remove(c.path("source", n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	startSubject = "tidemark.cmd.v1.dr.failover.start.shop"
+	startMessage = `{"job": "shop", "run": "fire-1", "mode": "production", "to": "nbd"}`
+)
+
+func (c *containers) recover(ctx context.Context) error {
+	c.step(5, "Failover to the newest point, by a message")
+	c.say("$ nats pub %s '%s'", startSubject, startMessage)
+	if err := c.publish(startSubject, startMessage); err != nil {
+		return err
+	}
+	var run failoverrun.Run
+	err := until(ctx, "the failover to be ready", func() (ready bool) {
+		var err error
+		run, err = ask[failoverrun.Run](ctx, c.tm, "failover", "status", "shop")
+		return err == nil && (run.Phase == "ready" || run.Phase == "failed")
+	})
+	if err == nil && run.Phase == "failed" {
+		err = fmt.Errorf("the failover failed: %s", run.Error)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.tm.run(ctx, "failover", "status", "shop"); err != nil {
+		return err
+	}
+	n, err := c.proveExport(ctx, "production")
+	if err != nil {
+		return err
+	}
+	if n < c.sure {
+		return fmt.Errorf("the disks are those after write %d, and a point after write %d was durable", n, c.sure)
+	}
+	c.say("PROVEN: both disks are, byte for byte, what they were after write %d of %d.", n, len(c.rec.writes))
+	return nil
+}
+
+// publish sends bare JSON as the operator, as nats pub does.
+func (c *containers) publish(subject, text string) error {
+	file, err := client.LoadContext(c.tm.dir)
+	if err != nil {
+		return err
+	}
+	ref := file.Sites["dr"]
+	nc, err := nats.Connect(ref.URL, nats.UserInfo(ref.Credential.User, ref.Credential.Password))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := nc.Publish(subject, []byte(text)); err != nil {
+		return err
+	}
+	return nc.FlushTimeout(time.Minute)
+}
