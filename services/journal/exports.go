@@ -32,6 +32,8 @@ type exports struct {
 	// damaged are exports whose record cannot be read: what was written to them is
 	// kept until they are closed, and their names are not used meanwhile.
 	damaged map[string]error
+	// waiting are those that cannot be served now.
+	waiting map[string]*waitingExport
 }
 
 type export struct {
@@ -44,7 +46,8 @@ type export struct {
 const recordName = "export.json"
 
 func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*exports, error) {
-	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), deps: deps, group: id, vault: v, open: map[string]*export{}, damaged: map[string]error{}}
+	x := &exports{dir: filepath.Join(cfg.Dir, string(id)), deps: deps, group: id, vault: v, open: map[string]*export{},
+		damaged: map[string]error{}, waiting: map[string]*waitingExport{}}
 	entries, err := os.ReadDir(x.dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, &cdp.Error{Op: "open exports", Kind: cdp.Transient, Subject: x.dir, Cause: err}
@@ -73,8 +76,7 @@ func openExports(cfg Config, deps Deps, id cdp.GroupID, v *vault.Group) (*export
 			continue
 		}
 		if err := x.serve(req); err != nil {
-			x.close()
-			return nil, err
+			x.wait(req, err)
 		}
 	}
 	return x, nil
@@ -96,6 +98,15 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "an export of this name is open, at write %d for %s", e.req.Seq, e.req.Purpose)
 		}
 		return x.describe(e), nil
+	}
+	if w := x.waiting[req.ID]; w != nil {
+		if w.req != req {
+			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "an export of this name waits to be served, at write %d for %s", w.req.Seq, w.req.Purpose)
+		}
+		if err := x.serveWaiting(w); err != nil {
+			return api.Export{}, err
+		}
+		return x.describe(x.open[req.ID]), nil
 	}
 	dir := filepath.Join(x.dir, req.ID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -168,6 +179,9 @@ func (x *exports) list() []api.Export {
 	for _, e := range x.open {
 		out = append(out, x.describe(e))
 	}
+	for _, w := range x.waiting {
+		out = append(out, x.describeWaiting(w))
+	}
 	return out
 }
 
@@ -177,6 +191,11 @@ func (x *exports) serveRuns() bool {
 	defer x.mu.Unlock()
 	for _, e := range x.open {
 		if e.req.Purpose != api.ForExport {
+			return true
+		}
+	}
+	for _, w := range x.waiting {
+		if w.req.Purpose != api.ForExport {
 			return true
 		}
 	}
@@ -196,6 +215,10 @@ func (x *exports) closeView(id string) error {
 		delete(x.open, id)
 		err = e.close()
 	}
+	if w := x.waiting[id]; w != nil {
+		delete(x.waiting, id)
+		err = w.close()
+	}
 	// The record goes first: without it the rest is deleted at the next start.
 	dir := filepath.Join(x.dir, id)
 	err = errors.Join(err, durable.RemoveRecord(filepath.Join(dir, recordName)), os.RemoveAll(dir))
@@ -208,7 +231,7 @@ func (x *exports) closeView(id string) error {
 // closeOthers closes all exports but one: what they show is about to be overwritten.
 func (x *exports) closeOthers(but string) error {
 	x.mu.Lock()
-	ids := slices.Concat(slices.Collect(maps.Keys(x.open)), slices.Collect(maps.Keys(x.damaged)))
+	ids := slices.Concat(slices.Collect(maps.Keys(x.open)), slices.Collect(maps.Keys(x.damaged)), slices.Collect(maps.Keys(x.waiting)))
 	x.mu.Unlock()
 	var errs []error
 	for _, id := range ids {
@@ -223,12 +246,12 @@ func (x *exports) closeOthers(but string) error {
 // export's seq, and the journal sealed. Clients are disconnected first: what was
 // answered to them is all there, and no more comes.
 func (x *exports) absorb(id string, r vault.Replica) error {
-	x.mu.Lock()
-	e, damaged := x.open[id], x.damaged[id]
-	x.mu.Unlock()
-	if damaged != nil {
-		return damaged
+	if err := x.served(id); err != nil {
+		return err
 	}
+	x.mu.Lock()
+	e := x.open[id]
+	x.mu.Unlock()
 	if e == nil {
 		return nil // it was absorbed and closed before
 	}
@@ -263,6 +286,10 @@ func (x *exports) close() error {
 	for id, e := range x.open {
 		errs = append(errs, e.close())
 		delete(x.open, id)
+	}
+	for id, w := range x.waiting {
+		errs = append(errs, w.close())
+		delete(x.waiting, id)
 	}
 	return errors.Join(errs...)
 }

@@ -68,6 +68,9 @@ func (g *group) absorb(ctx context.Context, id string) (api.MoveReply, error) {
 		if b := g.vault.Bounds(); b.Base != open[i].Seq {
 			return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, id, "the replica is at write %d, the export at %d: move base first", b.Base, open[i].Seq)
 		}
+		if err := g.exports.served(id); err != nil {
+			return api.MoveReply{}, cdp.Wrap(err, op, id)
+		}
 		if err := g.vault.Seal(ctx); err != nil {
 			return api.MoveReply{}, err
 		}

@@ -162,7 +162,7 @@ func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 // still has to write an export to them. Otherwise they are the disks of somebody else,
 // and stay closed.
 func (g *group) takeBackToAbsorb() error {
-	if st := g.vault.State(); !st.Sealed || st.Released || len(g.exports.open) == 0 {
+	if st := g.vault.State(); !st.Sealed || st.Released || len(g.exports.open)+len(g.exports.waiting) == 0 {
 		return nil
 	}
 	return g.replica.takeBack()
@@ -176,6 +176,7 @@ func (g *group) run(ctx context.Context) {
 	eg.Go(func() error { g.keeper.run(ctx); return nil })
 	eg.Go(func() error { g.clock.run(ctx); return nil })
 	eg.Go(func() error { g.scrub.run(ctx); return nil })
+	eg.Go(func() error { g.exports.run(ctx, 10*g.keeper.cfg.Beat); return nil })
 	eg.Wait()
 }
 

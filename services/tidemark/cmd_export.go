@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -100,7 +101,7 @@ func (a *app) cmdExportList() *cobra.Command {
 				return out.print(a.out, all, []string{"export", "purpose", "write", "disk", "written", "uri"}, func(add func(...any)) {
 					for _, x := range all {
 						for _, d := range x.Disks {
-							add(x.ID, x.Purpose, x.Seq, d.Name, humanize.IBytes(uint64(d.Written)), d.URI)
+							add(x.ID, x.Purpose, x.Seq, d.Name, humanize.IBytes(uint64(d.Written)), cmp.Or(d.URI, x.Trouble))
 						}
 					}
 				})

@@ -46,11 +46,13 @@ type GroupStatus struct {
 	// checksums; zero if it was not since the service started.
 	Scrubbed time.Time `json:"scrubbed,omitzero"`
 	// Stuck is why the replica does not follow the journal; nil: it does.
-	Stuck  *Trouble        `json:"stuck,omitempty"`
-	Mode   cdp.JournalMode `json:"mode"`
-	Bounds cdp.Bounds      `json:"bounds"`
-	Frame  cdp.FrameNo     `json:"frame"` // the newest durable one
-	Epoch  cdp.Epoch       `json:"epoch"`
+	Stuck *Trouble `json:"stuck,omitempty"`
+	// Unserved is why exports that should be open cannot be served; nil: all are.
+	Unserved *Trouble        `json:"unserved,omitempty"`
+	Mode     cdp.JournalMode `json:"mode"`
+	Bounds   cdp.Bounds      `json:"bounds"`
+	Frame    cdp.FrameNo     `json:"frame"` // the newest durable one
+	Epoch    cdp.Epoch       `json:"epoch"`
 	// Received is when the newest frame became durable, on the target's clock;
 	// Sealed is its source time. Zero for an empty journal.
 	Received time.Time `json:"received,omitzero"`
@@ -161,6 +163,7 @@ type Export struct {
 	Scratch bool         `json:"scratch"`
 	Purpose string       `json:"purpose"`
 	Clients []string     `json:"clients,omitempty"` // who is connected, one for each connection
+	Trouble string       `json:"trouble,omitempty"` // why it cannot be served now; its disks have no URI then
 	Disks   []ExportDisk `json:"disks"`
 }
 

@@ -49,6 +49,9 @@ func (g *Group) judgeJournal(f Facts) {
 		g.problem(cmp.Or(j.Stuck.Hint, "see the log of the journal at the target"),
 			"the replica does not follow, and old history is not dropped: %s; points can be exported, and not moved to the replica", j.Stuck.Text)
 	}
+	if j.Unserved != nil {
+		g.problem(j.Unserved.Hint, "an export that should be open is not served: %s", j.Unserved.Text)
+	}
 	if j.Damage != "" {
 		g.problem("export what is needed from a point that still opens; then stop and delete the job, move its replica's files out of the way, and apply it again",
 			"stored data is damaged: %s; points that need it cannot be read there", j.Damage)
