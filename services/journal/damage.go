@@ -48,3 +48,14 @@ func (k *housekeeper) reportDamage(ctx context.Context) {
 		k.deps.Facts.Alarm(ctx, k.job.id, AlarmDamage, err.Error())
 	}
 }
+
+// endBeforeDamage ends history where a frame that base has to pass cannot be read, if
+// that is what keeps base: the source sends again what the disks hold, in a new extent.
+func (k *housekeeper) endBeforeDamage() bool {
+	no, err := k.vault.EndBeforeDamage()
+	if err != nil || no == 0 {
+		return false // the move's own error says what is wrong
+	}
+	k.restart()
+	return true
+}

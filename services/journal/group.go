@@ -109,6 +109,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		base: &baseMove{id: j.id, vault: v}}
 	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, news: wake.New()}
 	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
+	g.keeper.restart = g.intake.restart
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
 	}

@@ -20,6 +20,8 @@ type housekeeper struct {
 	points func(now time.Time) []cdp.Point // as of outlook.Points
 
 	files func() error // which files of exports and fills are damaged
+	// restart makes the intake recover a journal that is broken.
+	restart func()
 
 	trouble said // the last that was reported
 	damaged said
@@ -36,8 +38,13 @@ func (k *housekeeper) run(ctx context.Context) {
 	var bytes int64
 	looked, cutAt := k.deps.Clock.Elapsed()-10*k.cfg.Beat, k.deps.Clock.Elapsed()-time.Minute
 	k.reportLosses(ctx)
+	ended := false // history was ended; what that cost is reported once the journal is open again
 	for clock.Sleep(ctx, k.deps.Clock, k.cfg.Beat) == nil {
 		k.reportDamage(ctx)
+		if ended && k.vault.Broken() == nil {
+			ended = false
+			k.reportLosses(ctx)
+		}
 		if st := k.vault.State(); st.Halted || st.Sealed {
 			continue
 		}
@@ -66,10 +73,15 @@ func (k *housekeeper) run(ctx context.Context) {
 			continue
 		}
 		if err := k.carryOut(mctx, in); err != nil {
-			if mctx.Err() == nil && !cdp.Is(err, cdp.Conflict) { // an open view holds horizon: later
-				k.setStuck(err)
-				k.troubled(ctx, err)
+			if mctx.Err() != nil || cdp.Is(err, cdp.Conflict) { // an open view holds horizon: later
+				continue
 			}
+			if cdp.Is(err, cdp.Corrupt) && k.endBeforeDamage() {
+				ended = true
+				continue
+			}
+			k.setStuck(err)
+			k.troubled(ctx, err)
 			continue
 		}
 		k.setStuck(nil)

@@ -25,6 +25,8 @@ type traffic struct {
 	base [][]byte // what the disks held before the first write; nil for zeros
 	// seeding: no recovery point is made.
 	seeding bool
+	epoch   cdp.Epoch // 0: 1
+	extent  bool      // the next frame begins an extent
 	// ahead is how much later than by the source's clock its frames say that they are.
 	ahead time.Duration
 
@@ -43,11 +45,12 @@ func (w *traffic) send(n int) error {
 		if w.seeding {
 			flags = 0
 		}
-		if len(w.m.Frames) == 0 {
+		if len(w.m.Frames) == 0 || w.extent {
 			flags |= frame.ExtentStart
+			w.extent = false
 		}
 		ws := []vaulttest.ModelWrite{w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng)}
-		raw := w.m.Frame(flags, 1, time.Now().Add(w.ahead-time.Duration(w.s.late.Load())).UnixNano(), ws...)
+		raw := w.m.Frame(flags, max(1, w.epoch), time.Now().Add(w.ahead-time.Duration(w.s.late.Load())).UnixNano(), ws...)
 		w.mu.Lock()
 		w.frames = append(w.frames, raw)
 		w.mu.Unlock()

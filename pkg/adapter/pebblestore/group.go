@@ -105,12 +105,14 @@ func (g *Group) Load() (vault.Loaded, error) {
 	if err := g.s.open(); err != nil {
 		return vault.Loaded{}, err
 	}
-	g.setFailure(nil)
-	return g.read()
+	g.mu.Lock()
+	g.failed, g.dropped = nil, 0
+	g.mu.Unlock()
+	return g.read(0)
 }
 
-// read is what the store holds.
-func (g *Group) read() (vault.Loaded, error) {
+// read is what the store holds, of the frames those below number before; 0: all.
+func (g *Group) read(before cdp.FrameNo) (vault.Loaded, error) {
 	var l vault.Loaded
 	if _, err := g.get(g.key(nil, kindState), func(v []byte) error {
 		if err := json.Unmarshal(v, &l.State); err != nil {
@@ -126,7 +128,11 @@ func (g *Group) read() (vault.Loaded, error) {
 	}); err != nil {
 		return l, failed("load group", err)
 	}
-	it, err := g.iter(g.key(nil, kindFrame), g.key(nil, kindFrame+1))
+	end := g.key(nil, kindFrame+1)
+	if before != 0 {
+		end = g.frameKey(nil, before, 0)
+	}
+	it, err := g.iter(g.key(nil, kindFrame), end)
 	if err != nil {
 		return l, failed("load group", err)
 	}

@@ -25,16 +25,26 @@ func (s *store) compare() error {
 	b := s.current().NewBatch()
 	defer b.Close()
 	u := &update{g: g, b: b}
-	found, err := g.read()
+	bad := s.unreadable
+	found, err := g.read(bad.frame)
 	if err != nil {
 		return err
 	}
-	end, err := g.endOfHistory(found, was)
+	var end frame.Header
+	if bad.frame != 0 {
+		end, err = g.endBefore(bad.frame, found)
+	} else {
+		end, err = g.endOfHistory(found, was)
+	}
 	if err != nil {
 		return err
 	}
-	if was.frame > end.No || found.Indexed > end.No {
-		if err := u.cut(end, found, was, points); err != nil {
+	if bad.frame != 0 || was.frame > end.No || found.Indexed > end.No {
+		lost := cdp.Loss{From: end.No + 1, To: max(was.frame, found.Indexed), Found: time.Now().UTC(), Why: "the end of the journal's log is damaged or missing"}
+		if bad.frame != 0 {
+			lost.To, lost.Why = max(lost.To, bad.frame), bad.why
+		}
+		if err := u.cut(end, found, lost, points); err != nil {
 			return err
 		}
 	}
@@ -50,6 +60,12 @@ func (s *store) compare() error {
 	}
 	if err := errors.Join(u.err, b.Commit(pebble.Sync)); err != nil {
 		return failed("note lost history", err)
+	}
+	if bad.frame != 0 {
+		if err := g.clearFrom(bad.frame); err != nil {
+			return err
+		}
+		s.unreadable = unreadable{}
 	}
 	s.durable.begin(s.d.cfg.FS, path, end.No)
 	s.durable.wroteManifest(s.d.cfg.FS, s.path())
@@ -88,18 +104,26 @@ func (g *Group) endOfHistory(found vault.Loaded, was stored) (end frame.Header, 
 
 // cut ends history at end: it drops frames that cannot be joined to it, and the
 // index of what is gone, whose numbers other writes will get. It notes the loss.
-func (u *update) cut(end frame.Header, found vault.Loaded, was stored, points map[cdp.FrameNo]notedPoint) error {
-	if st := found.State; max(st.Base, st.Moving) > end.Last() {
-		return cdp.Errorf(cdp.Corrupt, "open journal store", string(u.g.s.id), "the replica has writes up to %d, the journal up to %d", max(st.Base, st.Moving), end.Last())
+func (u *update) cut(end frame.Header, found vault.Loaded, lost cdp.Loss, points map[cdp.FrameNo]notedPoint) error {
+	last := end.Last()
+	if end.No == 0 {
+		last = 0
+	}
+	if st := found.State; max(st.Base, st.Moving) > last {
+		return cdp.Errorf(cdp.Corrupt, "open journal store", string(u.g.s.id), "the replica has writes up to %d, the journal up to %d", max(st.Base, st.Moving), last)
 	}
 	u.note(u.b.DeleteRange(u.g.frameKey(nil, end.No+1, 0), u.g.key(nil, kindFrame+1), nil))
+	if found.Newest == nil && end.No != 0 {
+		f := emptyFrame(end)
+		u.note(u.b.Set(u.g.frameKey(nil, f.No, 0), slices.Concat(f.HeaderBytes(), f.TableBytes()), nil))
+	}
 	for _, kind := range []byte{kindIndex, kindWhole} {
 		it, err := u.g.iter(u.g.key(nil, kind), u.g.key(nil, kind+1))
 		if err != nil {
 			return failed("cut history", err)
 		}
 		for ok := it.First(); ok; ok = it.Next() {
-			if seqOfKey(it.Key()) > end.Last() {
+			if seqOfKey(it.Key()) > last {
 				u.note(u.b.Delete(it.Key(), nil))
 			}
 		}
@@ -108,8 +132,6 @@ func (u *update) cut(end frame.Header, found vault.Loaded, was stored, points ma
 		}
 	}
 	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(min(found.Indexed, end.No))), nil))
-	lost := cdp.Loss{From: end.No + 1, To: max(was.frame, found.Indexed), Found: time.Now().UTC(),
-		Why: "the end of the journal's log is damaged or missing"}
 	err := u.g.Points(func(p cdp.Point) error {
 		if _, noted := points[p.Frame]; p.Frame > end.No && !noted {
 			points[p.Frame] = notedPoint{Point: p}
@@ -199,7 +221,7 @@ func (d *DB) Losses(id cdp.GroupID) ([]cdp.Loss, error) {
 	if err != nil || len(out) == 0 {
 		return nil, err
 	}
-	l, err := g.read()
+	l, err := g.read(0)
 	out = slices.DeleteFunc(out, func(x cdp.Loss) bool { return x.From < l.Oldest })
 	slices.SortFunc(out, func(a, b cdp.Loss) int { return cmp.Compare(a.Found.UnixNano(), b.Found.UnixNano()) })
 	return out, err

@@ -27,8 +27,9 @@ type store struct {
 	durable durable
 	errors  repeated
 
-	mu   sync.Mutex // held while it is opened and closed
-	info groupInfo
+	mu         sync.Mutex // held while it is opened and closed
+	info       groupInfo
+	unreadable unreadable // where the next opening ends history
 
 	using sync.Mutex
 	db    *database // nil: closed

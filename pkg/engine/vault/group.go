@@ -119,6 +119,7 @@ func (g *Group) load() error {
 		found.State.Summed = !g.mover.cfg.Adopted
 	}
 	g.ledger.load(found)
+	g.views.lose(g.ledger.Bounds().Head)
 	g.offered = g.Stored()
 	return nil
 }

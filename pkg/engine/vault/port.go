@@ -72,6 +72,11 @@ type Store interface {
 	// Payload fills p from the payload of frame no at off.
 	Payload(no cdp.FrameNo, off uint32, p []byte) error
 
+	// EndBefore ends history before frame no, which cannot be read. The store must be
+	// loaded again: then it has no frame, point and index from there on, and where base is
+	// at the end of the frame before, head is base. An error: nothing has changed.
+	EndBefore(no cdp.FrameNo, why error) error
+
 	// AddFloors saves floors of blocks that have none, sorted by disk and block,
 	// and zero floors of regions. They are durable at the latest with the next
 	// Commit of an Update. If it is Full, nothing has changed.

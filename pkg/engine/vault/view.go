@@ -2,6 +2,7 @@ package vault
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"tidemark.dev/pkg/cdp"
 )
@@ -15,6 +16,8 @@ type View struct {
 	brief bool
 	// sparse: see Sparse.
 	sparse bool
+	// lost: the write that it shows is not in the journal any more.
+	lost atomic.Bool
 
 	mu   sync.Mutex
 	idle []cachedReader
@@ -90,10 +93,11 @@ func (v *View) putReader(r cachedReader) {
 func (v *View) ReadAt(disk cdp.DiskID, p []byte, off int64) error {
 	v.of.drop.RLock()
 	defer v.of.drop.RUnlock()
-	if err := v.read(disk, p, off); err != nil {
-		return cdp.Wrap(err, "read view", "")
+	err := v.read(disk, p, off)
+	if v.lost.Load() { // maybe while it was read
+		err = cdp.Errorf(cdp.Corrupt, "read view", "", "write %d was lost: the journal was damaged there", v.at)
 	}
-	return nil
+	return cdp.Wrap(err, "read view", "")
 }
 
 // read is ReadAt for a caller that holds views.drop.

@@ -127,6 +127,19 @@ func (m *MemStore) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	return nil
 }
 
+// EndBefore ends history at once.
+func (m *MemStore) EndBefore(no cdp.FrameNo, _ error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.d.frames, func(n cdp.FrameNo, _ []byte) bool { return n >= no })
+	maps.DeleteFunc(m.d.points, func(n cdp.FrameNo, _ cdp.Point) bool { return n >= no })
+	for k, es := range m.d.blocks {
+		m.d.blocks[k] = slices.DeleteFunc(slices.Clone(es), func(e history.Entry) bool { return e.Place.Frame >= no })
+	}
+	m.d.indexed = min(m.d.indexed, no-1)
+	return nil
+}
+
 func (m *MemStore) AddFloors(floors []vault.Floor, zeros []vault.ZeroFloor) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -84,6 +84,13 @@ func (m *Model) Frame(flags frame.Flags, epoch cdp.Epoch, sealed int64, writes .
 	return raw
 }
 
+// GoOnAfter forgets what was sent after frame no, whose last write and hash these are: a
+// new extent begins there.
+func (m *Model) GoOnAfter(no cdp.FrameNo, last cdp.Seq, hash frame.Hash) {
+	m.Frames, m.Writes = m.Frames[:no], m.Writes[:last]
+	m.last = frame.Header{No: no, First: last + 1, Hash: hash}
+}
+
 // hot are the blocks of each region that random writes prefer.
 const hot = 5
 

@@ -1,0 +1,74 @@
+package pebblestore
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/engine/vault"
+)
+
+// unreadable is a frame that cannot be read and that base could never pass.
+type unreadable struct {
+	frame cdp.FrameNo // 0: none
+	why   string
+}
+
+// EndBefore ends history before frame no, which cannot be read. The database ends, and
+// the next Load opens it without the frames from there on; it notes them as lost. An
+// error means that nothing changed.
+func (g *Group) EndBefore(no cdp.FrameNo, why error) error {
+	const op = "end history"
+	found, err := g.read(no)
+	if err == nil {
+		_, err = g.endBefore(no, found)
+	}
+	if err != nil {
+		return cdp.Wrap(err, op, string(g.s.id))
+	}
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	g.s.unreadable = unreadable{no, firstLine(why)}
+	g.s.current().on.end(why)
+	return nil
+}
+
+// endBefore is the newest frame once history ends before frame bad. Where none before
+// it is stored, because the replica has them all, one without writes takes the place of
+// the last of them: a capturer goes on after it.
+func (g *Group) endBefore(bad cdp.FrameNo, found vault.Loaded) (end frame.Header, err error) {
+	const op = "end history"
+	reached := max(found.State.Base, found.State.Moving)
+	if found.Newest != nil {
+		if end = *found.Newest; end.Last() >= reached {
+			return end, nil
+		}
+		return end, cdp.Errorf(cdp.Corrupt, op, string(g.s.id), "the replica has a part of frame %d, which cannot be read", bad)
+	}
+	var h frame.Header
+	if err := g.Tables(bad, bad, func(t frame.Table) error { h = t.Header; return nil }); err != nil {
+		return end, err
+	}
+	if h.First != reached+1 || found.State.Moving > found.State.Base {
+		return end, cdp.Errorf(cdp.Corrupt, op, string(g.s.id), "frame %d begins with write %d, and the replica has the writes up to %d", bad, h.First, reached)
+	}
+	if bad == 1 {
+		return end, nil
+	}
+	return emptyFrame(frame.Header{Epoch: h.Epoch, No: bad - 1, First: h.First, Opened: h.Opened, Sealed: h.Opened}).Header, nil
+}
+
+// emptyFrame is a frame with this header and no writes.
+func emptyFrame(h frame.Header) frame.Frame {
+	b := frame.NewBuilder(make([]byte, frame.SlotSize))
+	return b.Seal(h)
+}
+
+// clearFrom removes the frames from number bad on with the tables that hold nothing
+// else, so that nobody reads what is damaged.
+func (g *Group) clearFrom(bad cdp.FrameNo) error {
+	span := pebble.KeyRange{Start: g.frameKey(nil, bad, 0), End: g.key(nil, kindFrame+1)}
+	return failed("remove damaged frames", g.s.current().Excise(context.Background(), span))
+}
