@@ -9,11 +9,14 @@ import (
 const (
 	// Latest is the word for the newest recovery point.
 	Latest = "latest"
+	// LastWrite is the word for the newest write that the disks can be brought to,
+	// which is past the newest recovery point while writes arrive.
+	LastWrite = "last-write"
 	// MaxTags is the most tags that a point can have, and MaxTag the most
 	// characters in one.
 	MaxTags, MaxTag = 16, 64
 	// TagRule is what a tag must look like.
-	TagRule = "1 to 64 printable characters with no space at either end, not the id of a point (p123), latest, or seq: with a number"
+	TagRule = "1 to 64 printable characters with no space at either end, not the id of a point (p123), latest, last-write, or seq: with a number"
 )
 
 // IsPointID reports whether name has the form of a point's ID: it means that point,
@@ -31,7 +34,7 @@ func CheckTags(tags []string) error {
 		switch {
 		case n == 0 || n > MaxTag || !utf8.ValidString(t) || t != strings.TrimSpace(t),
 			strings.ContainsFunc(t, func(r rune) bool { return !unicode.IsPrint(r) }),
-			IsPointID(t) || t == Latest || strings.HasPrefix(t, "seq:"):
+			IsPointID(t) || t == Latest || t == LastWrite || strings.HasPrefix(t, "seq:"):
 			return Errorf(Invalid, op, "tags", "%+q: must be %s", t, TagRule)
 		}
 	}

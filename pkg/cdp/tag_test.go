@@ -11,7 +11,7 @@ func TestTagRule(t *testing.T) {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "p0", "p007", Latest, "seq:", " a", "a ", "a\tb", "a\x7f", "a\u0085", "\xff", strings.Repeat("é", MaxTag+1)} {
+	for _, bad := range []string{"", "p0", "p007", Latest, LastWrite, "seq:", " a", "a ", "a\tb", "a\x7f", "a\u0085", "\xff", strings.Repeat("é", MaxTag+1)} {
 		if err := CheckTags([]string{"good", bad}); !Is(err, Invalid) || !strings.Contains(err.Error(), TagRule) {
 			t.Errorf("%q: %v", bad, err)
 		}

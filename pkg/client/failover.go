@@ -66,7 +66,7 @@ func defaultTo(j spec.ReplicationJob, r failoverrun.Request) recovery.Destinatio
 // say (a planned run, a point that is no recovery point) is a request.
 func (c *Client) start(ctx context.Context, r failoverrun.Request) (id string, err error) {
 	request := r.Planned
-	if !request && r.Point != "" && !cdp.IsPointID(r.Point) {
+	if !request && r.Point != "" && r.Point != cdp.LastWrite && !cdp.IsPointID(r.Point) {
 		res, err := c.Journal().Resolve(ctx, api.ResolveRequest{Group: cdp.GroupID(r.Job), Point: r.Point})
 		if err != nil {
 			return "", err

@@ -53,4 +53,21 @@ func TestAWriteInTheMiddleOfACopyIsNoPoint(t *testing.T) {
 			t.Errorf("write %d: %v %v", seq, r, err)
 		}
 	}
+	// The last write is past the newest point, but not in the middle of a copy.
+	last := func() api.Resolved {
+		return must[api.Resolved](s, api.JournalResolve, api.ResolveRequest{Group: "g", Point: cdp.LastWrite})
+	}
+	if r := last(); r.Seq != 10 || r.Point != nil || r.Time.IsZero() {
+		t.Errorf("the last write is %+v", r)
+	}
+	send(0, 2) // 11, 12: a copy
+	s.until("the copy", func() bool { return s.head() == 12 })
+	if r := last(); r.Seq != 10 {
+		t.Errorf("the last write is %+v while a copy runs", r)
+	}
+	send(frame.Consistent|frame.Marker, 0)
+	s.until("its point", func() bool { return last().Point != nil })
+	if r := last(); r.Seq != 12 || r.Point.Seq != 12 {
+		t.Errorf("the last write is %+v after the copy", r)
+	}
 }

@@ -1,16 +1,18 @@
 package journal
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 )
 
-// resolve finds the seq that is asked for: by a point's name or tag, by a write's
-// number or by a time.
+// resolve finds the seq that is asked for: by a point's name or tag, as the last
+// write, by a write's number or by a time.
 func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	const op = "resolve point"
 	if (r.At == nil) == (r.Point == "") {
@@ -21,6 +23,9 @@ func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	}
 	if r.At != nil {
 		return g.resolveTime(*r.At)
+	}
+	if r.Point == cdp.LastWrite {
+		return g.resolveLastWrite()
 	}
 	if n, ok := strings.CutPrefix(r.Point, "seq:"); ok {
 		s, err := g.resolveWrite(n)
@@ -51,6 +56,25 @@ func (g *group) resolveWrite(number string) (cdp.Seq, error) {
 			WithHint("list the points that can be recovered with: tidemark point list " + string(g.job.id))
 	}
 	return s, err
+}
+
+// resolveLastWrite is the newest write at which history is complete: the newest point,
+// or a write that arrived after it. Its time is as exact as that of the point.
+func (g *group) resolveLastWrite() (api.Resolved, error) {
+	p, err := choose(g.points(), cdp.Latest)
+	if err != nil {
+		return api.Resolved{}, err
+	}
+	s, t, err := g.vault.At(p.Frame, math.MaxUint64, time.Unix(0, math.MaxInt64))
+	switch {
+	case cdp.Is(err, cdp.NotFound), err == nil && s <= p.Seq:
+		return resolved(&p), nil
+	case err != nil:
+		return api.Resolved{}, cdp.Errorf(cdp.KindOf(err), "find the last write", string(g.job.id), "%v", err).
+			WithHint("the newest recovery point is " + p.ID() + ": ask for it with --point " + p.ID())
+	}
+	source, bound, err := g.localOffset(&p, nil)
+	return api.Resolved{Seq: s, Time: t.Add(source), Bound: bound}, err
 }
 
 // choose finds a point by its id, by the word latest, or as the newest with a

@@ -79,10 +79,11 @@ func (s *Service) findings(ctx context.Context, p spec.Plan) ([]api.PlanFinding,
 	return plan.Check(p, f), nil
 }
 
-// point is the point that a failover asks for; empty if it goes by time.
+// point is the point without which a failover cannot go; empty if it goes by time.
+// Where there is a newest point there is a last write, too.
 func point(f spec.FailoverAction) string {
 	if f.Before != nil {
 		return ""
 	}
-	return cmp.Or(f.Point, "latest")
+	return cmp.Or(f.Point, cdp.Latest)
 }

@@ -133,7 +133,7 @@ func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (stri
 // request is the failover that an attempt asks for.
 func (s *Service) request(ctx context.Context, until time.Time, run plan.Run, t plan.Task) (r failoverrun.Request, err error) {
 	f := run.Action(t.Action).Failover
-	r = failoverrun.Request{Job: f.Job, ID: run.Ref(t.Action, t.Attempt), Mode: run.Mode, To: f.To, Point: point(*f), At: f.Before, Listen: f.Listen}
+	r = failoverrun.Request{Job: f.Job, ID: run.Ref(t.Action, t.Attempt), Mode: run.Mode, To: f.To, Point: f.Point, At: f.Before, Listen: f.Listen}
 	if f.Planned && run.Mode == recovery.Production {
 		r.Planned, r.Point = true, ""
 	}

@@ -44,7 +44,8 @@ the replica VM with the replica's own disks, in a test another VM with disks of 
 own, on the job's test networks. The VM is started and checked. A failed check ends
 nothing: look at the VM, then commit, or undo, which discards what the VM wrote.
 
-Without --point and --at the newest point is used. With --planned the source sends
+Without --point and --at a test uses the newest point, and production goes to the last
+write that arrived with everything before it (--point last-write). With --planned the source sends
 its last writes first, and none is lost; shut the VM down before. Without --planned
 the source site is not needed, and the loss is reported.`),
 		Example: `  tidemark failover web --mode test
@@ -64,7 +65,7 @@ the source site is not needed, and the loss is reported.`),
 		},
 	}
 	p := c.Flags()
-	p.StringVar(&f.point, "point", "", "the recovery point, as listed by: tidemark point list JOB")
+	p.StringVar(&f.point, "point", "", "the recovery point, as listed by: tidemark point list JOB; or latest, or last-write")
 	p.StringVar(&f.at, "at", "", atHelp)
 	p.StringVar(&f.mode, "mode", "", "test or production; required")
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/spec"
 )
@@ -87,7 +88,7 @@ func pointNames(ctx context.Context, c *client.Client, before []string) []string
 		return nil
 	}
 	points, _ := c.Points(ctx, before[0])
-	tags, ids := []string{"latest"}, []string{}
+	tags, ids := []string{cdp.Latest, cdp.LastWrite}, []string{}
 	for _, p := range slices.Backward(points) {
 		tags, ids = append(tags, p.Tags...), append(ids, p.ID())
 	}

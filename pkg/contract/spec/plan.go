@@ -96,8 +96,9 @@ type FailoverAction struct {
 	Job string `json:"job"`
 	// Planned includes the source's last writes. In a test run it has no effect.
 	Planned bool `json:"planned,omitempty"`
-	// Point is latest, a tag or a point's name; or the newest point at or before
-	// Before. With neither it is the newest.
+	// Point is latest, last-write, a tag or a point's name; or the newest write at or
+	// before Before. With neither it is the last write, and in a test run the newest
+	// point.
 	Point  string     `json:"point,omitempty"`
 	Before *time.Time `json:"before,omitempty"`
 	// To is empty for a VM if the job has a replica VM, else NBD.

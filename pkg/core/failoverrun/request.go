@@ -17,7 +17,8 @@ type Request struct {
 	ID   string               `json:"run"`
 	Mode recovery.Mode        `json:"mode"`
 	To   recovery.Destination `json:"to"`
-	// Point (p123, latest, seq:456, a tag) or At; with neither the newest point.
+	// Point (p123, latest, last-write, seq:456, a tag) or At; with neither the newest
+	// point in a test, and the last write in production.
 	Point string     `json:"point,omitempty"`
 	At    *time.Time `json:"at,omitempty"`
 	// Listen is where the NBD server listens: host:port, or the path of a unix

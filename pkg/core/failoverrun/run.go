@@ -112,8 +112,10 @@ func (r Run) Want() api.ResolveRequest {
 	switch {
 	case r.Drained != nil:
 		want.Point, want.At = "seq:"+strconv.FormatUint(uint64(r.Drained.Seq), 10), nil
+	case want.Point == "" && want.At == nil && r.Mode == recovery.Production:
+		want.Point = cdp.LastWrite
 	case want.Point == "" && want.At == nil:
-		want.Point = "latest"
+		want.Point = cdp.Latest
 	}
 	return want
 }
