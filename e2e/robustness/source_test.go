@@ -128,13 +128,21 @@ func (w *world) sourceReturns() {
 	time.Sleep(time.Second)
 }
 
-// failoverForGood fails over to the newest point, and commits it.
+// failoverForGood fails over to the last write, which has all that the newest point
+// has and is as whole, and commits it.
 func (w *world) failoverForGood() {
 	w.t.Helper()
 	points := w.points()
-	at := w.read(points[len(points)-1])
+	newest := points[len(points)-1]
+	h, at := validate.New(w.record.Run, w.record.Writes(), w.sizes()), w.record.At(newest.Time)
+	point := validate.Point{Name: newest.ID(), Disks: w.read(newest), Must: at - int64(newest.Bound) - slack, Until: at + int64(newest.Bound) + slack}
 	w.soon("failover", w.job, "--mode", "production")
-	w.same("the production failover", w.readExport(*w.run().Export), at)
+	run := w.run()
+	last := validate.Point{Name: "the last write", Disks: w.readExport(*run.Export), Must: point.Must, Until: w.record.Now()}
+	for _, bad := range append(h.Check(point), h.Check(last)...) {
+		w.t.Error(bad)
+	}
+	w.t.Logf("the failover went to write %d; the newest point is at %d", run.Resolved.Seq, newest.Seq)
 	want := w.scribble(*w.run().Export)
 	w.soon("failover", "commit", w.job)
 	w.same("the replica after the commit", w.replicas(), want)
