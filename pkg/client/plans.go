@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/pkg/core/trigger"
 )
 
 // Plans are the site recovery jobs of this site, by name.
@@ -106,6 +107,66 @@ func (c *Client) ControlPlan(ctx context.Context, r event.PlanControl) (plan.Run
 		return x.ID != r.Run || x.CheckAsk(ask) != nil || x.Attempts(r.Action) > old.Attempts(r.Action), nil
 	})
 	return last, cdp.Wrap(err, op, r.Plan)
+}
+
+// Plan is a site recovery job of this site; NotFound.
+func (c *Client) Plan(ctx context.Context, name string) (out spec.Plan, err error) {
+	found := false
+	if err := specs(ctx, c, subjects.KeyPlan, name, func(p spec.Plan) { out, found = p, true }); err != nil || found {
+		return out, err
+	}
+	return out, cdp.Errorf(cdp.NotFound, "find site recovery job", name, "there is none of this name at site %s", c.site).WithHint("list them: tidemark plan list")
+}
+
+// Triggers are the states of a plan's triggers, in the order of the plan. One that was
+// not looked at yet has no phase.
+func (c *Client) Triggers(ctx context.Context, p spec.Plan) ([]trigger.State, error) {
+	var out []trigger.State
+	for _, t := range p.Triggers {
+		all, err := states[trigger.State](ctx, c, subjects.KeyTrigger, p.Name+"."+t.Name)
+		if err != nil {
+			return nil, err
+		}
+		x := trigger.State{Plan: p.Name, Trigger: t.Name, Of: t}
+		if s := all[p.Name+"."+t.Name]; s != nil {
+			x = *s
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// AskTrigger asks something of a trigger, and returns its state once that is done.
+// Duplicate if it is so already.
+func (c *Client) AskTrigger(ctx context.Context, r event.PlanTrigger) (trigger.State, error) {
+	op, what := r.Do+" trigger", trigger.What(r.Do)
+	p, err := c.Plan(ctx, r.Plan)
+	if err != nil {
+		return trigger.State{}, err
+	}
+	t := p.Trigger(r.Trigger)
+	if t == nil {
+		return trigger.State{}, cdp.Errorf(cdp.NotFound, op, r.Plan, "it has no trigger %q", r.Trigger).WithHint("see its triggers: tidemark plan trigger list " + r.Plan)
+	}
+	read := func(ctx context.Context) (trigger.State, error) {
+		all, err := c.Triggers(ctx, spec.Plan{Name: r.Plan, Triggers: []spec.Trigger{*t}})
+		if err != nil {
+			return trigger.State{}, err
+		}
+		return all[0], nil
+	}
+	x, err := read(ctx)
+	if err == nil {
+		err = x.CheckAsk(*t, what, r.By)
+	}
+	if err != nil {
+		return x, err
+	}
+	err = c.do(ctx, c.site, r, func(ctx context.Context) (bool, error) {
+		x, err = read(ctx)
+		return err == nil && x.CheckAsk(*t, what, r.By) != nil, err // what cannot be asked again is done
+	})
+	return x, cdp.Wrap(err, op, r.Plan)
 }
 
 // FollowPlan waits until a run of a plan is over, and returns it. shown is given the

@@ -16,6 +16,7 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/orchestrator"
 )
 
@@ -42,6 +43,14 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	triggers, err := bus.OpenBucket[trigger.State](ctx, conn, e.site, subjects.BucketState, subjects.KeyTrigger)
+	if err != nil {
+		return err
+	}
+	witnesses, err := bus.OpenBucket[api.WitnessReport](ctx, conn, e.site, subjects.BucketState, subjects.KeyWitness)
+	if err != nil {
+		return err
+	}
 	lease, err := openLease(ctx, e, conn, subjects.Orchestrator)
 	if err != nil {
 		return err
@@ -49,7 +58,7 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	cl := client.Over(conn, e.peers, e.clock)
 	w := planWorld{cl, conn}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
-		Plans: sitePlans{ownSpecs[spec.Plan]{plans}}, Runs: planRuns{e, runs, log}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
+		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
 		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -57,16 +66,23 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	g.Go(func() error { return conn.Serve(ctx, subjects.Orchestrator, s.Endpoints()) })
 	g.Go(func() error {
 		return conn.HandleCommands(ctx, subjects.Orchestrator, map[string]bus.Handler{
-			"plan-apply": s.HandleApply, "plan-delete": s.HandleDelete, "run": s.HandleRun, "control": s.HandleControl,
+			"plan-apply": s.HandleApply, "plan-delete": s.HandleDelete, "run": s.HandleRun, "control": s.HandleControl, "trigger": s.HandleTrigger,
 		})
 	})
 	return g.Wait()
 }
 
 // sitePlans is orchestrator.Plans.
-type sitePlans struct{ ownSpecs[spec.Plan] }
+type sitePlans struct {
+	ownSpecs[spec.Plan]
+	e *env
+}
 
 func (p sitePlans) List(ctx context.Context) ([]spec.Plan, error) { return allOf(ctx, p.b) }
+
+func (p sitePlans) Watch(ctx context.Context, fn func(string, *spec.Plan) error) error {
+	return watch(ctx, p.e, p.b, fn)
+}
 
 // planRuns is orchestrator.Runs.
 type planRuns struct {

@@ -10,48 +10,54 @@ import (
 
 // HandleRun handles orchestrator.run.
 func (s *Service) HandleRun(ctx context.Context, e event.Event) error {
-	const op = "run plan"
 	var p event.PlanRun
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	req := plan.Request{Plan: p.Plan, ID: p.Run, Mode: p.Mode, By: e.Source}
-	started := event.PlanStarted{Plan: p.Plan, Run: p.Run, Mode: p.Mode, By: e.Source}
+	return s.begin(ctx, plan.Request{Plan: p.Plan, ID: p.Run, Mode: p.Mode, By: e.Source})
+}
+
+const opRun = "run plan"
+
+// begin makes the record of a new run, which its driver then begins. Conflict while
+// another run goes on; Duplicate if this one is over already.
+func (s *Service) begin(ctx context.Context, req plan.Request) error {
+	started := event.PlanStarted{Plan: req.Plan, Run: req.ID, Mode: req.Mode, By: req.By}
 	var old *plan.Run
-	last, rev, err := s.deps.Runs.Get(ctx, p.Plan)
+	last, rev, err := s.deps.Runs.Get(ctx, req.Plan)
 	switch {
 	case err == nil:
 		old = &last
 	case cdp.Is(err, cdp.Corrupt): // it is replaced
 	case !cdp.Is(err, cdp.NotFound):
-		return cdp.Wrap(err, op, p.Plan)
+		return cdp.Wrap(err, opRun, req.Plan)
 	}
 	switch err := plan.Admit(old, req); {
 	case cdp.Is(err, cdp.Duplicate) && !last.Over(): // its event may be lost
-		return cdp.Wrap(s.deps.Events.Emit(ctx, started), op, p.Plan)
+		return cdp.Wrap(s.deps.Events.Emit(ctx, started), opRun, req.Plan)
 	case err != nil:
 		return err
 	}
-	spec, revision, err := s.deps.Plans.Get(ctx, p.Plan)
+	spec, revision, err := s.deps.Plans.Get(ctx, req.Plan)
 	if cdp.Is(err, cdp.NotFound) {
-		_, err = s.plan(ctx, op, p.Plan)
+		_, err = s.plan(ctx, opRun, req.Plan)
 	}
 	if err != nil {
-		return cdp.Wrap(err, op, p.Plan)
+		return cdp.Wrap(err, opRun, req.Plan)
 	}
 	if old != nil {
 		if err := s.deps.Runs.Keep(ctx, *old); err != nil {
-			return cdp.Wrap(err, op, p.Plan)
+			return cdp.Wrap(err, opRun, req.Plan)
 		}
 	}
 	_, err = s.deps.Runs.Put(ctx, plan.Begin(req, revision, spec, s.deps.Clock.Now()), rev)
 	switch {
 	case cdp.Is(err, cdp.Conflict): // look again
-		return cdp.Errorf(cdp.Transient, op, p.Plan, "another run began meanwhile")
+		return cdp.Errorf(cdp.Transient, opRun, req.Plan, "another run began meanwhile")
 	case err != nil:
-		return cdp.Wrap(err, op, p.Plan)
+		return cdp.Wrap(err, opRun, req.Plan)
 	}
-	return cdp.Wrap(s.deps.Events.Emit(ctx, started), op, p.Plan)
+	return cdp.Wrap(s.deps.Events.Emit(ctx, started), opRun, req.Plan)
 }
 
 // HandleControl handles orchestrator.control. What is in progress is not waited

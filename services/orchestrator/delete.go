@@ -41,5 +41,8 @@ func (s *Service) delete(ctx context.Context, name string) error {
 	if err := s.deps.Runs.Forget(ctx, name); err != nil {
 		return cdp.Wrap(err, op, name)
 	}
+	if err := s.deps.Triggers.Forget(ctx, name); err != nil {
+		return cdp.Wrap(err, op, name)
+	}
 	return cdp.Wrap(s.deps.Events.Emit(ctx, event.PlanDeleted{Plan: name}), op, name)
 }

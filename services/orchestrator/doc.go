@@ -9,6 +9,8 @@
 //	command orchestrator.plan-delete     operators   Service.HandleDelete
 //	command orchestrator.run             operators   Service.HandleRun
 //	command orchestrator.control         operators   Service.HandleControl
+//	command orchestrator.trigger         operators   Service.HandleTrigger
+//	request witness                      witnesses   Service.Endpoints
 //	records of its own runs              KV          Runs.Watch
 //	jobs, RPO, points, sites             others      Jobs, World
 //	failover runs                        KV          Failovers.Run
@@ -16,6 +18,7 @@
 //	emits                                to          through
 //	plan                                 KV          Plans
 //	run record                           KV          Runs
+//	states of triggers, reports          KV          Triggers, Witnesses
 //	job-run, job-stop                    scheduler   Jobs.SetRunning
 //	failover start                       failover    Failovers.Start
 //	failover.cleanup, undo, commit       failover    Failovers.End
@@ -30,6 +33,14 @@
 // holds the lease drives all runs. It stores a run before it does what the run says,
 // so another one continues where a killed one was, as soon as the lease has expired.
 //
-// What it never does: it does not touch disks, images or VMs itself, and it starts
-// no program but those in its site's script directory.
+// # A trigger
+//
+// When one fires is data, too: see pkg/core/trigger. The orchestrator that holds the
+// lease looks at all triggers, and stores the name of the run before it begins it, so
+// that a trigger which was interrupted begins the same run. Reports of witnesses are
+// taken by any orchestrator of the site.
+//
+// What it never does: it takes no site for gone because its own link is; it does not
+// touch disks, images or VMs itself, and it starts no program but those in its site's
+// script directory.
 package orchestrator

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/pkg/core/trigger"
 )
 
 // Plans are the plans of this site. The orchestrator is their only writer.
@@ -23,6 +24,26 @@ type Plans interface {
 	// Delete deletes it if the revision is still the newest; Conflict.
 	Delete(ctx context.Context, name string, revision uint64) error
 	List(ctx context.Context) ([]spec.Plan, error)
+	// Watch calls fn, from one goroutine, with every plan and then with every change
+	// until ctx ends; with nil for a plan that was deleted.
+	Watch(ctx context.Context, fn func(name string, p *spec.Plan) error) error
+}
+
+// Triggers keeps the states of the plans' triggers.
+type Triggers interface {
+	// Get is the state of a trigger and its revision; NotFound.
+	Get(ctx context.Context, plan, name string) (trigger.State, uint64, error)
+	// Put writes it if the revision is still the newest, 0 for none; Conflict.
+	Put(ctx context.Context, s trigger.State, revision uint64) error
+	// Forget deletes the states of all triggers of a plan.
+	Forget(ctx context.Context, plan string) error
+}
+
+// Witnesses keeps the last report of each witness about each site.
+type Witnesses interface {
+	// Get is the last report of the witness with a key about a site; NotFound.
+	Get(ctx context.Context, key string, site cdp.Site) (api.WitnessReport, error)
+	Put(ctx context.Context, r api.WitnessReport) error
 }
 
 // Runs keeps the last run of each plan, and those before it.

@@ -10,8 +10,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/plan"
-	"tidemark.dev/pkg/engine/wake"
 )
 
 // Config is what an operator may set; zero fields take the default.
@@ -20,6 +20,10 @@ type Config struct {
 	// PollEvery is the pause before a condition or a failover is looked at again.
 	// Default 500 ms.
 	PollEvery time.Duration
+	// LookEvery is the pause before the triggers are looked at again. Default 2 s.
+	LookEvery time.Duration
+	// ReportFresh is how old a witness's report may be to count. Default 30 s.
+	ReportFresh time.Duration
 	// RequestTimeout bounds one request to another service. Default 20 s.
 	RequestTimeout time.Duration
 	// RetryMin and RetryMax bound the pause after a failure that may pass. Default
@@ -31,6 +35,8 @@ type Config struct {
 type Deps struct {
 	Plans     Plans
 	Runs      Runs
+	Triggers  Triggers
+	Witnesses Witnesses
 	Lease     Lease
 	Jobs      Jobs
 	Failovers Failovers
@@ -54,7 +60,7 @@ type Service struct {
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
 	for d, v := range map[*time.Duration]time.Duration{
-		&cfg.PollEvery: 500 * time.Millisecond, &cfg.RequestTimeout: 20 * time.Second,
+		&cfg.PollEvery: 500 * time.Millisecond, &cfg.LookEvery: 2 * time.Second, &cfg.ReportFresh: 30 * time.Second, &cfg.RequestTimeout: 20 * time.Second,
 		&cfg.RetryMin: 500 * time.Millisecond, &cfg.RetryMax: 5 * time.Second,
 	} {
 		if *d == 0 {
@@ -70,18 +76,23 @@ func New(cfg Config, deps Deps) *Service {
 // Endpoints are what the service answers.
 func (s *Service) Endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
-		api.PlanApply:  api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return s.apply(ctx, r) }),
-		api.PlanDelete: api.Answer(func(ctx context.Context, r api.PlanRequest) (any, error) { return api.Empty{}, s.delete(ctx, r.Plan) }),
-		api.PlanCheck:  api.Answer(s.check),
+		api.PlanApply:   api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return s.apply(ctx, r) }),
+		api.PlanDelete:  api.Answer(func(ctx context.Context, r api.PlanRequest) (any, error) { return api.Empty{}, s.delete(ctx, r.Plan) }),
+		api.PlanCheck:   api.Answer(s.check),
+		api.PlanWitness: api.Answer(func(ctx context.Context, r api.WitnessReport) (any, error) { return api.Empty{}, s.hear(ctx, r) }),
 	}
 }
 
-// Run drives the runs of the site's plans until ctx ends; the error is ctx's, or
-// what broke. Without a run in progress nothing is done and no lease is held.
+// Run drives the runs of the site's plans, and watches their triggers, until ctx ends;
+// the error is ctx's, or what broke. Without a run in progress and without triggers
+// nothing is done and no lease is held.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return s.deps.Runs.Watch(ctx, func(r plan.Run) error { s.active.see(r); return nil })
+	})
+	g.Go(func() error {
+		return s.deps.Plans.Watch(ctx, func(name string, p *spec.Plan) error { s.active.arm(name, p); return nil })
 	})
 	g.Go(func() error {
 		for {
@@ -103,14 +114,15 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// lead drives all runs that are in progress, and those that begin meanwhile, until
-// none is or ctx ends.
+// lead drives all runs that are in progress, and those that begin meanwhile, and
+// watches the triggers, until there are neither or ctx ends.
 func (s *Service) lead(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	done, driven := make(chan string), map[string]bool{}
+	wg.Go(func() { s.watchTriggers(ctx) })
 	for {
 		for _, name := range s.active.names() {
 			if driven[name] {
@@ -125,7 +137,7 @@ func (s *Service) lead(ctx context.Context) error {
 				}
 			})
 		}
-		if len(driven) == 0 {
+		if len(driven) == 0 && len(s.active.triggers()) == 0 {
 			return nil
 		}
 		select {
@@ -140,51 +152,4 @@ func (s *Service) lead(ctx context.Context) error {
 
 func (s *Service) backoff() *clock.Backoff {
 	return &clock.Backoff{Clock: s.deps.Clock, Min: s.cfg.RetryMin, Max: s.cfg.RetryMax}
-}
-
-// active knows which plans have a run in progress. It is safe for concurrent use.
-type active struct {
-	// begun rings when a run begins or goes on.
-	begun wake.Bell
-
-	mu    sync.Mutex
-	plans map[string]wake.Bell // each rings when the run's record changes
-}
-
-func newActive() *active { return &active{begun: wake.New(), plans: map[string]wake.Bell{}} }
-
-// see takes a run's record as it was written.
-func (a *active) see(r plan.Run) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	bell, known := a.plans[r.Plan]
-	switch {
-	case known && r.Over():
-		delete(a.plans, r.Plan)
-	case !known && !r.Over():
-		bell, known = wake.New(), true
-		a.plans[r.Plan] = bell
-		a.begun.Ring()
-	}
-	if known {
-		bell.Ring()
-	}
-}
-
-func (a *active) any() bool { return len(a.names()) > 0 }
-
-func (a *active) names() (out []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for name := range a.plans {
-		out = append(out, name)
-	}
-	return out
-}
-
-// bell rings when the record of a plan's run changes; nil if none is in progress.
-func (a *active) bell(name string) wake.Bell {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.plans[name]
 }

@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/orchestrator"
 )
 
@@ -32,17 +34,28 @@ type world struct {
 	effects   map[string]int
 	events    []event.Payload
 	hook      func(what string) // called at each call, before and after its effect
+	states    map[string]trigger.State
+	stateRevs map[string]uint64
+	reports   map[string]api.WitnessReport
+	gone      map[cdp.Site]bool // what does not answer over the link
+	rpo       time.Duration
+	now       *clock.Simulated // nil: the system's clock
 }
 
 func newWorld() *world {
 	return &world{plans: map[string]spec.Plan{}, kept: map[string]plan.Run{}, changed: make(chan struct{}), running: map[string]bool{"db": true, "web": true},
-		failovers: map[string]*failoverrun.Run{}, held: make(chan struct{}, 1), effects: map[string]int{}}
+		failovers: map[string]*failoverrun.Run{}, held: make(chan struct{}, 1), effects: map[string]int{},
+		states: map[string]trigger.State{}, stateRevs: map[string]uint64{}, reports: map[string]api.WitnessReport{}, gone: map[cdp.Site]bool{"prod": true}, rpo: time.Second}
 }
 
 // service is a service in this world, with Plans, Runs and so on as ports.
 func (w *world) service() *orchestrator.Service {
-	cfg := orchestrator.Config{Site: "dr", PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond}
-	return orchestrator.New(cfg, orchestrator.Deps{Plans: plans{w}, Runs: runs{w}, Lease: w, Jobs: jobs{w}, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System})
+	cfg := orchestrator.Config{Site: "dr", LookEvery: look, PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond}
+	deps := orchestrator.Deps{Plans: plans{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
+	if w.now != nil {
+		deps.Clock = w.now
+	}
+	return orchestrator.New(cfg, deps)
 }
 
 // at is called before and after each effect.
@@ -128,6 +141,20 @@ func (p plans) Delete(_ context.Context, name string, _ uint64) error {
 }
 
 func (p plans) List(context.Context) ([]spec.Plan, error) { return nil, nil }
+
+// Watch knows the plans that are there when it begins.
+func (p plans) Watch(ctx context.Context, fn func(string, *spec.Plan) error) error {
+	p.w.mu.Lock()
+	all := maps.Clone(p.w.plans)
+	p.w.mu.Unlock()
+	for name, x := range all {
+		if err := fn(name, &x); err != nil {
+			return err
+		}
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
 
 // runs is the record of the one plan shop.
 type runs struct{ w *world }
@@ -248,13 +275,74 @@ func (f failovers) End(ctx context.Context, job, run string, g recovery.Goal, _ 
 
 type around struct{ w *world }
 
-func (around) RPO(context.Context, string) (time.Duration, error)    { return time.Second, nil }
+func (a around) RPO(context.Context, string) (time.Duration, error) {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	return a.w.rpo, nil
+}
 func (around) Newest(context.Context, string) (time.Duration, error) { return time.Minute, nil }
 func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }
-func (around) Reachable(_ context.Context, site cdp.Site) error {
-	if site == "prod" {
-		return cdp.Errorf(cdp.Transient, "look", "prod", "nobody answers")
+func (a around) Reachable(_ context.Context, site cdp.Site) error {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	if a.w.gone[site] {
+		return cdp.Errorf(cdp.Transient, "look", string(site), "nobody answers")
 	}
+	return nil
+}
+
+type triggers struct{ w *world }
+
+func (x triggers) Get(_ context.Context, plan, name string) (trigger.State, uint64, error) {
+	x.w.mu.Lock()
+	defer x.w.mu.Unlock()
+	s, ok := x.w.states[plan+"."+name]
+	if !ok {
+		return s, 0, cdp.Errorf(cdp.NotFound, "get", name, "none")
+	}
+	return s, x.w.stateRevs[plan+"."+name], nil
+}
+
+func (x triggers) Put(ctx context.Context, s trigger.State, rev uint64) error {
+	key := s.Plan + "." + s.Trigger
+	x.w.at("before state")
+	if ctx.Err() != nil {
+		return cdp.Errorf(cdp.Transient, "put", key, "killed")
+	}
+	x.w.mu.Lock()
+	if rev != x.w.stateRevs[key] {
+		x.w.mu.Unlock()
+		return cdp.Errorf(cdp.Conflict, "put", key, "revision %d is old", rev)
+	}
+	x.w.states[key], x.w.stateRevs[key] = s, rev+1
+	x.w.mu.Unlock()
+	x.w.at("after state")
+	return nil
+}
+
+func (x triggers) Forget(_ context.Context, plan string) error {
+	x.w.mu.Lock()
+	defer x.w.mu.Unlock()
+	maps.DeleteFunc(x.w.states, func(_ string, s trigger.State) bool { return s.Plan == plan })
+	return nil
+}
+
+type witnesses struct{ w *world }
+
+func (x witnesses) Get(_ context.Context, key string, site cdp.Site) (api.WitnessReport, error) {
+	x.w.mu.Lock()
+	defer x.w.mu.Unlock()
+	r, ok := x.w.reports[key+string(site)]
+	if !ok {
+		return r, cdp.Errorf(cdp.NotFound, "get", key, "none")
+	}
+	return r, nil
+}
+
+func (x witnesses) Put(_ context.Context, r api.WitnessReport) error {
+	x.w.mu.Lock()
+	defer x.w.mu.Unlock()
+	x.w.reports[r.Key+string(r.Site)] = r
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (a *app) cmdPlan() *cobra.Command {
 		a.planAsk("skip PLAN ACTION", "Skip an action, or give it up while it is in progress"),
 		a.planAsk("retry PLAN ACTION", "Try an action that failed again, and go on; after a test, its clean-up"),
 		a.planAsk("approve PLAN ACTION", "Answer an action that asks a person: go on, or with --refuse do not"),
-		a.cmdPlanHistory(), a.cmdPlanReport(), a.cmdPlanDelete())
+		a.cmdPlanTrigger(), a.cmdPlanHistory(), a.cmdPlanReport(), a.cmdPlanDelete())
 }
 
 func (a *app) cmdPlanApply() *cobra.Command {

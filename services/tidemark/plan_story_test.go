@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -105,6 +109,71 @@ func TestPlanStory(t *testing.T) {
 	wants(t, first(l.do(0, "events", "plan.finished.shop-dr")), "r-1")
 	l.do(0, "plan", "delete", "shop-dr")
 	l.do(exitNotFound, "plan", "status", "shop-dr")
+	triggered(t, l)
+}
+
+// triggered is told of prod by two witnesses while dr has no answer from it: as long as
+// they do, nothing starts; when they have none either, the plan starts.
+func triggered(t *testing.T, l *lab) {
+	t.Helper()
+	prod := greeter(t)
+	var keys []string
+	for _, name := range []string{"a", "b"} {
+		file := filepath.Join(l.dir, name+".key")
+		out, _ := l.do(0, "witness", "--key", file, "--print-key")
+		keys = append(keys, strings.TrimSpace(out))
+		var wg sync.WaitGroup
+		ctx, cancel := context.WithCancel(context.Background())
+		t.Cleanup(func() { cancel(); wg.Wait() })
+		wg.Go(func() {
+			run(ctx, []string{"witness", "--dir", l.dir, "--key", file, "--every", "200ms", "--watch", "prod=nats://" + prod.Addr().String()}, nil, io.Discard, io.Discard)
+		})
+	}
+	l.do(0, "plan", "apply", "-f", write(t, filepath.Join(l.dir, "gone.yaml"), `apiVersion: tidemark.dev/v1
+kind: SiteRecoveryJob
+metadata: {name: shop-gone}
+spec:
+  site: dr
+  triggers:
+  - {name: prod-gone, mode: test, start: automatic, for: 1s, unreachable: {site: prod, witnesses: [{name: a, key: "`+keys[0]+`"}, {name: b, key: "`+keys[1]+`"}]}}
+  - {name: alarm, signal: {}}
+  actions:
+  - {name: gone, check: {unreachable: prod}}
+`))
+	l.until(`"0 of 2 witnesses see that prod does not answer, and 2 must"`, "plan", "trigger", "list", "shop-gone", "-o", "json")
+	wants(t, first(l.do(0, "plan", "history", "shop-gone", "-o", "json")), "[]")
+	prod.Close()
+	l.until("has begun", "plan", "trigger", "list", "shop-gone")
+	l.until("succeeded", "plan", "status", "shop-gone")
+	if r := decode[plan.Run](t, first(l.do(0, "plan", "status", "shop-gone", "-o", "json"))); r.By != "trigger prod-gone" {
+		t.Errorf("%+v", r)
+	}
+	l.do(exitConflict, "plan", "trigger", "approve", "shop-gone", "alarm")
+	l.do(exitNotFound, "plan", "trigger", "raise", "shop-gone", "nosuch")
+	l.do(0, "plan", "trigger", "raise", "shop-gone", "alarm")
+	l.until("start the plan in production?", "plan", "trigger", "list", "shop-gone")
+	l.do(0, "plan", "trigger", "refuse", "shop-gone", "alarm", "--as", "ann")
+}
+
+// greeter stands for the NATS server of a site.
+func greeter(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("INFO {}\r\n"))
+			c.Close()
+		}
+	}()
+	return l
 }
 
 func first(out, _ string) string { return out }

@@ -38,7 +38,7 @@ func may(service, subject string) bool {
 		plans := service == subjects.Orchestrator && (to == "scheduler" || to == "failover")
 		return people || plans || slices.Contains(commands[service], to+"."+verb)
 	}
-	handles := !people && service != subjects.RPOMonitor
+	handles := !people && service != subjects.RPOMonitor && service != subjects.Witness
 	p := strings.Split(subject, ".")
 	switch {
 	case strings.HasPrefix(subject, "$JS.prod.API."):

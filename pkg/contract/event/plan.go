@@ -60,6 +60,22 @@ func (PlanControl) EventType() string { return "tidemark.cmd.v1.orchestrator.con
 // About implements Payload.
 func (p PlanControl) About() string { return p.Plan }
 
+// PlanTrigger asks something of one of a plan's triggers.
+type PlanTrigger struct {
+	Plan    string `json:"plan"`
+	Trigger string `json:"trigger"`
+	// Do is raise or clear, of a signal, or approve or refuse, of one that asks.
+	Do string `json:"do"`
+	// By is who asks, as the sender says; empty: the sender itself.
+	By string `json:"by,omitempty"`
+}
+
+// EventType implements Payload.
+func (PlanTrigger) EventType() string { return "tidemark.cmd.v1.orchestrator.trigger" }
+
+// About implements Payload.
+func (p PlanTrigger) About() string { return p.Plan }
+
 // PlanApplied reports that a plan was written.
 type PlanApplied struct {
 	Plan     string `json:"plan"`
@@ -132,3 +148,19 @@ func (PlanFinished) EventType() string { return "tidemark.evt.v1.plan.finished" 
 
 // About implements Payload.
 func (p PlanFinished) About() string { return p.Plan }
+
+// PlanTriggered reports a new phase of one of a plan's triggers.
+type PlanTriggered struct {
+	Plan    string `json:"plan"`
+	Trigger string `json:"trigger"`
+	// State is armed, holding, asking, starting or spent.
+	State string `json:"state"`
+	Run   string `json:"run,omitempty"` // the run that it starts
+	Text  string `json:"text,omitempty"`
+}
+
+// EventType implements Payload.
+func (PlanTriggered) EventType() string { return "tidemark.evt.v1.plan.triggered" }
+
+// About implements Payload.
+func (p PlanTriggered) About() string { return p.Plan }

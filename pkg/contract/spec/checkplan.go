@@ -38,6 +38,7 @@ func (c *checker) plan(doc []byte) *Plan {
 	for i := range p.Actions {
 		c.action("/spec/actions/"+itoa(i), &p.Actions[i])
 	}
+	c.triggers(p)
 	p.order()
 	for i, a := range p.Actions {
 		at := "/spec/actions/" + itoa(i) + "/after"

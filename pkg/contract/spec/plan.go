@@ -42,7 +42,11 @@ type Plan struct {
 	Site cdp.Site `json:"site"`
 	// Objective is how long a run may take; 0: not set.
 	Objective Duration `json:"objective,omitempty"`
-	Actions   []Action `json:"actions"`
+	// AutomaticProductionFailover allows triggers to start a production run that no
+	// person has agreed to.
+	AutomaticProductionFailover bool      `json:"automaticProductionFailover,omitempty"`
+	Triggers                    []Trigger `json:"triggers,omitempty"`
+	Actions                     []Action  `json:"actions"`
 }
 
 // Action is one action of a plan. Exactly one of the fields from RunJob to Ask

@@ -10,7 +10,7 @@ import (
 
 // durations are the fields that hold one, by name.
 var durations = []string{"rpo", "failIfRpoExceeds", "history", "mergeEvery", "timeout",
-	"objective", "retryEvery", "wait", "below", "youngerThan"}
+	"objective", "retryEvery", "wait", "below", "youngerThan", "for", "coolDown", "above"}
 
 // patterns are the rules of the schemas' patterns in words.
 var patterns = map[string]string{

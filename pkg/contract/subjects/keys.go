@@ -26,5 +26,10 @@ const (
 	// runs before it, by <plan>.<run>.
 	KeyPlanRun = "orchestrator"
 	KeyPlanLog = "orchestrator-log"
+	// KeyTrigger: trigger.State, by <plan>.<trigger>.
+	KeyTrigger = "orchestrator-trigger"
+	// KeyWitness: api.WitnessReport, the last of a witness about a site, by <hash of the
+	// witness's key>.<site>.
+	KeyWitness = "orchestrator-witness"
 	KeyLease   = "lease"
 )

@@ -11,11 +11,13 @@ const (
 	VCenter    = "vcenter"
 	// Orchestrator runs site recovery jobs.
 	Orchestrator = "orchestrator"
-	Operator     = "operator"
-	Setup        = "setup"
+	// Witness is a process elsewhere that tells the orchestrator what it sees of a site.
+	Witness  = "witness"
+	Operator = "operator"
+	Setup    = "setup"
 )
 
 // Services lists them all.
 func Services() []string {
-	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, VCenter, Orchestrator, Operator, Setup}
+	return []string{Capture, Journal, Scheduler, RPOMonitor, Failover, VCenter, Orchestrator, Witness, Operator, Setup}
 }

@@ -50,6 +50,7 @@ func Check(p spec.Plan, facts Facts) []api.PlanFinding {
 		}
 	}
 	c.shared()
+	c.triggers()
 	return c.found
 }
 
@@ -214,6 +215,23 @@ func (c *checker) shared() {
 		}
 		if len(both) > 0 {
 			c.warn("shared", "the plan %s changes the same jobs: %s; the two must not run at the same time", o.Name, strings.Join(both, ", "))
+		}
+	}
+}
+
+// triggers checks what the triggers wait for.
+func (c *checker) triggers() {
+	for _, t := range c.plan.Triggers {
+		switch {
+		case t.RPO != nil && c.facts.Jobs != nil:
+			if _, known := c.facts.Jobs[t.RPO.Job]; !known {
+				c.bad("trigger", "the trigger %s waits for the job %s, and there is none at site %s", t.Name, t.RPO.Job, c.plan.Site)
+			}
+		case t.Unreachable == nil:
+		case t.Unreachable.Site == c.plan.Site:
+			c.bad("trigger", "the trigger %s waits until site %s is gone, and the plan runs there", t.Name, c.plan.Site)
+		case t.Unreachable.Need == 1:
+			c.warn("trigger", "the trigger %s needs one witness: a fault of its network and of the link at the same time starts the plan", t.Name)
 		}
 	}
 }
