@@ -25,7 +25,7 @@ type life struct {
 }
 
 // Scripts of triggers. The first line is the trigger; each line after it is something
-// that was seen for a while, every second, or that was asked, and gets the phase that
+// that was seen for a while, or that was asked, and gets the phase that
 // the trigger came to.
 func TestScripts(t *testing.T) {
 	datadriven.RunTest(t, "testdata/step", func(t *testing.T, d *datadriven.TestData) string {
@@ -78,9 +78,9 @@ func (l *life) do(t *testing.T, words []string) string {
 	return l.show()
 }
 
-// watch looks every second for a while, and always once.
+// watch looks for a while, sixty times or every second, and always once.
 func (l *life) watch(sight trigger.Sight, dur time.Duration) {
-	for end := l.now.Add(dur); ; l.now = l.now.Add(time.Second) {
+	for end := l.now.Add(dur); ; l.now = l.now.Add(max(time.Second, dur/60)) {
 		if l.sight != sight {
 			l.sight, l.since = sight, l.now
 		}
