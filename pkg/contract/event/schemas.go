@@ -15,18 +15,17 @@ import (
 	"tidemark.dev/schemas"
 )
 
-// Schemas checks payloads against the embedded schemas. Each is compiled when
-// it is first needed. It is safe for concurrent use.
-type Schemas struct {
-	printer *message.Printer
+// Schemas checks payloads against the embedded schemas. It is safe for concurrent use.
+type Schemas struct{ printer *message.Printer }
 
-	mu       sync.Mutex
-	compiled map[string]*jsonschema.Schema
-}
+// compiled has the schemas that were needed so far, by file. They are embedded and never
+// change, and to compile one costs more than a hundred checks: so each is compiled once
+// in a process, however many checkers there are.
+var compiled sync.Map // string to *jsonschema.Schema
 
 // NewSchemas makes a checker.
 func NewSchemas() *Schemas {
-	return &Schemas{printer: message.NewPrinter(language.English), compiled: map[string]*jsonschema.Schema{}}
+	return &Schemas{printer: message.NewPrinter(language.English)}
 }
 
 // Problem is one thing wrong with a document.
@@ -108,10 +107,8 @@ func (s *Schemas) leaves(e *jsonschema.ValidationError, out []Problem) []Problem
 }
 
 func (s *Schemas) schema(file string) (*jsonschema.Schema, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c := s.compiled[file]; c != nil {
-		return c, nil
+	if c, ok := compiled.Load(file); ok {
+		return c.(*jsonschema.Schema), nil
 	}
 	if path.Clean(file) != file || strings.HasPrefix(file, "examples/") {
 		return nil, cdp.Errorf(cdp.NotFound, "find schema", file, "no such schema")
@@ -129,10 +126,10 @@ func (s *Schemas) schema(file string) (*jsonschema.Schema, error) {
 	if err := c.AddResource(file, doc); err != nil {
 		return nil, &cdp.Error{Op: "read schema", Kind: cdp.Internal, Subject: file, Cause: err}
 	}
-	compiled, err := c.Compile(file)
+	schema, err := c.Compile(file)
 	if err != nil {
 		return nil, &cdp.Error{Op: "compile schema", Kind: cdp.Internal, Subject: file, Cause: err}
 	}
-	s.compiled[file] = compiled
-	return compiled, nil
+	kept, _ := compiled.LoadOrStore(file, schema)
+	return kept.(*jsonschema.Schema), nil
 }
