@@ -82,6 +82,7 @@ func (s *store) options(on *disk) *pebble.Options {
 			TableIngested: func(i pebble.TableIngestInfo) { s.wroteManifest(i.Err) },
 		},
 	}
+	o.Experimental.CompactionScheduler = &compactions{}
 	for i := range o.Levels {
 		l := &o.Levels[i]
 		l.BlockSize = pieceSize
