@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"crypto/tls"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -50,6 +51,9 @@ type Conn struct {
 	checks *event.Schemas
 
 	answers answers
+
+	lookoutsMu sync.Mutex
+	lookouts   map[cdp.Site]*lookout
 
 	js jetstream.JetStream // of the own site; other sites' cannot be reached
 }
@@ -122,7 +126,10 @@ func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 				c.notify(Notice{"disconnected", wrap(err, "stay connected", string(cfg.Site))})
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { c.notify(Notice{What: "reconnected"}) }),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			c.rejoinAll()
+			c.notify(Notice{What: "reconnected"})
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
 			subject := ""
 			if sub != nil {

@@ -50,7 +50,7 @@ func crossings(site, peer cdp.Site) []crossing {
 		out = append(out, crossing{true, subjects.API + "." + request, subjects.PeerAPI(site) + "." + request, answers})
 	}
 	frames, copies := ".*."+subjects.FrameConsumer(peer), ".*."+subjects.CopyConsumer(site, peer)
-	ask("CONSUMER.MSG.NEXT"+frames, pullExpiry+5*time.Second)
+	ask("CONSUMER.MSG.NEXT"+frames, restExpiry+5*time.Second)
 	ask("CONSUMER.RESET"+frames, 0)
 	ask("CONSUMER.INFO"+frames, 0)
 	ask("CONSUMER.INFO"+copies, 0)

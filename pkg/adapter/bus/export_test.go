@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -72,3 +73,14 @@ func SkipCommands(ctx context.Context, conn *Conn, service string) error {
 
 // MendBlocks mends the files of a stopped server.
 var MendBlocks = mendBlocks
+
+// RestAfter is how soon the pulls from a site count as idle. Call it before they begin.
+func RestAfter(c *Conn, site cdp.Site, idle time.Duration) { c.lookoutFor(site).idle = idle }
+
+// Resting is how many pulls from a site rest.
+func Resting(c *Conn, site cdp.Site) int {
+	l := c.lookoutFor(site)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.resting)
+}

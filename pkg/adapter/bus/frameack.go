@@ -84,10 +84,10 @@ func (s *FrameSink) drop(n int) {
 	s.out = s.out[:copy(s.out, s.out[n:])]
 }
 
-// watch fails the frames whose acknowledgement can no longer come.
+// watch fails the frames whose acknowledgement can no longer come. While there is
+// nothing to watch it sleeps: a site has a thousand idle groups.
 func (s *FrameSink) watch(ctx context.Context) {
-	tick := time.NewTicker(ackTimeout / 5)
-	defer tick.Stop()
+	var tick <-chan time.Time
 	defer s.conn.nc.RemoveStatusListener(s.status)
 	for {
 		select {
@@ -98,13 +98,29 @@ func (s *FrameSink) watch(ctx context.Context) {
 				s.status = nil
 			}
 			s.fail(0, "the connection to the bus was lost")
-		case <-tick.C:
+			continue
+		case <-s.busy:
+			if tick != nil {
+				continue
+			}
+		case <-tick:
 			s.fail(ackTimeout, "no acknowledgement in time")
 			if err := s.findLoss(ctx); err != nil && ctx.Err() == nil {
 				s.conn.notify(Notice{"replication stalled", wrap(err, "follow the journal", string(s.stream.group))})
 			}
 		}
+		if tick = nil; s.watched() {
+			tick = time.After(ackTimeout / 5)
+		}
 	}
+}
+
+// watched reports whether an acknowledgement is due, or the journal may be waiting for a
+// frame. If not, that changes only by a frame or a report, and both ring.
+func (s *FrameSink) watched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.out) > 0 || s.stalls()
 }
 
 // fail marks what is older than age as failed.

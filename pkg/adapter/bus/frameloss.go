@@ -28,6 +28,15 @@ func (s *FrameSink) noteDurable(d spool.Durable) {
 		s.still = stall{since: time.Now()}
 	}
 	s.still.at, s.still.heard = d, time.Now()
+	if s.stalls() {
+		s.busy.Ring()
+	}
+}
+
+// stalls reports whether the journal, which was heard a moment ago, lacks a frame that
+// the stream has. Call with mu held.
+func (s *FrameSink) stalls() bool {
+	return time.Since(s.still.heard) < stallTime && s.still.at.Refused == 0 && s.still.at.No < s.last
 }
 
 // findLoss checks whether the journal waits for a frame that the stream cannot read,
@@ -36,7 +45,7 @@ func (s *FrameSink) noteDurable(d spool.Durable) {
 func (s *FrameSink) findLoss(ctx context.Context) error {
 	s.mu.Lock()
 	d := s.still.at
-	look := time.Since(s.still.heard) < stallTime && d.Refused == 0 && d.No < s.last && time.Since(s.still.since) > stallTime
+	look := s.stalls() && time.Since(s.still.since) > stallTime
 	s.mu.Unlock()
 	if !look {
 		return nil

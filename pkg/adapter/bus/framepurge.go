@@ -7,9 +7,15 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// purgeEvery is how often a stream is purged at most. A spool of MinSpool still
-// takes 40 MB/s.
-const purgeEvery = 100 * time.Millisecond
+const (
+	// purgeEvery is how often a stream is purged at most. A spool of MinSpool still
+	// takes 40 MB/s.
+	purgeEvery = 100 * time.Millisecond
+	// A purge costs as much as a frame on its way. So what little an idle group sends
+	// is purged when there are purgeBytes of it, or after purgeAge.
+	purgeBytes = 64 << 10
+	purgeAge   = 5 * time.Minute
+)
 
 // purgeDurable purges durable frames from the stream until ctx ends. It keeps the
 // newest durable frame, so that the tail can be read.
@@ -19,6 +25,9 @@ func (s *FrameSink) purgeDurable(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case no := <-s.purge:
+			if !s.worthPurging() {
+				continue // what says so is repeated
+			}
 			if err := s.purgeTo(ctx, no); err != nil && ctx.Err() == nil {
 				s.conn.notify(Notice{"frames not purged", wrap(err, "purge frames", string(s.stream.group))})
 			}
@@ -46,5 +55,14 @@ func (s *FrameSink) purgeTo(ctx context.Context, no cdp.FrameNo) error {
 		return err
 	}
 	s.purged = no
+	s.mu.Lock()
+	s.sincePurge, s.purgedAt = 0, time.Now()
+	s.mu.Unlock()
 	return nil
+}
+
+func (s *FrameSink) worthPurging() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sincePurge >= purgeBytes || time.Since(s.purgedAt) >= purgeAge
 }

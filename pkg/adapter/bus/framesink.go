@@ -15,6 +15,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 const (
@@ -48,6 +49,7 @@ type FrameSink struct {
 	durable    chan spool.Durable
 	purge      chan cdp.FrameNo // the newest durable frame
 	status     chan nats.Status
+	busy       wake.Bell // there may be something to watch
 	stop       context.CancelFunc
 	wg         sync.WaitGroup
 
@@ -69,6 +71,9 @@ type FrameSink struct {
 	last   cdp.FrameNo // the newest frame that the stream is known to have
 	still  stall
 	closed bool
+	// How many bytes were published since the last purge, and when that was.
+	sincePurge int
+	purgedAt   time.Time
 }
 
 type outstanding struct {
@@ -100,6 +105,7 @@ func openFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.S
 		conn: conn, stream: frameStream{conn: conn, group: group, target: target, room: room},
 		subject: subjects.WriteSubject(conn.site, group), inbox: conn.nc.NewRespInbox(),
 		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1), purge: make(chan cdp.FrameNo, 1),
+		busy: wake.New(),
 	}
 	if err := s.stream.ensure(ctx); err != nil {
 		return nil, wrap(err, op, string(group))
@@ -171,22 +177,25 @@ func (s *FrameSink) publish(ctx context.Context, f frame.Frame, sampled bool) er
 	} else {
 		s.msg.Header[expectedLastID] = []string{hex.EncodeToString(f.Prev[:])}
 	}
+	size := len(s.msg.Data)
 	err := s.conn.nc.PublishMsg(&s.msg)
+	s.busy.Ring()
 	s.blind = s.blind && err != nil
 	s.msg.Data = nil
 	if sampled {
 		delete(s.msg.Header, "traceparent")
 		delete(s.msg.Header, "tracestate")
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err == nil {
+		s.sincePurge += size
 		return nil
 	}
 	err = wrap(err, "publish frame", s.subject)
-	s.mu.Lock()
 	if n := len(s.out); s.gen == gen && n > 0 && s.out[n-1].no == f.No {
 		s.out = s.out[:n-1]
 	}
-	s.mu.Unlock()
 	o.span.End(err)
 	return err
 }

@@ -21,9 +21,9 @@ const (
 	// pullBeat is the interval of the server's heartbeats; three missed ones mean
 	// that the link is down.
 	pullBeat = 500 * time.Millisecond
-	// pullIdle is the silence after which a group counts as idle. A site has a
-	// thousand of them, and the heartbeats are most of what they cost: so those of an
-	// idle one are as rare as the server allows.
+	// pullIdle is how long ago the last frame but one came if a group counts as idle:
+	// the mark of a recovery point is one frame alone. The heartbeats of one that may
+	// not rest yet are as rare as the server allows.
 	pullIdle     = 5 * time.Second
 	pullIdleBeat = pullExpiry / 2
 	// pullExpiry is how long a request waits for frames. It is short,
@@ -61,10 +61,13 @@ type puller struct {
 	// reset is when the consumer was reset, and sessions how often.
 	reset    time.Time
 	sessions int
-	// moved is when the newest frame came, or the session began, and beat what the
-	// newest request has for heartbeats.
-	moved time.Time
-	beat  time.Duration
+	// moved is when the newest frame came, before when the one before it came, or the
+	// session began. beat is what the newest request has for heartbeats, and resting
+	// whether it is for one frame: see lookout.
+	moved, before time.Time
+	beat          time.Duration
+	resting       bool
+	lookout       *lookout
 	// asked for and not yet received, over all requests
 	msgs, bytes int
 	// suspect is a frame that came instead of the expected one. It counts as a
@@ -96,7 +99,7 @@ func (s *FrameSource) Pull(ctx context.Context, from cdp.FrameNo, status func(sp
 			_ = sub.Unsubscribe()
 		}
 	}()
-	p := &puller{src: s, next: from, fn: fn, status: status, sub: sub}
+	p := &puller{src: s, next: from, fn: fn, status: status, sub: sub, lookout: s.conn.lookoutFor(s.site)}
 	return p.run(ctx)
 }
 
@@ -106,6 +109,7 @@ func (p *puller) run(ctx context.Context) error {
 	for {
 		before := p.next
 		err := p.session(ctx)
+		p.lookout.leave(p, ctx.Err() == nil && isLink(err))
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -148,20 +152,32 @@ func (p *puller) session(ctx context.Context) error {
 		return err
 	}
 	p.heard, p.msgs, p.bytes, p.reset = 0, 0, 0, time.Now()
-	p.moved, p.beat = p.reset, pullBeat
+	p.moved, p.before, p.beat, p.resting = p.reset, p.reset, pullBeat, false
 	p.sessions++
 	for {
 		if err := p.ask(); err != nil {
 			return err
 		}
-		m, err := p.sub.NextMsg(3 * p.beat)
-		if err != nil {
+		m, err := p.receive(ctx)
+		switch {
+		case errors.Is(err, errWatch):
+			continue
+		case errors.Is(err, errRejoin):
+			return errAgain
+		case err != nil:
 			return err
 		}
 		if err := p.take(m); err != nil {
 			return err
 		}
 	}
+}
+
+func (p *puller) receive(ctx context.Context) (*nats.Msg, error) {
+	if p.resting {
+		return p.lookout.rest(ctx, p)
+	}
+	return p.sub.NextMsg(3 * p.beat)
 }
 
 // join resets the consumer to the frame before the next. That one is usually
@@ -195,9 +211,18 @@ func (p *puller) lost(first cdp.FrameNo) error {
 
 // ask tops the outstanding requests up.
 func (p *puller) ask() error {
-	if p.msgs > pullBatch/2 && p.bytes > pullBytes/2 {
+	idle, watch := time.Since(p.before) > p.lookout.idle, p.lookout.stand(p)
+	if idle && !watch && p.heard > 0 {
+		if p.msgs > 0 {
+			return nil // it rests once that has ended
+		}
+		p.resting = true
+		return p.request(1, maxMessage+4096, restExpiry, restBeat)
+	}
+	if !p.resting && p.msgs > pullBatch/2 && p.bytes > pullBytes/2 {
 		return nil
 	}
+	p.resting = false
 	batch, size := pullBatch-p.msgs, pullBytes-p.bytes
 	if batch <= 0 || size < maxMessage+4096 {
 		if p.msgs > 0 {
@@ -205,15 +230,21 @@ func (p *puller) ask() error {
 		}
 		batch, size = pullBatch, pullBytes
 	}
-	if p.beat = pullBeat; time.Since(p.moved) > pullIdle {
-		p.beat = pullIdleBeat
+	beat := pullBeat
+	if idle && !watch {
+		beat = pullIdleBeat
 	}
+	return p.request(batch, size, pullExpiry, beat)
+}
+
+// request asks for some frames, of size bytes at most.
+func (p *puller) request(batch, size int, expiry, beat time.Duration) error {
 	b := make([]byte, 0, 128)
 	b = append(strconv.AppendInt(append(b, `{"batch":`...), int64(batch), 10), `,"max_bytes":`...)
 	b = append(strconv.AppendInt(b, int64(size), 10), `,"expires":`...)
-	b = append(strconv.AppendInt(b, int64(pullExpiry), 10), `,"idle_heartbeat":`...)
-	b = append(strconv.AppendInt(b, int64(p.beat), 10), '}')
-	p.msgs, p.bytes = p.msgs+batch, p.bytes+size
+	b = append(strconv.AppendInt(b, int64(expiry), 10), `,"idle_heartbeat":`...)
+	b = append(strconv.AppendInt(b, int64(beat), 10), '}')
+	p.msgs, p.bytes, p.beat = p.msgs+batch, p.bytes+size, beat
 	return p.src.conn.nc.PublishRequest(p.src.request("MSG.NEXT"), p.sub.Subject, b)
 }
 
@@ -250,7 +281,7 @@ func (p *puller) take(m *nats.Msg) error {
 		return userError{err}
 	}
 	p.next++
-	p.moved = time.Now()
+	p.before, p.moved = p.moved, time.Now()
 	return nil
 }
 
@@ -272,7 +303,9 @@ func (p *puller) early() error {
 // got counts down what is asked for. What came for requests of a former session
 // was not counted.
 func (p *puller) got(msgs, bytes int) {
-	p.msgs, p.bytes = max(0, p.msgs-msgs), max(0, p.bytes-bytes)
+	if p.msgs, p.bytes = max(0, p.msgs-msgs), max(0, p.bytes-bytes); p.msgs == 0 {
+		p.bytes = 0
+	}
 }
 
 // word handles a status message.

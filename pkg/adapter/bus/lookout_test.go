@@ -1,0 +1,97 @@
+package bus_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+)
+
+// Of the idle groups of a site one stands watch and the others rest. A frame reaches a
+// resting one all the same, all of them notice that the link is down, and they go on when
+// it is up again.
+func TestIdleGroupsRestWhileOneStandsWatch(t *testing.T) {
+	r := newRig(t, 64<<20)
+	bus.RestAfter(r.dst, "prod", 100*time.Millisecond)
+	var all []*idleGroup
+	for _, id := range []cdp.GroupID{"vm1", "vm2", "vm3"} {
+		r.group = id
+		g := &idleGroup{t: t, sink: r.Sink(t), got: make(chan cdp.FrameNo, 100), states: make(chan spool.State, 100)}
+		src := r.Source(t)
+		background(t, func(ctx context.Context) error {
+			return src.Pull(ctx, 1, func(s spool.Status) { g.states <- s.State }, func(m spool.Message) error { g.got <- m.No; return nil })
+		})
+		all = append(all, g)
+	}
+	each := func(f func(*idleGroup)) {
+		for _, g := range all {
+			f(g)
+		}
+	}
+	each(func(g *idleGroup) { g.send() })
+	each(func(g *idleGroup) { g.is(spool.Flowing) })
+	eventually(t, "all but one rest", func() bool { return bus.Resting(r.dst, "prod") == len(all)-1 })
+	each(func(g *idleGroup) { g.send() })
+	eventually(t, "they rest after one frame", func() bool { return bus.Resting(r.dst, "prod") == len(all)-1 })
+	r.Cut()
+	each(func(g *idleGroup) { g.is(spool.LinkDown) })
+	r.Heal()
+	each(func(g *idleGroup) { g.is(spool.Flowing); g.send() })
+}
+
+// idleGroup is a group whose frames are pulled.
+type idleGroup struct {
+	t      *testing.T
+	sink   spool.Sink
+	sent   cdp.FrameNo
+	got    chan cdp.FrameNo
+	states chan spool.State
+}
+
+// send sends one frame, and waits until it was pulled.
+func (g *idleGroup) send() {
+	g.t.Helper()
+	g.sent++
+	if err := g.sink.Publish(spooltest.Make(g.sent, 1, 512)); err != nil {
+		g.t.Fatal(err)
+	}
+	if x := <-g.sink.Results(); x.Err != nil {
+		g.t.Fatal(x.Err)
+	}
+	select {
+	case no := <-g.got:
+		if no != g.sent {
+			g.t.Fatalf("frame %d came, want %d", no, g.sent)
+		}
+	case <-time.After(time.Minute):
+		g.t.Fatalf("frame %d did not come", g.sent)
+	}
+}
+
+// is waits until the pull is in a state.
+func (g *idleGroup) is(want spool.State) {
+	g.t.Helper()
+	for deadline := time.After(time.Minute); ; {
+		select {
+		case s := <-g.states:
+			if s == want {
+				return
+			}
+		case <-deadline:
+			g.t.Fatalf("the pull is never %s", want)
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not in time: " + what)
+		}
+	}
+}
