@@ -52,7 +52,7 @@ func (x *intake) announceRefusal(err error) {
 // every beat after one was stored, and then less and less often. It ends when space
 // runs out.
 func (x *intake) announceAgain(ctx context.Context) error {
-	repeat := clock.Backoff{Clock: x.deps.Clock, Min: x.cfg.Beat, Max: 20 * x.cfg.Beat}
+	repeat := clock.Backoff{Clock: x.deps.Clock, Min: x.cfg.Beat, Max: 60 * x.cfg.Beat}
 	for {
 		if err := x.announce(); err != nil && ctx.Err() == nil {
 			return err

@@ -85,7 +85,7 @@ func (s *shownState) get() (event.JournalState, string) {
 }
 
 // openGroup opens a journal, with its exports and its fill that survived.
-func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks []cdp.Disk, fresh bool) (*group, error) {
+func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks, spec GroupSpec, disks []cdp.Disk, fresh bool) (*group, error) {
 	const op = "open journal"
 	if len(spec.Paths) != len(disks) {
 		return nil, cdp.Errorf(cdp.Invalid, op, string(spec.Group), "the job has %d replica paths, the source %d disks", len(spec.Paths), len(disks)).
@@ -95,7 +95,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 	if err != nil {
 		return nil, err
 	}
-	from := newSourceClock(cfg, deps, spec)
+	from := newSourceClock(cfg, deps, clocks, spec)
 	at := newTimes(from)
 	cfg.Vault.Stamp = at.stamp
 	r, v, err := openVault(ctx, cfg, deps, spec, disks, fresh)
@@ -107,8 +107,8 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		state: &shownState{facts: deps.Facts, id: j.id, state: event.JournalEmpty},
 		clock: from, times: at,
 		base: &baseMove{id: j.id, vault: v}}
-	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, news: wake.New()}
-	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
+	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, news: wake.New(), stored: wake.New()}
+	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, news: g.intake.stored, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
 	g.keeper.restart = g.intake.restart
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())

@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/engine/vault"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // housekeeper moves base and horizon as policy says, unless it is held.
@@ -19,6 +20,7 @@ type housekeeper struct {
 	vault  *vault.Group
 	points func(now time.Time) []cdp.Point // as of outlook.Points
 
+	news  wake.Bell    // frames were stored
 	files func() error // which files of exports and fills are damaged
 	// restart makes the intake recover a journal that is broken.
 	restart func()
@@ -32,14 +34,16 @@ type housekeeper struct {
 	cancel context.CancelFunc // ends the move that is being made
 }
 
-// run looks every beat at what base and horizon should be, and moves them, one
-// step of decide at a time, until ctx ends.
+// run looks at what base and horizon should be, and moves them, one step of decide at a
+// time, until ctx ends: every beat while frames come or something is to be moved, and
+// then ever more seldom.
 func (k *housekeeper) run(ctx context.Context) {
 	var bytes int64
 	looked, cutAt := k.deps.Clock.Elapsed()-10*k.cfg.Beat, k.deps.Clock.Elapsed()-time.Minute
 	k.reportLosses(ctx)
 	ended := false // history was ended; what that cost is reported once the journal is open again
-	for clock.Sleep(ctx, k.deps.Clock, k.cfg.Beat) == nil {
+	waits := clock.Backoff{Clock: k.deps.Clock, Min: k.cfg.Beat, Max: 10 * k.cfg.Beat}
+	for k.pause(ctx, &waits) == nil {
 		k.reportDamage(ctx)
 		if ended && k.vault.Broken() == nil {
 			ended = false
@@ -64,6 +68,9 @@ func (k *housekeeper) run(ctx context.Context) {
 			bytes, o.Known = o.Bytes, true
 		}
 		in := decide(o)
+		if in != (intent{}) {
+			waits.Reset()
+		}
 		if err := k.deps.Stores.Full(k.job.id); err != nil { // it would wait, and views with it
 			k.setStuck(err)
 			continue
@@ -88,6 +95,26 @@ func (k *housekeeper) run(ctx context.Context) {
 		if in.Cut && elapsed-cutAt >= time.Minute {
 			cutAt = elapsed
 			k.deps.Facts.Alarm(ctx, k.job.id, AlarmCut, "the journal is at its size limit: points are dropped before they reach the history limit")
+		}
+	}
+}
+
+// pause waits for the next look.
+func (k *housekeeper) pause(ctx context.Context, waits *clock.Backoff) error {
+	wait := waits.Next()
+	over := k.deps.Clock.NewTimer(wait)
+	defer over.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-over.C():
+			return nil
+		case <-k.news:
+			if waits.Reset(); wait > k.cfg.Beat {
+				wait = k.cfg.Beat
+				over.Reset(wait)
+			}
 		}
 	}
 }

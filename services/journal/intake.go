@@ -24,6 +24,7 @@ type intake struct {
 	state   *shownState
 	clock   *sourceClock
 	news    wake.Bell // to announceAgain: a frame was stored, or the link is back
+	stored  wake.Bell // to the housekeeper: a frame was stored
 	times   *times
 	expects *expected
 

@@ -109,7 +109,7 @@ func (s *Service) openOne(ctx context.Context, r *round, spec GroupSpec) (*group
 			return nil, err
 		}
 	}
-	g, err := openGroup(ctx, s.cfg, s.deps, spec, disks, !known)
+	g, err := openGroup(ctx, s.cfg, s.deps, s.clocks, spec, disks, !known)
 	if err == nil {
 		g.scrub = &scrubber{cfg: s.cfg, deps: s.deps, vault: g.vault, turn: s.scrubs}
 	}

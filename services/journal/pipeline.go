@@ -179,6 +179,7 @@ func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) er
 			continue
 		}
 		x.news.Ring()
+		x.stored.Ring()
 		last := b.frames[len(b.frames)-1]
 		x.noteNewest(last.Header)
 		for _, f := range b.frames {

@@ -22,6 +22,7 @@ type Service struct {
 	wanted map[cdp.GroupID]*wanted // not open yet
 	kick   wake.Bell
 	scrubs chan struct{} // see scrubber.turn
+	clocks *sourceClocks
 }
 
 // wanted is a group that is not open yet, and why.
@@ -46,7 +47,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.Vault.StepBytes = deps.Memory.step
 	}
 	return &Service{cfg: cfg.withDefaults(), deps: deps, groups: map[cdp.GroupID]*group{},
-		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New(), scrubs: make(chan struct{}, 1)}
+		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New(), scrubs: make(chan struct{}, 1), clocks: newSourceClocks(deps)}
 }
 
 // Run serves until ctx ends, then closes every journal. Groups that cannot be
@@ -95,6 +96,7 @@ func (s *Service) Apply(spec GroupSpec) {
 	defer s.mu.Unlock()
 	if g := s.groups[spec.Group]; g != nil {
 		g.job.update(spec)
+		g.keeper.news.Ring()
 		return
 	}
 	s.wanted[spec.Group] = &wanted{GroupSpec: spec}

@@ -15,10 +15,11 @@ import (
 // sourceClock measures how far a source's clock is off, and reports clocks that step
 // and answers that cannot be true.
 type sourceClock struct {
-	deps Deps
-	cfg  Config
-	site cdp.Site
-	id   cdp.GroupID
+	deps   Deps
+	cfg    Config
+	clocks *sourceClocks
+	site   cdp.Site
+	id     cdp.GroupID
 
 	again wake.Bell // what is measured was contradicted: measure now
 	// Of the goroutine that measures.
@@ -30,8 +31,8 @@ type sourceClock struct {
 	reported map[string]time.Duration // what is wrong: when that was reported, as of Clock.Elapsed
 }
 
-func newSourceClock(cfg Config, deps Deps, spec GroupSpec) *sourceClock {
-	c := &sourceClock{deps: deps, cfg: cfg, site: spec.Source, id: spec.Group, again: wake.New(), reported: map[string]time.Duration{}}
+func newSourceClock(cfg Config, deps Deps, clocks *sourceClocks, spec GroupSpec) *sourceClock {
+	c := &sourceClock{deps: deps, cfg: cfg, clocks: clocks, site: spec.Source, id: spec.Group, again: wake.New(), reported: map[string]time.Duration{}}
 	c.last = c.read()
 	return c
 }
@@ -63,9 +64,12 @@ func (c *sourceClock) offset() pointtime.Offset {
 
 // run measures until ctx ends.
 func (c *sourceClock) run(ctx context.Context) {
+	age := c.cfg.ClockEvery / 2
 	for ctx.Err() == nil {
 		wait := c.cfg.ClockEvery
-		if !c.measure(ctx) {
+		measured := c.measure(ctx, age)
+		if age = c.cfg.ClockEvery / 2; !measured {
+			age = c.cfg.Beat
 			wait = min(wait, 2*c.cfg.Beat) // the source may just be starting
 		}
 		t := c.deps.Clock.NewTimer(wait)
@@ -74,26 +78,27 @@ func (c *sourceClock) run(ctx context.Context) {
 		case <-t.C():
 		case <-c.again:
 			_ = clock.Sleep(ctx, c.deps.Clock, min(wait, c.cfg.Beat)) // not more often than that
+			age = c.cfg.Beat
 		}
 		t.Stop()
 	}
 }
 
-// measure measures once; false if the source gave no answer that can be true.
-func (c *sourceClock) measure(ctx context.Context) bool {
+// measure measures once, by an answer that is at most this old; false if the source gave
+// none that can be true.
+func (c *sourceClock) measure(ctx context.Context, age time.Duration) bool {
 	actx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	sent := c.read()
-	received, replied, err := c.deps.Capture.Clock(actx, c.site)
-	back := c.read()
-	if own := c.last.Stepped(back); own.Abs() > steppedFar {
+	a, err := c.clocks.ask(actx, c.site, age, c.read)
+	now := c.read()
+	if own := c.last.Stepped(now); own.Abs() > steppedFar {
 		c.alarm(ctx, "own step", fmt.Sprintf("this site's clock stepped by %v: recovery points keep their order, and their errors say how wrong their times may be", own.Round(time.Millisecond)))
 	}
-	c.last = back
+	c.last = now
 	if err != nil {
 		return false // what was measured stays, and widens
 	}
-	m, err := pointtime.Measure(sent, time.Unix(0, received), time.Unix(0, replied), back)
+	m, err := pointtime.Measure(a.sent, a.received, a.replied, a.back)
 	if err != nil {
 		if c.refused++; c.refused > 1 { // one may be a step in the middle of it
 			c.alarm(ctx, "refused", fmt.Sprintf("the clock of site %s is not believed: %v", c.site, err))
