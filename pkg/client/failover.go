@@ -42,7 +42,7 @@ func (c *Client) StartFailover(ctx context.Context, r failoverrun.Request) (Aske
 	if err != nil {
 		return Asked{}, err
 	}
-	if err := failoverrun.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) {
+	if err := failoverrun.Admit(old, r); err != nil && !cdp.Is(err, cdp.Duplicate) && !failoverrun.Displaces(old, r) {
 		return Asked{}, err
 	}
 	if r.At != nil { // before anything is halted for a time that cannot be

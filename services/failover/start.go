@@ -25,9 +25,13 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 // that it is refused: no failover begins when nobody waits for it any more.
 const startWithin = time.Minute
 
+// testEndsWithin is the same where a test is ended first, which may have to remove VMs.
+const testEndsWithin = 5 * time.Minute
+
 // Start begins a run, or refuses it and changes nothing: Invalid, a bad request;
 // NotFound, no such job, group or point; Conflict, another run or a journal that
-// cannot; Duplicate, the run has begun already.
+// cannot; Duplicate, the run has begun already. A production run ends a test of the
+// job first, and is Transient until that is done.
 func (s *Service) Start(ctx context.Context, r failoverrun.Request) error {
 	return s.begin(ctx, r, s.deps.Clock.Now())
 }
@@ -46,15 +50,21 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 	case !cdp.Is(err, cdp.NotFound):
 		return cdp.Wrap(err, op, r.Job)
 	}
-	if err := failoverrun.Admit(old, r); err != nil {
+	within, test := startWithin, (*failoverrun.Run)(nil)
+	if err := failoverrun.Admit(old, r); failoverrun.Displaces(old, r) {
+		within, test = testEndsWithin, old
+	} else if err != nil {
 		if cdp.Is(err, cdp.Duplicate) {
 			s.kick(r.Job)
 		}
 		return err
 	}
-	job, err := s.check(ctx, r)
+	job, err := s.check(ctx, r, test)
+	if err == nil && test != nil {
+		rev, err = s.endTest(ctx, *test)
+	}
 	if err != nil {
-		if late := s.deps.Clock.Now().Sub(asked); cdp.Is(err, cdp.Transient) && late > startWithin {
+		if late := s.deps.Clock.Now().Sub(asked); cdp.Is(err, cdp.Transient) && late > within {
 			return cdp.Errorf(cdp.Conflict, op, r.Job, "given up after %s, nothing was begun: %w", late.Round(time.Second), err).
 				WithHint(cmp.Or(cdp.HintOf(err), "try again when that is resolved"))
 		}
@@ -85,9 +95,37 @@ func (s *Service) raced(ctx context.Context, r failoverrun.Request) error {
 	return err
 }
 
+// endTest has a test cleaned up, and returns the revision of its record when it is
+// over; Transient while it is not.
+func (s *Service) endTest(ctx context.Context, test failoverrun.Run) (rev uint64, err error) {
+	const op = "start failover"
+	if err := s.Ask(ctx, test.Job, test.ID, recovery.Cleanup); err != nil && !cdp.Is(err, cdp.Duplicate) {
+		return 0, err
+	}
+	over := false
+	err = s.settled(ctx, func() (err error) {
+		if test, rev, err = s.deps.Records.Get(ctx, test.Job); err != nil {
+			return err
+		}
+		if over = test.Over(); !over {
+			return cdp.Errorf(cdp.Conflict, op, test.Job, "not yet")
+		}
+		return nil
+	})
+	if cdp.Is(err, cdp.Conflict) && !over {
+		why := ""
+		if test.Error != "" {
+			why = ": " + test.Error
+		}
+		return 0, cdp.Errorf(cdp.Transient, op, test.Job, "the test %s is being ended first, and is %s%s", test.ID, test.Phase, why).
+			WithHint("see how far it is: tidemark failover status " + test.Job)
+	}
+	return rev, err
+}
+
 // check says whether the run can succeed, before anything is changed. It returns
-// the job's spec for the run to work with.
-func (s *Service) check(ctx context.Context, r failoverrun.Request) (failoverrun.Pinned, error) {
+// the job's spec for the run to work with. test is the one that the run ends, if any.
+func (s *Service) check(ctx context.Context, r failoverrun.Request, test *failoverrun.Run) (failoverrun.Pinned, error) {
 	const op = "start failover"
 	job, err := s.deps.Jobs.Get(ctx, r.Job)
 	switch {
@@ -110,7 +148,7 @@ func (s *Service) check(ctx context.Context, r failoverrun.Request) (failoverrun
 		_, err = s.deps.Journal.Resolve(ctx, failoverrun.Run{Request: r}.Want())
 	}
 	if err == nil && r.Mode == recovery.Production && !r.Force {
-		err = s.settled(ctx, func() error { return s.undisturbed(ctx, r, job.Spec) })
+		err = s.settled(ctx, func() error { return s.undisturbed(ctx, r, job.Spec, test) })
 	}
 	return job, cdp.Wrap(err, op, r.Job)
 }
@@ -119,11 +157,16 @@ func (s *Service) check(ctx context.Context, r failoverrun.Request) (failoverrun
 // asked only by a planned one, which needs it, and about disks that no VM of a vCenter
 // has: of a VM the vcenter service knows whether it is off. A source that does not
 // answer is the first step's to report.
-func (s *Service) undisturbed(ctx context.Context, r failoverrun.Request, j spec.ReplicationJob) error {
+func (s *Service) undisturbed(ctx context.Context, r failoverrun.Request, j spec.ReplicationJob, test *failoverrun.Run) error {
 	g := cdp.GroupID(r.Job)
 	open, err := s.deps.Exports.ListExports(ctx, g)
 	if err != nil {
 		return err
+	}
+	if test != nil {
+		if err := failoverrun.Unused(*test, recovery.Cleanup, open.Exports); err != nil {
+			return err
+		}
 	}
 	var clients []string
 	if r.Planned && j.Source.VM == "" {

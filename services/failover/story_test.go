@@ -81,6 +81,60 @@ func TestAKilledServiceHasEachEffectOnce(t *testing.T) {
 	}
 }
 
+// A disaster does not wait for a test: a production failover ends it first, unless a
+// client uses its disks. A second test is refused.
+func TestAProductionFailoverEndsATest(t *testing.T) {
+	w := newWorld()
+	s := w.service()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Run(ctx) }()
+	defer func() { cancel(); <-ended }()
+	start := func(r failoverrun.Request, want cdp.Kind) {
+		t.Helper()
+		err := s.Start(ctx, r)
+		for cdp.Is(err, cdp.Transient) {
+			err = s.Start(ctx, r)
+		}
+		if want == "" && err != nil || want != "" && !cdp.Is(err, want) {
+			t.Fatal(r.ID, err)
+		}
+	}
+	ready := func(id string) {
+		t.Helper()
+		for run := w.state(); run.ID != id || run.Phase != recovery.Ready; run = w.state() {
+			if run.ID == id && run.Phase == recovery.Failed {
+				t.Fatal(run.Error)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	test := failoverrun.Request{Job: "web", ID: "t1", Mode: recovery.Test, To: recovery.ToNBD}
+	start(test, "")
+	ready("t1")
+	test.ID = "t2"
+	start(test, cdp.Conflict)
+	use := func(clients ...string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.clients = clients
+	}
+	use("10.0.0.9:4711")
+	disaster := failoverrun.Request{Job: "web", ID: "p1", Mode: recovery.Production, To: recovery.ToNBD}
+	start(disaster, cdp.Conflict)
+	if run := w.state(); run.ID != "t1" || run.Phase != recovery.Ready {
+		t.Fatalf("a test that is in use is %s", run.Phase)
+	}
+	use()
+	start(disaster, "")
+	ready("p1")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.open["t1"] || !w.open["p1"] || w.finished[recovery.Cleaned] == 0 {
+		t.Fatalf("open %v, finished %v", w.open, w.finished)
+	}
+}
+
 func TestRefusesBeforeAnythingChanges(t *testing.T) {
 	w := newWorld()
 	s := w.service()

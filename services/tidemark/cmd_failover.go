@@ -37,7 +37,8 @@ func (a *app) cmdFailover() *cobra.Command {
                      once, while the replica is moved to the point in the
                      background; with --to files they are plain image files, which
                      are locked until the commit. End it with: tidemark failover
-                     undo JOB, or tidemark failover commit JOB
+                     undo JOB, or tidemark failover commit JOB. A test of the job
+                     that is still open is ended first
 
 With --to vm, for a job that has a replica VM, a VM runs on the disks: in production
 the replica VM with the replica's own disks, in a test another VM with disks of its

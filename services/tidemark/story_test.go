@@ -65,7 +65,7 @@ func (s *story) testAtAnOlderPoint() {
 	view := s.field("disk", "failover", "status", "web")
 	expect(s.t, view, 0, 'A')
 	poke(s.t, view, 0, 'T')
-	if _, errs := s.do(exitConflict, "failover", "web", "--mode", "production"); !strings.Contains(errs, "cleanup web") {
+	if _, errs := s.do(exitConflict, "failover", "web", "--mode", "test"); !strings.Contains(errs, "cleanup web") {
 		s.t.Error(errs)
 	}
 	s.do(exitConflict, "failover", "commit", "web")

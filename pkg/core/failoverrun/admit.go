@@ -25,6 +25,12 @@ func Admit(old *Run, r Request) error {
 	return nil
 }
 
+// Displaces reports whether r may begin although old is not over, once old has been
+// cleaned up: a disaster does not wait for a test.
+func Displaces(old *Run, r Request) bool {
+	return old != nil && old.ID != r.ID && old.Mode == recovery.Test && r.Mode == recovery.Production && !old.Over()
+}
+
 // safeEnd is the goal that ends the run and changes nothing.
 func (r Run) safeEnd() recovery.Goal {
 	if r.Mode == recovery.Test {
