@@ -122,6 +122,9 @@ type Point struct {
 	Tags []string `json:"tags,omitempty"`
 	// Pinned points are kept by retention until the hard size limit.
 	Pinned bool `json:"pinned,omitempty"`
+	// PinnedRan is how long the journal had run when the point was pinned. Zero: it was
+	// pinned when it was stored, or by an older version.
+	PinnedRan time.Duration `json:"pinnedRanNanos,omitempty"`
 }
 
 // ID is the point's name for people: p and its frame number.

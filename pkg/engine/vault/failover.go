@@ -67,6 +67,9 @@ func (g *Group) Seal(ctx context.Context) error {
 	if !st.Halted {
 		return cdp.Errorf(cdp.Conflict, op, "", "the journal still takes writes")
 	}
+	if _, why := g.mover.cfg.Held(g.points.usable()); why != nil && !st.Sealed {
+		return cdp.Wrap(why, op, "")
+	}
 	st.Sealed = true
 	return cdp.Wrap(g.ledger.commit(g.store.Begin(), st), op, "")
 }

@@ -28,6 +28,10 @@ type Config struct {
 	// until then, and how long the journal has run. prev is the point before it, nil if
 	// there is none. Default: it stays as it is.
 	Stamp func(prev *cdp.Point, p cdp.Point) cdp.Point
+	// Held is what a retention lock holds of the points, oldest first: horizon never
+	// passes seq from, and the journal is not sealed; why refuses that. A nil error:
+	// nothing is held. Default: nothing ever is.
+	Held func(ps []cdp.Point) (from cdp.Seq, why error)
 	// Adopted: the images of a new journal hold data, without checksums.
 	Adopted bool
 	// Clock is for pauses between tries. Default clock.System.
@@ -46,6 +50,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Stamp == nil {
 		c.Stamp = func(_ *cdp.Point, p cdp.Point) cdp.Point { return p }
+	}
+	if c.Held == nil {
+		c.Held = func([]cdp.Point) (cdp.Seq, error) { return 0, nil }
 	}
 	if c.Clock == nil {
 		c.Clock = clock.System

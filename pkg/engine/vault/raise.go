@@ -18,6 +18,9 @@ func (m *mover) merge(ctx context.Context, to cdp.Seq) error {
 	if b.Base != b.Horizon {
 		return cdp.Errorf(cdp.Conflict, "merge", "", "base %d is not at horizon %d", b.Base, b.Horizon)
 	}
+	if err := m.unheld(to); err != nil {
+		return cdp.Wrap(err, "merge", "")
+	}
 	return m.raise(ctx, to, true)
 }
 

@@ -20,6 +20,9 @@ func (m *mover) retain(ctx context.Context, to cdp.Seq) error {
 	if to > st.Base {
 		return cdp.Errorf(cdp.Invalid, op, "", "%d is beyond base %d", to, st.Base)
 	}
+	if err := m.unheld(to); err != nil {
+		return cdp.Wrap(err, op, "")
+	}
 	lift, err := m.views.barBelow(op, to)
 	if err != nil {
 		return err
@@ -42,6 +45,14 @@ func (m *mover) retain(ctx context.Context, to cdp.Seq) error {
 			return nil
 		}
 	}
+}
+
+// unheld refuses to move horizon past what a retention lock holds.
+func (m *mover) unheld(to cdp.Seq) error {
+	if from, why := m.cfg.Held(m.points.usable()); why != nil && to > from {
+		return why
+	}
+	return nil
 }
 
 // retainStep forgets some of what is at or below to, beginning with frame from.
