@@ -13,7 +13,8 @@ import (
 
 // Objects gives what was described: sites first, then jobs, then jobs on VMs, then site
 // recovery jobs, each by name. The jobs of single VMs are among the jobs. An empty kind or name means
-// any; NotFound if a name means nothing.
+// any; NotFound if a name means nothing. A name also finds a deleted job whose journal a
+// retention lock keeps, so that it can be applied again.
 func (c *Client) Objects(ctx context.Context, kind, name string) ([]spec.Object, error) {
 	var out []spec.Object
 	var err error
@@ -27,6 +28,11 @@ func (c *Client) Objects(ctx context.Context, kind, name string) ([]spec.Object,
 	if err == nil && wanted(spec.KindJob) {
 		err = specs(ctx, c, subjects.KeyVMJob, name, func(j spec.VMJob) { out = append(out, spec.Object{VMJob: &j}) })
 	}
+	if err == nil && name != "" && wanted(spec.KindJob) && len(out) == 0 {
+		if j := c.deletedJob(ctx, name); j != nil {
+			out = append(out, spec.Object{Job: j})
+		}
+	}
 	if err == nil && wanted(spec.KindPlan) {
 		err = specs(ctx, c, subjects.KeyPlan, name, func(p spec.Plan) { out = append(out, spec.Object{Plan: &p}) })
 	}
@@ -38,6 +44,16 @@ func (c *Client) Objects(ctx context.Context, kind, name string) ([]spec.Object,
 		err = cdp.Errorf(cdp.NotFound, "get", what, "there is none of this name at site %s", c.site)
 	}
 	return out, err
+}
+
+// deletedJob is a job that was deleted, and whose journal a retention lock keeps; nil:
+// there is none, as far as the journal says.
+func (c *Client) deletedJob(ctx context.Context, name string) *spec.ReplicationJob {
+	st, err := c.Journal().Status(ctx, cdp.GroupID(name))
+	if err != nil || st.Lock == nil {
+		return nil
+	}
+	return st.Lock.Deleted
 }
 
 // Sites are the sites that were described, by name.

@@ -58,6 +58,11 @@ func (c *Client) VMJobStatus(ctx context.Context, j spec.VMJob) (health.Job, err
 // GroupStatus judges the job with a group that a name means.
 func (c *Client) GroupStatus(ctx context.Context, name string) (health.Group, error) {
 	job, err := c.Job(ctx, name)
+	if cdp.Is(err, cdp.NotFound) {
+		if kept := c.deletedJob(ctx, name); kept != nil {
+			job, err = *kept, nil
+		}
+	}
 	if err != nil {
 		return health.Group{}, err
 	}
@@ -89,6 +94,9 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 	journal := map[cdp.GroupID]*api.GroupStatus{}
 	for _, g := range journals.Groups {
 		journal[g.Group] = &g
+		if only == nil && g.Lock != nil && g.Lock.Deleted != nil && !slices.ContainsFunc(jobs, func(j spec.ReplicationJob) bool { return j.Group() == g.Group }) {
+			jobs = append(jobs, *g.Lock.Deleted)
+		}
 	}
 	runs, err := states[api.RunState](ctx, c, subjects.KeyJob, name)
 	if err != nil {

@@ -2,11 +2,13 @@ package failover
 
 import (
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -40,12 +42,32 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 // end is Ask, unless somebody uses what the end of the run takes away and force is
 // not given.
 func (s *Service) end(ctx context.Context, job, id string, g recovery.Goal, force bool) error {
+	if g == recovery.Commit {
+		if err := s.unlocked(ctx, job); err != nil {
+			return err
+		}
+	}
 	if !force {
 		if err := s.unused(ctx, job, g); err != nil {
 			return err
 		}
 	}
 	return s.Ask(ctx, job, id, g)
+}
+
+// unlocked is Conflict while a retention lock holds points that a commit would make
+// worthless. The journal refuses that itself, when the run could not be undone any more.
+func (s *Service) unlocked(ctx context.Context, job string) error {
+	st, err := s.deps.Journal.Status(ctx, cdp.GroupID(job))
+	if cdp.Is(err, cdp.NotFound) || err == nil && (st.Lock == nil || st.Lock.Left == 0 || st.State == event.JournalSealed) {
+		return nil
+	}
+	if err == nil {
+		left := spec.Duration(st.Lock.Left.Round(time.Second))
+		err = cdp.Errorf(cdp.Conflict, "check retention lock", job, "the retention lock holds recovery points for another %s, and a commit would make them worthless", left).
+			WithHint("leave the failover uncommitted until then: what runs goes on to run")
+	}
+	return cdp.Wrap(err, string(recovery.Commit)+" failover", job)
 }
 
 // unused is Conflict while something of the group is in use that the end of its run

@@ -130,7 +130,8 @@ func (s *Service) check(ctx context.Context, r failoverrun.Request, test *failov
 	job, err := s.deps.Jobs.Get(ctx, r.Job)
 	switch {
 	case cdp.Is(err, cdp.NotFound):
-		return job, cdp.Errorf(cdp.NotFound, op, r.Job, "there is no such job").WithHint("list the jobs: tidemark get job")
+		return job, cdp.Errorf(cdp.NotFound, op, r.Job, "there is no such job").
+			WithHint("list the jobs: tidemark status; if it was deleted, and a retention lock keeps its journal: tidemark get job " + r.Job + " -o yaml | tidemark apply -f -")
 	case err != nil:
 		return job, cdp.Wrap(err, op, r.Job)
 	case r.To == recovery.ToVM && job.Spec.Target.VM == "":

@@ -27,6 +27,7 @@ type world struct {
 	rev      uint64
 	dead     bool // the source
 	silent   bool // the journal
+	lock     *api.RetentionLock
 	halted   bool
 	sealed   bool
 	released bool
@@ -153,7 +154,9 @@ func (w *world) Status(_ context.Context, g cdp.GroupID) (api.GroupStatus, error
 	if w.silent {
 		return api.GroupStatus{}, cdp.Errorf(cdp.Transient, "ask journal", string(g), "nobody answers")
 	}
-	return api.GroupStatus{Group: g, Frame: 9, Bounds: cdp.Bounds{Head: 50}}, nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return api.GroupStatus{Group: g, Frame: 9, Bounds: cdp.Bounds{Head: 50}, Lock: w.lock}, nil
 }
 
 func (w *world) Resolve(_ context.Context, r api.ResolveRequest) (api.Resolved, error) {

@@ -9,5 +9,6 @@ const (
 	AlarmDamage  = "damage"       // something stored is damaged
 	AlarmLost    = "history-lost" // history that was durable is gone
 	AlarmClock   = "clock"        // a clock stepped, or the source's times cannot be true
+	AlarmLock    = "lock"         // a retention lock keeps what was to go, or has no record
 	AlarmJournal = "journal"      // the journal cannot be maintained
 )

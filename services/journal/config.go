@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"path/filepath"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/engine/vault"
 )
 
@@ -11,6 +13,8 @@ import (
 type Config struct {
 	// Dir holds the exports: their sockets, records and scratch. Required.
 	Dir string
+	// Locks holds the records of retention locks. Default: locks beside Dir.
+	Locks string
 	// Transporter is the name of the appliance that the service runs on; empty
 	// on another machine.
 	Transporter string
@@ -41,6 +45,9 @@ func (c Config) withDefaults() Config {
 		if *p == 0 {
 			*p = d
 		}
+	}
+	if c.Locks == "" {
+		c.Locks = filepath.Join(filepath.Dir(c.Dir), "locks")
 	}
 	if c.BatchBytes == 0 {
 		c.BatchBytes = 16 << 20
@@ -78,4 +85,8 @@ type GroupSpec struct {
 	// Adopt: the images of a new group hold a seed already. They must exist, and the
 	// first writes are applied on top of what they hold.
 	Adopt bool
+	// Lock is how long points are held, whatever comes; 0: no lock.
+	Lock time.Duration
+	// Job is the job's description; nil: not known.
+	Job *spec.ReplicationJob
 }

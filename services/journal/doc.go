@@ -31,6 +31,11 @@
 // true (pkg/core/pointtime). Retention goes by how long the journal has run since it
 // stored a point.
 //
+// A retention lock is kept here, and not with the job (type lock): for its time nobody
+// shortens history, unpins or deletes a point, or commits a failover, and the journal of
+// a deleted job stays. Package vault refuses to move horizon past what is locked, and to
+// seal the journal, whoever asks.
+//
 // On a full disk it takes nothing in, says so, and goes on by itself once there is room.
 // A failover may use what is reserved for it on that disk.
 //

@@ -107,7 +107,7 @@ func (x *expected) give(ctx context.Context, p cdp.Point) cdp.Point {
 	if x.list[i].Pinned {
 		r.Pinned = &x.list[i].Pinned
 	}
-	is, err := x.vault.EditPoint(p.Frame, func(p *cdp.Point) error { return edited(p, r) })
+	is, err := x.vault.EditPoint(p.Frame, func(p *cdp.Point) error { return edited(p, r, p.Ran) })
 	if err != nil {
 		return p
 	}

@@ -27,6 +27,7 @@ type group struct {
 	state   *shownState
 	clock   *sourceClock
 	times   *times
+	lock    *lock
 	intake  *intake
 	keeper  *housekeeper
 	scrub   *scrubber
@@ -87,6 +88,11 @@ func (s *shownState) get() (event.JournalState, string) {
 // openGroup opens a journal, with its exports and its fill that survived.
 func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks, spec GroupSpec, disks []cdp.Disk, fresh bool) (*group, error) {
 	const op = "open journal"
+	rec, err := readLock(ctx, cfg, deps, spec.Group)
+	if err != nil {
+		return nil, err
+	}
+	spec = rec.bound(spec)
 	if len(spec.Paths) != len(disks) {
 		return nil, cdp.Errorf(cdp.Invalid, op, string(spec.Group), "the job has %d replica paths, the source %d disks", len(spec.Paths), len(disks)).
 			WithHint("give each disk of the source one disk of the target")
@@ -96,8 +102,9 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks,
 		return nil, err
 	}
 	from := newSourceClock(cfg, deps, clocks, spec)
-	at := newTimes(from)
-	cfg.Vault.Stamp = at.stamp
+	held := newLock(cfg, spec.Group, rec, from)
+	at := held.times
+	cfg.Vault.Stamp, cfg.Vault.Held = at.stamp, held.held
 	r, v, err := openVault(ctx, cfg, deps, spec, disks, fresh)
 	if err != nil {
 		return nil, err
@@ -105,10 +112,10 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks,
 	j := &job{id: spec.Group, spec: spec}
 	g := &group{deps: deps, job: j, vault: v, replica: r, done: make(chan struct{}),
 		state: &shownState{facts: deps.Facts, id: j.id, state: event.JournalEmpty},
-		clock: from, times: at,
+		clock: from, times: at, lock: held,
 		base: &baseMove{id: j.id, vault: v}}
-	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, news: wake.New(), stored: wake.New()}
-	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, news: g.intake.stored, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
+	g.intake = &intake{cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, lock: held, news: wake.New(), stored: wake.New()}
+	g.keeper = &housekeeper{cfg: cfg, deps: deps, job: j, vault: v, lock: held, news: g.intake.stored, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
 	g.keeper.restart = g.intake.restart
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())
@@ -188,5 +195,5 @@ func (g *group) close() error {
 		<-g.done
 	}
 	g.base.stop()
-	return errors.Join(g.fills.close(), g.exports.close(), g.vault.Close(), g.replica.Close())
+	return errors.Join(g.lock.tend(true), g.fills.close(), g.exports.close(), g.vault.Close(), g.replica.Close())
 }

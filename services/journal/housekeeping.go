@@ -18,6 +18,7 @@ type housekeeper struct {
 	deps   Deps
 	job    *job
 	vault  *vault.Group
+	lock   *lock
 	points func(now time.Time) []cdp.Point // as of outlook.Points
 
 	news  wake.Bell    // frames were stored
@@ -65,7 +66,7 @@ func (k *housekeeper) run(ctx context.Context) {
 				k.troubled(ctx, err)
 				continue
 			}
-			bytes, o.Known = o.Bytes, true
+			bytes, o.Known, o.Lock = o.Bytes, true, k.lock.at(o.Points)
 		}
 		in := decide(o)
 		if in != (intent{}) {

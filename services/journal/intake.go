@@ -26,6 +26,7 @@ type intake struct {
 	news    wake.Bell // to announceAgain: a frame was stored, or the link is back
 	stored  wake.Bell // to the housekeeper: a frame was stored
 	times   *times
+	lock    *lock
 	expects *expected
 
 	mu     sync.Mutex
@@ -65,6 +66,11 @@ func (x *intake) run(ctx context.Context) {
 				state = event.JournalSealed
 			}
 			x.state.set(ctx, state, "the group has been failed over")
+			clock.Sleep(ctx, x.deps.Clock, x.cfg.Beat)
+			continue
+		}
+		if x.lock.deleted() {
+			x.state.set(ctx, event.JournalKept, keptReason)
 			clock.Sleep(ctx, x.deps.Clock, x.cfg.Beat)
 			continue
 		}
@@ -124,11 +130,17 @@ func (x *intake) full(ctx context.Context, err error) {
 	}
 }
 
-// resumed reports that a failover was undone; nothing else is known until the
-// source is heard.
+// keptReason is why a journal without a job is still there.
+const keptReason = "the job was deleted, and the retention lock keeps its recovery points: apply the job again to use them"
+
+// resumed reports that a failover was undone, or a deleted job applied again; nothing
+// else is known until the source is heard.
 func (x *intake) resumed(ctx context.Context) {
-	if was, _ := x.state.get(); was == event.JournalHalted {
+	switch was, _ := x.state.get(); was {
+	case event.JournalHalted:
 		x.state.set(ctx, event.JournalWaiting, "the failover was undone; the source is asked to go on")
+	case event.JournalKept:
+		x.state.set(ctx, event.JournalWaiting, "the job was applied again; the source is asked to go on")
 	}
 }
 

@@ -81,6 +81,9 @@ func (s *Service) tryOpen(ctx context.Context, r *round, spec GroupSpec) {
 		}
 		return
 	}
+	if !w.kept {
+		g.applied(ctx, w.GroupSpec)
+	}
 	go g.run(gctx)
 }
 

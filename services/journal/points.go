@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -52,12 +53,22 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 			return p, cdp.Errorf(cdp.Conflict, "delete point", p.ID(), "it is pinned").WithHint("unpin it first: tidemark point unpin")
 		}
 		change = event.PointDeleted
-		if err = g.unshown(p, r.Force); err == nil {
+		if err = g.lock.frees(p, ps); err == nil {
+			err = g.unshown(p, r.Force)
+		}
+		if err == nil {
 			err = g.vault.DeletePoint(p.Frame)
 		}
 	} else {
 		listed := p
-		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) error { return edited(p, r) })
+		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) error {
+			if r.Pinned != nil && p.Pinned && !*r.Pinned {
+				if err := g.lock.frees(*p, ps); err != nil {
+					return err
+				}
+			}
+			return edited(p, r, g.times.ran(p.Ran))
+		})
 		p.Time, p.Bound = listed.Time, listed.Bound
 		if r.Pinned != nil {
 			change = map[bool]event.PointChange{true: event.PointPinned, false: event.PointUnpinned}[*r.Pinned]
@@ -69,8 +80,8 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 	return p, err
 }
 
-// edited applies what a request changes to a point.
-func edited(p *cdp.Point, r api.EditPointRequest) error {
+// edited applies what a request changes to a point of a journal that has run so long.
+func edited(p *cdp.Point, r api.EditPointRequest, ran time.Duration) error {
 	tags := p.Tags
 	if r.Tags != nil {
 		tags = *r.Tags
@@ -88,6 +99,9 @@ func edited(p *cdp.Point, r api.EditPointRequest) error {
 	}
 	p.Tags = tags
 	if r.Pinned != nil {
+		if *r.Pinned && !p.Pinned {
+			p.PinnedRan = ran
+		}
 		p.Pinned = *r.Pinned
 	}
 	return nil

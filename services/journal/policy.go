@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/retention"
 )
 
 // outlook is what policy decides from. Horizon is only ever moved to points, so
@@ -22,6 +23,8 @@ type outlook struct {
 	History    time.Duration
 	Limit      int64
 	MergeEvery time.Duration
+	// Lock is the retention lock.
+	Lock retention.Lock
 }
 
 // intent is what policy wants done: at most one raise and one move of horizon.
@@ -47,6 +50,9 @@ func decide(o outlook) intent {
 		in.Raise = to
 	}
 	to, reason, cut := horizon(o)
+	if from, _, held := o.Lock.Held(o.Points); held {
+		to = min(to, from)
+	}
 	if to <= o.Bounds.Horizon {
 		return in
 	}

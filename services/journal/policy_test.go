@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/retention"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -22,10 +23,11 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 		o := outlook{Now: now, Known: true, Bounds: cdp.Bounds{Horizon: h, Base: b, Head: b + cdp.Seq(rng.IntN(50))},
 			Mode: []cdp.JournalMode{cdp.Rollback, cdp.RollForward}[rng.IntN(2)], History: time.Duration(rng.IntN(100)) * time.Second,
 			Bytes: rng.Int64N(1000), Limit: rng.Int64N(2) * 500, MergeEvery: time.Duration(rng.IntN(2)*rng.IntN(100)) * time.Second}
+		o.Lock = retention.Lock{For: time.Duration(rng.IntN(2)*rng.IntN(150)) * time.Second, Ran: 200 * time.Second}
 		at := now.Add(-200 * time.Second)
 		for s := h; s <= o.Bounds.Head; s += cdp.Seq(1 + rng.IntN(20)) {
 			at = at.Add(time.Duration(rng.IntN(20)) * time.Second)
-			o.Points = append(o.Points, cdp.Point{Frame: cdp.FrameNo(len(o.Points) + 1), Seq: s, Time: at, Pinned: rng.IntN(8) == 0})
+			o.Points = append(o.Points, cdp.Point{Frame: cdp.FrameNo(len(o.Points) + 1), Seq: s, Time: at, Ran: 1 + at.Sub(now.Add(-200*time.Second)), Pinned: rng.IntN(8) == 0})
 		}
 		in := decide(o)
 		base := max(o.Bounds.Base, in.Raise)
@@ -47,6 +49,9 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 		}
 		for _, p := range o.Points {
 			young := now.Sub(p.Time) < o.History
+			if p.Seq < in.Horizon && o.Lock.Left(p) > 0 {
+				t.Fatalf("outlook %d: drops %+v, which is locked, horizon %d", i, p, in.Horizon)
+			}
 			if p.Seq < in.Horizon && !in.Cut && (young || p.Pinned) {
 				t.Fatalf("outlook %d: drops %+v for its age, horizon %d", i, p, in.Horizon)
 			}

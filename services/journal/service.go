@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/engine/durable"
 	"tidemark.dev/pkg/engine/wake"
 )
 
@@ -28,7 +31,8 @@ type Service struct {
 // wanted is a group that is not open yet, and why.
 type wanted struct {
 	GroupSpec
-	why error
+	why  error
+	kept bool // for its retention lock: its job may be gone
 }
 
 func (w *wanted) reason() error {
@@ -55,9 +59,14 @@ func New(cfg Config, deps Deps) *Service {
 func (s *Service) Run(ctx context.Context) error {
 	retry := s.deps.Clock.NewTimer(2 * s.cfg.Beat)
 	defer retry.Stop()
+	kept := s.wantKept()
 	for {
+		if kept != nil {
+			kept = s.wantKept()
+		}
 		s.openWanted(ctx)
 		s.restoreReserve()
+		s.tendLocks(ctx)
 		select {
 		case <-ctx.Done():
 			return s.closeAll()
@@ -90,23 +99,40 @@ func (s *Service) closeAll() error {
 }
 
 // Apply opens the group of a job, or updates what may change of an open one: mode,
-// history, limit, pace of merges.
+// history, limit, pace of merges, and a longer retention lock.
 func (s *Service) Apply(spec GroupSpec) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if g := s.groups[spec.Group]; g != nil {
+	g := s.groups[spec.Group]
+	if g == nil {
+		s.wanted[spec.Group] = &wanted{GroupSpec: spec}
+		s.kick.Ring()
+	}
+	s.mu.Unlock()
+	if g != nil {
 		g.job.update(spec)
 		g.keeper.news.Ring()
-		return
+		g.applied(context.Background(), spec)
 	}
-	s.wanted[spec.Group] = &wanted{GroupSpec: spec}
-	s.kick.Ring()
 }
 
-// Remove closes a group and drops its journal. The replica's images stay.
+// Remove closes a group and drops its journal; one that a retention lock holds stays
+// until the lock is over. The replica's images stay.
 func (s *Service) Remove(id cdp.GroupID) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	left, kept, err := s.keeps(id)
+	if !kept && err == nil {
+		err = s.drop(id)
+	}
+	s.mu.Unlock()
+	if left > 0 {
+		s.deps.Facts.Alarm(context.Background(), id, AlarmLock, "the job was deleted, and the retention lock keeps its journal for another "+
+			spec.Duration(left.Round(time.Second)).String()+": apply the job again to use its recovery points")
+	}
+	return err
+}
+
+// drop ends a group. The caller holds mu.
+func (s *Service) drop(id cdp.GroupID) error {
 	delete(s.wanted, id)
 	if g := s.groups[id]; g != nil {
 		delete(s.groups, id)
@@ -120,7 +146,10 @@ func (s *Service) Remove(id cdp.GroupID) error {
 			return err
 		}
 	}
-	return s.deps.Stores.Drop(id)
+	if err := s.deps.Stores.Drop(id); err != nil {
+		return err
+	}
+	return durable.RemoveRecord(lockPath(s.cfg, id))
 }
 
 func (s *Service) group(id cdp.GroupID) (*group, error) {

@@ -42,9 +42,10 @@ type site struct {
 	// others are the streams of more source sites, whose clocks are two hours late.
 	others map[cdp.Site]*spooltest.Mem
 
-	adopt  bool
-	silent bool // the source reports no disks
-	scrub  time.Duration
+	adopt   bool
+	silent  bool // the source reports no disks
+	jobless bool // start applies no job
+	scrub   time.Duration
 	// replicas is the directory of the images; empty: dir.
 	replicas string
 	clock    clock.Clock // nil: the machine's
@@ -146,6 +147,9 @@ func (s *site) start(mode cdp.JournalMode) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()
+	if s.jobless {
+		return
+	}
 	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Adopt: s.adopt,
 		Names: []string{"root", "data"}, Paths: s.images()})
 }

@@ -24,6 +24,7 @@ func (g *group) status() (api.GroupStatus, error) {
 	if err := g.deps.Stores.Full(g.job.id); err != nil { // what would say so may wait, too
 		st.State, st.Reason = event.JournalFull, err.Error()
 	}
+	st.Lock = g.lock.status(g.vault.Points())
 	st.Stuck, st.Unserved = g.keeper.stuckBy(), g.exports.unserved()
 	if damage != nil {
 		st.Damage = damage.Error()

@@ -19,8 +19,9 @@ type times struct {
 	since time.Duration // the Clock.Elapsed at which the journal had run for no time
 }
 
-func newTimes(source *sourceClock) *times {
-	return &times{source: source, since: source.deps.Clock.Elapsed()}
+// newTimes begins with a journal that has run that long before, or longer.
+func newTimes(source *sourceClock, ran time.Duration) *times {
+	return &times{source: source, since: source.deps.Clock.Elapsed() - ran}
 }
 
 // stamp is what a new point is stored with; prev is the point before it, nil if there

@@ -157,6 +157,16 @@ func (p pointCounts) Exports(ctx context.Context, group cdp.GroupID) ([]api.Expo
 	return r.Exports, err
 }
 
+func (p pointCounts) Lock(ctx context.Context, group cdp.GroupID) (*api.RetentionLock, error) {
+	ctx, cancel := context.WithTimeout(ctx, client.Slow)
+	defer cancel()
+	st, err := client.NewJournal(p.conn, p.site).Status(ctx, group)
+	if cdp.Is(err, cdp.NotFound) {
+		return nil, nil
+	}
+	return st.Lock, err
+}
+
 // jobVMs is scheduler.VMs.
 type jobVMs struct {
 	conn *bus.Conn

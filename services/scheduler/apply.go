@@ -47,7 +47,7 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 	if err != nil {
 		return reply, cdp.Wrap(err, opApply, o.Name())
 	}
-	s.judge(o, now.Stored, &reply)
+	s.judge(o, now, &reply)
 	if o.Job != nil && reply.Change == api.Created {
 		if reply.Problems = s.room(ctx, *o.Job); len(reply.Problems) > 0 {
 			reply.Change = ""
@@ -73,6 +73,9 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 type current struct {
 	jobrules.Stored
 	revision uint64 // of what the object would replace; 0: nothing
+	// kept: the job was deleted, and the retention lock of its journal keeps that and
+	// its replica. Job is what was deleted.
+	kept bool
 }
 
 // read reads what is stored under the name of o. Something that cannot be read is as
@@ -103,6 +106,9 @@ func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 		}
 	case job != nil:
 		x.Running, err = s.runs(ctx, name)
+	case !lost && vmJob == nil:
+		x.Job = s.deletedJob(ctx, name)
+		x.kept = x.Job != nil
 	case lost: // what it replaces is not known, so it must be in nobody's use
 		if x.Running, err = s.runs(ctx, name); err == nil && x.Running {
 			err = cdp.Errorf(cdp.Conflict, opApply, name, "its description cannot be read, and a job is replaced only while it is stopped").
@@ -112,12 +118,26 @@ func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 	return x, err
 }
 
+// deletedJob is the job of a journal that is there for its retention lock only; nil:
+// there is none. A journal that does not answer is found silent when it is asked about
+// the disks.
+func (s *Service) deletedJob(ctx context.Context, name string) *spec.ReplicationJob {
+	lock, err := s.deps.Journal.Lock(ctx, cdp.GroupID(name))
+	if err != nil || lock == nil {
+		return nil
+	}
+	return lock.Deleted
+}
+
 // judge adds to the reply what the change is, and what refuses it.
-func (s *Service) judge(o spec.Object, now jobrules.Stored, reply *api.ApplyReply) {
+func (s *Service) judge(o spec.Object, now current, reply *api.ApplyReply) {
 	if o.VMJob != nil {
-		reply.Change, reply.Problems = s.cfg.Here.VMs(*o.VMJob, now)
+		reply.Change, reply.Problems = s.cfg.Here.VMs(*o.VMJob, now.Stored)
 	} else {
-		reply.Change, reply.Problems = s.cfg.Here.Disks(*o.Job, now)
+		reply.Change, reply.Problems = s.cfg.Here.Disks(*o.Job, now.Stored)
+	}
+	if now.kept && reply.Change != "" {
+		reply.Change = api.Created
 	}
 	if len(reply.Problems) > 0 {
 		reply.Change = ""
@@ -162,7 +182,7 @@ func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyRepl
 	if err != nil {
 		return err
 	}
-	s.judge(o, now.Stored, reply)
+	s.judge(o, now, reply)
 	if o.Job != nil && len(reply.Problems) == 0 { // another job may have taken the disks meanwhile
 		if err := s.checkDisks(ctx, *o.Job, now, reply); err != nil {
 			return err

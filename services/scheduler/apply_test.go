@@ -73,6 +73,7 @@ type owner struct {
 	points  int
 	exports []api.Export
 	silent  error // of the journal
+	lock    *api.RetentionLock
 	spool   api.SpoolUse
 	away    error // of the source site
 	check   api.JobCheckReply
@@ -124,6 +125,9 @@ func (o *owner) Run(context.Context, string) (*failoverrun.Run, error) { return 
 func (o *owner) Points(context.Context, cdp.GroupID) (int, error)      { return o.points, o.silent }
 func (o *owner) Exports(context.Context, cdp.GroupID) ([]api.Export, error) {
 	return o.exports, o.silent
+}
+func (o *owner) Lock(context.Context, cdp.GroupID) (*api.RetentionLock, error) {
+	return o.lock, o.silent
 }
 func (o *owner) State(context.Context, string) (api.VMJobState, error) { return o.vms, nil }
 func (o *owner) Spool(context.Context, cdp.Site) (api.SpoolUse, error) { return o.spool, o.away }

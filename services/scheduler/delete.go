@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"slices"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -66,7 +67,30 @@ func (s *Service) deleteAny(ctx context.Context, r deletion) (api.Progress, erro
 	case r.Replicas:
 		return api.Progress{}, cdp.Errorf(cdp.Invalid, opDelete, r.Job, "only the replicas of a job on VMs can be deleted with it: those of %s are images, which are removed by hand", r.Job)
 	}
-	return api.Progress{Done: true}, s.deleteDisks(ctx, r, rev)
+	err = s.deleteDisks(ctx, r, rev)
+	return api.Progress{Done: true, Text: s.keptText(ctx, r.Job)}, err
+}
+
+// keptText says what stays of a deleted job because of its retention lock.
+func (s *Service) keptText(ctx context.Context, job string) string {
+	lock, err := s.deps.Journal.Lock(ctx, cdp.GroupID(job))
+	if err != nil || lock == nil || lock.Left == 0 {
+		return ""
+	}
+	return "the retention lock keeps its recovery points for another " + spec.Duration(lock.Left.Round(time.Second)).String() + "; to use them, apply the job again"
+}
+
+// unlocked is Conflict while a retention lock holds points of a VM.
+func (s *Service) unlocked(ctx context.Context, j spec.ReplicationJob) error {
+	lock, err := s.deps.Journal.Lock(ctx, j.Group())
+	switch {
+	case err != nil && j.Journal.Lock > 0:
+		return (&cdp.Error{Op: "read retention lock", Kind: cdp.Transient, Subject: j.Name, Cause: err}).
+			WithHint("a job with a retention lock is deleted only while the journal service answers")
+	case err != nil || lock == nil:
+		return nil
+	}
+	return jobrules.Unlocked(j.Name, lock.Left)
 }
 
 // deleteDisks deletes a job of disks. Its journal is dropped by the journal
@@ -144,6 +168,9 @@ func (s *Service) deleteVMJob(ctx context.Context, r deletion, revision uint64) 
 		if err := s.droppable(ctx, j.Name, true, r.JobDeleteRequest); err != nil {
 			return none, err
 		}
+		if err := s.unlocked(ctx, j); err != nil {
+			return none, err
+		}
 	}
 	p, err := s.deps.VMs.Delete(ctx, api.VMJobDeleteRequest{Job: r.Job, Replicas: r.Replicas})
 	if err == nil && p.Done {
@@ -166,6 +193,9 @@ func (s *Service) releaseVM(ctx context.Context, r deletion, j spec.ReplicationJ
 		return api.Progress{}, err
 	}
 	if err := s.droppable(ctx, j.Name, true, r.JobDeleteRequest); err != nil {
+		return api.Progress{}, err
+	}
+	if err := s.unlocked(ctx, j); err != nil {
 		return api.Progress{}, err
 	}
 	if err := s.note(ctx, r, revision); err != nil {

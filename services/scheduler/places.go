@@ -15,7 +15,7 @@ import (
 // would use them look at them, and they are compared with those of all other jobs. A
 // site that does not answer is a problem, for nothing is known of its disks.
 func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now current, reply *api.ApplyReply) error {
-	if !jobrules.NeedsPlaces(j, now.Stored) {
+	if !now.kept && !jobrules.NeedsPlaces(j, now.Stored) {
 		return nil
 	}
 	others, err := s.deps.Jobs.List(ctx)
@@ -43,7 +43,7 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 		silent("/spec/target/site", err)
 	}
 	if len(reply.Problems) == 0 {
-		reply.Problems = found.Check(s.cfg.Here, j, others, now.revision == 0)
+		reply.Problems = found.Check(s.cfg.Here, j, others, now.revision == 0 && !now.kept)
 	}
 	if len(reply.Problems) > 0 {
 		reply.Change = ""

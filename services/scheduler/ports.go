@@ -53,6 +53,8 @@ type Journal interface {
 	Points(ctx context.Context, group cdp.GroupID) (int, error)
 	// Exports are its open exports, with who is connected.
 	Exports(ctx context.Context, group cdp.GroupID) ([]api.Export, error)
+	// Lock is its retention lock; nil without one, or without a journal.
+	Lock(ctx context.Context, group cdp.GroupID) (*api.RetentionLock, error)
 }
 
 // Disks asks those who would use the disks of a job what is there. It waits a while

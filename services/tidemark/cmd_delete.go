@@ -29,9 +29,10 @@ func (a *app) cmdDelete() *cobra.Command {
 		Short: "Delete a site, a stopped job or a site recovery job",
 		Long: long(`Delete a site that no job uses, or a job that is stopped and has no failover in
 progress. The journal of a job is deleted with all its recovery points; if there are
-any, confirm that with --yes. While an export of the job is open, it is not deleted
-without --force. Replica images stay as they are. A site recovery job is deleted with
-its history, unless it runs.
+any, confirm that with --yes. What a retention lock holds is kept until the lock is
+over: apply the job again to use it. While an export of the job is open, it is not
+deleted without --force. Replica images stay as they are. A site recovery job is
+deleted with its history, unless it runs.
 
 The replica VMs of a job on VMs stay too, and Tidemark no longer manages them; with
 --replicas they are deleted with their disks. A single VM that a job on VMs no longer

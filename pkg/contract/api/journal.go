@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Journal endpoints, served by the journal service at the target site. Each is
@@ -70,6 +71,18 @@ type GroupStatus struct {
 	ClockOffset time.Duration `json:"clockOffsetNanos"`
 	ClockBound  time.Duration `json:"clockBoundNanos"`
 	Disks       []cdp.Disk    `json:"disks"`
+	// Lock is the journal's retention lock; nil: it has none.
+	Lock *RetentionLock `json:"lock,omitempty"`
+}
+
+// RetentionLock is the retention lock of a journal.
+type RetentionLock struct {
+	For time.Duration `json:"forNanos"`
+	// Left is how long the newest of what is held is held yet; 0: nothing is.
+	Left time.Duration `json:"leftNanos"`
+	// Deleted is the job as it was last applied, if it was deleted: the lock keeps the
+	// journal, and the job can be applied again over it. Else nil.
+	Deleted *spec.ReplicationJob `json:"deleted,omitempty"`
 }
 
 // Trouble is something that does not work, and what to do about it.

@@ -52,6 +52,8 @@ const (
 	JournalFailed JournalState = "failed"
 	// JournalFull: there is no space for more frames.
 	JournalFull JournalState = "full"
+	// JournalKept: the job was deleted, and a retention lock keeps its journal.
+	JournalKept JournalState = "kept"
 )
 
 // Stopped reports whether a failover has stopped the intake, so that no recovery

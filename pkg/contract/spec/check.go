@@ -71,6 +71,7 @@ type rawJob struct {
 			History    string          `json:"history"`
 			Size       json.RawMessage `json:"size"`
 			MergeEvery string          `json:"mergeEvery"`
+			Lock       string          `json:"lock"`
 		} `json:"journal"`
 		// Of is set in jobs that the vcenter service derived.
 		Of string `json:"of"`
@@ -181,6 +182,7 @@ func (c *checker) journal(raw rawJob) Journal {
 		History:    c.duration("/spec/journal/history", in.History, Duration(DefaultHistory)),
 		Size:       c.size("/spec/journal/size", in.Size),
 		MergeEvery: c.duration("/spec/journal/mergeEvery", in.MergeEvery, 0),
+		Lock:       c.duration("/spec/journal/lock", in.Lock, 0),
 	}
 	if in.Mode == "" {
 		out.Mode = DefaultMode
@@ -198,6 +200,12 @@ func (c *checker) journal(raw rawJob) Journal {
 		c.bad("/spec/journal/mergeEvery", "range", "must be more than 0")
 	case in.MergeEvery == "" && out.Mode == cdp.RollForward:
 		out.MergeEvery = Duration(DefaultMergeEvery)
+	}
+	switch {
+	case in.Lock != "" && out.Lock == 0:
+		c.bad("/spec/journal/lock", "range", "must be more than 0; for no lock, leave it out")
+	case out.Lock > out.History:
+		c.bad("/spec/journal/lock", "range", "%s: longer than the history, %s, and what is locked is kept: give a history of at least %s", out.Lock, out.History, out.Lock)
 	}
 	return out
 }

@@ -190,4 +190,6 @@ type Journal struct {
 	Size Size `json:"size,omitempty"`
 	// MergeEvery is 0 for rollback.
 	MergeEvery Duration `json:"mergeEvery,omitempty"`
+	// Lock is 0 for none, else at most History.
+	Lock Duration `json:"lock,omitempty"`
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // durations are the fields that hold one, by name.
-var durations = []string{"rpo", "failIfRpoExceeds", "history", "mergeEvery", "timeout",
+var durations = []string{"rpo", "failIfRpoExceeds", "history", "mergeEvery", "lock", "timeout",
 	"objective", "retryEvery", "wait", "below", "youngerThan", "for", "coolDown", "above"}
 
 // patterns are the rules of the schemas' patterns in words.

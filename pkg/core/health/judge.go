@@ -69,6 +69,12 @@ func (g *Group) judge(f Facts) {
 	case f.over():
 		g.judgeOver(f)
 		return
+	case f.Journal != nil && f.Journal.Lock != nil && f.Journal.Lock.Deleted != nil:
+		g.State = Stopped
+		g.forgetRPO()
+		g.problem("to use them, apply it again: tidemark get job "+f.Job.Name+" -o yaml | tidemark apply -f -",
+			"the job was deleted; the retention lock keeps its recovery points for another %s", DurationText(f.Journal.Lock.Left))
+		return
 	case !f.Running:
 		g.State = Stopped
 		g.forgetRPO()

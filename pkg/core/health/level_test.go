@@ -56,6 +56,9 @@ func TestAVerdictDoesNotContradictItself(t *testing.T) {
 		lacks  string
 	}{
 		{"all is well", func(*Facts) {}, Protected, OK, "2s +- 1ms", "", "web"},
+		{"deleted, and locked", func(f *Facts) {
+			f.Running, f.Journal.State, f.Journal.Lock = false, event.JournalKept, &api.RetentionLock{For: 2 * time.Hour, Left: time.Hour, Deleted: &f.Job}
+		}, Stopped, NotProtected, noData, "tidemark get job web -o yaml | tidemark apply -f -", "job run"},
 		{"a breach that is over", func(f *Facts) {
 			f.RPO.Status, f.RPO.Value, f.RPO.Good = rpo.Breached, 4420*time.Millisecond, noon.Add(-time.Second)
 		}, Settling, Warning, "4.42s +- 1ms", "within it again since", "has been above"},

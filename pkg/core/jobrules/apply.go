@@ -40,6 +40,7 @@ func (h Here) Disks(j spec.ReplicationJob, now Stored) (api.Change, []api.Proble
 		return change, p
 	}
 	p.disksStay(j, *now.Job)
+	p.lockStays(j.Journal, now.Job.Journal)
 	if now.Running && j.Source.Capture != now.Job.Source.Capture {
 		p.add(cdp.Conflict, "/spec/source/capture", "running", "stop it first: tidemark job stop "+j.Name, "capture cannot be changed while the job runs")
 	}
@@ -60,6 +61,7 @@ func (h Here) VMs(j spec.VMJob, now Stored) (api.Change, []api.Problem) {
 	if change != api.Changed {
 		return change, p
 	}
+	p.lockStays(j.Journal, now.VMJob.Journal)
 	if j.SourceSite != now.VMJob.SourceSite || j.TargetSite != now.VMJob.TargetSite {
 		p.add(cdp.Conflict, "/spec", "immutable", "describe another job", "the sites of a job on VMs cannot be changed: its replicas stay where they are")
 	}

@@ -30,7 +30,7 @@ var disksFields = map[string]when{
 	"source.disks.name": never, "source.disks.path": never, "source.disks.size": never, "source.disks.key": ofVM,
 	"target.site": never, "target.disks.name": never, "target.disks.path": never, "target.vm": ofVM, "target.adopt": ofVM,
 	"rpo": live, "failIfRpoExceeds": live,
-	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live,
+	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live, "journal.lock": live,
 }
 
 // vmsFields are all fields of a job on VMs. What replicas that exist do not follow
@@ -47,7 +47,7 @@ var vmsFields = map[string]when{
 	"target.seeds.vm": live, "target.seeds.disk": live, "target.seeds.file": live, "target.keepMAC": live,
 	"checks.tools": live, "checks.ping": live, "checks.ports": live, "checks.script": live, "checks.timeoutNanos": live,
 	"rpo": live, "failIfRpoExceeds": live,
-	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live,
+	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live, "journal.lock": live,
 }
 
 // Each field of a job may be changed while it runs, only while it is stopped, or
