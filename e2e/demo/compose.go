@@ -52,7 +52,7 @@ func runCompose(ctx context.Context, bin, dir string, out io.Writer) (err error)
 		}
 		err = errors.Join(err, c.stack.down())
 	}()
-	for _, act := range []func(context.Context) error{c.start, c.protect, c.work, c.burn, c.recover} {
+	for _, act := range []func(context.Context) error{c.start, c.protect, c.upgrade, c.work, c.burn, c.recover} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (c *containers) start(ctx context.Context) error {
 }
 
 func (c *containers) work(ctx context.Context) error {
-	c.step(3, "A client writes to both disks, in turn")
+	c.step(4, "A client writes to both disks, in turn")
 	if err := c.write(ctx, time.Second); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (c *containers) work(ctx context.Context) error {
 
 // burn takes the source away, in the middle of its work.
 func (c *containers) burn(ctx context.Context) error {
-	c.step(4, "The source site burns down: its containers are killed, and its disks deleted")
+	c.step(5, "The source site burns down: its containers are killed, and its disks deleted")
 	if err := c.stack.compose(ctx, "kill", "prod-capture", "prod-nats"); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ const (
 )
 
 func (c *containers) recover(ctx context.Context) error {
-	c.step(5, "Failover to the newest point, by a message")
+	c.step(6, "Failover to the newest point, by a message")
 	c.say("$ nats pub %s '%s'", startSubject, startMessage)
 	if err := c.publish(startSubject, startMessage); err != nil {
 		return err

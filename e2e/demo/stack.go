@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"tidemark.dev/e2e/proc"
@@ -32,6 +33,9 @@ links:
 // prepare makes what the containers mount: directories, up.yaml with the key of the
 // link, and the secrets of each site.
 func prepare(ctx context.Context, bin, dir string) (*stack, error) {
+	if out, err := exec.CommandContext(ctx, "docker", "version").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("the demo needs Docker, and its engine does not answer: %w: %s", err, out)
+	}
 	s := &stack{dir: dir}
 	if _, err := exec.LookPath("docker-compose"); err == nil {
 		s.args = []string{"docker-compose"}
@@ -101,6 +105,16 @@ func (s *stack) output(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, s.args[0], append(s.args[1:], args...)...)
 	cmd.Env = s.env
 	return cmd.CombinedOutput()
+}
+
+// running are the services that have a container.
+func (s *stack) running(ctx context.Context) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "docker", "ps", "--filter", "label=com.docker.compose.project="+filepath.Base(s.dir), "--format", `{{.Label "com.docker.compose.service"}}`)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("list the containers: %w: %s", err, out)
+	}
+	return strings.Fields(string(out)), nil
 }
 
 // logs is the end of what the containers logged, for whoever looks for the cause.
