@@ -31,7 +31,7 @@ func TestContainers(t *testing.T) {
 func (e *engine) wholeSite(t *testing.T) {
 	home := t.TempDir()
 	nats := filepath.Join(home, "nats")
-	for _, d := range []string{"nats", "dr/capture", "dr/journal", "dr/scripts", "disks", "replicas", "vcenter"} {
+	for _, d := range []string{"nats", "dr/capture", "dr/journal", "dr/scripts", "disks", "replicas", "vcenter", "tls"} {
 		if err := os.MkdirAll(filepath.Join(home, d), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -40,6 +40,9 @@ func (e *engine) wholeSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tls := filepath.Join(home, "tls")
+	certify(t, tls)
+	text = fmt.Appendf(text, "tls: {ca: %[1]s/ca.pem, cert: %[1]s/cert.pem, key: %[1]s/key.pem}\n", tls)
 	file := filepath.Join(home, "up.yaml")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -53,6 +56,7 @@ func (e *engine) wholeSite(t *testing.T) {
 	shm := fmt.Sprintf("/dev/shm/tidemark-dr%d", os.Getpid())
 	t.Cleanup(func() { os.RemoveAll(shm) })
 	compose := append([]string{"env", "TIDEMARK_HOME=" + home, "TIDEMARK_SITE=dr", "TIDEMARK_PEERS=prod", "TIDEMARK_WINDOWS=" + shm, "TIDEMARK_HEALTH_EVERY=2s",
+		"TIDEMARK_TLS_CA=" + tls + "/ca.pem", "TIDEMARK_TLS_CERT=" + tls + "/cert.pem", "TIDEMARK_TLS_KEY=" + tls + "/key.pem",
 		fmt.Sprintf("TIDEMARK_USER=%d:%d", os.Getuid(), os.Getgid())}, "docker-compose", "-p", e.netns, "-f", "deploy/compose/site.yaml")
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -21,6 +22,7 @@ const (
 	defaultDir = "tidemark-data"
 	envDir     = "TIDEMARK_DIR"
 	envNATS    = "TIDEMARK_NATS"
+	envTLS     = "TIDEMARK_TLS_" // and CA, CERT or KEY
 )
 
 // connectFlags say where the bus is; every command takes them.
@@ -36,9 +38,9 @@ func (f *connectFlags) register(c *cobra.Command) {
 	p.StringVar(&f.dir, "dir", "", "Tidemark's directory (default $"+envDir+", else ./"+defaultDir+")")
 	p.StringVar(&f.nats, "nats", "", "URL of the site's NATS server, with user:password@ if it needs them (default $"+envNATS+", else from the directory)")
 	p.StringVar(&f.site, "site", "", "the site to talk to (default: the default site of the directory; with --nats: dr)")
-	p.StringVar(&f.tls.TLS.CA, "tls-ca", "", "PEM file of the certificate authority, for --nats")
-	p.StringVar(&f.tls.TLS.Cert, "tls-cert", "", "PEM file of the client certificate, for --nats")
-	p.StringVar(&f.tls.TLS.Key, "tls-key", "", "PEM file of the client key, for --nats")
+	p.StringVar(&f.tls.TLS.CA, "tls-ca", "", "PEM file of the certificate authority, for --nats (default $"+envTLS+"CA)")
+	p.StringVar(&f.tls.TLS.Cert, "tls-cert", "", "PEM file of the client certificate, for --nats (default $"+envTLS+"CERT)")
+	p.StringVar(&f.tls.TLS.Key, "tls-key", "", "PEM file of the client key, for --nats (default $"+envTLS+"KEY)")
 	p.DurationVar(&f.wait, "connect-timeout", 5*time.Second, "how long to try to connect to the bus")
 }
 
@@ -79,6 +81,9 @@ func (f *connectFlags) where() (site cdp.Site, ref client.SiteRef, err error) {
 		return "", ref, err
 	}
 	ref.TLS = f.tls.TLS
+	ref.TLS.CA = cmp.Or(ref.TLS.CA, os.Getenv(envTLS+"CA"))
+	ref.TLS.Cert = cmp.Or(ref.TLS.Cert, os.Getenv(envTLS+"CERT"))
+	ref.TLS.Key = cmp.Or(ref.TLS.Key, os.Getenv(envTLS+"KEY"))
 	if site == "" {
 		site = node.DefaultSite
 	}

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"net"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -84,12 +85,21 @@ func (s *Server) Mended() []string { return s.said }
 // Site is the server's site.
 func (s *Server) Site() cdp.Site { return s.site }
 
-// ClientURL is where clients connect over the network; empty if they cannot.
+// ClientURL is where clients on this machine connect; empty if they cannot. A server
+// that listens at every address is reached at the loopback address, for which there
+// can be a certificate.
 func (s *Server) ClientURL() string {
 	if s.ns.Addr() == nil {
 		return ""
 	}
-	return s.ns.ClientURL()
+	u, err := url.Parse(s.ns.ClientURL())
+	if err != nil {
+		return s.ns.ClientURL()
+	}
+	if ip := net.ParseIP(u.Hostname()); ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	}
+	return u.String()
 }
 
 // LeafAddr is host:port of the leaf listener; empty if there is none.
