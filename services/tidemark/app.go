@@ -69,7 +69,7 @@ are written, and recovers them there at any recovery point.
 	a.conn.register(root)
 	a.completeFlag(root, "site", siteNamesOf)
 	root.AddCommand(
-		a.cmdUp(), a.cmdServe(), a.cmdWitness(),
+		a.cmdUp(), a.cmdServe(), a.cmdWitness(), a.cmdConfig(),
 		a.cmdApply(), a.cmdGet(), a.cmdDelete(),
 		a.cmdJob(), a.cmdPoint(), a.cmdFailover(), a.cmdExport(), a.cmdPlan(),
 		a.cmdSite(), a.cmdInventory(), a.cmdTransporter(), a.cmdIOFilter(), a.cmdClock(),
