@@ -9,7 +9,8 @@ import (
 )
 
 // A bit flips in the journal of one of two jobs while nothing runs. The other job
-// goes on, and the status says what is damaged and what to do. Doing that works: the
+// goes on, and the status says what is damaged and what to do. A repair leaves what it
+// cannot mend, and the other's, as they are. The way out that it names works: the
 // job is deleted, its replica moved, and the job applied again; it is protected.
 func TestTheWayOutOfADamagedJournal(t *testing.T) {
 	dir := short(t)
@@ -26,6 +27,7 @@ func TestTheWayOutOfADamagedJournal(t *testing.T) {
 		l.do(0, "job", "run", job)
 		l.do(0, "point", "create", job, "--tag", "before")
 	}
+	l.do(exitConflict, "repair", "web")
 	l.stop()
 	names, err := filepath.Glob(filepath.Join(dir, "dr", "journal", "store", "web", "MANIFEST-*"))
 	if err != nil || len(names) == 0 {
@@ -37,6 +39,12 @@ func TestTheWayOutOfADamagedJournal(t *testing.T) {
 	}
 	raw[len(raw)/2] ^= 1
 	write(t, slices.Max(names), string(raw))
+
+	whole, _ := l.do(0, "repair", "other")
+	wants(t, whole, "nothing is damaged", "recovery points")
+	_, text := l.do(exitFailed, "repair", "web", "--write")
+	wants(t, text, "MANIFEST", "nothing was changed", "apply it again")
+	l.do(exitNotFound, "repair", "none")
 
 	l = newLab(t, dir, "")
 	wants(t, l.until("damaged", "status", "web"), "move its replica's files out of the way")

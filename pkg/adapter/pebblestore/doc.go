@@ -20,6 +20,11 @@
 //
 //	go test ./pkg/adapter/pebblestore -run FlippedBit -flips 200
 //
+// A frame that cannot be read and that the replica still needs ends history before it
+// (Group.EndBefore). Repair does the same with a store that does not open, on a copy, and
+// also cuts damaged logs and removes tables of frames that cannot be opened. What follows
+// the damage is lost, and noted as what a damaged end of the log takes.
+//
 // # Full and failing disks
 //
 // A change that finds no room is refused as a whole before it begins (Full), and one

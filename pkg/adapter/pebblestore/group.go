@@ -114,19 +114,9 @@ func (g *Group) Load() (vault.Loaded, error) {
 // read is what the store holds, of the frames those below number before; 0: all.
 func (g *Group) read(before cdp.FrameNo) (vault.Loaded, error) {
 	var l vault.Loaded
-	if _, err := g.get(g.key(nil, kindState), func(v []byte) error {
-		if err := json.Unmarshal(v, &l.State); err != nil {
-			return &cdp.Error{Op: "load group", Kind: cdp.Corrupt, Subject: "state", Cause: err}
-		}
-		return nil
-	}); err != nil {
-		return l, failed("load group", err)
-	}
-	if _, err := g.get(g.key(nil, kindIndexed), func(v []byte) error {
-		l.Indexed = cdp.FrameNo(be.Uint64(v))
-		return nil
-	}); err != nil {
-		return l, failed("load group", err)
+	var err error
+	if l.State, l.Indexed, err = g.state(); err != nil {
+		return l, err
 	}
 	end := g.key(nil, kindFrame+1)
 	if before != 0 {
@@ -152,6 +142,23 @@ func (g *Group) read(before cdp.FrameNo) (vault.Loaded, error) {
 		l.Newest = &h
 	}
 	return l, failed("load group", it.Error())
+}
+
+// state is the group's state, and up to which frame it is indexed.
+func (g *Group) state() (st vault.State, indexed cdp.FrameNo, err error) {
+	_, err = g.get(g.key(nil, kindState), func(v []byte) error {
+		if err := json.Unmarshal(v, &st); err != nil {
+			return &cdp.Error{Op: "load group", Kind: cdp.Corrupt, Subject: "state", Cause: err}
+		}
+		return nil
+	})
+	if err == nil {
+		_, err = g.get(g.key(nil, kindIndexed), func(v []byte) error {
+			indexed = cdp.FrameNo(be.Uint64(v))
+			return nil
+		})
+	}
+	return st, indexed, failed("load group", err)
 }
 
 // Tables calls fn for the stored frames in [from, to].

@@ -22,6 +22,7 @@ type store struct {
 	d  *DB
 	id cdp.GroupID
 
+	lenient bool // it is opened although tables are missing: see repair
 	bulkNo  atomic.Uint64
 	damage  damage
 	durable durable
@@ -73,6 +74,7 @@ func (s *store) options(on *disk) *pebble.Options {
 		WALBytesPerSync:             512 << 10,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      quiet{on},
+		DisableConsistencyCheck:     s.lenient,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.backgroundError(on, err) },
 			DataCorruption:  s.damage.note,
@@ -163,8 +165,11 @@ func (s *store) notOpened(kind cdp.Kind, err error) error {
 
 // wayOut is what to do about damage.
 func (s *store) wayOut() string {
-	return "other jobs go on. Stop and delete the job, move its replica's files out of the way (or delete them), and apply it again: the disks are copied anew"
+	return "other jobs go on. Stop the journal service and keep what still reads: tidemark repair " + string(s.id) + "; or " + startAnew
 }
+
+// startAnew is the way out of damage that always works.
+const startAnew = "stop and delete the job, move its replica's files out of the way (or delete them), and apply it again: the disks are copied anew"
 
 // load removes what a crash left, and reads what the store says of its group.
 func (s *store) load() error {

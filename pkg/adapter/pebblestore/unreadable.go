@@ -47,8 +47,8 @@ func (g *Group) endBefore(bad cdp.FrameNo, found vault.Loaded) (end frame.Header
 		}
 		return end, cdp.Errorf(cdp.Corrupt, op, string(g.s.id), "the replica has a part of frame %d, which cannot be read", bad)
 	}
-	var h frame.Header
-	if err := g.Tables(bad, bad, func(t frame.Table) error { h = t.Header; return nil }); err != nil {
+	h, err := g.headerOf(bad, reached)
+	if err != nil {
 		return end, err
 	}
 	if h.First != reached+1 || found.State.Moving > found.State.Base {
@@ -58,6 +58,30 @@ func (g *Group) endBefore(bad cdp.FrameNo, found vault.Loaded) (end frame.Header
 		return end, nil
 	}
 	return emptyFrame(frame.Header{Epoch: h.Epoch, No: bad - 1, First: h.First, Opened: h.Opened, Sealed: h.Opened}).Header, nil
+}
+
+// headerOf is what is known of the header of a damaged frame, before which base is at
+// write reached: where it cannot be read, a point at that write says what it follows.
+func (g *Group) headerOf(bad cdp.FrameNo, reached cdp.Seq) (h frame.Header, err error) {
+	err = g.Tables(bad, bad, func(t frame.Table) error { h = t.Header; return nil })
+	if !cdp.Is(err, cdp.Corrupt) {
+		return h, err
+	}
+	follows := false
+	if e := g.Points(func(p cdp.Point) error {
+		follows = follows || p.Frame == bad-1 && p.Seq == reached
+		return nil
+	}); e != nil || !follows {
+		return h, err
+	}
+	for no := bad + 1; h.No == 0 && no < bad+10_000; no++ { // one of its epoch or a later one
+		_ = g.Tables(no, no, func(t frame.Table) error { h = t.Header; return nil })
+	}
+	if h.No == 0 {
+		return h, err
+	}
+	h.No, h.First = bad, reached+1
+	return h, nil
 }
 
 // emptyFrame is a frame with this header and no writes.

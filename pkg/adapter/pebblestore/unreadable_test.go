@@ -90,22 +90,28 @@ func TestHistoryEndsBeforeAnUnreadableFrame(t *testing.T) {
 // flipContent flips a bit of what a table of a store holds.
 func flipContent(t *testing.T, dir string, p []byte) {
 	t.Helper()
+	name, raw, at := find(t, dir, p)
+	raw[at+len(p)/2] ^= 1
+	if err := os.WriteFile(name, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// find is the table of a store that holds p, with its content and where in it p is.
+func find(t *testing.T, dir string, p []byte) (name string, raw []byte, at int) {
+	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.sst"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		raw, err := os.ReadFile(name)
-		if err != nil {
+		if raw, err = os.ReadFile(name); err != nil {
 			t.Fatal(err)
 		}
 		if at := bytes.Index(raw, p); at >= 0 {
-			raw[at+len(p)/2] ^= 1
-			if err := os.WriteFile(name, raw, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return
+			return name, raw, at
 		}
 	}
 	t.Fatal("no table holds it")
+	return "", nil, 0
 }

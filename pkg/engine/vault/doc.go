@@ -49,6 +49,9 @@
 // it stays damaged. Content in the store has the store's own checksums. The images
 // of an adopted seed have none until a block is written.
 //
+// A frame that base still has to pass and that cannot be read ends history before it:
+// see EndBeforeDamage. Views of what is lost fail from then on.
+//
 // # Who may run at once
 //
 // Ingest, at most one move (Raise, Merge, Lower, Retain) and any number of views

@@ -16,7 +16,8 @@ func (g *Group) EndBeforeDamage() (cdp.FrameNo, error) {
 	if err := g.ledger.check(op); err != nil {
 		return 0, err
 	}
-	no, last, why := g.chain.firstUnreadable(g.ledger.State().Base)
+	oldest, newest := g.ledger.span()
+	no, last, why := FirstUnreadable(g.store, g.ledger.State().Base, oldest, newest)
 	if no == 0 {
 		return 0, cdp.Wrap(why, op, "")
 	}
@@ -28,30 +29,34 @@ func (g *Group) EndBeforeDamage() (cdp.FrameNo, error) {
 	return no, nil
 }
 
-// firstUnreadable is the first frame with writes after base that cannot be read, the
-// last write before it, and why; 0 for none.
-func (c chain) firstUnreadable(base cdp.Seq) (bad cdp.FrameNo, last cdp.Seq, why error) {
-	oldest, newest := c.ledger.span()
-	end := base // the last write of the frames so far
+// FirstUnreadable is the first of the frames from oldest to newest that has writes after
+// base and is damaged or missing, the last write before it, and why; 0 for none.
+func FirstUnreadable(store Store, base cdp.Seq, oldest, newest cdp.FrameNo) (bad cdp.FrameNo, last cdp.Seq, why error) {
+	last = base
+	begun := false // a frame was found: from there on none may be missing
 	for no := oldest; no != 0 && no <= newest; no++ {
 		var h frame.Header
-		err := c.store.Tables(no, no, func(t frame.Table) error { h = t.Header; return nil })
+		err := store.Tables(no, no, func(t frame.Table) error { h = t.Header; return nil })
+		if err == nil && h.No == 0 && begun {
+			err = cdp.Errorf(cdp.Corrupt, "read frames", "", "frame %d is missing", no)
+		}
+		begun = begun || err != nil || h.No != 0
 		if err == nil && bad != 0 {
 			if h.First > base+1 {
 				break
 			}
 			bad, why = 0, nil // what is before it has no writes after base
 		}
-		if err == nil && h.Last() > base {
-			err = c.store.Frames(no, no, func(frame.Table, []byte) error { return nil })
+		if err == nil && h.No != 0 && h.Last() > base {
+			err = store.Frames(no, no, func(frame.Table, []byte) error { return nil })
 		}
 		switch {
-		case err == nil:
-			end = max(end, h.Last())
-		case !cdp.Is(err, cdp.Corrupt):
+		case err != nil && !cdp.Is(err, cdp.Corrupt):
 			return 0, 0, err
-		case bad == 0:
-			bad, last, why = no, end, err
+		case err != nil && bad == 0:
+			bad, why = no, err
+		case err == nil && h.No != 0:
+			last = max(last, h.Last())
 		}
 	}
 	return bad, last, why
