@@ -30,6 +30,9 @@ type Config struct {
 	// Reserve is how much space stays free in the journals' file system, beside what
 	// is reserved for failovers: below it no more frames are stored. Default 256 MiB.
 	Reserve int64
+	// LeastLimit is what a smaller size limit counts as, in bytes: a store needs that
+	// much to work. Default 64 MiB.
+	LeastLimit int64
 	// ScrubEvery is how long after a scrub of a group the next begins. Default 24 h.
 	ScrubEvery time.Duration
 	// ScrubRate is how fast replicas are read by scrubs, all together, in bytes a
@@ -58,6 +61,9 @@ func (c Config) withDefaults() Config {
 	if c.Reserve == 0 {
 		c.Reserve = 256 << 20
 	}
+	if c.LeastLimit == 0 {
+		c.LeastLimit = 64 << 20
+	}
 	if c.ScrubRate == 0 {
 		c.ScrubRate = 32 << 20
 	}
@@ -75,8 +81,8 @@ type GroupSpec struct {
 	Names []string
 	Paths []string
 	Mode  cdp.JournalMode
-	// History is how long points are kept after they were stored. Limit is the most bytes the history
-	// may take, 0 for no limit.
+	// History is how long points are kept after they were stored. Limit is the most
+	// bytes that the journal's files may take, 0 for no limit.
 	History time.Duration
 	Limit   int64
 	// MergeEvery is how far base may fall behind in roll-forward mode, by the time since

@@ -19,6 +19,7 @@ type housekeeper struct {
 	job    *job
 	vault  *vault.Group
 	lock   *lock
+	quota  *quota
 	points func(now time.Time) []cdp.Point // as of outlook.Points
 
 	news  wake.Bell    // frames were stored
@@ -28,6 +29,10 @@ type housekeeper struct {
 
 	trouble said // the last that was reported
 	damaged said
+
+	// Of run: whether history was dropped since the last reclaim, and when that was.
+	dropped   bool
+	reclaimed time.Duration
 
 	mu     sync.Mutex
 	stuck  error              // why the last move failed; nil: it did not
@@ -39,7 +44,7 @@ type housekeeper struct {
 // time, until ctx ends: every beat while frames come or something is to be moved, and
 // then ever more seldom.
 func (k *housekeeper) run(ctx context.Context) {
-	var bytes int64
+	k.dropped = true // before the start
 	looked, cutAt := k.deps.Clock.Elapsed()-10*k.cfg.Beat, k.deps.Clock.Elapsed()-time.Minute
 	k.reportLosses(ctx)
 	ended := false // history was ended; what that cost is reported once the journal is open again
@@ -54,19 +59,20 @@ func (k *housekeeper) run(ctx context.Context) {
 			continue
 		}
 		now, elapsed := k.deps.Clock.Now(), k.deps.Clock.Elapsed()
-		o := outlook{Now: now, Bounds: k.vault.Bounds(), Bytes: bytes}
+		o := outlook{Now: now, Bounds: k.vault.Bounds()}
 		spec := k.job.now()
-		o.Mode, o.History, o.Limit, o.MergeEvery = spec.Mode, spec.History, spec.Limit, spec.MergeEvery
+		o.Mode, o.History, o.MergeEvery = spec.Mode, spec.History, spec.MergeEvery
 		// Horizon is in no hurry, and its facts cost a little to collect.
-		if elapsed-looked >= 10*k.cfg.Beat {
+		if elapsed-looked >= 10*k.cfg.Beat || k.quota.last().presses() {
 			looked = elapsed
-			o.Points = k.points(now)
-			var err error
-			if o.Bytes, err = k.vault.Usage(); err != nil {
+			c, err := k.claim(ctx)
+			if err != nil {
 				k.troubled(ctx, err)
 				continue
 			}
-			bytes, o.Known, o.Lock = o.Bytes, true, k.lock.at(o.Points)
+			o.Bytes, o.Limit = c.bytes(), c.limit
+			o.Bounds, o.Points, o.Known = k.vault.Bounds(), k.points(now), true
+			o.Lock = k.lock.at(o.Points)
 		}
 		in := decide(o)
 		if in != (intent{}) {
@@ -118,6 +124,33 @@ func (k *housekeeper) pause(ctx context.Context, waits *clock.Backoff) error {
 			}
 		}
 	}
+}
+
+// claim is what the journal takes of its limit, with the space freed that history took
+// which was dropped before: no more history is given up for it.
+func (k *housekeeper) claim(ctx context.Context) (claim, error) {
+	if k.quota.limit() == 0 {
+		return claim{}, nil
+	}
+	c, err := k.quota.measure()
+	now := k.deps.Clock.Elapsed()
+	idle := c.OnDisk > c.Kept+c.Work && now-k.reclaimed >= 60*k.cfg.Beat // files that nothing needs
+	if err != nil || !c.presses() || !k.dropped && !idle || k.deps.Stores.Full(k.job.id) != nil {
+		return c, err
+	}
+	mctx, ok := k.mayMove(ctx)
+	if !ok {
+		return c, nil
+	}
+	k.reclaimed = now
+	if err := k.vault.Reclaim(mctx); err != nil {
+		if mctx.Err() != nil {
+			return c, nil
+		}
+		return c, err
+	}
+	k.dropped = false
+	return k.quota.measure()
 }
 
 // mayMove is the context for one move; false while moves are held, and in a journal
@@ -193,6 +226,7 @@ func (k *housekeeper) carryOut(ctx context.Context, in intent) error {
 		if err := k.vault.Retain(ctx, in.Horizon); err != nil {
 			return err
 		}
+		k.dropped = true
 		if in.Reason == seeding {
 			return nil
 		}

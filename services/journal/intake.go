@@ -21,6 +21,7 @@ type intake struct {
 	id      cdp.GroupID
 	vault   *vault.Group
 	source  spool.Source
+	quota   *quota
 	state   *shownState
 	clock   *sourceClock
 	news    wake.Bell // to announceAgain: a frame was stored, or the link is back
@@ -153,9 +154,13 @@ func (x *intake) restart() {
 	}
 }
 
-// room is nil as long as the reserve of free space is there.
+// room is nil as long as the journal is below its size limit and the reserve of free
+// space is there.
 func (x *intake) room() error {
 	if err := x.deps.Stores.Full(x.id); err != nil {
+		return err
+	}
+	if err := x.quota.room(); err != nil {
 		return err
 	}
 	free, err := x.deps.Space.Free()

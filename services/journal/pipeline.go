@@ -23,6 +23,7 @@ type arrived struct {
 type batch struct {
 	*vault.Batch
 	frames []arrived
+	size   int64 // of the frames, in bytes
 }
 
 // takeIn is one run of the pipeline. Four goroutines pass frames on: one pulls
@@ -31,6 +32,7 @@ type batch struct {
 // groups together, so the disk's speed reaches the bus.
 func (x *intake) takeIn(ctx context.Context) error {
 	x.vault.ForgetOffered()
+	x.quota.reset()
 	from := x.vault.Stored().No + 1
 	memory := &account{of: x.deps.Memory}
 	defer memory.close()
@@ -109,12 +111,12 @@ func (x *intake) admit(ctx context.Context, memory *account, in <-chan spool.Mes
 }
 
 // write gathers frames into batches, whatever is there when the disk is ready
-// for more, up to BatchBytes, and begins to store them.
+// for more, up to BatchBytes, and begins to store them once the size limit allows it.
 func (x *intake) write(ctx context.Context, in <-chan arrived, out chan<- batch) error {
 	for f := range in {
 		fs := []arrived{f}
 		size := len(f.Bytes())
-		for more := true; more && size < x.cfg.BatchBytes; {
+		for more := true; more && size < x.quota.batch(x.cfg.BatchBytes); {
 			select {
 			case f, more = <-in:
 				if more {
@@ -129,11 +131,17 @@ func (x *intake) write(ctx context.Context, in <-chan arrived, out chan<- batch)
 		for i := range fs {
 			frames[i] = fs[i].Frame
 		}
+		if err := x.quota.begin(ctx, int64(size)); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
 		b, err := x.vault.Prepare(frames)
 		if err != nil {
 			return err
 		}
-		out <- batch{b, fs} // what was begun is committed, even after ctx ended
+		out <- batch{b, fs, int64(size)} // what was begun is committed, even after ctx ended
 	}
 	return nil
 }
@@ -164,6 +172,7 @@ func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) er
 	var failed error
 	for b := range in {
 		points, err := b.Commit()
+		x.quota.end(b.size)
 		for _, f := range b.frames {
 			memory.give(len(f.m.Data))
 		}

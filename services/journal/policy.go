@@ -12,14 +12,15 @@ import (
 type outlook struct {
 	Now    time.Time // target clock
 	Bounds cdp.Bounds
-	// Known is whether Points and Bytes were looked up; if not, horizon stays.
+	// Known is whether Points, Bytes and Limit were looked up; if not, horizon stays.
 	Known bool
 	// Points are oldest first. Their times say how long ago, before Now, the journal
 	// stored them, and not what the source says.
 	Points []cdp.Point
-	Bytes  int64
-	Mode   cdp.JournalMode
-	// History, Limit and MergeEvery are the job's.
+	// Bytes is claim.bytes.
+	Bytes int64
+	Mode  cdp.JournalMode
+	// History and MergeEvery are the job's, Limit is that of the claim; 0: none.
 	History    time.Duration
 	Limit      int64
 	MergeEvery time.Duration
@@ -112,14 +113,17 @@ func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
 			to, reason = p.Seq, "history limit"
 		}
 	}
-	if o.Limit == 0 || o.Bytes <= o.Limit || len(o.Points) < 2 {
+	if o.Limit == 0 || !presses(o.Bytes, o.Limit) || len(o.Points) < 2 {
 		return to, reason, false
 	}
-	// Over the size limit: drop the share of the oldest points that brings
-	// it under the limit, pinned ones last, assuming that all take equal space.
-	n := max(1, int(float64(len(o.Points))*float64(o.Bytes-o.Limit*9/10)/float64(o.Bytes)))
-	n = min(n, len(o.Points)-1)
-	if s := o.Points[n].Seq; s > to {
+	// Near the size limit: drop the share of the oldest points that makes room,
+	// assuming that all take equal space. Pinned ones stay until nothing else helps.
+	n := max(1, int(float64(len(o.Points))*float64(o.Bytes-goal(o.Limit))/float64(o.Bytes)))
+	s := o.Points[min(n, len(o.Points)-1)].Seq
+	if !forced(o.Bytes, o.Limit) {
+		s = min(s, pinned)
+	}
+	if s > to {
 		return s, "size limit", true
 	}
 	return to, reason, false

@@ -39,6 +39,9 @@ type site struct {
 	store   string
 	space   *pebblestore.Space
 	reserve int64 // Config.Reserve; 0: 1 MiB
+	// memTable is pebblestore.Options.MemTableBytes; limit that of the group.
+	memTable uint64
+	limit    int64
 	// others are the streams of more source sites, whose clocks are two hours late.
 	others map[cdp.Site]*spooltest.Mem
 
@@ -136,13 +139,13 @@ func (s *site) start(mode cdp.JournalMode) {
 		s.late.Store(int64(time.Hour))
 	}
 	store := cmp.Or(s.store, filepath.Join(s.dir, "db"))
-	if s.db, err = pebblestore.Open(store, pebblestore.Options{BulkBytes: 64 << 10}); err != nil {
+	if s.db, err = pebblestore.Open(store, pebblestore.Options{BulkBytes: 64 << 10, MemTableBytes: s.memTable}); err != nil {
 		s.t.Fatal(err)
 	}
 	if s.space, err = pebblestore.OpenSpace(store, 4<<20); err != nil {
 		s.t.Fatal(err)
 	}
-	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub, Reserve: cmp.Or(s.reserve, 1<<20)},
+	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub, Reserve: cmp.Or(s.reserve, 1<<20), LeastLimit: 1 << 20},
 		Deps{Stores: s, Space: s.space, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s.clock})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
@@ -150,7 +153,7 @@ func (s *site) start(mode cdp.JournalMode) {
 	if s.jobless {
 		return
 	}
-	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Adopt: s.adopt,
+	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Limit: s.limit, Adopt: s.adopt,
 		Names: []string{"root", "data"}, Paths: s.images()})
 }
 

@@ -8,7 +8,7 @@ import (
 // status is what people and services see of the group.
 func (g *group) status() (api.GroupStatus, error) {
 	ps := g.points()
-	bytes, damage := g.vault.Usage()
+	usage, damage := g.vault.Usage()
 	if found := g.keeper.damage(); found != nil {
 		damage = found
 	}
@@ -19,7 +19,7 @@ func (g *group) status() (api.GroupStatus, error) {
 	spec, s, o, newest := g.job.now(), g.vault.Stored(), g.clock.offset(), g.intake.newestFrame()
 	st := api.GroupStatus{Group: g.job.id, Mode: spec.Mode, Bounds: g.vault.Bounds(),
 		Frame: s.No, Epoch: s.Epoch, Received: newest.received, Sealed: newest.sealed, Consistent: newest.complete, Points: len(ps),
-		Bytes: bytes, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
+		Bytes: usage.OnDisk, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
 	st.State, st.Reason = g.state.get()
 	if err := g.deps.Stores.Full(g.job.id); err != nil { // what would say so may wait, too
 		st.State, st.Reason = event.JournalFull, err.Error()

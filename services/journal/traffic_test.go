@@ -49,23 +49,27 @@ func (w *traffic) send(n int) error {
 			flags |= frame.ExtentStart
 			w.extent = false
 		}
-		ws := []vaulttest.ModelWrite{w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng)}
-		raw := w.m.Frame(flags, max(1, w.epoch), time.Now().Add(w.ahead-time.Duration(w.s.late.Load())).UnixNano(), ws...)
-		w.mu.Lock()
-		w.frames = append(w.frames, raw)
-		w.mu.Unlock()
-		f, err := frame.Parse(raw)
-		if err == nil {
-			err = w.sink.Publish(f)
-		}
-		if err == nil {
-			err = (<-w.sink.Results()).Err
-		}
-		if err != nil {
+		if err := w.publish(flags, w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng), w.m.RandomWrite(w.rng)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// publish sends one frame.
+func (w *traffic) publish(flags frame.Flags, ws ...vaulttest.ModelWrite) error {
+	raw := w.m.Frame(flags, max(1, w.epoch), time.Now().Add(w.ahead-time.Duration(w.s.late.Load())).UnixNano(), ws...)
+	w.mu.Lock()
+	w.frames = append(w.frames, raw)
+	w.mu.Unlock()
+	f, err := frame.Parse(raw)
+	if err == nil {
+		err = w.sink.Publish(f)
+	}
+	if err == nil {
+		err = (<-w.sink.Results()).Err
+	}
+	return err
 }
 
 func (w *traffic) mustSend(n int) {

@@ -24,7 +24,8 @@ type Options struct {
 	CacheBytes int64
 	// MemTableBytes is how much a group's log holds before it is written out; at
 	// most two such tables are in memory, and they grow as they are filled. Default:
-	// the group's share of 256 MiB, from 1 to 32 MiB.
+	// the group's share of 256 MiB, from 1 to 4 MiB. Several logs as large are on the
+	// disk, and count for the size of a journal.
 	MemTableBytes uint64
 	// BulkBytes is from which size a batch of frames is written as a sorted
 	// table instead of through the log. Default 2 MiB.

@@ -276,12 +276,3 @@ func (g *Group) Points(fn func(cdp.Point) error) error {
 	}
 	return failed("read points", it.Error())
 }
-
-// Usage is the space the group's history takes on disk. What is only in the log,
-// and the replica's checksums, are not counted.
-func (g *Group) Usage() (int64, error) {
-	db := g.s.use()
-	defer db.done()
-	n, err := db.EstimateDiskUsage(g.key(nil, 0), g.key(nil, kindSum))
-	return int64(n), failed("measure group", err)
-}

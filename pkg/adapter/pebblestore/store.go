@@ -56,7 +56,7 @@ func (s *store) memTable() uint64 {
 	}
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
-	return min(32<<20, max(1<<20, 256<<20/uint64(len(s.d.groups)+1)))
+	return min(4<<20, max(1<<20, 256<<20/uint64(len(s.d.groups)+1)))
 }
 
 func (s *store) options(on *disk) *pebble.Options {
@@ -68,8 +68,9 @@ func (s *store) options(on *disk) *pebble.Options {
 		MemTableSize:                s.memTable(),
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       1000, // the index is the only thing that overlaps; it is small
-		LBaseMaxBytes:               256 << 20,
+		L0StopWritesThreshold:       1000,     // the index is the only thing that overlaps; it is small
+		LBaseMaxBytes:               64 << 20, // a compaction writes about as much: see mostWork
+		MaxManifestFileSize:         mostManifest,
 		BytesPerSync:                1 << 20,
 		WALBytesPerSync:             512 << 10,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
@@ -91,7 +92,7 @@ func (s *store) options(on *disk) *pebble.Options {
 		l.IndexBlockSize = 64 << 10
 		l.FilterPolicy = bloom.FilterPolicy(10)
 		l.Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		o.TargetFileSizes[i] = 32 << 20
+		o.TargetFileSizes[i] = 8 << 20 // Pebble limits a compaction to 25 of them
 	}
 	return o
 }

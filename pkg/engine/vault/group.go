@@ -174,8 +174,28 @@ func (g *Group) State() State { return g.ledger.State() }
 // Disks are the group's disks, by ID.
 func (g *Group) Disks() []cdp.Disk { return g.disks }
 
-// Usage is the space the history takes, in bytes.
-func (g *Group) Usage() (int64, error) { return g.store.Usage() }
+// Usage is the space that the journal takes.
+func (g *Group) Usage() (Usage, error) {
+	const op = "measure journal"
+	oldest, newest := g.ledger.span()
+	behind := newest + 1
+	if b := g.Bounds(); b.Base < b.Head {
+		var err error
+		if behind, err = g.chain.frameOf(b.Base + 1); err != nil {
+			return Usage{}, cdp.Wrap(err, op, "")
+		}
+	}
+	u, err := g.store.Usage(oldest, behind)
+	return u, cdp.Wrap(err, op, "")
+}
+
+// Reclaim frees the space of what was dropped from history, which otherwise happens at
+// some time. Views that nobody reads from do not keep it from being freed.
+func (g *Group) Reclaim(ctx context.Context) error {
+	g.views.releaseIdle()
+	oldest, _ := g.ledger.span()
+	return cdp.Wrap(g.store.Reclaim(ctx, oldest), "reclaim space", "")
+}
 
 // Newest is the header of the newest durable frame; false for an empty journal.
 func (g *Group) Newest() (frame.Header, bool, error) {

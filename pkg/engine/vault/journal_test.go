@@ -200,7 +200,11 @@ func (l *oneLife) act(b cdp.Bounds) (what string, err error) {
 	case 3:
 		return "lower", l.g.Lower(ctx, b.Horizon+cdp.Seq(l.rng.Uint64N(uint64(b.Base-b.Horizon)+1)))
 	case 4:
-		return "retain", l.g.Retain(ctx, b.Horizon+cdp.Seq(l.rng.Uint64N(uint64(b.Base-b.Horizon)+1)))
+		err := l.g.Retain(ctx, b.Horizon+cdp.Seq(l.rng.Uint64N(uint64(b.Base-b.Horizon)+1)))
+		if err != nil || l.rng.IntN(2) == 0 {
+			return "retain", err
+		}
+		return "reclaim", l.g.Reclaim(ctx)
 	}
 	return "crash", vaulttest.ErrPower
 }

@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"context"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/core/history"
@@ -95,8 +97,29 @@ type Store interface {
 
 	// Points calls fn for every point, ascending.
 	Points(fn func(cdp.Point) error) error
-	// Usage is the space taken by the group's history, in bytes.
-	Usage() (int64, error)
+	// Usage is the space that the store takes. Frames below oldest were dropped; base
+	// has not reached those from behind on.
+	Usage(oldest, behind cdp.FrameNo) (Usage, error)
+	// Reclaim frees the space that the frames below oldest, and dropped entries and
+	// floors, still take on disk. It may take as long as rewriting all that is kept,
+	// and reads and writes go on meanwhile.
+	Reclaim(ctx context.Context, oldest cdp.FrameNo) error
+}
+
+// Usage is the space that a store takes, in bytes. What is not in a table yet counts
+// for OnDisk alone.
+type Usage struct {
+	// Kept is what the history takes: frames, index, floors, points.
+	Kept int64
+	// Behind is the part of Kept that are frames which base has not reached. When it
+	// does, their floors take up to as much.
+	Behind int64
+	// OnDisk is what all files take, also those that are being written or are not
+	// needed any more, but for the checksums of the replica.
+	OnDisk int64
+	// Work is how much more than Kept the store may take on disk for a while, for its
+	// logs and for tables that it rewrites.
+	Work int64
 }
 
 // Floor is a block's own floor: its content at horizon.

@@ -44,6 +44,12 @@ func (v *View) Size(disk cdp.DiskID) int64 { return v.of.disks[disk].Size }
 // Close ends the view: horizon may pass its seq.
 func (v *View) Close() error {
 	v.of.remove(v)
+	return v.closeIdle()
+}
+
+// closeIdle closes the readers that no read uses: each keeps files of the store from
+// being removed.
+func (v *View) closeIdle() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var first error

@@ -1,6 +1,8 @@
 package vault
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -92,6 +94,16 @@ func (vs *views) remove(v *View) {
 	defer vs.mu.Unlock()
 	delete(vs.open, v)
 	vs.closed.Broadcast()
+}
+
+// releaseIdle closes what open views keep for their next reads.
+func (vs *views) releaseIdle() {
+	vs.mu.Lock()
+	open := slices.Collect(maps.Keys(vs.open))
+	vs.mu.Unlock()
+	for _, v := range open {
+		_ = v.closeIdle() // a reader was only read from
+	}
 }
 
 // barBelow makes sure that no view shows less than seq to, now or until lift is

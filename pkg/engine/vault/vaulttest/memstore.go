@@ -4,6 +4,7 @@
 package vaulttest
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sort"
@@ -256,15 +257,21 @@ func (m *MemStore) Points(fn func(cdp.Point) error) error {
 	return nil
 }
 
-func (m *MemStore) Usage() (int64, error) {
+func (m *MemStore) Usage(_, behind cdp.FrameNo) (vault.Usage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var n int64
-	for _, f := range m.d.frames {
-		n += int64(len(f))
+	var u vault.Usage
+	for no, f := range m.d.frames {
+		u.Kept += int64(len(f))
+		if no >= behind {
+			u.Behind += int64(len(f))
+		}
 	}
-	return n, nil
+	u.OnDisk = u.Kept
+	return u, nil
 }
+
+func (m *MemStore) Reclaim(context.Context, cdp.FrameNo) error { return nil }
 
 type memUpdate struct {
 	m   *MemStore
