@@ -23,8 +23,8 @@ func TestNothingCanBeRecoveredYet(t *testing.T) {
 	s.start(cdp.Rollback)
 	recovers(api.JournalStatus, api.GroupRequest{Group: "g"})
 	recovers(api.JournalResolve, api.ResolveRequest{Group: "g", Point: "latest"})
-	s.silent = false
 	s.shut()
+	s.silent = false
 	s.start(cdp.Rollback)
 	s.until("the journal", func() bool {
 		_, err := call[api.StatusReply](s, api.JournalStatus, api.GroupRequest{Group: "g"})
