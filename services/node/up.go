@@ -104,6 +104,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		refs[e.site] = ref
 		wg.Go(func() { supervise(ctx, e, s.services()) })
 		wg.Go(func() { tendSite(ctx, e) })
+		wg.Go(func() { keepStore(ctx, e, servers[s.Name]) })
 	}
 	file, err := mergeContext(dir, cfg, refs)
 	if err != nil {
@@ -123,6 +124,17 @@ func sayMended(log *slog.Logger, srv *bus.Server) {
 	for _, what := range srv.Mended() {
 		log.Warn("a message in the NATS server's files was damaged", "what", what)
 	}
+}
+
+// keepStore keeps a server's store going after its disk was full.
+func keepStore(ctx context.Context, e *env, srv *bus.Server) {
+	srv.KeepStore(ctx, 5*time.Second, func(err error) {
+		if err != nil {
+			e.warn(err)
+			return
+		}
+		e.log.Info("the NATS store can be written again")
+	})
 }
 
 // directory is the file's directory, absolute; it is made if need be.

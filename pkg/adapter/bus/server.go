@@ -16,6 +16,7 @@ import (
 type Server struct {
 	site  cdp.Site
 	ns    *server.Server
+	opts  *server.Options
 	aside []string
 	said  []string
 }
@@ -37,7 +38,7 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 	if err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: string(cfg.Site), Cause: err}
 	}
-	s := &Server{site: cfg.Site}
+	s := &Server{site: cfg.Site, opts: opts}
 	if s.aside, err = damagedMeta(cfg.StoreDir); err == nil {
 		err = setAside(cfg.StoreDir, s.aside)
 	}
