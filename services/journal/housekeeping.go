@@ -143,11 +143,12 @@ func (k *housekeeper) claim(ctx context.Context) (claim, error) {
 		return c, nil
 	}
 	k.reclaimed = now
-	if err := k.vault.Reclaim(mctx); err != nil {
-		if mctx.Err() != nil {
-			return c, nil
-		}
-		return c, err
+	err = k.vault.Reclaim(mctx)
+	if mctx.Err() != nil {
+		return c, nil
+	}
+	if err != nil { // of a damaged table: it costs space, and history sooner
+		k.troubled(ctx, err)
 	}
 	k.dropped = false
 	return k.quota.measure()
