@@ -84,3 +84,20 @@ func Resting(c *Conn, site cdp.Site) int {
 	defer l.mu.Unlock()
 	return len(l.resting)
 }
+
+// Unlike are the streams of a site and of its peer's copies that are not as wanted.
+func Unlike(ctx context.Context, conn *Conn, peer cdp.Site) (out []string, err error) {
+	for _, cfg := range append(siteStreams(string(conn.site)), peerStreams(conn.site, peer)...) {
+		s, err := conn.js.Stream(ctx, cfg.Name)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.Storage = jetstream.FileStorage; !asWanted(cfg, s.CachedInfo().Config) {
+			out = append(out, cfg.Name)
+		}
+	}
+	return out, nil
+}
+
+// AsWanted compares the configurations of streams.
+var AsWanted = asWanted

@@ -48,6 +48,9 @@ func newFort(t *testing.T, edit func(string) string) *fort {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	if err := bus.EnsureSite(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
 	if err := bus.EnsurePeer(t.Context(), c, "spoke"); err != nil {
 		t.Fatal(err)
 	}

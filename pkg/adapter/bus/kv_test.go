@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tidemark.dev/pkg/contract/subjects"
 
@@ -143,15 +146,41 @@ func TestEnsureIsRepeatableAndNeedsNoPeer(t *testing.T) {
 	}
 	t.Cleanup(c.Close)
 	for range 2 {
-		if err := bus.EnsurePeer(t.Context(), c, "dr"); err != nil {
-			t.Fatal(err)
-		}
 		if err := bus.EnsureSite(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
+		if err := bus.EnsurePeer(t.Context(), c, "dr"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if unlike, err := bus.Unlike(t.Context(), c, "dr"); len(unlike) > 0 || err != nil {
+		t.Errorf("these would be updated at each start: %v, %v", unlike, err)
 	}
 	if err := bus.EnsurePeer(t.Context(), c, "prod"); !cdp.Is(err, cdp.Invalid) {
 		t.Fatal(err)
+	}
+}
+
+// A stream is updated only if something of it is not as wanted.
+func TestAStreamThatIsAsWantedIsLeftAlone(t *testing.T) {
+	want := jetstream.StreamConfig{Name: "X", Subjects: []string{"x.>"}, MaxBytes: 1 << 20, Sources: []*jetstream.StreamSource{{Name: "Y"}}}
+	have := want
+	have.Replicas, have.MaxMsgs, have.MaxConsumers, have.MaxMsgSize, have.MaxMsgsPerSubject = 1, -1, -1, -1, -1
+	have.Duplicates, have.Metadata = 2*time.Minute, map[string]string{"_nats.level": "1"}
+	if !bus.AsWanted(want, have) {
+		t.Error("what the server adds counts as a difference")
+	}
+	for what, change := range map[string]func(*jetstream.StreamConfig){
+		"a smaller limit": func(c *jetstream.StreamConfig) { c.MaxBytes = 1 },
+		"a limit of age":  func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
+		"no source":       func(c *jetstream.StreamConfig) { c.Sources = nil },
+		"another subject": func(c *jetstream.StreamConfig) { c.Subjects = []string{"y.>"} },
+	} {
+		other := have
+		change(&other)
+		if bus.AsWanted(want, other) {
+			t.Error("not seen:", what)
+		}
 	}
 }
 

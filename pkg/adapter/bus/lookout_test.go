@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/spool/spooltest"
@@ -34,9 +35,9 @@ func TestIdleGroupsRestWhileOneStandsWatch(t *testing.T) {
 	}
 	each(func(g *idleGroup) { g.send() })
 	each(func(g *idleGroup) { g.is(spool.Flowing) })
-	eventually(t, "all but one rest", func() bool { return bus.Resting(r.dst, "prod") == len(all)-1 })
+	bustest.Eventually(t, "all but one rest", func() bool { return bus.Resting(r.dst, "prod") == len(all)-1 })
 	each(func(g *idleGroup) { g.send() })
-	eventually(t, "they rest after one frame", func() bool { return bus.Resting(r.dst, "prod") == len(all)-1 })
+	bustest.Eventually(t, "they rest after one frame", func() bool { return bus.Resting(r.dst, "prod") == len(all)-1 })
 	r.Cut()
 	each(func(g *idleGroup) { g.is(spool.LinkDown) })
 	r.Heal()
@@ -83,15 +84,6 @@ func (g *idleGroup) is(want spool.State) {
 			}
 		case <-deadline:
 			g.t.Fatalf("the pull is never %s", want)
-		}
-	}
-}
-
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not in time: " + what)
 		}
 	}
 }

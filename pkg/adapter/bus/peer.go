@@ -26,16 +26,13 @@ var copied = []string{subjects.StreamEvents, "KV_" + subjects.BucketSpec, "KV_" 
 // EnsurePeer makes what this site and a peer copy from each other: here the
 // consumers through which the peer copies, and the local copies of the peer's
 // events and buckets. The peer need not be reachable: FollowPeer fills the
-// copies when it is.
+// copies when it is. EnsureSite comes first.
 func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	if err := cdp.CheckName("peer", string(peer)); err != nil {
 		return err
 	}
 	if peer == conn.site {
 		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "a site cannot be its own peer")
-	}
-	if err := EnsureSite(ctx, conn); err != nil {
-		return err
 	}
 	for _, stream := range copied {
 		if err := ensureCopyConsumer(ctx, conn, peer, stream); err != nil {

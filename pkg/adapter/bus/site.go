@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -106,18 +108,40 @@ func (c *Conn) ensure(ctx context.Context, streams []jetstream.StreamConfig) err
 // not use up all of the caller's time.
 const ensureTimeout = 5 * time.Second
 
+// ensureOne makes a stream, or updates one that is not as wanted. One that is stays as it
+// is: an update interrupts the stream's readers.
 func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
 	defer cancel()
-	_, err := js.UpdateStream(ctx, cfg)
-	if err == nil || errors.Is(err, jetstream.ErrStreamSourceNotSupported) {
-		return nil // the latter: another process is restarting the copy
+	now, err := js.Stream(ctx, cfg.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if _, err := js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			return wrap(err, "make stream", cfg.Name)
+		}
+		return nil
 	}
-	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return wrap(err, "update stream", cfg.Name)
+	if err == nil && !asWanted(cfg, now.CachedInfo().Config) {
+		_, err = js.UpdateStream(ctx, cfg)
 	}
-	if _, err := js.CreateStream(ctx, cfg); err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return wrap(err, "make stream", cfg.Name)
+	if errors.Is(err, jetstream.ErrStreamSourceNotSupported) {
+		return nil // another process is restarting the copy
 	}
-	return nil
+	return wrap(err, "update stream", cfg.Name)
+}
+
+// asWanted reports whether a stream has the configuration that is wanted, apart from what
+// the server adds by itself.
+func asWanted(want, have jetstream.StreamConfig) bool {
+	have.Replicas, have.Metadata = want.Replicas, want.Metadata
+	if want.Duplicates == 0 {
+		have.Duplicates = 0
+	}
+	for w, h := range map[*int64]*int64{&want.MaxMsgs: &have.MaxMsgs, &want.MaxBytes: &have.MaxBytes, &want.MaxMsgsPerSubject: &have.MaxMsgsPerSubject} {
+		*w, *h = max(*w, 0), max(*h, 0) // no limit is 0 or -1
+	}
+	want.MaxConsumers, have.MaxConsumers = max(want.MaxConsumers, 0), max(have.MaxConsumers, 0)
+	want.MaxMsgSize, have.MaxMsgSize = max(want.MaxMsgSize, 0), max(have.MaxMsgSize, 0)
+	a, err1 := json.Marshal(want)
+	b, err2 := json.Marshal(have)
+	return err1 == nil && err2 == nil && bytes.Equal(a, b)
 }
