@@ -72,11 +72,22 @@ func (m *machine) tidemark(in string, args ...string) (string, error) {
 
 // protected is how long it takes until so many jobs are protected.
 func (m *machine) protected(b *Bench, jobs int, most time.Duration) (time.Duration, error) {
+	return m.count(b, jobs, most, " protected ")
+}
+
+// count is how long it takes until so many jobs are in one of some states.
+func (m *machine) count(b *Bench, jobs int, most time.Duration, states ...string) (time.Duration, error) {
 	began := time.Now()
 	err := until(b, most, func() (bool, error) {
 		out, err := m.tidemark("", "status")
-		n := strings.Count(out, " protected ")
-		return err == nil && n >= jobs, fmt.Errorf("%d of %d jobs are protected; %v", n, jobs, err)
+		n := 0
+		for _, s := range states {
+			n += strings.Count(out, s)
+		}
+		if n < jobs {
+			time.Sleep(500 * time.Millisecond) // to answer costs the process, too
+		}
+		return err == nil && n >= jobs, fmt.Errorf("%d of %d jobs are%s; %v", n, jobs, strings.Join(states, "or"), err)
 	})
 	return time.Since(began), err
 }
