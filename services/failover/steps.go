@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 )
 
 // do does one step and says what happened.
@@ -49,11 +50,12 @@ func (s *Service) request(ctx context.Context, run failoverrun.Run, step recover
 		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: run.ExportID(), Seq: run.Resolved.Seq, Scratch: true, Listen: run.Listen, Purpose: string(run.Mode)})
 		return failoverrun.Result{Export: &x, Text: "the disks are served: " + failoverrun.URIs(x)}, true, err
 	case recovery.Close:
+		text := s.outcome(ctx, run)
 		err := s.deps.Exports.Close(ctx, export)
 		if cdp.Is(err, cdp.NotFound) {
 			err = nil
 		}
-		return failoverrun.Result{Text: "the disks are no longer served; what was written to them is discarded"}, true, err
+		return failoverrun.Result{Text: text}, true, err
 	case recovery.Move:
 		m, err := s.deps.Replica.Move(ctx, api.MoveRequest{Group: g, Run: run.ID, Seq: run.Resolved.Seq})
 		return moved(run, m, err, "the replica holds the point")
@@ -76,6 +78,22 @@ func (s *Service) request(ctx context.Context, run failoverrun.Run, step recover
 		return s.fill(ctx, run)
 	}
 	return s.vm(ctx, run, step)
+}
+
+// outcome says what becomes of what was written to the run's disks. How much it was is
+// left out if the journal does not say.
+func (s *Service) outcome(ctx context.Context, run failoverrun.Run) string {
+	const closed = "the disks are no longer served; "
+	if run.Goal == recovery.Commit {
+		return closed + "the replica holds what was written to them"
+	}
+	open, err := s.deps.Exports.ListExports(ctx, cdp.GroupID(run.Job))
+	for _, x := range open.Exports {
+		if x.ID == run.ExportID() && err == nil {
+			return closed + health.BytesText(x.Written()) + " that was written to them is discarded"
+		}
+	}
+	return closed + "what was written to them is discarded"
 }
 
 // moved is the answer of a step that copies data.

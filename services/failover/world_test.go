@@ -187,7 +187,7 @@ func (w *world) ListExports(context.Context, cdp.GroupID) (api.ExportsReply, err
 	}
 	r := api.ExportsReply{Exports: slices.Clone(w.exports)}
 	for id := range w.open {
-		r.Exports = append(r.Exports, api.Export{ID: id, Clients: w.clients})
+		r.Exports = append(r.Exports, api.Export{ID: id, Clients: w.clients, Disks: []api.ExportDisk{{Name: "d", Written: 3 << 20}}})
 	}
 	return r, nil
 }

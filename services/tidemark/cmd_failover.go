@@ -220,6 +220,7 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 				}
 				return out.facts(a.out, st, st.ID, func() error {
 					a.describe(*st)
+					a.describeWritten(ctx, cl, *st)
 					fmt.Fprintln(a.out)
 					return out.print(a.out, nil, []string{"step", "state", ""}, func(add func(...any)) {
 						for _, s := range st.Steps {

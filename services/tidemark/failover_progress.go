@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
@@ -141,6 +142,25 @@ func (a *app) describe(s failoverrun.Run) {
 	if next := s.NextText(); next != "" {
 		say("next", "%s", next)
 	}
+}
+
+// describeWritten says how much was written to the run's disks, while they are served.
+func (a *app) describeWritten(ctx context.Context, c *client.Client, s failoverrun.Run) {
+	if s.Export == nil || s.Over() {
+		return
+	}
+	open, err := c.Exports(ctx, s.Job)
+	text := "unknown: the journal does not answer"
+	for _, x := range open {
+		if x.ID == s.ExportID() && err == nil {
+			text = humanize.IBytes(uint64(x.Written()))
+		}
+	}
+	what := "an undo discards it, a commit keeps it"
+	if s.Mode == recovery.Test {
+		what = "the clean-up discards it"
+	}
+	fmt.Fprintf(a.out, "%-10s %s; %s\n", "written", text, what)
 }
 
 func currentStep(s failoverrun.Run) recovery.Step {

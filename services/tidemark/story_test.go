@@ -83,7 +83,13 @@ func (s *story) recoverAndUndo() {
 		s.t.Error(out)
 	}
 	poke(s.t, s.field("disk", "failover", "status", "web"), 0, 'U')
+	if out, _ := s.do(0, "failover", "status", "web"); !strings.Contains(out, "KiB; an undo discards it") {
+		s.t.Error(out)
+	}
 	s.do(0, "failover", "undo", "web")
+	if out, _ := s.do(0, "failover", "status", "web"); !strings.Contains(out, "KiB that was written to them is discarded") {
+		s.t.Error(out)
+	}
 	poke(s.t, s.guest, 0, 'C')
 	s.do(0, "point", "create", "web", "--tag", "three")
 	s.until("protected", "status")

@@ -180,6 +180,14 @@ type Export struct {
 	Disks   []ExportDisk `json:"disks"`
 }
 
+// Written is the size of the scratch of all disks, in bytes.
+func (x Export) Written() (n int64) {
+	for _, d := range x.Disks {
+		n += d.Written
+	}
+	return n
+}
+
 // ExportDisk is one disk of an export.
 type ExportDisk struct {
 	Name string `json:"name"`
