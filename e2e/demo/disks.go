@@ -80,7 +80,7 @@ func runDisks(ctx context.Context, bin, dir string, out io.Writer) (err error) {
 }
 
 func (d *disks) story(ctx context.Context) error {
-	for _, act := range []func(context.Context) error{d.protect, d.work, d.test, d.attack, d.recover} {
+	for _, act := range []func(context.Context) error{d.protect, d.work, d.test, d.attack, d.recover, d.disaster} {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -190,9 +190,14 @@ func (d *disks) test(ctx context.Context) error {
 	return d.tm.run(ctx, "failover", "cleanup", "shop")
 }
 
-// proveExport reads the disks of the open export for a purpose, and proves them.
+// proveExport reads the disks of shop's open export for a purpose, and proves them.
 func (d *disks) proveExport(ctx context.Context, purpose string) (int, error) {
-	es, err := ask[[]api.Export](ctx, d.tm, "export", "list", "shop")
+	return d.tm.prove(ctx, "shop", purpose, d.rec)
+}
+
+// prove reads the disks of a job's open export for a purpose, and proves them.
+func (t *tidemark) prove(ctx context.Context, job, purpose string, rec record) (int, error) {
+	es, err := ask[[]api.Export](ctx, t, "export", "list", job)
 	if err != nil {
 		return 0, err
 	}
@@ -208,7 +213,7 @@ func (d *disks) proveExport(ctx context.Context, purpose string) (int, error) {
 			}
 			got = append(got, p)
 		}
-		return d.rec.prove(got)
+		return rec.prove(got)
 	}
 	return 0, fmt.Errorf("there is no export for %s", purpose)
 }

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,15 +16,21 @@ import (
 	"tidemark.dev/e2e/proc"
 )
 
-// tidemark is a running `tidemark up` and its command line.
+// tidemark is two sites, each a running `tidemark up`, and their command line.
 type tidemark struct {
-	bin string
-	dir string // of --dir
-	out io.Writer
-	up  *proc.Process
+	bin      string
+	dir      string // of --dir
+	out      io.Writer
+	prod, dr *proc.Process
+	bus      string // of prod
 }
 
-// start runs `tidemark up` on free ports over dir, and waits until it answers.
+const upYAML = `sites:
+  - {name: prod, listen: "%s"}
+  - {name: dr, listen: "%s", leaf: "%s"}
+`
+
+// start runs `tidemark up` for each site, over dir, and waits until both answer.
 func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, error) {
 	bin, err := filepath.Abs(bin)
 	if err != nil {
@@ -33,36 +39,61 @@ func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, erro
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	var ports [3]int
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	var addrs [3]string
+	for i := range addrs {
+		if addrs[i], err = proc.FreeAddr(); err != nil {
 			return nil, err
 		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		l.Close()
 	}
-	cfg := fmt.Sprintf("sites:\n  - {name: prod, listen: \"127.0.0.1:%d\"}\n  - {name: dr, listen: \"127.0.0.1:%d\", leaf: \"127.0.0.1:%d\"}\nlinks: [{from: prod, to: dr}]\n", ports[0], ports[1], ports[2])
+	t := &tidemark{bin: bin, dir: filepath.Join(dir, "data"), out: out, bus: addrs[0]}
 	file := filepath.Join(dir, "up.yaml")
-	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
+	sites := fmt.Sprintf(upYAML, addrs[0], addrs[1], addrs[2])
+	if err := os.WriteFile(file, []byte(sites+"links: [{from: prod, to: dr}]\n"), 0o600); err != nil {
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	t := &tidemark{bin: bin, dir: data, out: out, up: &proc.Process{Name: "tidemark up", Log: filepath.Join(dir, "up.log"),
-		Args: []string{bin, "up", "--dir", data, "--config", file}}}
-	if err := t.up.Start(); err != nil {
+	links, err := t.quiet(ctx, "site", "keys", "prod", "--config", file) // as for sites on two machines
+	if err != nil {
 		return nil, err
 	}
-	return t, until(ctx, "tidemark up to answer (see "+t.up.Log+")", func() bool { _, err := t.quiet(ctx, "status"); return err == nil })
+	if err := os.WriteFile(file, append([]byte(sites), links...), 0o600); err != nil {
+		return nil, err
+	}
+	for name, p := range map[string]**proc.Process{"prod": &t.prod, "dr": &t.dr} {
+		*p = t.process("tidemark up of "+name, "up", "--config", file, "--only", name)
+		if err := (*p).Start(); err != nil {
+			return nil, errors.Join(err, t.stop())
+		}
+	}
+	if err := t.answers(ctx); err != nil {
+		return nil, errors.Join(err, t.stop())
+	}
+	return t, nil
 }
 
-// stop ends it and waits.
+// answers waits until both sites do.
+func (t *tidemark) answers(ctx context.Context) error {
+	return until(ctx, "both sites to answer (see "+t.dr.Log+")", func() bool {
+		_, here := t.quiet(ctx, "status", "--site", "dr")
+		_, there := t.quiet(ctx, "status", "--site", "prod")
+		return here == nil && there == nil
+	})
+}
+
+// process is a tidemark that runs until it is stopped.
+func (t *tidemark) process(name string, args ...string) *proc.Process {
+	return &proc.Process{Name: name, Log: filepath.Join(filepath.Dir(t.dir), strings.ReplaceAll(name, " ", "-")+".log"),
+		Args: append([]string{t.bin, "--dir", t.dir}, args...)}
+}
+
+// stop ends both sites and waits. One that was killed is no matter.
 func (t *tidemark) stop() error {
-	if err := t.up.Running(); err != nil {
-		return err
+	var running []*proc.Process
+	for _, p := range []*proc.Process{t.prod, t.dr} {
+		if p != nil && p.Running() == nil {
+			running = append(running, p)
+		}
 	}
-	return proc.Stop(20*time.Second, t.up)
+	return proc.Stop(20*time.Second, running...)
 }
 
 // run runs a command as a person would, and shows both command and output.
