@@ -25,7 +25,7 @@ func (a *app) cmdPlan() *cobra.Command {
   tidemark plan check shop-dr
   tidemark plan test shop-dr --follow
   tidemark plan run shop-dr --follow`,
-		a.cmdPlanApply(), a.cmdPlanList(), a.cmdPlanCheck(),
+		a.cmdPlanApply(), a.cmdPlanList(), a.cmdPlanCheck(), a.cmdPlanGraph(),
 		a.cmdPlanRun("run", recovery.Production, "Run a plan in production"),
 		a.cmdPlanRun("test", recovery.Test, "Test a plan: production is not touched, and everything is cleaned up"),
 		a.cmdPlanStatus(),
@@ -49,7 +49,7 @@ func (a *app) cmdPlanList() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: "list", Short: "List the plans, with their last runs", Args: cobra.NoArgs,
-		Long: long("List the plans of the site, and what their last runs came to."), Example: "  tidemark plan list",
+		Long: long("List the plans of the site, what their last runs came to, and which of their triggers\nhold, ask or have fired."), Example: "  tidemark plan list",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				plans, err := cl.Plans(ctx)
@@ -60,12 +60,18 @@ func (a *app) cmdPlanList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return out.print(a.out, plans, []string{"plan", "actions", "last run", "mode", "state", "began"}, func(add func(...any)) {
+				stirred := map[string]string{}
+				for _, p := range plans {
+					if stirred[p.Name], err = stirredTriggers(ctx, cl, p); err != nil {
+						return err
+					}
+				}
+				return out.print(a.out, plans, []string{"plan", "actions", "last run", "mode", "state", "began", "triggers"}, func(add func(...any)) {
 					for _, p := range plans {
 						if r := runs[p.Name]; r != nil {
-							add(p.Name, len(p.Actions), r.ID, r.Mode, r.Phase, clockText(r.StartedAt))
+							add(p.Name, len(p.Actions), r.ID, r.Mode, r.Phase, clockText(r.StartedAt), stirred[p.Name])
 						} else {
-							add(p.Name, len(p.Actions), "never", "", "", "")
+							add(p.Name, len(p.Actions), "never", "", "", "", stirred[p.Name])
 						}
 					}
 				})

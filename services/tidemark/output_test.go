@@ -20,7 +20,7 @@ import (
 
 // Every command that prints facts prints them as data, too.
 func TestEveryCommandThatPrintsFactsPrintsData(t *testing.T) {
-	silent := " up serve witness keys nats-config attach close delete top deploy upgrade remove install uninstall resolve events completion bash zsh fish powershell help "
+	silent := " up serve witness graph keys nats-config attach close delete top deploy upgrade remove install uninstall resolve events completion bash zsh fish powershell help "
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Runnable() && !c.HasSubCommands() || c.Name() == "failover" || c.Name() == "export" {

@@ -76,6 +76,8 @@ func TestPlanStory(t *testing.T) {
 	l.do(0, "plan", "apply", "-f", file)
 	wants(t, first(l.do(0, "plan", "check", "shop-dr")), "nothing found")
 	wants(t, first(l.do(0, "plan", "list")), "shop-dr", "never")
+	wants(t, first(l.do(0, "plan", "graph", "shop-dr")), "web    (failover web)  <- db")
+	wants(t, first(l.do(0, "plan", "graph", "-f", file, "--svg")), "<svg")
 	l.do(exitNotFound, "plan", "run", "nosuch")
 	l.do(exitNotFound, "plan", "status", "shop-dr")
 
@@ -152,6 +154,7 @@ spec:
 	l.do(exitNotFound, "plan", "trigger", "raise", "shop-gone", "nosuch")
 	l.do(0, "plan", "trigger", "raise", "shop-gone", "alarm")
 	l.until("start the plan in production?", "plan", "trigger", "list", "shop-gone")
+	wants(t, first(l.do(0, "plan", "list")), "alarm is asking")
 	l.do(0, "plan", "trigger", "refuse", "shop-gone", "alarm", "--as", "ann")
 }
 

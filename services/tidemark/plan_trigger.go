@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/trigger"
 )
 
 func (a *app) cmdPlanTrigger() *cobra.Command {
@@ -55,6 +58,18 @@ func (a *app) cmdTriggerList() *cobra.Command {
 	}
 	out.register(c)
 	return c
+}
+
+// stirredTriggers are those of a plan that are not just armed, in words.
+func stirredTriggers(ctx context.Context, c *client.Client, p spec.Plan) (string, error) {
+	all, err := c.Triggers(ctx, p)
+	var out []string
+	for _, x := range all {
+		if x.Phase != "" && x.Phase != trigger.Armed {
+			out = append(out, x.Trigger+" is "+string(x.Phase))
+		}
+	}
+	return strings.Join(out, ", "), err
 }
 
 // triggerAsk is a command that asks something of a trigger.
