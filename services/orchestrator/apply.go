@@ -18,22 +18,7 @@ func (s *Service) HandleApply(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	r := api.ApplyRequest{Document: p.Document, DryRun: true}
-	reply, err := s.apply(ctx, r)
-	if err == nil {
-		err = reply.Err()
-	}
-	if err == nil && reply.Name != p.Plan {
-		err = cdp.Errorf(cdp.Invalid, opApply, p.Plan, "the document describes %s", reply.Name)
-	}
-	if err != nil || reply.Change == api.Unchanged {
-		return cdp.Wrap(err, opApply, p.Plan)
-	}
-	r.DryRun = false
-	if reply, err = s.apply(ctx, r); err == nil {
-		err = reply.Err()
-	}
-	return cdp.Wrap(err, opApply, p.Plan)
+	return api.ApplyNamed(ctx, spec.KindPlan, p.Plan, p.Document, s.apply)
 }
 
 // apply handles api.PlanApply. What the static check finds refuses nothing: a plan

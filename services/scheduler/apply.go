@@ -19,22 +19,7 @@ func (s *Service) ApplyJob(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	r := api.ApplyRequest{Document: p.Document, DryRun: true}
-	reply, err := s.apply(ctx, r)
-	if err == nil {
-		err = reply.Err()
-	}
-	if err == nil && reply.Name != p.Job {
-		err = cdp.Errorf(cdp.Invalid, opApply, p.Job, "the document describes the job %s", reply.Name)
-	}
-	if err != nil || reply.Change == api.Unchanged {
-		return cdp.Wrap(err, opApply, p.Job)
-	}
-	r.DryRun = false
-	if reply, err = s.apply(ctx, r); err == nil {
-		err = reply.Err()
-	}
-	return cdp.Wrap(err, opApply, p.Job)
+	return api.ApplyNamed(ctx, spec.KindJob, p.Job, p.Document, s.apply)
 }
 
 // apply handles api.JobApply.

@@ -43,7 +43,7 @@ const opApplySite = "apply site"
 // Endpoints are its endpoints, by their names in package api.
 func (o *SiteOwner) Endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
-		api.SiteApply:  api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return o.apply(ctx, r, "") }),
+		api.SiteApply:  api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return o.apply(ctx, r) }),
 		api.SiteDelete: api.Answer(func(ctx context.Context, r api.SiteRequest) (any, error) { return api.Empty{}, o.delete(ctx, r.Site) }),
 	}
 }
@@ -54,24 +54,16 @@ func (o *SiteOwner) ApplySite(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	reply, err := o.apply(ctx, api.ApplyRequest{Document: p.Document}, p.Site)
-	if err == nil {
-		err = reply.Err()
-	}
-	return cdp.Wrap(err, opApplySite, string(p.Site))
+	return api.ApplyNamed(ctx, spec.KindSite, string(p.Site), p.Document, o.apply)
 }
 
-// apply handles api.SiteApply. A name, if it is not empty, is the one that the
-// document must have.
-func (o *SiteOwner) apply(ctx context.Context, r api.ApplyRequest, name cdp.Site) (api.ApplyReply, error) {
+// apply handles api.SiteApply.
+func (o *SiteOwner) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply, error) {
 	obj, reply, err := api.ReadDocument(r, spec.KindSite)
 	if err != nil || len(reply.Problems) > 0 {
 		return reply, err
 	}
 	site := *obj.Site
-	if name != "" && site.Name != name {
-		return reply, cdp.Errorf(cdp.Invalid, opApplySite, string(name), "the document describes the site %s", site.Name)
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	old, rev, err := o.Specs.Get(ctx, string(site.Name))

@@ -1,6 +1,9 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/spec"
 )
@@ -24,4 +27,24 @@ func ReadDocument(r ApplyRequest, kind string) (spec.Object, ApplyReply, error) 
 		reply.Problems = []Problem{{Kind: cdp.Invalid, Path: "/kind", Rule: "kind", Text: "must be " + kind + " for this service"}}
 	}
 	return o, reply, nil
+}
+
+// ApplyNamed does what a command to apply a document asks for: the document must
+// describe the object of that name. What is refused changes nothing.
+func ApplyNamed(ctx context.Context, kind, name string, document json.RawMessage, apply func(context.Context, ApplyRequest) (ApplyReply, error)) error {
+	r := ApplyRequest{Document: document}
+	o, reply, err := ReadDocument(r, kind)
+	if err == nil {
+		err = reply.Err()
+	}
+	if err == nil && o.Name() != name {
+		err = cdp.Errorf(cdp.Invalid, "read document", name, "the document describes the %s %s", opName(kind), o.Name())
+	}
+	if err == nil {
+		reply, err = apply(ctx, r)
+	}
+	if err == nil {
+		err = reply.Err()
+	}
+	return cdp.Wrap(err, "apply "+opName(kind), name)
 }
