@@ -12,7 +12,7 @@ import (
 
 const top = "../../"
 
-var documents = []string{"README.md", "CONTRIBUTING.md", "services/README.md", "deploy/vsphere.md", "deploy/compose/README.md"}
+var documents = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "services/README.md", "deploy/vsphere.md", "deploy/compose/README.md"}
 
 func read(t *testing.T, name string) string {
 	t.Helper()
@@ -74,12 +74,12 @@ func TestTheREADMEMakesTheDisksOfItsJob(t *testing.T) {
 	}
 }
 
-// A test that the table of promises names is in the package beside its name.
+// A test that the tables of promises name is in the package beside its name.
 func TestPromisesNameTests(t *testing.T) {
 	in := regexp.MustCompile("`([a-z0-9/]+)`([^`]*)")
 	name := regexp.MustCompile(`Test[A-Z]\w+`)
 	n := 0
-	for _, m := range in.FindAllStringSubmatch(read(t, "services/README.md"), -1) {
+	for _, m := range in.FindAllStringSubmatch(read(t, "services/README.md")+read(t, "SECURITY.md"), -1) {
 		for _, test := range name.FindAllString(m[2], -1) {
 			n++
 			if !has(t, m[1], "func "+test+"(") {

@@ -6,6 +6,8 @@
 //	TestOnlyCallersAreHeard   every endpoint of every service, by every role
 //	TestAnswersGoToInboxes    answers that a caller wants somewhere else
 //	TestWhatAPeerCanGrowIsBounded  copies and commands
+//	TestRansomware            a whole company, whose source site and passwords are the
+//	                          attacker's, and whose points are locked
 //	TestAHoleIsFound          the control: a hole that is opened on purpose is found
 //
 // What the key of a link alone can do is attacked in pkg/adapter/bus,
