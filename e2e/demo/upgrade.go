@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"tidemark.dev/pkg/adapter/nbd"
-	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/health"
 )
 
 // upgrade replaces every container by a new one, one after the other, while a client
@@ -17,6 +14,7 @@ import (
 // and repeats what was not answered.
 func (c *containers) upgrade(ctx context.Context) error {
 	c.step(3, "Every container is replaced by a new one, as in an upgrade, while a client writes")
+	start := time.Now()
 	replaced := make(chan error, 1)
 	go func() { replaced <- c.replaceAll(ctx) }()
 	slowest := time.Duration(0)
@@ -27,8 +25,14 @@ func (c *containers) upgrade(ctx context.Context) error {
 				return err
 			}
 			c.say("%d writes meanwhile; the slowest, which waited for a new capture, took %s", len(c.rec.writes), slowest.Round(time.Millisecond))
-			return c.noResync(ctx)
-		case <-time.After(10 * time.Millisecond):
+			if err := until(ctx, "a point after the upgrade", func() bool {
+				_, err := c.tm.quiet(ctx, "point", "create", "shop", "--tag", "upgraded")
+				return err == nil
+			}); err != nil {
+				return err
+			}
+			return c.noResync(ctx, start)
+		case <-time.After(20 * time.Millisecond):
 		}
 		w, p := c.rec.next(c.rng)
 		began := time.Now()
@@ -69,26 +73,19 @@ func (c *containers) persist(ctx context.Context, w written, p []byte) error {
 	})
 }
 
-// noResync fails if a part of the disks had to be copied again.
-func (c *containers) noResync(ctx context.Context) error {
-	out, err := c.tm.quiet(ctx, "events", "capture.state-changed.shop", "-o", "json")
+// noResync fails if a part of the disks was copied again since then.
+func (c *containers) noResync(ctx context.Context, since time.Time) error {
+	gs, err := ask[[]health.Group](ctx, c.tm, "status", "shop")
 	if err != nil {
 		return err
 	}
-	again := []event.CaptureState{event.Overflow, event.Resyncing, event.NeedsResync}
-	var states []string
-	for line := range strings.Lines(string(out)) {
-		var e struct {
-			Data event.CaptureStateChanged `json:"data"`
-		}
-		if err := json.Unmarshal([]byte(line), &e); err != nil {
-			return fmt.Errorf("%w: %s", err, line)
-		}
-		states = append(states, string(e.Data.State))
-		if slices.Contains(again, e.Data.State) {
-			return fmt.Errorf("blocks were copied again: capture was %s: %s", strings.Join(states, ", "), e.Data.Reason)
-		}
+	if len(gs) != 1 || gs[0].Capture == nil {
+		return fmt.Errorf("capture does not answer: %+v", gs)
 	}
-	c.say("Nothing was copied again: capture was %s.", strings.Join(states, ", "))
+	g := gs[0]
+	if g.Capture.Since.After(since) {
+		return fmt.Errorf("%d bytes were copied again from %s on; the upgrade began at %s", g.Capture.Total, g.Capture.Since, since)
+	}
+	c.say("Nothing was copied again.")
 	return nil
 }
