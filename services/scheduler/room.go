@@ -10,7 +10,8 @@ import (
 )
 
 // room is what refuses a new job for lack of space at its source site. A site that
-// does not answer refuses nothing: jobs may be applied while the link is down.
+// does not answer refuses nothing: jobs may be applied while the link is down. What was
+// applied a moment ago counts, even if the source site has not heard of it yet.
 func (s *Service) room(ctx context.Context, j spec.ReplicationJob) []api.Problem {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AskTimeout)
 	defer cancel()
@@ -18,6 +19,17 @@ func (s *Service) room(ctx context.Context, j spec.ReplicationJob) []api.Problem
 	if err != nil {
 		return nil
 	}
+	others, err := s.deps.Jobs.List(ctx)
+	if err != nil {
+		return nil
+	}
+	groups := 0
+	for _, o := range others {
+		if o.Source.Site == j.Source.Site && o.Name != j.Name {
+			groups++
+		}
+	}
+	use.Groups = max(use.Groups, groups)
 	return jobrules.Room(j.Source.Site, use)
 }
 

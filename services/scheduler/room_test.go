@@ -1,6 +1,7 @@
 package scheduler_test
 
 import (
+	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
@@ -32,5 +33,19 @@ func TestAJobThatGetsNoShareOfTheSpoolIsRefused(t *testing.T) {
 	o.spool, o.away = budget.Divide(3), cdp.Errorf(cdp.Transient, "ask", "prod", "nobody answers")
 	if r := o.apply(disksDoc, false); r.Change != api.Created {
 		t.Fatalf("a job whose source does not answer: %+v", r)
+	}
+}
+
+// A job that was applied a moment ago has its share, even if the source site has not
+// heard of it yet: the jobs of one file are applied faster than they cross the link.
+func TestJobsThatTheSourceHasNotHeardOfTakeTheirShare(t *testing.T) {
+	o := newOwner(t)
+	o.spool = spoolshare.Budget(spoolshare.Least).Divide(0)
+	if r := o.apply(disksDoc, false); r.Change != api.Created {
+		t.Fatalf("the first job: %+v", r)
+	}
+	second := strings.NewReplacer(`"web"`, `"shop"`, `"/a"`, `"/c"`, `"/b"`, `"/d"`).Replace(disksDoc)
+	if r := o.apply(second, false); len(r.Problems) != 1 || r.Problems[0].Rule != "room" || len(o.jobs.m) != 1 {
+		t.Fatalf("a second job for one share: %+v, %d jobs written", r, len(o.jobs.m))
 	}
 }
