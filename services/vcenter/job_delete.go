@@ -47,11 +47,20 @@ func (d *deletion) do(ctx context.Context) error {
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
-	all, err := members(ctx, s.records, d.req.Job)
+	all, bad, err := readable(ctx, s.records, d.req.Job)
 	if err != nil {
 		return err
 	}
 	whole := d.req.Group == ""
+	unreadable, err := s.unreadable(ctx, d.req.Job, bad)
+	if err != nil {
+		return err
+	}
+	for group, m := range unreadable { // its replica is not known
+		if whole || group == string(d.req.Group) {
+			return m.why
+		}
+	}
 	if !whole {
 		all = slices.DeleteFunc(all, func(m *member) bool { return m.Value.Group != string(d.req.Group) })
 	}

@@ -58,7 +58,7 @@ func (s *jobControl) jobStatus(ctx context.Context, r api.VMJobName) (any, error
 		}
 	}
 	s.mu.Unlock()
-	all, err := members(ctx, s.records, r.Job)
+	all, bad, err := readable(ctx, s.records, r.Job)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +86,13 @@ func (s *jobControl) jobStatus(ctx context.Context, r api.VMJobName) (any, error
 				}
 				st.Members = append(st.Members, x)
 			}
+		}
+		unreadable, err := s.unreadable(ctx, name, bad)
+		if err != nil {
+			return nil, err
+		}
+		for group, m := range unreadable {
+			st.Members = append(st.Members, api.VMMember{Group: cdp.GroupID(group), VM: group, UUID: m.vm, State: inventory.Refused, Trouble: m.text()})
 		}
 		if c != nil {
 			c.mu.Lock()

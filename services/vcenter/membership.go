@@ -25,6 +25,9 @@ func (r *round) updateMembers(ctx context.Context, refused map[string][]inventor
 			errs = append(errs, r.update(ctx, r.members[i], v, refused[v.UUID]))
 			continue
 		}
+		if r.isUnreadable(v) { // it is a member, and would become another
+			continue
+		}
 		if blocked || len(refused[v.UUID]) > 0 {
 			r.refuse(ctx, v, refused[v.UUID])
 			continue
@@ -44,6 +47,16 @@ func (r *round) updateMembers(ctx context.Context, refused map[string][]inventor
 	return errors.Join(errs...)
 }
 
+// isUnreadable reports whether a VM is, or may be, a member whose record cannot be read.
+func (r *round) isUnreadable(v inventory.VM) bool {
+	for _, m := range r.unreadable {
+		if m.vm == v.UUID || m.vm == "" {
+			return true
+		}
+	}
+	return false
+}
+
 // takenNames are the names of all groups.
 func (r *round) takenNames(ctx context.Context) (map[string]bool, error) {
 	taken := map[string]bool{}
@@ -54,9 +67,12 @@ func (r *round) takenNames(ctx context.Context) (map[string]bool, error) {
 	for _, g := range groups {
 		taken[g.Name] = true
 	}
-	all, err := members(ctx, r.s.records, "")
+	all, bad, err := readable(ctx, r.s.records, "")
 	for _, m := range all {
 		taken[m.Value.Group] = true
+	}
+	for group := range bad {
+		taken[group] = true
 	}
 	return taken, err
 }

@@ -25,6 +25,8 @@ type round struct {
 	target  inventory.Inventory
 	place   vmpolicy.Placement
 	members []*member
+	// unreadable are the job's members whose records cannot be read, by group.
+	unreadable map[string]badMember
 	source
 }
 
@@ -223,7 +225,11 @@ func (s *jobControl) newRound(ctx context.Context, job spec.VMJob, c *control) (
 		return nil, err
 	}
 	r.place, _ = vmpolicy.Place(r.target, job.Job.Target)
-	if r.members, err = members(ctx, s.records, job.Name); err != nil {
+	var bad map[string]error
+	if r.members, bad, err = readable(ctx, s.records, job.Name); err != nil {
+		return nil, err
+	}
+	if r.unreadable, err = s.unreadable(ctx, job.Name, bad); err != nil {
 		return nil, err
 	}
 	r.source = r.askSource(ctx, c)
@@ -232,7 +238,7 @@ func (s *jobControl) newRound(ctx context.Context, job spec.VMJob, c *control) (
 
 // problems are all problems of the job.
 func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
-	all, err := members(ctx, r.s.records, "")
+	all, _, err := readable(ctx, r.s.records, "")
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,13 @@ package vcenter
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Keys of the records.
@@ -87,21 +91,65 @@ func (r *record[T]) drop(ctx context.Context) error {
 // member is the record of a protected VM.
 type member = record[inventory.Member]
 
-// members are those of a job, or of all jobs, sorted by group.
+// members are those of a job, or of all jobs, sorted by group. It is Corrupt if the
+// record of any of them cannot be read: for what must know them all.
 func members(ctx context.Context, in Records, job string) ([]*member, error) {
-	all, err := in.List(ctx, keyMember)
-	if err != nil {
-		return nil, cdp.Wrap(err, "list records", keyMember)
+	all, bad, err := readable(ctx, in, job)
+	for _, why := range bad {
+		err = errors.Join(err, why)
 	}
-	var out []*member
-	for _, r := range all {
+	return all, err
+}
+
+// readable are the members of a job, or of all jobs, whose records can be read, sorted by
+// group, and by group why others of any job cannot.
+func readable(ctx context.Context, in Records, job string) (all []*member, bad map[string]error, err error) {
+	records, err := in.List(ctx, keyMember)
+	if err != nil {
+		return nil, nil, cdp.Wrap(err, "list records", keyMember)
+	}
+	bad = map[string]error{}
+	for _, r := range records {
 		m := &member{in: in, key: r.Key, rev: r.Revision}
 		if err := m.decode(r.Value); err != nil {
-			return nil, err
+			bad[strings.TrimPrefix(r.Key, keyMember)] = err
+		} else if job == "" || m.Value.Job == job {
+			all = append(all, m)
 		}
-		if job == "" || m.Value.Job == job {
-			out = append(out, m)
+	}
+	return all, bad, nil
+}
+
+// unreadable are the groups of a job whose records cannot be read. The job of a group,
+// which the scheduler keeps, says which job and VM it belongs to; one that is being
+// prepared has none yet, and is known by its name.
+func (s *jobControl) unreadable(ctx context.Context, job string, bad map[string]error) (map[string]badMember, error) {
+	out := map[string]badMember{}
+	if len(bad) == 0 {
+		return out, nil
+	}
+	groups, err := s.groups.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for group, why := range bad {
+		i := slices.IndexFunc(groups, func(g spec.ReplicationJob) bool { return g.Name == group })
+		switch {
+		case i >= 0 && groups[i].Of == job:
+			out[group] = badMember{vm: groups[i].Source.VM, why: why}
+		case i < 0 && strings.HasPrefix(group, job+"-"):
+			out[group] = badMember{why: why}
 		}
 	}
 	return out, nil
+}
+
+// badMember is a member whose record cannot be read.
+type badMember struct {
+	vm  string // instance UUID; empty: not known
+	why error
+}
+
+func (m badMember) text() string {
+	return m.why.Error() + ": its replica and its replication stay as they are"
 }
