@@ -3,6 +3,7 @@ package main
 import (
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/services/capture"
 )
 
@@ -28,6 +29,10 @@ func (diskServers) Serve(at capture.Listen, disks []capture.ServedDisk, _ func(e
 }
 
 func (diskServers) Ready(capture.Listen) error { return nil }
+
+func (diskServers) Look(address string) api.DiskFacts {
+	return api.DiskFacts{Path: address, Kind: api.PathMissing}
+}
 
 func (diskServers) URI(at capture.Listen, disk string) string {
 	return "nbd+unix:///" + disk + "?socket=" + at.Address

@@ -128,7 +128,7 @@ func (f *failoverBench) start() error {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
-	f.up = &proc.Process{Name: "up", Args: []string{f.bin, "up", "--dir", f.dir, "--config", config}, Log: f.dir + ".log"}
+	f.up = &proc.Process{Name: "up", Args: []string{f.bin, "up", "--dir", f.dir, "--allow", f.Bench.dir, "--config", config}, Log: f.dir + ".log"}
 	if err := f.up.Start(); err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func start(ctx context.Context, bin, dir string, out io.Writer) (*tidemark, erro
 		return nil, err
 	}
 	for name, p := range map[string]**proc.Process{"prod": &t.prod, "dr": &t.dr} {
-		*p = t.process("tidemark up of "+name, "up", "--config", file, "--only", name)
+		*p = t.process("tidemark up of "+name, "up", "--config", file, "--allow", dir, "--only", name)
 		if err := (*p).Start(); err != nil {
 			return nil, errors.Join(err, t.stop())
 		}

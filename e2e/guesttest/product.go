@@ -46,7 +46,7 @@ func (p *Product) Start(ctx context.Context) error {
 	}
 	_ = os.Remove(filepath.Join(p.state(), "context.json")) // of an earlier run, with other ports
 	var err error
-	if p.up, err = p.start("up", "up", "--config", config); err != nil {
+	if p.up, err = p.start("up", "up", "--config", config, "--allow", p.Dir); err != nil {
 		return err
 	}
 	for {
@@ -65,7 +65,7 @@ func (p *Product) Start(ctx context.Context) error {
 	if !p.Apart {
 		return nil
 	}
-	p.capture, err = p.start("capture", "serve", "capture", "--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
+	p.capture, err = p.start("capture", "serve", "capture", "--allow", p.Dir, "--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
 	return err
 }
 

@@ -74,7 +74,7 @@ func newFlipSite(t *testing.T, seed uint64) *flipSite {
 	}
 	config := filepath.Join(top, "up.yaml")
 	s.write(config, fmt.Sprintf("sites:\n  - {name: prod, listen: %q}\n  - {name: dr, listen: %q, leaf: %q}\nlinks: [{from: prod, to: dr}]\n", addrs...))
-	s.up = &proc.Process{Name: "up", Args: []string{bin.Tidemark, "up", "--dir", s.dir, "--config", config}, Log: filepath.Join(top, "up.log")}
+	s.up = &proc.Process{Name: "up", Args: []string{bin.Tidemark, "up", "--dir", s.dir, "--allow", top, "--config", config}, Log: filepath.Join(top, "up.log")}
 	t.Cleanup(s.kill)
 
 	rng := rand.New(rand.NewPCG(seed, 99))

@@ -14,6 +14,9 @@ func (s *Service) answerDisks(_ context.Context, r api.DisksRequest) (any, error
 		return nil, cdp.Errorf(cdp.Invalid, "look at disks", "", "this service opens no disks")
 	}
 	reply := r.Answer(s.deps.Look)
+	for _, a := range r.Listen {
+		reply.Disks = append(reply.Disks, s.deps.Servers.Look(a))
+	}
 	for target, paths := range s.jobs.sources(r.Target) {
 		for _, p := range paths {
 			f := s.deps.Look(p, false)

@@ -6,6 +6,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/contract/api"
 )
 
 func openFile(path string, readOnly bool) (Disk, error) { return blockfile.Open(path, readOnly) }
@@ -34,6 +35,10 @@ func (nbdServers) Serve(at Listen, disks []ServedDisk, failed func(error)) (Disk
 }
 
 func (nbdServers) Ready(Listen) error { return nil }
+
+func (nbdServers) Look(address string) api.DiskFacts {
+	return api.DiskFacts{Path: address, Kind: api.PathMissing}
+}
 
 func (nbdServers) URI(at Listen, disk string) string {
 	return "nbd+unix:///" + disk + "?socket=" + at.Address

@@ -180,6 +180,9 @@ type DiskServers interface {
 	// failed hears of a client that was refused, and of a listener that failed for
 	// good.
 	Serve(at Listen, disks []ServedDisk, failed func(error)) (DiskServer, error)
+	// Look says what is at an address where disks are to be served: the path of a
+	// socket, or host:port.
+	Look(address string) api.DiskFacts
 	// URI is how a client addresses a disk that is served there.
 	URI(at Listen, disk string) string
 }

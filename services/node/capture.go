@@ -44,7 +44,7 @@ func runCapture(ctx context.Context, e *env) error {
 	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
 		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
-		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: openDisk, Look: look, Clock: e.clock,
+		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: e.places.openSource, Look: looker(e.places.sources), Clock: e.clock,
 		Events: conn, Notify: func(err error, job string) { e.warn(err, "job", job) },
 	})
 	if err != nil {
@@ -55,27 +55,7 @@ func runCapture(ctx context.Context, e *env) error {
 		func(ctx context.Context) error { return conn.HandleCommands(ctx, subjects.Capture, s.Commands()) })
 }
 
-// look says what is at a path.
-func look(path string, closely bool) api.DiskFacts {
-	if closely {
-		return blockfile.Look(path)
-	}
-	return blockfile.Identify(path)
-}
-
 var _ capture.Witness = (*blockfile.File)(nil)
-
-func openDisk(path string, readOnly bool) (capture.Disk, error) {
-	open := func() (*blockfile.File, error) { return blockfile.OpenLocked(path) }
-	if readOnly { // somebody else writes it
-		open = func() (*blockfile.File, error) { return blockfile.Open(path, true) }
-	}
-	f, err := open()
-	if err != nil {
-		return nil, err
-	}
-	return f, nil
-}
 
 // capturedJobs is capture.Jobs.
 type capturedJobs struct {

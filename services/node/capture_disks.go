@@ -9,6 +9,7 @@ import (
 
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/services/capture"
 )
 
@@ -53,7 +54,7 @@ func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed 
 			return nil, &cdp.Error{Op: "add export", Kind: cdp.Invalid, Subject: d.Name, Cause: err}
 		}
 	}
-	l, err := listen(at)
+	l, err := x.listen(at)
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +71,24 @@ func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed 
 }
 
 // listen makes the folder of a unix socket, and listens.
-func listen(at capture.Listen) (net.Listener, error) {
+func (x tapServers) listen(at capture.Listen) (net.Listener, error) {
+	address, err := x.e.places.socket(at.Address)
+	if err != nil {
+		return nil, err
+	}
 	if at.Network == "unix" {
-		if err := os.MkdirAll(filepath.Dir(at.Address), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(address), 0o700); err != nil {
 			return nil, &cdp.Error{Op: "listen", Kind: cdp.Transient, Subject: at.Address, Cause: err}
 		}
 	}
-	return nbd.Listen(at.Address)
+	return nbd.Listen(address)
+}
+
+func (x tapServers) Look(address string) api.DiskFacts {
+	if filepath.IsAbs(address) {
+		return looker(x.e.places.sockets)(address, false)
+	}
+	return api.DiskFacts{Path: address, Kind: api.PathMissing}
 }
 
 // tapServer serves the disks of one group at one address.

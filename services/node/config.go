@@ -31,6 +31,9 @@ type Config struct {
 	Open bool `json:"open,omitempty"`
 	// TLS is for sites that have none of their own.
 	TLS bus.TLSFiles `json:"tls,omitzero"`
+	// Allow is for sites that have none of their own. Default: the working directory.
+	// The directory Dir is allowed, too, but not what Tidemark keeps there.
+	Allow Allow `json:"allow,omitzero"`
 	// Memory is what this process aims to stay below. Default: a quarter of the
 	// machine's, or of its control group's.
 	Memory spec.Size `json:"memory,omitempty"`
@@ -53,6 +56,7 @@ type SiteConfig struct {
 	// Services that run there; left out: all.
 	Services []string     `json:"services,omitempty"`
 	TLS      bus.TLSFiles `json:"tls,omitzero"`
+	Allow    Allow        `json:"allow,omitzero"`
 }
 
 // LinkConfig is a connection that one site opens to another. What crosses it, in

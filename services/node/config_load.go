@@ -87,9 +87,15 @@ func (c Config) check() error {
 	if c.Windows != 0 && c.Windows < minWindows {
 		return cdp.Errorf(cdp.Invalid, op, "windows", "%s is less than a busy group needs, %s", c.Windows, spec.Size(minWindows))
 	}
+	if err := c.Allow.check("allow"); err != nil {
+		return err
+	}
 	seen := map[cdp.Site]bool{}
 	for i, s := range c.Sites {
 		field := fmt.Sprintf("sites[%d]", i)
+		if err := s.Allow.check(field + ".allow"); err != nil {
+			return err
+		}
 		if err := cdp.CheckName(field+".name", string(s.Name)); err != nil {
 			return err
 		}

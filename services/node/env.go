@@ -37,6 +37,8 @@ type env struct {
 	memory *journal.Memory
 	// spool is the site's budget for frames; 0: the default.
 	spool spoolshare.Budget
+	// places are where paths from the bus may lead.
+	places places
 	// tls is the site's certificate, for NBD over TCP too; none: no TLS.
 	tls bus.TLSFiles
 }

@@ -12,7 +12,6 @@ import (
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/pebblestore"
-	"tidemark.dev/pkg/adapter/replica"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
@@ -61,7 +60,7 @@ func runJournal(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), Transporter: os.Getenv(envTransporter)},
-		journal.Deps{Stores: w, Space: space, Streams: w, Replicas: replicas{}, Servers: nbdServers{exportTLS}, OpenScratch: openScratch, Capture: w, Look: look, Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
+		journal.Deps{Stores: w, Space: space, Streams: w, Replicas: e.places, Servers: nbdServers{exportTLS, e.places}, OpenScratch: openScratch, Capture: w, Look: looker(e.places.replicas), Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {
 		return err
@@ -102,14 +101,6 @@ func (w journalWiring) Full(g cdp.GroupID) error { return w.db.Full(g) }
 
 func (w journalWiring) Source(site cdp.Site, g cdp.GroupID) (spool.Source, error) {
 	return bus.OpenSource(w.conn, site, g)
-}
-
-// Replicas
-
-type replicas struct{}
-
-func (replicas) Open(disks []cdp.Disk, paths []string, fresh bool) (journal.Replica, error) {
-	return replica.Open(disks, paths, fresh)
 }
 
 // Capture

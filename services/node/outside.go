@@ -38,28 +38,13 @@ func (o outside) Scripts() ([]string, error) {
 	return out, nil
 }
 
-// program is the path of a script that may be run: a file in the directory itself,
-// which nobody but its owner's group can change. A link may lead elsewhere, and is
-// refused.
+// program is the path of a script that may be run: a file in the directory itself.
 func (o outside) program(name string) (string, error) {
-	const op = "find script"
 	if name == "" || name != filepath.Base(name) || name == "." || name == ".." {
-		return "", cdp.Errorf(cdp.Invalid, op, name, "it must be the name of a file in %s", o.scripts)
+		return "", cdp.Errorf(cdp.Invalid, "find script", name, "it must be the name of a file in %s", o.scripts)
 	}
 	path := filepath.Join(o.scripts, name)
-	st, err := os.Lstat(path)
-	switch {
-	case err != nil:
-		e := &cdp.Error{Op: op, Kind: cdp.NotFound, Subject: path, Cause: err}
-		return "", e.WithHint("put the program there; plans run no other")
-	case !st.Mode().IsRegular():
-		return "", cdp.Errorf(cdp.Invalid, op, path, "it is not a regular file")
-	case st.Mode().Perm()&0o100 == 0:
-		return "", cdp.Errorf(cdp.Invalid, op, path, "it is not executable").WithHint("chmod 700 " + path)
-	case st.Mode().Perm()&0o002 != 0:
-		return "", cdp.Errorf(cdp.Invalid, op, path, "everybody may change it (mode %04o)", st.Mode().Perm()).WithHint("chmod 700 " + path)
-	}
-	return path, nil
+	return path, checkProgram(path)
 }
 
 // outputKept is how much of a program's output is kept, in bytes.

@@ -38,6 +38,8 @@ type ServeConfig struct {
 	Memory spec.Size
 	// Windows is the memory for writes that are not sent yet, in bytes; 0: the default.
 	Windows spec.Size
+	// Allow is what jobs may use of this machine, beside Dir.
+	Allow Allow
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string
 	// SetUpTime bounds the setting up of the site's streams.
@@ -56,6 +58,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	}
 	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(cfg.Windows), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	setsUp := true
+	e.places = placesOf(filepath.Dir(dir), cfg.Site, append([]cdp.Site{cfg.Site}, cfg.Peers...), cfg.Allow)
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err

@@ -89,6 +89,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		e := &env{
 			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log, memory: memory,
 			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), spool: spoolshare.Budget(s.Spool), windowBudget: windows,
+			places: placesOf(dir, s.Name, names(cfg.Sites), cfg.allow(s)),
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err
@@ -114,6 +115,13 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil
+}
+
+func names(sites []SiteConfig) (out []cdp.Site) {
+	for _, s := range sites {
+		out = append(out, s.Name)
+	}
+	return out
 }
 
 // sayMended says what a server found damaged in its files as it started.

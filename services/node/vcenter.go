@@ -48,7 +48,7 @@ func runVCenter(ctx context.Context, e *env) error {
 	w := vcenterWiring{e, conn, dial.site}
 	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
 		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, conn}, Sourced: sourceSpecs{jobs, groups}, Records: vmRecords{records},
-		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Notify: func(err error) { e.warn(err) },
+		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Files: vcenterFiles{e.places}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })

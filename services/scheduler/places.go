@@ -28,7 +28,7 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 			Text: "the disks there cannot be checked: " + err.Error(), Hint: cdp.HintOf(err)})
 	}
 	here := s.cfg.Here.Site
-	found.Source, found.Others, err = s.look(ctx, j.Source.Site, sourcePaths(j), pathsOf(others, j.Source.Site))
+	found.Source, found.Others, err = s.look(ctx, j.Source.Site, &j, pathsOf(others, j.Source.Site))
 	if err != nil {
 		silent("/spec/source/site", err)
 	}
@@ -77,11 +77,19 @@ func (s *Service) disksForGroup(ctx context.Context, j spec.ReplicationJob) erro
 	return nil
 }
 
-// look asks capture at a site about paths of sources.
-func (s *Service) look(ctx context.Context, site cdp.Site, paths, known []string) (map[string]api.DiskFacts, []api.DiskUse, error) {
+// look asks capture at a site about the sources of a job, if there is one, and known
+// paths.
+func (s *Service) look(ctx context.Context, site cdp.Site, j *spec.ReplicationJob, known []string) (map[string]api.DiskFacts, []api.DiskUse, error) {
 	by := looker{site: site}
 	before, known := s.seen.split(by, known)
-	r, err := s.deps.Disks.Sources(ctx, site, api.DisksRequest{Target: s.cfg.Here.Site, Paths: paths, Known: known})
+	ask := api.DisksRequest{Target: s.cfg.Here.Site, Known: known}
+	if j != nil {
+		ask.Paths = sourceDisks(*j)
+		if j.Source.Listen != "" {
+			ask.Listen = []string{j.Source.Listen}
+		}
+	}
+	r, err := s.deps.Disks.Sources(ctx, site, ask)
 	s.seen.note(by, r.Disks)
 	return byPath(before, r.Disks), r.Others, err
 }
@@ -111,15 +119,6 @@ func byPath(before map[string]api.DiskFacts, disks []api.DiskFacts) map[string]a
 		if _, seen := out[path]; !seen {
 			out[path] = d
 		}
-	}
-	return out
-}
-
-// sourcePaths are the paths that a job uses at its source site.
-func sourcePaths(j spec.ReplicationJob) []string {
-	out := sourceDisks(j)
-	if l := j.Source.Listen; l != "" && l[0] == '/' {
-		out = append(out, l)
 	}
 	return out
 }

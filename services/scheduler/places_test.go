@@ -26,7 +26,7 @@ func (o *owner) Replicas(_ context.Context, r api.DisksRequest) (api.DisksReply,
 }
 
 func (o *owner) look(r api.DisksRequest, good api.DiskFacts) (out api.DisksReply) {
-	for _, p := range append(slices.Clone(r.Paths), r.Known...) {
+	for _, p := range slices.Concat(r.Paths, r.Known, r.Listen) {
 		o.looked.Add(1)
 		f, ok := o.disks[p]
 		if !ok {

@@ -15,12 +15,15 @@ import (
 
 func (a *app) cmdServe() *cobra.Command {
 	var creds, otlp, spool, memory, windows string
-	var peers []string
+	var peers, allow []string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "serve SERVICE...",
 		Short: "Run some services against an existing NATS server",
 		Long: long("Run services of one site against its NATS server: version 2.14 or newer, with JetStream,\nand with the site's name as its JetStream domain. Services: " + strings.Join(node.Services(), ", ") + `.
+
+Jobs may use files of --dir, and of the directories of --allow. A peer cannot name any
+others.
 
 With --credentials each service connects as its own user in that file. Give --peer once
 for each site that this one is linked with.
@@ -53,10 +56,15 @@ site's NATS server, for instance.`),
 					return usage("--%s: %v", f.name, err)
 				}
 			}
-			return a.serve(c.Context(), node.ServeConfig{Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Spool: room, Memory: most, Windows: unsent}, verbose)
+			allowed, err := node.ParseAllow(allow)
+			if err != nil {
+				return err
+			}
+			return a.serve(c.Context(), node.ServeConfig{Allow: allowed, Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Spool: room, Memory: most, Windows: unsent}, verbose)
 		},
 	}
 	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
+	c.Flags().StringSliceVar(&allow, "allow", nil, allowHelp)
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
 	c.Flags().StringVar(&spool, "spool", spec.Size(spoolshare.Default).String(), "disk space at the site for frames that wait to be sent, as in up.yaml; its NATS server must have as much")
 	c.Flags().StringVar(&memory, "memory", "", "memory that the process aims to stay below, as in up.yaml (default: a quarter of the machine's)")

@@ -14,7 +14,7 @@ import (
 
 func (a *app) cmdUp() *cobra.Command {
 	var config string
-	var only []string
+	var only, allow []string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "up",
@@ -26,6 +26,9 @@ It continues where it was when it is started again.
 
 It does not start on a full disk: 64 MiB must be free.
 
+Jobs may use files of --dir, of the directories that allow: in the file lists (without
+it: of the working directory), and of --allow. A peer cannot name any others.
+
 With --only it runs some of the file's sites, each a site of its own: do the same
 on the other sites' machines, with the same file. A link is known by a key of the
 site that dials. Its public half belongs into the file: tidemark site keys.
@@ -33,21 +36,30 @@ site that dials. Its public half belongs into the file: tidemark site keys.
 It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 		Example: `  tidemark up
   tidemark up --dir /var/lib/tidemark --config /etc/tidemark.yaml
-  tidemark up --config /etc/tidemark.yaml --only dr`,
+  tidemark up --config /etc/tidemark.yaml --only dr
+  tidemark up --allow /srv/disks --allow replicas=/dev/mapper`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.upConfig(config)
 			if err != nil {
 				return err
 			}
+			more, err := node.ParseAllow(allow)
+			if err != nil {
+				return err
+			}
+			cfg.AllowMore(more)
 			return node.Up(c.Context(), cfg, siteNames(only), newLog(a.err, verbose), a.greet)
 		},
 	}
 	c.Flags().StringSliceVar(&only, "only", nil, "run these sites alone, separated by commas")
+	c.Flags().StringSliceVar(&allow, "allow", nil, allowHelp)
 	c.Flags().StringVar(&config, "config", "", "YAML file with sites, links, TLS files and the OTLP endpoint")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }
+
+const allowHelp = "[KIND=]DIR: a directory, file or device that jobs may use; KIND is sources, replicas, sockets or scripts (default: all four); can be repeated"
 
 // upConfig reads the file of `tidemark up`; --dir goes before what it says.
 func (a *app) upConfig(path string) (node.Config, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,7 +100,7 @@ func (d *desk) orchestrator() {
 // lookAtDisks answers for capture and journal: everywhere is a new disk of 1 MiB.
 func lookAtDisks(_ context.Context, r api.DisksRequest) (any, error) {
 	var out api.DisksReply
-	for _, p := range append(r.Paths, r.Known...) {
+	for _, p := range slices.Concat(r.Paths, r.Known, r.Listen) {
 		out.Disks = append(out.Disks, api.DiskFacts{Path: p, Kind: api.PathFile, ID: p, Size: 1 << 20})
 	}
 	return out, nil

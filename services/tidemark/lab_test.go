@@ -59,7 +59,9 @@ func labOf(t *testing.T, dir, up string) *lab {
 	_ = os.Remove(filepath.Join(dir, client.ContextName))
 	ctx, cancel := context.WithCancel(context.Background())
 	log, code := &buffer{}, make(chan int, 1)
-	go func() { code <- run(ctx, []string{"up", "--dir", dir, "--config", config}, nil, io.Discard, log) }()
+	go func() {
+		code <- run(ctx, []string{"up", "--dir", dir, "--allow", os.TempDir(), "--allow", "sources=/dev/null", "--config", config}, nil, io.Discard, log)
+	}()
 	l := &lab{t: t, dir: dir}
 	l.stop = sync.OnceValue(func() int {
 		cancel()

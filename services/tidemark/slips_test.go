@@ -70,7 +70,8 @@ func TestSlipsAreRefusedByApply(t *testing.T) {
 	}
 	s.await(replica) // the journal makes it
 	const from, into, listen = "/spec/source/disks/0/path", "/spec/target/disks/0/path", "/spec/source/listen"
-	before := contents(t, source, replica, s.path("data.img"), good)
+	outside := outsideOf(t, size)
+	before := contents(t, outside, source, replica, s.path("data.img"), good)
 	for name, c := range map[string]struct {
 		source, replica, listen string
 		code                    int
@@ -96,6 +97,14 @@ func TestSlipsAreRefusedByApply(t *testing.T) {
 		"listen is a file":          {good, to, s.path("data.img"), exitConflict, listen, "not a socket"},
 		"listen is the disk":        {good, to, good, exitConflict, listen, "not a socket"},
 		"listen is a directory":     {good, to, dir, exitConflict, listen, "not a socket"},
+		"source is outside":         {outside, to, "", exitUsage, from, "outside the directories that this site allows for sources"},
+		"source is Tidemark's":      {s.path("dr/credentials.json"), to, "", exitUsage, from, "outside the directories"},
+		"source links outside":      {s.names(outside, os.Symlink, "out.img"), to, "", exitUsage, from, "symbolic link leads outside"},
+		"source links to nothing":   {s.names(outside+".none", os.Symlink, "none.link"), to, "", exitUsage, from, "leads to nothing"},
+		"replica is outside":        {good, outside + ".new", "", exitUsage, into, "for replicas"},
+		"replica links outside":     {good, s.names(filepath.Dir(outside), os.Symlink, "way") + "/new", "", exitUsage, into, "symbolic link leads outside"},
+		"replica is Tidemark's":     {good, s.path("prod/new.img"), "", exitUsage, into, "for replicas"},
+		"listen is outside":         {good, to, outside + ".sock", exitUsage, listen, "for sockets"},
 	} {
 		text := strings.Replace(goodJob(c.source, c.replica), "name: web", "name: shop", 1)
 		if c.listen != "" {
@@ -121,6 +130,17 @@ func TestSlipsAreRefusedByApply(t *testing.T) {
 		}
 	}
 	s.lockedIsTold(l, good, to)
+}
+
+// outsideOf makes a disk in a directory that the lab does not allow.
+func outsideOf(t *testing.T, size int64) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/var/tmp", "tm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return (slips{t, dir}).file("disk.img", size)
 }
 
 // lockedIsTold checks that a disk which somebody else has locked is not captured, and

@@ -32,6 +32,8 @@ type Deps struct {
 	Devices Devices
 	// Prober checks VMs from outside; nil: over the network.
 	Prober Prober
+	// Files judges paths that requests and jobs name; nil: all may be used.
+	Files  Files
 	Clock  clock.Clock // nil: clock.System
 	Notify func(error)
 }
@@ -140,6 +142,21 @@ type Devices interface {
 	// detached, and waits for it. It is no error if there is no device.
 	Release(ctx context.Context, uuid string) error
 }
+
+// Files says which files of this machine may be used, as its local configuration has
+// it. Both give the path to use instead, without symbolic links. Invalid: it must not
+// be used, or is not fit. NotFound.
+type Files interface {
+	// OVA is a file to deploy a VM from.
+	OVA(path string) (string, error)
+	// Script is a program to run.
+	Script(path string) (string, error)
+}
+
+type anyFile struct{}
+
+func (anyFile) OVA(path string) (string, error)    { return path, nil }
+func (anyFile) Script(path string) (string, error) { return path, nil }
 
 // Prober checks a VM from outside. An error says what is wrong.
 type Prober interface {

@@ -59,6 +59,11 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 	if was != nil {
 		reply.Warnings = append(reply.Warnings, x.unaffected(was.job.Job)...)
 	}
+	if path := r.Job.Checks.Script; path != "" {
+		if _, err := s.local.Script(path); cdp.Is(err, cdp.Invalid) { // a missing one may be put there yet
+			reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/checks/script", Rule: "allowed", Text: err.Error()})
+		}
+	}
 	x.joinsAndLeaves(&reply, refused)
 	return reply, nil
 }

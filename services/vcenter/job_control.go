@@ -32,6 +32,7 @@ type jobControl struct {
 	runs    Runs
 	journal Journal
 	capture Capture
+	local   Files
 	report  *reporter
 	clock   clock.Clock
 

@@ -59,6 +59,7 @@ type vmRuns struct {
 	records Records
 	jobs    Jobs
 	prober  Prober
+	local   Files
 	report  *reporter
 	clock   clock.Clock
 	cfg     Config

@@ -122,8 +122,12 @@ func (r *run) checkOnce(ctx context.Context, v inventory.VM, c inventory.Checks,
 		note("port", fmt.Sprintf("%s:%d accepts connections", ip, p), atIP(func() error { return r.prober.Port(ctx, ip, p) }))
 	}
 	if c.Script != "" {
-		text, err := r.prober.Script(ctx, c.Script, []string{
-			"TIDEMARK_VM=" + v.Name, "TIDEMARK_IP=" + ip, "TIDEMARK_JOB=" + r.req.Job, "TIDEMARK_RUN=" + r.req.Run})
+		text := ""
+		path, err := r.local.Script(c.Script)
+		if err == nil {
+			text, err = r.prober.Script(ctx, path, []string{
+				"TIDEMARK_VM=" + v.Name, "TIDEMARK_IP=" + ip, "TIDEMARK_JOB=" + r.req.Job, "TIDEMARK_RUN=" + r.req.Run})
+		}
 		note("script", text, err)
 	}
 	return out

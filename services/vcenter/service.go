@@ -29,6 +29,9 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Prober == nil {
 		deps.Prober = NetProber{}
 	}
+	if deps.Files == nil {
+		deps.Files = anyFile{}
+	}
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
@@ -52,13 +55,13 @@ func New(cfg Config, deps Deps) *Service {
 		connect: func(ctx context.Context) (tappedVMs, error) { return site.connect(ctx) }}
 	s.filters = &filters{cache: cache, lanes: s.lanes, records: deps.Records, report: report,
 		connect: func(ctx context.Context) (filtered, error) { return site.connect(ctx) }}
-	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, report: report,
+	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, local: deps.Files, report: report,
 		clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (applianceVMs, error) { return site.connect(ctx) }}
 	s.transporters.unheard.Store(true) // the last process may have left some
-	s.runs = &vmRuns{cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records, jobs: deps.Jobs, prober: deps.Prober,
+	s.runs = &vmRuns{cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records, jobs: deps.Jobs, prober: deps.Prober, local: deps.Files,
 		report: report, clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (runVMs, error) { return site.connect(ctx) }}
 	s.jobs = &jobControl{cfg: cfg, site: deps.Site, cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records,
-		jobs: deps.Jobs, groups: deps.Groups, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture,
+		jobs: deps.Jobs, groups: deps.Groups, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture, local: deps.Files,
 		report: report, clock: deps.Clock, controls: map[string]*control{},
 		connect: func(ctx context.Context) (memberVMs, error) { return site.connect(ctx) }}
 	s.watcher = &watcher{connector: site, cache: cache, changed: s.jobs.wakeAll, report: report, clock: deps.Clock, beat: cfg.Beat}

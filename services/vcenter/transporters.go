@@ -22,6 +22,7 @@ type transporters struct {
 	lanes   *lanes
 	records Records
 	journal Journal
+	local   Files
 	report  *reporter
 	clock   clock.Clock
 	cfg     Config

@@ -81,9 +81,9 @@ func New(cfg Config) (*Stage, error) {
 	up := s.config()
 	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, "run")
 	s.DRVCenter = s.vcenter(DR, s.Ports.DRVCenter, cfg.Boot)
-	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", Prod, "--dir", s.State(), "--config", up)
-	s.DRTidemark = s.process("dr-tidemark", cfg.Tidemark, "up", "--only", DR, "--dir", s.State(), "--config", up)
-	s.ProdCapture = s.process("prod-capture", cfg.Tidemark, "serve", "capture", "--dir", s.State(), "--site", Prod, "--peer", DR,
+	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", Prod, "--dir", s.State(), "--allow", cfg.Dir, "--config", up)
+	s.DRTidemark = s.process("dr-tidemark", cfg.Tidemark, "up", "--only", DR, "--dir", s.State(), "--allow", cfg.Dir, "--config", up)
+	s.ProdCapture = s.process("prod-capture", cfg.Tidemark, "serve", "capture", "--dir", s.State(), "--allow", cfg.Dir, "--site", Prod, "--peer", DR,
 		"--credentials", filepath.Join(s.State(), Prod, "credentials.json"), "--connect-timeout", "60s")
 	return s, nil
 }

@@ -56,7 +56,7 @@ func StartTree(t testing.TB, dir string, bin Binaries, hub cdp.Site, spokes ...c
 	tree.write("up.yaml", text[:strings.Index(text, "links:\n")]+keyed)
 	for _, s := range append([]cdp.Site{hub}, spokes...) {
 		tree.Sites[s] = &proc.Process{Name: string(s), Log: tree.file(string(s) + ".log"),
-			Args: []string{bin.Tidemark, "up", "--only", string(s), "--dir", tree.Dir(s), "--config", tree.file("up.yaml")}}
+			Args: []string{bin.Tidemark, "up", "--only", string(s), "--dir", tree.Dir(s), "--allow", tree.dir, "--config", tree.file("up.yaml")}}
 	}
 	t.Cleanup(tree.end)
 	for _, s := range append(spokes, hub) { // in any order: the hub is last

@@ -19,7 +19,9 @@ type DisksRequest struct {
 	Target cdp.Site `json:"target"`
 	// Paths are looked at closely. Of Known only identity matters.
 	Paths []string `json:"paths,omitempty"`
-	Known []string `json:"known,omitempty"`
+	// Listen are addresses to listen at: paths of sockets, or host:port.
+	Listen []string `json:"listen,omitempty"`
+	Known  []string `json:"known,omitempty"`
 }
 
 // Answer is the reply of a service that finds out with look what is at a path,
@@ -37,7 +39,7 @@ func (r DisksRequest) Answer(look func(path string, closely bool) DiskFacts) Dis
 
 // DisksReply answers DisksRequest.
 type DisksReply struct {
-	// Disks are Paths and then Known, in their order.
+	// Disks are Paths and then Known, in their order, and then Listen.
 	Disks []DiskFacts `json:"disks"`
 	// Others are the disks of sources that capture has for other targets.
 	Others []DiskUse `json:"others,omitempty"`
@@ -75,6 +77,9 @@ type DiskFacts struct {
 	Size    int64  `json:"size,omitempty"`
 	Holds   bool   `json:"holds,omitempty"`
 	Problem string `json:"problem,omitempty"`
+	// Outside is why the local configuration of the site does not let jobs use the
+	// path or address; nothing else is said of it then.
+	Outside string `json:"outside,omitempty"`
 }
 
 // Overlaps reports whether two paths mean one disk, or one means a part of the

@@ -183,9 +183,18 @@ func (p *problems) replica(at string, d spec.TargetDisk, f api.DiskFacts, size i
 	}
 }
 
+// outside refuses what the site that would use a path or address does not allow.
+func (p *problems) outside(at string, f api.DiskFacts) bool {
+	if f.Outside != "" {
+		p.add(cdp.Invalid, at, "allowed", "use another, or allow it in the local configuration of that site: allow: in up.yaml, or --allow", "%s", f.Outside)
+	}
+	return f.Outside != ""
+}
+
 // disk refuses what is neither a file nor a block device; nothing may be there.
 func (p *problems) disk(at, path string, f api.DiskFacts) bool {
 	switch {
+	case p.outside(at, f):
 	case f.Problem != "":
 		p.add(cdp.Invalid, at, "open", "", "%s cannot be opened: %s", path, f.Problem)
 	case f.Kind == api.PathFolder:
@@ -202,7 +211,7 @@ func (p *problems) disk(at, path string, f api.DiskFacts) bool {
 func (p *problems) listen(j spec.ReplicationJob, at map[string]api.DiskFacts, sources []use, others []spec.ReplicationJob) {
 	const field = "/spec/source/listen"
 	addr := j.Source.Listen
-	if addr == "" || strings.HasSuffix(addr, ":0") {
+	if addr == "" || p.outside(field, at[addr]) || strings.HasSuffix(addr, ":0") {
 		return
 	}
 	for _, o := range others {
