@@ -95,7 +95,7 @@ func (f *failoverBench) vcenter(name string) (*vcsim.Site, error) {
 		return s, err
 	}
 	creds := filepath.Join(f.Bench.dir, name+".creds")
-	if err := os.WriteFile(creds, fmt.Appendf(nil, "username: %q\npassword: %q\n", s.User(), s.Password()), 0o600); err != nil {
+	if err := os.WriteFile(creds, fmt.Appendf(nil, "username: %q\npassword: %q\nurl: %q\nthumbprint: %q\n", s.User(), s.Password(), strings.TrimSuffix(s.URL(), "/sdk"), s.Thumbprint()), 0o600); err != nil {
 		return s, err
 	}
 	return s, os.WriteFile(filepath.Join(f.Bench.dir, name+".yaml"), fmt.Appendf(nil, `apiVersion: tidemark.dev/v1

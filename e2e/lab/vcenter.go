@@ -103,7 +103,7 @@ spec:
 	host := strings.TrimPrefix(url, "https://")
 	env := fmt.Sprintf("export GOVC_URL='%s' GOVC_USERNAME='%s' GOVC_PASSWORD='%s' GOVC_TLS_KNOWN_HOSTS='%s'\n", site.URL(), site.User(), site.Password(), known)
 	for _, f := range []struct{ path, text string }{
-		{creds, fmt.Sprintf("username: %q\npassword: %q\n", site.User(), site.Password())},
+		{creds, fmt.Sprintf("username: %q\npassword: %q\nurl: %s\nthumbprint: \"%s\"\n", site.User(), site.Password(), url, site.Thumbprint())},
 		{known, host + " " + site.Thumbprint() + "\n"},
 		{filepath.Join(o.dir, "ca.pem"), string(site.CertPEM())},
 		{filepath.Join(o.dir, "govc.env"), env},

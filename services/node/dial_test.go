@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/clock"
@@ -20,22 +21,10 @@ import (
 func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	url := siteServer(t)
 	sim := vcsim.NewSite(t, vcsim.Config{Name: "dr"})
-	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), "username: "+sim.User()+"\npassword: wrong\n")
-	conn := connectAs(t, url, "dr", subjects.VCenter)
-	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	sites, err := openSpecs[spec.Site](t.Context(), e, conn, subjects.KeySite)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := bus.OpenBucket[spec.Site](t.Context(), connectAs(t, url, "dr", subjects.Operator), "dr", subjects.BucketSpec, subjects.KeySite)
-	if err == nil {
-		_, err = b.Put(t.Context(), "dr", spec.Site{Name: "dr", Kind: spec.SiteVSphere, VSphere: &spec.VSphere{URL: sim.URL(), Thumbprint: sim.Thumbprint(), Credentials: file}})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	dial := &vcenterDial{e: e, sites: sites}
-	defer dial.close()
+	where := "url: " + sim.URL() + "\nthumbprint: " + sim.Thumbprint() + "\n"
+	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), where+"username: "+sim.User()+"\npassword: wrong\n")
+	dial, put := dialer(t, url)
+	put(spec.VSphere{Credentials: file})
 	for range 5 {
 		if _, err := dial.vcenter(t.Context()); !cdp.Is(err, cdp.Invalid) {
 			t.Fatal(err)
@@ -44,12 +33,70 @@ func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	if n := sim.Calls("Login"); n != 1 {
 		t.Errorf("%d tries", n)
 	}
-	write(t, file, "username: "+sim.User()+"\npassword: "+sim.Password()+"\n")
+	write(t, file, where+"username: "+sim.User()+"\npassword: "+sim.Password()+"\n")
 	vc, err := dial.vcenter(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if again, err := dial.vcenter(t.Context()); err != nil || again != vc {
 		t.Error(again, err)
+	}
+}
+
+// dialer connects to the vCenter of site dr; put changes its spec on the bus, as
+// whoever may write there can.
+func dialer(t *testing.T, url string) (dial *vcenterDial, put func(spec.VSphere)) {
+	t.Helper()
+	conn := connectAs(t, url, "dr", subjects.VCenter)
+	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	sites, err := openSpecs[spec.Site](t.Context(), e, conn, subjects.KeySite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := bus.OpenBucket[spec.Site](t.Context(), connectAs(t, url, "dr", subjects.Operator), "dr", subjects.BucketSpec, subjects.KeySite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial = &vcenterDial{e: e, sites: sites}
+	t.Cleanup(dial.close)
+	return dial, func(v spec.VSphere) {
+		t.Helper()
+		if _, err := b.Put(t.Context(), "dr", spec.Site{Name: "dr", Kind: spec.SiteVSphere, VSphere: &v}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A spec that was changed on the bus sends the password nowhere else, and makes nobody
+// trust another certificate.
+func TestAChangedSpecRedirectsNoPassword(t *testing.T) {
+	url := siteServer(t)
+	sim, evil := vcsim.NewSite(t, vcsim.Config{Name: "dr"}), vcsim.NewSite(t, vcsim.Config{Name: "evil"})
+	in := func(name, text string) string { return write(t, filepath.Join(t.TempDir(), name), text) }
+	who := "username: " + sim.User() + "\npassword: " + sim.Password() + "\n"
+	file := in("vc.yaml", "url: "+sim.URL()+"\nthumbprint: "+sim.Thumbprint()+"\n"+who)
+	dial, put := dialer(t, url)
+	put(spec.VSphere{Credentials: file, URL: strings.TrimSuffix(sim.URL(), "/sdk"), Thumbprint: sim.Thumbprint()})
+	if _, err := dial.vcenter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]spec.VSphere{
+		"all of it":     {Credentials: file, URL: evil.URL(), Thumbprint: evil.Thumbprint()},
+		"the address":   {Credentials: file, URL: evil.URL()},
+		"the trust":     {Credentials: file, URL: sim.URL(), Thumbprint: evil.Thumbprint()},
+		"an authority":  {Credentials: file, CA: in("ca.pem", string(evil.CertPEM()))},
+		"a file of old": {Credentials: in("old.yaml", who), URL: evil.URL(), Thumbprint: evil.Thumbprint()},
+	} {
+		put(v)
+		if _, err := dial.vcenter(t.Context()); !cdp.Is(err, cdp.Invalid) || strings.Contains(err.Error(), sim.Password()) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n := evil.Calls("Login"); n != 0 {
+		t.Errorf("the other vCenter was sent the password %d times", n)
+	}
+	put(spec.VSphere{Credentials: file})
+	if _, err := dial.vcenter(t.Context()); err != nil {
+		t.Error("the spec was put right:", err)
 	}
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +18,9 @@ import (
 // kindVSphere is a Site whose disks are VMs'.
 const kindVSphere = "vsphere"
 
-// vcenterDial connects to the vCenter of the site, as its spec says now.
+// vcenterDial connects to the vCenter of the site. The file with the password says
+// where that may be sent, and how the vCenter is known there; the spec, which is on the
+// bus, names the file and can change neither.
 type vcenterDial struct {
 	e     *env
 	sites specs[spec.Site]
@@ -70,6 +73,10 @@ func (d *vcenterDial) vcenter(ctx context.Context) (vcenter.VCenter, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := who.fits(v); err != nil {
+		d.drop()
+		return nil, err
+	}
 	to := dialled{v, changed.UnixNano()}
 	switch {
 	case d.c != nil && d.to == to:
@@ -77,7 +84,7 @@ func (d *vcenterDial) vcenter(ctx context.Context) (vcenter.VCenter, error) {
 	case d.bad == to && d.e.clock.Now().Before(d.until):
 		return nil, d.refused
 	}
-	c, err := vsphere.Dial(ctx, vsphere.Config{URL: v.URL, Thumbprint: v.Thumbprint, CAFile: v.CA, User: who.Username, Password: who.Password, Agent: "tidemark"})
+	c, err := vsphere.Dial(ctx, vsphere.Config{URL: who.URL, Thumbprint: who.Thumbprint, CAFile: who.CA, User: who.Username, Password: who.Password, Agent: "tidemark"})
 	if cdp.Is(err, cdp.Invalid) {
 		d.bad, d.refused, d.until = to, err, d.e.clock.Now().Add(refusedFor)
 	}
@@ -105,10 +112,32 @@ func (d *vcenterDial) close() {
 	d.drop()
 }
 
-// login is the content of a credentials file.
+// login is the content of a credentials file: who logs in where.
 type login struct {
-	Username string `json:"username"`
-	Password string `json:"password"`
+	URL string `json:"url"`
+	// Thumbprint of the vCenter's certificate, or CA a file with certificates that it is
+	// checked against; without either the system's are used.
+	Thumbprint string `json:"thumbprint"`
+	CA         string `json:"ca"`
+	Username   string `json:"username"`
+	Password   string `json:"password"`
+}
+
+// fits refuses a spec that says something else than the file, for it was changed by
+// somebody who may not, or the file is not the site's.
+func (l login) fits(v spec.VSphere) error {
+	bare := func(s string) string {
+		return strings.ToLower(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(s, "/"), "/sdk"), "/"))
+	}
+	for _, x := range []struct{ field, spec, file string }{
+		{"url", bare(v.URL), bare(l.URL)}, {"thumbprint", strings.ToLower(v.Thumbprint), strings.ToLower(l.Thumbprint)}, {"ca", v.CA, l.CA},
+	} {
+		if x.spec != "" && x.spec != x.file {
+			return cdp.Errorf(cdp.Invalid, "connect to vCenter", v.Credentials, "the site's spec has the %s %q, and the credentials file, which decides, has %q: the password is sent to neither", x.field, x.spec, x.file).
+				WithHint("if the spec is right, change the file on the machine of the vcenter service; else apply the site again without " + x.field)
+		}
+	}
+	return nil
 }
 
 // loadLogin reads a credentials file, which nobody else may read.
@@ -117,7 +146,10 @@ func loadLogin(path string) (l login, changed time.Time, err error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		e := &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
-		return l, changed, e.WithHint("write username: and password: into it, mode 0600")
+		return l, changed, e.WithHint("write url:, thumbprint: or ca:, username: and password: into it, mode 0600")
+	}
+	if !st.Mode().IsRegular() {
+		return l, changed, cdp.Errorf(cdp.Invalid, op, path, "it is not a regular file")
 	}
 	if st.Mode().Perm()&0o077 != 0 {
 		return l, changed, cdp.Errorf(cdp.Invalid, op, path, "others may read it (mode %04o)", st.Mode().Perm()).WithHint("chmod 600 " + path)
@@ -128,7 +160,11 @@ func loadLogin(path string) (l login, changed time.Time, err error) {
 	}
 	if yaml.UnmarshalStrict(data, &l) != nil || l.Username == "" || l.Password == "" {
 		// The reader's own words may have the password in them.
-		return login{}, changed, cdp.Errorf(cdp.Invalid, op, path, "not the two lines username: and password:")
+		return login{}, changed, cdp.Errorf(cdp.Invalid, op, path, "it does not have the lines url:, username: and password:, and thumbprint: or ca: if need be")
+	}
+	if l.URL == "" {
+		return login{}, changed, cdp.Errorf(cdp.Invalid, op, path, "it does not say which vCenter the password is for").
+			WithHint("add the line url: https://vc.example.com to it, and thumbprint: or ca: if the system's authorities do not know its certificate")
 	}
 	return l, st.ModTime(), nil
 }

@@ -37,7 +37,7 @@ func (c *checker) site(doc []byte) *Site {
 		}
 	}
 	s := &Site{Name: cdp.Site(raw.Metadata.Name), Kind: in.Kind, NATS: in.NATS}
-	c.reword("/spec", "required", "'vsphere'", "the section vsphere is missing: a site of kind vsphere needs url and credentials")
+	c.reword("/spec", "required", "'vsphere'", "the section vsphere is missing: a site of kind vsphere needs credentials")
 	switch {
 	case in.VSphere == nil:
 	case in.Kind == SiteVSphere:

@@ -93,12 +93,13 @@ type Site struct {
 // VSphere is how a site's vCenter, or its ESXi host, is reached. Its paths are
 // on the machine that the site's services run on.
 type VSphere struct {
-	URL string `json:"url"` // https://vc.example.com
-	// Thumbprint of its certificate, or CA a file with certificates that it is
-	// checked against; without either the system's are used.
+	// URL, Thumbprint and CA are for people: the credentials file decides, and they
+	// must be as it has them, or empty.
+	URL        string `json:"url,omitempty"` // https://vc.example.com
 	Thumbprint string `json:"thumbprint,omitempty"`
 	CA         string `json:"ca,omitempty"`
-	// Credentials is a file, mode 0600, with username and password as YAML.
+	// Credentials is a file, mode 0600, with url, thumbprint or ca, username and
+	// password as YAML.
 	Credentials string `json:"credentials"`
 	// Transporter is the VM that the site's services run on, by name, path or
 	// UUID; disks are attached to it to be read and written.
