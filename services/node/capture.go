@@ -37,11 +37,15 @@ func runCapture(ctx context.Context, e *env) error {
 		return err
 	}
 	vms := siteVMs{conn, e.site, e.clock}
-	if err := window.Claim(e.windows(), e.dir); err != nil {
+	windows, err := e.windows(sharedMemory)
+	if err == nil {
+		err = window.Claim(windows, e.dir)
+		e.removeOrphans(windows)
+	}
+	if err != nil {
 		e.warn(err) // a window that finds no place there is kept in the site's directory
 	}
-	e.removeOrphans()
-	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: e.windows()}, capture.Deps{
+	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: windows}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
 		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
 		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: e.places.openSource, Look: looker(e.places.sources), Clock: e.clock,

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/hex"
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
@@ -96,14 +94,6 @@ func (e *env) warn(err error, args ...any) {
 
 // path is a path in the service's directory at this site.
 func (e *env) path(elem ...string) string { return filepath.Join(append([]string{e.dir}, elem...)...) }
-
-// windows is the directory in shared memory of what this site captures. Two
-// sites of one machine may capture groups of one name, so it is named by the
-// site's directory.
-func (e *env) windows() string {
-	sum := sha256.Sum256([]byte(e.dir))
-	return filepath.Join("/dev/shm/tidemark", string(e.site)+"-"+hex.EncodeToString(sum[:6]))
-}
 
 // with is e for one service: its log says so.
 func (e *env) with(service string) *env {

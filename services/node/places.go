@@ -20,9 +20,14 @@ import (
 type places struct{ sources, replicas, sockets, scripts localpath.Dirs }
 
 // placesOf allows what a machine allows for a site, and dir, Tidemark's directory,
-// without what the sites keep there.
-func placesOf(dir string, site cdp.Site, sites []cdp.Site, a Allow) places {
+// without what the sites keep there, and without files that hold secrets.
+func placesOf(dir string, site cdp.Site, sites []cdp.Site, a Allow, secrets ...string) places {
 	own := []string{filepath.Join(dir, client.ContextName), filepath.Join(dir, "lock")}
+	for _, s := range secrets {
+		if abs, err := filepath.Abs(s); s != "" && err == nil {
+			own = append(own, abs)
+		}
+	}
 	for _, s := range sites {
 		own = append(own, filepath.Join(dir, string(s)))
 	}

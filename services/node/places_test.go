@@ -20,12 +20,12 @@ func fenced(t *testing.T) (p places, dir, replicas, outside string) {
 			t.Fatal(err)
 		}
 	}
-	for _, f := range []string{filepath.Join(outside, "disk"), filepath.Join(replicas, "disk"), filepath.Join(dir, "disk"), filepath.Join(dir, "dr", "credentials.json")} {
+	for _, f := range []string{filepath.Join(outside, "disk"), filepath.Join(replicas, "disk"), filepath.Join(dir, "disk"), filepath.Join(dir, "dr", "credentials.json"), filepath.Join(dir, "key.pem")} {
 		if err := os.WriteFile(f, make([]byte, 4096), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return placesOf(dir, "dr", []cdp.Site{"dr", "prod"}, Allow{Replicas: []string{replicas}}), dir, replicas, outside
+	return placesOf(dir, "dr", []cdp.Site{"dr", "prod"}, Allow{Replicas: []string{replicas}}, filepath.Join(dir, "key.pem")), dir, replicas, outside
 }
 
 // Whatever opens a path from the bus refuses one outside, and touches nothing there.
@@ -36,7 +36,7 @@ func TestNoServiceUsesAPathOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	disks := []cdp.Disk{{Name: "d", Size: 4096}}
-	for _, path := range []string{filepath.Join(outside, "disk"), filepath.Join(link, "disk"), filepath.Join(dir, "dr", "credentials.json"), filepath.Join(replicas, "disk")} {
+	for _, path := range []string{filepath.Join(outside, "disk"), filepath.Join(link, "disk"), filepath.Join(dir, "dr", "credentials.json"), filepath.Join(dir, "key.pem"), filepath.Join(replicas, "disk")} {
 		if d, err := p.openSource(path, true); !cdp.Is(err, cdp.Invalid) {
 			t.Errorf("source %s: %v, %v", path, d, err)
 		}

@@ -58,7 +58,7 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 	}
 	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(cfg.Windows), tls: cfg.Bus.TLS, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
 	setsUp := true
-	e.places = placesOf(filepath.Dir(dir), cfg.Site, append([]cdp.Site{cfg.Site}, cfg.Peers...), cfg.Allow)
+	e.places = placesOf(filepath.Dir(dir), cfg.Site, append([]cdp.Site{cfg.Site}, cfg.Peers...), cfg.Allow, cfg.Bus.TLS.Key, cfg.Credentials)
 	if cfg.Credentials != "" {
 		if e.creds, err = bus.LoadCredentials(cfg.Credentials); err != nil {
 			return err

@@ -30,6 +30,8 @@ type Started struct {
 	Context client.Context
 	// Here are the sites that run in this process, in the order of the file.
 	Here []SiteConfig
+	// Open: they have no users and passwords.
+	Open bool
 }
 
 // Up runs the sites of a file, or only some, until ctx ends. It calls ready once,
@@ -43,21 +45,18 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	if err != nil {
 		return err
 	}
-	for _, s := range here {
-		// Not the journals' disk, if they have their own: that is theirs alone.
-		if err := roomToStart(filepath.Join(dir, string(s.Name), "nats")); err != nil {
-			return err
-		}
-		unlock, err := lockDir(filepath.Join(dir, string(s.Name)))
-		if err != nil {
-			return err
-		}
-		defer unlock()
+	release, err := takeSites(dir, here)
+	defer release()
+	if err != nil {
+		return err
 	}
 	if len(here) == len(cfg.Sites) {
 		if err := exchangeKeys(dir, cfg); err != nil {
 			return err
 		}
+	}
+	if cfg.Open {
+		log.Warn("open: true in the configuration: whoever reaches the addresses of the sites can do anything, such as delete every journal")
 	}
 	servers := map[cdp.Site]*bus.Server{}
 	creds := map[cdp.Site]*bus.Credentials{}
@@ -89,7 +88,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		e := &env{
 			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log, memory: memory,
 			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), spool: spoolshare.Budget(s.Spool), windowBudget: windows,
-			places: placesOf(dir, s.Name, names(cfg.Sites), cfg.allow(s)),
+			places: placesOf(dir, s.Name, names(cfg.Sites), cfg.allow(s), cfg.tls(s).Key),
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err
@@ -111,7 +110,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	if err != nil {
 		return err
 	}
-	ready(Started{Dir: dir, Context: file, Here: here})
+	ready(Started{Dir: dir, Context: file, Here: here, Open: cfg.Open})
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil
@@ -122,6 +121,29 @@ func names(sites []SiteConfig) (out []cdp.Site) {
 		out = append(out, s.Name)
 	}
 	return out
+}
+
+// takeSites takes the directories of sites for this process, until release. Call it
+// whatever the error.
+func takeSites(dir string, here []SiteConfig) (release func(), err error) {
+	var unlock []func()
+	release = func() {
+		for _, fn := range unlock {
+			fn()
+		}
+	}
+	for _, s := range here {
+		// Not the journals' disk, if they have their own: that is theirs alone.
+		if err := roomToStart(filepath.Join(dir, string(s.Name), "nats")); err != nil {
+			return release, err
+		}
+		fn, err := lockDir(filepath.Join(dir, string(s.Name)))
+		if err != nil {
+			return release, err
+		}
+		unlock = append(unlock, fn)
+	}
+	return release, nil
 }
 
 // sayMended says what a server found damaged in its files as it started.

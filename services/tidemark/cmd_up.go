@@ -88,6 +88,9 @@ func (a *app) greet(s node.Started) {
 		}
 		fmt.Fprintf(a.out, "  site %-8s  %s%s\n", x.Name, ref.URL, linked)
 	}
+	if s.Open {
+		fmt.Fprintln(a.out, "OPEN: without users and passwords. Whoever reaches these addresses can do anything.")
+	}
 	opt := ""
 	if s.Dir != mustAbs(defaultDir) {
 		opt = " --dir " + quoted(s.Dir)

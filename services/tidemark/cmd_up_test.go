@@ -26,3 +26,14 @@ func TestTheCommandThatUpShowsRuns(t *testing.T) {
 		}
 	}
 }
+
+// A site without users and passwords is said to be one, where the operator looks.
+func TestAnOpenSiteIsSaidToBeOpen(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		var out bytes.Buffer
+		(&app{out: &out}).greet(node.Started{Open: open})
+		if bytes.Contains(out.Bytes(), []byte("can do anything")) != open {
+			t.Errorf("open: %v:\n%s", open, &out)
+		}
+	}
+}

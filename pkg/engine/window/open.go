@@ -24,7 +24,7 @@ func Open(path string, id Identity, slots int, budget *Budget) (w *Window, resto
 	if slots < 2 || len(id.Boot) > 48 || len(id.Group) > 48 {
 		return nil, false, cdp.Errorf(cdp.Invalid, op, path, "%d slots (at least 2 are needed), boot %q and group %q (at most 48 bytes each)", slots, id.Boot, id.Group)
 	}
-	if err := ownDir(filepath.Dir(path)); err != nil {
+	if err := OwnDir(filepath.Dir(path)); err != nil {
 		return nil, false, cdp.Wrap(err, op, path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -60,9 +60,9 @@ func Open(path string, id Identity, slots int, budget *Budget) (w *Window, resto
 	return w, restored, nil
 }
 
-// ownDir makes dir, and refuses one that others could put files into: its parent
+// OwnDir makes dir, and refuses one that others could put files into: its parent
 // may be writable by everyone, as /dev/shm is.
-func ownDir(dir string) error {
+func OwnDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return &cdp.Error{Op: "make directory", Kind: cdp.Transient, Subject: dir, Cause: err}
 	}

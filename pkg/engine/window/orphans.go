@@ -20,7 +20,7 @@ const ownerFile = "installation"
 // Claim notes that the windows in dir belong to the installation whose directory is
 // owner, so that RemoveOrphans can tell when that is gone. It makes dir.
 func Claim(dir, owner string) error {
-	if err := ownDir(dir); err != nil {
+	if err := OwnDir(dir); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, ownerFile)
