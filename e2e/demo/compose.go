@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -74,7 +75,7 @@ func (c *containers) work(ctx context.Context) error {
 	if err := c.write(ctx, time.Second); err != nil {
 		return err
 	}
-	if err := c.tm.run(ctx, "point", "create", "shop", "--tag", "before-the-fire"); err != nil {
+	if err := c.mark(ctx, "before-the-fire"); err != nil {
 		return err
 	}
 	c.sure = len(c.rec.writes)
@@ -82,6 +83,23 @@ func (c *containers) work(ctx context.Context) error {
 		return err
 	}
 	return c.tm.run(ctx, "status")
+}
+
+// mark makes a point. None can be made while a container starts, nor while what a slow
+// machine could not send in time is copied again.
+func (c *containers) mark(ctx context.Context, tag string) error {
+	c.say("$ tidemark point create shop --tag %s", tag)
+	var out []byte
+	var last error
+	err := until(ctx, "a recovery point", func() bool {
+		out, last = c.tm.quiet(ctx, "point", "create", "shop", "--tag", tag)
+		return last == nil
+	})
+	if err != nil {
+		return errors.Join(err, last)
+	}
+	c.say("  %s", strings.TrimSpace(string(out)))
+	return nil
 }
 
 // burn takes the source away, in the middle of its work.

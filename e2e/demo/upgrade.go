@@ -25,10 +25,7 @@ func (c *containers) upgrade(ctx context.Context) error {
 				return err
 			}
 			c.say("%d writes meanwhile; the slowest, which waited for a new capture, took %s", len(c.rec.writes), slowest.Round(time.Millisecond))
-			if err := until(ctx, "a point after the upgrade", func() bool {
-				_, err := c.tm.quiet(ctx, "point", "create", "shop", "--tag", "upgraded")
-				return err == nil
-			}); err != nil {
+			if err := c.mark(ctx, "upgraded"); err != nil {
 				return err
 			}
 			return c.noResync(ctx, start)
