@@ -40,6 +40,12 @@ func TestAWriteInTheMiddleOfACopyIsNoPoint(t *testing.T) {
 			t.Fatal(r.Err)
 		}
 	}
+	s.until("the journal", func() bool { _, err := s.svc.group("g"); return err == nil })
+	g, err := s.svc.group("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.keeper.hold()()                     // or horizon moves to the point
 	send(frame.Consistent|frame.ExtentStart, 2) // 1, 2: after nothing known
 	send(frame.Consistent, 2)                   // 3, 4
 	send(0, 2)                                  // 5, 6: a copy
