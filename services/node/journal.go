@@ -41,12 +41,12 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	}
 	defer conn.Close()
 	dir := e.path("journal")
-	if err := roomToStart(dir); err != nil {
+	if err := roomToStart(dir, e.dir); err != nil {
 		return err
 	}
 	w := journalWiring{conn: conn}
 	warn := func(err error) { e.warn(err) }
-	store := filepath.Join(dir, "store")
+	store := journalStore(e.dir)
 	if w.db, err = pebblestore.Open(store, pebblestore.Options{Trouble: warn, Keep: failoverReserve}); err != nil {
 		return err
 	}

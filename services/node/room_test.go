@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tidemark.dev/pkg/adapter/pebblestore"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/subjects"
 )
@@ -74,5 +75,42 @@ func TestAJournalOnAFullDiskFailsWithTheReason(t *testing.T) {
 	fill(t, disk)
 	if err := roomToStart(filepath.Join(disk, "not", "made")); !cdp.Is(err, cdp.Full) {
 		t.Errorf("%v, want the kind %s", err, cdp.Full)
+	}
+}
+
+// While a failover uses the reserve of the journals, the disk may be nearly full. The
+// service starts again all the same, and the failover goes on.
+func TestAFailoverThatUsesTheReserveSurvivesARestart(t *testing.T) {
+	disk := smallDisk(t, "256m")
+	site := filepath.Join(disk, "dr")
+	space, err := pebblestore.OpenSpace(journalStore(site), 16<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	space.Restore(0)
+	remove := fill(t, disk)
+	if err := roomToStart(filepath.Join(site, "journal"), site); !cdp.Is(err, cdp.Full) {
+		t.Errorf("a full disk with its reserve: %v, want the kind %s", err, cdp.Full)
+	}
+	space.Use() // leaves 16 MiB
+	f, err := os.OpenFile(filepath.Join(disk, "taken"), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(make([]byte, 4<<20))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if err := roomToStart(filepath.Join(site, "journal"), site); err != nil {
+		t.Errorf("with 12 MiB of the reserve left: %v", err)
+	}
+	fill(t, disk)
+	if err := roomToStart(filepath.Join(site, "journal"), site); !cdp.Is(err, cdp.Full) {
+		t.Errorf("with nothing left: %v, want the kind %s", err, cdp.Full)
+	}
+	remove()
+	space.Restore(0)
+	if err := roomToStart(filepath.Join(site, "journal"), site); err != nil {
+		t.Errorf("with room again: %v", err)
 	}
 }

@@ -134,10 +134,11 @@ func takeSites(dir string, here []SiteConfig) (release func(), err error) {
 	}
 	for _, s := range here {
 		// Not the journals' disk, if they have their own: that is theirs alone.
-		if err := roomToStart(filepath.Join(dir, string(s.Name), "nats")); err != nil {
+		site := filepath.Join(dir, string(s.Name))
+		if err := roomToStart(filepath.Join(site, "nats"), site); err != nil {
 			return release, err
 		}
-		fn, err := lockDir(filepath.Join(dir, string(s.Name)))
+		fn, err := lockDir(site)
 		if err != nil {
 			return release, err
 		}
@@ -171,7 +172,11 @@ func keepStore(ctx context.Context, e *env, srv *bus.Server) {
 func directory(cfg Config) (string, error) {
 	dir, err := filepath.Abs(cfg.Dir)
 	if err == nil {
-		if err := roomToStart(dir); err != nil {
+		var sites []string
+		for _, s := range cfg.Sites {
+			sites = append(sites, filepath.Join(dir, string(s.Name)))
+		}
+		if err := roomToStart(dir, sites...); err != nil {
 			return "", err
 		}
 		err = os.MkdirAll(dir, 0o700)

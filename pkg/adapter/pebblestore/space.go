@@ -1,6 +1,8 @@
 package pebblestore
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -54,6 +56,16 @@ func (s *Space) Free() (int64, error) {
 }
 
 func (s *Space) path() string { return filepath.Join(s.dir, reserveName) }
+
+// ReserveUsed reports whether there are stores in dir and no reserve, as while a failover
+// uses it.
+func ReserveUsed(dir string) bool {
+	if _, err := os.Stat(dir); err != nil {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, reserveName))
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // Use gives up the reserve if less than that is free without it. Where that fails
 // there is less room, which whoever writes finds out.
