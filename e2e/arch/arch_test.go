@@ -62,6 +62,7 @@ var adapters = []struct {
 	on      []string
 }{
 	{path: "pkg/adapter/bus", vendors: []string{"github.com/nats-io", "github.com/minio/highwayhash"}, on: []string{"pkg/adapter/telemetry", "pkg/adapter/bus"}},
+	{path: "pkg/adapter/metrics", vendors: []string{"github.com/prometheus"}},
 	{path: "pkg/adapter/pebblestore", vendors: []string{"github.com/cockroachdb/pebble"}},
 	{path: "pkg/adapter/replica", on: []string{"pkg/adapter/blockfile"}},
 	{path: "pkg/adapter/telemetry", vendors: []string{"go.opentelemetry.io"}},

@@ -54,6 +54,7 @@ func runCapture(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	defer e.metrics.Capture(e.site, asked[api.CaptureStatusReply](s.Endpoints()[api.CaptureStatus]))()
 	return withParts(ctx, e, s.Run,
 		func(ctx context.Context) error { return conn.Serve(ctx, subjects.Capture, s.Endpoints()) },
 		func(ctx context.Context) error { return conn.HandleCommands(ctx, subjects.Capture, s.Commands()) })

@@ -39,6 +39,9 @@ type Config struct {
 	Memory spec.Size `json:"memory,omitempty"`
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string `json:"otlp,omitempty"`
+	// Metrics is host:port where monitoring may ask the process; without a host on
+	// the loopback interface. Empty: nowhere.
+	Metrics string `json:"metrics,omitempty"`
 }
 
 // SiteConfig is one site. Which of its disks are replicated, and whose replicas

@@ -81,6 +81,9 @@ func (c Config) check() error {
 		return cdp.Errorf(cdp.Invalid, "check", "memory", "%s is too little: want at least %s", c.Memory, spec.Size(leastMemory))
 	}
 	const op = "check"
+	if err := checkAddress("metrics", c.Metrics); err != nil {
+		return err
+	}
 	if len(c.Sites) == 0 {
 		return cdp.Errorf(cdp.Invalid, op, "sites", "there must be at least one")
 	}

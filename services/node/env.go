@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/metrics"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -26,6 +27,8 @@ type env struct {
 	clock clock.Clock
 	log   *slog.Logger
 	tel   *telemetry.Telemetry
+	// metrics answers monitoring for the whole process; nil: nobody.
+	metrics *metrics.Server
 	// dial is how the site's bus is reached, but for the name.
 	dial  bus.Config
 	creds *bus.Credentials // nil: an open server

@@ -39,9 +39,11 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	own := rpoRecords{e.site, records, rounds}
+	defer e.metrics.RPO(e.site, own.all)()
 	s := rpomonitor.New(rpomonitor.Config{}, rpomonitor.Deps{
 		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
-		Records: rpoRecords{e.site, records, rounds}, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
+		Records: own, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
@@ -108,4 +110,21 @@ func (r rpoRecords) Delete(ctx context.Context, job string) error { return r.b.D
 func (r rpoRecords) PutRound(ctx context.Context, v rpo.Round) error {
 	_, err := r.rounds.Put(ctx, string(r.site), v)
 	return err
+}
+
+// all are the records as the newest round left them. The round is read first: it says
+// nothing about records that are newer.
+func (r rpoRecords) all(ctx context.Context) (map[string]rpo.Record, error) {
+	round, err := r.rounds.Get(ctx, string(r.site))
+	if err != nil && !cdp.Is(err, cdp.NotFound) {
+		return nil, err
+	}
+	entries, err := r.b.All(ctx)
+	out := map[string]rpo.Record{}
+	for _, e := range entries {
+		if !e.Lost {
+			out[e.Key] = e.Value.In(e.Key, round.Value)
+		}
+	}
+	return out, err
 }

@@ -42,6 +42,8 @@ type ServeConfig struct {
 	Allow Allow
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string
+	// Metrics is host:port where monitoring may ask the process; empty: nowhere.
+	Metrics string
 	// SetUpTime bounds the setting up of the site's streams.
 	SetUpTime time.Duration
 }
@@ -71,6 +73,14 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 		return err
 	}
 	defer closeTelemetry(e)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if e.metrics, err = listenForMonitoring(cfg.Metrics, log); err != nil {
+		return err
+	}
+	wg.Go(func() { answerMonitoring(ctx, e.metrics, log) })
 	if setsUp {
 		sctx, cancel := context.WithTimeout(ctx, cfg.SetUpTime)
 		err = setUp(sctx, e)
@@ -79,9 +89,9 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 			return cdp.Wrap(err, "set up site", string(cfg.Site))
 		}
 	}
+	monitored(e, cfg.Services)
+	e.metrics.Started()
 	ready()
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	if setsUp {
 		wg.Go(func() { tendSite(ctx, e) })
 	}

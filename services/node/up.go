@@ -81,13 +81,17 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	memory := boundMemory(int64(cfg.Memory))
-	windows := windowBudget(cfg.Windows)
+	monitoring, err := listenForMonitoring(cfg.Metrics, log)
+	if err != nil {
+		return err
+	}
+	wg.Go(func() { answerMonitoring(ctx, monitoring, log) })
+	memory, windows := boundMemory(int64(cfg.Memory)), windowBudget(cfg.Windows)
 	refs := map[cdp.Site]client.SiteRef{}
 	for _, s := range here {
 		e := &env{
 			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log, memory: memory,
-			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), spool: spoolshare.Budget(s.Spool), windowBudget: windows,
+			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), metrics: monitoring, spool: spoolshare.Budget(s.Spool), windowBudget: windows,
 			places: placesOf(dir, s.Name, names(cfg.Sites), cfg.allow(s), cfg.tls(s).Key),
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
@@ -97,11 +101,8 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		if err := setUp(ctx, e); err != nil {
 			return err
 		}
-		ref := client.SiteRef{URL: servers[s.Name].ClientURL(), TLS: cfg.tls(s), Peers: e.peers}
-		if e.creds != nil {
-			ref.Credential = e.creds.Users[subjects.Operator]
-		}
-		refs[e.site] = ref
+		refs[e.site] = e.operatorsRef(servers[s.Name].ClientURL())
+		monitored(e, s.services())
 		wg.Go(func() { supervise(ctx, e, s.services()) })
 		wg.Go(func() { tendSite(ctx, e) })
 		wg.Go(func() { keepStore(ctx, e, servers[s.Name]) })
@@ -110,6 +111,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	if err != nil {
 		return err
 	}
+	monitoring.Started()
 	ready(Started{Dir: dir, Context: file, Here: here, Open: cfg.Open})
 	<-ctx.Done()
 	log.Info("stopping")
@@ -121,6 +123,15 @@ func names(sites []SiteConfig) (out []cdp.Site) {
 		out = append(out, s.Name)
 	}
 	return out
+}
+
+// operatorsRef is how people reach the site.
+func (e *env) operatorsRef(url string) client.SiteRef {
+	ref := client.SiteRef{URL: url, TLS: e.tls, Peers: e.peers}
+	if e.creds != nil {
+		ref.Credential = e.creds.Users[subjects.Operator]
+	}
+	return ref
 }
 
 // takeSites takes the directories of sites for this process, until release. Call it

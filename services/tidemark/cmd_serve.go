@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) cmdServe() *cobra.Command {
-	var creds, otlp, spool, memory, windows string
+	var creds, otlp, monitoring, spool, memory, windows string
 	var peers, allow []string
 	var verbose bool
 	c := &cobra.Command{
@@ -60,7 +60,7 @@ site's NATS server, for instance.`),
 			if err != nil {
 				return err
 			}
-			return a.serve(c.Context(), node.ServeConfig{Allow: allowed, Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Spool: room, Memory: most, Windows: unsent}, verbose)
+			return a.serve(c.Context(), node.ServeConfig{Allow: allowed, Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Metrics: monitoring, Spool: room, Memory: most, Windows: unsent}, verbose)
 		},
 	}
 	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
@@ -70,6 +70,7 @@ site's NATS server, for instance.`),
 	c.Flags().StringVar(&memory, "memory", "", "memory that the process aims to stay below, as in up.yaml (default: a quarter of the machine's)")
 	c.Flags().StringVar(&windows, "windows", "", "memory for writes that are not sent yet, as in up.yaml (default: an eighth of the machine's)")
 	c.Flags().StringVar(&otlp, "otlp", "", "URL of an OpenTelemetry collector, as in OTEL_EXPORTER_OTLP_ENDPOINT: http://host:4318")
+	c.Flags().StringVar(&monitoring, "metrics", "", "answer Prometheus and health checks at host:port; :9464 is on the loopback interface (default: nowhere)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) cmdUp() *cobra.Command {
-	var config string
+	var config, monitoring string
 	var only, allow []string
 	var verbose bool
 	c := &cobra.Command{
@@ -49,12 +49,16 @@ It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 				return err
 			}
 			cfg.AllowMore(more)
+			if monitoring != "" {
+				cfg.Metrics = monitoring
+			}
 			return node.Up(c.Context(), cfg, siteNames(only), newLog(a.err, verbose), a.greet)
 		},
 	}
 	c.Flags().StringSliceVar(&only, "only", nil, "run these sites alone, separated by commas")
 	c.Flags().StringSliceVar(&allow, "allow", nil, allowHelp)
 	c.Flags().StringVar(&config, "config", "", "YAML file with sites, links, TLS files and the OTLP endpoint")
+	c.Flags().StringVar(&monitoring, "metrics", "", "answer Prometheus and health checks at host:port; :9464 is on the loopback interface (default: as the file says, else nowhere)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }

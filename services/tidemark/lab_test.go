@@ -21,6 +21,7 @@ type lab struct {
 	t    *testing.T
 	dir  string
 	stop func() (code int)
+	log  *buffer // what tidemark up says
 }
 
 // buffer is a bytes.Buffer that two may use.
@@ -62,7 +63,7 @@ func labOf(t *testing.T, dir, up string) *lab {
 	go func() {
 		code <- run(ctx, []string{"up", "--dir", dir, "--allow", os.TempDir(), "--allow", "sources=/dev/null", "--config", config}, nil, io.Discard, log)
 	}()
-	l := &lab{t: t, dir: dir}
+	l := &lab{t: t, dir: dir, log: log}
 	l.stop = sync.OnceValue(func() int {
 		cancel()
 		select {

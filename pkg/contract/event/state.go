@@ -22,6 +22,11 @@ const (
 	CaptureStopped CaptureState = "stopped"
 )
 
+// CaptureStates are the names of all states of a group's capture.
+func CaptureStates() []string {
+	return names(Detached, Seeding, Replicating, Overflow, Resyncing, NeedsResync, Fenced, CaptureStopped)
+}
+
 // RPOClass is how old the newest recovery point can become in a state.
 type RPOClass string
 
@@ -55,6 +60,18 @@ const (
 	// JournalKept: the job was deleted, and a retention lock keeps its journal.
 	JournalKept JournalState = "kept"
 )
+
+// JournalStates are the names of all states of a group's journal.
+func JournalStates() []string {
+	return names(JournalEmpty, JournalReceiving, JournalWaiting, JournalLinkDown, JournalHalted, JournalSealed, JournalFailed, JournalFull, JournalKept)
+}
+
+func names[T ~string](states ...T) (out []string) {
+	for _, s := range states {
+		out = append(out, string(s))
+	}
+	return out
+}
 
 // Stopped reports whether a failover has stopped the intake, so that no recovery
 // point can come.

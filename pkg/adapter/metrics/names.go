@@ -1,0 +1,30 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// labels of every metric: the site that the process serves, and the job. Prometheus has a label "job" of its own.
+var labels = []string{"site", "replication_job"}
+
+func desc(name, help string, more ...string) *prometheus.Desc {
+	return prometheus.NewDesc("tidemark_"+name, help, append(labels[:2:2], more...), nil)
+}
+
+// The names are fixed: rules and dashboards of operators use them.
+var (
+	rpoSeconds     = desc("rpo_seconds", "What would be lost if the source died now: the age of the newest durable recovery point.")
+	rpoBound       = desc("rpo_error_bound_seconds", "The greatest error of tidemark_rpo_seconds.")
+	rpoObjective   = desc("rpo_objective_seconds", "The RPO that the job asks for.")
+	lastPoint      = desc("last_point_timestamp_seconds", "When the newest durable recovery point was set, on the target's clock.")
+	lastReceived   = desc("last_received_timestamp_seconds", "When the newest frame became durable in the journal, on the target's clock.")
+	lastCaptured   = desc("last_captured_timestamp_seconds", "When the source closed the newest durable frame, on the source's clock.")
+	historySeconds = desc("journal_history_seconds", "The time from the oldest to the newest recovery point of the journal.")
+	journalBytes   = desc("journal_bytes", "History of the journal on disk.")
+	journalLimit   = desc("journal_limit_bytes", "The most history that the job allows.")
+	clockOffset    = desc("clock_offset_seconds", "The target's clock minus the source's.")
+	clockBound     = desc("clock_offset_error_bound_seconds", "The greatest error of tidemark_clock_offset_seconds.")
+	backlogBytes   = desc("backlog_bytes", "Changed regions that a seed or resync has still to send. Frames on their way do not count.")
+	groupState     = desc("group_state", "1 for the state that the service's side of the job is in, 0 for its other states.", "service", "state")
+)
+
+var all = []*prometheus.Desc{rpoSeconds, rpoBound, rpoObjective, lastPoint, lastReceived, lastCaptured, historySeconds,
+	journalBytes, journalLimit, clockOffset, clockBound, backlogBytes, groupState}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Monitoring sees a job from both its sites, and that the process is ready.
+func TestMonitoringSeesAProtectedJob(t *testing.T) {
+	t.Parallel() // it mostly waits
+	dir := short(t)
+	l := newLab(t, dir, "", "metrics: \":0\"\n")
+	addr := regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`).FindStringSubmatch(l.log.String())
+	if addr == nil {
+		t.Fatal("nobody says where to ask:\n" + l.log.String())
+	}
+	get := func(path string) string {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr[1]+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = resp.Body.Close() }()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Status + "\n" + string(body)
+	}
+	until := func(path string, wants ...string) {
+		t.Helper()
+		for end := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+			got, missing := get(path), ""
+			for _, want := range wants {
+				if !strings.Contains(got, want) {
+					missing = want
+				}
+			}
+			if missing == "" {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s has no %q:\n%s", path, missing, got)
+			}
+		}
+	}
+	file, _, _ := jobFile(t, dir)
+	l.do(0, "apply", "-f", file)
+	l.do(0, "job", "run", "web")
+	until("/metrics",
+		`tidemark_group_state{replication_job="web",service="capture",site="prod",state="replicating"} 1`,
+		`tidemark_group_state{replication_job="web",service="journal",site="dr",state="receiving"} 1`,
+		`tidemark_backlog_bytes{replication_job="web",site="prod"} 0`,
+		`tidemark_rpo_seconds{replication_job="web",site="dr"} `,
+		`tidemark_rpo_objective_seconds{replication_job="web",site="dr"} `,
+		`tidemark_last_point_timestamp_seconds{replication_job="web",site="dr"} `,
+		`tidemark_journal_bytes{replication_job="web",site="dr"} `,
+		`tidemark_clock_offset_seconds{replication_job="web",site="dr"} `)
+	until("/healthz", "200 OK\nok")
+	until("/readyz", "200 OK\nok")
+}
