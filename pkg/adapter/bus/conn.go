@@ -114,7 +114,7 @@ func (c *Conn) listen() (err error) {
 
 func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 	opts := []nats.Option{
-		nats.Name(cfg.Name), nats.CustomInboxPrefix(inboxPrefix(cfg.Name)),
+		nats.Name(cfg.Name), nats.CustomInboxPrefix(InboxPrefix(cfg.Name)),
 		// Only pulls of frames read from a queue: see pullBatch. There is one for each
 		// group, and the default takes half a megabyte.
 		nats.SyncQueueLen(2 * pullBatch), nats.MaxReconnects(-1), nats.ReconnectWait(100 * time.Millisecond),
@@ -157,9 +157,9 @@ func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 	return opts, nil
 }
 
-// inboxPrefix separates the services' replies: each service may subscribe to its
-// own inbox only.
-func inboxPrefix(name string) string { return "_INBOX_" + name }
+// InboxPrefix is the prefix of a role's inboxes. Each role may subscribe to its own
+// only, and answers go to no other subject.
+func InboxPrefix(role string) string { return "_INBOX_" + role }
 
 // Site is the site the connection belongs to.
 func (c *Conn) Site() cdp.Site { return c.site }

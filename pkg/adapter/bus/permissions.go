@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go/micro"
+
 	"tidemark.dev/pkg/contract/subjects"
 
 	"tidemark.dev/pkg/cdp"
@@ -32,9 +34,10 @@ func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
 	if r.framesIn {
 		b.Answer = answerTimeFrames
 	}
-	b.sub(inboxPrefix(service) + ".>")
+	b.sub(InboxPrefix(service) + ".>")
 	b.messages(r)
 	b.events(r)
+	b.study(r)
 	b.buckets(r)
 	b.frames(r)
 	slices.Sort(b.Publish)
@@ -125,6 +128,25 @@ func (b *permissions) events(r role) {
 	}
 	if r.buried {
 		b.read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
+	}
+}
+
+// study: what the NATS CLI needs to look around. Nothing of it changes anything.
+func (b *permissions) study(r role) {
+	if !r.studies {
+		return
+	}
+	b.sub(subjects.Root + "evt.v1.>")
+	b.api("INFO")
+	b.api("STREAM.LIST")
+	b.api("STREAM.NAMES")
+	b.api("STREAM.INFO.*")
+	b.api("CONSUMER.LIST.*")
+	b.api("CONSUMER.NAMES.*")
+	b.api("CONSUMER.INFO.*.*")
+	b.api("STREAM.MSG.GET." + subjects.StreamDeadLetters) // nats stream get
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		b.pub(micro.APIPrefix+"."+verb, micro.APIPrefix+"."+verb+".>")
 	}
 }
 

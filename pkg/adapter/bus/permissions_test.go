@@ -68,9 +68,11 @@ func may(service, subject string) bool {
 	case strings.HasPrefix(subject, "$KV.tidemark-epoch.group."):
 		return service == subjects.Capture
 	case strings.HasSuffix(subject, "STREAM.LIST"):
-		return service == subjects.Capture
+		return service == subjects.Capture || people
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
+	case strings.HasSuffix(subject, ".API.STREAM.MSG.GET.DLQ"):
+		return people
 	case strings.Contains(subject, "DLQ"):
 		return service == subjects.Operator && strings.Contains(subject, "DIRECT.GET.")
 	}
@@ -153,7 +155,7 @@ func TestPermissions(t *testing.T) {
 				try("publish", c, may(service, c), func() error { return nc.Publish(c, nil) })
 			}
 			for _, c := range []string{">", "tidemark.>", "tidemark.write.v1.dr.vm1", "tidemark.cmd.v1.dr.failover.>", "tidemark.evt.v1.dr.>", "$KV.>", "$JS.>", "link.>", "link.prod.copy.dr.>", "_INBOX_other.>", "_INBOX.>", "tidemark.api.v1.dr.other.x"} {
-				try("subscribe", c, false, func() error { _, err := nc.SubscribeSync(c); return err })
+				try("subscribe", c, service == subjects.Operator && c == "tidemark.evt.v1.dr.>", func() error { _, err := nc.SubscribeSync(c); return err })
 			}
 			try("subscribe", "its ack", service == subjects.Capture, func() error { _, err := nc.SubscribeSync("tidemark.ack.v1.dr.*.*"); return err })
 			try("subscribe", "its inbox", true, func() error { _, err := nc.SubscribeSync(nc.NewInbox()); return err })

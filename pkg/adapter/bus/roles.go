@@ -15,6 +15,7 @@ type role struct {
 	serves  bool     // answers requests
 	watches bool     // reads all events
 	buried  bool     // reads dead letters
+	studies bool     // lists streams and services, and hears the site's events as they come
 
 	// Verbs and endpoints, by service: what it commands and asks at its own site,
 	// and at peers as far as peerCommands and peerEndpoints let it.
@@ -96,7 +97,7 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Witness: {asks: map[string][]string{subjects.Orchestrator: {api.PlanWitness}}},
 		subjects.Operator: {
-			watches: true, buried: true, commands: everything(), asks: everything(),
+			watches: true, buried: true, studies: true, commands: everything(), asks: everything(),
 			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 	}
