@@ -25,7 +25,7 @@ func TestSetUpOutlivesALostAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "STREAM.UPDATE.")
+	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "STREAM.CREATE.")
 	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: "nats://" + addr}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
