@@ -80,7 +80,7 @@ are written, and recovers them there at any recovery point.
 
 // group is a command that only has subcommands.
 func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Example: example, Args: cobra.NoArgs,
+	c := &cobra.Command{Use: use, Short: short, Long: long(short + "."), Example: example, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return usage("%s needs a command", c.CommandPath())
 		}}
