@@ -21,7 +21,7 @@ import (
 
 // Every command that prints facts prints them as data, too.
 func TestEveryCommandThatPrintsFactsPrintsData(t *testing.T) {
-	silent := " up serve witness graph health secrets keys nats-config attach close delete top deploy upgrade remove install uninstall resolve events completion bash zsh fish powershell help "
+	silent := " up serve witness graph health secrets keys nats-config nats-context attach close delete top deploy upgrade remove install uninstall resolve events completion bash zsh fish powershell help "
 	verdicts := []string{"tidemark config check"} // answered by the exit code
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
