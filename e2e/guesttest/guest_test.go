@@ -61,7 +61,8 @@ func live(t *testing.T, v Variant, apart bool) *life {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(short) })
-	l := &life{T: t, ctx: ctx, p: &Product{Bin: tidemark, Dir: short, Apart: apart}, dir: t.TempDir()}
+	dir := t.TempDir()
+	l := &life{T: t, ctx: ctx, p: &Product{Bin: tidemark, Dir: short, Disks: dir, Apart: apart}, dir: dir}
 	job := "guest" + filepath.Base(short)[3:]
 	t.Cleanup(func() { l.must(l.p.Forget(job)) })
 	began := time.Now()

@@ -2,6 +2,7 @@ package guesttest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type Product struct {
 	Bin string
 	// Dir is short, for sockets are in it.
 	Dir string
+	// Disks is where disks and replicas are, if not in Dir.
+	Disks string
 	// Apart runs the source's capture in a process of its own, so that it can be
 	// killed alone.
 	Apart bool
@@ -46,7 +49,7 @@ func (p *Product) Start(ctx context.Context) error {
 	}
 	_ = os.Remove(filepath.Join(p.state(), "context.json")) // of an earlier run, with other ports
 	var err error
-	if p.up, err = p.start("up", "up", "--config", config, "--allow", p.Dir); err != nil {
+	if p.up, err = p.start("up", "up", "--config", config, "--allow", p.disks()); err != nil {
 		return err
 	}
 	for {
@@ -65,12 +68,14 @@ func (p *Product) Start(ctx context.Context) error {
 	if !p.Apart {
 		return nil
 	}
-	p.capture, err = p.start("capture", "serve", "capture", "--allow", p.Dir, "--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
+	p.capture, err = p.start("capture", "serve", "capture", "--allow", p.disks(), "--site", "prod", "--peer", "dr", "--credentials", filepath.Join(p.state(), "prod", "credentials.json"))
 	return err
 }
 
 // state is the product's own directory.
 func (p *Product) state() string { return filepath.Join(p.Dir, "d") }
+
+func (p *Product) disks() string { return cmp.Or(p.Disks, p.Dir) }
 
 // KillCapture kills -9 the source's capture, which must run Apart.
 func (p *Product) KillCapture() { proc.Kill(p.capture) }
