@@ -2,6 +2,8 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -101,3 +103,27 @@ func Unlike(ctx context.Context, conn *Conn, peer cdp.Site) (out []string, err e
 
 // AsWanted compares the configurations of streams.
 var AsWanted = asWanted
+
+// Sources is what a copy knows of its sources, for a test that fails.
+func Sources(conn *Conn, stream string) string {
+	s, err := conn.js.Stream(context.Background(), stream)
+	if err != nil {
+		return err.Error()
+	}
+	text, err := json.Marshal(s.CachedInfo().Sources)
+	return fmt.Sprint(string(text), " ", s.CachedInfo().State.LastSeq, " ", len(s.CachedInfo().Config.Sources), " ", err)
+}
+
+// Consumers are those of a stream, for a test that fails.
+func Consumers(conn *Conn, stream string) string {
+	s, err := conn.js.Stream(context.Background(), stream)
+	if err != nil {
+		return err.Error()
+	}
+	var all []*jetstream.ConsumerInfo
+	for c := range s.ListConsumers(context.Background()).Info() {
+		all = append(all, c)
+	}
+	text, err := json.Marshal(all)
+	return fmt.Sprint(string(text), " ", err)
+}

@@ -48,7 +48,8 @@ func TestSitesStartInAnyOrder(t *testing.T) {
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("the job is %+v (%v), the events are %q", e, err, &seen)
+			t.Fatalf("the job is %+v (%v), the events are %q\nthe copy: %s\nits consumer: %s", e, err, &seen,
+				bus.Sources(s.Connect("prod", "setup"), "KV_tidemark-spec-dr"), bus.Consumers(s.Connect("dr", "setup"), "KV_tidemark-spec"))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

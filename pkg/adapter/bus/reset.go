@@ -3,6 +3,7 @@ package bus
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -21,6 +22,11 @@ import (
 // would go on after the newest message that was acknowledged. But when a value that
 // was sent is overwritten, it takes that value for acknowledged, with all before it,
 // though they may have been sent into a dead link.
+//
+// A copy unsubscribes before it asks, and subscribes again after the answer. A consumer
+// that has not noticed the former yet would send into the void at once, and the copy
+// would find that out by the next heartbeat and ask again, for as long as the machine is
+// so slow.
 func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
 		if !answerable(m.Reply) {
@@ -32,6 +38,7 @@ func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 		if strings.HasPrefix(token[3], "KV_") {
 			request.Data = []byte(`{"seq":1}`)
 		}
+		c.awaitUnbound(token[3], token[4])
 		answer, err := c.nc.RequestMsg(request, askTimeout)
 		if err != nil {
 			return // the peer asks again
@@ -40,6 +47,21 @@ func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 		reply.Header, reply.Data = answer.Header, delivered(answer.Data)
 		c.sent(c.nc.PublishMsg(reply), m.Subject)
 	})
+}
+
+// awaitUnbound waits until a consumer knows that nobody listens to it, for a second at
+// most: somebody else may.
+func (c *Conn) awaitUnbound(stream, consumer string) {
+	for range 50 {
+		m, err := c.nc.Request(subjects.API+".CONSUMER.INFO."+stream+"."+consumer, nil, askTimeout)
+		var info struct {
+			Bound bool `json:"push_bound"`
+		}
+		if err != nil || json.Unmarshal(m.Data, &info) != nil || !info.Bound {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // delivered rewrites the answer to a reset: nothing was delivered since.
