@@ -34,7 +34,7 @@ func startMachine(b *Bench) (*machine, error) {
 		m.stop()
 		return nil, err
 	}
-	m.up = &proc.Process{Name: "up", Args: []string{m.binary, "up", "--dir", m.state(), "--allow", m.dir, "--config", config}, Log: filepath.Join(b.dir, "up.log")}
+	m.up = &proc.Process{Name: "up", Args: []string{m.binary, "up", "--dir", m.state(), "--allow", m.dir, "--allow", b.dir, "--config", config}, Log: filepath.Join(b.dir, "up.log")}
 	if err := m.start(b); err != nil {
 		m.stop()
 		return nil, err
