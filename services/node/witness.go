@@ -28,7 +28,7 @@ import (
 
 // WitnessConfig configures Witness.
 type WitnessConfig struct {
-	// To is the site whose orchestrator is told, and Bus its NATS server.
+	// To is the site whose orchestrator gets the reports, and Bus its NATS server.
 	To  cdp.Site
 	Bus client.SiteRef
 	// Watch are the addresses to look at, by site: nats://host:port for a NATS server,

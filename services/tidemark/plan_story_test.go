@@ -114,7 +114,7 @@ func TestPlanStory(t *testing.T) {
 	triggered(t, l)
 }
 
-// triggered is told of prod by two witnesses while dr has no answer from it: as long as
+// triggered has two witnesses report on prod while dr has no answer from it: as long as
 // they do, nothing starts; when they have none either, the plan starts.
 func triggered(t *testing.T, l *lab) {
 	t.Helper()

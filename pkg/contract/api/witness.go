@@ -17,7 +17,7 @@ const PlanWitness = "witness"
 // bus are services, and each witness counts once.
 type WitnessReport struct {
 	Key     string   `json:"key"`  // the witness's public key, in base64
-	To      cdp.Site `json:"to"`   // the site whose orchestrator is told
+	To      cdp.Site `json:"to"`   // the site whose orchestrator gets the report
 	Site    cdp.Site `json:"site"` // what was looked at
 	Answers bool     `json:"answers"`
 	// Text is what was seen.
