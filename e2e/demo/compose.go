@@ -27,15 +27,11 @@ type containers struct {
 // runCompose tells the short story over deploy/compose/demo.yaml: the source's
 // containers are killed, and one message brings the disks back at the target.
 func runCompose(ctx context.Context, bin, dir string, out io.Writer) (err error) {
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "tidemark-demo-"); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	}
-	if dir, err = filepath.Abs(dir); err != nil {
+	dir, remove, err := demoDir(dir)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, remove()) }()
 	if bin, err = filepath.Abs(bin); err != nil {
 		return err
 	}

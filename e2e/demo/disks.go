@@ -54,16 +54,27 @@ type disks struct {
 	nbd  []*nbd.Client
 }
 
-func runDisks(ctx context.Context, bin, dir string, out io.Writer) (err error) {
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "tidemark-demo-"); err != nil {
-			return err
+// demoDir is the directory of a demo, absolute: a new one if none is given, which remove
+// removes.
+func demoDir(given string) (dir string, remove func() error, err error) {
+	remove = func() error { return nil }
+	if given == "" {
+		made, err := os.MkdirTemp("", "tidemark-demo-")
+		if err != nil {
+			return "", nil, err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		given, remove = made, func() error { return os.RemoveAll(made) }
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
+	dir, err = filepath.Abs(given)
+	return dir, remove, err
+}
+
+func runDisks(ctx context.Context, bin, dir string, out io.Writer) (err error) {
+	dir, remove, err := demoDir(dir)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, remove()) }()
 	d := &disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "data/prod/capture/shop.sock"), rec: record{sizes: sizes}, rng: rand.New(rand.NewPCG(rand.Uint64(), 0))}
 	began := time.Now()
 	d.step(1, "Two sites start: prod, the source, and dr, the target")
