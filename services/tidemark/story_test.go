@@ -65,6 +65,7 @@ func (s *story) testAtAnOlderPoint() {
 	view := s.field("disk", "failover", "status", "web")
 	expect(s.t, view, 0, 'A')
 	poke(s.t, view, 0, 'T')
+	s.sparse(view)
 	if _, errs := s.do(exitConflict, "failover", "web", "--mode", "test"); !strings.Contains(errs, "cleanup web") {
 		s.t.Error(errs)
 	}
@@ -73,6 +74,16 @@ func (s *story) testAtAnOlderPoint() {
 	s.do(0, "failover", "cleanup", "web")
 	if out, _ := s.do(0, "export", "list", "web"); !strings.Contains(out, "none") {
 		s.t.Error("the clean-up left something:", out)
+	}
+}
+
+// sparse: a client is told that the disk holds nothing from its second MiB on.
+func (s *story) sparse(uri string) {
+	s.t.Helper()
+	out, err := exec.Command("nbdinfo", "--map", uri).CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if last := strings.Fields(lines[len(lines)-1]); err != nil || len(last) < 4 || last[0] != "1048576" || last[3] != "hole,zero" {
+		s.t.Errorf("nbdinfo --map (%v):\n%s", err, out)
 	}
 }
 
@@ -103,7 +114,9 @@ func (s *story) exportAPoint() {
 	}
 	id := strings.Fields(out)[1]
 	uri := out[strings.Index(out, "nbd"):]
-	expect(s.t, strings.Fields(uri)[0], 0, 'B')
+	uri = strings.Fields(uri)[0]
+	expect(s.t, uri, 0, 'B')
+	s.sparse(uri)
 	s.do(0, "export", "close", "web", id)
 	s.do(exitNotFound, "export", "close", "web", id)
 }

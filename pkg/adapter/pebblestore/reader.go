@@ -143,6 +143,29 @@ func (r *reader) ZeroFloor(disk cdp.DiskID, x cdp.Region) (bool, error) {
 	return zero, failed("look up floors", r.floor.Error())
 }
 
+func (r *reader) Touched(disk cdp.DiskID, from cdp.Region) (at cdp.Region, blocks, ok bool, err error) {
+	for _, in := range []struct {
+		it     iterator
+		kind   byte
+		unit   uint64 // places of a region
+		blocks bool
+	}{
+		{r.index, kindIndex, cdp.BlocksPerRegion, true},
+		{r.floor, kindFloor, cdp.BlocksPerRegion, false},
+		{r.whole, kindWhole, 1, false},
+	} {
+		r.k = r.g.placeKey(r.k, in.kind, disk, uint64(from)*in.unit)
+		const prefix = placeKeyLen - 6
+		if !in.it.SeekGE(r.k) || string(in.it.Key()[:prefix]) != string(r.k[:prefix]) {
+			continue
+		}
+		if x := cdp.Region(placeOfKey(in.it.Key()) / in.unit); !ok || x < at {
+			at, blocks, ok = x, in.blocks, true
+		}
+	}
+	return at, blocks, ok, failed("look up index", r.errors())
+}
+
 func (r *reader) Sums(disk cdp.DiskID, from cdp.Region, x *vault.RegionSums) (at cdp.Region, ok bool, err error) {
 	const op = "look up checksums"
 	if r.sums.Iterator == nil {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/core/block"
 )
 
 // The map is on a full file system while the data still finds room: the worst
@@ -78,3 +79,7 @@ type sparse int64
 func (s sparse) Size() int64 { return int64(s) }
 
 func (s sparse) ReadAt(p []byte, _ int64) error { clear(p); return nil }
+
+func (s sparse) Status(_, n int64) []block.Extent {
+	return []block.Extent{{Length: n, Hole: true, Zero: true}}
+}

@@ -23,12 +23,14 @@ import (
 type Below interface {
 	Size() int64
 	ReadAt(p []byte, off int64) error
+	// Status is that of block.StatusDevice.
+	Status(off, n int64) []block.Extent
 }
 
 // File is a file that the scratch is written to. It punches holes where the file
 // system can.
 type File interface {
-	block.Device
+	block.StatusDevice
 	Close() error
 }
 
@@ -227,8 +229,35 @@ func (d *Disk) Flush() error {
 	return err
 }
 
-// Status reports everything as data.
-func (d *Disk) Status(off, n int64) []block.Extent { return []block.Extent{{Length: n}} }
+var errEnough = errors.New("enough extents")
+
+// maxExtents bounds one Status, which looks at one layer after the other.
+const maxExtents = 1024
+
+// Status describes each run as the layer does that holds it.
+func (d *Disk) Status(off, n int64) []block.Extent {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var out []block.Extent
+	_ = d.runs(off, n, func(off, n int64, here bool) error {
+		of := d.below.Status
+		if here {
+			of = d.data.Status
+		}
+		for _, e := range of(off, n) {
+			e.Length = min(e.Length, n)
+			out = append(out, e)
+			if off, n = off+e.Length, n-e.Length; n == 0 {
+				break
+			}
+		}
+		if n > 0 || len(out) >= maxExtents { // more is found by the next call
+			return errEnough
+		}
+		return nil
+	})
+	return out
+}
 
 // Each calls fn with the content of every run that was written, at most 1 MiB
 // at a time, in order.

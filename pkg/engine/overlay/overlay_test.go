@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/seedtest"
 )
 
@@ -18,6 +19,32 @@ func (f fixed) ReadAt(p []byte, off int64) error {
 	return nil
 }
 
+// Status tells holes of 4 KiB.
+func (f fixed) Status(off, n int64) (out []block.Extent) {
+	for end := off + n; off < end && off < int64(len(f)); {
+		stop := min((off/4096+1)*4096, int64(len(f)))
+		zero := bytes.Count(f[off:stop], []byte{0}) == int(stop-off)
+		out = append(out, block.Extent{Length: stop - off, Hole: zero, Zero: zero})
+		off = stop
+	}
+	return out
+}
+
+// checkHoles fails if something is told as a hole that holds data, and counts the holes.
+func checkHoles(t *testing.T, d *Disk, off int64, content []byte) (holes int64) {
+	t.Helper()
+	for _, e := range d.Status(off, int64(len(content))) {
+		p := content[:min(e.Length, int64(len(content)))]
+		if content = content[len(p):]; !e.Zero {
+			continue
+		}
+		if holes += int64(len(p)); bytes.Count(p, []byte{0}) != len(p) {
+			t.Fatalf("a hole of %d bytes holds data", len(p))
+		}
+	}
+	return holes
+}
+
 func openFile(path string) (File, error) { return blockfile.Open(path, false) }
 
 // Whatever is written to the scratch, also over reopenings, reads back; what is
@@ -25,6 +52,7 @@ func openFile(path string) (File, error) { return blockfile.Open(path, false) }
 func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 	seed := seedtest.Seed(t)
 	rng := rand.New(rand.NewPCG(seed, 0))
+	holes := int64(0)
 	for range 30 {
 		dir := t.TempDir()
 		size := 64<<10 + rng.Int64N(8)*512
@@ -32,6 +60,7 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 		for i := range below {
 			below[i] = byte(rng.Uint32())
 		}
+		clear(below[16<<10 : 40<<10])
 		was := bytes.Clone(below)
 		want := bytes.Clone(below)
 		d, err := Open(dir, "d", below, openFile)
@@ -68,6 +97,7 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 			if err := d.ReadAt(got, off); err != nil || !bytes.Equal(got, want[off:off+n]) {
 				t.Fatalf("%d bytes at %d differ, %v", n, off, err)
 			}
+			holes += checkHoles(t, d, off, got)
 		}
 		copied := bytes.Clone(below)
 		if err := d.Each(func(p []byte, off int64) error { copy(copied[off:], p); return nil }); err != nil {
@@ -82,5 +112,8 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 		if err := Remove(dir, "d"); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if holes == 0 {
+		t.Error("no hole was told at all")
 	}
 }

@@ -164,6 +164,10 @@ type Reader interface {
 	Floors(disk cdp.DiskID, b cdp.Block, has []bool) error
 	// ZeroFloor reports whether the region has a zero floor.
 	ZeroFloor(disk cdp.DiskID, r cdp.Region) (bool, error)
+	// Touched is the first region at or after from that has an entry, zeros of the whole
+	// region among them, or a block with a floor of its own; false if there is none.
+	// blocks: it has an entry of a block.
+	Touched(disk cdp.DiskID, from cdp.Region) (at cdp.Region, blocks, ok bool, err error)
 	// Sums fills x with the checksums of the first region at or after from that has
 	// any, and returns which that is; false if there is none. It may show later
 	// changes than the rest.

@@ -217,6 +217,32 @@ func (r *memReader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
 	return nil
 }
 
+func (r *memReader) Touched(disk cdp.DiskID, from cdp.Region) (at cdp.Region, blocks, ok bool, err error) {
+	found := func(k memKey, x cdp.Region, block bool) {
+		switch {
+		case k.disk != disk || x < from || ok && x > at:
+		case !ok || x < at:
+			at, blocks, ok = x, block, true
+		default:
+			blocks = blocks || block
+		}
+	}
+	for k, entries := range r.d.blocks {
+		if len(entries) > 0 {
+			found(k, cdp.Block(k.n).Region(), true)
+		}
+	}
+	for k, seqs := range r.d.wholes {
+		if len(seqs) > 0 {
+			found(k, cdp.Region(k.n), false)
+		}
+	}
+	for k := range r.d.floors {
+		found(k, cdp.Block(k.n).Region(), false)
+	}
+	return at, blocks, ok, nil
+}
+
 func (r *memReader) Sums(disk cdp.DiskID, from cdp.Region, x *vault.RegionSums) (at cdp.Region, ok bool, err error) {
 	for k := range r.d.sums {
 		if y := cdp.Block(k.n).Region(); k.disk == disk && y >= from && (!ok || y < at) {
