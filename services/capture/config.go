@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"crypto/ed25519"
 	"path/filepath"
 	"time"
 
@@ -131,6 +132,8 @@ type GroupDeps struct {
 	Boot    string                                         // "": this machine's boot id
 	Disk    func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
 	Servers DiskServers                                    // nil: no job can be listened for here
+	// Key signs recovery points; nil: they are not signed.
+	Key ed25519.PrivateKey
 	// Windows is the memory that the windows of all groups share; nil: no limit.
 	Windows *window.Budget
 	// Snapshots freezes disks; nil: no job can be frozen here.

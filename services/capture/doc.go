@@ -123,6 +123,8 @@
 //	chain (chain.go)            change ids of a frozen group's last pass; state dir
 //	tap ports (listen.go)       the port of each VM's tap; state dir
 //	stream, journal             everything acknowledged
+//	signing.key, signing.pub    the key that signs recovery points; state dir. The secret
+//	                            half never leaves this machine
 //
 // A region whose content is in none of window, stream and journal is dirty:
 // that invariant holds at every instruction.

@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/dirty"
 	"tidemark.dev/pkg/engine/wake"
 )
@@ -97,6 +98,9 @@ func newGroup(job Job, cfg Config, deps GroupDeps) *Group {
 		wake: wake.New(), room: wake.New()}
 	g.guests = guestIO{setup: g.setup, order: &g.order}
 	g.sender = sender{order: &g.order}
+	if deps.Key != nil {
+		g.sender.sign = frame.NewSigner(deps.Key, job.Group)
+	}
 	g.copier = copier{order: &g.order, flight: &g.guests.flight}
 	g.passes = passes{order: &g.order}
 	g.meddling = meddling{setup: g.setup, order: &g.order}

@@ -16,6 +16,7 @@ import (
 type sender struct {
 	order  *order
 	stream Stream
+	sign   frame.Signer // of recovery points; nil: they are not signed
 
 	epoch  cdp.Epoch // of the place that was taken; 0: none yet
 	taken  cdp.Epoch // the newest one given to us; epoch once a place is taken with it
@@ -200,7 +201,7 @@ func (s *sender) nextFrame() (f frame.Frame, ok, waiting bool, later time.Durati
 	if s.extent {
 		h.Flags |= frame.ExtentStart
 	}
-	f = o.out.win.Seal(ord, h)
+	f = o.out.win.Seal(ord, h, s.sign)
 	s.tail, s.extent = ref{f.No, f.Hash, f.Last()}, false
 	o.mu.Lock()
 	o.out.sealed = ord

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"crypto/ed25519"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +45,7 @@ type Deps struct {
 	Snapshots Snapshots
 	Machines  Machines
 	Servers   DiskServers
+	Key       ed25519.PrivateKey                             // signs recovery points; nil: they are not signed
 	Windows   *window.Budget                                 // nil: no limit
 	Disk      func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
 	Look      func(path string, closely bool) api.DiskFacts  // says what is at a path; nil: nobody asks
@@ -66,7 +68,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.groups, err = NewGroups(s.cfg, GroupDeps{
 		Stream: s.gate, Epochs: deps.Epochs, Journal: deps.Journal, Sums: deps.Sums, Events: listener{s},
-		Snapshots: deps.Snapshots, Servers: deps.Servers, Windows: deps.Windows, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot})
+		Snapshots: deps.Snapshots, Servers: deps.Servers, Key: deps.Key, Windows: deps.Windows, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot})
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,8 @@ type Config struct {
 	Dir string
 	// Locks holds the records of retention locks. Default: locks beside Dir.
 	Locks string
+	// Signers holds the keys that source sites sign with. Default: signers beside Dir.
+	Signers string
 	// Transporter is the name of the appliance that the service runs on; empty
 	// on another machine.
 	Transporter string
@@ -51,6 +53,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Locks == "" {
 		c.Locks = filepath.Join(filepath.Dir(c.Dir), "locks")
+	}
+	if c.Signers == "" {
+		c.Signers = filepath.Join(filepath.Dir(c.Dir), "signers")
 	}
 	if c.BatchBytes == 0 {
 		c.BatchBytes = 16 << 20

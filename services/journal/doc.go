@@ -31,6 +31,10 @@
 // true (pkg/core/pointtime). Retention goes by how long the journal has run since it
 // stored a point.
 //
+// Recovery points are signed by their source. The first key that a site signs with is
+// bound to it (type signers); a point that is not signed with it is stored all the same,
+// named in the status, and alarmed.
+//
 // A retention lock is kept here, and not with the job (type lock): for its time nobody
 // shortens history, unpins or deletes a point, or commits a failover, and the journal of
 // a deleted job stays. Package vault refuses to move horizon past what is locked, and to

@@ -29,6 +29,7 @@ type intake struct {
 	times   *times
 	lock    *lock
 	expects *expected
+	signed  *signatures
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the running pipeline; another begins

@@ -157,6 +157,7 @@ func (x *intake) offer(ctx context.Context, m spool.Message) (frame.Frame, bool,
 		if f.No != m.No {
 			return f, false, cdp.Errorf(cdp.Corrupt, op, fmt.Sprint(m.No), "the message holds frame %d", f.No)
 		}
+		x.signed.note(ctx, f)
 		return f, true, nil
 	case admission.Duplicate:
 		return f, false, nil

@@ -26,6 +26,7 @@ type Service struct {
 	kick   wake.Bell
 	scrubs chan struct{} // see scrubber.turn
 	clocks *sourceClocks
+	keys   *signers
 }
 
 // wanted is a group that is not open yet, and why.
@@ -50,7 +51,8 @@ func New(cfg Config, deps Deps) *Service {
 	if cfg.Vault.StepBytes == 0 {
 		cfg.Vault.StepBytes = deps.Memory.step
 	}
-	return &Service{cfg: cfg.withDefaults(), deps: deps, groups: map[cdp.GroupID]*group{},
+	cfg = cfg.withDefaults()
+	return &Service{cfg: cfg, deps: deps, keys: &signers{dir: cfg.Signers}, groups: map[cdp.GroupID]*group{},
 		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New(), scrubs: make(chan struct{}, 1), clocks: newSourceClocks(deps)}
 }
 

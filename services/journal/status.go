@@ -25,6 +25,7 @@ func (g *group) status() (api.GroupStatus, error) {
 		st.State, st.Reason = event.JournalFull, err.Error()
 	}
 	st.Lock = g.lock.status(g.vault.Points())
+	st.Signature = g.intake.signed.status()
 	st.Stuck, st.Unserved = g.keeper.stuckBy(), g.exports.unserved()
 	if damage != nil {
 		st.Damage = damage.Error()

@@ -45,10 +45,14 @@ func runCapture(ctx context.Context, e *env) error {
 	if err != nil {
 		e.warn(err) // a window that finds no place there is kept in the site's directory
 	}
+	key, err := signingKey(e.path("capture"))
+	if err != nil {
+		e.warn(err) // points go unsigned, and their target says so
+	}
 	s, err := capture.New(capture.Config{StateDir: e.path("capture"), WindowDir: windows}, capture.Deps{
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
 		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
-		Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: e.places.openSource, Look: looker(e.places.sources), Clock: e.clock,
+		Key: key, Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: e.places.openSource, Look: looker(e.places.sources), Clock: e.clock,
 		Events: conn, Notify: func(err error, job string) { e.warn(err, "job", job) },
 	})
 	if err != nil {

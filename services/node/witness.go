@@ -3,16 +3,11 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -23,7 +18,6 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/subjects"
-	"tidemark.dev/pkg/engine/durable"
 )
 
 // WitnessConfig configures Witness.
@@ -185,22 +179,5 @@ func probe(ctx context.Context, address string) error {
 
 // LoadWitnessKey is the key in a file, which is made the first time.
 func LoadWitnessKey(path string) (ed25519.PrivateKey, error) {
-	const op = "load witness's key"
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		seed := make([]byte, ed25519.SeedSize)
-		_, _ = rand.Read(seed) // it never fails
-		data = []byte(hex.EncodeToString(seed))
-		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-			err = durable.WriteFile(path, append(data, '\n'))
-		}
-	}
-	if err != nil {
-		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
-	}
-	seed, err := hex.DecodeString(strings.TrimSpace(string(data)))
-	if err != nil || len(seed) != ed25519.SeedSize {
-		return nil, cdp.Errorf(cdp.Invalid, op, path, "it holds no key of a witness").WithHint("use another file, or delete this one to have a new key made; plans then have to list the new one")
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
+	return loadKey("load witness's key", path, "use another file, or delete this one to have a new key made; plans then have to list the new one")
 }

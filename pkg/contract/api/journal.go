@@ -49,11 +49,14 @@ type GroupStatus struct {
 	// Stuck is why the replica does not follow the journal; nil: it does.
 	Stuck *Trouble `json:"stuck,omitempty"`
 	// Unserved is why exports that should be open cannot be served; nil: all are.
-	Unserved *Trouble        `json:"unserved,omitempty"`
-	Mode     cdp.JournalMode `json:"mode"`
-	Bounds   cdp.Bounds      `json:"bounds"`
-	Frame    cdp.FrameNo     `json:"frame"` // the newest durable one
-	Epoch    cdp.Epoch       `json:"epoch"`
+	Unserved *Trouble `json:"unserved,omitempty"`
+	// Signature is what is wrong with the source's signature of the newest point; nil:
+	// nothing, or the source does not sign.
+	Signature *Trouble        `json:"signature,omitempty"`
+	Mode      cdp.JournalMode `json:"mode"`
+	Bounds    cdp.Bounds      `json:"bounds"`
+	Frame     cdp.FrameNo     `json:"frame"` // the newest durable one
+	Epoch     cdp.Epoch       `json:"epoch"`
 	// Received is when the newest frame became durable, on the target's clock;
 	// Sealed is its source time. Zero for an empty journal.
 	Received time.Time `json:"received,omitzero"`

@@ -1,5 +1,7 @@
 package frame
 
+import "crypto/sha256"
+
 // SlotSize is how much memory a Builder needs, in bytes: room for a header, the
 // longest payload, and a full table that is staged after it until the frame is
 // sealed.
@@ -63,16 +65,28 @@ func (b *Builder) Append(r Record, data []byte) {
 	b.records++
 }
 
-// Seal writes header and table and returns the finished frame, which is in
+// Seal writes header, table and digest and returns the finished frame, which is in
 // the slot. Records, PayloadLen and Hash of h are set here. Sealing again with
 // another header (a new epoch, say) gives a new frame of the same writes.
-func (b *Builder) Seal(h Header) Frame {
+func (b *Builder) Seal(h Header) Frame { return b.SealSigned(h, nil) }
+
+// SealSigned is Seal for a frame that the source signs; with a nil signer it is Seal.
+func (b *Builder) SealSigned(h Header, sign Signer) Frame {
 	h.Records, h.PayloadLen = b.records, b.payload
+	h.Flags = h.Flags&^Signed | Digested
+	if sign != nil {
+		h.Flags |= Signed
+	}
 	end := HeaderSize + b.payload
-	table := b.slot[end : end+b.records*RecordSize]
+	table := b.slot[end : end+h.tableSize()]
 	copy(table, b.slot[StageAt:StageAt+b.records*RecordSize])
+	digest := sha256.Sum256(b.slot[HeaderSize:end])
+	copy(table[b.records*RecordSize:], digest[:])
 	encodeHeader(b.slot, h)
-	h.Hash = chain(b.slot[:HeaderSize], table)
+	h.Hash = chain(b.slot[:HeaderSize], h.hashed(table))
 	copy(b.slot[96:128], h.Hash[:])
+	if sign != nil {
+		sign(h.Hash).encode(table[len(table)-signatureSize:])
+	}
 	return Frame{Header: h, raw: b.slot[:end+len(table)]}
 }

@@ -1,6 +1,7 @@
 // Package frame is the codec of frames: the batches of consecutive writes that
 // are sent over the bus, acknowledged and stored. It is pure: bytes in, values
-// out, no clock and no I/O. It never reorders, merges or drops a write.
+// out, no clock and no I/O. It never reorders, merges or drops a write, and keeps no
+// key.
 //
 // # Bytes of version 1
 //
@@ -10,7 +11,8 @@
 //	header (128 bytes)
 //	   0  u32  magic "TDF1"
 //	   4  u16  version, 1
-//	   6  u16  flags: 1 consistent, 2 marker, 4 extent start, 8 requested
+//	   6  u16  flags: 1 consistent, 2 marker, 4 extent start, 8 requested,
+//	           16 digested, 32 signed
 //	   8  u64  epoch of the capturer
 //	  16  u64  frame number
 //	  24  u64  seq of the first record (of the next write, if there is none)
@@ -33,9 +35,18 @@
 //	  24  u32  microseconds from the frame's opening to the write
 //	  28  u32  zero
 //
-// Record i has seq first+i. The hash is SHA-256 over the header's first 96
-// bytes and the table, so it covers the payload through its checksums. It proves
-// order and completeness, and content against accidents. It is no signature.
+//	seal:
+//	   0       32 bytes, if digested: SHA-256 of the payload
+//	  32       32 bytes, if signed: the public key of the source (Ed25519)
+//	  64       64 bytes, if signed: its signature of the hash and the group's name
+//
+// Record i has seq first+i. The hash is SHA-256 over the header's first 96 bytes, the
+// table and the digest. So it covers the payload: against accidents through the
+// checksums, which are looked at whenever a payload is used, and against tampering
+// through the digest, which costs more and is looked at when a journal is verified.
+//
+// The chain of hashes proves order and completeness. A signature proves whose they are,
+// of its own frame and of all before it. Markers are signed.
 //
 // A frame holds at most MaxPayload bytes of payload and MaxRecords records, so
 // that it is never longer than MaxSize, below the bus's default message limit.

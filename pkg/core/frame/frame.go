@@ -23,7 +23,8 @@ const (
 	MaxPayload = TargetPayload + MaxWrite
 	// MaxRecords is the most records a frame can hold.
 	MaxRecords = 4096
-	// MaxSize is the length of the longest frame in bytes.
+	// MaxSize is the length of the longest frame in bytes. A Builder's payload stays a
+	// sector below MaxPayload, which leaves room for a seal.
 	MaxSize = HeaderSize + MaxPayload + MaxRecords*RecordSize
 )
 
@@ -46,6 +47,13 @@ const (
 	ExtentStart
 	// Requested: somebody asked for the marker; it is not the cadence's.
 	Requested
+	// Digested: the table ends with the digest of the payload. Frames of older
+	// versions have none.
+	Digested
+	// Signed: the digest is followed by the source's signature.
+	Signed
+
+	known = Consistent | Marker | ExtentStart | Requested | Digested | Signed
 )
 
 // Kind is what a record does to its range.
@@ -120,7 +128,7 @@ func (f Frame) Payload() []byte { return f.raw[HeaderSize : HeaderSize+f.Payload
 // HeaderBytes is the encoded header.
 func (f Frame) HeaderBytes() []byte { return f.raw[:HeaderSize] }
 
-// TableBytes is the encoded table.
+// TableBytes is the encoded table, with the seal that follows it.
 func (f Frame) TableBytes() []byte { return f.raw[HeaderSize+f.PayloadLen:] }
 
 // Record is the i-th write; its seq is First+i.

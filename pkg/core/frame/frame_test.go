@@ -2,6 +2,9 @@ package frame_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"testing"
 
@@ -27,8 +30,8 @@ func random(rng *rand.Rand, slot []byte) (frame.Frame, []write) {
 			b.Append(w.Record, nil)
 		} else {
 			w.data = make([]byte, w.Length)
-			for i := range w.data {
-				w.data[i] = byte(rng.Uint32())
+			for i := 0; i < len(w.data); i += 8 {
+				binary.LittleEndian.PutUint64(w.data[i:], rng.Uint64())
 			}
 			if rng.IntN(2) == 0 { // filled in place, as capture does
 				copy(b.Next(len(w.data)), w.data)
@@ -44,7 +47,19 @@ func random(rng *rand.Rand, slot []byte) (frame.Frame, []write) {
 	for i := range h.Prev {
 		h.Prev[i] = byte(rng.Uint32())
 	}
+	if rng.IntN(2) == 0 {
+		return b.SealSigned(h, frame.NewSigner(key, "web")), ws
+	}
 	return b.Seal(h), ws
+}
+
+var key = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
+// genuine reports whether a frame is, to the last bit, what its source sealed.
+func genuine(f frame.Frame) bool {
+	same, known := f.Table().Proves(f.Payload())
+	sig, signed := f.Table().Signature()
+	return same && known && (!signed || sig.Of("web", f.Hash))
 }
 
 // What was put into a frame comes out of it, also when it is sealed again with
@@ -61,8 +76,8 @@ func TestAFrameGivesBackWhatWasPutIn(t *testing.T) {
 			if err != nil {
 				t.Fatalf("frame %d: %v", i, err)
 			}
-			if err := got.Verify(); err != nil {
-				t.Fatalf("frame %d: %v", i, err)
+			if err := got.Verify(); err != nil || !genuine(got) {
+				t.Fatalf("frame %d: %v; genuine: %v", i, err, genuine(got))
 			}
 			if got.Header != f.Header || got.Records != len(ws) {
 				t.Fatalf("frame %d: header %+v, want %+v", i, got.Header, f.Header)
@@ -97,11 +112,57 @@ func TestADamagedBitIsNoticed(t *testing.T) {
 		for range 100 {
 			at, bit := rng.IntN(len(p)), byte(1)<<rng.IntN(8)
 			p[at] ^= bit
-			if g, err := frame.Parse(p); err == nil && g.Verify() == nil {
+			if g, err := frame.Parse(p); err == nil && g.Verify() == nil && genuine(g) {
 				t.Fatalf("frame %d: byte %d of %d changed and nobody noticed", i, at, len(p))
 			}
 			p[at] ^= bit
 		}
+	}
+}
+
+// Whoever changes a write and its checksum, too, is found out by the digest. Whoever
+// makes the digest and the hash anew is found out by the signature, and so is who takes
+// it from another job.
+func TestAForgedFrameIsNotGenuine(t *testing.T) {
+	const group = "web"
+	sealed := func(content byte) frame.Frame {
+		b := frame.NewBuilder(make([]byte, frame.SlotSize))
+		b.Append(frame.Record{Length: 512, Kind: frame.Write}, bytes.Repeat([]byte{content}, 512))
+		return b.SealSigned(frame.Header{Flags: frame.Marker | frame.Consistent, Epoch: 1, No: 1, First: 1}, frame.NewSigner(key, group))
+	}
+	f := sealed(1)
+	sig, signed := f.Table().Signature()
+	if !signed || !sig.Of(group, f.Hash) || !genuine(f) {
+		t.Fatal("a frame is not genuine as it was sealed")
+	}
+	if sig.Of("db", f.Hash) {
+		t.Error("its signature holds for another job")
+	}
+	// CRC-32C is linear: other content of the same checksum is easily made. Here the
+	// checksum stays as it is, and only the content changes.
+	if same, _ := f.Table().Proves(bytes.Repeat([]byte{2}, 512)); same {
+		t.Error("other content passes for what was sealed")
+	}
+	if g := sealed(2); g.Hash == f.Hash || sig.Of(group, g.Hash) {
+		t.Error("its signature holds for other content")
+	}
+}
+
+// A frame of an older version has neither digest nor signature, and is read.
+func TestAFrameWithoutASealIsRead(t *testing.T) {
+	raw, err := hex.DecodeString(unsealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := frame.Parse(raw)
+	if err != nil || f.Records != 1 || f.Verify() != nil {
+		t.Fatalf("%+v, %v", f.Header, err)
+	}
+	if _, known := f.Table().Proves(f.Payload()); known {
+		t.Error("it has a digest")
+	}
+	if _, signed := f.Table().Signature(); signed {
+		t.Error("it has a signature")
 	}
 }
 
@@ -147,3 +208,6 @@ func BenchmarkAppend4K(b *testing.B) {
 		fb.Append(frame.Record{Offset: int64(i%1000) * 4096, Length: 4096, Kind: frame.Write}, data)
 	}
 }
+
+// unsealed is a frame as versions before the digest made it.
+const unsealed = "544446310100070001000000000000000100000000000000010000000000000001000000000000000100000000000000020000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000fc0b6512f8337f0bb326d99b306c6a97fb1bbe9a78235bc2871f0cda67e261160010000000000000000002000000020000000000000000000000000000000000"

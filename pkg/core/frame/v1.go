@@ -51,8 +51,10 @@ func ParseHeader(b []byte) (Header, error) {
 		Hash:       Hash(b[96:128]),
 	}
 	switch {
-	case h.Flags&^(Consistent|Marker|ExtentStart|Requested) != 0:
-		return h, bad("flags", "%#x has unknown bits", uint16(h.Flags))
+	case h.Flags&^known != 0:
+		return h, bad("flags", "%#x has unknown bits: a newer version sent it", uint16(h.Flags))
+	case h.Has(Signed) && !h.Has(Digested):
+		return h, bad("flags", "%#x: signed without a digest", uint16(h.Flags))
 	case h.No == 0:
 		return h, bad("frame number", "0")
 	case h.First == 0:
@@ -73,7 +75,7 @@ func Parse(b []byte) (Frame, error) {
 	if err != nil {
 		return Frame{}, err
 	}
-	if want := HeaderSize + h.PayloadLen + h.Records*RecordSize; len(b) != want {
+	if want := h.size(); len(b) != want {
 		return Frame{}, bad("length", "%d bytes, the header says %d", len(b), want)
 	}
 	f := Frame{Header: h, raw: b}
@@ -83,7 +85,7 @@ func Parse(b []byte) (Frame, error) {
 	return f, nil
 }
 
-// Table is a frame without its payload: header and records.
+// Table is a frame without its payload: header, records and seal.
 type Table struct {
 	Header
 	raw []byte
@@ -99,7 +101,7 @@ func ParseTable(header, table []byte) (Table, error) {
 	if err != nil {
 		return Table{}, err
 	}
-	if len(table) != h.Records*RecordSize {
+	if len(table) != h.tableSize() {
 		return Table{}, bad("table", "%d bytes, the header says %d records", len(table), h.Records)
 	}
 	if err := checkTable(h, table); err != nil {
@@ -111,7 +113,7 @@ func ParseTable(header, table []byte) (Table, error) {
 func checkTable(h Header, table []byte) error {
 	var header [HeaderSize]byte
 	encodeHeader(header[:], h)
-	if chain(header[:], table) != h.Hash {
+	if chain(header[:], h.hashed(table)) != h.Hash {
 		return bad("hash", "does not match the content")
 	}
 	next := uint32(0)
@@ -137,7 +139,8 @@ func checkTable(h Header, table []byte) error {
 	return nil
 }
 
-// Verify checks the payload of every record against its checksum.
+// Verify checks the payload of every record against its checksum. That finds
+// accidents; see Table.Proves for the rest.
 func (f Frame) Verify() error {
 	for i := range f.Records {
 		r := f.Record(i)

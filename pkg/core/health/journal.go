@@ -52,6 +52,9 @@ func (g *Group) judgeJournal(f Facts) {
 	if j.Unserved != nil {
 		g.problem(j.Unserved.Hint, "an export that should be open is not served: %s", j.Unserved.Text)
 	}
+	if j.Signature != nil {
+		g.problem(j.Signature.Hint, "%s", j.Signature.Text)
+	}
 	if j.Damage != "" {
 		g.problem("export what is needed from a point that still opens; then stop and delete the job, move its replica's files out of the way, and apply it again",
 			"stored data is damaged: %s; points that need it cannot be read there", j.Damage)

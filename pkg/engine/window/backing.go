@@ -10,7 +10,7 @@ import (
 // frame with the longest record.
 const Floor = floorFront + page
 
-const floorFront = (frame.HeaderSize + frame.MaxWrite + frame.RecordSize + page - 1) / page * page
+const floorFront = (frame.HeaderSize + frame.MaxWrite + frame.RecordSize + frame.SealSize + page - 1) / page * page
 
 // backing is how much of a slot has memory: the sealed frame from the slot's
 // start, and the records staged after it.
@@ -24,7 +24,7 @@ type backing struct{ front, stage int64 }
 func (w *Window) Room(n int) bool {
 	i := w.index(w.last)
 	b := &w.builders[i]
-	front := frame.HeaderSize + b.PayloadLen() + n + (b.Records()+1)*frame.RecordSize
+	front := frame.HeaderSize + b.PayloadLen() + n + (b.Records()+1)*frame.RecordSize + frame.SealSize
 	return w.back(i, int64(front), int64((b.Records()+1)*frame.RecordSize))
 }
 

@@ -78,8 +78,8 @@ func writeForever(dir string) {
 		open, n, full := w.OpenFrame()
 		if full || n > 0 && k%41 == 0 {
 			w.End(frame.Consistent, 1)
-			w.Seal(w.Last(), frame.Header{Epoch: 1, No: cdp.FrameNo(w.Last()), First: 1})
-			w.Seal(w.Last(), frame.Header{Epoch: 2, No: cdp.FrameNo(w.Last()), First: 1})
+			w.Seal(w.Last(), frame.Header{Epoch: 1, No: cdp.FrameNo(w.Last()), First: 1}, nil)
+			w.Seal(w.Last(), frame.Header{Epoch: 2, No: cdp.FrameNo(w.Last()), First: 1}, nil)
 			open = false
 		}
 		if !open {
@@ -158,7 +158,7 @@ func check(t *testing.T, round int, w *Window, p *progress) {
 	// Which write comes first follows from its offset.
 	k, buf := uint64(0), make([]byte, 64<<10)
 	for ord := w.First(); ord <= w.Last(); ord++ {
-		f := w.Seal(ord, frame.Header{Epoch: 3, No: cdp.FrameNo(ord), First: 1})
+		f := w.Seal(ord, frame.Header{Epoch: 3, No: cdp.FrameNo(ord), First: 1}, nil)
 		f, err := frame.Parse(f.Bytes())
 		if err == nil {
 			err = f.Verify()

@@ -54,7 +54,7 @@ func fill(w *Window, n int) bool {
 	for {
 		if _, _, full := w.OpenFrame(); full {
 			w.End(0, 1)
-			w.Seal(w.Last(), frame.Header{Epoch: 1, No: 1, First: 1})
+			w.Seal(w.Last(), frame.Header{Epoch: 1, No: 1, First: 1}, nil)
 			return true
 		}
 		if !w.Room(n) {
@@ -72,7 +72,7 @@ func TestAWindowIsAsLargeAsItsLoad(t *testing.T) {
 	for range 10 * memorySlots { // an idle group: one frame after another
 		w.Begin(1)
 		w.End(frame.Consistent|frame.Marker, 1)
-		w.Seal(w.Last(), frame.Header{Epoch: 1, No: 1, First: 1})
+		w.Seal(w.Last(), frame.Header{Epoch: 1, No: 1, First: 1}, nil)
 		w.Release(w.Last())
 	}
 	if n := occupied(t, w); n > Floor+64<<10 || budget.Taken() != 0 {

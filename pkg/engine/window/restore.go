@@ -41,10 +41,10 @@ func (w *Window) restoreSlot(i int) (ord uint64, ok bool) {
 	}
 	w.slots[e.ord%uint64(w.n)] = i
 	w.builders[i] = frame.Restore(w.slot(i), records, payload)
-	end := frame.HeaderSize + payload + records*frame.RecordSize
+	end := frame.HeaderSize + payload + records*frame.RecordSize + frame.SealSize
 	if e.state.Load() == slotSealed {
-		f, err := frame.Parse(w.slot(i)[:end])
-		if err != nil {
+		f, err := frame.ParseSlot(w.slot(i))
+		if err != nil || f.Records != records || f.PayloadLen != payload {
 			return 0, false
 		}
 		w.frames[i] = f

@@ -83,7 +83,7 @@ func (w *Window) Begin(now int64) bool {
 	}
 	i := w.free[len(w.free)-1]
 	w.free = w.free[:len(w.free)-1]
-	if !w.back(i, frame.HeaderSize, 0) {
+	if !w.back(i, frame.HeaderSize+frame.SealSize, 0) {
 		w.free = append(w.free, i)
 		return false
 	}
@@ -153,9 +153,9 @@ func (w *Window) Records(ord uint64) int { return w.builders[w.index(ord)].Recor
 
 // Seal makes frame ord, which is closed, what is sent: with the epoch, number,
 // first seq, predecessor and extra flags of h, and the flags, times and request it
-// was closed with. Sealing again replaces the frame sealed before, whose hash stays
+// was closed with. sign signs markers; nil: nobody does. Sealing again replaces the frame sealed before, whose hash stays
 // known as Before.
-func (w *Window) Seal(ord uint64, h frame.Header) frame.Frame {
+func (w *Window) Seal(ord uint64, h frame.Header, sign frame.Signer) frame.Frame {
 	i := w.index(ord)
 	e := w.at(i)
 	if e.state.Load() == slotSealed {
@@ -164,7 +164,10 @@ func (w *Window) Seal(ord uint64, h frame.Header) frame.Frame {
 	}
 	h.Flags |= frame.Flags(e.flags)
 	h.Opened, h.Sealed, h.Request = e.opened, e.closed, e.answer
-	w.frames[i] = w.builders[i].Seal(h)
+	if !h.Has(frame.Marker) {
+		sign = nil
+	}
+	w.frames[i] = w.builders[i].SealSigned(h, sign)
 	e.state.Store(slotSealed)
 	return w.frames[i]
 }

@@ -103,7 +103,7 @@ func (l *life) act(rng *rand.Rand) {
 			if !m.closed {
 				continue
 			}
-			f := l.w.Seal(m.ord, frame.Header{Epoch: cdp.Epoch(l.step + 1), No: cdp.FrameNo(m.ord), First: 1})
+			f := l.w.Seal(m.ord, frame.Header{Epoch: cdp.Epoch(l.step + 1), No: cdp.FrameNo(m.ord), First: 1}, nil)
 			if b := l.w.Before(m.ord); b != m.hash {
 				l.t.Fatalf("step %d: the hash before is not the one before", l.step)
 			}

@@ -15,6 +15,7 @@ type Model struct {
 	Disks  []cdp.Disk
 	Writes []ModelWrite // Writes[i] has seq i+1
 	Frames [][]byte     // as they were sent
+	Sign   frame.Signer // signs markers; nil: nobody does
 	last   frame.Header
 	slot   []byte
 }
@@ -76,8 +77,12 @@ func (m *Model) Frame(flags frame.Flags, epoch cdp.Epoch, sealed int64, writes .
 		}
 		b.Append(r, data)
 	}
-	f := b.Seal(frame.Header{Flags: flags, Epoch: epoch, No: m.last.No + 1,
-		First: cdp.Seq(len(m.Writes)-len(writes)) + 1, Prev: m.last.Hash, Opened: sealed, Sealed: sealed})
+	sign := m.Sign
+	if flags&frame.Marker == 0 {
+		sign = nil
+	}
+	f := b.SealSigned(frame.Header{Flags: flags, Epoch: epoch, No: m.last.No + 1,
+		First: cdp.Seq(len(m.Writes)-len(writes)) + 1, Prev: m.last.Hash, Opened: sealed, Sealed: sealed}, sign)
 	m.last = f.Header
 	raw := append([]byte(nil), f.Bytes()...)
 	m.Frames = append(m.Frames, raw)
