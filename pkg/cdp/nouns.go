@@ -125,6 +125,9 @@ type Point struct {
 	// PinnedRan is how long the journal had run when the point was pinned. Zero: it was
 	// pinned when it was stored, or by an older version.
 	PinnedRan time.Duration `json:"pinnedRanNanos,omitempty"`
+	// Damaged: a part of what the disks held then cannot be read any more, as far as that
+	// was found. It is set in lists only, and never stored.
+	Damaged bool `json:"damaged,omitempty"`
 }
 
 // ID is the point's name for people: p and its frame number.
@@ -150,19 +153,24 @@ func (l Loss) String() string {
 	if len(l.Points) == 0 {
 		return text + "; no recovery point was among them"
 	}
+	return text + ", with the recovery points " + PointNames(l.Points)
+}
+
+// PointNames names points for people: "p8 [gold], p9", and of many the first 20.
+func PointNames(ps []Point) string {
 	const most = 20
 	var names []string
-	for _, p := range l.Points[:min(len(l.Points), most)] {
+	for _, p := range ps[:min(len(ps), most)] {
 		name := p.ID()
 		if len(p.Tags) > 0 {
 			name += " [" + strings.Join(p.Tags, " ") + "]"
 		}
 		names = append(names, name)
 	}
-	if n := len(l.Points) - most; n > 0 {
+	if n := len(ps) - most; n > 0 {
 		names = append(names, fmt.Sprintf("and %d more", n))
 	}
-	return text + ", with the recovery points " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // Disk is one disk of a group.

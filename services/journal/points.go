@@ -9,11 +9,23 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/engine/vault"
 )
 
 // points are the recovery points with their times on the target's clock.
 func (g *group) points() []cdp.Point {
 	return g.times.listed(g.vault.Points())
+}
+
+// markDamaged marks the points that cannot be read in full, and returns those.
+func (g *group) markDamaged(ps []cdp.Point) (bad []cdp.Point, err error) {
+	lost, err := g.vault.Unreadable()
+	for i := range ps {
+		if ps[i].Damaged = slices.ContainsFunc(lost, func(u vault.Unreadable) bool { return u.Has(ps[i].Seq) }); ps[i].Damaged {
+			bad = append(bad, ps[i])
+		}
+	}
+	return bad, err
 }
 
 // pointsPage is one page of the points.
@@ -22,6 +34,9 @@ func (g *group) pointsPage(r api.PointsRequest) (api.PointsReply, error) {
 		return api.PointsReply{}, g.readable("list points")
 	}
 	ps := g.points()
+	if _, err := g.markDamaged(ps); err != nil && !cdp.Is(err, cdp.Corrupt) { // then status says more
+		return api.PointsReply{}, err
+	}
 	reply := api.PointsReply{Bounds: g.vault.Bounds()}
 	if r.Request != 0 {
 		if i := slices.IndexFunc(ps, func(p cdp.Point) bool { return p.Request == r.Request }); i >= 0 {

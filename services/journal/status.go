@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 )
@@ -29,6 +30,9 @@ func (g *group) status() (api.GroupStatus, error) {
 	st.Stuck, st.Unserved = g.keeper.stuckBy(), g.exports.unserved()
 	if damage != nil {
 		st.Damage = damage.Error()
+	}
+	if bad, err := g.markDamaged(ps); err == nil && len(bad) > 0 {
+		st.Damage += "; that is so for the recovery points " + cdp.PointNames(bad)
 	}
 	if st.Losses, err = g.deps.Stores.Losses(g.job.id); err != nil && damage == nil {
 		st.Damage = err.Error()

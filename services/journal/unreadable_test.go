@@ -73,11 +73,17 @@ func TestADamagedFrameEndsHistoryAndNotReplication(t *testing.T) {
 // damageFrame flips a bit of a frame's payload in the table that holds it.
 func damageFrame(t *testing.T, dir string, raw []byte) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "db", "g", "*.sst"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	f, err := frame.Parse(raw)
+	if err != nil || f.PayloadLen == 0 {
+		t.Fatalf("frame %d has %d bytes, %v", f.No, f.PayloadLen, err)
+	}
+	damageStored(t, dir, f.Payload()[:min(len(f.Payload()), 512)])
+}
+
+// damageStored flips a bit of what is stored in a table.
+func damageStored(t *testing.T, dir string, what []byte) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "db", "g", "*.sst"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +92,7 @@ func damageFrame(t *testing.T, dir string, raw []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at := bytes.Index(data, f.Payload()[:min(len(f.Payload()), 512)]); at >= 0 && f.PayloadLen > 0 {
+		if at := bytes.Index(data, what); at >= 0 {
 			data[at+9] ^= 4
 			if err := os.WriteFile(name, data, 0o600); err != nil {
 				t.Fatal(err)
@@ -94,5 +100,5 @@ func damageFrame(t *testing.T, dir string, raw []byte) {
 			return
 		}
 	}
-	t.Fatalf("frame %d is in none of %s", f.No, strings.Join(names, " "))
+	t.Fatalf("it is in none of %s", strings.Join(names, " "))
 }

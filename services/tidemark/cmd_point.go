@@ -34,7 +34,7 @@ func (a *app) cmdPointList() *cobra.Command {
 	var last int
 	c := &cobra.Command{
 		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
-		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error. A time is doubtful if it cannot be what the source says:\na clock was set, or the source does not tell the truth. The order of points and what\nthey hold do not depend on any clock."),
+		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error. A time is doubtful if it cannot be what the source says:\na clock was set, or the source does not tell the truth. The order of points and what\nthey hold do not depend on any clock.\n\nThe notes say requested, pinned or damaged. A damaged point needs stored data that\ncannot be read: a failover or an export to it fails where it needs them."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -46,9 +46,9 @@ func (a *app) cmdPointList() *cobra.Command {
 				if last > 0 && len(points) > last {
 					points = points[len(points)-last:]
 				}
-				return out.print(a.out, points, []string{"point", "time", "error", "write", "kept because", "tags"}, func(add func(...any)) {
+				return out.print(a.out, points, []string{"point", "time", "error", "write", "notes", "tags"}, func(add func(...any)) {
 					for _, p := range points {
-						add(p.ID(), clockText(p.Time), errorText(p), p.Seq, why(p), strings.Join(p.Tags, " "))
+						add(p.ID(), clockText(p.Time), errorText(p), p.Seq, notes(p), strings.Join(p.Tags, " "))
 					}
 				})
 			})
@@ -75,8 +75,12 @@ func (a *app) sayLost(ctx context.Context, cl *client.Client, name string) {
 	}
 }
 
-func why(p cdp.Point) string {
+// notes say why a point is kept, and whether it can be read.
+func notes(p cdp.Point) string {
 	var w []string
+	if p.Damaged {
+		w = append(w, "damaged")
+	}
 	if p.Requested {
 		w = append(w, "requested")
 	}

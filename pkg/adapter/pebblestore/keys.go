@@ -46,6 +46,8 @@ func (g *Group) placeKey(dst []byte, kind byte, disk cdp.DiskID, n uint64) []byt
 	return append(dst, byte(n>>40), byte(n>>32), byte(n>>24), byte(n>>16), byte(n>>8), byte(n))
 }
 
+func diskOfKey(k []byte) cdp.DiskID { return cdp.DiskID(be.Uint16(k[5:])) }
+
 const placeKeyLen = 5 + 2 + 6
 
 func placeOfKey(k []byte) uint64 {

@@ -77,14 +77,38 @@ func (r *reader) Entries(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq, fn func(his
 		if string(k[:placeKeyLen]) != string(r.k[:placeKeyLen]) {
 			break
 		}
-		v := r.index.Value()
-		e := history.Entry{Seq: seqOfKey(k), Mask: cdp.Mask(v[12]),
-			Place: history.Place{Frame: cdp.FrameNo(be.Uint64(v)), Off: be.Uint32(v[8:]), Zero: v[13] != 0}}
-		if !fn(e) {
+		if !fn(entryOf(k, r.index.Value())) {
 			break
 		}
 	}
 	return failed("look up index", r.index.Error())
+}
+
+// entryOf is an entry of a block, by its row.
+func entryOf(k, v []byte) history.Entry {
+	return history.Entry{Seq: seqOfKey(k), Mask: cdp.Mask(v[12]),
+		Place: history.Place{Frame: cdp.FrameNo(be.Uint64(v)), Off: be.Uint32(v[8:]), Zero: v[13] != 0}}
+}
+
+func (r *reader) Between(after, upTo cdp.Seq, fn func(vault.IndexEntry)) error {
+	const op = "read index"
+	for ok := r.index.First(); ok; ok = r.index.Next() {
+		k := r.index.Key()
+		if s := seqOfKey(k); s > after && s <= upTo {
+			fn(vault.IndexEntry{Disk: diskOfKey(k), Block: cdp.Block(placeOfKey(k)), Entry: entryOf(k, r.index.Value())})
+		}
+	}
+	for ok := r.whole.First(); ok; ok = r.whole.Next() {
+		k := r.whole.Key()
+		if s := seqOfKey(k); s > after && s <= upTo {
+			fn(vault.IndexEntry{Disk: diskOfKey(k), Whole: true, Region: cdp.Region(placeOfKey(k)), Entry: history.Entry{Seq: s}})
+		}
+	}
+	err := r.index.Error()
+	if err == nil {
+		err = r.whole.Error()
+	}
+	return failed(op, err)
 }
 
 func (r *reader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(cdp.Seq) bool) error {

@@ -8,28 +8,33 @@ import (
 	"tidemark.dev/pkg/core/frame"
 )
 
-// chain looks things up in the stored frames. It has no state of its own.
+// chain looks things up in the stored frames, and passes over those that cannot be
+// read. It has no state of its own but which these are.
 type chain struct {
 	store  Store
 	ledger *ledger
+	index  *index
+	bad    *badFrames
 }
 
 // errStop ends a walk early.
 var errStop = cdp.Errorf(cdp.Internal, "walk", "", "stopped")
 
-// headerFrom is the header of the first stored frame in [no, upTo].
+// headerFrom is the header of the first frame in [no, upTo] that can be read.
 func (c chain) headerFrom(no, upTo cdp.FrameNo) (frame.Header, bool, error) {
 	var h frame.Header
 	ok := false
-	err := c.store.Tables(no, upTo, func(t frame.Table) error {
+	err := c.walk(no, upTo, 0, func(t frame.Table) error {
 		h, ok = t.Header, true
 		return errStop
-	})
+	}, passOver)
 	if err == errStop {
 		err = nil
 	}
 	return h, ok, err
 }
+
+func passOver(_, _ cdp.Seq) error { return nil }
 
 // search finds the first stored frame whose header is past what is sought.
 // Frames are dense, so it is a binary search. Not found: newest+1.
@@ -49,30 +54,24 @@ func (c chain) search(past func(frame.Header) bool) (cdp.FrameNo, error) {
 	return lo + cdp.FrameNo(n), failed
 }
 
-// frameOf is the number of the frame that holds write s, or the first one after
-// it.
+// frameOf is the number of the frame that holds write s, or the first one after it.
+// Where it cannot be read, that is the first of the frames that cannot.
 func (c chain) frameOf(s cdp.Seq) (cdp.FrameNo, error) {
-	return c.search(func(h frame.Header) bool { return h.Last() >= s })
+	no, err := c.search(func(h frame.Header) bool { return h.Last() >= s })
+	if err != nil {
+		return no, err
+	}
+	_, newest := c.ledger.span()
+	if h, ok, err := c.headerFrom(no, newest); err != nil || ok && h.First <= s {
+		return max(no, h.No), err
+	}
+	return no, nil
 }
 
 // touched are the blocks that the writes in (after, upTo] touched.
 func (c chain) touched(after, upTo cdp.Seq) (touched, error) {
 	t := touched{}
-	if after >= upTo {
-		return t, nil
-	}
-	from, err := c.frameOf(after + 1)
-	if err != nil {
-		return nil, err
-	}
-	to, err := c.frameOf(upTo)
-	if err != nil {
-		return nil, err
-	}
-	return t, c.store.Tables(from, to, func(f frame.Table) error {
-		entriesOf(f, after, upTo, t.add)
-		return nil
-	})
+	return t, c.entries(after, upTo, t.add)
 }
 
 // at is Group.At.
@@ -90,7 +89,7 @@ func (c chain) at(after, upTo cdp.FrameNo, t time.Time) (cdp.Seq, time.Time, err
 	var found cdp.Seq
 	var when time.Time
 	ok := false
-	err = c.store.Tables(max(after+1, oldest), min(upTo, newest), func(f frame.Table) error {
+	err = c.walk(max(after+1, oldest), min(upTo, newest), 0, func(f frame.Table) error {
 		if f.Sealed > ns {
 			if s, at := reached(prev, f, ns); s != 0 && b.Has(s) {
 				found, when, ok = s, at, true
@@ -101,6 +100,9 @@ func (c chain) at(after, upTo cdp.FrameNo, t time.Time) (cdp.Seq, time.Time, err
 			found, when, ok = f.Last(), f.Time().UTC(), true
 		}
 		prev = f.Header
+		return nil
+	}, func(_, _ cdp.Seq) error {
+		prev = frame.Header{} // history may be incomplete there
 		return nil
 	})
 	if err != nil && err != errStop {
@@ -149,7 +151,7 @@ func (c chain) complete(s cdp.Seq) (complete bool, err error) {
 			return false, cdp.Wrap(err, op, "")
 		}
 	}
-	err = c.store.Tables(no, newest, func(f frame.Table) error {
+	err = c.walk(no, newest, s, func(f frame.Table) error {
 		switch {
 		case f.Last() > s: // inside it, if it is the first
 			complete = f.No == no && f.First <= s && continues(prev, f.Header)
@@ -159,7 +161,7 @@ func (c chain) complete(s cdp.Seq) (complete bool, err error) {
 			return errStop
 		}
 		return nil
-	})
+	}, func(_, _ cdp.Seq) error { return errStop }) // nobody knows
 	if err == errStop {
 		err = nil
 	}

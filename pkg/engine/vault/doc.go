@@ -27,7 +27,7 @@
 //
 //	ledger     horizon, base, head, the oldest and newest frame; whether the store works
 //	index      the tails, and the goroutine that writes them to the store
-//	chain      nothing: it looks things up in the stored frames
+//	chain      which frames cannot be read; it looks things up in the stored frames
 //	pointList  the recovery points
 //	views      the open views; the lock that keeps reads from drops
 //	floors     which blocks have floors
@@ -48,6 +48,10 @@
 // lost: a floor made of it says that it is damaged, and what a later write leaves of
 // it stays damaged. Content in the store has the store's own checksums. The images
 // of an adopted seed have none until a block is written.
+//
+// A frame that base has passed may be damaged. Where its header cannot be read the index
+// says what it held, so horizon and base move over it. What of its content cannot be
+// read is known after a read or a scrub; Unreadable says which writes that costs.
 //
 // A frame that base still has to pass and that cannot be read ends history before it:
 // see EndBeforeDamage. Views of what is lost fail from then on.

@@ -69,6 +69,9 @@ func (r *blockRead) fetchSome(from []source) error {
 		if s.place.Zero {
 			clear(r.p[s.at : s.at+s.n])
 		} else if err := r.v.of.store.Payload(s.place.Frame, s.place.Off, r.p[s.at:s.at+s.n]); err != nil {
+			if cdp.Is(err, cdp.Corrupt) {
+				r.v.of.bad.payloads.note(s.place.Frame, err)
+			}
 			return err
 		}
 	}

@@ -84,12 +84,12 @@ type Group struct {
 func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, cfg Config) (*Group, error) {
 	const op = "open journal"
 	cfg = cfg.withDefaults()
-	l := &ledger{}
+	l, bad := &ledger{}, &badFrames{}
 	x := newIndex(store, l, cfg)
 	sums := &sums{store: store, replica: replica, ledger: l}
-	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l}, sums: sums,
+	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l, x, bad}, sums: sums,
 		points: &pointList{store: store, ledger: l, index: x, stamp: cfg.Stamp}, views: newViews(disks, store, replica, l, x)}
-	g.views.sums = sums
+	g.views.sums, g.views.bad = sums, bad
 	g.mover = newMover(g, replica, cfg)
 	g.seed = &seed{store: store, replica: replica, ledger: l, mover: g.mover, allowed: cfg.Straight}
 	if err := g.load(); err != nil {
@@ -116,6 +116,7 @@ func (g *Group) load() error {
 	}
 	g.mover.floors.forgetAll()
 	g.sums.forget()
+	g.chain.bad.reset()
 	// The index before the ledger: a reader that sees a head must find its writes.
 	if err := g.index.load(found, g.points); err != nil {
 		return err

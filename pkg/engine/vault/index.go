@@ -202,3 +202,28 @@ func (r indexReader) newest(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq) (cdp.Seq
 	}
 	return newest, r.Wholes(disk, b.Region(), upTo, func(s cdp.Seq) bool { newest = max(newest, s); return false })
 }
+
+// between calls fn for the entries in (after, upTo], in any order, some perhaps twice.
+func (x *index) between(after, upTo cdp.Seq, fn func(IndexEntry)) error {
+	if after >= upTo {
+		return nil
+	}
+	r, err := x.open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	x.mu.RLock()
+	for _, t := range r.tails {
+		if t == nil {
+			continue
+		}
+		for i := range t.list {
+			if e := &t.list[i].IndexEntry; e.Seq > after && e.Seq <= upTo {
+				fn(*e)
+			}
+		}
+	}
+	x.mu.RUnlock()
+	return r.Between(after, upTo, fn)
+}

@@ -156,6 +156,9 @@ type Reader interface {
 	Entries(disk cdp.DiskID, b cdp.Block, upTo cdp.Seq, fn func(history.Entry) bool) error
 	// Wholes does so for the whole-region zeros of a region.
 	Wholes(disk cdp.DiskID, r cdp.Region, upTo cdp.Seq, fn func(cdp.Seq) bool) error
+	// Between calls fn for every entry in (after, upTo], in any order. It reads the whole
+	// index, and is for what the frames do not say any more.
+	Between(after, upTo cdp.Seq, fn func(IndexEntry)) error
 	// Floor fills p, of BlockSize bytes, with the own floor of a block that has
 	// one. It is Corrupt if the floor is a damaged one.
 	Floor(disk cdp.DiskID, b cdp.Block, p []byte) error

@@ -62,41 +62,24 @@ func (m *mover) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) 
 	if from == 0 || st.Horizon >= to && !m.anyBelow(from, to) {
 		return false, nil
 	}
-	var entries []IndexEntry
-	keep := from // the first frame that stays
-	upTo := max(st.Horizon, min(to, st.Base))
-	cut := false
-	err = m.store.Tables(from, newest, func(t frame.Table) error {
-		if t.First > to || len(entries) >= m.cfg.ForgetRecords {
-			cut = t.First <= to
-			if cut {
-				upTo = t.First - 1
-			}
-			return errStop
-		}
-		entriesOf(t, 0, to, func(e IndexEntry) { entries = append(entries, e) })
-		if t.Last() <= to && t.No < newest {
-			keep = t.No + 1
-		}
-		return nil
-	})
-	if err != nil && err != errStop {
+	x, err := m.forgettable(from, newest, to)
+	if err != nil {
 		return false, err
 	}
-	upTo = max(upTo, st.Horizon)
+	upTo := max(st.Horizon, min(x.upTo, st.Base))
 	u := m.store.Begin()
-	if err := m.moveFloors(u, entries, upTo, st); err != nil {
+	if err := m.moveFloors(u, x.entries, upTo, st); err != nil {
 		u.Discard()
 		return false, err
 	}
-	for _, e := range entries {
+	for _, e := range x.entries {
 		if e.Whole {
 			u.DropWhole(e.Disk, e.Region, e.Seq)
 		} else {
 			u.DropEntry(e.Disk, e.Block, e.Seq)
 		}
 	}
-	u.DropFrames(keep)
+	u.DropFrames(x.keep)
 	m.points.edit.Lock()
 	defer m.points.edit.Unlock()
 	gone := m.points.dropBelow(upTo, u)
@@ -106,9 +89,53 @@ func (m *mover) retainStep(from cdp.FrameNo, to cdp.Seq) (more bool, err error) 
 	if err := m.ledger.commit(u, st); err != nil {
 		return false, err
 	}
-	m.ledger.drop(keep)
+	m.ledger.drop(x.keep)
+	m.chain.bad.dropBelow(x.keep)
 	gone()
-	return cut, nil
+	return x.more, nil
+}
+
+// forgotten is what one step of a move of horizon forgets.
+type forgotten struct {
+	entries []IndexEntry
+	keep    cdp.FrameNo // the first frame that stays
+	upTo    cdp.Seq     // where horizon gets
+	more    bool        // another step has to follow
+}
+
+// forgettable is what the next step to seq to forgets, from frame oldest on. What a
+// frame held that cannot be read is found in the index, so it is in no one's way.
+func (m *mover) forgettable(oldest, newest cdp.FrameNo, to cdp.Seq) (x forgotten, err error) {
+	x = forgotten{keep: oldest, upTo: to}
+	add := func(e IndexEntry) { x.entries = append(x.entries, e) }
+	seen := cdp.Seq(0)
+	err = m.chain.walk(oldest, newest, 0, func(t frame.Table) error {
+		if t.First <= to+1 { // all frames before it are forgotten
+			x.keep = t.No
+		}
+		if t.First > to || len(x.entries) >= m.cfg.ForgetRecords {
+			if x.more = t.First <= to; x.more {
+				x.upTo = t.First - 1
+			}
+			return errStop
+		}
+		entriesOf(t, 0, to, add)
+		seen = t.Last()
+		if seen <= to && t.No < newest {
+			x.keep = t.No + 1
+		}
+		return nil
+	}, func(first, last cdp.Seq) error {
+		seen = last
+		return m.index.between(first-1, min(last, to), add)
+	})
+	if err == errStop {
+		return x, nil
+	}
+	if err == nil && seen < to {
+		err = m.index.between(seen, to, add)
+	}
+	return x, err
 }
 
 // anyBelow reports whether frames wholly at or below to are still stored, as
@@ -157,6 +184,7 @@ func (m *mover) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 			switch history.AtHorizon(later, st.Base) {
 			case history.SetFloor:
 				err := v.ReadAt(k.disk, block[:], b.Offset())
+				m.chain.bad.setFloor(blockKey{k.disk, b}, to, cdp.Is(err, cdp.Corrupt))
 				switch {
 				case cdp.Is(err, cdp.Corrupt):
 					u.PutFloor(k.disk, b, nil) // the points that need it are lost, not the others
@@ -166,6 +194,7 @@ func (m *mover) moveFloors(u Update, entries []IndexEntry, to cdp.Seq, st State)
 					u.PutFloor(k.disk, b, block[:])
 				}
 			case history.DropFloor:
+				m.chain.bad.setFloor(blockKey{k.disk, b}, to, false)
 				if has.own.has(i) {
 					u.DropFloor(k.disk, b)
 				}

@@ -12,12 +12,17 @@ type Scrubbed struct {
 	Damaged int   // blocks
 }
 
-// Scrub reads what is stored of the replica, and compares each block with its
-// checksum; Damage reports what it finds. It calls pace after each region, with
-// the bytes read. What is written meanwhile is not waited for.
+// Scrub reads the stored frames, and what is stored of the replica, whose blocks it
+// compares with their checksums. Unreadable and Damage report what it finds. It calls
+// pace now and then, with the bytes read since. It does not wait for what is written
+// meanwhile.
 func (g *Group) Scrub(ctx context.Context, pace func(n int) error) (Scrubbed, error) {
-	const op = "scrub replica"
+	const op = "scrub journal"
 	var out Scrubbed
+	n, err := g.scrubFrames(ctx, pace)
+	if out.Bytes = n; err != nil {
+		return out, cdp.Wrap(err, op, "")
+	}
 	buf := make([]byte, cdp.RegionSize)
 	for _, d := range g.disks {
 		for x := cdp.Region(0); ; x++ {

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"sync"
@@ -233,6 +234,6 @@ func (s *sums) dropRegion(u Update, k regionKey) error {
 	})
 }
 
-// Damage is what was found damaged in the replica since the journal was opened, and
-// was not overwritten since; nil for nothing.
-func (g *Group) Damage() error { return g.sums.report(g.disks) }
+// Damage is what was found damaged in the replica and in stored frames since the journal
+// was opened, and is still needed; nil for nothing.
+func (g *Group) Damage() error { return errors.Join(g.sums.report(g.disks), g.chain.bad.report()) }

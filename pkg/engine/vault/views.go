@@ -17,6 +17,7 @@ type views struct {
 	ledger  *ledger
 	index   *index
 	sums    *sums
+	bad     *badFrames
 	reads   sync.Pool // *blockRead, memory for reads
 
 	// drop is held for reading by every read of a view, and for writing while

@@ -208,6 +208,24 @@ func (r *memReader) Wholes(disk cdp.DiskID, x cdp.Region, upTo cdp.Seq, fn func(
 	return nil
 }
 
+func (r *memReader) Between(after, upTo cdp.Seq, fn func(vault.IndexEntry)) error {
+	for k, es := range r.d.blocks {
+		for _, e := range es {
+			if e.Seq > after && e.Seq <= upTo {
+				fn(vault.IndexEntry{Disk: k.disk, Block: cdp.Block(k.n), Entry: e})
+			}
+		}
+	}
+	for k, seqs := range r.d.wholes {
+		for _, s := range seqs {
+			if s > after && s <= upTo {
+				fn(vault.IndexEntry{Disk: k.disk, Whole: true, Region: cdp.Region(k.n), Entry: history.Entry{Seq: s}})
+			}
+		}
+	}
+	return nil
+}
+
 func (r *memReader) Floor(disk cdp.DiskID, b cdp.Block, p []byte) error {
 	c := r.d.floors[memKey{disk, uint64(b)}]
 	if c == nil {
