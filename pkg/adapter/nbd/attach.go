@@ -9,13 +9,27 @@ func (s *Server) attach(c *conn, x *servedExport) error {
 		s.mu.Unlock()
 		return ErrUnknownExport
 	}
-	if x.MaxConns > 0 && len(x.conns) >= x.MaxConns {
+	if c.displaced {
 		s.mu.Unlock()
-		return fmt.Errorf("%w: the export has its limit of %d connections", ErrRefused, x.MaxConns)
+		return fmt.Errorf("%w: others needed its place", ErrRefused)
 	}
-	x.conns[c] = struct{}{}
+	out, err := s.room(c.from, x)
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	if out != nil {
+		s.displace(out)
+	}
+	s.entered++
+	c.since = s.entered
+	s.waiting = without(s.waiting, c)
+	x.conns = append(x.conns, c)
 	x.wg.Add(1)
 	s.mu.Unlock()
+	if out != nil {
+		out.kill()
+	}
 
 	c.exp = x
 	if x.OnConnect != nil {
@@ -32,6 +46,6 @@ func (s *Server) attach(c *conn, x *servedExport) error {
 func (s *Server) detach(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(c.exp.conns, c)
+	c.exp.conns = without(c.exp.conns, c)
 	c.exp.wg.Done()
 }

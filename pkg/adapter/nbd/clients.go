@@ -20,7 +20,7 @@ func (s *Server) Clients() []string {
 	defer s.mu.Unlock()
 	var out []string
 	for _, e := range s.exports {
-		for c := range e.conns {
+		for _, c := range e.conns {
 			out = append(out, c.who)
 		}
 	}

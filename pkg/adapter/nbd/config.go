@@ -17,9 +17,16 @@ type Config struct {
 	// DrainTimeout is how long requests in progress may take once their connection
 	// has to end; then its socket is closed. Default 5 s.
 	DrainTimeout time.Duration
-	// MaxConnections refuses further connections, over all listeners.
-	// Default 128.
+	// MaxConnections bounds the connections that use an export, over all listeners and
+	// exports. Beyond it a newcomer replaces one of the client that has the most, or is
+	// refused if none has two more than it. Default 128.
 	MaxConnections int
+	// MaxPerPeer bounds those of one client: an address, or a process of this machine.
+	// 0: no limit.
+	MaxPerPeer int
+	// MaxHandshakes bounds the connections that use no export yet. Beyond it the oldest
+	// of the client that has the most of them is closed. Default 64.
+	MaxHandshakes int
 	// NoList refuses LIST with a policy error, so that clients must know names.
 	NoList bool
 	// Events receives diagnostics; it must return quickly and allow concurrent
@@ -37,6 +44,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = 128
+	}
+	if c.MaxHandshakes <= 0 {
+		c.MaxHandshakes = 64
 	}
 	return c
 }

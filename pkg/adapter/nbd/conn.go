@@ -17,7 +17,11 @@ type conn struct {
 	base net.Conn // the socket
 	nc   net.Conn // base, or TLS over it
 	who  string   // the other end, for people
+	from string   // the client, for the limits; see clientOf
 	peer Peer
+
+	since     uint64 // order among those that use an export; guarded by srv.mu
+	displaced bool   // another has its place; guarded by srv.mu
 
 	in  reader
 	out writer
@@ -50,6 +54,10 @@ type negotiated struct {
 	allocation bool   // the client may ask for base:allocation
 	metaExport string // the export that allocation was negotiated for
 }
+
+// keepAlive finds a client whose machine is gone within half a minute, so that its
+// place is free when the machine is back.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
 
 // drain ends the connection as soon as the requests in progress have replies.
 func (c *conn) drain() {
@@ -84,6 +92,7 @@ func (c *conn) serve(ctx context.Context) {
 	c.base.SetDeadline(time.Now().Add(c.srv.cfg.HandshakeTimeout))
 	if t, ok := c.base.(*net.TCPConn); ok {
 		t.SetNoDelay(true) // replies are batched here already
+		t.SetKeepAliveConfig(keepAlive)
 	}
 	h := handshake{conn: c, ctx: ctx}
 	err := h.run()

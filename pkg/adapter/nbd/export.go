@@ -26,8 +26,12 @@ type Export struct {
 	// 64 KiB, in bytes; 0 means 512.
 	MinBlock uint32
 	// MaxConns is how many connections to this export are allowed; 0 means that
-	// only the server's limit applies.
+	// only the server's limits apply.
 	MaxConns int
+	// Allow is why a client may not have the export: it gets the text, and does not
+	// find the export in a list. It is asked once TLS is on, before everything else.
+	// nil: everybody may.
+	Allow func(Peer) error
 
 	// OnConnect is called before a client gets the export; an error refuses it.
 	// May be nil. Hooks run on the connection's goroutine and must not call
@@ -54,7 +58,7 @@ type servedExport struct {
 	commit groupCommit
 
 	// Guarded by Server.mu.
-	conns   map[*conn]struct{}
+	conns   []*conn
 	removed bool // no more connections are added
 	wg      sync.WaitGroup
 }
@@ -76,7 +80,7 @@ func newServedExport(e Export) (*servedExport, error) {
 	case e.Backend.Size() < 0 || e.Backend.Size()%int64(e.MinBlock) != 0:
 		return fail("its size is not a multiple of the minimum block", "set MinBlock to 1 or pad the disk")
 	}
-	x := &servedExport{Export: e, size: e.Backend.Size(), conns: map[*conn]struct{}{}}
+	x := &servedExport{Export: e, size: e.Backend.Size()}
 	x.status, _ = e.Backend.(block.StatusDevice)
 	x.commit.flush = e.Backend.Flush
 	return x, nil

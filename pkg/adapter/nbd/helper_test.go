@@ -117,8 +117,11 @@ func newRig(t testing.TB, cfg Config, exports ...Export) *rig {
 			t.Errorf("Serve: %v", err)
 		}
 		r.mu.Lock()
-		if r.open != 0 {
-			t.Errorf("%d connections are still counted", r.open)
+		for _, x := range r.exports {
+			r.waiting = append(r.waiting, x.conns...)
+		}
+		if n := len(r.waiting); n != 0 {
+			t.Errorf("%d connections are still counted", n)
 		}
 		r.mu.Unlock()
 		checkGoroutines(t, before)

@@ -52,6 +52,9 @@ func (h *handshake) list() error {
 		return h.refuse(optList, repErrPolicy, "exports are not listed")
 	}
 	for _, x := range h.srv.list() {
+		if h.allowed(x) != nil {
+			continue
+		}
 		n := binary.BigEndian.AppendUint32(nil, uint32(len(x.Name)))
 		if err := h.reply(optList, repServer, n, []byte(x.Name), []byte(x.Description)); err != nil {
 			return err
@@ -66,6 +69,9 @@ func (h *handshake) exportName(name string) (outcome, error) {
 	x := h.srv.lookup(name)
 	if x == nil {
 		return leave, failed("attach to export", name, ErrUnknownExport)
+	}
+	if err := h.allowed(x); err != nil {
+		return leave, err
 	}
 	if err := h.srv.attach(h.conn, x); err != nil {
 		return leave, err
@@ -95,6 +101,9 @@ func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 	if x == nil {
 		return negotiate, h.refuse(opt, repErrUnknown, "no such export")
 	}
+	if err := h.allowed(x); err != nil {
+		return negotiate, h.forbid(opt, name, err)
+	}
 	// Clients that do not ask for it may use 512 bytes.
 	if opt == optGo && x.MinBlock > defaultMinBlock && !asked[infoBlockSize] {
 		return negotiate, h.refuse(opt, repErrBlockSizeReq, "ask for the block size first")
@@ -104,8 +113,7 @@ func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 		case errors.Is(err, ErrUnknownExport):
 			return negotiate, h.refuse(opt, repErrUnknown, "no such export")
 		case err != nil:
-			h.srv.event(Event{Kind: EventRefused, Export: name, Peer: h.peer, Err: err})
-			return negotiate, h.refuse(opt, repErrPolicy, err.Error())
+			return negotiate, h.forbid(opt, name, err)
 		}
 		h.dropForeignContext()
 	}
@@ -116,6 +124,23 @@ func (h *handshake) info(opt uint32, data []byte) (outcome, error) {
 		return enter, nil
 	}
 	return negotiate, nil
+}
+
+// allowed is why the client may not have x.
+func (h *handshake) allowed(x *servedExport) error {
+	if x.Allow == nil {
+		return nil
+	}
+	if err := x.Allow(h.peer); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil
+}
+
+// forbid refuses an export to the client, and reports it.
+func (h *handshake) forbid(opt uint32, name string, why error) error {
+	h.srv.event(Event{Kind: EventRefused, Export: name, Peer: h.peer, Err: why})
+	return h.refuse(opt, repErrPolicy, why.Error())
 }
 
 // describe sends the information replies and the final ACK.
@@ -176,8 +201,13 @@ func (h *handshake) meta(opt uint32, data []byte) error {
 		return h.refuse(opt, repErrInvalid, "malformed request")
 	case !h.neg.structured:
 		return h.refuse(opt, repErrInvalid, "needs structured replies")
-	case h.srv.lookup(name) == nil:
+	}
+	x := h.srv.lookup(name)
+	if x == nil {
 		return h.refuse(opt, repErrUnknown, "no such export")
+	}
+	if err := h.allowed(x); err != nil {
+		return h.forbid(opt, name, err)
 	}
 	if match {
 		id := uint32(contextID)

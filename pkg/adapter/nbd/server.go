@@ -3,9 +3,9 @@ package nbd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,7 +16,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	exports map[string]*servedExport
-	open    int // connections, at most cfg.MaxConnections
+	waiting []*conn // those that negotiate, oldest first; at most cfg.MaxHandshakes
+	entered uint64  // counts connections
 }
 
 // New returns a server without exports.
@@ -52,10 +53,7 @@ func (s *Server) RemoveExport(name string) error {
 	}
 	delete(s.exports, name)
 	x.removed = true
-	var conns []*conn
-	for c := range x.conns {
-		conns = append(conns, c)
-	}
+	conns := slices.Clone(x.conns)
 	s.mu.Unlock()
 	s.end(conns, &x.wg)
 	return nil
@@ -89,13 +87,15 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var mu sync.Mutex
 	conns := map[*conn]struct{}{}
 	err := s.accept(ctx, l, func(nc net.Conn) {
-		c := &conn{srv: s, base: nc, nc: nc, who: whoIs(nc), peer: Peer{Addr: nc.RemoteAddr().String()}}
+		who := whoIs(nc)
+		c := &conn{srv: s, base: nc, nc: nc, who: who, from: clientOf(nc, who), peer: Peer{Addr: nc.RemoteAddr().String()}}
+		s.enter(c)
 		mu.Lock()
 		conns[c] = struct{}{}
 		mu.Unlock()
 		wg.Go(func() {
 			c.serve(ctx)
-			s.leave()
+			s.leave(c)
 			mu.Lock()
 			delete(conns, c)
 			mu.Unlock()
@@ -136,30 +136,8 @@ func (s *Server) accept(ctx context.Context, l net.Listener, start func(net.Conn
 			continue
 		}
 		pause = 0
-		if !s.enter() {
-			s.event(Event{Kind: EventRefused, Peer: Peer{Addr: nc.RemoteAddr().String()},
-				Err: fmt.Errorf("%w: the server has its limit of %d connections", ErrRefused, s.cfg.MaxConnections)})
-			nc.Close()
-			continue
-		}
 		start(nc)
 	}
-}
-
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open >= s.cfg.MaxConnections {
-		return false
-	}
-	s.open++
-	return true
-}
-
-func (s *Server) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
 }
 
 // lookup returns the export of that name, or nil.
@@ -177,12 +155,7 @@ func (s *Server) list() []*servedExport {
 	for _, x := range s.exports {
 		all = append(all, x)
 	}
-	slices.SortFunc(all, func(a, b *servedExport) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b *servedExport) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

@@ -89,7 +89,8 @@ func TestTLSTools(t *testing.T) {
 			cfg := a.server()
 			cfg.MinVersion = tls.VersionTLS13
 			a.client()
-			port := serveTLS(t, cfg)
+			_, addr := serveTCP(t, Config{TLS: cfg}, Export{Name: "d", Backend: newDisk(t, 8<<20)})
+			_, port, _ := net.SplitHostPort(addr)
 
 			out := tool(t, "nbdinfo", "nbds://localhost:"+port+"/d?tls-certificates="+a.dir)
 			if !strings.Contains(out, "with TLS") || !strings.Contains(out, "export-size: 8388608") {
@@ -121,18 +122,4 @@ func TestTLSTools(t *testing.T) {
 			}
 		})
 	}
-}
-
-// serveTLS serves a disk d at a port of this machine until the test ends.
-func serveTLS(t *testing.T, cfg *tls.Config) (port string) {
-	s := New(Config{TLS: cfg})
-	must(t, s.AddExport(Export{Name: "d", Backend: newDisk(t, 8<<20)}))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, l) }()
-	t.Cleanup(func() { cancel(); must(t, <-done) })
-	_, port, _ = net.SplitHostPort(l.Addr().String())
-	return port
 }
