@@ -38,6 +38,7 @@ var small = []string{"golang.org/x/", "github.com/oklog/ulid", "github.com/klaus
 // floors, from the ground up.
 var floors = []floor{
 	{path: "schemas", why: "schemas are documents"},
+	{path: "pkg/certtest", why: "it helps tests, and is nothing else"},
 	{path: "pkg/seedtest", why: "it helps tests, and is nothing else"},
 	{path: "pkg/cdp", why: "the nouns import the standard library only", quiet: true},
 	{path: "pkg/clock", on: []string{"pkg/cdp"}, why: "a clock is a noun", vendors: []string{"github.com/cenkalti/backoff"}},

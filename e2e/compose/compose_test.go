@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidemark.dev/pkg/certtest"
 	"tidemark.dev/services/node"
 )
 
@@ -41,7 +42,7 @@ func (e *engine) wholeSite(t *testing.T) {
 		t.Fatal(err)
 	}
 	tls := filepath.Join(home, "tls")
-	certify(t, tls)
+	certtest.New(t).Issue(tls)
 	text = fmt.Appendf(text, "tls: {ca: %[1]s/ca.pem, cert: %[1]s/cert.pem, key: %[1]s/key.pem}\n", tls)
 	file := filepath.Join(home, "up.yaml")
 	if err := os.WriteFile(file, text, 0o600); err != nil {

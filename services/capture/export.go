@@ -44,7 +44,7 @@ func (g *Group) serve(with DiskServers) (servers []DiskServer, err error) {
 	for _, at := range g.job.Listen {
 		var disks []ServedDisk
 		for _, d := range g.disks {
-			disks = append(disks, ServedDisk{Name: d.Name, Device: g.Device(d.ID), Shared: g.job.Mode == cdp.Inline,
+			disks = append(disks, ServedDisk{Group: g.job.Group, Name: d.Name, Device: g.Device(d.ID), Shared: g.job.Mode == cdp.Inline,
 				Connected: func() { g.clientCame(d.ID) }, Disconnected: func(clean bool) { g.clientGone(d.ID, clean) }})
 		}
 		s, err := with.Serve(at, disks, func(err error) { g.notes.add(err) })

@@ -197,6 +197,7 @@ type DiskServer interface {
 
 // ServedDisk is a disk for DiskServers.
 type ServedDisk struct {
+	Group  cdp.GroupID // whose disk it is
 	Name   string
 	Device block.StatusDevice
 	// Shared: clients may spread requests over several connections.

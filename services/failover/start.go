@@ -145,8 +145,10 @@ func (s *Service) check(ctx context.Context, r failoverrun.Request, test *failov
 	if g.State == event.JournalSealed {
 		return job, cdp.Errorf(cdp.Conflict, op, r.Job, "the journal is sealed: a failover was committed, and the replica is the disk now")
 	}
-	if !r.Planned { // only to refuse early: the step resolve decides, once, after the halt
-		_, err = s.deps.Journal.Resolve(ctx, failoverrun.Run{Request: r}.Want())
+	if !r.Planned || r.Listen != "" { // only to refuse early: the step resolve decides, once, after the halt
+		want := failoverrun.Run{Request: r}.Want()
+		want.Listen = r.Listen
+		_, err = s.deps.Journal.Resolve(ctx, want)
 	}
 	if err == nil && r.Mode == recovery.Production && !r.Force {
 		err = s.settled(ctx, func() error { return s.undisturbed(ctx, r, job.Spec, test) })

@@ -142,10 +142,12 @@ func TestRefusesBeforeAnythingChanges(t *testing.T) {
 		r    failoverrun.Request
 		kind cdp.Kind
 	}{
-		"no such job":   {failoverrun.Request{Job: "nope", ID: "r", Mode: recovery.Test, To: recovery.ToNBD}, cdp.NotFound},
-		"no such point": {failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToNBD, Point: "p99"}, cdp.NotFound},
-		"no replica VM": {failoverrun.Request{Job: "plain", ID: "r", Mode: recovery.Test, To: recovery.ToVM}, cdp.Conflict},
-		"bad mode":      {failoverrun.Request{Job: "web", ID: "r", Mode: "maybe", To: recovery.ToNBD}, cdp.Invalid},
+		"no such job":                  {failoverrun.Request{Job: "nope", ID: "r", Mode: recovery.Test, To: recovery.ToNBD}, cdp.NotFound},
+		"no such point":                {failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToNBD, Point: "p99"}, cdp.NotFound},
+		"no replica VM":                {failoverrun.Request{Job: "plain", ID: "r", Mode: recovery.Test, To: recovery.ToVM}, cdp.Conflict},
+		"bad address":                  {failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToNBD, Listen: "anywhere:1"}, cdp.Invalid},
+		"bad address of a planned one": {failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToNBD, Planned: true, Listen: "anywhere:1"}, cdp.Invalid},
+		"bad mode":                     {failoverrun.Request{Job: "web", ID: "r", Mode: "maybe", To: recovery.ToNBD}, cdp.Invalid},
 	} {
 		if err := s.Start(t.Context(), c.r); !cdp.Is(err, c.kind) {
 			t.Errorf("%s: %v", name, err)

@@ -163,6 +163,9 @@ func (w *world) Resolve(_ context.Context, r api.ResolveRequest) (api.Resolved, 
 	if r.Point == "p99" {
 		return api.Resolved{}, cdp.Errorf(cdp.NotFound, "resolve", r.Point, "no such point")
 	}
+	if r.Listen == "anywhere:1" {
+		return api.Resolved{}, cdp.Errorf(cdp.Invalid, "listen", r.Listen, "the site does not serve disks there")
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return api.Resolved{Seq: w.newest}, nil

@@ -36,6 +36,9 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
 		api.JournalResolve: api.Answer(func(_ context.Context, r api.ResolveRequest) (any, error) {
 			g, err := s.recoverable(r.Group)
+			if err == nil && r.Listen != "" {
+				err = s.deps.Servers.Ready(r.Listen)
+			}
 			if err != nil {
 				return nil, err
 			}

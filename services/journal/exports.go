@@ -145,7 +145,7 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 			}
 		}
 		e.disks = append(e.disks, b)
-		served = append(served, ServedDisk{Name: d.Name, Device: b, ReadOnly: !req.Scratch,
+		served = append(served, ServedDisk{Group: x.group, Name: d.Name, Device: b, ReadOnly: !req.Scratch,
 			Description: fmt.Sprintf("%s of group %s at write %d", d.Name, x.group, req.Seq)})
 	}
 	addr := req.Listen

@@ -84,6 +84,7 @@ type Facts interface {
 
 // ServedDisk is a disk that a DiskServer serves under a name.
 type ServedDisk struct {
+	Group       cdp.GroupID // whose disk it is
 	Name        string
 	Description string // for people
 	Device      block.Device
@@ -92,6 +93,8 @@ type ServedDisk struct {
 
 // DiskServers serve disks to hypervisors and block tools.
 type DiskServers interface {
+	// Ready is why Serve would refuse addr whatever the disks are: Invalid.
+	Ready(addr string) error
 	// Serve serves disks at addr until the server is closed: a host and port, or
 	// the absolute path of a unix socket. A socket that nobody listens on is
 	// replaced; anything else there is left alone: Conflict.

@@ -120,6 +120,8 @@ func (files) Open(d []cdp.Disk, p []string, fresh bool) (Replica, error) {
 
 type servers struct{}
 
+func (servers) Ready(string) error { return nil }
+
 func (servers) Serve(addr string, disks []ServedDisk) (DiskServer, error) {
 	var exports []nbd.Export
 	for _, d := range disks {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,43 +12,31 @@ import (
 	"tidemark.dev/services/capture"
 )
 
-// tapServers serve the disks of captured groups over NBD; over TCP with the
-// site's certificate, if it has one.
+// tapServers serve the disks of captured groups over NBD.
 type tapServers struct{ e *env }
 
 var _ capture.DiskServers = tapServers{}
 
 func (x tapServers) URI(at capture.Listen, disk string) string {
-	return nbd.URI(at.Network, at.Address, disk, !x.e.tls.None())
+	return nbd.URI(at.Network, at.Address, disk, x.e.door().secure())
 }
 
 func (x tapServers) Ready(at capture.Listen) error {
-	_, err := x.tls(at)
+	_, err := x.e.door().server(at.Address, 0, nil)
 	return err
 }
 
-// tls is what clients of an address have to show and are shown; nil: nothing.
-func (x tapServers) tls(at capture.Listen) (*tls.Config, error) {
-	if at.Network != "tcp" {
-		return nil, nil
-	}
-	return x.e.nbdTLS()
-}
-
 func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed func(error)) (capture.DiskServer, error) {
-	auth, err := x.tls(at)
+	door := x.e.door()
+	cfg, err := door.server(at.Address, len(disks), failed)
 	if err != nil {
 		return nil, err
 	}
-	srv := nbd.New(nbd.Config{TLS: auth, Events: func(e nbd.Event) {
-		if e.Kind == nbd.EventRefused && e.Err != nil {
-			failed(e.Err)
-		}
-	}})
+	srv := nbd.New(cfg)
 	for _, d := range disks {
-		err := srv.AddExport(nbd.Export{Name: d.Name, Backend: d.Device, MultiConn: d.Shared,
+		err := srv.AddExport(door.export(at.Address, d.Group, nbd.Export{Name: d.Name, Backend: d.Device, MultiConn: d.Shared,
 			OnConnect:    func(nbd.Peer) error { d.Connected(); return nil },
-			OnDisconnect: func(_ nbd.Peer, clean bool) { d.Disconnected(clean) }})
+			OnDisconnect: func(_ nbd.Peer, clean bool) { d.Disconnected(clean) }}))
 		if err != nil {
 			return nil, &cdp.Error{Op: "add export", Kind: cdp.Invalid, Subject: d.Name, Cause: err}
 		}
@@ -87,6 +74,9 @@ func (x tapServers) listen(at capture.Listen) (net.Listener, error) {
 func (x tapServers) Look(address string) api.DiskFacts {
 	if filepath.IsAbs(address) {
 		return looker(x.e.places.sockets)(address, false)
+	}
+	if err := x.e.door().check(address); err != nil {
+		return api.DiskFacts{Path: address, Kind: api.PathOther, Outside: err.Error()}
 	}
 	return api.DiskFacts{Path: address, Kind: api.PathMissing}
 }

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"cmp"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/spec"
@@ -34,6 +36,8 @@ type Config struct {
 	// Allow is for sites that have none of their own. Default: the working directory.
 	// The directory Dir is allowed, too, but not what Tidemark keeps there.
 	Allow Allow `json:"allow,omitzero"`
+	// DiskClients is for sites that do not say. Default: ByName.
+	DiskClients DiskClients `json:"diskClients,omitempty"`
 	// Memory is what this process aims to stay below. Default: a quarter of the
 	// machine's, or of its control group's.
 	Memory spec.Size `json:"memory,omitempty"`
@@ -57,9 +61,10 @@ type SiteConfig struct {
 	// default. The groups that are captured at the site share it.
 	Spool spec.Size `json:"spool,omitempty"`
 	// Services that run there; left out: all.
-	Services []string     `json:"services,omitempty"`
-	TLS      bus.TLSFiles `json:"tls,omitzero"`
-	Allow    Allow        `json:"allow,omitzero"`
+	Services    []string     `json:"services,omitempty"`
+	TLS         bus.TLSFiles `json:"tls,omitzero"`
+	Allow       Allow        `json:"allow,omitzero"`
+	DiskClients DiskClients  `json:"diskClients,omitempty"`
 }
 
 // LinkConfig is a connection that one site opens to another. What crosses it, in
@@ -133,6 +138,9 @@ func (c Config) tls(s SiteConfig) bus.TLSFiles {
 	}
 	return c.TLS
 }
+
+// diskClients says who may open a site's disks over TCP.
+func (c Config) diskClients(s SiteConfig) DiskClients { return cmp.Or(s.DiskClients, c.DiskClients) }
 
 // services are those that run at a site.
 func (s SiteConfig) services() []string {

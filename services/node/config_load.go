@@ -93,10 +93,16 @@ func (c Config) check() error {
 	if err := c.Allow.check("allow"); err != nil {
 		return err
 	}
+	if err := c.DiskClients.Check("diskClients"); err != nil {
+		return err
+	}
 	seen := map[cdp.Site]bool{}
 	for i, s := range c.Sites {
 		field := fmt.Sprintf("sites[%d]", i)
 		if err := s.Allow.check(field + ".allow"); err != nil {
+			return err
+		}
+		if err := s.DiskClients.Check(field + ".diskClients"); err != nil {
 			return err
 		}
 		if err := cdp.CheckName(field+".name", string(s.Name)); err != nil {

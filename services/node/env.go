@@ -2,10 +2,8 @@ package node
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
 	"path/filepath"
-	"sync/atomic"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/metrics"
@@ -42,32 +40,13 @@ type env struct {
 	places places
 	// tls is the site's certificate, for NBD over TCP too; none: no TLS.
 	tls bus.TLSFiles
+	// diskClients says who may open disks over TCP.
+	diskClients DiskClients
 }
 
-// nbdTLS is what NBD clients over TCP have to show and are shown; nil: nothing. The
-// files are read again for each client, so that a certificate that was renewed is used
-// from then on; while they cannot be read, the last that could be are.
-func (e *env) nbdTLS() (*tls.Config, error) {
-	if e.tls.None() {
-		return nil, nil
-	}
-	cfg, err := e.tls.Config()
-	if err != nil {
-		return nil, err
-	}
-	var last atomic.Pointer[tls.Config]
-	last.Store(cfg)
-	first := cfg.Clone()
-	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		now, err := e.tls.Config()
-		if err != nil {
-			e.warn(err)
-			return last.Load(), nil
-		}
-		last.Store(now)
-		return now, nil
-	}
-	return first, nil
+// door decides who gets the disks that the site serves.
+func (e *env) door() diskDoor {
+	return diskDoor{clients: e.diskClients, files: e.tls, clock: e.clock, warn: func(err error) { e.warn(err) }}
 }
 
 // connect connects a service to the bus of its site, as its own user.

@@ -1,31 +1,41 @@
 package node
 
 import (
-	"crypto/tls"
-
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/services/journal"
 )
 
-// nbdServers serve the journal's exports over NBD; over TCP with tls, unless it
-// is nil.
+// nbdServers serve the journal's exports over NBD.
 type nbdServers struct {
-	tls    *tls.Config
+	door   diskDoor
 	places places
 }
 
-func (x nbdServers) Serve(addr string, disks []journal.ServedDisk) (journal.DiskServer, error) {
-	exports := make([]nbd.Export, len(disks))
-	for i, d := range disks {
-		exports[i] = nbd.Export{Name: d.Name, Description: d.Description, Backend: d.Device, ReadOnly: d.ReadOnly, MultiConn: true}
+var _ journal.DiskServers = nbdServers{}
+
+func (x nbdServers) Ready(addr string) error {
+	if _, err := x.door.server(addr, 0, nil); err != nil {
+		return err
 	}
-	addr, err := x.places.socket(addr)
+	_, err := x.places.socket(addr)
+	return err
+}
+
+func (x nbdServers) Serve(addr string, disks []journal.ServedDisk) (journal.DiskServer, error) {
+	cfg, err := x.door.server(addr, len(disks), x.door.warn)
 	if err != nil {
 		return nil, err
 	}
-	return nbd.Serve(addr, nbd.Config{TLS: x.tls}, exports...)
+	exports := make([]nbd.Export, len(disks))
+	for i, d := range disks {
+		exports[i] = x.door.export(addr, d.Group, nbd.Export{Name: d.Name, Description: d.Description, Backend: d.Device, ReadOnly: d.ReadOnly, MultiConn: true})
+	}
+	if addr, err = x.places.socket(addr); err != nil {
+		return nil, err
+	}
+	return nbd.Serve(addr, cfg, exports...)
 }
 
 func openScratch(path string) (overlay.File, error) { return blockfile.Open(path, false) }

@@ -4,12 +4,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tidemark.dev/pkg/certtest"
 )
 
 // A file is checked without being run: fields, rules, and certificates.
 func TestConfigCheckSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
-	tls := authority(t, dir)
+	tls := certtest.New(t).Issue(dir)
 	file := filepath.Join(dir, "up.yaml")
 	check := func(text string) (int, string) {
 		write(t, file, text)

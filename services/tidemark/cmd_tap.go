@@ -23,7 +23,7 @@ The command then keeps running and resumes the mirror if an error stops it; with
 --once it returns. The mirror goes on in QEMU when the command ends.
 
 Run it on the machine of QEMU. Where capture listens on TCP at a site with
-certificates, give QEMU one with --tls-creds.
+certificates, give QEMU one that names the job (URI:tidemark:JOB) with --tls-creds.
 
 With --live nothing is copied: the job's VM is seeded from snapshots, and the mirror
 only reports every write from now on, as an I/O filter does. It talks to the source

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *app) cmdUp() *cobra.Command {
-	var config, monitoring string
+	var config, monitoring, clients string
 	var only, allow []string
 	var verbose bool
 	c := &cobra.Command{
@@ -49,6 +49,11 @@ It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 				return err
 			}
 			cfg.AllowMore(more)
+			if clients != "" {
+				if err := cfg.LetIn(node.DiskClients(clients)); err != nil {
+					return err
+				}
+			}
 			if monitoring != "" {
 				cfg.Metrics = monitoring
 			}
@@ -57,11 +62,14 @@ It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 	}
 	c.Flags().StringSliceVar(&only, "only", nil, "run these sites alone, separated by commas")
 	c.Flags().StringSliceVar(&allow, "allow", nil, allowHelp)
+	c.Flags().StringVar(&clients, "disk-clients", "", diskClientsHelp+" (default: as the file says, else named)")
 	c.Flags().StringVar(&config, "config", "", "YAML file with sites, links, TLS files and the OTLP endpoint")
 	c.Flags().StringVar(&monitoring, "metrics", "", "answer Prometheus and health checks at host:port; :9464 is on the loopback interface (default: as the file says, else nowhere)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log details")
 	return c
 }
+
+const diskClientsHelp = "who may open disks over TCP: named (a certificate that names the job), certified (any certificate of the sites' authority) or anybody (without TLS)"
 
 const allowHelp = "[KIND=]DIR: a directory, file or device that jobs may use; KIND is sources, replicas, sockets or scripts (default: all four); can be repeated"
 

@@ -104,6 +104,7 @@ func TestSlipsAreRefusedByApply(t *testing.T) {
 		"replica is outside":        {good, outside + ".new", "", exitUsage, into, "for replicas"},
 		"replica links outside":     {good, s.names(filepath.Dir(outside), os.Symlink, "way") + "/new", "", exitUsage, into, "symbolic link leads outside"},
 		"replica is Tidemark's":     {good, s.path("prod/new.img"), "", exitUsage, into, "for replicas"},
+		"listen is without TLS":     {good, to, "127.0.0.1:10809", exitUsage, listen, "has no certificate"},
 		"listen is outside":         {good, to, outside + ".sock", exitUsage, listen, "for sockets"},
 	} {
 		text := strings.Replace(goodJob(c.source, c.replica), "name: web", "name: shop", 1)

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/certtest"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/services/node"
 )
@@ -26,12 +28,8 @@ func TestATapReachesASiteWithCertificates(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	files := authority(t, dir)
-	for name, from := range map[string]string{"ca-cert.pem": files.CA, "client-cert.pem": files.Cert, "client-key.pem": files.Key} {
-		if err := os.Symlink(from, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	files := certtest.New(t).Issue(dir)
+	files.ForClients(t)
 	content := bytes.Repeat([]byte("tap "), 1<<18)
 	source, target := filepath.Join(dir, "source"), filepath.Join(dir, "target")
 	if err := os.WriteFile(source, content, 0o600); err != nil {
@@ -40,7 +38,7 @@ func TestATapReachesASiteWithCertificates(t *testing.T) {
 	if err := os.WriteFile(target, make([]byte, len(content)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := files.Config()
+	cfg, err := bus.TLSFiles(files).Config()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,68 +2,26 @@ package main
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
+	"errors"
 	"fmt"
-	"math/big"
 	"net"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/certtest"
 )
-
-// authority makes a certificate authority and one certificate of it for this
-// machine, and gives their files.
-func authority(t *testing.T, dir string) bus.TLSFiles {
-	t.Helper()
-	f := bus.TLSFiles{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, b := range map[string]*pem.Block{f.CA: {Type: "CERTIFICATE", Bytes: caDER}, f.Cert: {Type: "CERTIFICATE", Bytes: leafDER},
-		f.Key: {Type: "EC PRIVATE KEY", Bytes: keyDER}} {
-		write(t, path, string(pem.EncodeToMemory(b)))
-	}
-	return f
-}
 
 // With certificates, a disk over TCP is served to those who show one, and to
 // nobody else; so is an export at the target.
 func TestDisksOverTCPAskForACertificate(t *testing.T) {
 	t.Parallel() // it mostly waits
 	dir := short(t)
-	f := authority(t, t.TempDir())
+	a := certtest.New(t)
+	f := bus.TLSFiles(a.Issue(t.TempDir(), "tidemark:web"))
 	l := newLab(t, dir, "", fmt.Sprintf("tls: {ca: %q, cert: %q, key: %q}\n", f.CA, f.Cert, f.Key))
 	port, err := net.Listen("tcp", "127.77.66.55:0") // where nobody else takes it before capture does
 	if err != nil {
@@ -95,6 +53,19 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 	if _, err := nbd.Dial(context.Background(), "tcp", addr, "system"); err == nil {
 		t.Fatal("a client without a certificate was served")
 	}
+	other, err := bus.TLSFiles(a.Issue(t.TempDir(), "tidemark:shop")).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.ServerName = "localhost"
+	if _, err := (nbd.Dialer{TLS: other}).Dial(context.Background(), "tcp", addr, "system"); !errors.Is(err, nbd.ErrRefused) {
+		t.Fatal("a client with a certificate for another job:", err)
+	}
+	// A failover that would serve the disks where that is not allowed stops nothing.
+	if _, errs := l.do(exitUsage, "failover", "web", "--mode", "test", "--listen", "/nowhere/x.sock"); !strings.Contains(errs, "for sockets") {
+		t.Error(errs)
+	}
+	l.until("protected", "status")
 	out, _ := l.do(0, "export", "web", "--point", "latest", "--detach", "--listen", "127.0.0.1:0")
 	at := strings.Index(out, "nbds://127.0.0.1:")
 	if at < 0 {
@@ -109,8 +80,16 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 	if _, err := nbd.Dial(context.Background(), "tcp", host, name); err == nil {
 		t.Fatal("an export was served to a client without a certificate")
 	}
+	if _, err := (nbd.Dialer{TLS: other}).Dial(context.Background(), "tcp", host, name); !errors.Is(err, nbd.ErrRefused) {
+		t.Fatal("an export was served to a client with a certificate for another job:", err)
+	}
 
-	// Both serve a renewed certificate, of another authority, without another word.
+	renews(t, f, cfg, map[string]string{addr: "system", host: name})
+}
+
+// renews checks that the disks at some addresses are served with a renewed certificate, of
+// another authority, without another word.
+func renews(t *testing.T, f bus.TLSFiles, before *tls.Config, serves map[string]string) {
 	dials := func(cfg *tls.Config, at, disk string) error {
 		c, err := nbd.Dialer{TLS: cfg}.Dial(context.Background(), "tcp", at, disk)
 		if err == nil {
@@ -118,8 +97,7 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 		}
 		return err
 	}
-	serves := map[string]string{addr: "system", host: name}
-	renewed := authority(t, filepath.Dir(f.CA))
+	renewed := bus.TLSFiles(certtest.New(t).Issue(filepath.Dir(f.CA), "tidemark:web"))
 	newer, err := renewed.Config()
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +107,7 @@ func TestDisksOverTCPAskForACertificate(t *testing.T) {
 		if err := dials(newer, at, disk); err != nil {
 			t.Errorf("%s does not know the renewed certificate: %v", at, err)
 		}
-		if err := dials(cfg, at, disk); err == nil {
+		if err := dials(before, at, disk); err == nil {
 			t.Errorf("%s takes a certificate of the authority before", at)
 		}
 	}

@@ -129,6 +129,9 @@ type ResolveRequest struct {
 	Group cdp.GroupID `json:"group"`
 	Point string      `json:"point,omitempty"`
 	At    *time.Time  `json:"at,omitempty"`
+	// Listen is where the disks will be served, if that is known. The request is
+	// Invalid if the journal's machine does not serve disks there.
+	Listen string `json:"listen,omitempty"`
 }
 
 // Resolved is a seq that the group can be recovered to.

@@ -186,7 +186,11 @@ func (p *problems) replica(at string, d spec.TargetDisk, f api.DiskFacts, size i
 // outside refuses what the site that would use a path or address does not allow.
 func (p *problems) outside(at string, f api.DiskFacts) bool {
 	if f.Outside != "" {
-		p.add(cdp.Invalid, at, "allowed", "use another, or allow it in the local configuration of that site: allow: in up.yaml, or --allow", "%s", f.Outside)
+		hint := "use another, or allow it in the local configuration of that site: allow: in up.yaml, or --allow"
+		if !filepath.IsAbs(f.Path) {
+			hint = "use the path of a unix socket, or give that site a certificate: tls: in up.yaml; on a network of its own, allow it there: diskClients: anybody, or --disk-clients anybody"
+		}
+		p.add(cdp.Invalid, at, "allowed", hint, "%s", f.Outside)
 	}
 	return f.Outside != ""
 }
