@@ -78,7 +78,28 @@ func (c *Client) start(ctx context.Context, r failoverrun.Request) (id string, e
 	if request {
 		return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
 	}
-	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen, Force: r.Force})
+	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen, Shutdown: r.Shutdown, Force: r.Force})
+}
+
+// Unfence lets the VM at the source of a committed failover be powered on again; it is
+// done when the source answers. Duplicate if that was asked for already.
+func (c *Client) Unfence(ctx context.Context, name string) (cdp.GroupID, error) {
+	const op = "release the VM at the source"
+	group, err := c.Group(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	old, err := c.Failover(ctx, group)
+	if err != nil {
+		return group, err
+	}
+	if old == nil {
+		return group, cdp.Errorf(cdp.NotFound, op, string(group), "no failover was ever started for it")
+	}
+	if err := old.CheckLift(); err != nil {
+		return group, err
+	}
+	return group, cdp.Wrap(c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverUnfence, api.UnfenceRequest{Job: string(group)}, nil), op, string(group))
 }
 
 // Ending is how a failover run is to end.

@@ -12,6 +12,7 @@
 //	request failover start          operators      Service.Start (planned runs)
 //	job specs, once per run         KV             Jobs.Get
 //	status, points                  journal        Journal.Status, Resolve
+//	request failover unfence        operators      Service.Unfence
 //	newest write, last frame        capture        Source.Status, Drain; may be silent
 //
 //	emits                           to             through
@@ -20,6 +21,7 @@
 //	halt, resume, move-base, seal   journal        Replica
 //	release                         journal        Replica
 //	vm-build to vm-remove           vcenter        VMs, at this site
+//	fence                           vcenter        Source.Fence, at the source; may be silent
 //	run record failover.<job>       KV             Records
 //	failover.step, finished         everyone       Events.Emit
 //
@@ -36,6 +38,9 @@
 // A command only checks and writes the record; one goroutine per job does the
 // steps. An error that may pass is retried for ever; any other ends the run as
 // pkg/core/failoverrun says.
+//
+// Another goroutine per job does what a run owes at a source that may be gone: it asks
+// until the VM there is powered off, or given back.
 //
 // What it never does: it does not touch disks, images or VMs itself.
 package failover

@@ -66,11 +66,14 @@ type VMs interface {
 	Do(ctx context.Context, endpoint string, r api.VMRunRequest) (api.VMRunReply, error)
 }
 
-// Source is the capture service at a job's source site. It may be gone: then the
-// error is Transient, no later than ctx ends.
+// Source is a job's source site. It may be gone: then the error is Transient, no
+// later than ctx ends.
 type Source interface {
 	Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error)
 	Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (api.DrainReply, error)
+	// Fence powers the source VM off and forbids its power-on, or takes that back. It is
+	// idempotent; call it until Done. Conflict: the source refuses.
+	Fence(ctx context.Context, site cdp.Site, r api.FenceRequest) (api.Progress, error)
 }
 
 // Events publishes facts.

@@ -23,6 +23,9 @@ type Config struct {
 	// Grace is how long a client that is connected is waited for, before what would
 	// take its disks away is refused. Default 3 s.
 	Grace time.Duration
+	// OwedMax bounds the pause before a source that does not answer is asked again for
+	// what is owed there. Default 10 s.
+	OwedMax time.Duration
 	// RetryMin and RetryMax bound the pause after a failure. 250 ms, 5 s.
 	RetryMin, RetryMax time.Duration
 }
@@ -49,15 +52,20 @@ type Service struct {
 	deps Deps
 
 	mu    sync.Mutex
-	ctx   context.Context      // of Run; nil before
-	kicks map[string]wake.Bell // by job, of one goroutine each
+	ctx   context.Context     // of Run; nil before
+	kicks map[string]jobBells // by job
 	wg    sync.WaitGroup
 }
+
+// jobBells wake the two goroutines of a job: one drives its runs, the other does what is
+// owed at its source, which no run waits for.
+type jobBells struct{ run, owed wake.Bell }
 
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
 	for d, v := range map[*time.Duration]time.Duration{
 		&cfg.SourceTimeout: time.Second, &cfg.StepTimeout: 20 * time.Second, &cfg.PollEvery: 200 * time.Millisecond, &cfg.Grace: 3 * time.Second,
+		&cfg.OwedMax:  10 * time.Second,
 		&cfg.RetryMin: 250 * time.Millisecond, &cfg.RetryMax: 5 * time.Second,
 	} {
 		if *d == 0 {
@@ -70,7 +78,7 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
-	return &Service{cfg: cfg, deps: deps, kicks: map[string]wake.Bell{}}
+	return &Service{cfg: cfg, deps: deps, kicks: map[string]jobBells{}}
 }
 
 // Run drives the runs on record, and those that begin, until ctx ends; the error
@@ -108,30 +116,44 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) kick(job string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	k := s.kicks[job]
-	if k == nil {
-		k = wake.New()
+	k, known := s.kicks[job]
+	if !known {
+		k = jobBells{wake.New(), wake.New()}
 		s.kicks[job] = k
 		if s.ctx != nil {
 			s.start(job)
 		}
 	}
-	k.Ring()
+	k.run.Ring()
+	k.owed.Ring()
 }
 
-// start starts the one goroutine that drives a job's runs.
+// kickOwed makes sure that what the job's run owes at its source is done.
+func (s *Service) kickOwed(job string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k, known := s.kicks[job]; known {
+		k.owed.Ring()
+	}
+}
+
+// start starts the goroutines of a job.
 func (s *Service) start(job string) {
 	ctx, k := s.ctx, s.kicks[job]
-	s.wg.Go(func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-k:
-				s.drive(ctx, job)
+	each := func(bell wake.Bell, do func(context.Context, string)) {
+		s.wg.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-bell:
+					do(ctx, job)
+				}
 			}
-		}
-	})
+		})
+	}
+	each(k.run, s.drive)
+	each(k.owed, s.settle)
 }
 
 func (s *Service) backoff() *clock.Backoff {

@@ -18,7 +18,7 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Force: p.Force}, e.Time)
+	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Shutdown: p.Shutdown, Force: p.Force}, e.Time)
 }
 
 // startWithin is how long a start that cannot be checked yet is retried. After
@@ -70,7 +70,7 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 		}
 		return err
 	}
-	next, cmds := failoverrun.Begin(r, job, s.deps.Clock.Now())
+	next, cmds := failoverrun.Begin(r, job, old, s.deps.Clock.Now())
 	next.Trace = s.deps.Tracer.Carry(ctx)
 	if _, err = s.deps.Records.Put(ctx, r.Job, next, rev); cdp.Is(err, cdp.Conflict) {
 		return s.raced(ctx, r)

@@ -37,6 +37,8 @@ func (s *Service) request(ctx context.Context, run failoverrun.Run, step recover
 	ofRun := api.RunRequest{Group: g, Run: run.ID}
 	export := api.CloseRequest{Group: g, ID: run.ExportID(), Force: true} // whoever ended the run was asked about clients
 	switch step {
+	case recovery.FenceVM:
+		return s.fence(ctx, run)
 	case recovery.Drain:
 		return s.drain(ctx, run)
 	case recovery.Arrive:

@@ -9,6 +9,17 @@ import (
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
+// fence has the source power its VM off, before a planned run takes its last write. A
+// source that does not answer ends the run: two VMs could run.
+func (s *Service) fence(ctx context.Context, run failoverrun.Run) (failoverrun.Result, bool, error) {
+	p, err := s.deps.Source.Fence(ctx, run.Old.Site, run.FenceRequest())
+	if cdp.Is(err, cdp.Transient) {
+		return failoverrun.Result{}, false, cdp.Errorf(cdp.Conflict, "fence", run.Job, "the source does not answer, so its VM cannot be powered off: %v", err).
+			WithHint("without --planned the failover does not need the source, and powers its VM off when it answers")
+	}
+	return failoverrun.Result{Text: p.Text}, err == nil && p.Done, err
+}
+
 // drain asks the source for its last frame. A planned run needs the source: if
 // it does not answer, the run ends and nothing was changed.
 func (s *Service) drain(ctx context.Context, run failoverrun.Run) (failoverrun.Result, bool, error) {

@@ -26,6 +26,7 @@ type world struct {
 	rec      *failoverrun.Run
 	rev      uint64
 	dead     bool // the source
+	old      oldVM
 	silent   bool // the journal
 	lock     *api.RetentionLock
 	halted   bool
@@ -56,7 +57,7 @@ func newWorld() *world {
 }
 
 func (w *world) service() *failover.Service {
-	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, SourceTimeout: 20 * time.Millisecond, Grace: w.grace}
+	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, OwedMax: 5 * time.Millisecond, SourceTimeout: 20 * time.Millisecond, Grace: w.grace}
 	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock.System})
 }
 
@@ -244,6 +245,34 @@ func (s source) Status(ctx context.Context, _ cdp.Site, g cdp.GroupID) (api.Capt
 		return api.CaptureGroup{}, cdp.Errorf(cdp.Transient, "ask", "", "nobody answers")
 	}
 	return api.CaptureGroup{Group: g, Seq: 50, Clients: s.w.guests}, nil
+}
+
+// oldVM is the VM at the source: on, until a failover fences it.
+type oldVM struct {
+	off     bool
+	asks    int
+	refuses string
+}
+
+func (s source) Fence(ctx context.Context, site cdp.Site, r api.FenceRequest) (api.Progress, error) {
+	s.w.mu.Lock()
+	old, dead := &s.w.old, s.w.dead
+	old.asks++
+	refuses, soon := old.refuses, old.asks%2 == 1
+	s.w.mu.Unlock()
+	switch {
+	case dead:
+		return api.Progress{}, cdp.Errorf(cdp.Transient, "fence", "", "nobody answers")
+	case site != "prod" || r.VM != "u1" || r.Group != "web" || r.Turn == 0:
+		return api.Progress{}, cdp.Errorf(cdp.Invalid, "fence", "", "%+v", r)
+	case refuses != "":
+		return api.Progress{}, cdp.Errorf(cdp.Conflict, "fence", "", "%s", refuses)
+	case soon:
+		return api.Progress{Text: "soon"}, nil
+	case r.Want == recovery.Fenced:
+		return api.Progress{Done: true, Text: "it is off"}, s.w.did(ctx, "fence", old.off, func() { old.off = true })
+	}
+	return api.Progress{Done: true, Text: "it is " + string(r.Want)}, s.w.did(ctx, "unfence", !old.off, func() { old.off = false })
 }
 
 func (w *world) Emit(_ context.Context, p event.Payload) error {

@@ -45,15 +45,22 @@ func runFailover(ctx context.Context, e *env) error {
 		})
 	})
 	g.Go(func() error {
-		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{api.FailoverStart: api.Answer(func(ctx context.Context, r failoverrun.Request) (any, error) {
-			err := s.Start(ctx, r)
-			if cdp.Is(err, cdp.Duplicate) {
-				err = nil
-			}
-			return api.Empty{}, err
-		})})
+		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{
+			api.FailoverStart: once(s.Start), api.FailoverUnfence: once(s.Unfence),
+		})
 	})
 	return g.Wait()
+}
+
+// once is an endpoint of what does nothing the second time, and then says so.
+func once[T any](do func(context.Context, T) error) api.Endpoint {
+	return api.Answer(func(ctx context.Context, r T) (any, error) {
+		err := do(ctx, r)
+		if cdp.Is(err, cdp.Duplicate) {
+			err = nil
+		}
+		return api.Empty{}, err
+	})
 }
 
 // pinnedJobs is failover.Jobs.
@@ -94,6 +101,11 @@ func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (ap
 func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (out api.DrainReply, err error) {
 	r.Target = s.conn.Site()
 	return out, s.conn.Request(ctx, site, subjects.Capture, api.CaptureDrain, r, &out)
+}
+
+func (s sourceAPI) Fence(ctx context.Context, site cdp.Site, r api.FenceRequest) (out api.Progress, err error) {
+	r.Target = s.conn.Site()
+	return out, s.conn.Request(ctx, site, subjects.VCenter, api.VMFence, r, &out)
 }
 
 // vmsAPI is failover.VMs: the vcenter service of this site.

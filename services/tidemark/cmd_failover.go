@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -20,6 +21,8 @@ import (
 type failoverFlags struct {
 	point, at, mode, to, listen, run string
 	planned, ready, force            bool
+	shutdown                         string
+	shutdownWait                     time.Duration
 	wait                             waitFlags
 	out                              format
 }
@@ -46,13 +49,22 @@ own, on the job's test networks. The VM is started and checked. A failed check e
 nothing: look at the VM, then commit, or undo, which discards what the VM wrote.
 
 Without --point and --at a test uses the newest point, and production goes to the last
-write that arrived with everything before it (--point last-write). With --planned the source sends
-its last writes first, and none is lost; shut the VM down before. Without --planned
-the source site is not needed, and the loss is reported.`),
+write that arrived with everything before it (--point last-write). With --planned the
+source sends its last writes first, and none is lost. Without --planned the source site
+is not needed, and the loss is reported.
+
+The VM at the source does not run beside the replica VM. With --planned its guest is
+shut down first, and nobody can power it on until an undo, which starts it again, or
+after a commit: tidemark failover unfence JOB. A guest that does not shut down ends the
+failover, unless --shutdown forced powers the VM off then. Without --planned, the VM at
+the source is powered off as soon as the replica VM is on; if the source does not answer,
+that is done when it returns, and the status says so until then. --shutdown none leaves
+its power to you. What is not a VM of a vCenter is yours to shut down before.`),
 		Example: `  tidemark failover web --mode test
   tidemark failover web --mode test --at 2026-11-22T03:15:00Z
   tidemark failover web --mode production --planned
   tidemark failover web --mode production --to files --point p1234
+  tidemark failover shop-db1 --mode production --planned --shutdown forced --shutdown-wait 10m
   tidemark failover shop-db1 --mode test --to vm
   tidemark failover status web
   tidemark failover undo web`,
@@ -72,6 +84,8 @@ the source site is not needed, and the loss is reported.`),
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")
 	p.StringVar(&f.listen, "listen", "", "where to serve the disks: host:port, or the path of a unix socket")
 	p.BoolVar(&f.planned, "planned", false, "include the source's last writes; the source site must be reachable")
+	p.StringVar(&f.shutdown, "shutdown", "", "the VM at the source: none, or with --planned graceful (the default) or forced")
+	p.DurationVar(&f.shutdownWait, "shutdown-wait", 0, "with --planned: how long its guest may take to shut down (default 5m)")
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
 	p.BoolVar(&f.force, "force", false, "with --mode production: begin although clients read points of the job, or, with --planned, use the source's disks")
 	p.StringVar(&f.run, "run", "", "a name for the run; starting it again under the same name is the same run")
@@ -80,7 +94,8 @@ the source site is not needed, and the loss is reported.`),
 	a.completeFlag(c, "point", pointNames)
 	completeWords(c, "mode", "test", "production")
 	completeWords(c, "to", "vm", "nbd", "files")
-	c.AddCommand(a.cmdFailoverStatus(),
+	completeWords(c, "shutdown", "none", "graceful", "forced")
+	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverUnfence(),
 		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made"),
 		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept"),
 		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote; recovery points end. Shut the VM down before"))
@@ -89,7 +104,8 @@ the source site is not needed, and the loss is reported.`),
 
 // request checks the flags and makes the run's request.
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
-	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned, Force: f.force}
+	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned,
+		Shutdown: recovery.Shutdown(f.shutdown), ShutdownWait: spec.Duration(f.shutdownWait), Force: f.force}
 	if f.mode == "" {
 		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")
 	}
@@ -105,6 +121,9 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 	}
 	early := r
 	early.To = cmp.Or(r.To, recovery.ToNBD)
+	if r.To == "" && r.Shutdown != "" { // which only a failover to a VM takes
+		early.To = recovery.ToVM
+	}
 	return r, early.Check()
 }
 
@@ -198,6 +217,28 @@ func (a *app) lastRun(ctx context.Context, c *client.Client, out format, job str
 		return err
 	}
 	return out.facts(a.out, st, st.ID, nil)
+}
+
+func (a *app) cmdFailoverUnfence() *cobra.Command {
+	return &cobra.Command{
+		Use: "unfence JOB", Short: "Let the VM at the source of a committed failover be powered on again", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
+		Long: long(`Let the VM at the source of a committed failover be powered on again. A failover to a
+VM powers it off and forbids its power-on, so that it does not run beside the replica
+VM. Nothing is powered on by this command. It is carried out when the source answers:
+see tidemark failover status JOB. Before a commit, tidemark failover undo JOB takes all
+of it back.`),
+		Example: "  tidemark failover unfence shop-db1",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				group, err := cl.Unfence(ctx, args[0])
+				if err != nil && !cdp.Is(err, cdp.Duplicate) {
+					return err
+				}
+				fmt.Fprintf(a.out, "the VM at the source of %s can be powered on as soon as the source answers: tidemark failover status %s\n", group, group)
+				return nil
+			})
+		},
+	}
 }
 
 func (a *app) cmdFailoverStatus() *cobra.Command {

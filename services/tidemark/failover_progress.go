@@ -120,6 +120,9 @@ func (a *app) describe(s failoverrun.Run) {
 			say("check", "%s: %s", c.Name, cmp.Or(c.Text, map[bool]string{true: "passed", false: "failed"}[c.OK]))
 		}
 	}
+	if text := s.OldText(); text != "" {
+		say("source vm", "%s", text)
+	}
 	if s.Export != nil {
 		for _, d := range s.Export.Disks {
 			say("disk", "%s  %s", d.Name, d.URI)

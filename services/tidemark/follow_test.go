@@ -24,7 +24,7 @@ func TestANewFailoverShowsNothingOfTheOneBefore(t *testing.T) {
 	}
 	put := func(id string, phase recovery.Phase) {
 		t.Helper()
-		r, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: id, Mode: recovery.Test, To: recovery.ToNBD}, failoverrun.Pinned{}, time.Now())
+		r, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: id, Mode: recovery.Test, To: recovery.ToNBD}, failoverrun.Pinned{}, nil, time.Now())
 		r.Phase = phase
 		if _, err := runs.Put(ctx, "web", r); err != nil {
 			t.Error(err)

@@ -81,6 +81,11 @@ func (c connection) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	return c.vc.PowerOff(ctx, vm)
 }
 
+func (c connection) ShutdownGuest(ctx context.Context, vm inventory.Ref) error {
+	defer c.changed()
+	return c.vc.ShutdownGuest(ctx, vm)
+}
+
 func (c connection) Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error {
 	defer c.changed()
 	return c.vc.Label(ctx, vm, name, note, extra)

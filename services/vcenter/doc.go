@@ -8,6 +8,7 @@
 //	api inventory vms check clocks members  answers (siteQueries)
 //	api freeze changed thaw                 a pass: the VM's disks as of a moment, at the transporter (freezer)
 //	api power tap                           a source VM's power, and its I/O filter (sourceTaps)
+//	api fence                               a source VM is kept off while a failover runs its replica (fencer)
 //	api job-check job-run job-stop          jobs on VMs (jobControl)
 //	    job-delete job-status
 //	api vm-build ... vm-remove              the steps of a failover to a VM (vmRuns)
@@ -63,7 +64,8 @@
 //	            return (undo): off, reverted to the guard, disks at the transporter, blocked
 //	            keep (commit): the guard merged, the marks removed
 //
-// No step needs the source site.
+// No step needs the source site. Its vcenter service fences the VM there, when the
+// failover service asks.
 //
 // # States of a transporter
 //

@@ -16,6 +16,7 @@ type faulty struct {
 	mu    sync.Mutex
 	at    int // fails at this call; 0: never
 	after bool
+	lies  string // the next call of that name does nothing, and gives no error
 	n     int
 	hit   string // the call that failed
 }
@@ -24,7 +25,14 @@ func (f *faulty) call(name string, do func() error) error {
 	f.mu.Lock()
 	f.n++
 	fail, after := f.n == f.at, f.after
+	lie := f.lies == name
+	if lie {
+		f.lies, f.hit = "", name
+	}
 	f.mu.Unlock()
+	if lie {
+		return nil
+	}
 	var err error
 	if !fail || after {
 		err = do()
@@ -43,6 +51,15 @@ func (f *faulty) set(at int, after bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.n, f.at, f.after, f.hit = 0, at, after, ""
+}
+
+// deceive begins a round: the next call of that name is like a task that was accepted,
+// and then aborted.
+func (f *faulty) deceive(name string) {
+	f.set(0, false)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lies = name
 }
 
 // calm lets nothing fail any more in this round.
@@ -120,6 +137,10 @@ func (f *faulty) PowerOn(ctx context.Context, vm inventory.Ref) error {
 
 func (f *faulty) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	return f.call("PowerOff", func() error { return f.VCenter.PowerOff(ctx, vm) })
+}
+
+func (f *faulty) ShutdownGuest(ctx context.Context, vm inventory.Ref) error {
+	return f.call("ShutdownGuest", func() error { return f.VCenter.ShutdownGuest(ctx, vm) })
 }
 
 func (f *faulty) Block(ctx context.Context, vm inventory.Ref, why string) error {

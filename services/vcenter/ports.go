@@ -42,6 +42,7 @@ type Changes interface {
 	DiskSlots
 	Power
 	PowerBlock
+	GuestShutdown
 	GuestNetworks
 	FilterLife
 	FilterTaps
@@ -172,6 +173,13 @@ type PowerBlock interface {
 	// Block forbids power-on at the vCenter for everybody; Unblock allows it again.
 	Block(ctx context.Context, vm inventory.Ref, why string) error
 	Unblock(ctx context.Context, vm inventory.Ref) error
+}
+
+// GuestShutdown ends guests in order.
+type GuestShutdown interface {
+	// ShutdownGuest asks the guest to shut down, and does not wait for it. Conflict:
+	// VMware Tools do not run. A VM that is off is no error.
+	ShutdownGuest(ctx context.Context, vm inventory.Ref) error
 }
 
 // GuestNetworks connects a VM and configures its guest's network.

@@ -17,6 +17,7 @@ const (
 	keyMember = "member." // and a group: an inventory.Member
 	keyJob    = "job."    // and a job on VMs: a jobRecord
 	keyRun    = "run."    // and a group: a runRecord
+	keyFence  = "fence."  // and a group: a fenceRecord
 	keyChange = "change." // and an id: a completed change of an I/O filter
 	keyDeploy = "deploy." // and a transporter: a deployRecord
 

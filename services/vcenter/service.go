@@ -15,6 +15,7 @@ type Service struct {
 	jobs         *jobControl
 	freezer      *freezer
 	taps         *sourceTaps
+	fencer       *fencer
 	runs         *vmRuns
 	filters      *filters
 	transporters *transporters
@@ -53,6 +54,8 @@ func New(cfg Config, deps Deps) *Service {
 		connect: func(ctx context.Context) (frozenVMs, error) { return site.connect(ctx) }}
 	s.taps = &sourceTaps{lanes: s.lanes, specs: deps.Sourced,
 		connect: func(ctx context.Context) (tappedVMs, error) { return site.connect(ctx) }}
+	s.fencer = &fencer{site: deps.Site, lanes: s.lanes, specs: deps.Sourced, records: deps.Records, report: report, clock: deps.Clock, pause: cfg.CheckEvery,
+		connect: func(ctx context.Context) (fencedVMs, error) { return site.connect(ctx) }}
 	s.filters = &filters{cache: cache, lanes: s.lanes, records: deps.Records, report: report,
 		connect: func(ctx context.Context) (filtered, error) { return site.connect(ctx) }}
 	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, local: deps.Files, report: report,
@@ -97,6 +100,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.VMThaw:    api.Answer(s.freezer.thaw),
 		api.VMPower:   api.Answer(s.taps.power),
 		api.VMTap:     api.Answer(s.taps.tap),
+		api.VMFence:   api.Answer(s.fencer.fence),
 
 		api.VMJobCheck:  api.Answer(s.jobs.jobCheck),
 		api.VMJobRun:    api.Answer(s.jobs.jobRun),

@@ -73,7 +73,7 @@ func roleOf(service string) (role, bool) {
 					api.JournalStatus, api.JournalPoints, api.JournalResolve, api.JournalOpen, api.JournalClose, api.JournalExports, api.JournalHalt, api.JournalResume,
 					api.JournalMoveBase, api.JournalAbsorb, api.JournalSeal, api.JournalRelease, api.JournalFill, api.JournalFillStop,
 				},
-				subjects.VCenter: {api.VMBuild, api.VMAttach, api.VMBoot, api.VMCheck, api.VMStop, api.VMReturn, api.VMKeep, api.VMRemove},
+				subjects.VCenter: {api.VMBuild, api.VMAttach, api.VMBoot, api.VMCheck, api.VMStop, api.VMReturn, api.VMKeep, api.VMRemove, api.VMFence},
 			},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketState: {"failover"}},

@@ -208,10 +208,13 @@ func testPower(r *rig) {
 		r.must(r.c.Unblock(r.ctx, ref))
 	}
 	r.must(r.c.PowerOn(r.ctx, ref))
+	r.is(r.c.ShutdownGuest(r.ctx, ref), cdp.Conflict, "VMware Tools") // it has no guest
 	r.must(r.c.PowerOff(r.ctx, ref))
+	r.must(r.c.ShutdownGuest(r.ctx, ref))
 	gone := inventory.Ref("VirtualMachine:vm-999999")
 	r.is(r.c.PowerOn(r.ctx, gone), cdp.NotFound, "")
 	r.is(r.c.PowerOff(r.ctx, gone), cdp.NotFound, "")
+	r.is(r.c.ShutdownGuest(r.ctx, gone), cdp.NotFound, "")
 	r.is(r.c.Unplug(r.ctx, gone, []string{"[x] y/z.vmdk"}), cdp.NotFound, "")
 	r.is(r.c.PowerOn(r.ctx, "nonsense"), cdp.Invalid, "")
 }

@@ -66,6 +66,24 @@ func (c *Client) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	return c.unlessPower(ctx, op, ref, types.VirtualMachinePowerStatePoweredOff, err)
 }
 
+// ShutdownGuest asks a VM's guest to shut down, through VMware Tools, and does not wait
+// for it. It is no error if the VM is off. Conflict: VMware Tools do not run.
+func (c *Client) ShutdownGuest(ctx context.Context, vm inventory.Ref) error {
+	const op = "shut a guest down"
+	ref, err := vmRef(vm)
+	if err != nil {
+		return err
+	}
+	m, err := c.load(ctx, op, ref, "runtime.powerState")
+	if err != nil || m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff {
+		return err
+	}
+	err = c.do(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) error {
+		return object.NewVirtualMachine(v, ref).ShutdownGuest(ctx)
+	})
+	return c.unlessPower(ctx, op, ref, types.VirtualMachinePowerStatePoweredOff, err)
+}
+
 // unlessPower ignores err if the VM is in the wanted state: somebody else was
 // faster.
 func (c *Client) unlessPower(ctx context.Context, op string, vm types.ManagedObjectReference, want types.VirtualMachinePowerState, err error) error {

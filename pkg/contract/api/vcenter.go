@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 )
 
@@ -34,6 +35,8 @@ const (
 	VMThaw    = "thaw"    // ThawRequest -> Progress
 	VMPower   = "power"   // VMPowerRequest -> VMPowerReply: the state at this moment
 	VMTap     = "tap"     // TapRequest -> Progress: attach the I/O filter to the VM's disks, or detach it
+
+	VMFence = "fence" // FenceRequest -> Progress: for failovers; power the VM off and forbid power-on, or the reverse
 
 	FilterStatus = "filter-status" // FilterRequest -> FiltersReply
 	FilterChange = "filter-change" // FilterRequest -> Progress: install, upgrade, uninstall, resolve
@@ -237,6 +240,21 @@ type VMPowerRequest struct {
 // VMPowerReply answers VMPower.
 type VMPowerReply struct {
 	Power inventory.Power `json:"power"`
+}
+
+// FenceRequest says what the source VM of a failover must be. The source carries it
+// out only for a VM of a job whose target is Target.
+type FenceRequest struct {
+	Group  cdp.GroupID `json:"group"`
+	VM     string      `json:"vm"` // instance UUID
+	Target cdp.Site    `json:"target"`
+	Run    string      `json:"run"`
+	// Turn orders requests: one of an earlier turn is refused.
+	Turn     uint64            `json:"turn"`
+	Want     recovery.Fence    `json:"want"`
+	Shutdown recovery.Shutdown `json:"shutdown,omitempty"` // with Want fenced
+	// Wait is how long the guest may take to shut down.
+	Wait spec.Duration `json:"wait,omitempty"`
 }
 
 // TapRequest attaches the I/O filter to the disks of a VM, or detaches it.

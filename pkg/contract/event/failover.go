@@ -16,6 +16,8 @@ type FailoverStart struct {
 	Mode   recovery.Mode        `json:"mode"`
 	To     recovery.Destination `json:"to"`
 	Listen string               `json:"listen,omitempty"`
+	// Shutdown none leaves the VM at the source alone; empty: it is powered off.
+	Shutdown recovery.Shutdown `json:"shutdown,omitempty"`
 	// Force begins a production run even while clients read points of the job; without
 	// it the command is refused.
 	Force bool `json:"force,omitempty"`

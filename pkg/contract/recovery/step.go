@@ -5,6 +5,7 @@ package recovery
 type Step string
 
 const (
+	FenceVM Step = "fence"   // the VM at the source is powered off, and cannot be powered on
 	Drain   Step = "drain"   // the source seals its last frame
 	Arrive  Step = "arrive"  // the journal has that frame
 	Halt    Step = "halt"    // the journal stops taking writes

@@ -23,6 +23,7 @@
 //	production, vm     halt resolve move release attach boot check
 //	                                           undo: stop return resume  commit: keep seal
 //	planned            drain arrive, then as production
+//	planned, vm        fence drain arrive, then as production
 //
 // With nbd the disks can be used once open is done; move continues in the
 // background. With vm they are in use once boot is done; check only looks, and
@@ -30,6 +31,17 @@
 // A step that fails for good before the disks can be used is followed by the
 // steps of undo or cleanup that reverse what was begun. After that nothing is
 // torn down unasked.
+//
+// # The VM at the source
+//
+// It must not run beside the one at the target. A planned run fences it first, and ends
+// if it cannot be fenced. Any other run does not wait for the source: what is owed
+// there is in the record (OldVM) from the moment the VM at the target is on, outlives
+// the run, and is done whenever the source answers. A run that is taken back owes the
+// opposite. OldVM.Turn orders these requests, so that one that arrives late changes
+// nothing.
+//
+// # Phases
 //
 // Phases, and the ways between them:
 //

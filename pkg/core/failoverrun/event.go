@@ -19,6 +19,10 @@ type Event struct {
 	Err error
 	// Goal belongs to Asked.
 	Goal recovery.Goal
+	// Turn and Text belong to FenceDone and FenceRefused: which request was answered,
+	// and how.
+	Turn uint64
+	Text string
 }
 
 // What is the kind of an Event.
@@ -35,6 +39,12 @@ const (
 	StepRefused What = "refused"
 	// Asked: an operator asked for cleanup, undo or commit. See CheckAsk.
 	Asked What = "asked"
+	// FenceDone: what was owed at the source is done. See Run.Owed.
+	FenceDone What = "fence-done"
+	// FenceRefused: it is not, or not yet.
+	FenceRefused What = "fence-refused"
+	// FenceLifted: an operator asked for the VM at the source to be released.
+	FenceLifted What = "fence-lifted"
 )
 
 // Result is what a step found out. Only the fields of that step are set.

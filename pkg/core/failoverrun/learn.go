@@ -6,6 +6,10 @@ import "tidemark.dev/pkg/contract/recovery"
 func (r *Run) learn(e Event) {
 	res := e.Result
 	switch e.Step {
+	case recovery.FenceVM:
+		old := *r.Old
+		old.Done, old.DoneAt, old.Text = true, e.Now, res.Text
+		r.Old = &old
 	case recovery.Drain:
 		r.Drained = res.Drained
 	case recovery.Halt:
@@ -20,6 +24,9 @@ func (r *Run) learn(e Event) {
 		r.Paths = res.Paths
 	case recovery.Build:
 		r.Scratch = res.Paths
+	}
+	if e.Step == recovery.Boot && r.Mode == recovery.Production && !r.Planned && fences(r.Request, r.Pinned) {
+		r.want(recovery.Fenced, e.Now)
 	}
 	r.learnVM(e)
 	r.Moved, r.Total = 0, 0

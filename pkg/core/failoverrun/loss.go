@@ -24,7 +24,7 @@ func (r Run) Loss() string {
 	if r.Captured != nil {
 		switch n := *r.Captured; {
 		case n <= at && r.Planned:
-			return "no write is lost: the source's last write is included"
+			return fmt.Sprintf("no write is lost: the source's last write, %d, is included", n)
 		case n <= at:
 			return "nothing: every write the source had captured is included"
 		case r.Planned:

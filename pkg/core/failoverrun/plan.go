@@ -3,8 +3,11 @@ package failoverrun
 import "tidemark.dev/pkg/contract/recovery"
 
 // recoverSteps are the steps that bring a group to what was asked for.
-func recoverSteps(r Request) []recovery.Step {
+func recoverSteps(r Request, job Pinned) []recovery.Step {
 	var steps []recovery.Step
+	if r.Planned && fences(r, job) {
+		steps = append(steps, recovery.FenceVM)
+	}
 	if r.Planned {
 		steps = append(steps, recovery.Drain, recovery.Arrive)
 	}

@@ -8,7 +8,9 @@ import (
 	"pgregory.net/rapid"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -43,7 +45,7 @@ func TestAnInterruptedRunHasEachEffectOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		d := &driver{T: t, w: newWorld()}
-		d.stored, d.todo = failoverrun.Begin(req, failoverrun.Pinned{}, t0)
+		d.stored, d.todo = failoverrun.Begin(req, ofVM(), nil, t0)
 		for n := 0; ; n++ {
 			d.calm = n > 60
 			if n > 400 {
@@ -53,7 +55,8 @@ func TestAnInterruptedRunHasEachEffectOnce(t *testing.T) {
 			if err := d.w.check(d.stored); err != nil {
 				t.Fatal(err)
 			}
-			if d.stored.Over() {
+			d.settle()
+			if _, owed := d.stored.Owed(); d.stored.Over() && !owed {
 				if err := d.w.over(d.stored); err != nil {
 					t.Fatal(err)
 				}
@@ -66,6 +69,35 @@ func TestAnInterruptedRunHasEachEffectOnce(t *testing.T) {
 	})
 }
 
+// ofVM is a job on a VM of a vCenter.
+func ofVM() failoverrun.Pinned {
+	return failoverrun.Pinned{Spec: spec.ReplicationJob{Source: spec.Source{Site: "prod", VM: "u1"}}}
+}
+
+// settle does what is owed at the source, unless that does not answer; and a request that
+// was made before may come once more, late.
+func (d *driver) settle() {
+	if len(d.asked) > 0 && d.oneIn(8, "late request") {
+		if err := d.w.fence(rapid.SampledFrom(d.asked).Draw(d.T, "which")); err != nil {
+			d.Fatal(err)
+		}
+	}
+	owed, ok := d.stored.Owed()
+	if !ok || d.oneIn(2, "no answer") {
+		return
+	}
+	d.asked = append(d.asked, d.stored.FenceRequest())
+	if err := d.w.fence(d.stored.FenceRequest()); err != nil {
+		d.Fatal(err)
+	}
+	if d.oneIn(4, "answer lost") {
+		return
+	}
+	todo := d.todo
+	d.apply(failoverrun.Event{What: failoverrun.FenceDone, Turn: owed.Turn, Text: "done"})
+	d.todo = todo // of the run, which does not wait for this
+}
+
 // driver drives a run in a world of faults; when calm there are none.
 type driver struct {
 	*rapid.T
@@ -73,6 +105,7 @@ type driver struct {
 	stored failoverrun.Run
 	todo   []failoverrun.Command
 	calm   bool
+	asked  []api.FenceRequest
 }
 
 func (d *driver) busy() bool { _, busy := d.stored.Current(); return busy }
@@ -132,6 +165,9 @@ func (d *driver) do() {
 		d.apply(failoverrun.Event{What: failoverrun.StepRefused, Step: step, Err: cdp.Errorf(cdp.Transient, "x", "", "later")})
 		return
 	}
+	if step == recovery.FenceVM {
+		d.asked = append(d.asked, d.stored.FenceRequest())
+	}
 	res, err := d.w.do(d.stored, step)
 	if err != nil {
 		d.Fatalf("%s: %v", step, err)
@@ -173,7 +209,7 @@ func TestTwoRunsOfAJobNeverBothBegin(t *testing.T) {
 					if rec != nil && !rec.Over() {
 						t.Fatalf("%s began while %s was in progress", run, rec.ID)
 					}
-					s, _ := failoverrun.Begin(r, failoverrun.Pinned{}, t0)
+					s, _ := failoverrun.Begin(r, failoverrun.Pinned{}, nil, t0)
 					rec, rev = &s, rev+1
 					begun[run] = true
 				}

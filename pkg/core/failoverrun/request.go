@@ -1,10 +1,12 @@
 package failoverrun
 
 import (
+	"slices"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Request is what an operator asked for.
@@ -26,6 +28,12 @@ type Request struct {
 	Listen string `json:"listen,omitempty"`
 	// Planned: the source's last writes are waited for; it must answer.
 	Planned bool `json:"planned,omitempty"`
+	// Shutdown is how a production run to a VM powers off the VM at the source. A planned
+	// run takes none, graceful or forced; empty: graceful. Any other takes none; empty:
+	// it is powered off at once, or as soon as the source answers.
+	Shutdown recovery.Shutdown `json:"shutdown,omitempty"`
+	// ShutdownWait is how long the guest may take to shut down; 0: 5 minutes.
+	ShutdownWait spec.Duration `json:"shutdownWait,omitempty"`
 	// Force begins a production run although clients are connected: see Undisturbed.
 	Force bool `json:"force,omitempty"`
 }
@@ -53,6 +61,16 @@ func (r Request) Check() error {
 		return cdp.Errorf(cdp.Invalid, op, "force", "needs mode production: a test takes nothing from anybody")
 	case r.Planned && r.Mode == recovery.Test:
 		return cdp.Errorf(cdp.Invalid, op, "planned", "needs mode production")
+	case r.Shutdown != "" && (r.Mode == recovery.Test || r.To != recovery.ToVM):
+		return cdp.Errorf(cdp.Invalid, op, "shutdown", "needs mode production and to vm: no other failover powers off a VM at the source")
+	case r.Planned && !slices.Contains([]recovery.Shutdown{"", recovery.ShutNone, recovery.ShutGraceful, recovery.ShutForced}, r.Shutdown):
+		return cdp.Errorf(cdp.Invalid, op, "shutdown", "%q: must be none, graceful or forced", r.Shutdown)
+	case !r.Planned && r.Shutdown != "" && r.Shutdown != recovery.ShutNone:
+		return cdp.Errorf(cdp.Invalid, op, "shutdown", "%q: must be none without planned, because an unplanned failover does not wait for a guest to shut down", r.Shutdown)
+	case r.ShutdownWait != 0 && (!r.Planned || r.Shutdown == recovery.ShutNone):
+		return cdp.Errorf(cdp.Invalid, op, "shutdownWait", "needs planned, and a shutdown that waits: graceful or forced")
+	case r.ShutdownWait < 0 || r.ShutdownWait > spec.Duration(time.Hour):
+		return cdp.Errorf(cdp.Invalid, op, "shutdownWait", "%s: must be at most 1h", r.ShutdownWait)
 	case r.Planned && (r.Point != "" || r.At != nil):
 		return cdp.Errorf(cdp.Invalid, op, "planned", "goes to the source's last write, so point and at are not allowed")
 	}

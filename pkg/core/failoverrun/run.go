@@ -60,6 +60,8 @@ type Run struct {
 	// VM is the VM as it was last seen; nil before it is built or attached, and
 	// after it is returned or removed.
 	VM *api.VMRun `json:"vm,omitempty"`
+	// Old is the VM at the source, once a run has fenced it or is to; nil before.
+	Old *OldVM `json:"oldVM,omitempty"`
 	// CheckFailed: the VM runs, but a check failed or could not be made. The
 	// operator decides what that means.
 	CheckFailed bool `json:"checkFailed,omitempty"`

@@ -12,13 +12,18 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // TestScripts runs the scripts in testdata. They are rewritten with what the code
 // does by: go test ./pkg/core/failoverrun -rewrite
 //
-//	start mode=M to=D [planned]       begins a run of the job web
+//	start mode=M to=D [planned] [vm] [shutdown=S]
+//	                                  begins a run of the job web, or the next one; vm:
+//	                                  the job protects a VM of a vCenter
+//	fence done|refused                the source's answer about its VM
+//	lift                              an operator releases the VM at the source
 //	done STEP [captured=N] [checks=failed]
 //	moved STEP N/TOTAL                the step is in progress
 //	refused STEP KIND                 the step failed with an error of that kind
@@ -66,6 +71,17 @@ func (s *script) exec(t *testing.T, d *datadriven.TestData) string {
 	case "refused":
 		err := cdp.Errorf(cdp.Kind(arg(1)), arg(0), "web", "it does not work")
 		s.apply(failoverrun.Event{What: failoverrun.StepRefused, Step: recovery.Step(arg(0)), Err: err})
+	case "fence":
+		e := failoverrun.Event{What: failoverrun.FenceDone, Turn: s.run.Old.Turn, Text: "it is " + string(s.run.Old.Want)}
+		if arg(0) == "refused" {
+			e.What, e.Text = failoverrun.FenceRefused, "the site does not answer"
+		}
+		s.apply(e)
+	case "lift":
+		if err := s.run.CheckLift(); err != nil {
+			return fmt.Sprintf("%s: %v\n", cdp.KindOf(err), err)
+		}
+		s.apply(failoverrun.Event{What: failoverrun.FenceLifted})
 	case "ask":
 		s.ask(recovery.Goal(arg(0)))
 	case "crash":
@@ -80,7 +96,7 @@ func (s *script) exec(t *testing.T, d *datadriven.TestData) string {
 			fmt.Fprintf(&s.out, "%-8s %-8s %s\n", st.Goal, st.Step, st.Status)
 		}
 	case "words":
-		for _, w := range [][2]string{{"phase", s.run.PhaseText()}, {"next", s.run.NextText()}, {"loses", s.run.Loss()}} {
+		for _, w := range [][2]string{{"phase", s.run.PhaseText()}, {"next", s.run.NextText()}, {"loses", s.run.Loss()}, {"old VM", s.run.OldText()}} {
 			if w[1] != "" {
 				fmt.Fprintf(&s.out, "%-6s %s\n", w[0]+":", w[1])
 			}
@@ -96,12 +112,23 @@ func (s *script) start(t *testing.T, d *datadriven.TestData) {
 	d.ScanArgs(t, "mode", &mode)
 	d.ScanArgs(t, "to", &to)
 	r := failoverrun.Request{Job: "web", ID: "r1", Mode: recovery.Mode(mode), To: recovery.Destination(to), Planned: d.HasArg("planned")}
+	if d.HasArg("shutdown") {
+		d.ScanArgs(t, "shutdown", (*string)(&r.Shutdown))
+	}
 	if err := r.Check(); err != nil {
 		fmt.Fprintf(&s.out, "%s: %v\n", cdp.KindOf(err), err)
 		return
 	}
+	var job failoverrun.Pinned
+	var last *failoverrun.Run
+	if d.HasArg("vm") {
+		job.Spec.Source = spec.Source{Site: "prod", VM: "u1"}
+		if r.ID += s.run.ID; s.run.ID != "" {
+			last = &s.run
+		}
+	}
 	var cmds []failoverrun.Command
-	s.run, cmds = failoverrun.Begin(r, failoverrun.Pinned{}, s.now)
+	s.run, cmds = failoverrun.Begin(r, job, last, s.now)
 	s.print(cmds)
 }
 

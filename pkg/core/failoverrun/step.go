@@ -9,10 +9,14 @@ import (
 )
 
 // Begin is a new run of the job and its first commands. The request must have
-// passed Check.
-func Begin(req Request, job Pinned, now time.Time) (Run, []Command) {
+// passed Check. last is the run on record, whose fence the new one takes over; nil:
+// there is none.
+func Begin(req Request, job Pinned, last *Run, now time.Time) (Run, []Command) {
 	r := Run{Request: req, Pinned: job, Phase: recovery.Running, Goal: recovery.Recover, StartedAt: now}
-	r.plan(recovery.Recover, recoverSteps(req))
+	if last != nil {
+		r.Old = last.Old
+	}
+	r.plan(recovery.Recover, recoverSteps(req, job))
 	return r.next(now)
 }
 
@@ -36,6 +40,8 @@ func Step(r Run, e Event) (Run, []Command) {
 			return r, nil // the current step comes to its end first
 		}
 		return r.turn(e.Now)
+	case FenceDone, FenceRefused, FenceLifted:
+		return r.fence(e)
 	}
 	if !busy || cur.Step != e.Step {
 		return r, nil
@@ -134,6 +140,9 @@ func (r Run) next(now time.Time) (Run, []Command) {
 	var cmds []Command
 	if r.Steps[i].Status == recovery.Pending {
 		r.Steps[i].Status = recovery.Started
+		if r.Steps[i].Step == recovery.FenceVM {
+			r.want(recovery.Fenced, now)
+		}
 		told := r.Steps[i]
 		cmds = append(cmds, Command{Tell: &told})
 	}
@@ -154,6 +163,12 @@ func (r Run) rest(now time.Time) (Run, []Command) {
 	r.Phase = restPhase[r.Goal]
 	if r.Goal != recovery.Recover {
 		r.EndedAt = now
+	}
+	if r.Goal == recovery.Commit && r.Old != nil && r.Old.Want == recovery.Restored {
+		r.want(recovery.Released, now) // what an earlier run still owed would start a second VM
+	}
+	if (r.Goal == recovery.Undo || r.Goal == recovery.Back) && r.Old != nil && r.Old.Run == r.ID && r.Old.Want == recovery.Fenced {
+		r.want(recovery.Restored, now)
 	}
 	return r, []Command{{Finish: r.Phase}}
 }

@@ -12,7 +12,7 @@ import (
 
 func TestWhatIsRefusedWhen(t *testing.T) {
 	ready := func(r failoverrun.Request) failoverrun.Run {
-		s, _ := failoverrun.Begin(r, failoverrun.Pinned{}, t0)
+		s, _ := failoverrun.Begin(r, failoverrun.Pinned{}, nil, t0)
 		for s.Phase != recovery.Ready {
 			cur, _ := s.Current()
 			s, _ = failoverrun.Step(s, failoverrun.Event{What: failoverrun.StepDone, Step: cur.Step, Result: failoverrun.Result{Resolved: &api.Resolved{Seq: 5}}})
@@ -93,7 +93,7 @@ func TestStepsOfAFailoverToAVM(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
-			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r1", Mode: c.mode, To: recovery.ToVM}, failoverrun.Pinned{}, t0)
+			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r1", Mode: c.mode, To: recovery.ToVM}, failoverrun.Pinned{}, nil, t0)
 			var did []recovery.Step
 			for !s.Over() {
 				cur, busy := s.Current()

@@ -21,6 +21,36 @@ type world struct {
 
 	released, attached, running, dirty, kept bool // the replica VM
 	test                                     testVM
+	old                                      oldVM
+}
+
+// oldVM is the VM at the source, which runs at first.
+type oldVM struct {
+	off, banned, wasOn bool
+	turn               uint64
+}
+
+// fence does what the source does for a request: nothing for an old one. No VM is
+// powered on while the other one runs.
+func (w *world) fence(r api.FenceRequest) error {
+	if r.Turn < w.old.turn {
+		return nil
+	}
+	if r.Want == recovery.Fenced {
+		if r.Turn > w.old.turn {
+			w.old.wasOn = w.old.wasOn || !w.old.off
+		}
+		w.old.turn, w.old.off, w.old.banned = r.Turn, true, true
+		return nil
+	}
+	if r.Want == recovery.Restored && w.old.wasOn {
+		if w.running {
+			return fmt.Errorf("the VM at the source is started while the replica VM runs")
+		}
+		w.old.off = false
+	}
+	w.old.turn, w.old.banned, w.old.wasOn = r.Turn, false, false
+	return nil
 }
 
 // testVM is the VM of a test.
@@ -111,6 +141,8 @@ func (w *world) vm(s failoverrun.Run, r recovery.Step, count func(bool)) (failov
 		attached, running = &w.test.attached, &w.test.running
 	}
 	switch r {
+	case recovery.FenceVM:
+		return failoverrun.Result{Text: "it is off"}, w.fence(s.FenceRequest())
 	case recovery.Release:
 		count(!w.released)
 		w.released = true
@@ -130,7 +162,7 @@ func (w *world) vm(s failoverrun.Run, r recovery.Step, count func(bool)) (failov
 	case recovery.Boot:
 		count(!*running)
 		*running = true
-		return failoverrun.Result{VM: vm}, must(*attached)
+		return failoverrun.Result{VM: vm}, must(*attached && (!s.Planned || w.old.off && w.old.banned))
 	case recovery.Check:
 		vm.Checks = []api.VMCheckResult{{Name: "tools", OK: true}, {Name: "ping", OK: w.head%2 == 0}}
 		return failoverrun.Result{VM: vm}, must(*running)
@@ -190,7 +222,13 @@ func (w *world) over(s failoverrun.Run) error {
 		if w.halted || w.sealed || w.released || w.attached || w.running || w.dirty || s.VM != nil {
 			return fmt.Errorf("%s, but replication does not go on: %+v", s.Phase, w)
 		}
+		if w.old.off || w.old.banned {
+			return fmt.Errorf("%s, but the VM at the source is not as it was: %+v", s.Phase, w.old)
+		}
 		return nil
+	}
+	if fences := s.To == recovery.ToVM && s.Pinned.Spec.Source.VM != ""; w.old.off != fences || w.old.banned != fences {
+		return fmt.Errorf("committed, and the VM at the source is %+v", w.old)
 	}
 	if !w.sealed || w.replica != s.Resolved.Seq || s.To == recovery.ToNBD != w.absorbed || s.To == recovery.ToVM != w.kept || w.kept && !w.attached {
 		return fmt.Errorf("committed, but the replica is not the disk: %+v", w)

@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // clockSkew is the clock error that is worth an operator's attention.
@@ -78,7 +79,11 @@ func (g *Group) judgeJournal(f Facts) {
 // judgeFailover adds the failover run that holds the group.
 func (g *Group) judgeFailover(f Facts) {
 	r := f.Failover
-	if r == nil || r.Over() {
+	if r == nil {
+		return
+	}
+	g.judgeOwed(*r)
+	if r.Over() {
 		return
 	}
 	switch {
@@ -94,4 +99,11 @@ func (g *Group) judgeFailover(f Facts) {
 		say = g.note
 	}
 	say(r.NextText(), "failover run %s (%s): %s", r.ID, r.Mode, r.PhaseText())
+}
+
+// judgeOwed adds what a failover still owes at a source that did not answer.
+func (g *Group) judgeOwed(r failoverrun.Run) {
+	if _, owed := r.Owed(); owed {
+		g.problem("nothing if the site is lost; if it is only cut off, see that the VM there is off until this is done", "%s", r.OldText())
+	}
 }

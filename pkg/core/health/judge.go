@@ -104,6 +104,9 @@ func (g *Group) judgeOver(f Facts) {
 	if !f.Running {
 		do = "protect the disks that run now with a new job; when nobody needs this one's history: tidemark delete job " + f.Job.Name + " --yes"
 	}
+	if f.Failover != nil {
+		g.judgeOwed(*f.Failover)
+	}
 	g.problem(do, "a failover was committed and the replica is the disk: this job is over")
 }
 

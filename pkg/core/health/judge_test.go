@@ -52,7 +52,7 @@ func TestProtectedOnlyWhenAllSaySo(t *testing.T) {
 			f.Capture = &api.CaptureGroup{State: event.CaptureState(pick("capture", "replicating", "detached", "seeding", "overflow", "resyncing", "needs-resync", "fenced", "stopped"))}
 		}
 		if odd("failover") {
-			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles}, failoverrun.Pinned{}, now)
+			s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles}, failoverrun.Pinned{}, nil, now)
 			f.Failover = &s
 		}
 		fine := f.Running && f.RPO != nil && f.RPO.Status == rpo.Met && f.RPO.At.Equal(now) &&

@@ -38,7 +38,7 @@ func copying(f *Facts, state event.CaptureState, done int64) {
 
 // A failover run of a mode that has got to a phase.
 func ranTo(f *Facts, mode recovery.Mode, phase recovery.Phase) {
-	s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: mode, To: recovery.ToFiles}, failoverrun.Pinned{}, noon)
+	s, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: mode, To: recovery.ToFiles}, failoverrun.Pinned{}, nil, noon)
 	s.Phase = phase
 	f.Failover = &s
 }

@@ -18,10 +18,12 @@ func Privileges(roles ...inventory.Role) []inventory.Privilege {
 		{ID: "VirtualMachine.Config.EditDevice", Role: inventory.Every, Purpose: "attach I/O filters to disks, and connect network cards to networks"},
 		{ID: "VirtualMachine.Config.Settings", Role: inventory.Every, Purpose: "make VMs like their sources"},
 		{ID: "VirtualMachine.Config.AdvancedConfig", Role: inventory.Every, Purpose: "mark the VMs that Tidemark made, and show disk UUIDs to the transporter"},
-		{ID: "VirtualMachine.Interact.PowerOff", Role: inventory.Every, Purpose: "power off VMs that a failover or test started"},
+		{ID: "VirtualMachine.Interact.PowerOff", Role: inventory.Every, Purpose: "power off VMs that a failover or test started, and sources whose replicas run"},
 		{ID: "VirtualMachine.Interact.PowerOn", Role: inventory.Every, Purpose: "power on replicas and transporters"},
 		{ID: "VirtualMachine.State.CreateSnapshot", Role: inventory.Every, Purpose: "freeze disks for reading, and a replica before a failover starts it"},
 		{ID: "VirtualMachine.State.RemoveSnapshot", Role: inventory.Every, Purpose: "remove those snapshots"},
+		{ID: "Global.DisableMethods", Role: inventory.Every, Purpose: "forbid powering on a replica while it replicates, and a source while a failover runs its replica"},
+		{ID: "Global.EnableMethods", Role: inventory.Every, Purpose: "allow it again"},
 		{ID: "Datastore.Browse", Role: inventory.Every, Purpose: "find disk files"},
 
 		{ID: "VirtualMachine.Config.ChangeTracking", Role: inventory.AsSource, Purpose: "turn changed-block tracking on"},
@@ -42,8 +44,6 @@ func Privileges(roles ...inventory.Role) []inventory.Privilege {
 		{ID: "Network.Assign", Role: inventory.AsTarget, Purpose: "connect replicas to networks"},
 		{ID: "Datastore.AllocateSpace", Role: inventory.AsTarget, Purpose: "make replica disks"},
 		{ID: "Datastore.FileManagement", Role: inventory.AsTarget, Purpose: "make and delete replica disks"},
-		{ID: "Global.DisableMethods", Role: inventory.AsTarget, Purpose: "forbid powering on a replica while it replicates"},
-		{ID: "Global.EnableMethods", Role: inventory.AsTarget, Purpose: "allow it again for a failover"},
 
 		{ID: "Host.Config.Patch", Role: inventory.ForFilter, Purpose: "install, upgrade and remove I/O filters"},
 		{ID: "StorageProfile.View", Role: inventory.ForFilter, Purpose: "find the storage policy that attaches a filter"},
