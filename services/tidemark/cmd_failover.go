@@ -220,7 +220,8 @@ func (a *app) lastRun(ctx context.Context, c *client.Client, out format, job str
 }
 
 func (a *app) cmdFailoverUnfence() *cobra.Command {
-	return &cobra.Command{
+	var out format
+	c := &cobra.Command{
 		Use: "unfence JOB", Short: "Let the VM at the source of a committed failover be powered on again", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Long: long(`Let the VM at the source of a committed failover be powered on again. A failover to a
 VM powers it off and forbids its power-on, so that it does not run beside the replica
@@ -234,11 +235,15 @@ of it back.`),
 				if err != nil && !cdp.Is(err, cdp.Duplicate) {
 					return err
 				}
-				fmt.Fprintf(a.out, "the VM at the source of %s can be powered on as soon as the source answers: tidemark failover status %s\n", group, group)
-				return nil
+				return out.facts(a.out, map[string]string{"job": string(group)}, string(group), func() error {
+					fmt.Fprintf(a.out, "the VM at the source of %s can be powered on as soon as the source answers: tidemark failover status %s\n", group, group)
+					return nil
+				})
 			})
 		},
 	}
+	out.register(c)
+	return c
 }
 
 func (a *app) cmdFailoverStatus() *cobra.Command {
