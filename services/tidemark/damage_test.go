@@ -28,7 +28,11 @@ func TestTheWayOutOfADamagedJournal(t *testing.T) {
 		l.do(0, "point", "create", job, "--tag", "before")
 	}
 	l.do(exitConflict, "repair", "web")
+	l.do(exitFailed, "verify", "--offline", dir) // the services are running
 	l.stop()
+	proven, _ := l.do(0, "verify", "--offline", dir)
+	wants(t, proven, "web: proven", "other: proven", "signed  up to frame")
+	l.do(exitNotFound, "verify", "--offline", dir, "none")
 	names, err := filepath.Glob(filepath.Join(dir, "dr", "journal", "store", "web", "MANIFEST-*"))
 	if err != nil || len(names) == 0 {
 		t.Fatal(names, err)
@@ -45,6 +49,12 @@ func TestTheWayOutOfADamagedJournal(t *testing.T) {
 	_, text := l.do(exitFailed, "repair", "web", "--write")
 	wants(t, text, "MANIFEST", "nothing was changed", "apply it again")
 	l.do(exitNotFound, "repair", "none")
+	source, err := os.ReadFile(filepath.Join(dir, "prod", "capture", "signing.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proven, _ = l.do(exitFailed, "verify", "--offline", dir, "--key", strings.TrimSpace(string(source)))
+	wants(t, proven, "web: NOT proven", "MANIFEST", "other: proven")
 
 	l = newLab(t, dir, "")
 	wants(t, l.until("damaged", "status", "web"), "move its replica's files out of the way")

@@ -23,6 +23,7 @@ type store struct {
 	id cdp.GroupID
 
 	lenient bool // it is opened although tables are missing: see repair
+	reads   bool // nothing of it is changed: see Read
 	bulkNo  atomic.Uint64
 	damage  damage
 	durable durable
@@ -76,6 +77,7 @@ func (s *store) options(on *disk) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      quiet{on},
 		DisableConsistencyCheck:     s.lenient,
+		ReadOnly:                    s.reads,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.backgroundError(on, err) },
 			DataCorruption:  s.damage.note,

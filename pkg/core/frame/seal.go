@@ -54,7 +54,7 @@ func (s Signature) Of(g cdp.GroupID, h Hash) bool {
 // statement is what is signed. It names the group, so that the journal of one cannot
 // be passed off as that of another.
 func statement(g cdp.GroupID, h Hash) []byte {
-	return append([]byte("tidemark frame 1\n"+string(g)+"\n"), h[:]...)
+	return append([]byte("tidemark-frame-1\n"+string(g)+"\n"), h[:]...)
 }
 
 func (s Signature) encode(b []byte) {
