@@ -17,15 +17,23 @@ import (
 	"tidemark.dev/pkg/clock"
 )
 
-// The connection breaks while a site is set up, and an answer is lost with it:
-// that is asked again, not waited for.
+// The connection breaks while a site is set up, and an answer is lost with it: that
+// is asked again, not waited for, whatever was asked.
 func TestSetUpOutlivesALostAnswer(t *testing.T) {
+	for _, at := range []string{"STREAM.CREATE.", "$KV.tidemark-state.links.", "STREAM.INFO.KV_tidemark-state "} {
+		t.Run(at, func(t *testing.T) { t.Parallel(); setUpLosing(t, at) })
+	}
+}
+
+// setUpLosing sets up a site whose connection breaks when a request with these bytes
+// is sent.
+func setUpLosing(t *testing.T, request string) {
 	srv, err := bus.StartServer(t.Context(), bus.ServerConfig{Site: "dr", StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(srv.Close)
-	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "STREAM.CREATE.")
+	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], request)
 	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil)), tel: telemetry.Off(), dial: bus.Config{URL: "nats://" + addr}}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"tidemark.dev/pkg/contract/subjects"
 
@@ -25,6 +26,10 @@ type Bucket[T any] struct {
 	prefix string
 }
 
+// bucketTimeout bounds one read or write of a bucket: an answer that was lost with a
+// connection must not take all the time that its caller has.
+const bucketTimeout = 5 * time.Second
+
 // OpenBucket opens the values under prefix of a bucket of the connection's own
 // site. Another site's bucket cannot be opened: only that site's services write it.
 // OpenPeerBucket reads its copy.
@@ -43,6 +48,8 @@ func OpenPeerBucket[T any](ctx context.Context, conn *Conn, peer cdp.Site, bucke
 }
 
 func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*Bucket[T], error) {
+	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	defer cancel()
 	kv, err := conn.js.KeyValue(ctx, name)
 	if err != nil {
 		return nil, wrap(err, "open bucket", string(conn.site)+"/"+name)
@@ -54,7 +61,9 @@ func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*B
 // there is only one that cannot be read, the error is Corrupt, and the entry has its
 // revision, over which it can be replaced.
 func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
-	e, err := b.kv.Get(ctx, b.prefix+key)
+	get, cancel := context.WithTimeout(ctx, bucketTimeout)
+	defer cancel()
+	e, err := b.kv.Get(get, b.prefix+key)
 	if err != nil {
 		return Entry[T]{}, b.fail("read", key, err)
 	}
@@ -67,25 +76,29 @@ func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
 
 // Put sets the value unconditionally and returns its revision.
 func (b *Bucket[T]) Put(ctx context.Context, key string, v T) (uint64, error) {
-	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Put(ctx, b.prefix+key, data) })
+	return b.write(ctx, key, v, func(ctx context.Context, data []byte) (uint64, error) { return b.kv.Put(ctx, b.prefix+key, data) })
 }
 
 // Create sets the value if there is none; else Conflict.
 func (b *Bucket[T]) Create(ctx context.Context, key string, v T) (uint64, error) {
-	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Create(ctx, b.prefix+key, data) })
+	return b.write(ctx, key, v, func(ctx context.Context, data []byte) (uint64, error) { return b.kv.Create(ctx, b.prefix+key, data) })
 }
 
 // Update sets the value if revision is still the newest; else Conflict.
 func (b *Bucket[T]) Update(ctx context.Context, key string, v T, revision uint64) (uint64, error) {
-	return b.write(key, v, func(data []byte) (uint64, error) { return b.kv.Update(ctx, b.prefix+key, data, revision) })
+	return b.write(ctx, key, v, func(ctx context.Context, data []byte) (uint64, error) {
+		return b.kv.Update(ctx, b.prefix+key, data, revision)
+	})
 }
 
-func (b *Bucket[T]) write(key string, v T, put func([]byte) (uint64, error)) (uint64, error) {
+func (b *Bucket[T]) write(ctx context.Context, key string, v T, put func(context.Context, []byte) (uint64, error)) (uint64, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return 0, &cdp.Error{Op: "write", Kind: cdp.Invalid, Subject: b.name + "/" + b.prefix + key, Cause: err}
 	}
-	rev, err := put(data)
+	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	defer cancel()
+	rev, err := put(ctx, data)
 	return rev, b.fail("write", key, err)
 }
 
@@ -96,6 +109,8 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, revision uint64) err
 	if revision != 0 {
 		opts = append(opts, jetstream.LastRevision(revision))
 	}
+	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	defer cancel()
 	return b.fail("delete", key, b.kv.Delete(ctx, b.prefix+key, opts...))
 }
 
