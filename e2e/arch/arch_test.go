@@ -47,7 +47,7 @@ var floors = []floor{
 	{path: "pkg/core", on: []string{"pkg/cdp", "pkg/contract", "pkg/core"}, why: "pure code takes state, input and now, and gives state and effects", quiet: true},
 	{path: "pkg/engine", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine"}, why: "an engine knows the outside by its ports only", vendors: small},
 	{path: "pkg/adapter", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine"}, why: "an adapter knows one outside thing, and what it serves", vendors: small},
-	{path: "pkg/client", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine/durable", "pkg/adapter/bus"}, why: "a client speaks the bus, and keeps the context file", vendors: small},
+	{path: "pkg/client", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine/durable", "pkg/adapter/bus", "pkg/adapter/telemetry"}, why: "a client speaks the bus, carries traces, and keeps the context file", vendors: small},
 	{path: "services", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine", "pkg/client"}, why: "a service speaks to ports, and knows no adapter and no other service", vendors: small},
 	{path: "services/node", on: []string{"pkg", "schemas", "services"}, why: "here ports meet adapters", vendors: append([]string{"go.opentelemetry.io", "sigs.k8s.io/yaml"}, small...)},
 	{path: "services/tidemark", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/client", "services/node"}, why: "the command line speaks the client's language",

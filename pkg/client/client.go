@@ -19,6 +19,8 @@ type Config struct {
 	Clock clock.Clock
 	// Name is the user that the client connects as; default: the operator.
 	Name string
+	// Trace is what the client's requests and commands are a part of; nil: nothing.
+	Trace *Trace
 }
 
 // Client does what an operator does at one site: the target of the jobs that it is
@@ -35,7 +37,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Name == "" {
 		cfg.Name = subjects.Operator
 	}
-	conn, err := bus.Connect(ctx, bus.Config{Site: cfg.Site, Name: cfg.Name, URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS})
+	conn, err := bus.Connect(ctx, bus.Config{Site: cfg.Site, Name: cfg.Name, URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS, Telemetry: cfg.Trace.telemetry()})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
@@ -43,10 +44,10 @@ func (c *Client) await(ctx context.Context, site cdp.Site, id, about string, don
 	defer cancel()
 	refused := make(chan error, 1)
 	if id != "" {
-		watching.Go(func() { refused <- c.refusal(wctx, site, id, about) })
+		watching.Go(func() { refused <- c.refusal(telemetry.Silent(wctx), site, id, about) })
 	}
-	for {
-		ok, err := done(ctx)
+	for look := telemetry.Silent(ctx); ; {
+		ok, err := done(look)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}

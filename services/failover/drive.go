@@ -38,6 +38,7 @@ func (s *Service) driveRun(ctx context.Context, job string) error {
 	}
 	ctx = s.deps.Tracer.Join(ctx, run.Trace)
 	d := &driven{s, run, rev}
+	span := stepSpan{tracer: s.deps.Tracer}
 	e := failoverrun.Event{What: failoverrun.Resumed}
 	for retry := s.backoff(); ; {
 		next, err := d.advance(ctx, e)
@@ -55,7 +56,8 @@ func (s *Service) driveRun(ctx context.Context, job string) error {
 		if err != nil {
 			return err
 		}
-		e = s.do(ctx, d.run, next.Do)
+		e = s.do(span.enter(ctx, d.run, next.Do), d.run, next.Do)
+		span.leave(e)
 		if ctx.Err() != nil {
 			return ctx.Err() // the service is stopping: the step is requested again later
 		}

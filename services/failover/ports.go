@@ -6,6 +6,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -88,14 +89,17 @@ type Tracer interface {
 	Carry(ctx context.Context) string
 	// Join is ctx with that trace.
 	Join(ctx context.Context, trace string) context.Context
-	// Span begins a span; end is called with its outcome.
-	Span(ctx context.Context, name string) (_ context.Context, end func(error))
+	// Silent is ctx without its trace.
+	Silent(ctx context.Context) context.Context
+	// Span begins the span of a step; end is called with its outcome.
+	Span(ctx context.Context, run failoverrun.Run, step recovery.Step) (_ context.Context, end func(error))
 }
 
 type untraced struct{}
 
 func (untraced) Carry(context.Context) string                       { return "" }
 func (untraced) Join(ctx context.Context, _ string) context.Context { return ctx }
-func (untraced) Span(ctx context.Context, _ string) (context.Context, func(error)) {
+func (untraced) Silent(ctx context.Context) context.Context         { return ctx }
+func (untraced) Span(ctx context.Context, _ failoverrun.Run, _ recovery.Step) (context.Context, func(error)) {
 	return ctx, func(error) {}
 }

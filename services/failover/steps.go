@@ -14,14 +14,12 @@ import (
 
 // do does one step and says what happened.
 func (s *Service) do(ctx context.Context, run failoverrun.Run, step recovery.Step) failoverrun.Event {
-	ctx, end := s.deps.Tracer.Span(ctx, "failover "+string(step))
 	tctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
 	e := failoverrun.Event{What: failoverrun.StepDone, Step: step}
 	var done bool
 	var err error
 	e.Result, done, err = s.request(tctx, run, step)
-	end(err)
 	switch {
 	case err != nil:
 		e.What, e.Err = failoverrun.StepRefused, err

@@ -58,7 +58,11 @@ func (e *env) connect(ctx context.Context, service string) (*bus.Conn, error) {
 	}
 	cfg.Notify = func(n bus.Notice) {
 		if n.Err != nil {
-			e.warn(n.Err, "bus", n.What, "as", service)
+			args := []any{"bus", n.What, "as", service}
+			if n.Trace != "" {
+				args = append(args, "trace", n.Trace)
+			}
+			e.warn(n.Err, args...)
 			return
 		}
 		e.log.Info(n.What, "as", service)
@@ -81,11 +85,6 @@ func (e *env) path(elem ...string) string { return filepath.Join(append([]string
 func (e *env) with(service string) *env {
 	x := *e
 	x.log = e.log.With("site", e.site, "service", service)
+	x.tel = e.tel.For(service)
 	return &x
-}
-
-// trace begins a span, in the form that services take.
-func (e *env) trace(ctx context.Context, name string) (context.Context, func(error)) {
-	ctx, span := e.tel.Start(ctx, name)
-	return ctx, span.End
 }

@@ -7,7 +7,6 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/subjects"
 
-	"go.opentelemetry.io/otel/propagation"
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -35,7 +34,7 @@ func runFailover(ctx context.Context, e *env) error {
 	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
 		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
-		Events: conn, Clock: clock.System, Tracer: tracer{e}, Notify: func(err error) { e.warn(err) },
+		Events: conn, Clock: clock.System, Tracer: failoverTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
@@ -118,21 +117,4 @@ var _ failover.VMs = vmsAPI{}
 
 func (v vmsAPI) Do(ctx context.Context, step string, r api.VMRunRequest) (out api.VMRunReply, err error) {
 	return out, v.conn.Request(ctx, v.site, subjects.VCenter, step, r, &out)
-}
-
-// tracer is failover.Tracer.
-type tracer struct{ e *env }
-
-func (tracer) Carry(ctx context.Context) string {
-	c := propagation.MapCarrier{}
-	propagation.TraceContext{}.Inject(ctx, c)
-	return c["traceparent"]
-}
-
-func (tracer) Join(ctx context.Context, trace string) context.Context {
-	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": trace})
-}
-
-func (t tracer) Span(ctx context.Context, name string) (context.Context, func(error)) {
-	return t.e.trace(ctx, name)
 }

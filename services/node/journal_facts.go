@@ -68,7 +68,7 @@ func (w *journalFacts) Stored(ctx context.Context, g cdp.GroupID, m spool.Messag
 		return
 	}
 	ctx, span := w.e.tel.Process(ctx, telemetry.Message{Template: "tidemark.write.v1.{site}.{group}"}, m.Header)
-	span.Set("tidemark.group", string(g))
+	span.Set(telemetry.About{Job: string(g), Group: string(g)})
 	span.End(nil)
 	w.mu.Lock()
 	w.traced[g] = tracedFrame{m.No, context.WithoutCancel(ctx)}

@@ -59,7 +59,7 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	w := planWorld{cl, conn}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
 		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
-		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Notify: func(err error) { e.warn(err) },
+		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })

@@ -45,7 +45,7 @@ func runScheduler(ctx context.Context, e *env) error {
 	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
 		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own, all}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
 		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, Disks: jobDisks{conn, e.clock}, VMs: jobVMs{conn, e.site},
-		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: e.trace, Notify: func(err error) { e.warn(err) },
+		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: cycleTrace(e.tel), Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return all.run(ctx, e) })

@@ -84,7 +84,7 @@ func (d *vcenterDial) vcenter(ctx context.Context) (vcenter.VCenter, error) {
 	case d.bad == to && d.e.clock.Now().Before(d.until):
 		return nil, d.refused
 	}
-	c, err := vsphere.Dial(ctx, vsphere.Config{URL: who.URL, Thumbprint: who.Thumbprint, CAFile: who.CA, User: who.Username, Password: who.Password, Agent: "tidemark"})
+	c, err := vsphere.Dial(ctx, vsphere.Config{URL: who.URL, Thumbprint: who.Thumbprint, CAFile: who.CA, User: who.Username, Password: who.Password, Agent: "tidemark", Trace: vcenterCalls(d.e.tel)})
 	if cdp.Is(err, cdp.Invalid) {
 		d.bad, d.refused, d.until = to, err, d.e.clock.Now().Add(refusedFor)
 	}

@@ -50,7 +50,9 @@ func (s *Service) begin(ctx context.Context, req plan.Request) error {
 			return cdp.Wrap(err, opRun, req.Plan)
 		}
 	}
-	_, err = s.deps.Runs.Put(ctx, plan.Begin(req, revision, spec, s.deps.Clock.Now()), rev)
+	next := plan.Begin(req, revision, spec, s.deps.Clock.Now())
+	next.Trace = s.deps.Tracer.Carry(ctx)
+	_, err = s.deps.Runs.Put(ctx, next, rev)
 	switch {
 	case cdp.Is(err, cdp.Conflict): // look again
 		return cdp.Errorf(cdp.Transient, opRun, req.Plan, "another run began meanwhile")

@@ -17,8 +17,10 @@ import (
 
 // do does a task and says what came of it.
 func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event {
+	ctx, end := s.deps.Tracer.Span(ctx, run, t)
 	e := plan.Event{What: plan.Finished, Task: t}
 	var err error
+	defer func() { end(err) }()
 	switch t.Work {
 	case plan.Look:
 		e.What = plan.Looked
@@ -55,7 +57,7 @@ func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, e
 	case a.Cleanup != nil:
 		return s.end(ctx, until, spec.EndAction{Job: a.Cleanup.Job, Force: true}, recovery.Cleanup)
 	case a.Check != nil:
-		return s.condition(ctx, until, *a.Check)
+		return s.condition(s.deps.Tracer.Silent(ctx), until, *a.Check)
 	case a.Script != nil:
 		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, []string{
 			"TIDEMARK_PLAN=" + run.Plan, "TIDEMARK_RUN=" + run.ID, "TIDEMARK_MODE=" + string(run.Mode), "TIDEMARK_ACTION=" + a.Name})
@@ -104,7 +106,7 @@ func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (stri
 		var x *failoverrun.Run
 		err := s.patient(ctx, until, func(ctx context.Context) error {
 			var err error
-			x, err = s.deps.Failovers.Run(ctx, job)
+			x, err = s.deps.Failovers.Run(s.deps.Tracer.Silent(ctx), job)
 			return err
 		})
 		if err != nil {

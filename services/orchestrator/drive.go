@@ -55,7 +55,7 @@ func (s *Service) drive(ctx context.Context, name string) error {
 	case err != nil:
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(s.deps.Tracer.Join(ctx, run.Trace))
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()

@@ -123,3 +123,24 @@ type Events interface {
 	// Emit returns when the event is stored.
 	Emit(ctx context.Context, p event.Payload) error
 }
+
+// Tracer keeps all that a run does in one trace, over restarts.
+type Tracer interface {
+	// Carry is the trace of ctx as text.
+	Carry(ctx context.Context) string
+	// Join is ctx with that trace.
+	Join(ctx context.Context, trace string) context.Context
+	// Silent is ctx without its trace.
+	Silent(ctx context.Context) context.Context
+	// Span begins the span of a task; end is called with its outcome.
+	Span(ctx context.Context, run plan.Run, t plan.Task) (_ context.Context, end func(error))
+}
+
+type untraced struct{}
+
+func (untraced) Carry(context.Context) string                       { return "" }
+func (untraced) Join(ctx context.Context, _ string) context.Context { return ctx }
+func (untraced) Silent(ctx context.Context) context.Context         { return ctx }
+func (untraced) Span(ctx context.Context, _ plan.Run, _ plan.Task) (context.Context, func(error)) {
+	return ctx, func(error) {}
+}

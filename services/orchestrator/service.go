@@ -31,7 +31,7 @@ type Config struct {
 	RetryMin, RetryMax time.Duration
 }
 
-// Deps are the ports. Notify may be nil.
+// Deps are the ports. Tracer and Notify may be nil.
 type Deps struct {
 	Plans     Plans
 	Runs      Runs
@@ -44,6 +44,7 @@ type Deps struct {
 	Outside   Outside
 	Events    Events
 	Clock     clock.Clock
+	Tracer    Tracer
 	// Notify takes errors of what will be tried again.
 	Notify func(error)
 }
@@ -69,6 +70,9 @@ func New(cfg Config, deps Deps) *Service {
 	}
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
+	}
+	if deps.Tracer == nil {
+		deps.Tracer = untraced{}
 	}
 	return &Service{cfg: cfg, deps: deps, active: newActive()}
 }

@@ -37,7 +37,7 @@ func (s *Service) mark(ctx context.Context, d dueMark) {
 	defer s.beat.change(d.Job, func(x *cadence) { x.pending = false })
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MarkTimeout)
 	defer cancel()
-	ctx, end := s.deps.Trace(ctx, "recovery point of "+d.Job)
+	ctx, end := s.deps.Trace(ctx, d.Job)
 	err := s.deps.Marks.Mark(ctx, d.Site, cdp.GroupID(d.Job))
 	end(err)
 	if err != nil && !cdp.Is(err, cdp.Conflict) && ctx.Err() == nil {

@@ -92,6 +92,6 @@ type Events interface {
 	Emit(ctx context.Context, p event.Payload) error
 }
 
-// Trace begins the trace of a recovery-point cycle; end is called with its
+// Trace begins the trace of a job's recovery-point cycle; end is called with its
 // outcome.
-type Trace func(ctx context.Context, name string) (_ context.Context, end func(error))
+type Trace func(ctx context.Context, job string) (_ context.Context, end func(error))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"tidemark.dev/pkg/clock"
@@ -15,7 +17,9 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	began    bool // the arguments were understood
-	conn     connectFlags
+	// traced is the command, if a collector of traces is shown what comes of it.
+	traced string
+	conn   connectFlags
 }
 
 // clock is the time of the command line.
@@ -59,7 +63,12 @@ are written, and recovers them there at any recovery point.
   tidemark inventory                       what do they have?`,
 		Version:       thisBuild().String(),
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRun: func(*cobra.Command, []string) { a.began = true },
+		PersistentPreRun: func(c *cobra.Command, _ []string) {
+			a.began = true
+			if path := strings.Fields(c.CommandPath()); len(path) > 1 && slices.Contains(tracedCommands, path[1]) {
+				a.traced = c.CommandPath()
+			}
+		},
 	}
 	root.SetVersionTemplate("tidemark {{.Version}}\n")
 	root.SetIn(a.in)
@@ -77,6 +86,9 @@ are written, and recovers them there at any recovery point.
 	)
 	return root
 }
+
+// tracedCommands are the commands that change something, with those below them.
+var tracedCommands = []string{"apply", "delete", "job", "point", "failover", "export", "plan", "transporter", "iofilter"}
 
 // group is a command that only has subcommands.
 func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {

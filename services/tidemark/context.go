@@ -107,13 +107,20 @@ func refOf(raw string) (client.SiteRef, error) {
 }
 
 // with connects as the operator, runs fn and closes.
-func (a *app) with(ctx context.Context, fn func(context.Context, *client.Client) error) error {
+func (a *app) with(ctx context.Context, fn func(context.Context, *client.Client) error) (err error) {
 	site, ref, err := a.conn.where()
 	if err != nil {
 		return err
 	}
+	var trace *client.Trace
+	if a.traced != "" {
+		if ctx, trace, err = client.BeginTrace(ctx, a.traced, site); err != nil {
+			return err
+		}
+		defer func() { trace.End(err) }()
+	}
 	cctx, cancel := context.WithTimeout(ctx, a.conn.wait)
-	c, err := client.Connect(cctx, client.Config{Site: site, Bus: ref, Clock: a.clock()})
+	c, err := client.Connect(cctx, client.Config{Site: site, Bus: ref, Clock: a.clock(), Trace: trace})
 	cancel()
 	if err != nil {
 		return err

@@ -181,8 +181,8 @@ func greeter(t *testing.T) net.Listener {
 
 func first(out, _ string) string { return out }
 
-// publish sends bare JSON, as nats pub does.
-func (l *lab) publish(service, verb, text string) {
+// publish sends bare JSON, as nats pub does, with the trace that somebody typed.
+func (l *lab) publish(service, verb, text string, traceparent ...string) {
 	l.t.Helper()
 	c, err := client.LoadContext(l.dir)
 	if err != nil {
@@ -200,7 +200,11 @@ func (l *lab) publish(service, verb, text string) {
 	if err := json.Unmarshal([]byte(text), &about); err != nil {
 		l.t.Fatal(err)
 	}
-	if err := nc.Publish("tidemark.cmd.v1.dr."+service+"."+verb+"."+about.Plan, []byte(text)); err != nil {
+	m := &nats.Msg{Subject: "tidemark.cmd.v1.dr." + service + "." + verb + "." + about.Plan, Data: []byte(text), Header: nats.Header{}}
+	if traceparent != nil {
+		m.Header["Traceparent"] = traceparent
+	}
+	if err := nc.PublishMsg(m); err != nil {
 		l.t.Fatal(err)
 	}
 	if err := nc.FlushTimeout(time.Minute); err != nil {

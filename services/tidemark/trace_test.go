@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -13,14 +15,23 @@ import (
 	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+
 	"google.golang.org/protobuf/proto"
+
+	"tidemark.dev/pkg/cdp"
 )
 
-// spans is an OpenTelemetry collector that keeps what it is sent: the names of
-// the spans by trace.
+// seenSpan is one span as a collector sees it.
+type seenSpan struct {
+	name, service string
+	about         map[string]string // its attributes
+}
+
+// spans is an OpenTelemetry collector that keeps what it is sent, by trace.
 type spans struct {
 	mu     sync.Mutex
-	traces map[string][]string
+	traces map[string][]seenSpan
 }
 
 func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,35 +56,45 @@ func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, rs := range req.ResourceSpans {
+		service := attributes(rs.Resource.Attributes)["service.name"]
 		for _, ss := range rs.ScopeSpans {
 			for _, sp := range ss.Spans {
 				id := hex.EncodeToString(sp.TraceId)
-				s.traces[id] = append(s.traces[id], sp.Name)
+				s.traces[id] = append(s.traces[id], seenSpan{sp.Name, service, attributes(sp.Attributes)})
 			}
 		}
 	}
 }
 
-// with is a trace that has all of these spans, nil for none.
-func (s *spans) with(parts ...string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, names := range s.traces {
-		if !slices.ContainsFunc(parts, func(p string) bool {
-			return !slices.ContainsFunc(names, func(n string) bool { return strings.Contains(n, p) })
-		}) {
-			return names
-		}
+func attributes(kvs []*common.KeyValue) map[string]string {
+	out := map[string]string{}
+	for _, kv := range kvs {
+		out[kv.Key] = kv.Value.GetStringValue()
 	}
-	return nil
+	return out
 }
 
-// One recovery-point cycle is one trace, from the scheduler over capture and the
-// frame to the point; one failover is one, from the command to the journal's
-// steps.
-func TestACycleAndAFailoverAreOneTraceEach(t *testing.T) {
+// with is a trace that has spans with all of these names, nil for none.
+func (s *spans) with(parts ...string) (id string, found []seenSpan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, all := range s.traces {
+		if !slices.ContainsFunc(parts, func(p string) bool {
+			return !slices.ContainsFunc(all, func(x seenSpan) bool { return strings.Contains(x.name, p) })
+		}) {
+			return id, slices.Clone(all)
+		}
+	}
+	return "", nil
+}
+
+// One recovery-point cycle is one trace, from the scheduler over capture and the frame
+// to the point. A run of a plan that a message began is one, too, with the failover in
+// it down to the journal's steps: that of the message. Spans can be searched by what
+// they are about, and none is a poll.
+func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	t.Parallel() // it mostly waits
-	s := &spans{traces: map[string][]string{}}
+	s := &spans{traces: map[string][]seenSpan{}}
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 	dir := short(t)
@@ -84,22 +105,98 @@ func TestACycleAndAFailoverAreOneTraceEach(t *testing.T) {
 	l.until("protected", "status")
 	poke(t, l.field("write to", "status", "web"), 0, 'A')
 	l.do(0, "point", "create", "web", "--tag", "one")
-	l.do(0, "failover", "web", "--mode", "test", "--point", "one")
-	l.do(0, "failover", "cleanup", "web")
-	for what, parts := range map[string][]string{
-		"recovery-point cycle": {"send tidemark.cmd.v1.{site}.capture.mark", "process tidemark.cmd.v1.{site}.capture.mark",
-			"send tidemark.write.v1", "process tidemark.write.v1", "send tidemark.evt.v1.{site}.journal.point-created"},
-		"failover": {"failover.start", "journal.resolve", "journal.open", "send tidemark.evt.v1.{site}.failover.step"},
+	l.do(0, "plan", "apply", "-f", write(t, filepath.Join(dir, "plan.yaml"), "apiVersion: tidemark.dev/v1\nkind: SiteRecoveryJob\nmetadata: {name: p}\nspec: {site: dr, actions: [{name: one, failover: {job: web}}]}\n"))
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	l.publish("orchestrator", "run", `{"plan":"p","run":"by-hand","mode":"test"}`, "00-"+trace+"-00f067aa0ba902b7-01")
+	l.until("by-hand", "plan", "status", "p")
+	l.until("succeeded", "plan", "status", "p")
+
+	cycle := s.await(t, "", "recovery point", "send tidemark.cmd.v1.{site}.capture.mark", "process tidemark.cmd.v1.{site}.capture.mark",
+		"send tidemark.write.v1", "process tidemark.write.v1", "send tidemark.evt.v1.{site}.journal.point-created")
+	run := s.await(t, trace, "process tidemark.cmd.v1.{site}.orchestrator.run", "plan act", "failover open", "journal.resolve", "journal.open",
+		"send tidemark.evt.v1.{site}.failover.step", "plan clean-up", "failover close", "send tidemark.evt.v1.{site}.plan.finished")
+	for what, want := range map[string]struct {
+		spans    []seenSpan
+		services []string
+		key      string
+	}{
+		"cycle": {cycle, []string{"tidemark-scheduler", "tidemark-capture", "tidemark-journal"}, "tidemark.job"},
+		"plan":  {run, []string{"tidemark-orchestrator", "tidemark-failover", "tidemark-journal"}, "tidemark.run"},
 	} {
-		end := time.Now().Add(time.Minute)
-		for s.with(parts...) == nil {
-			if time.Now().After(end) {
-				s.mu.Lock()
-				t.Errorf("no trace of a %s; there are %v", what, s.traces)
-				s.mu.Unlock()
-				break
+		var services, about []string
+		for _, x := range want.spans {
+			services, about = append(services, x.service), append(about, x.about[want.key])
+			if strings.HasPrefix(x.name, "send ") && x.about["messaging.destination.name"] == "" {
+				t.Errorf("%s: %s does not say where it goes: %v", what, x.name, x.about)
 			}
-			time.Sleep(50 * time.Millisecond)
+		}
+		for _, service := range want.services {
+			if !slices.Contains(services, service) {
+				t.Errorf("%s: nothing of %s in %v", what, service, services)
+			}
+		}
+		if !slices.Contains(about, "web") && !slices.Contains(about, "by-hand") {
+			t.Errorf("%s cannot be found by %s: %v", what, want.key, about)
+		}
+	}
+	explained(t, slices.Concat(cycle, run))
+	if len(run) > 150 {
+		t.Errorf("the trace of a run has %d spans: is every poll one?", len(run))
+	}
+}
+
+// explained reports spans that the guide does not explain.
+func explained(t *testing.T, all []seenSpan) {
+	t.Helper()
+	guide, err := os.ReadFile("../../deploy/tracing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range all {
+		kind := strings.Fields(x.name)[0]
+		if x.name == "recovery point" {
+			kind = x.name
+		}
+		if !strings.Contains(string(guide), "\n| `"+kind+"` |") {
+			t.Errorf("deploy/tracing.md does not explain %s", x.name)
+		}
+	}
+}
+
+// await waits for a trace with all of these spans, and for the id unless that is empty.
+func (s *spans) await(t *testing.T, id string, parts ...string) []seenSpan {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		got, found := s.with(parts...)
+		switch {
+		case found != nil && (id == "" || got == id):
+			return found
+		case time.Now().After(end):
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			t.Errorf("no trace %s with %q; there are %v", id, parts, s.traces)
+			return nil
+		}
+	}
+}
+
+// A command line that has a collector shows it what comes of a command, within the
+// trace of the script that called it.
+func TestACommandLineBeginsATrace(t *testing.T) {
+	s := &spans{traces: map[string][]seenSpan{}}
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL)
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	t.Setenv("TRACEPARENT", "00-"+trace+"-b7ad6b7169203331-01")
+	d := newDesk(t)
+	dir := t.TempDir()
+	d.apply(0, goodJob(filepath.Join(dir, "a"), filepath.Join(dir, "b")))
+	d.do(exitNotFound, "job", "run", "nosuch")
+	got := s.await(t, trace, "tidemark apply", "send tidemark.api.v1.{site}.scheduler.job-apply", "process tidemark.api.v1.{site}.scheduler.job-apply", "tidemark job run")
+	for _, x := range got {
+		if x.name == "tidemark job run" && (x.service != "tidemark-cli" || x.about["error.type"] != string(cdp.NotFound)) {
+			t.Errorf("%+v", x)
 		}
 	}
 }

@@ -36,8 +36,9 @@ type Config struct {
 
 // Notice is something that happened in the background.
 type Notice struct {
-	What string // "disconnected", "reconnected", "command refused" ...
-	Err  error  // nil if it is good news
+	What  string // "disconnected", "reconnected", "command refused" ...
+	Err   error  // nil if it is good news
+	Trace string // the id of the trace that it is a part of, or empty
 }
 
 // Conn is a service's connection to the bus. It reconnects forever. While it is
@@ -94,7 +95,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 			c.nc.Close() // it was lost at once
 		}
 		if ctx.Err() == nil {
-			c.notify(Notice{"not connected yet", wrap(err, op, cfg.URL)})
+			c.notify(Notice{What: "not connected yet", Err: wrap(err, op, cfg.URL)})
 		}
 		if wait.Wait(ctx) == nil {
 			continue
@@ -123,7 +124,7 @@ func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			c.answers.drop()
 			if err != nil {
-				c.notify(Notice{"disconnected", wrap(err, "stay connected", string(cfg.Site))})
+				c.notify(Notice{What: "disconnected", Err: wrap(err, "stay connected", string(cfg.Site))})
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
@@ -135,7 +136,7 @@ func (c *Conn) options(cfg Config) ([]nats.Option, error) {
 			if sub != nil {
 				subject = sub.Subject
 			}
-			c.notify(Notice{"bus error", wrap(err, "receive", subject)})
+			c.notify(Notice{What: "bus error", Err: wrap(err, "receive", subject)})
 		}),
 	}
 	if cfg.Credential.User != "" {

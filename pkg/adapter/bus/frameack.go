@@ -106,7 +106,7 @@ func (s *FrameSink) watch(ctx context.Context) {
 		case <-tick:
 			s.fail(ackTimeout, "no acknowledgement in time")
 			if err := s.findLoss(ctx); err != nil && ctx.Err() == nil {
-				s.conn.notify(Notice{"replication stalled", wrap(err, "follow the journal", string(s.stream.group))})
+				s.conn.notify(Notice{What: "replication stalled", Err: wrap(err, "follow the journal", string(s.stream.group))})
 			}
 		}
 		if tick = nil; s.watched() {

@@ -29,7 +29,7 @@ func (s *FrameSink) purgeDurable(ctx context.Context) {
 				continue // what says so is repeated
 			}
 			if err := s.purgeTo(ctx, no); err != nil && ctx.Err() == nil {
-				s.conn.notify(Notice{"frames not purged", wrap(err, "purge frames", string(s.stream.group))})
+				s.conn.notify(Notice{What: "frames not purged", Err: wrap(err, "purge frames", string(s.stream.group))})
 			}
 		}
 		select {

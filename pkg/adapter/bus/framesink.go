@@ -145,7 +145,7 @@ func (s *FrameSink) publish(ctx context.Context, f frame.Frame, sampled bool) er
 	defer s.pubMu.Unlock()
 	o := outstanding{no: f.No, at: time.Now()}
 	if sampled {
-		o.span = s.conn.tel.Send(ctx, telemetry.Message{Template: writeTemplate, ID: strconv.FormatUint(uint64(f.No), 10)}, s.msg.Header)
+		o.span = s.conn.tel.Send(ctx, telemetry.Message{Subject: s.subject, Template: writeTemplate, ID: strconv.FormatUint(uint64(f.No), 10)}, s.msg.Header)
 	}
 	s.mu.Lock()
 	if s.closed || len(s.out)+len(s.results) >= maxOutstanding {

@@ -27,7 +27,7 @@ func FreeCommands(ctx context.Context, conn *Conn, every time.Duration) error {
 	for {
 		for _, service := range subjects.Services() {
 			if err := conn.freeCommands(ctx, service, suspect); err != nil && ctx.Err() == nil && !isLink(err) {
-				conn.notify(Notice{"commands not checked", wrap(err, "check commands", service)})
+				conn.notify(Notice{What: "commands not checked", Err: wrap(err, "check commands", service)})
 			}
 		}
 		if err := clock.Sleep(ctx, clock.System, every); err != nil {
@@ -68,7 +68,7 @@ func (c *Conn) freeCommands(ctx context.Context, service string, suspect map[str
 		suspect[service] = oldest
 		return nil
 	}
-	c.notify(Notice{"commands freed", cdp.Errorf(cdp.Corrupt, "check commands", service,
+	c.notify(Notice{What: "commands freed", Err: cdp.Errorf(cdp.Corrupt, "check commands", service,
 		"the server has %d, and knows of %d that are to be delivered: all are delivered again", stored, at.NumPending+uint64(at.NumAckPending))})
 	return c.ask(ctx, fmt.Sprintf("%s.CONSUMER.RESET.%s.%s", subjects.API, subjects.StreamCommands, service), map[string]uint64{"seq": oldest}, nil)
 }

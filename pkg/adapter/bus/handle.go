@@ -83,11 +83,11 @@ func (c *Conn) handleFrom(ctx context.Context, service string, cons jetstream.Co
 		case errors.Is(err, jetstream.ErrNoHeartbeat):
 			continue // it asks again by itself
 		case err != nil:
-			c.notify(Notice{"commands interrupted", wrap(err, "receive commands", service)})
+			c.notify(Notice{What: "commands interrupted", Err: wrap(err, "receive commands", service)})
 			return errAgain
 		}
 		if err := c.handle(ctx, service, m, handlers); err != nil {
-			c.notify(Notice{"command not settled", err})
+			c.notify(Notice{What: "command not settled", Err: err})
 		}
 	}
 }
@@ -120,7 +120,7 @@ func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, hand
 	}
 	e, herr := c.open(m.Subject(), m.Headers(), m.Data())
 	addr, _ := event.ParseSubject(m.Subject())
-	mctx, span := c.tel.Process(ctx, telemetry.Message{Template: addr.Template(), ID: e.ID, Group: service}, m.Headers())
+	mctx, span := c.tel.Process(ctx, telemetry.Message{Subject: m.Subject(), Template: addr.Template(), ID: e.ID, Group: service, Data: e.Data}, m.Headers())
 	if herr == nil {
 		if h := handlers[addr.Name]; h != nil {
 			herr = c.run(mctx, m, e, h)
@@ -136,19 +136,19 @@ func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, hand
 	case herr == nil || kind == cdp.Duplicate:
 		return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
 	case kind == cdp.Transient || kind == cdp.Full:
-		c.notify(Notice{"command will be retried", herr})
+		c.notify(Notice{What: "command will be retried", Err: herr, Trace: telemetry.TraceID(mctx)})
 		return wrap(m.NakWithDelay(backoff(md.NumDelivered)), "put command back", m.Subject())
 	case kind == cdp.Invalid:
 		if err := c.deadLetter(ctx, service, m, herr); err != nil {
-			c.notify(Notice{"dead letter not kept", err})
+			c.notify(Notice{What: "dead letter not kept", Err: err})
 		}
 	}
 	// What cannot be reported is settled all the same: else it would come again for
 	// ever, and enough of it would stop the service.
 	if err := c.refuse(mctx, e, m.Subject(), herr); err != nil {
-		c.notify(Notice{"refusal not reported", err})
+		c.notify(Notice{What: "refusal not reported", Err: err})
 	}
-	c.notify(Notice{"command refused", herr})
+	c.notify(Notice{What: "command refused", Err: herr, Trace: telemetry.TraceID(mctx)})
 	return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
 }
 

@@ -126,7 +126,7 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 				restartedAt[i] = time.Now()
 			}
 			if err != nil && ctx.Err() == nil {
-				conn.notify(Notice{"peer not followed", wrap(err, "follow", cfg.Name)})
+				conn.notify(Notice{What: "peer not followed", Err: wrap(err, "follow", cfg.Name)})
 			}
 		}
 		if err := clock.Sleep(ctx, clock.System, followEvery); err != nil {

@@ -103,7 +103,7 @@ func answerable(reply string) bool {
 }
 
 func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {
-	ctx, span := c.tel.Process(ctx, telemetry.Message{Template: template, Group: service}, r.Headers())
+	ctx, span := c.tel.Answer(ctx, telemetry.Message{Subject: r.Subject(), Template: template, Group: service, Data: r.Data()}, r.Headers())
 	out, err := fn(ctx, r.Data())
 	span.End(err)
 	if err == nil {
@@ -138,7 +138,7 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 
 func (c *Conn) sent(err error, template string) {
 	if err != nil {
-		c.notify(Notice{"answer lost", wrap(err, "answer", template)})
+		c.notify(Notice{What: "answer lost", Err: wrap(err, "answer", template)})
 	}
 }
 
@@ -165,7 +165,7 @@ func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint str
 		ctx, cancel = context.WithTimeout(ctx, ackTimeout)
 		defer cancel()
 	}
-	span := c.tel.Send(ctx, telemetry.Message{Template: subjects.Root + "api.v1.{site}." + service + "." + endpoint}, m.Header)
+	span := c.tel.Ask(ctx, telemetry.Message{Subject: subject, Data: m.Data, Template: subjects.Root + "api.v1.{site}." + service + "." + endpoint}, m.Header)
 	err := c.request(ctx, m, op, site, service, endpoint, out)
 	span.End(err)
 	return err

@@ -85,7 +85,7 @@ func (s *Spool) Delete(ctx context.Context, group cdp.GroupID) error {
 	}
 	delete(s.sizes, group)
 	if err := s.level(ctx, s.budget.Share(len(s.sizes)), ""); err != nil && ctx.Err() == nil {
-		s.conn.notify(Notice{"spool not divided anew", err}) // the streams keep smaller shares for now
+		s.conn.notify(Notice{What: "spool not divided anew", Err: err}) // the streams keep smaller shares for now
 	}
 	return nil
 }

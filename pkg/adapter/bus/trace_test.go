@@ -74,7 +74,7 @@ func TestACommandIsOneTrace(t *testing.T) {
 			return nil
 		}})
 	})
-	ctx, root := r.tel.Start(t.Context(), "root")
+	ctx, root := r.tel.Start(t.Context(), "root", telemetry.About{})
 	if _, err := r.journal.Command(ctx, "prod", event.CaptureMark{Group: "vm1"}); err != nil {
 		t.Fatal(err)
 	}

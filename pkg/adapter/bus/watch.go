@@ -92,11 +92,11 @@ func (c *Conn) end(ctx context.Context, stream string) (uint64, error) {
 func (c *Conn) seen(ctx context.Context, site cdp.Site, m stored, fn func(context.Context, SeenEvent) error) error {
 	e, err := c.open(m.subject, m.header, m.data)
 	if err != nil {
-		c.notify(Notice{"event skipped", wrap(err, "read event", m.subject)})
+		c.notify(Notice{What: "event skipped", Err: wrap(err, "read event", m.subject)})
 		return nil
 	}
 	addr, _ := event.ParseSubject(m.subject)
-	ectx, span := c.tel.Process(ctx, telemetry.Message{Template: addr.Template(), ID: e.ID, Group: c.name}, m.header)
+	ectx, span := c.tel.Process(ctx, telemetry.Message{Subject: m.subject, Template: addr.Template(), ID: e.ID, Group: c.name, Data: e.Data}, m.header)
 	err = fn(ectx, SeenEvent{Event: e, Sequence: m.seq, Site: site})
 	span.End(err)
 	if err != nil {

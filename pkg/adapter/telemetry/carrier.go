@@ -1,6 +1,12 @@
 package telemetry
 
-import "strings"
+import (
+	"context"
+	"strings"
+
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
 
 // carrier reads and writes trace context in message headers. People who inject
 // a message by hand type Traceparent, so reading ignores case.
@@ -26,4 +32,24 @@ func (c carrier) Keys() []string {
 		keys = append(keys, strings.ToLower(k))
 	}
 	return keys
+}
+
+// Carry is the trace of ctx as a W3C traceparent; empty outside of one.
+func Carry(ctx context.Context) string {
+	c := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, c)
+	return c["traceparent"]
+}
+
+// TraceID is the trace of ctx as collectors show it, for a log; empty outside of one.
+func TraceID(ctx context.Context) string {
+	if sc := trace.SpanContextFromContext(ctx); sc.IsValid() {
+		return sc.TraceID().String()
+	}
+	return ""
+}
+
+// Join is ctx within the trace of a W3C traceparent; ctx itself if that is none.
+func Join(ctx context.Context, traceparent string) context.Context {
+	return propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier{"traceparent": traceparent})
 }

@@ -23,7 +23,8 @@ const DefaultFrameEvery = 256
 
 // Config says where spans go.
 type Config struct {
-	// Service and Site name the process in the traces.
+	// Service and Site name the process in the traces: "tidemark-" and the service is
+	// service.name. See For.
 	Service, Site string
 	// Endpoint is the URL of an OTLP/HTTP collector. If empty,
 	// OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT apply; if
@@ -38,6 +39,8 @@ type Config struct {
 // Telemetry makes spans. The zero value is not usable: see Off and Setup.
 type Telemetry struct {
 	tracer     trace.Tracer
+	site       string
+	out        sdktrace.SpanProcessor // nil: off
 	prop       propagation.TextMapPropagator
 	frameEvery uint64
 	on         bool
@@ -67,17 +70,9 @@ func Setup(ctx context.Context, cfg Config) (*Telemetry, error) {
 			return nil, e.WithHint("the endpoint is a URL such as http://collector:4318")
 		}
 	}
-	res := resource.NewSchemaless(
-		attribute.String("service.name", "tidemark-"+cfg.Service),
-		attribute.String("service.namespace", "tidemark"),
-		attribute.String("tidemark.site", cfg.Site),
-		attribute.String("service.instance.id", cfg.Site+"/"+cfg.Service+"/"+strconv.Itoa(os.Getpid())),
-	)
-	tp := sdktrace.NewTracerProvider(
-		sdktrace.WithBatcher(exp, sdktrace.WithBatchTimeout(time.Second)),
-		sdktrace.WithResource(res),
-	)
-	t := &Telemetry{tracer: tp.Tracer("tidemark.dev/pkg/adapter/telemetry"), prop: propagation.TraceContext{}, on: true, close: tp.Shutdown}
+	out := sdktrace.NewBatchSpanProcessor(exp, sdktrace.WithBatchTimeout(time.Second))
+	t := &Telemetry{site: cfg.Site, out: out, prop: propagation.TraceContext{}, on: true, close: out.Shutdown}
+	t.tracer = t.tracerOf(cfg.Service)
 	switch {
 	case cfg.FrameEvery == 0:
 		t.frameEvery = DefaultFrameEvery
@@ -85,6 +80,28 @@ func Setup(ctx context.Context, cfg Config) (*Telemetry, error) {
 		t.frameEvery = uint64(cfg.FrameEvery)
 	}
 	return t, nil
+}
+
+// tracerOf is what makes the spans of a service.
+func (t *Telemetry) tracerOf(service string) trace.Tracer {
+	res := resource.NewSchemaless(
+		attribute.String("service.name", "tidemark-"+service),
+		attribute.String("service.namespace", "tidemark"),
+		attribute.String("tidemark.site", t.site),
+		attribute.String("service.instance.id", t.site+"/"+service+"/"+strconv.Itoa(os.Getpid())),
+	)
+	return sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(t.out), sdktrace.WithResource(res)).Tracer("tidemark.dev/pkg/adapter/telemetry")
+}
+
+// For is t for one of the services of a process, whose spans have its name. It ends
+// with t, and is not closed.
+func (t *Telemetry) For(service string) *Telemetry {
+	if !t.on {
+		return t
+	}
+	x := *t
+	x.close, x.tracer = nil, t.tracerOf(service)
+	return &x
 }
 
 // On reports whether spans are made.

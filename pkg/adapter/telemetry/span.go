@@ -19,25 +19,28 @@ func (s Span) End(err error) {
 		return
 	}
 	if err != nil {
+		s.s.RecordError(err)
 		s.s.SetAttributes(attribute.String("error.type", string(cdp.KindOf(err))))
 		s.s.SetStatus(codes.Error, err.Error())
 	}
 	s.s.End()
 }
 
-// Set adds an attribute.
-func (s Span) Set(key, value string) {
+// Set adds what the work is about.
+func (s Span) Set(of About) {
 	if s.s != nil {
-		s.s.SetAttributes(attribute.String(key, value))
+		s.s.SetAttributes(of.attributes()...)
 	}
 }
 
 // Message describes a message of the bus for its span.
 type Message struct {
-	// Template is the subject with {names} for what varies.
-	Template string
+	// Subject is where the message goes; Template is that with {names} for what varies.
+	Subject, Template string
 	// ID is the event's id; Group the consumer group that handles it.
 	ID, Group string
+	// Data is its JSON, from which the span takes what it is about.
+	Data []byte
 }
 
 func (m Message) attributes(operation string) []attribute.KeyValue {
@@ -47,22 +50,58 @@ func (m Message) attributes(operation string) []attribute.KeyValue {
 		attribute.String("messaging.operation.name", operation),
 		attribute.String("messaging.destination.template", m.Template),
 	}
-	if m.ID != "" {
-		a = append(a, attribute.String("messaging.message.id", m.ID))
+	for _, x := range [][2]string{{"messaging.destination.name", m.Subject}, {"messaging.message.id", m.ID}, {"messaging.consumer.group.name", m.Group}} {
+		if x[1] != "" {
+			a = append(a, attribute.String(x[0], x[1]))
+		}
 	}
-	if m.Group != "" {
-		a = append(a, attribute.String("messaging.consumer.group.name", m.Group))
-	}
-	return a
+	return append(a, about(m.Data)...)
 }
 
-// Start begins a span of the service's own work, such as a step of a failover.
-func (t *Telemetry) Start(ctx context.Context, name string) (context.Context, Span) {
+// Start begins a span of the process's own work, such as a step of a failover.
+func (t *Telemetry) Start(ctx context.Context, name string, of About) (context.Context, Span) {
 	if !t.on {
 		return ctx, Span{}
 	}
-	ctx, s := t.tracer.Start(ctx, name)
+	ctx, s := t.tracer.Start(ctx, name, trace.WithAttributes(of.attributes()...))
 	return ctx, Span{s}
+}
+
+// Within is Start for work that is worth a span only as a part of something: outside
+// of a trace there is none.
+func (t *Telemetry) Within(ctx context.Context, name string, of About) (context.Context, Span) {
+	if !traced(ctx) {
+		return ctx, Span{}
+	}
+	return t.Start(ctx, name, of)
+}
+
+// Silent is ctx without its trace: for polls, of which a trace would have hundreds.
+func Silent(ctx context.Context) context.Context {
+	if !traced(ctx) {
+		return ctx
+	}
+	return trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+}
+
+// traced reports whether ctx is within a trace.
+func traced(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
+
+// Ask is Send for a request. Services ask each other all the time: a request has a
+// span only within a trace.
+func (t *Telemetry) Ask(ctx context.Context, m Message, header map[string][]string) Span {
+	if !traced(ctx) {
+		return Span{}
+	}
+	return t.Send(ctx, m, header)
+}
+
+// Answer is Process for a request: one that came without a trace has no span.
+func (t *Telemetry) Answer(ctx context.Context, m Message, header map[string][]string) (context.Context, Span) {
+	if !t.on || !traced(t.prop.Extract(context.Background(), carrier(header))) {
+		return ctx, Span{}
+	}
+	return t.Process(ctx, m, header)
 }
 
 // Send begins the span of publishing m and writes its trace context to header.

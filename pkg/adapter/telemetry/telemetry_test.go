@@ -43,7 +43,7 @@ func TestOffIsSilentAndFree(t *testing.T) {
 		tel.Send(ctx, m, header).End(nil)
 		_, s := tel.Process(ctx, m, header)
 		s.End(nil)
-		_, s = tel.Start(ctx, "x")
+		_, s = tel.Start(ctx, "x", About{})
 		s.End(nil)
 		tel.Frame(256)
 	}); n != 0 {
@@ -66,7 +66,7 @@ func TestOneTraceAcrossAMessage(t *testing.T) {
 	}
 	typed := map[string][]string{"Traceparent": header["traceparent"]} // as people type it
 	ctx, s := tel.Process(t.Context(), Message{Template: "x", Group: "capture"}, typed)
-	_, inner := tel.Start(ctx, "step")
+	_, inner := tel.Start(ctx, "step", About{})
 	inner.End(nil)
 	s.End(cdp.Errorf(cdp.Conflict, "mark", "vm1", "no"))
 	_, batch := tel.ProcessLinked(t.Context(), Message{Template: "frames"}, header, header, nil)
@@ -125,8 +125,8 @@ func TestExport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, s := tel.Start(t.Context(), "x")
-	s.Set("a", "b")
+	_, s := tel.Start(t.Context(), "x", About{})
+	s.Set(About{Job: "web"})
 	s.End(nil)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

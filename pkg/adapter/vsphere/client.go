@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type Config struct {
 	Timeout time.Duration
 	// Agent is shown in the vCenter's list of sessions.
 	Agent string
+	// Trace is told of each call that changes something, by its name in the vSphere API,
+	// such as CloneVM_Task; end is called with its outcome. Nil: nobody is told.
+	Trace func(ctx context.Context, call string) (_ context.Context, end func(error))
 }
 
 // Client is a session at one vCenter or ESXi host. All methods may be called
@@ -79,7 +83,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	transport.Proxy = nil
 	transport.DialTLSContext = t.dial
 	c := &Client{cfg: cfg}
-	caller := &caller{next: sc, timeout: cfg.Timeout}
+	caller := &caller{next: sc, timeout: cfg.Timeout, trace: cfg.Trace}
 	if err := useVersion(ctx, sc, cfg.Timeout); err != nil {
 		transport.CloseIdleConnections()
 		return nil, c.fail(ctx, op, u.Host, err)
@@ -232,10 +236,11 @@ const unreached = 15 * time.Minute
 // cleanUp is how long clean-up may take after ctx ended.
 const cleanUp = 20 * time.Second
 
-// caller gives each call its timeout.
+// caller gives each call its timeout and its place in a trace.
 type caller struct {
 	next    soap.RoundTripper
 	timeout time.Duration
+	trace   func(context.Context, string) (context.Context, func(error)) // may be nil
 }
 
 // RoundTrip implements soap.RoundTripper. A wait for updates gets its own time on
@@ -243,5 +248,28 @@ type caller struct {
 func (c *caller) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout+waits(req))
 	defer cancel()
+	if name := callName(req); c.trace != nil && !looks(name) {
+		ctx, end := c.trace(ctx, name)
+		err := c.next.RoundTrip(ctx, req, res)
+		end(err)
+		return err
+	}
 	return c.next.RoundTrip(ctx, req, res)
+}
+
+// callName is the name of a call in the vSphere API: its request's type without the
+// "Body" that the SOAP bindings add.
+func callName(req soap.HasFault) string {
+	return strings.TrimSuffix(reflect.Indirect(reflect.ValueOf(req)).Type().Name(), "Body")
+}
+
+// looks reports whether a call only looks. There are hundreds to one that changes
+// something.
+func looks(call string) bool {
+	for _, verb := range []string{"Retrieve", "Continue", "WaitFor", "Query", "Find", "Has", "CancelRetrieve", "CreateFilter", "DestroyPropertyFilter", "CreatePropertyCollector", "DestroyPropertyCollector", "CurrentTime", "Session"} {
+		if strings.HasPrefix(call, verb) {
+			return true
+		}
+	}
+	return false
 }

@@ -93,6 +93,8 @@ type Run struct {
 	Actions   []Record  `json:"actions"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	EndedAt   time.Time `json:"endedAt,omitzero"`
+	// Trace is the trace of all that the run does, as a W3C traceparent.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Over reports whether nothing happens in the run any more, so that another may

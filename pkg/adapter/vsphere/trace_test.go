@@ -1,0 +1,40 @@
+package vsphere_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"tidemark.dev/pkg/adapter/vcsim"
+	"tidemark.dev/pkg/cdp"
+)
+
+// A trace is told of calls that change something, with their outcome, and of none that
+// only looks.
+func TestCallsThatChangeSomethingAreTraced(t *testing.T) {
+	cfg := simConfig(vcsim.NewSite(t, vcsim.Config{}))
+	var mu sync.Mutex
+	outcomes := map[string]error{}
+	cfg.Trace = func(ctx context.Context, call string) (context.Context, func(error)) {
+		return ctx, func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			outcomes[call] = err
+		}
+	}
+	if _, err := connect(t, cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err, told := outcomes["Login"]; !told || err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(outcomes)), func(c string) bool { return strings.HasPrefix(c, "Retrieve") }) {
+		t.Error(outcomes)
+	}
+	cfg.Password = "another-one"
+	_, err := connect(t, cfg)
+	wantError(t, err, cdp.Invalid)
+	if outcomes["Login"] == nil {
+		t.Error("the refusal is not told")
+	}
+}
