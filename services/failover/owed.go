@@ -45,11 +45,13 @@ func (s *Service) settle(ctx context.Context, job string) {
 
 // askFence makes one request of the source.
 func (s *Service) askFence(ctx context.Context, site cdp.Site, run failoverrun.Run) (api.Progress, error) {
-	ctx, end := s.deps.Tracer.Span(s.deps.Tracer.Join(ctx, run.Trace), "failover owed fence")
+	ctx, end := s.deps.Tracer.Span(s.deps.Tracer.Join(ctx, run.Trace), run, "owed fence")
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
 	p, err := s.deps.Source.Fence(ctx, site, run.FenceRequest())
-	end(err)
+	if !cdp.Is(err, cdp.Transient) { // for days, perhaps: a trace shows the answer only
+		end(err)
+	}
 	return p, err
 }
 
