@@ -18,7 +18,7 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Shutdown: p.Shutdown, Force: p.Force}, e.Time)
+	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Shutdown: p.Shutdown, Force: p.Force, NoReIP: p.NoReIP}, e.Time)
 }
 
 // startWithin is how long a start that cannot be checked yet is retried. After

@@ -20,7 +20,7 @@ import (
 // failoverFlags are the options of a run.
 type failoverFlags struct {
 	point, at, mode, to, listen, run string
-	planned, ready, force            bool
+	planned, ready, force, noReIP    bool
 	shutdown                         string
 	shutdownWait                     time.Duration
 	wait                             waitFlags
@@ -88,6 +88,7 @@ its power to you. What is not a VM of a vCenter is yours to shut down before.`),
 	p.DurationVar(&f.shutdownWait, "shutdown-wait", 0, "with --planned: how long its guest may take to shut down (default 5m)")
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
 	p.BoolVar(&f.force, "force", false, "with --mode production: begin although clients read points of the job, or, with --planned, use the source's disks")
+	p.BoolVar(&f.noReIP, "no-reip", false, "with --to vm: the guest keeps the addresses that it had at the source")
 	p.StringVar(&f.run, "run", "", "a name for the run; starting it again under the same name is the same run")
 	f.wait.register(c, 5*time.Minute)
 	f.out.register(c)
@@ -105,7 +106,7 @@ its power to you. What is not a VM of a vCenter is yours to shut down before.`),
 // request checks the flags and makes the run's request.
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
 	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned,
-		Shutdown: recovery.Shutdown(f.shutdown), ShutdownWait: spec.Duration(f.shutdownWait), Force: f.force}
+		Shutdown: recovery.Shutdown(f.shutdown), ShutdownWait: spec.Duration(f.shutdownWait), Force: f.force, NoReIP: f.noReIP}
 	if f.mode == "" {
 		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")
 	}
@@ -121,7 +122,7 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 	}
 	early := r
 	early.To = cmp.Or(r.To, recovery.ToNBD)
-	if r.To == "" && r.Shutdown != "" { // which only a failover to a VM takes
+	if r.To == "" && (r.Shutdown != "" || r.NoReIP) { // which only a failover to a VM takes
 		early.To = recovery.ToVM
 	}
 	return r, early.Check()

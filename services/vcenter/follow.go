@@ -43,7 +43,7 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	if m.Value.JoinedAs == "" {
 		m.Value.JoinedAs = was.Name
 	}
-	cannot = append(cannot, r.wire(m, was.Guest)...)
+	cannot = append(cannot, wire(&m.Value, r.job.Job.Target, r.target, was.Guest)...)
 	if reshape && m.Value.Replica != "" {
 		h := vmpolicy.ReplicaHardware(keep.Hardware)
 		if err := r.reshape(ctx, m.Value, h); err != nil {

@@ -48,14 +48,7 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 			reply.Problems = append(reply.Problems, p)
 		}
 	}
-	if !x.answers {
-		rule := "source"
-		if x.silent {
-			rule = inventory.RuleUnreachable
-		}
-		reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/source/site", Rule: rule,
-			Text: "the source site " + string(r.Job.SourceSite) + " does not report its VMs: " + x.why})
-	}
+	x.unanswered(&reply, was)
 	if was != nil {
 		reply.Warnings = append(reply.Warnings, x.unaffected(was.job.Job)...)
 	}
@@ -66,6 +59,27 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 	}
 	x.joinsAndLeaves(&reply, refused)
 	return reply, nil
+}
+
+// unanswered adds that the source does not answer. It refuses a new job, and a change
+// of what is protected there; any other change must be possible in a disaster, and is
+// checked with what is known of the VMs.
+func (r *round) unanswered(reply *api.JobCheckReply, was *round) {
+	if r.answers {
+		return
+	}
+	p := inventory.Problem{Path: "/spec/source/site", Rule: "source",
+		Text: "the source site " + string(r.job.SourceSite) + " does not report its VMs: " + r.why}
+	if r.silent {
+		p.Rule = inventory.RuleUnreachable
+	}
+	if was == nil || was.job.SourceSite != r.job.SourceSite || !reflect.DeepEqual(was.job.Job.Source, r.job.Job.Source) {
+		reply.Problems = append(reply.Problems, p)
+		return
+	}
+	p.Warning = true
+	p.Text += "; the change is checked with what is known of them"
+	reply.Warnings = append(reply.Warnings, p)
 }
 
 // applied is a round of the applied version of the job that is checked; nil for a new
@@ -91,7 +105,7 @@ func (r *round) applied(ctx context.Context) (*round, error) {
 // and which would leave. No VM leaves while the source's answer is incomplete.
 func (r *round) joinsAndLeaves(reply *api.JobCheckReply, refused map[string]bool) {
 	selected := map[string]bool{}
-	for _, v := range r.reply.VMs {
+	for _, v := range r.vms() {
 		selected[v.UUID] = true
 		i := slices.IndexFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID })
 		if refused[v.UUID] && (i < 0 || r.members[i].Value.Replica == "") {

@@ -91,7 +91,7 @@ func (r *round) join(ctx context.Context, group cdp.GroupID, v inventory.VM) err
 		m.Value.Disks = append(m.Value.Disks, inventory.MemberDisk{Name: vmpolicy.DiskName(at), Disk: d, Address: at})
 	}
 	m.Value.VM.Hardware.Extra = vmpolicy.ReplicaHardware(v.Hardware).Extra
-	r.wire(m, inventory.Guest{})
+	wire(&m.Value, r.job.Job.Target, r.target, inventory.Guest{})
 	if err := setState(ctx, r.s.report, m, inventory.Preparing, ""); err != nil {
 		return err
 	}
@@ -182,21 +182,4 @@ func describe(m inventory.Member, had string) string {
 		return "its replica " + m.Name + " is ready, and its trouble is over: " + had
 	}
 	return "its replica " + m.Name + " is ready"
-}
-
-// wire computes a member's networks and addresses at the target. was is what the
-// guest reported before; kept are addresses that it no longer reports.
-func (r *round) wire(m *member, was inventory.Guest) (kept []string) {
-	v := &m.Value.VM
-	rules := slices.Clone(r.job.Job.Target.ReIP)
-	for i := range rules {
-		if rules[i].VM != "" && rules[i].VM == m.Value.JoinedAs {
-			rules[i].VM = v.Name
-		}
-	}
-	v.Guest, kept = vmpolicy.Remember(was, *v, rules)
-	w, _ := vmpolicy.Wire(*v, r.job.Job.Target.Networks, r.target)
-	m.Value.Networks, m.Value.Isolated = w.Production, w.Test
-	m.Value.Identity, _ = vmpolicy.Identify(*v, rules)
-	return kept
 }

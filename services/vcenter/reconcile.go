@@ -155,7 +155,12 @@ func (r *round) reconcileMember(ctx context.Context, m *member) error {
 		return nil
 	}
 	work := &memberRound{r, m, group}
-	err = work.prepareReplica(ctx)
+	if !r.answers { // else its record has been updated
+		err = rewire(ctx, m, r.job.Job.Target, r.target)
+	}
+	if err == nil {
+		err = work.prepareReplica(ctx)
+	}
 	if err == nil {
 		err = work.keepJob(ctx)
 	}
@@ -243,7 +248,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		return nil, err
 	}
 	x := vmpolicy.Situation{
-		Job: r.job.Job, Members: r.reply.VMs, Selectors: r.reply.Problems, Twins: r.reply.Twins, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
+		Job: r.job.Job, Members: r.vms(), Selectors: r.reply.Problems, Twins: r.reply.Twins, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
 		Taken:        map[string]string{},
 		Known:        map[string]string{},
@@ -284,10 +289,24 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 			x.JournalFree = free
 		}
 	}
-	if !r.answers {
-		// Problems of VMs that are not known now are left out.
+	if len(x.Members) == 0 && !r.answers { // a check would say that the job selects none
 		_, places := vmpolicy.Place(r.target, r.job.Job.Target)
 		return places, nil
 	}
 	return vmpolicy.Check(x), nil
+}
+
+// vms are the VMs that the job selects: while the source does not answer, its members
+// as they were seen last.
+func (r *round) vms() []inventory.VM {
+	if r.answers {
+		return r.reply.VMs
+	}
+	var out []inventory.VM
+	for _, m := range r.members {
+		if m.Value.State != inventory.Gone {
+			out = append(out, m.Value.VM)
+		}
+	}
+	return out
 }

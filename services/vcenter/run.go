@@ -28,9 +28,10 @@ type runRecord struct {
 	// Making is when the vCenter was last asked to make something for the test, as
 	// long as the outcome is unknown: it may still appear later.
 	Making time.Time `json:"making,omitzero"`
-	// Unset is why the vCenter refused to configure the guest's addresses. The VM was
-	// started all the same.
-	Unset string `json:"unset,omitempty"`
+	// Unset is why the vCenter refused to configure the guest's addresses, Unwired why
+	// its network cards are not on their networks. The VM was started all the same.
+	Unset   string `json:"unset,omitempty"`
+	Unwired string `json:"unwired,omitempty"`
 }
 
 type runDisk struct {
@@ -165,7 +166,7 @@ func (r *run) enter(ctx context.Context, stage runStage, change func(*runRecord)
 }
 
 func sameRun(a, b runRecord) bool {
-	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Unset == b.Unset && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
+	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Unset == b.Unset && a.Unwired == b.Unwired && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
 }
 
 // vm is the VM that the run starts; NotFound.
@@ -204,7 +205,7 @@ func (r *run) files() []string {
 
 // reply describes a VM for the failover.
 func (r *run) reply(ctx context.Context, v inventory.VM) *api.VMRun {
-	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.m.Value.Identity)}
+	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.identity())}
 	if inv, err := r.cache.recent(ctx); err == nil {
 		for _, h := range inv.Hosts {
 			if h.Ref == v.Host {
@@ -213,6 +214,14 @@ func (r *run) reply(ctx context.Context, v inventory.VM) *api.VMRun {
 		}
 	}
 	return out
+}
+
+// identity is the network configuration that the guest is given; nil: it keeps its own.
+func (r *run) identity() *inventory.Identity {
+	if r.req.NoReIP {
+		return nil
+	}
+	return r.m.Value.Identity
 }
 
 // addresses are a VM's as VMware Tools report them: those that it was given come

@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -61,11 +62,14 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 				return none, err
 			}
 		}
-		r.tell("connects its networks", 0, 0)
-		if err := r.vc.Connect(ctx, v.Ref, r.networks(v)); err != nil {
+		if err := r.rewire(ctx); err != nil {
 			return none, err
 		}
-		if id := r.m.Value.Identity; id != nil && len(v.Hardware.NICs) > 0 {
+		r.tell("connects its networks", 0, 0)
+		if err := r.connectCards(ctx, v); err != nil {
+			return none, err
+		}
+		if id := r.identity(); id != nil && len(v.Hardware.NICs) > 0 {
 			r.tell("configures the guest's addresses", 0, 0)
 			if err := r.customize(ctx, v, *id); err != nil {
 				return none, err
@@ -83,11 +87,60 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 		}
 	}
 	text := v.Name + " is powered on"
-	if why := r.rec.Value.Unset; why != "" {
-		text += ", but " + why
+	for _, why := range []string{r.rec.Value.Unwired, r.rec.Value.Unset} {
+		if why != "" {
+			text += ", but " + why
+		}
 	}
 	r.tell(text, 0, 0)
 	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
+}
+
+// connectCards puts the VM's network cards on their networks. In production a card
+// that cannot be connected does not keep the VM off: that can be mended while it runs,
+// and its checks report it. A test's VM is not started then, for it must not reach
+// production.
+func (r *run) connectCards(ctx context.Context, v inventory.VM) error {
+	nets := r.networks(v)
+	err := r.vc.Connect(ctx, v.Ref, nets)
+	if r.req.Test {
+		return err
+	}
+	why := ""
+	switch {
+	case cdp.Is(err, cdp.Conflict), cdp.Is(err, cdp.Invalid), cdp.Is(err, cdp.NotFound):
+		why = fmt.Sprintf("the vCenter refused to connect its network cards (%v): connect them there", err)
+	case err != nil:
+		return err
+	default:
+		for _, n := range v.Hardware.NICs {
+			if nets[n.Key] == "" {
+				why = n.Label + " has no network, because the one that the job names does not exist here: connect it at the vCenter"
+			}
+		}
+	}
+	if why != "" && why != r.rec.Value.Unwired {
+		r.report.member(ctx, r.m.Value, v.Name+" is started by the failover "+r.req.Run+", but "+why)
+	}
+	return r.enter(ctx, r.rec.Value.Stage, func(x *runRecord) { x.Unwired = why })
+}
+
+// unwired is why a network card of the VM is still on no network, or on another one
+// than the job wants; nil: somebody connected it.
+func (r *run) unwired(ctx context.Context, v inventory.VM) error {
+	inv, err := r.cache.recent(ctx)
+	if err != nil {
+		return err
+	}
+	nets := r.networks(v)
+	for _, n := range v.Hardware.NICs {
+		want := nets[n.Key]
+		exists := slices.ContainsFunc(inv.Networks, func(x inventory.Network) bool { return x.Ref == n.Network })
+		if want != "" && n.Network != want || want == "" && !exists {
+			return errors.New(r.rec.Value.Unwired)
+		}
+	}
+	return nil
 }
 
 // customize configures the guest's addresses. A refusal does not keep the VM off: a

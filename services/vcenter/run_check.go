@@ -76,7 +76,7 @@ func (r *run) checkOnce(ctx context.Context, v inventory.VM, c inventory.Checks,
 	}
 	// A VM that was given an address is checked at that one only: another of its
 	// addresses may be production's, and answer.
-	has, given := addresses(v, r.m.Value.Identity), givenAddresses(r.m.Value.Identity)
+	has, given := addresses(v, r.identity()), givenAddresses(r.identity())
 	ip := ""
 	if len(given) > 0 {
 		ip = given[0]
@@ -93,6 +93,9 @@ func (r *run) checkOnce(ctx context.Context, v inventory.VM, c inventory.Checks,
 		note("power", "", fmt.Errorf("it is %s", v.Power))
 	} else {
 		note("power", "it is on", nil)
+	}
+	if r.rec.Value.Unwired != "" {
+		note("networks", "its network cards are connected", r.unwired(ctx, v))
 	}
 	unset := r.rec.Value.Unset
 	if len(given) > 0 || unset != "" {

@@ -26,6 +26,8 @@ type VMRunRequest struct {
 	Run string `json:"run"`
 	// Test: the VM is a VM of its own, built for the run.
 	Test bool `json:"test,omitempty"`
+	// NoReIP: the guest keeps the addresses that it had at the source.
+	NoReIP bool `json:"noReIP,omitempty"`
 	// Source and Target are the job's sites.
 	Source cdp.Site `json:"source,omitempty"`
 	Target cdp.Site `json:"target,omitempty"`

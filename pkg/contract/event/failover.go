@@ -21,6 +21,8 @@ type FailoverStart struct {
 	// Force begins a production run even while clients read points of the job; without
 	// it the command is refused.
 	Force bool `json:"force,omitempty"`
+	// NoReIP leaves the guest the addresses that it had at the source; with To vm only.
+	NoReIP bool `json:"noReIP,omitempty"`
 }
 
 // EventType implements Payload.

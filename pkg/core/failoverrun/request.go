@@ -36,6 +36,8 @@ type Request struct {
 	ShutdownWait spec.Duration `json:"shutdownWait,omitempty"`
 	// Force begins a production run although clients are connected: see Undisturbed.
 	Force bool `json:"force,omitempty"`
+	// NoReIP: the VM's guest keeps the addresses that it had at the source.
+	NoReIP bool `json:"noReIP,omitempty"`
 }
 
 // Check returns an Invalid error that names the first field that is wrong.
@@ -55,6 +57,8 @@ func (r Request) Check() error {
 		return cdp.Errorf(cdp.Invalid, op, "to", "a test cannot use files, because they are the replica itself: use nbd or vm")
 	case r.Listen != "" && r.To == recovery.ToVM:
 		return cdp.Errorf(cdp.Invalid, op, "listen", "not allowed with vm: nothing is served over NBD")
+	case r.NoReIP && r.To != recovery.ToVM:
+		return cdp.Errorf(cdp.Invalid, op, "noReIP", "needs vm: only a VM's guest is given addresses")
 	case r.Point != "" && r.At != nil:
 		return cdp.Errorf(cdp.Invalid, op, "at", "not allowed together with point")
 	case r.Force && r.Mode == recovery.Test:
