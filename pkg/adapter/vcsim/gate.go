@@ -27,6 +27,7 @@ type gate struct {
 	denied   map[string]bool
 	disabled map[types.ManagedObjectReference]map[string]string // entity, method: source
 	polls    map[*simulator.PropertyCollector]bool
+	subjects map[*simulator.PropertyCollector]subject // see sift
 }
 
 type injected struct {
@@ -46,6 +47,7 @@ func newGate(s *Site) *gate {
 		calls: map[string]int{}, denied: map[string]bool{},
 		disabled: map[types.ManagedObjectReference]map[string]string{},
 		polls:    map[*simulator.PropertyCollector]bool{},
+		subjects: map[*simulator.PropertyCollector]subject{},
 	}
 }
 
@@ -148,7 +150,8 @@ func (g *gate) forbidden(m *simulator.Method) fault {
 	return nil
 }
 
-// notePoll records who may be in a long poll, so that closing can end it.
+// notePoll records who may be in a long poll, so that closing can end it, and sifts
+// what a poll waits for.
 func (g *gate) notePoll(ctx *simulator.Context, m *simulator.Method) {
 	if ctx.Session == nil || m.This.Type != "PropertyCollector" {
 		return
@@ -159,6 +162,7 @@ func (g *gate) notePoll(ctx *simulator.Context, m *simulator.Method) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.sift(ctx, pc, m)
 	switch m.Name {
 	case "WaitForUpdatesEx", "WaitForUpdates":
 		g.polls[pc] = true
