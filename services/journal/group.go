@@ -161,6 +161,10 @@ func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		engine.Clock, engine.Adopted = deps.Clock, spec.Adopt
 		v, err = vault.Open(ctx, disks, store, r, engine)
 	}
+	if cdp.Is(err, cdp.Corrupt) && cdp.HintOf(err) == "" {
+		err = &cdp.Error{Op: "open journal", Kind: cdp.Corrupt, Subject: string(spec.Group), Cause: err,
+			Hint: "stop the journal service, and see what still reads: tidemark repair " + string(spec.Group)}
+	}
 	if err != nil {
 		return nil, nil, errors.Join(err, r.Close())
 	}

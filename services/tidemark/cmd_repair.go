@@ -11,7 +11,7 @@ import (
 
 func (a *app) cmdRepair() *cobra.Command {
 	var out format
-	var write bool
+	var how node.RepairOptions
 	c := &cobra.Command{
 		Use: "repair JOB", Short: "Mend the damaged journal of a job, with its service stopped", Args: cobra.ExactArgs(1),
 		Long: long(`Find what is damaged in the store of a job's journal, and say which recovery points
@@ -23,25 +23,30 @@ replica has not passed. The mended store takes the old one's place once all of i
 reads back; the old one is kept beside it, and its path is printed. When the service
 runs again the source sends what the journal lacks, which compares or copies the disks.
 
-A store whose manifest is damaged, or a table that holds more than writes, cannot be
-mended.`),
+Some damage cannot be mended: of the manifest, or of a table that holds more than
+writes. With --anew the history is given up then, and the replica is kept: the source
+compares the disks with it and sends what differs. There are no recovery points until
+that is complete, so first export what you need from another copy. A job that has been
+failed over is refused.`),
 		Example: `  tidemark repair web
-  tidemark repair web --site dr --dir /var/lib/tidemark --write`,
+  tidemark repair web --site dr --dir /var/lib/tidemark --write
+  tidemark repair web --anew --write`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			r, err := node.Repair(a.conn.directory(), cdp.Site(a.conn.site), args[0], write)
+			r, err := node.Repair(a.conn.directory(), cdp.Site(a.conn.site), args[0], how)
 			if err != nil {
 				return err
 			}
-			return out.facts(a.out, r, args[0], func() error { a.sayRepaired(args[0], r, write); return nil })
+			return out.facts(a.out, r, args[0], func() error { a.sayRepaired(args[0], r, how); return nil })
 		},
 	}
 	out.register(c)
-	c.Flags().BoolVar(&write, "write", false, "mend it")
+	c.Flags().BoolVar(&how.Write, "write", false, "mend it")
+	c.Flags().BoolVar(&how.Anew, "anew", false, "give up a history that cannot be mended, and keep the replica")
 	return c
 }
 
 // sayRepaired prints what a repair found for people.
-func (a *app) sayRepaired(job string, r node.Repaired, write bool) {
+func (a *app) sayRepaired(job string, r node.Repaired, how node.RepairOptions) {
 	if len(r.Found) == 0 {
 		fmt.Fprintf(a.out, "nothing is damaged; %d recovery points\n", r.Points)
 		return
@@ -53,11 +58,14 @@ func (a *app) sayRepaired(job string, r node.Repaired, write bool) {
 		fmt.Fprintln(a.out, "lost:   ", plain(l.String()))
 	}
 	fmt.Fprintf(a.out, "left:    %d recovery points\n", r.Points)
+	if r.Anew {
+		fmt.Fprintln(a.out, "the history cannot be mended: it begins anew, and the source compares the disks with the kept replica")
+	}
 	switch {
 	case r.Kept != "":
 		fmt.Fprintf(a.out, "mended; the damaged store is kept in %s: delete it once you do not need it\n", r.Kept)
-	case !write:
-		fmt.Fprintf(a.out, "nothing was changed; to mend it: tidemark repair %s --write\n", job)
+	case !how.Write:
+		fmt.Fprintf(a.out, "nothing was changed; to mend it: tidemark repair %s --write%s\n", job, map[bool]string{true: " --anew"}[r.Anew])
 	default:
 		fmt.Fprintln(a.out, "there is nothing to mend: only what needs the damaged frames cannot be read")
 	}

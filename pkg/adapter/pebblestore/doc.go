@@ -23,7 +23,9 @@
 // A frame that cannot be read and that the replica still needs ends history before it
 // (Group.EndBefore). Repair does the same with a store that does not open, on a copy, and
 // also cuts damaged logs and removes tables of frames that cannot be opened. What follows
-// the damage is lost, and noted as what a damaged end of the log takes.
+// the damage is lost, and noted as what a damaged end of the log takes. Of what it cannot
+// mend it makes, if asked, a store without history: whose it is, and where numbers go on.
+// The source then compares its disks with the replica, as for a first copy.
 //
 // # Full and failing disks
 //

@@ -20,17 +20,26 @@ type Repaired struct {
 	Found  []string   `json:"found"`  // what is damaged; empty: nothing
 	Losses []cdp.Loss `json:"losses"` // the history that it costs
 	Points int        `json:"points"` // how many recovery points are left
+	// Anew: nothing of the history is sound. It begins anew with the replica as it is.
+	Anew bool `json:"anew,omitempty"`
 	// Kept is where the damaged store was moved; empty: nothing was changed.
 	Kept string `json:"kept,omitempty"`
 }
 
+// RepairOptions say what a repair may do.
+type RepairOptions struct {
+	Write bool // change the store
+	Anew  bool // give up a history that cannot be mended
+}
+
 // repair is a repair of one group's store, on a copy of it.
 type repair struct {
-	dir   string // of the stores
-	id    cdp.GroupID
-	began time.Time
-	logs  bool // a log was cut
-	mends bool // the copy is not as the store
+	dir         string // of the stores
+	id          cdp.GroupID
+	began       time.Time
+	logs        bool // a log was cut
+	anewAllowed bool
+	mends       bool // the copy is not as the store
 	Repaired
 }
 
@@ -38,21 +47,22 @@ const opRepair = "repair journal store"
 
 // Repair mends the store of a group in dir, which no service may be using, on a copy
 // that shares its tables. It keeps what can be read: history ends before the first
-// damage that the replica has not passed. With write the copy takes the store's place
+// damage that the replica has not passed. With Write the copy takes the store's place
 // once all of it reads back, and the damaged one is kept beside it; otherwise nothing is
-// changed. What it cannot mend is Corrupt, and stays as it is.
-func Repair(dir string, id cdp.GroupID, write bool) (Repaired, error) {
+// changed. What cannot be mended is Corrupt, and stays as it is; with Anew it gets a store
+// without history instead, and the replica is kept.
+func Repair(dir string, id cdp.GroupID, how RepairOptions) (Repaired, error) {
 	lock, err := pebble.LockDirectory(dir, vfs.Default)
 	if err != nil {
 		return Repaired{}, &cdp.Error{Op: opRepair, Kind: cdp.Conflict, Subject: dir, Cause: err,
 			Hint: "stop the journal service of this directory first"}
 	}
 	defer lock.Close()
-	r := &repair{dir: dir, id: id, began: time.Now()}
+	r := &repair{dir: dir, id: id, began: time.Now(), anewAllowed: how.Anew}
 	if st, err := os.Stat(r.path()); err != nil || !st.IsDir() {
 		return Repaired{}, cdp.Errorf(cdp.NotFound, opRepair, string(id), "there is no journal of this job in %s", dir)
 	}
-	err = r.run(write)
+	err = r.run(how.Write)
 	if e := os.RemoveAll(r.work()); err == nil && e != nil {
 		err = &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: string(id), Cause: e}
 	}
@@ -67,20 +77,12 @@ func (r *repair) work() string { return r.path() + unfinished }
 func (r *repair) copied() string { return filepath.Join(r.work(), string(r.id)) }
 
 func (r *repair) run(write bool) error {
-	err := copyStore(r.path(), r.copied())
-	if err == nil {
-		err = r.cutLogs()
-	}
-	if err != nil {
-		return r.cannot(err)
-	}
-	d, err := Open(r.work(), Options{})
-	if err != nil {
-		return r.cannot(err)
-	}
-	err = r.mend(d)
-	if e := d.Close(); err == nil {
-		err = e
+	err := r.mendCopy()
+	if cdp.Is(err, cdp.Corrupt) && r.anewAllowed {
+		r.Found = append(r.Found, firstLine(err))
+		if err = r.anew(err); err == nil {
+			r.Anew = true
+		}
 	}
 	if err != nil {
 		return r.cannot(err)
@@ -91,10 +93,56 @@ func (r *repair) run(write bool) error {
 	return r.replace()
 }
 
+// mendCopy copies the store and mends the copy. An error is Corrupt if that is not
+// possible.
+func (r *repair) mendCopy() error {
+	err := r.clear()
+	if err == nil {
+		err = copyStore(r.path(), r.copied())
+	}
+	if err == nil {
+		err = r.cutLogs()
+	}
+	if err != nil {
+		return err
+	}
+	d, err := Open(r.work(), Options{})
+	if err != nil {
+		return err
+	}
+	err = r.mend(d)
+	if e := d.Close(); err == nil {
+		err = e
+	}
+	if cdp.KindOf(err) == cdp.Internal && err != nil { // Pebble's word for much that is damaged
+		err = &cdp.Error{Op: opRepair, Kind: cdp.Corrupt, Subject: string(r.id), Cause: err}
+	}
+	return err
+}
+
+// clear removes what is in the folder of the copy.
+func (r *repair) clear() error {
+	err := os.RemoveAll(r.work())
+	if err == nil {
+		err = os.MkdirAll(r.work(), 0o700)
+	}
+	if err != nil {
+		return &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: string(r.id), Cause: err}
+	}
+	return nil
+}
+
 func (r *repair) cannot(err error) error {
 	e := &cdp.Error{Op: opRepair, Kind: cdp.KindOf(err), Subject: string(r.id), Cause: err}
-	if e.Kind == cdp.Corrupt || e.Kind == cdp.Internal {
-		e.Kind, e.Hint = cdp.Corrupt, "nothing was changed; "+startAnew
+	switch {
+	case e.Kind == cdp.Conflict:
+		e.Hint = "end the failover first"
+	case e.Kind != cdp.Corrupt:
+	case r.anewAllowed:
+		e.Hint = "nothing was changed; " + startAnew
+	default:
+		e.Hint = "nothing was changed. The history cannot be mended. The replica can be kept: tidemark repair " + string(r.id) +
+			" --anew gives the history up and compares the disks; or " + startAnew
 	}
 	return e
 }
@@ -144,6 +192,11 @@ func (r *repair) mend(d *DB) error {
 // readsBack reads everything that is left. A frame that the replica has already costs
 // the points that need it, and nothing else.
 func (r *repair) readsBack(g *Group, l vault.Loaded) error {
+	if l.Newest != nil && l.Indexed < l.Newest.No { // the index of these is made of their headers
+		if err := g.Tables(l.Indexed+1, l.Newest.No, func(frame.Table) error { return nil }); err != nil {
+			return err
+		}
+	}
 	for no := l.Oldest; l.Newest != nil && no <= l.Newest.No; no++ {
 		there := false
 		err := g.Frames(no, no, func(frame.Table, []byte) error { there = true; return nil })
@@ -151,7 +204,7 @@ func (r *repair) readsBack(g *Group, l vault.Loaded) error {
 		case cdp.Is(err, cdp.Corrupt):
 			r.Found = append(r.Found, fmt.Sprintf("frame %d cannot be read, and the replica has it: recovery points before write %d that need it cannot be read there", no, l.State.Base))
 		case err == nil && !there:
-			return cdp.Errorf(cdp.Corrupt, opRepair, string(r.id), "frame %d is missing, and the replica has it", no)
+			r.Found = append(r.Found, fmt.Sprintf("frame %d is missing, and the replica has it: recovery points before write %d that need it cannot be read there", no, l.State.Base))
 		case err != nil:
 			return err
 		}

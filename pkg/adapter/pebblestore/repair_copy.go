@@ -20,9 +20,6 @@ func copyStore(from, to string) error {
 	fail := func(err error) error {
 		return &cdp.Error{Op: "copy store", Kind: cdp.Transient, Subject: from, Cause: err}
 	}
-	if err := os.RemoveAll(filepath.Dir(to)); err != nil {
-		return fail(err)
-	}
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return fail(err)
 	}

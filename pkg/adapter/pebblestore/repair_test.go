@@ -1,9 +1,11 @@
 package pebblestore
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
@@ -34,14 +36,14 @@ func TestARepairKeepsWhatReadsBack(t *testing.T) {
 			store := filepath.Join(dir, "g")
 			hurt(t, store)
 			before := filesOf(t, store)
-			found, err := Repair(dir, "g", false)
+			found, err := Repair(dir, "g", RepairOptions{})
 			if err != nil || len(found.Found) == 0 || len(found.Losses) != 1 || found.Kept != "" {
 				t.Fatalf("%+v, %v", found, err)
 			}
 			if after := filesOf(t, store); !maps.Equal(before, after) {
 				t.Fatalf("a look changed the store: %v, then %v", before, after)
 			}
-			done, err := Repair(dir, "g", true)
+			done, err := Repair(dir, "g", RepairOptions{Write: true})
 			if err != nil || done.Kept == "" || len(done.Losses) != 1 || done.Losses[0].To != 8 || done.Points != int(done.Losses[0].From)-1 {
 				t.Fatalf("%+v, %v", done, err)
 			}
@@ -52,7 +54,7 @@ func TestARepairKeepsWhatReadsBack(t *testing.T) {
 			if tables && end != 4 {
 				t.Errorf("history ends at frame %d", end)
 			}
-			if again, err := Repair(dir, "g", true); err != nil || len(again.Found) != 0 || again.Kept != "" {
+			if again, err := Repair(dir, "g", RepairOptions{Write: true}); err != nil || len(again.Found) != 0 || again.Kept != "" {
 				t.Errorf("a whole store: %+v, %v", again, err)
 			}
 			db := mustOpen(t, dir)
@@ -70,7 +72,7 @@ func TestARepairKeepsWhatReadsBack(t *testing.T) {
 			if err := w.readAll(); err != nil {
 				t.Error(err)
 			}
-			if _, err := Repair(dir, "g", true); !cdp.Is(err, cdp.Conflict) {
+			if _, err := Repair(dir, "g", RepairOptions{Write: true}); !cdp.Is(err, cdp.Conflict) {
 				t.Errorf("a store that is in use: %v", err)
 			}
 		})
@@ -83,7 +85,7 @@ func TestAStoreThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 	storeOfEight(t, dir, false)
 	flip(t, filepath.Join(dir, "g", "MANIFEST-*"))
 	before := filesOf(t, filepath.Join(dir, "g"))
-	if _, err := Repair(dir, "g", true); !cdp.Is(err, cdp.Corrupt) || cdp.HintOf(err) == "" {
+	if _, err := Repair(dir, "g", RepairOptions{Write: true}); !cdp.Is(err, cdp.Corrupt) || cdp.HintOf(err) == "" {
 		t.Errorf("a damaged manifest: %v", err)
 	}
 	if after := filesOf(t, filepath.Join(dir, "g")); !maps.Equal(before, after) {
@@ -92,8 +94,81 @@ func TestAStoreThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 	if names, err := filepath.Glob(filepath.Join(dir, "g.*")); err != nil || len(names) != 0 {
 		t.Errorf("%v is left, %v", names, err)
 	}
-	if _, err := Repair(dir, "other", true); !cdp.Is(err, cdp.NotFound) {
+	if _, err := Repair(dir, "other", RepairOptions{Write: true}); !cdp.Is(err, cdp.NotFound) {
 		t.Errorf("a job without a journal: %v", err)
+	}
+}
+
+// What nothing can be mended of begins anew, if that is allowed: no history is offered,
+// all points are named as lost, and the numbers go on. A job that has been failed over
+// is refused, for its replica may be in use.
+func TestAStoreThatCannotBeRepairedBeginsAnew(t *testing.T) {
+	anew := RepairOptions{Anew: true, Write: true}
+	for name, hurt := range map[string]func(t *testing.T, store string){
+		"a damaged manifest": func(t *testing.T, store string) { flip(t, filepath.Join(store, "MANIFEST-*")) },
+		"the manifest's name is gone": func(t *testing.T, store string) {
+			names, err := filepath.Glob(filepath.Join(store, "marker.manifest*"))
+			if err != nil || len(names) != 1 || os.Remove(names[0]) != nil {
+				t.Fatal(names, err)
+			}
+		},
+		"a table with more than frames": func(t *testing.T, store string) {
+			if err := os.Truncate(tableOf(t, store, []byte(`"horizon":`)), 100); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			w, _ := storeOfEight(t, dir, false)
+			for range 2 { // the state is in a table, and in the log
+				db := mustOpen(t, dir)
+				u := mustGroup(t, db, "g").Begin()
+				u.SetState(vault.State{Horizon: 1, Base: w.last.Last(), Moving: w.last.Last(), Summed: true})
+				if err := errors.Join(u.Commit(), db.Close()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			store := filepath.Join(dir, "g")
+			hurt(t, store)
+			before := filesOf(t, store)
+			if _, err := Repair(dir, "g", RepairOptions{Write: true}); !cdp.Is(err, cdp.Corrupt) || !strings.Contains(cdp.HintOf(err), "--anew") {
+				t.Fatalf("it is mended: %v, %s", err, cdp.HintOf(err))
+			}
+			if found, err := Repair(dir, "g", RepairOptions{Anew: true}); err != nil || !found.Anew || found.Kept != "" || !maps.Equal(before, filesOf(t, store)) {
+				t.Fatalf("a look: %+v, %v", found, err)
+			}
+			done, err := Repair(dir, "g", anew)
+			if err != nil || !done.Anew || done.Points != 0 || !maps.Equal(before, filesOf(t, done.Kept)) {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			db := mustOpen(t, dir)
+			defer db.Close()
+			g := mustGroup(t, db, "g")
+			l, err := g.Load()
+			if err != nil || l.Newest == nil || l.Newest.No != 7 || l.Newest.Last() != w.last.Last() || !l.State.Straight || l.State.Summed {
+				t.Fatalf("%+v, %v", l, err)
+			}
+			lost, err := db.Losses("g")
+			if err != nil || len(lost) != 1 || len(lost[0].Points) != 8 && !strings.Contains(name, "table") {
+				t.Errorf("%v, %v", lost, err) // the points were in that table
+			}
+		})
+	}
+	dir := t.TempDir()
+	storeOfEight(t, dir, false)
+	db := mustOpen(t, dir)
+	u := mustGroup(t, db, "g").Begin()
+	u.SetState(vault.State{Base: 1, Moving: 1, Halted: true, Run: "r1"})
+	if err := u.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flip(t, filepath.Join(dir, "g", "MANIFEST-*"))
+	if _, err := Repair(dir, "g", anew); !cdp.Is(err, cdp.Conflict) {
+		t.Errorf("a job that has been failed over: %v", err)
 	}
 }
 
