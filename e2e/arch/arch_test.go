@@ -50,7 +50,7 @@ var floors = []floor{
 	{path: "pkg/client", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine/durable", "pkg/adapter/bus", "pkg/adapter/telemetry"}, why: "a client speaks the bus, carries traces, and keeps the context file", vendors: small},
 	{path: "services", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/engine", "pkg/client"}, why: "a service speaks to ports, and knows no adapter and no other service", vendors: small},
 	{path: "services/node", on: []string{"pkg", "schemas", "services"}, why: "here ports meet adapters", vendors: append([]string{"go.opentelemetry.io", "sigs.k8s.io/yaml"}, small...)},
-	{path: "services/tidemark", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/client", "services/node"}, why: "the command line speaks the client's language",
+	{path: "services/tidemark", on: []string{"pkg/cdp", "pkg/clock", "pkg/contract", "pkg/core", "pkg/client", "schemas", "services/node"}, why: "the command line speaks the client's language, and shows schemas",
 		vendors: append([]string{"github.com/spf13", "sigs.k8s.io/yaml", "github.com/jedib0t/go-pretty", "github.com/vbauerster/mpb", "github.com/lmittmann/tint", "github.com/dustin/go-humanize"}, small...)},
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 // With the context that is written, and nothing else, the NATS CLI hears events, sees
-// every service and every stream, and reads dead letters; it changes none of them.
+// every service and every stream, and reads dead letters; it changes none of them. The command line can drop these.
 func TestANATSContextIsAllThatTheNATSCLINeeds(t *testing.T) {
 	dir := short(t)
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config"))
@@ -62,6 +62,7 @@ func TestANATSContextIsAllThatTheNATSCLINeeds(t *testing.T) {
 		t.Error("before anything was changed:", err)
 	default:
 	}
+	buried(t, l)
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)

@@ -128,6 +128,7 @@ func (b *permissions) events(r role) {
 	}
 	if r.buried {
 		b.read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
+		b.api("STREAM.MSG.DELETE." + subjects.StreamDeadLetters)
 	}
 }
 
