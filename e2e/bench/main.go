@@ -84,6 +84,10 @@ func (b *Bench) all(base string) error {
 		}
 		base = filepath.Dir(wd)
 	}
+	base, err := filepath.Abs(base)
+	if err != nil {
+		return err
+	}
 	top, err := os.MkdirTemp(base, "tmbench")
 	if err != nil {
 		return err

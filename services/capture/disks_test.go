@@ -3,13 +3,20 @@ package capture
 import (
 	"context"
 	"net"
+	"path/filepath"
 
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/nbd"
 	"tidemark.dev/pkg/contract/api"
 )
 
-func openFile(path string, readOnly bool) (Disk, error) { return blockfile.Open(path, readOnly) }
+// openFile resolves links first, as the product does.
+func openFile(path string, readOnly bool) (Disk, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return blockfile.Open(path, readOnly)
+}
 
 // nbdServers serve disks over NBD.
 type nbdServers struct{}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"net"
-	"os"
 	"path/filepath"
 
 	"tidemark.dev/pkg/adapter/nbd"
@@ -57,16 +56,10 @@ func (x tapServers) Serve(at capture.Listen, disks []capture.ServedDisk, failed 
 	return s, nil
 }
 
-// listen makes the folder of a unix socket, and listens.
 func (x tapServers) listen(at capture.Listen) (net.Listener, error) {
 	address, err := x.e.places.socket(at.Address)
 	if err != nil {
 		return nil, err
-	}
-	if at.Network == "unix" {
-		if err := os.MkdirAll(filepath.Dir(address), 0o700); err != nil {
-			return nil, &cdp.Error{Op: "listen", Kind: cdp.Transient, Subject: at.Address, Cause: err}
-		}
 	}
 	return nbd.Listen(address)
 }

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"path/filepath"
+
 	"tidemark.dev/pkg/adapter/blockfile"
 	"tidemark.dev/pkg/adapter/nbd"
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/services/journal"
 )
@@ -38,4 +41,11 @@ func (x nbdServers) Serve(addr string, disks []journal.ServedDisk) (journal.Disk
 	return nbd.Serve(addr, cfg, exports...)
 }
 
-func openScratch(path string) (overlay.File, error) { return blockfile.Open(path, false) }
+// openScratch opens a file of the journal's own directory, which may be behind a link.
+func openScratch(path string) (overlay.File, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return nil, &cdp.Error{Op: "open scratch", Kind: cdp.Transient, Subject: path, Cause: err}
+	}
+	return blockfile.Open(real, false)
+}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"tidemark.dev/pkg/adapter/localpath"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/block"
 )
@@ -39,14 +41,15 @@ type File struct {
 	failed   error               // why the last flush failed
 }
 
-// Open opens the image or block device at path. The caller closes it once
-// nobody uses it any more.
+// Open opens the image or block device at path, an absolute path that is free of symbolic
+// links: a link that is there by now is refused. The caller closes the file once nobody
+// uses it any more.
 func Open(path string, readOnly bool) (*File, error) {
 	mode := os.O_RDWR
 	if readOnly {
 		mode = os.O_RDONLY
 	}
-	f, err := os.OpenFile(path, mode, 0)
+	f, err := localpath.Open(path, mode, 0)
 	if err != nil {
 		return nil, openError(path, err)
 	}
@@ -68,7 +71,7 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		kind = cdp.NotFound
-	case errors.Is(err, errNoDisk):
+	case errors.Is(err, errNoDisk), errors.Is(err, localpath.ErrLink):
 		kind = cdp.Invalid
 	}
 	return &cdp.Error{Op: "open disk", Kind: kind, Subject: path, Cause: err}

@@ -2,6 +2,7 @@ package blockfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -27,7 +28,7 @@ func OpenLocked(path string) (*File, error) {
 		return nil, err
 	}
 	if d.dev {
-		err = d.lockDevice(path)
+		err = d.lockDevice()
 	} else {
 		err = d.lockFile()
 	}
@@ -57,9 +58,9 @@ func (d *File) lockFile() error {
 	return nil
 }
 
-// lockDevice opens a device exclusively, beside the descriptor that is used.
-func (d *File) lockDevice(path string) error {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_EXCL, 0)
+// lockDevice opens the device exclusively, beside the descriptor that is used.
+func (d *File) lockDevice() error {
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", d.fd), os.O_RDONLY|unix.O_EXCL, 0)
 	if errors.Is(err, unix.EBUSY) {
 		return errors.New("it is mounted, or another process uses it")
 	}

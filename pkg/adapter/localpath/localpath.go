@@ -1,7 +1,8 @@
 // Package localpath decides which files and devices of this machine others may name:
 // what lies in directories that the machine's own configuration lists. Symbolic links
-// are resolved first, each time that a path is used, so that none leads out. It opens
-// nothing, and makes nothing.
+// are resolved first, each time that a path is used, so that none leads out; and what was judged is
+// opened without following any, so that one which is put there in between leads nowhere.
+// It makes nothing but directories, and removes nothing.
 package localpath
 
 import (

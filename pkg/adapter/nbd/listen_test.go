@@ -120,3 +120,48 @@ func TestOneOfManyGetsASocket(t *testing.T) {
 	}
 	c.Close()
 }
+
+// The path was free of links when it was checked. One that is there now leads to somebody
+// else's directory, and a socket must not appear there.
+func TestASocketIsNotMadeBehindALink(t *testing.T) {
+	dir, theirs := shortDir(t), shortDir(t)
+	link := filepath.Join(dir, "sub")
+	if err := os.Symlink(theirs, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(link, "s"), filepath.Join(link, "new", "s")} {
+		if l, err := Listen(path); err == nil {
+			l.Close()
+			t.Errorf("%s is listened at", path)
+		}
+	}
+	if left, err := os.ReadDir(theirs); err != nil || len(left) != 0 {
+		t.Error("something was made there:", left, err)
+	}
+}
+
+// Nobody else may connect, from the first moment on; and closing removes the socket from
+// the directory that it was made in, whatever becomes of the directory's name.
+func TestASocketIsItsOwnersAlone(t *testing.T) {
+	dir := filepath.Join(shortDir(t), "d")
+	l, err := Listen(filepath.Join(dir, "s")) // the directory is made
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Lstat(filepath.Join(dir, "s")); err != nil || st.Mode() != os.ModeSocket|0o600 {
+		t.Error(st.Mode(), err)
+	}
+	if got := l.Addr().String(); got != filepath.Join(dir, "s") {
+		t.Error("its address is", got)
+	}
+	moved := dir + ".moved"
+	if err := os.Rename(dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(moved); err != nil || len(left) != 0 {
+		t.Error("the socket is left:", left, err)
+	}
+}

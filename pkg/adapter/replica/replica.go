@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/adapter/blockfile"
+	"tidemark.dev/pkg/adapter/localpath"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/vault"
 )
@@ -29,7 +30,8 @@ var _ vault.Replica = (*Disks)(nil)
 // missing files are created, sparse; an existing file must be empty or all
 // holes; a block device must begin with zeros, and is zeroed as a whole. Without
 // fresh the images must exist. An image may be longer than its disk, but not
-// shorter. One that somebody else uses is refused: Conflict.
+// shorter. One that somebody else uses is refused: Conflict. Paths are absolute and free of
+// symbolic links: a link that is there by now is refused.
 func Open(disks []cdp.Disk, paths []string, fresh bool) (*Disks, error) {
 	d := &Disks{disks: disks, paths: paths}
 	for i, disk := range disks {
@@ -45,19 +47,21 @@ func Open(disks []cdp.Disk, paths []string, fresh bool) (*Disks, error) {
 
 func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 	const op = "open replica"
-	st, err := os.Stat(path)
+	st, err := look(path)
 	made := false // here: it holds nothing, even where no hole can be told from data
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && fresh:
-		if err := create(path, disk.Size); err != nil {
+		if err := resize(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, disk.Size); err != nil {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
 		made = true
+	case errors.Is(err, localpath.ErrLink):
+		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
 	case err != nil:
 		return nil, &cdp.Error{Op: op, Kind: cdp.NotFound, Subject: path, Cause: err,
 			Hint: "the journal needs its replica: put the image back, or delete the job with its journal and apply it again for a new seed"}
 	case fresh && st.Mode().IsRegular() && st.Size() == 0:
-		if err := os.Truncate(path, disk.Size); err != nil {
+		if err := resize(path, os.O_WRONLY, disk.Size); err != nil {
 			return nil, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
 		made = true
@@ -102,11 +106,26 @@ func openOne(disk cdp.Disk, path string, fresh bool) (*blockfile.File, error) {
 	return f, nil
 }
 
-func create(path string, size int64) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
+// look is what is at path.
+func look(path string) (fs.FileInfo, error) {
+	f, err := localpath.Open(path, unix.O_PATH, 0)
+	if err != nil {
+		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	defer f.Close()
+	return f.Stat()
+}
+
+// resize gives the file at path, which is made as flag says, a size.
+func resize(path string, flag int, size int64) error {
+	if flag&os.O_CREATE != 0 {
+		dir, err := localpath.Folder(filepath.Dir(path), true)
+		if err != nil {
+			return err
+		}
+		dir.Close()
+	}
+	f, err := localpath.Open(path, flag, 0o600)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func TestAReplicaIsOpenedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range paths {
-		if err := os.Symlink(paths[i], others[i]); err != nil {
+		if err := os.Link(paths[i], others[i]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -160,4 +160,33 @@ func TestAReplicaIsOpenedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Close()
+}
+
+// A path was free of links when it was checked. One that is there now leads to somebody
+// else's file.
+func TestAReplicaBehindALinkIsRefused(t *testing.T) {
+	dir, theirs := t.TempDir(), t.TempDir()
+	paths := []string{filepath.Join(dir, "a.img"), filepath.Join(dir, "sub", "b.img")}
+	for link, to := range map[string]string{paths[0]: filepath.Join(theirs, "a.img"), filepath.Dir(paths[1]): theirs} {
+		if err := os.Symlink(to, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(theirs, "a.img"), nil, 0o600); err != nil { // empty, as a new replica may be
+		t.Fatal(err)
+	}
+	for i, path := range paths {
+		for _, fresh := range []bool{true, false} {
+			if d, err := replica.Open(disks[i:i+1], []string{path}, fresh); err == nil {
+				d.Close()
+				t.Errorf("%s was opened", path)
+			}
+		}
+	}
+	if st, err := os.Stat(filepath.Join(theirs, "a.img")); err != nil || st.Size() != 0 {
+		t.Error("their file was changed:", err)
+	}
+	if _, err := os.Stat(filepath.Join(theirs, "b.img")); !os.IsNotExist(err) {
+		t.Error("a file was made among theirs:", err)
+	}
 }
