@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -54,7 +55,7 @@ func (b *baseMove) move(to cdp.Seq) (api.MoveReply, error) {
 		}
 		b.now = nil
 		if m.err != nil {
-			return api.MoveReply{}, m.err
+			return api.MoveReply{}, b.explained(m)
 		}
 	}
 	bounds := b.vault.Bounds()
@@ -66,6 +67,16 @@ func (b *baseMove) move(to cdp.Seq) (api.MoveReply, error) {
 	}
 	b.now = b.start(bounds.Base, to)
 	return b.progress(bounds.Base, to), nil
+}
+
+// explained is the error of a move; of one that met damage it says where the replica is,
+// and the way out.
+func (b *baseMove) explained(m *moving) error {
+	if !cdp.Is(m.err, cdp.Corrupt) {
+		return m.err
+	}
+	return cdp.Errorf(cdp.Corrupt, "move base", string(b.id), "the replica cannot be brought to write %d, and stays at write %d: stored data is damaged: %v", m.to, b.vault.Bounds().Base, m.err).
+		WithHint(fmt.Sprintf("end the run: tidemark failover undo %[1]s; then choose another point, nearer to write %[2]d, that is not marked as damaged: tidemark point list %[1]s", b.id, b.vault.Bounds().Base))
 }
 
 func (b *baseMove) start(from, to cdp.Seq) *moving {

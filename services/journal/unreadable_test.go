@@ -70,6 +70,40 @@ func TestADamagedFrameEndsHistoryAndNotReplication(t *testing.T) {
 	s.readsAt(w, left[len(left)-1])
 }
 
+// A failover has to pass a damaged frame. It ends in words: what is damaged, where the
+// replica is, and what to do. That works: the run is undone, and another reaches a point
+// before the damage.
+func TestAFailoverOverADamagedFrameNamesTheWayOut(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	s.start(cdp.RollForward)
+	w := newTraffic(s, 93)
+	w.mustSend(40)
+	s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
+	for range 2 { // what was in the log is in tables then
+		s.restart(cdp.RollForward)
+	}
+	points := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
+	s.shut()
+	damageFrame(t, s.dir, w.m.Frames[29])
+	s.start(cdp.RollForward)
+	defer s.shut()
+	s.until("the journal", func() bool { return s.head() > 0 })
+	must[cdp.Bounds](s, api.JournalHalt, run1)
+	var err error
+	s.until("the damage", func() bool {
+		_, err = call[api.MoveReply](s, api.JournalMoveBase, api.MoveRequest{Group: "g", Run: "r1", Seq: points[len(points)-1].Seq})
+		return err != nil
+	})
+	hint := cdp.HintOf(err)
+	if !cdp.Is(err, cdp.Corrupt) || !strings.Contains(err.Error(), "stays at write") || !strings.Contains(hint, "failover undo g") || !strings.Contains(hint, "point list g") {
+		t.Fatalf("%v; %s", err, hint)
+	}
+	must[cdp.Bounds](s, api.JournalResume, run1)
+	must[cdp.Bounds](s, api.JournalHalt, run1)
+	s.untilBase("r1", points[2].Seq)
+	same(t, w.at(points[2].Seq), s.images())
+}
+
 // damageFrame flips a bit of a frame's payload in the table that holds it.
 func damageFrame(t *testing.T, dir string, raw []byte) {
 	t.Helper()

@@ -47,7 +47,7 @@
 // journal if that has its content; else the read is Corrupt, and only that block is
 // lost: a floor made of it says that it is damaged, and what a later write leaves of
 // it stays damaged. Content in the store has the store's own checksums. The images
-// of an adopted seed have none until a block is written.
+// of an adopted seed have none until a block is written, or a scrub has read it.
 //
 // A frame that base has passed may be damaged. Where its header cannot be read the index
 // says what it held, so horizon and base move over it. What of its content cannot be

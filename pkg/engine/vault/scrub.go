@@ -13,7 +13,7 @@ type Scrubbed struct {
 }
 
 // Scrub reads the stored frames, and what is stored of the replica, whose blocks it
-// compares with their checksums. Unreadable and Damage report what it finds. It calls
+// compares with their checksums; blocks of an adopted replica get theirs. Unreadable and Damage report what it finds. It calls
 // pace now and then, with the bytes read since. It does not wait for what is written
 // meanwhile.
 func (g *Group) Scrub(ctx context.Context, pace func(n int) error) (Scrubbed, error) {
@@ -21,6 +21,9 @@ func (g *Group) Scrub(ctx context.Context, pace func(n int) error) (Scrubbed, er
 	var out Scrubbed
 	n, err := g.scrubFrames(ctx, pace)
 	if out.Bytes = n; err != nil {
+		return out, cdp.Wrap(err, op, "")
+	}
+	if err := g.mover.sumUp(ctx, g.disks, pace); err != nil && !cdp.Is(err, cdp.Conflict) {
 		return out, cdp.Wrap(err, op, "")
 	}
 	buf := make([]byte, cdp.RegionSize)
