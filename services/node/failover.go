@@ -36,6 +36,7 @@ func runFailover(ctx context.Context, e *env) error {
 		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
 		Events: conn, Clock: clock.System, Tracer: failoverTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
+	defer e.metrics.Failovers(e.site, func(ctx context.Context) ([]failoverrun.Run, error) { return allOf(ctx, records) })()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {

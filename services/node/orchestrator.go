@@ -61,6 +61,12 @@ func runOrchestrator(ctx context.Context, e *env) error {
 		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
 		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
+	defer e.metrics.Plans(e.site, func(ctx context.Context) (last, before []plan.Run, err error) {
+		if last, err = allOf(ctx, runs); err == nil {
+			before, err = allOf(ctx, log)
+		}
+		return last, before, err
+	})()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error { return conn.Serve(ctx, subjects.Orchestrator, s.Endpoints()) })

@@ -2,11 +2,16 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// labels of every metric: the site that the process serves, and the job. Prometheus has a label "job" of its own.
-var labels = []string{"site", "replication_job"}
+// labels of every metric of a job: the site that the process serves, and the job.
+// Prometheus has a label "job" of its own. Those of a plan have the plan.
+var labels, planLabels = []string{"site", "replication_job"}, []string{"site", "plan"}
 
 func desc(name, help string, more ...string) *prometheus.Desc {
 	return prometheus.NewDesc("tidemark_"+name, help, append(labels[:2:2], more...), nil)
+}
+
+func planDesc(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("tidemark_plan_"+name, help, planLabels, nil)
 }
 
 // The names are fixed: rules and dashboards of operators use them.
@@ -24,7 +29,18 @@ var (
 	clockBound     = desc("clock_offset_error_bound_seconds", "The greatest error of tidemark_clock_offset_seconds.")
 	backlogBytes   = desc("backlog_bytes", "Changed regions that a seed or resync has still to send. Frames on their way do not count.")
 	groupState     = desc("group_state", "1 for the state that the service's side of the job is in, 0 for its other states.", "service", "state")
+
+	failoverRunning = desc("failover_running", "1 while a production failover is neither committed nor undone, else 0.")
+	cleanupPending  = desc("cleanup_pending", "1 while a test failover is not cleaned up, else 0.")
+	failoverFailed  = desc("failover_failed", "1 if the last failover has failed, else 0.")
+
+	planRunning     = planDesc("running", "1 while a run of the plan goes on, else 0.")
+	planFailed      = planDesc("failed", "1 if the last run of the plan has failed or was cancelled, else 0.")
+	planDuration    = planDesc("run_duration_seconds", "How long the last run that ended took.")
+	planLastRun     = planDesc("last_run_timestamp_seconds", "When the last run that ended did so.")
+	planLastSuccess = planDesc("last_test_success_timestamp_seconds", "When the last test run that succeeded ended.")
 )
 
 var all = []*prometheus.Desc{rpoSeconds, rpoBound, rpoObjective, lastPoint, lastReceived, lastCaptured, historySeconds,
-	journalBytes, journalLimit, clockOffset, clockBound, backlogBytes, groupState}
+	journalBytes, journalLimit, clockOffset, clockBound, backlogBytes, groupState,
+	failoverRunning, cleanupPending, failoverFailed, planRunning, planFailed, planDuration, planLastRun, planLastSuccess}
