@@ -195,8 +195,8 @@ func TestFilterCannot(t *testing.T) {
 	e.is(e.c.InstallFilter(e.ctx, e.cluster.Ref, "http://127.0.0.1/a.zip"), cdp.Conflict, "image", "baselines")
 	inv, err := e.c.Inventory(e.ctx)
 	e.must(err)
-	if !inv.Clusters[0].ImageManaged {
-		t.Error("the inventory does not tell")
+	if c := inv.Clusters[0]; !c.ImageManaged || !c.DRS {
+		t.Errorf("an image and DRS manage the cluster: %+v", c)
 	}
 	e.must(e.sim.VLCM("", false))
 	names := e.sim.HostNames()

@@ -16,6 +16,7 @@ import (
 func (r *rig) source() inventory.Hardware {
 	return inventory.Hardware{
 		Version: "vmx-15", GuestID: "otherLinux64Guest", CPUs: 4, PerSocket: 2, MemoryMB: 512, Firmware: "efi", SecureBoot: true,
+		NestedHV: true, CPUHotAdd: true, MemoryHotAdd: true, VBS: true, IOMMU: true,
 		Controllers: []inventory.Controller{
 			{Key: 200, Kind: "ide", Bus: 0},
 			{Key: 7000, Kind: "pvscsi", Bus: 0, Sharing: "none"},
@@ -103,7 +104,7 @@ func testMakeVM(r *rig) {
 			r.Errorf("made %+v", v)
 		}
 		if h.Version != want.Version || h.GuestID != want.GuestID || h.CPUs != want.CPUs || h.PerSocket != want.PerSocket ||
-			h.MemoryMB != want.MemoryMB || h.Firmware != want.Firmware || h.SecureBoot != want.SecureBoot || len(h.Disks) != 0 {
+			h.MemoryMB != want.MemoryMB || h.Firmware != want.Firmware || h.SecureBoot != want.SecureBoot || !h.NestedHV || !h.CPUHotAdd || !h.MemoryHotAdd || !h.VBS || !h.IOMMU || len(h.Disks) != 0 {
 			r.Errorf("hardware %+v", h)
 		}
 		for _, c := range want.Controllers {

@@ -23,7 +23,7 @@ const page = 500
 var entities = map[string][]string{
 	"Datacenter":      {"name", "parent"},
 	"Folder":          {"name", "parent", "childType"},
-	"ComputeResource": {"name", "parent", "host", "resourcePool", "environmentBrowser"},
+	"ComputeResource": {"name", "parent", "host", "resourcePool", "environmentBrowser", "configurationEx"},
 	"HostSystem":      {"name", "parent", "runtime.connectionState", "runtime.inMaintenanceMode", "summary.config.product"},
 	"Datastore":       {"name", "parent", "summary", "host"},
 	"Network":         {"name", "parent", "summary", "tag"},

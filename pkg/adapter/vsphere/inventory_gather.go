@@ -133,6 +133,9 @@ func (g *gathered) fill(inv *inventory.Inventory) {
 	inv.Clusters = make([]inventory.Cluster, len(g.computes))
 	for i, m := range g.computes {
 		inv.Clusters[i] = inventory.Cluster{Place: g.place(m.Self), Hosts: refsOf(m.Host), ImageManaged: isTrue(m.LifecycleManaged), Pool: refOf(m.ResourcePool)}
+		if c, ok := m.ConfigurationEx.(*types.ClusterConfigInfoEx); ok && c.DrsConfig.Enabled != nil {
+			inv.Clusters[i].DRS = *c.DrsConfig.Enabled
+		}
 	}
 	inv.Hosts = make([]inventory.Host, len(g.hosts))
 	for i, m := range g.hosts {

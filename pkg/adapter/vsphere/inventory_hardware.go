@@ -13,6 +13,8 @@ func hardwareOf(c *types.VirtualMachineConfigInfo) inventory.Hardware {
 		Version: c.Version, GuestID: c.GuestId,
 		CPUs: c.Hardware.NumCPU, MemoryMB: int64(c.Hardware.MemoryMB),
 		Firmware: c.Firmware, Encrypted: c.KeyId != nil,
+		NestedHV: isTrue(c.NestedHVEnabled), CPUHotAdd: isTrue(c.CpuHotAddEnabled), MemoryHotAdd: isTrue(c.MemoryHotAddEnabled),
+		VBS: isTrue(c.Flags.VbsEnabled), IOMMU: isTrue(c.Flags.VvtdEnabled),
 		Controllers: []inventory.Controller{}, Disks: []inventory.Disk{}, NICs: []inventory.NIC{},
 	}
 	if n := c.Hardware.NumCoresPerSocket; n != nil && *n > 1 {

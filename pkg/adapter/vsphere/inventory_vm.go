@@ -17,7 +17,7 @@ import (
 var vmProperties = []string{
 	"name", "parent", "parentVApp", "network",
 	"config.instanceUuid", "config.uuid", "config.template", "config.annotation", "config.version", "config.guestId",
-	"config.hardware", "config.firmware", "config.bootOptions", "config.keyId", "config.managedBy", "config.extraConfig", "config.changeTrackingEnabled",
+	"config.hardware", "config.firmware", "config.bootOptions", "config.nestedHVEnabled", "config.cpuHotAddEnabled", "config.memoryHotAddEnabled", "config.flags", "config.keyId", "config.managedBy", "config.extraConfig", "config.changeTrackingEnabled",
 	"runtime.host", "runtime.powerState", "runtime.connectionState", "runtime.consolidationNeeded", "snapshot",
 	"guestHeartbeatStatus", "guest.toolsRunningStatus", "guest.hostName", "guest.guestFamily", "guest.net", "guest.ipStack",
 }

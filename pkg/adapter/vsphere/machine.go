@@ -86,6 +86,7 @@ func (c *Client) making(ctx context.Context, op string, m inventory.Make) (types
 	if h.PerSocket > 0 {
 		spec.NumCoresPerSocket = types.NewInt32(h.PerSocket)
 	}
+	shapeOptions(&spec, inventory.Hardware{}, h)
 	if h.SecureBoot {
 		spec.BootOptions = &types.VirtualMachineBootOptions{EfiSecureBootEnabled: types.NewBool(true)}
 	}

@@ -89,7 +89,25 @@ func shape(has, want inventory.Hardware) (spec types.VirtualMachineConfigSpec, d
 	if has.SecureBoot != want.SecureBoot {
 		spec.BootOptions, differs = &types.VirtualMachineBootOptions{EfiSecureBootEnabled: types.NewBool(want.SecureBoot)}, true
 	}
-	return spec, differs
+	return spec, shapeOptions(&spec, has, want) || differs
+}
+
+// shapeOptions sets the options of CPUs and memory that differ.
+func shapeOptions(spec *types.VirtualMachineConfigSpec, has, want inventory.Hardware) (differs bool) {
+	set := func(has, want bool) *bool {
+		if has == want {
+			return nil
+		}
+		differs = true
+		return types.NewBool(want)
+	}
+	spec.NestedHVEnabled = set(has.NestedHV, want.NestedHV)
+	spec.CpuHotAddEnabled = set(has.CPUHotAdd, want.CPUHotAdd)
+	spec.MemoryHotAddEnabled = set(has.MemoryHotAdd, want.MemoryHotAdd)
+	if vbs, iommu := set(has.VBS, want.VBS), set(has.IOMMU, want.IOMMU); vbs != nil || iommu != nil {
+		spec.Flags = &types.VirtualMachineFlagInfo{VbsEnabled: vbs, VvtdEnabled: iommu}
+	}
+	return differs
 }
 
 // newBuses adds missing controllers. A controller of another kind is replaced if no

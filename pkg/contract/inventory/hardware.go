@@ -11,6 +11,13 @@ type Hardware struct {
 	MemoryMB   int64  `json:"memoryMB"`
 	Firmware   string `json:"firmware"` // bios or efi
 	SecureBoot bool   `json:"secureBoot,omitempty"`
+	// Options of its CPUs and memory: virtualization in the guest, changes while it
+	// runs, virtualization-based security, and the IOMMU that this needs.
+	NestedHV     bool `json:"nestedHV,omitempty"`
+	CPUHotAdd    bool `json:"cpuHotAdd,omitempty"`
+	MemoryHotAdd bool `json:"memoryHotAdd,omitempty"`
+	VBS          bool `json:"vbs,omitempty"`
+	IOMMU        bool `json:"iommu,omitempty"`
 	// TPM: it has a virtual TPM, which cannot be replicated.
 	TPM bool `json:"tpm,omitempty"`
 	// Encrypted: its home is encrypted, which cannot be replicated.

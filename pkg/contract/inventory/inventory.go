@@ -51,6 +51,8 @@ type Cluster struct {
 	// ImageManaged: an image (vLCM) manages its hosts' software, so
 	// IoFilterManager cannot install I/O filters.
 	ImageManaged bool `json:"imageManaged,omitempty"`
+	// DRS places its VMs on hosts. Without it, who makes a VM has to name one.
+	DRS bool `json:"drs,omitempty"`
 	// Pool is its root resource pool.
 	Pool Ref `json:"pool"`
 }

@@ -72,6 +72,7 @@ func Check(s Situation) []inventory.Problem {
 	problems = append(problems, checkRefs(s.Job, s.Members)...)
 	problems = append(problems, checkSeeds(s, place.Datacenter)...)
 	problems = append(problems, checkSpace(s, place)...)
+	problems = append(problems, checkSlots(s)...)
 	problems = append(problems, checkCapture(s)...)
 	names := map[string]string{}
 	for _, v := range s.Members {

@@ -10,7 +10,7 @@ import (
 
 // Change is a difference between a VM's hardware and its replica's.
 type Change struct {
-	Kind string // cpu, memory, nic, extra, disk-added, disk-removed, disk-resized, disk-moved, controller, firmware, security
+	Kind string // cpu, memory, options, nic, extra, disk-added, disk-removed, disk-resized, disk-moved, controller, firmware, security
 	// Follow: the replica VM can be reconfigured to match. Otherwise replication
 	// continues unchanged, and Text says what is missing.
 	Follow bool
@@ -29,6 +29,12 @@ func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	}
 	if was.MemoryMB != is.MemoryMB {
 		add("memory", true, "%d MiB of memory became %d MiB", was.MemoryMB, is.MemoryMB)
+	}
+	options := func(h inventory.Hardware) [5]bool {
+		return [5]bool{h.NestedHV, h.CPUHotAdd, h.MemoryHotAdd, h.VBS, h.IOMMU}
+	}
+	if options(was) != options(is) {
+		add("options", true, "its options for CPUs and memory changed")
 	}
 	nic := func(n inventory.NIC) string { return fmt.Sprintf("%d/%s/%s/%v", n.Key, n.Kind, n.NetName, n.Connected) }
 	if !slices.Equal(texts(was.NICs, nic), texts(is.NICs, nic)) {

@@ -20,6 +20,7 @@ func TestDiff(t *testing.T) {
 		"":              {func(*inventory.Hardware) {}, true},
 		"cpu":           {func(h *inventory.Hardware) { h.CPUs = 8 }, true},
 		"memory":        {func(h *inventory.Hardware) { h.MemoryMB *= 2 }, true},
+		"options":       {func(h *inventory.Hardware) { h.CPUHotAdd = true }, true},
 		"nic":           {func(h *inventory.Hardware) { h.NICs[0].NetName = "other" }, true},
 		"extra":         {func(h *inventory.Hardware) { h.Extra = map[string]string{"vhv.enable": "TRUE"} }, true},
 		"firmware":      {func(h *inventory.Hardware) { h.SecureBoot = true }, false},

@@ -11,7 +11,7 @@ import (
 // Placement is where replicas are created at a target.
 type Placement struct {
 	Datacenter inventory.Ref
-	Host       inventory.Ref // "": the cluster chooses
+	Host       inventory.Ref // "": DRS chooses
 	Pool       inventory.Ref
 	Folder     inventory.Ref
 	Hosts      []inventory.Host // that may run a replica
@@ -55,6 +55,9 @@ func Place(inv inventory.Inventory, t inventory.JobTarget) (Placement, []invento
 	}
 	if cluster != nil {
 		p.Pool = cluster.Pool
+		if p.Host == "" && !cluster.DRS {
+			p.Host = leastUsed(inv, up)
+		}
 	}
 	if t.Pool != "" {
 		pool, why := inv.FindPool(t.Pool)
@@ -81,6 +84,21 @@ func Place(inv inventory.Inventory, t inventory.JobTarget) (Placement, []invento
 		}
 	}
 	return p, problems
+}
+
+// leastUsed is the host with the fewest VMs; of several the first.
+func leastUsed(inv inventory.Inventory, hosts []inventory.Host) inventory.Ref {
+	vms := map[inventory.Ref]int{}
+	for _, v := range inv.VMs {
+		vms[v.Host]++
+	}
+	best := inventory.Ref("")
+	for _, h := range hosts {
+		if best == "" || vms[h.Ref] < vms[best] {
+			best = h.Ref
+		}
+	}
+	return best
 }
 
 func placeFolder(inv inventory.Inventory, name string, dc inventory.Ref, bad func(field, rule, format string, args ...any)) inventory.Ref {
