@@ -6,7 +6,6 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
@@ -24,10 +23,10 @@ func Peers(ctx context.Context, conn *bus.Conn) ([]cdp.Site, error) {
 	return x.Value.Peers, err
 }
 
-// peerVMJobs are the jobs on VMs that were applied at a linked site, as far as they
-// have been copied here.
-func (c *Client) peerVMJobs(ctx context.Context, peer cdp.Site) ([]spec.VMJob, error) {
-	b, err := bus.OpenPeerBucket[spec.VMJob](ctx, c.conn, peer, subjects.BucketSpec, subjects.KeyVMJob)
+// peerSpecs are the documents of a kind that were applied at a linked site, as far as
+// they have been copied here.
+func peerSpecs[T any](ctx context.Context, c *Client, peer cdp.Site, key string) ([]T, error) {
+	b, err := bus.OpenPeerBucket[T](ctx, c.conn, peer, subjects.BucketSpec, key)
 	if cdp.Is(err, cdp.NotFound) {
 		return nil, nil
 	}
@@ -35,7 +34,7 @@ func (c *Client) peerVMJobs(ctx context.Context, peer cdp.Site) ([]spec.VMJob, e
 		return nil, err
 	}
 	all, err := b.All(ctx)
-	var out []spec.VMJob
+	var out []T
 	for _, x := range all {
 		if !x.Lost {
 			out = append(out, x.Value)

@@ -69,7 +69,7 @@ func (c *Client) SiteUses(ctx context.Context) (map[cdp.Site][]inventory.Role, e
 		return nil, err
 	}
 	for _, p := range c.peers {
-		far, err := c.peerVMJobs(ctx, p)
+		far, err := peerSpecs[spec.VMJob](ctx, c, p, subjects.KeyVMJob)
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +89,30 @@ func (c *Client) SiteUses(ctx context.Context) (map[cdp.Site][]inventory.Role, e
 		}
 	}
 	return out, nil
+}
+
+// Unprotected are those of a site's VMs that no job protects, as far as it is known
+// here: neither one applied here, nor one applied at a linked site. Templates, and VMs
+// that Tidemark made, need no protection.
+func (c *Client) Unprotected(ctx context.Context, site cdp.Site, vms []inventory.VM) ([]inventory.VM, error) {
+	jobs, err := c.Jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range c.peers {
+		far, err := peerSpecs[spec.ReplicationJob](ctx, c, p, subjects.KeyJob)
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, far...)
+	}
+	has := map[string]bool{}
+	for _, j := range jobs {
+		if j.Source.Site == site && j.Source.VM != "" {
+			has[j.Source.VM] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(vms), func(v inventory.VM) bool { return has[v.UUID] || v.Template || v.Ours() }), nil
 }
 
 // Inventory is what a site's vCenter has, with its VMs or without. fresh asks the

@@ -32,7 +32,7 @@ type siteInventory struct {
 func (a *app) cmdInventory() *cobra.Command {
 	var out format
 	var kinds []string
-	var fresh bool
+	var fresh, unprotected bool
 	c := &cobra.Command{
 		Use: "inventory [SITE]", Short: "List what a site's vCenter has", Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(siteNamesOf),
 		Long: long(`List datacenters, clusters, hosts, datastores, networks and VMs with their disks and
@@ -41,9 +41,16 @@ reason is printed and the others are listed. The output of -o json and yaml is a
 of inventories, one per site, with everything that is known.`),
 		Example: `  tidemark inventory
   tidemark inventory prod --kind vms
+  tidemark inventory prod --unprotected
   tidemark inventory dr --kind datastores,networks
   tidemark inventory prod -o json`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if unprotected && len(kinds) > 0 {
+				return usage("--unprotected lists VMs: leave out --kind")
+			}
+			if unprotected {
+				kinds = []string{"vms"}
+			}
 			for _, k := range kinds {
 				if !slices.Contains(inventoryKinds, k) {
 					return usage("unknown kind %q: use %s", k, strings.Join(inventoryKinds, ", "))
@@ -58,24 +65,35 @@ of inventories, one per site, with everything that is known.`),
 				if err != nil {
 					return err
 				}
-				return a.inventory(ctx, cl, out, sites, kinds, fresh)
+				return a.inventory(ctx, cl, out, sites, inventoryWanted{kinds, fresh, unprotected})
 			})
 		},
 	}
 	c.Flags().StringSliceVar(&kinds, "kind", nil, "only these kinds: "+strings.Join(inventoryKinds, ", "))
 	c.Flags().BoolVar(&fresh, "fresh", false, "ask the vCenter now instead of using a recent answer")
+	c.Flags().BoolVar(&unprotected, "unprotected", false, "only VMs that no job protects, without templates and VMs that Tidemark made")
 	out.register(c)
 	completeWords(c, "kind", inventoryKinds...)
 	return c
 }
 
+// inventoryWanted is what of an inventory is printed.
+type inventoryWanted struct {
+	kinds              []string // none: the usual ones
+	fresh, unprotected bool
+}
+
 // inventory prints the inventories of sites. It fails only if no site answers.
-func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites []cdp.Site, kinds []string, fresh bool) error {
+func (a *app) inventory(ctx context.Context, c *client.Client, out format, sites []cdp.Site, w inventoryWanted) error {
+	kinds := w.kinds
 	var list []siteInventory
 	var first error
 	good := 0
 	for _, s := range sites {
-		inv, err := c.Inventory(ctx, s, fresh, len(kinds) == 0 || slices.Contains(kinds, "vms"))
+		inv, err := c.Inventory(ctx, s, w.fresh, len(kinds) == 0 || slices.Contains(kinds, "vms"))
+		if err == nil && w.unprotected {
+			inv.VMs, err = c.Unprotected(ctx, s, inv.VMs)
+		}
 		x := siteInventory{Site: s, Inventory: &inv}
 		if err != nil {
 			x.Inventory, x.Error = nil, err.Error()

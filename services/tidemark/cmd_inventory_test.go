@@ -67,4 +67,20 @@ func TestInventory(t *testing.T) {
 	d.do(exitUnreachable, "inventory", "prod")
 	d.do(exitNotFound, "inventory", "moon")
 	d.do(exitUsage, "inventory", "--kind", "cats")
+	d.do(exitUsage, "inventory", "--kind", "vms", "--unprotected")
+
+	named := func(name string) inventory.VM {
+		return inventory.VM{UUID: "u-" + name, Place: inventory.Place{Name: name, Path: "/DC1/vm/" + name}}
+	}
+	golden, replica := named("golden"), named("web01-replica")
+	golden.Template, replica.Hardware.Extra = true, map[string]string{inventory.MarkGroup: "shop-web01"}
+	d.put("shop", "web01")
+	d.serve("prod", subjects.VCenter, map[string]func([]byte) (any, error){
+		api.VCenterInventory: says(inventory.Inventory{Site: "prod", About: aboutVC()}),
+		api.VCenterVMs:       says(api.VMsReply{VMs: []inventory.VM{named("web01"), named("db01"), golden, replica}}),
+	})
+	out, _ = d.do(0, "inventory", "prod", "--unprotected", "-o", "name")
+	if out != "db01\n" {
+		t.Errorf("not protected: %q", out)
+	}
 }
