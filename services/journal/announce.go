@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/engine/spool"
+	"tidemark.dev/pkg/engine/wake"
 )
 
 // announce tells capture which frames are durable.
@@ -48,44 +49,56 @@ func (x *intake) announceRefusal(err error) {
 	_ = x.source.PublishDurable(d) // may be lost: it is repeated
 }
 
-// announceAgain repeats which frames are durable, for an announcement may be lost: at
-// every beat after one was stored, and then less and less often. It ends when space
-// runs out.
+// announceAgain repeats which frames are durable, for an announcement may be lost. It
+// ends when space runs out.
 func (x *intake) announceAgain(ctx context.Context) error {
-	repeat := clock.Backoff{Clock: x.deps.Clock, Min: x.cfg.Beat, Max: 60 * x.cfg.Beat}
-	for {
+	return repeat(ctx, x.deps.Clock, x.cfg.Beat, x.news, func() error {
 		if err := x.announce(); err != nil && ctx.Err() == nil {
 			return err
 		}
-		stored, err := x.pause(ctx, repeat.Next())
+		err := x.room()
+		if err != nil {
+			x.full(ctx, err) // the rest of the pipeline may wait for room
+		}
+		return err
+	})
+}
+
+// repeat calls fn now, a beat after each piece of news, and then after ever longer
+// pauses: each call is a message over the link, and most of a thousand groups are idle.
+// It returns when fn fails, and nil when ctx ends.
+func repeat(ctx context.Context, clk clock.Clock, beat time.Duration, news wake.Bell, fn func() error) error {
+	pauses := clock.Backoff{Clock: clk, Min: beat, Max: 60 * beat, Factor: 8}
+	for {
+		if err := fn(); err != nil {
+			return err
+		}
+		heard, err := pause(ctx, clk, pauses.Next(), beat, news)
 		if err != nil {
 			return nil
 		}
-		if stored {
-			repeat.Reset()
-		}
-		if err := x.room(); err != nil {
-			x.full(ctx, err) // the rest of the pipeline may wait for room
-			return err
+		if heard {
+			pauses.Reset()
+			pauses.Next() // that beat is over
 		}
 	}
 }
 
-// pause waits, a beat at most from when a frame is stored.
-func (x *intake) pause(ctx context.Context, d time.Duration) (stored bool, err error) {
-	over := x.deps.Clock.NewTimer(d)
+// pause waits for d, or a beat from the first news.
+func pause(ctx context.Context, clk clock.Clock, d, beat time.Duration, news wake.Bell) (heard bool, err error) {
+	over := clk.NewTimer(d)
 	defer over.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return stored, ctx.Err()
+			return heard, ctx.Err()
 		case <-over.C():
-			return stored, nil
-		case <-x.news:
-			if !stored && d > x.cfg.Beat {
-				over.Reset(x.cfg.Beat)
+			return heard, nil
+		case <-news:
+			if !heard && d > beat {
+				over.Reset(beat)
 			}
-			stored = true
+			heard = true
 		}
 	}
 }

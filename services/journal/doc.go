@@ -9,7 +9,8 @@
 //	cmd journal.point-tag                 replaces a point's tags
 //	cmd journal.point-pin                 pins a point, or unpins it
 //	cmd journal.point-delete              removes a point
-//	api journal status points resolve     reports
+//	api journal status newest points
+//	    resolve                           report
 //	api journal disks                     says what is at some paths
 //	api journal cursor                    says where capture goes on
 //	api journal open close exports        serves a point over NBD

@@ -31,6 +31,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 	byClose := func(r api.CloseRequest) cdp.GroupID { return r.Group }
 	return map[string]api.Endpoint{
 		api.JournalStatus: api.Answer(s.status),
+		api.JournalNewest: api.Answer(func(context.Context, api.Empty) (any, error) { return s.newest(), nil }),
 		api.JournalDisks:  api.Answer(s.look),
 		api.JournalPoints: ask(s, func(r api.PointsRequest) cdp.GroupID { return r.Group },
 			func(_ context.Context, g *group, r api.PointsRequest) (any, error) { return g.pointsPage(r) }),
@@ -101,10 +102,7 @@ func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	}
 	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
 	for id, w := range s.wanted {
-		st := api.GroupStatus{Group: id, State: event.JournalWaiting, Reason: w.reason().Error(), Hint: cdp.HintOf(w.reason()), Mode: w.Mode, Limit: w.Limit}
-		if w.why != nil && !cdp.Is(w.why, cdp.Transient) {
-			st.State = event.JournalFailed
-		}
+		st := api.GroupStatus{Group: id, State: w.state(), Reason: w.reason().Error(), Hint: cdp.HintOf(w.reason()), Mode: w.Mode, Limit: w.Limit}
 		reply.Groups = append(reply.Groups, st)
 	}
 	s.mu.Unlock()

@@ -229,11 +229,15 @@ func (l *lock) deleted() bool {
 }
 
 // status is what people see of the lock; nil: there is none.
-func (l *lock) status(ps []cdp.Point) *api.RetentionLock {
-	now := l.at(ps)
-	if now.For == 0 {
+func (l *lock) status(points func() []cdp.Point) *api.RetentionLock {
+	l.mu.Lock()
+	none := l.rec.For == 0
+	l.mu.Unlock()
+	if none { // most have none, and points are many
 		return nil
 	}
+	ps := points()
+	now := l.at(ps)
 	_, left, _ := now.Held(ps)
 	st := &api.RetentionLock{For: now.For, Left: left}
 	l.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/engine/durable"
 	"tidemark.dev/pkg/engine/wake"
@@ -41,6 +42,13 @@ func (w *wanted) reason() error {
 		return errors.New("it is being opened")
 	}
 	return w.why
+}
+
+func (w *wanted) state() event.JournalState {
+	if w.why != nil && !cdp.Is(w.why, cdp.Transient) {
+		return event.JournalFailed
+	}
+	return event.JournalWaiting
 }
 
 // New makes the service; Run makes it work.

@@ -3,7 +3,6 @@ package journal
 import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/contract/event"
 )
 
 // status is what people and services see of the group.
@@ -21,11 +20,8 @@ func (g *group) status() (api.GroupStatus, error) {
 	st := api.GroupStatus{Group: g.job.id, Mode: spec.Mode, Bounds: g.vault.Bounds(),
 		Frame: s.No, Epoch: s.Epoch, Received: newest.received, Sealed: newest.sealed, Consistent: newest.complete, Points: len(ps),
 		Bytes: usage.OnDisk, Limit: spec.Limit, FreeBytes: free, ClockOffset: o.Ahead, ClockBound: o.Bound, Disks: g.vault.Disks()}
-	st.State, st.Reason = g.state.get()
-	if err := g.deps.Stores.Full(g.job.id); err != nil { // what would say so may wait, too
-		st.State, st.Reason = event.JournalFull, err.Error()
-	}
-	st.Lock = g.lock.status(g.vault.Points())
+	st.State, st.Reason = g.shown()
+	st.Lock = g.lock.status(g.vault.Points)
 	st.Signature = g.intake.signed.status()
 	st.Stuck, st.Unserved = g.keeper.stuckBy(), g.exports.unserved()
 	if damage != nil {
@@ -38,14 +34,6 @@ func (g *group) status() (api.GroupStatus, error) {
 		st.Damage = err.Error()
 	}
 	st.Scrubbed = g.scrub.complete()
-	switch now := g.vault.State(); {
-	case now.Sealed:
-		st.State, st.Reason = event.JournalSealed, "the failover was committed: the images are the disks"
-	case now.Released:
-		st.State, st.Reason = event.JournalHalted, "the group has been failed over; the run "+now.Run+" has the replica's disks"
-	case now.Halted:
-		st.State, st.Reason = event.JournalHalted, "the group has been failed over"
-	}
 	if len(ps) > 0 {
 		st.Oldest, st.Newest = &ps[0], &ps[len(ps)-1]
 	}

@@ -42,7 +42,7 @@ func runRPOMonitor(ctx context.Context, e *env) error {
 	own := rpoRecords{e.site, records, rounds}
 	defer e.metrics.RPO(e.site, own.all)()
 	s := rpomonitor.New(rpomonitor.Config{}, rpomonitor.Deps{
-		Jobs: specs, Runs: running{runStates{e, states}}, Journal: journalStatus{conn}, Points: points{conn},
+		Jobs: specs, Runs: running{runStates{e, states}}, Journal: newestPoints{conn}, Points: points{conn},
 		Records: own, Events: conn, Clock: clock.System, Notify: func(err error) { e.log.Debug(err.Error()) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -61,12 +61,12 @@ func (r running) Watch(ctx context.Context, fn func(string, bool) error) error {
 	})
 }
 
-// journalStatus is rpomonitor.Journal.
-type journalStatus struct{ conn *bus.Conn }
+// newestPoints is rpomonitor.Journal.
+type newestPoints struct{ conn *bus.Conn }
 
-func (j journalStatus) Status(ctx context.Context) ([]api.GroupStatus, error) {
-	var r api.StatusReply
-	err := j.conn.Request(ctx, j.conn.Site(), subjects.Journal, api.JournalStatus, api.GroupRequest{}, &r)
+func (n newestPoints) Newest(ctx context.Context) ([]api.GroupNewest, error) {
+	var r api.NewestReply
+	err := n.conn.Request(ctx, n.conn.Site(), subjects.Journal, api.JournalNewest, api.Empty{}, &r)
 	return r.Groups, err
 }
 

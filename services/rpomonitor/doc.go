@@ -6,7 +6,7 @@
 //	consumes                              from       through
 //	job specs                             KV         Jobs.Watch
 //	whether a job runs                    KV         Runs.Watch
-//	groups' status, every second or so    journal    Journal.Status
+//	newest points, every second or so     journal    Journal.Newest
 //	journal.point-created, point-changed  journal    Points.Watch
 //
 //	emits                                 to         through

@@ -22,14 +22,14 @@ func TestAnIdleJobIsStoredOnceAPoint(t *testing.T) {
 	for i := range jobs {
 		_ = s.known.onJob(name(i), &spec.ReplicationJob{Name: name(i), RPO: spec.Duration(every * time.Second)})
 		_ = s.known.onRun(name(i), true)
-		w.groups = append(w.groups, api.GroupStatus{Group: cdp.GroupID(name(i))})
+		w.groups = append(w.groups, api.GroupNewest{Group: cdp.GroupID(name(i))})
 	}
 	for n := range every * cycles {
 		if n%every == 0 {
 			p := cdp.Point{Frame: cdp.FrameNo(n + 1), Time: w.Now(), Bound: time.Millisecond}
 			for i := range jobs {
 				_ = s.known.onPoint(cdp.GroupID(name(i)), p, false)
-				w.groups[i].Newest, w.groups[i].Frame = &p, p.Frame
+				w.groups[i].Point, w.groups[i].Frame = &p, p.Frame
 			}
 		}
 		w.second(s)

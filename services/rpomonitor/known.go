@@ -22,7 +22,7 @@ type jobFacts struct {
 	running bool
 	point   *cdp.Point // the newest durable one
 	// journal is when the journal last answered; offset and bound are its clock
-	// measurement, as of api.GroupStatus.
+	// measurement, as of api.GroupNewest.
 	journal       time.Time
 	offset, bound time.Duration
 	// stopped: a failover has halted or sealed the journal, so no point can come.
@@ -53,8 +53,8 @@ func (k *known) onRun(name string, running bool) error {
 	return nil
 }
 
-// onPoint takes the event of a point. When the newest was deleted, the next
-// status says which is the newest now.
+// onPoint takes the event of a point. When the newest was deleted, the journal's next
+// answer says which is the newest now.
 func (k *known) onPoint(g cdp.GroupID, p cdp.Point, gone bool) error {
 	k.change(string(g), func(j *jobFacts) {
 		switch {
@@ -67,18 +67,17 @@ func (k *known) onPoint(g cdp.GroupID, p cdp.Point, gone bool) error {
 	return nil
 }
 
-// onStatus takes the journal's status. A point whose event came meanwhile may be
-// newer than the status.
-func (k *known) onStatus(groups []api.GroupStatus, now time.Time) {
+// onAnswer takes the journal's answer. A point whose event came meanwhile may be newer.
+func (k *known) onAnswer(groups []api.GroupNewest, now time.Time) {
 	for _, g := range groups {
 		k.change(string(g.Group), func(j *jobFacts) {
 			j.journal, j.offset, j.bound = now, g.ClockOffset, g.ClockBound
 			j.stopped = g.State.Stopped()
-			if g.Newest == nil && g.Points == 0 && g.Frame == 0 {
+			if g.Point == nil && g.Frame == 0 {
 				j.point = nil // an empty journal
 			}
-			if g.Newest != nil && (j.point == nil || j.point.Frame <= g.Newest.Frame) {
-				j.point = g.Newest
+			if g.Point != nil && (j.point == nil || j.point.Frame <= g.Point.Frame) {
+				j.point = g.Point
 			}
 		})
 	}

@@ -18,7 +18,7 @@ import (
 // world is everything around the monitor, in memory, with a simulated clock.
 type world struct {
 	*clock.Simulated
-	groups  []api.GroupStatus
+	groups  []api.GroupNewest
 	silent  bool
 	deaf    bool // no event can be emitted
 	records map[string]rpo.Record
@@ -28,7 +28,7 @@ type world struct {
 	told    []string
 }
 
-func (w *world) Status(context.Context) ([]api.GroupStatus, error) {
+func (w *world) Newest(context.Context) ([]api.GroupNewest, error) {
 	w.asked++
 	if w.silent {
 		return nil, errors.New("nobody answers")
@@ -83,7 +83,7 @@ func TestABreachIsReportedOnce(t *testing.T) {
 	if r := w.second(s); r.Status != rpo.NoData || len(w.told) != 0 {
 		t.Fatalf("before the first point: %+v %v", r, w.told)
 	}
-	w.groups = []api.GroupStatus{{Group: "web", Frame: 1, Newest: &cdp.Point{Frame: 1, Time: w.Now(), Bound: time.Millisecond}}}
+	w.groups = []api.GroupNewest{{Group: "web", Frame: 1, Point: &cdp.Point{Frame: 1, Time: w.Now(), Bound: time.Millisecond}}}
 	if r := w.second(s); r.Status != rpo.Met || r.Value != time.Second {
 		t.Fatalf("%+v", r)
 	}
@@ -107,7 +107,7 @@ func TestABreachIsReportedOnce(t *testing.T) {
 	}
 	w.silent = false
 	for i := range 10 {
-		w.groups[0].Newest = &cdp.Point{Frame: cdp.FrameNo(2 + i), Time: w.Now(), Bound: time.Millisecond}
+		w.groups[0].Point = &cdp.Point{Frame: cdp.FrameNo(2 + i), Time: w.Now(), Bound: time.Millisecond}
 		w.second(s)
 	}
 	if r := w.now("web"); r.Status != rpo.Met || count(w.told, "restored") != 1 {
@@ -127,17 +127,17 @@ func TestABreachIsReportedOnce(t *testing.T) {
 	}
 }
 
-// The event of a point may arrive before a status that has it.
-func TestAPointsEventMayArriveBeforeItsStatus(t *testing.T) {
+// The event of a point may arrive before an answer of the journal that has it.
+func TestAPointsEventMayArriveBeforeTheJournalsAnswer(t *testing.T) {
 	k := newKnown()
 	old := cdp.Point{Frame: 3}
 	_ = k.onPoint("web", cdp.Point{Frame: 7}, false)
-	k.onStatus([]api.GroupStatus{{Group: "web", Frame: 7, Points: 1, Newest: &old}}, time.Now())
+	k.onAnswer([]api.GroupNewest{{Group: "web", Frame: 7, Point: &old}}, time.Now())
 	if p := k.all()["web"].point; p == nil || p.Frame != 7 {
 		t.Fatal(p)
 	}
 	_ = k.onPoint("web", cdp.Point{Frame: 7}, true)
-	k.onStatus([]api.GroupStatus{{Group: "web", Frame: 8, Points: 1, Newest: &old}}, time.Now())
+	k.onAnswer([]api.GroupNewest{{Group: "web", Frame: 8, Point: &old}}, time.Now())
 	if p := k.all()["web"].point; p == nil || p.Frame != 3 {
 		t.Fatal("deleted, but", p)
 	}

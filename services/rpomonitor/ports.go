@@ -25,8 +25,8 @@ type Runs interface {
 
 // Journal is the journal service of this site.
 type Journal interface {
-	// Status is that of all groups.
-	Status(ctx context.Context) ([]api.GroupStatus, error)
+	// Newest is the newest point of every group.
+	Newest(ctx context.Context) ([]api.GroupNewest, error)
 }
 
 // Points reports recovery points as they become durable.

@@ -79,20 +79,20 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// ask asks the journal for its status, the less often the more jobs there are. If it
-// does not answer, what is known stays.
+// ask asks the journal for the newest points, the less often the more jobs there are. If
+// it does not answer, what is known stays.
 func (s *Service) ask(ctx context.Context) {
 	if s.deps.Clock.Now().Before(s.due) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.AskTimeout)
 	defer cancel()
-	groups, err := s.deps.Journal.Status(ctx)
+	groups, err := s.deps.Journal.Newest(ctx)
 	if err != nil {
 		s.deps.Notify(err)
 		return
 	}
 	s.heard = s.deps.Clock.Now()
 	s.due = s.heard.Add(time.Duration(len(groups)) * askCost)
-	s.known.onStatus(groups, s.heard)
+	s.known.onAnswer(groups, s.heard)
 }

@@ -61,7 +61,7 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.RPOMonitor: {
 			emits: []string{"rpo"}, serves: true, watches: true,
-			asks:   map[string][]string{subjects.Journal: {api.JournalStatus}},
+			asks:   map[string][]string{subjects.Journal: {api.JournalNewest}},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketState: {"rpo", "rpo-round"}},
 		},

@@ -12,6 +12,7 @@ import (
 // idempotent: asked again with the same input it gives the same result.
 const (
 	JournalStatus    = "status"     // GroupRequest (empty group: all) -> StatusReply
+	JournalNewest    = "newest"     // Empty -> NewestReply: what the RPO of every group is measured by
 	JournalPoints    = "points"     // PointsRequest -> PointsReply
 	JournalResolve   = "resolve"    // ResolveRequest -> Resolved
 	JournalCursor    = "cursor"     // GroupRequest -> Cursor
@@ -76,6 +77,23 @@ type GroupStatus struct {
 	Disks       []cdp.Disk    `json:"disks"`
 	// Lock is the journal's retention lock; nil: it has none.
 	Lock *RetentionLock `json:"lock,omitempty"`
+}
+
+// GroupNewest is the newest recovery point of a group. It costs next to nothing to
+// know, unlike the group's status.
+type GroupNewest struct {
+	Group cdp.GroupID        `json:"group"`
+	State event.JournalState `json:"state"`
+	Frame cdp.FrameNo        `json:"frame"` // the newest durable one
+	Point *cdp.Point         `json:"point,omitempty"`
+	// ClockOffset and ClockBound are as in GroupStatus.
+	ClockOffset time.Duration `json:"clockOffsetNanos"`
+	ClockBound  time.Duration `json:"clockBoundNanos"`
+}
+
+// NewestReply answers JournalNewest.
+type NewestReply struct {
+	Groups []GroupNewest `json:"groups"`
 }
 
 // RetentionLock is the retention lock of a journal.

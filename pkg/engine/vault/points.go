@@ -126,6 +126,19 @@ func (l *pointList) usable() []cdp.Point {
 	return slices.DeleteFunc(slices.Clone(l.list), func(p cdp.Point) bool { return !b.Has(p.Seq) })
 }
 
+// newestUsable is the last of usable, nil if there is none.
+func (l *pointList) newestUsable() *cdp.Point {
+	b := l.ledger.Bounds()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for i := len(l.list) - 1; i >= 0; i-- {
+		if p := l.list[i]; b.Has(p.Seq) {
+			return &p
+		}
+	}
+	return nil
+}
+
 // get is the point of a frame, if it is usable.
 func (l *pointList) get(no cdp.FrameNo) (cdp.Point, error) {
 	b := l.ledger.Bounds()
@@ -203,6 +216,9 @@ func (l *pointList) dropBelow(s cdp.Seq, u Update) (gone func()) {
 
 // Points are the recovery points that can be used now, oldest first.
 func (g *Group) Points() []cdp.Point { return g.points.usable() }
+
+// NewestPoint is the last of Points, nil if there is none. It costs less.
+func (g *Group) NewestPoint() *cdp.Point { return g.points.newestUsable() }
 
 // EditPoint changes a point durably, and returns it as it is then. An error of edit
 // changes nothing. Edits of a group happen one after the other.

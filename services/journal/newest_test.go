@@ -1,0 +1,49 @@
+package journal
+
+import (
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/engine/spool/spooltest"
+)
+
+// What the RPO is measured by is the last point that people see, whatever happened to
+// the others, and the state that they see.
+func TestTheNewestPointIsTheLastOfTheList(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	s.lie = func(received, sent int64) (int64, int64) { return received, sent + int64(25*time.Hour) } // so no time is measured
+	s.start(cdp.Rollback)
+	defer func() { s.shut() }()
+	w := newTraffic(s, 79)
+	same := func(when string) {
+		t.Helper()
+		got := must[api.NewestReply](s, api.JournalNewest, api.Empty{}).Groups
+		points := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
+		st := s.status()
+		if len(got) != 1 || got[0].Point == nil || len(points) == 0 {
+			t.Fatalf("%s: %+v, %d points", when, got, len(points))
+		}
+		if g, last := got[0], points[len(points)-1]; g.Point.Frame != last.Frame || g.Point.Bound > 0 != (last.Bound > 0) ||
+			last.Bound > 0 && !g.Point.Time.Equal(last.Time) || g.State != st.State || g.Frame != st.Frame {
+			t.Errorf("%s: %+v, the last point is %+v, the state %s", when, g, last, st.State)
+		}
+	}
+	w.mustSend(5)
+	same("before the source's clock is measured")
+	must[cdp.Point](s, api.JournalEditPoint, api.EditPointRequest{Group: "g", Point: s.status().Newest.ID(), Delete: true})
+	same("after the newest was deleted")
+	s.shut()
+	s.lie = nil
+	s.start(cdp.Rollback)
+	s.until("the source's clock", func() bool { return s.status().ClockBound > 0 })
+	w.mustSend(5)
+	same("after the source's clock was measured")
+	must[cdp.Bounds](s, api.JournalHalt, api.RunRequest{Group: "g", Run: "r1"})
+	if g := must[api.NewestReply](s, api.JournalNewest, api.Empty{}).Groups[0]; g.State != event.JournalHalted {
+		t.Errorf("a halted journal says %s", g.State)
+	}
+	same("after a halt")
+}
