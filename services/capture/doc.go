@@ -14,7 +14,8 @@
 //	consumes                          from                 through
 //	guest reads, writes, flushes      NBD clients          DiskServers
 //	jobs, and whether they run        spec and state KV    Jobs, Runs
-//	capture.mark                      scheduler, people    Service.HandleMark
+//	marks                             scheduler            Service.Endpoints
+//	capture.mark                      people               Service.HandleMark
 //	capture.synced                    who runs a tap       Service.HandleSynced
 //	status, drain, clock              journal, failover,   Service.Endpoints
 //	                                  the CLI

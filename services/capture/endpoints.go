@@ -14,6 +14,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.CaptureClock:       s.answerClock,
 		api.CaptureStatus:      api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) { return s.answerStatus(r), nil }),
 		api.CaptureSpool:       api.Answer(func(context.Context, api.Empty) (any, error) { return s.answerSpool(), nil }),
+		api.CaptureMarks:       api.Answer(s.answerMarks),
 		api.CaptureDrain:       api.Answer(func(ctx context.Context, r api.DrainRequest) (any, error) { return s.answerDrain(ctx, r) }),
 		api.CaptureDisks:       api.Answer(s.answerDisks),
 		api.CaptureCopyStarted: s.ofDisk((*Group).CopyStarted),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/frame"
@@ -48,6 +49,12 @@ func TestAPointThatWasDueIsMadeOnceItCanBe(t *testing.T) {
 		Source: spec.Source{Site: "prod", Capture: cdp.Inline, Listen: filepath.Join(t.TempDir(), "s"), Disks: []spec.SourceDisk{{Name: "disk", Path: disk}}},
 		Target: spec.Target{Site: "dr"}}
 	mark := func() {
+		t.Helper()
+		if _, err := s.answerMarks(ctx, api.MarksRequest{Marks: []api.Mark{{Group: "nowhere"}, {Group: "web"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command := func() {
 		t.Helper()
 		e, err := event.New("mark", time.Now(), "/dr/scheduler", event.CaptureMark{Group: "web"})
 		if err == nil {
@@ -89,10 +96,12 @@ func TestAPointThatWasDueIsMadeOnceItCanBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark()
-	mark()
+	command()
 	if points() != 1 {
 		t.Fatal("a point in the middle of a copy")
 	}
 	bad.Store(false)
 	until("a point when the copy is complete", func() bool { return points() == 2 })
+	mark()
+	until("a point that is due", func() bool { return points() == 3 })
 }

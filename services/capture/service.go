@@ -50,9 +50,10 @@ type Deps struct {
 	Disk      func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
 	Look      func(path string, closely bool) api.DiskFacts  // says what is at a path; nil: nobody asks
 	Events    Publisher
-	Notify    func(err error, job string) // of what is tried again
-	Clock     clock.Clock                 // nil: the machine's
-	Boot      string                      // "": this machine's boot id
+	Join      func(ctx context.Context, trace string) context.Context // ctx within a trace; nil: nothing is traced
+	Notify    func(err error, job string)                             // of what is tried again
+	Clock     clock.Clock                                             // nil: the machine's
+	Boot      string                                                  // "": this machine's boot id
 }
 
 // New makes the service; Run makes it work.

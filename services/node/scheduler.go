@@ -10,7 +10,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/failoverrun"
@@ -248,9 +247,8 @@ var (
 // marks is scheduler.Marks.
 type marks struct{ conn *bus.Conn }
 
-func (m marks) Mark(ctx context.Context, site cdp.Site, group cdp.GroupID) error {
-	_, err := m.conn.Command(ctx, site, event.CaptureMark{Group: group})
-	return err
+func (m marks) Mark(ctx context.Context, site cdp.Site, marks []api.Mark) error {
+	return m.conn.Request(ctx, site, subjects.Capture, api.CaptureMarks, api.MarksRequest{Marks: marks}, nil)
 }
 
 // sources is scheduler.Sources.

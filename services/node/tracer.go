@@ -57,9 +57,9 @@ func (t planTracer) Span(ctx context.Context, run plan.Run, task plan.Task) (con
 
 // cycleTrace is scheduler.Trace.
 func cycleTrace(tel *telemetry.Telemetry) scheduler.Trace {
-	return func(ctx context.Context, job string) (context.Context, func(error)) {
+	return func(ctx context.Context, job string) (string, func(error)) {
 		ctx, span := tel.Start(ctx, "recovery point", telemetry.About{Job: job, Group: job})
-		return ctx, span.End
+		return telemetry.Carry(ctx), span.End
 	}
 }
 

@@ -45,10 +45,15 @@ func (b *beat) change(name string, f func(*cadence)) {
 		b.jobs[name] = d
 	}
 	f(d)
+	b.tidy(name, d)
+	b.changed.Ring()
+}
+
+// tidy forgets a job of which nothing is known. Call with mu held.
+func (b *beat) tidy(name string, d *cadence) {
 	if !d.known && !d.running && !d.pending {
 		delete(b.jobs, name)
 	}
-	b.changed.Ring()
 }
 
 // take gives the marks that are due at now, and how long until the next is. A
@@ -73,4 +78,30 @@ func (b *beat) take(now time.Time) (out []dueMark, wait time.Duration) {
 		wait = min(wait, d.next.Sub(now))
 	}
 	return out, wait
+}
+
+// settle notes that the marks of some jobs are no longer on their way.
+func (b *beat) settle(jobs []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, name := range jobs {
+		if d := b.jobs[name]; d != nil {
+			d.pending = false
+			b.tidy(name, d)
+		}
+	}
+}
+
+// moment is how late a mark may be to go with others: a fiftieth of the shortest RPO, at
+// most half a second.
+func (b *beat) moment() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := time.Second / 2
+	for _, d := range b.jobs {
+		if d.known && d.running {
+			m = min(m, d.every/50)
+		}
+	}
+	return m
 }

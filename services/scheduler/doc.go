@@ -19,7 +19,7 @@
 //
 //	emits                           to              through
 //	job specs                       KV              Jobs, VMJobs
-//	command capture.mark            source site     Marks.Mark
+//	request marks                   source site     Marks.Mark
 //	run state of a job              KV              Runs.Put
 //	job.applied, deleted, started,
 //	stopped, alarm                  everyone        Events.Emit
@@ -34,9 +34,10 @@
 // A stored spec or run state that cannot be read is overwritten with the one before
 // it, which everybody uses in the meantime, and raises an alarm.
 //
-// A running job gets a recovery point as often as its RPO says. Each begins a trace,
-// to which the mark, the frame, the journal and the monitor's event belong. While
-// one mark is pending, because the source or the link is slow, no second one is
+// A running job gets a recovery point as often as its RPO says. Marks that are due at
+// about the same time go to a source site in one message. Each begins a trace of its
+// own, to which the frame, the journal and the monitor's event belong. While one mark is
+// pending, because the source or the link is slow, no second one is
 // sent; a mark for a source that cannot be reached is skipped. That shows as a
 // growing RPO, which the monitor reports.
 //

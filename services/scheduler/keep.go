@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -10,16 +11,17 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// keep sends the marks that are due.
+// keep sends the marks that are due. Those that are due within a moment go in one
+// message: a site has a thousand jobs.
 func (s *Service) keep(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for {
 		due, wait := s.beat.take(s.deps.Clock.Now())
-		for _, d := range due {
-			wg.Go(func() { s.mark(ctx, d) })
+		for site, jobs := range bySite(due) {
+			wg.Go(func() { s.mark(ctx, site, jobs) })
 		}
-		t := s.deps.Clock.NewTimer(wait)
+		t := s.deps.Clock.NewTimer(max(wait, s.beat.moment()))
 		select {
 		case <-ctx.Done():
 		case <-s.beat.changed:
@@ -32,16 +34,35 @@ func (s *Service) keep(ctx context.Context) error {
 	}
 }
 
-// mark begins one recovery-point cycle.
-func (s *Service) mark(ctx context.Context, d dueMark) {
-	defer s.beat.change(d.Job, func(x *cadence) { x.pending = false })
+// bySite are the jobs to be marked, by their source site.
+func bySite(due []dueMark) map[cdp.Site][]string {
+	out := map[cdp.Site][]string{}
+	for _, d := range due {
+		out[d.Site] = append(out[d.Site], d.Job)
+	}
+	return out
+}
+
+// mark begins one recovery-point cycle of each of some jobs.
+func (s *Service) mark(ctx context.Context, site cdp.Site, jobs []string) {
+	defer s.beat.settle(jobs)
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MarkTimeout)
 	defer cancel()
-	ctx, end := s.deps.Trace(ctx, d.Job)
-	err := s.deps.Marks.Mark(ctx, d.Site, cdp.GroupID(d.Job))
-	end(err)
-	if err != nil && !cdp.Is(err, cdp.Conflict) && ctx.Err() == nil {
-		s.deps.Notify(cdp.Wrap(err, "ask for a recovery point of", d.Job))
+	marks, ends := make([]api.Mark, len(jobs)), make([]func(error), len(jobs))
+	for i, name := range jobs {
+		marks[i].Group = cdp.GroupID(name)
+		marks[i].Trace, ends[i] = s.deps.Trace(ctx, name)
+	}
+	err := s.deps.Marks.Mark(ctx, site, marks)
+	for _, end := range ends {
+		end(err)
+	}
+	if err != nil && ctx.Err() == nil {
+		what := jobs[0]
+		if n := len(jobs) - 1; n > 0 {
+			what += fmt.Sprintf(" and %d more", n)
+		}
+		s.deps.Notify(cdp.Wrap(err, "ask for a recovery point of", what))
 	}
 }
 

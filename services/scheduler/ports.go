@@ -76,9 +76,10 @@ type VMs interface {
 	Delete(ctx context.Context, r api.VMJobDeleteRequest) (api.Progress, error)
 }
 
-// Marks asks the source site for a recovery point. Conflict: one is pending.
+// Marks asks a source site for recovery points of some of its groups, in one message. An
+// error means that the site was not reached: a group that cannot make one is no error.
 type Marks interface {
-	Mark(ctx context.Context, site cdp.Site, group cdp.GroupID) error
+	Mark(ctx context.Context, site cdp.Site, marks []api.Mark) error
 }
 
 // Sources are the capture services of the source sites.
@@ -92,6 +93,6 @@ type Events interface {
 	Emit(ctx context.Context, p event.Payload) error
 }
 
-// Trace begins the trace of a job's recovery-point cycle; end is called with its
-// outcome.
-type Trace func(ctx context.Context, job string) (_ context.Context, end func(error))
+// Trace begins the trace of a job's recovery-point cycle, and gives it as a W3C
+// traceparent, empty when nothing is traced; end is called with the outcome.
+type Trace func(ctx context.Context, job string) (trace string, end func(error))

@@ -61,7 +61,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.AskTimeout = 2 * time.Second
 	}
 	if deps.Trace == nil {
-		deps.Trace = func(ctx context.Context, _ string) (context.Context, func(error)) { return ctx, func(error) {} }
+		deps.Trace = func(context.Context, string) (string, func(error)) { return "", func(error) {} }
 	}
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}

@@ -110,13 +110,13 @@ func (noBad) Watch(ctx context.Context, _ func(scheduler.BadEntry) error) error 
 	return ctx.Err()
 }
 
-func (w *world) Mark(ctx context.Context, site cdp.Site, g cdp.GroupID) error {
+func (w *world) Mark(_ context.Context, _ cdp.Site, marks []api.Mark) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.linked {
-		return cdp.Errorf(cdp.Transient, "mark", string(g), "no link")
+		return cdp.Errorf(cdp.Transient, "mark", string(marks[0].Group), "no link")
 	}
-	w.marks++
+	w.marks += len(marks)
 	return nil
 }
 

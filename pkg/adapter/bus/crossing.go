@@ -12,7 +12,7 @@ import (
 // peerEndpoints are the endpoints that a service of one site answers to another
 // site, by service. Every other endpoint is for its own site alone.
 var peerEndpoints = map[string][]string{
-	subjects.Capture: {api.CaptureStatus, api.CaptureSpool, api.CaptureDisks, api.CaptureClock, api.CaptureDrain, api.CaptureCopyStarted, api.CaptureSynced},
+	subjects.Capture: {api.CaptureMarks, api.CaptureStatus, api.CaptureSpool, api.CaptureDisks, api.CaptureClock, api.CaptureDrain, api.CaptureCopyStarted, api.CaptureSynced},
 	subjects.Journal: {api.JournalCursor, api.JournalSums},
 	subjects.VCenter: {
 		api.VCenterInventory, api.VCenterVMs, api.VCenterCheck, api.VCenterClocks, api.VCenterMembers, api.VMTap, api.VMFence,

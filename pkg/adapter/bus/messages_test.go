@@ -70,7 +70,7 @@ func (r *recorder) watch(c *bus.Conn, f bus.EventFilter) func(context.Context) e
 
 func TestEventsReachThePeerOverACut(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
-	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
+	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "operator")
 	var far, narrow recorder
 	background(t, far.watch(cd, bus.EventFilter{Site: "prod"}))
 	background(t, narrow.watch(cd, bus.EventFilter{Site: "prod", Area: "capture", Fact: "progress", ID: "vm2"}))
@@ -132,26 +132,26 @@ func TestWatchFromNow(t *testing.T) {
 	})
 }
 
-// commandRig has a capture service at prod that takes the command mark, and a
-// scheduler at dr that sends it and watches what becomes of it.
+// commandRig has a capture service at prod that takes the command mark, and an
+// operator at dr who sends it and watches what becomes of it.
 type commandRig struct {
-	t                  *testing.T
-	sites              *bustest.Sites
-	capture, scheduler *bus.Conn
-	events, handled    recorder
-	tries              int // of the group flaky
+	t                 *testing.T
+	sites             *bustest.Sites
+	capture, operator *bus.Conn
+	events, handled   recorder
+	tries             int // of the group flaky
 }
 
 func newCommandRig(t *testing.T) *commandRig {
 	s := bustest.Start(t, bustest.Secured)
-	r := &commandRig{t: t, sites: s, capture: s.Connect("prod", "capture"), scheduler: s.Connect("dr", "scheduler")}
-	background(t, r.events.watch(r.scheduler, bus.EventFilter{Site: "prod", Area: "command"}))
+	r := &commandRig{t: t, sites: s, capture: s.Connect("prod", "capture"), operator: s.Connect("dr", "operator")}
+	background(t, r.events.watch(r.operator, bus.EventFilter{Site: "prod", Area: "command"}))
 	return r
 }
 
 // mark sends the command for a group; serve handles such commands.
 func (r *commandRig) mark(group cdp.GroupID) error {
-	_, err := r.scheduler.Command(r.t.Context(), "prod", event.CaptureMark{Group: group})
+	_, err := r.operator.Command(r.t.Context(), "prod", event.CaptureMark{Group: group})
 	return err
 }
 
@@ -193,7 +193,7 @@ func TestCommandsAreHandledRefusedOrRetried(t *testing.T) {
 		t.Fatalf("a second pending command: %v", err)
 	}
 	r.serve()
-	bustest.Eventually(t, "handled", func() bool { return r.handled.has("vm1 by /dr/scheduler") && r.handled.has("flaky") })
+	bustest.Eventually(t, "handled", func() bool { return r.handled.has("vm1 by /dr/operator") && r.handled.has("flaky") })
 	bustest.Eventually(t, "refused", func() bool { return r.events.has("resyncing") })
 	if r.handled.has("twice") || r.handled.has("busy") || r.events.has("twice") || !r.events.has(`"hint":"wait"`) || r.tries != 3 {
 		t.Fatal(&r.handled, &r.events, r.tries)

@@ -26,7 +26,7 @@ func may(service, subject string) bool {
 		subjects.VCenter: "vcenter", subjects.Orchestrator: "plan",
 	}
 	commands := map[string][]string{ // by verb; a person may give any
-		subjects.Scheduler: {"capture.mark"}, subjects.VCenter: {"scheduler.job-run", "scheduler.job-stop"},
+		subjects.VCenter: {"scheduler.job-run", "scheduler.job-stop"},
 	}
 	writes := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",

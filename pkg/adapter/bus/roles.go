@@ -50,9 +50,8 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Scheduler: {
 			emits: []string{"job"}, handles: true, serves: true, watches: true,
-			commands: map[string][]string{subjects.Capture: {"mark"}},
 			asks: map[string][]string{
-				subjects.Capture: {api.CaptureSpool, api.CaptureDisks},
+				subjects.Capture: {api.CaptureMarks, api.CaptureSpool, api.CaptureDisks},
 				subjects.Journal: {api.JournalStatus, api.JournalExports, api.JournalDisks},
 				subjects.VCenter: {api.VMJobCheck, api.VMJobStatus, api.VMJobDelete},
 			},

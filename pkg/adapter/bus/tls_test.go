@@ -89,21 +89,21 @@ func TestTLS(t *testing.T) {
 	connect := func(tls bus.TLSFiles, within time.Duration) (*bus.Conn, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
-		return bus.Connect(ctx, bus.Config{Site: "dr", Name: "scheduler", URL: s.DR.ClientURL(), Credential: s.Credential("dr", "scheduler"), TLS: tls})
+		return bus.Connect(ctx, bus.Config{Site: "dr", Name: "operator", URL: s.DR.ClientURL(), Credential: s.Credential("dr", "operator"), TLS: tls})
 	}
-	c, err := connect(a.files("scheduler"), time.Minute)
+	c, err := connect(a.files("operator"), time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	// The link carries messages, so its TLS stands too.
+	// The link carries messages, so its TLS works, too.
 	if _, err := c.Command(t.Context(), "prod", event.CaptureMark{Group: "vm1"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := connect(bus.TLSFiles{}, time.Second); err == nil {
 		t.Error("connected without a certificate")
 	}
-	stranger := newAuthority(t).files("scheduler")
+	stranger := newAuthority(t).files("operator")
 	stranger.CA = a.files("x").CA
 	if _, err := connect(stranger, time.Second); err == nil {
 		t.Error("connected with a stranger's certificate")

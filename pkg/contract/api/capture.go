@@ -12,6 +12,7 @@ const (
 	CaptureStatus = "status" // GroupRequest (empty group: all) -> CaptureStatusReply
 	CaptureSpool  = "spool"  // Empty -> SpoolUse, counting all jobs known there
 	CaptureClock  = "clock"  // ClockRequest -> ClockReply
+	CaptureMarks  = "marks"  // MarksRequest -> Empty: recovery points that are due
 	CaptureDrain  = "drain"  // DrainRequest -> DrainReply: closes the open frame; the last frame of a planned failover
 )
 
@@ -35,6 +36,19 @@ type CaptureStatusReply struct {
 	Groups []CaptureGroup `json:"groups"`
 	// Refused are the groups that should be captured and cannot be.
 	Refused []CaptureRefused `json:"refused,omitempty"`
+}
+
+// MarksRequest asks for a recovery point of each of some groups, at the pace of their
+// RPO. A group that is not there, or cannot make a point now, costs the others nothing:
+// it makes one as soon as it can.
+type MarksRequest struct {
+	Marks []Mark `json:"marks"`
+}
+
+// Mark is a recovery point that is due.
+type Mark struct {
+	Group cdp.GroupID `json:"group"`
+	Trace string      `json:"trace,omitempty"` // of the point's cycle, a W3C traceparent
 }
 
 // SpoolUse is how the disk space of a source site for frames that wait to be
