@@ -93,7 +93,8 @@ func (s *Service) stubborn(ctx context.Context, until time.Time, try func(contex
 }
 
 // failover fails a job over and waits until its disks can be used. A run of this
-// action that an earlier attempt began, and that goes on, is continued.
+// action that an earlier attempt began, and that goes on, is continued. A job that
+// somebody has failed over before stays as it is: a plan recovers the others.
 func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
 	const op = "fail over"
 	a, until := run.Action(t.Action), run.Until(t)
@@ -119,6 +120,8 @@ func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (stri
 			if done, text, err := outcome(*x); done {
 				return text, err
 			}
+		case !seen && run.Mode == recovery.Production && x != nil && x.Recovered():
+			return fmt.Sprintf("it was failed over before, by the run %s: %s", x.ID, x.Summary()), nil
 		case seen:
 			return "", cdp.Errorf(cdp.Conflict, op, job, "its failover run %s is no longer on record: another one began", req.ID)
 		default:

@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/services/orchestrator"
 )
@@ -191,6 +192,20 @@ func TestARunningTestCanBeCancelled(t *testing.T) {
 	}
 	if err := send(t, s.HandleControl, event.PlanControl{Plan: "shop", Do: "cancel"}); !cdp.Is(err, cdp.Duplicate) {
 		t.Error(err)
+	}
+}
+
+// A job that somebody has failed over before stays as it is, and the others are
+// recovered.
+func TestAPlanRecoversWhatDoesNotRunHereYet(t *testing.T) {
+	w := newWorld()
+	s := w.service()
+	w.failovers["db"] = &failoverrun.Run{Request: failoverrun.Request{Job: "db", ID: "by-hand", Mode: recovery.Production, To: recovery.ToNBD}, Phase: recovery.Ready, Goal: recovery.Recover}
+	begin(t, w, s, "- {name: db, failover: {job: db}}\n- {name: web, failover: {job: web}}", recovery.Production)
+	play(t, w, s, nil)
+	run := w.last()
+	if run.Phase != plan.Succeeded || w.failovers["db"].ID != "by-hand" || w.effects["production failover web"] != 1 || !strings.Contains(run.Actions[0].Text, "by-hand") {
+		t.Errorf("%+v %v", run, w.effects)
 	}
 }
 

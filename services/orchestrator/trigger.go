@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
@@ -125,7 +126,11 @@ func (s *Service) watchTrigger(ctx context.Context, name string, t spec.Trigger,
 	} else if !cdp.Is(err, cdp.NotFound) && !cdp.Is(err, cdp.Corrupt) {
 		return err
 	}
-	e.Sight, e.Text = s.see(ctx, t, old.Raised)
+	if e.Sight, e.Text = s.see(ctx, t, old.Raised); e.Sight == trigger.Holds && t.Mode == recovery.Production {
+		if e.Idle, err = s.idle(ctx, name); err != nil {
+			return err
+		}
+	}
 	now := s.deps.Clock.Elapsed()
 	if at.sight != e.Sight {
 		*at = sighted{e.Sight, now}
@@ -136,6 +141,31 @@ func (s *Service) watchTrigger(ctx context.Context, name string, t spec.Trigger,
 		return ignore(err, cdp.Conflict)
 	}
 	return s.fire(ctx, t, next)
+}
+
+// idle says that all jobs which a production run of the plan would fail over are failed
+// over already, as after a planned failover whose source is then switched off. Its other
+// actions would be done a second time for nothing. Empty: there is something to recover.
+func (s *Service) idle(ctx context.Context, name string) (string, error) {
+	def, _, err := s.deps.Plans.Get(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	jobs := 0
+	for _, a := range def.Actions {
+		if a.Failover == nil || a.Mode == spec.InTest {
+			continue
+		}
+		jobs++
+		x, err := s.deps.Failovers.Run(ctx, a.Failover.Job)
+		if err != nil || x == nil || !x.Recovered() {
+			return "", err
+		}
+	}
+	if jobs == 0 {
+		return "", nil
+	}
+	return "every job of the plan is failed over already: there is nothing to recover", nil
 }
 
 // fire starts the run of a trigger. Its name was stored before, so it begins once.

@@ -15,6 +15,7 @@ import (
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/orchestrator"
@@ -161,6 +162,30 @@ func TestAPlanStartsOnceWhenTheSourceIsGoneAndNotWhenTheLinkIsCut(t *testing.T) 
 	r := w.last()
 	if runs := w.begun(); len(runs) != 1 || r.Mode != recovery.Production || r.By != "trigger t" || w.effects["production failover db"] != 1 {
 		t.Errorf("%v %+v %v", runs, r, w.effects)
+	}
+}
+
+// After a planned failover, by the plan or by hand, the source is switched off: the plan
+// does not start again, for all of it runs here. Once that is undone, it does.
+func TestATriggerDoesNotRecoverWhatRunsHere(t *testing.T) {
+	w := watch(t, prodGone)
+	by := func(phase recovery.Phase, goal recovery.Goal) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.failovers["db"] = &failoverrun.Run{Request: failoverrun.Request{Job: "db", ID: "by-hand", Mode: recovery.Production, To: recovery.ToNBD, Planned: true}, Phase: phase, Goal: goal}
+	}
+	by(recovery.Ready, recovery.Recover)
+	w.silent = []bool{true, true}
+	w.pass(6 * time.Minute)
+	by(recovery.Committed, recovery.Commit)
+	w.pass(6 * time.Minute)
+	if runs := w.begun(); len(runs) > 0 || !strings.Contains(w.states["shop.t"].Text, "failed over already") {
+		t.Errorf("%v %+v", runs, w.states)
+	}
+	by(recovery.Undone, recovery.Undo)
+	w.until(trigger.Spent)
+	if runs := w.begun(); len(runs) != 1 {
+		t.Error(runs)
 	}
 }
 

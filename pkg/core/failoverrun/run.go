@@ -98,6 +98,16 @@ func (r Run) Over() bool {
 	return false
 }
 
+// Recovered reports whether the job runs here: it was failed over in production, and
+// nobody is taking that back.
+func (r Run) Recovered() bool {
+	if r.Mode != recovery.Production {
+		return false
+	}
+	rests := r.Phase == recovery.Ready || r.Phase == recovery.Usable && r.To != recovery.ToVM
+	return r.Goal == recovery.Recover && r.Next == "" && rests || r.Phase == recovery.Committed
+}
+
 // ExportID is the id of the run's export. It is a valid name whatever the run's
 // own id is.
 func (r Run) ExportID() string {

@@ -12,7 +12,8 @@
 //	asking -> spent       somebody has refused
 //	starting -> spent     the run has begun, or somebody has begun one meanwhile
 //	spent -> armed        it has not held for as long as it had to hold
-//	holding, asking, starting -> armed  it does not hold any more
+//	holding, asking, starting -> armed  it does not hold any more, or all that a
+//	                      production run would recover is failed over already
 //
 // One outage starts one run: a trigger that has fired is spent until what it waits
 // for has ended, and fires again only after its cool-down. What is not known neither

@@ -50,6 +50,8 @@ type Event struct {
 	Held  time.Duration
 	// Last is the plan's last run; nil if it never ran.
 	Last *plan.Run
+	// Idle says why a production run would have nothing to recover; empty: it would.
+	Idle string
 	// By is who asked.
 	By string
 }
@@ -130,6 +132,10 @@ func (s State) seen(t spec.Trigger, e Event) State {
 	}
 	if by := s.begunMeanwhile(t, e.Last); by != "" {
 		return s.over(t, e.Now, "the run "+by+" has begun meanwhile")
+	}
+	if e.Idle != "" && t.Mode == recovery.Production && s.Phase != Spent {
+		s.Phase, s.Since, s.Approvals, s.Text = Armed, time.Time{}, nil, e.Idle
+		return s
 	}
 	switch s.Phase {
 	case Armed, Holding:
