@@ -38,17 +38,19 @@ func TestADamagedHeaderStopsNeitherReplicationNorRetention(t *testing.T) {
 	s.until("the journal", func() bool { return s.head() > 0 })
 	s.until("a scrub", func() bool { return !s.status().Scrubbed.IsZero() })
 	points = must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
-	read := 0
-	for _, p := range points {
-		if !p.Damaged {
+	unnamed := true // the first damaged one was not looked for in the status yet
+	for i, p := range points {
+		switch {
+		case !p.Damaged:
 			s.readsAt(w, p)
-			read++
-		} else if damage := s.status().Damage; !strings.Contains(damage, "frame ") || !strings.Contains(damage, p.ID()) {
-			t.Errorf("the status does not name %s: %s", p.ID(), damage)
+		case i < 4: // long before the damage
+			t.Errorf("%s is marked as damaged", p.ID())
+		case unnamed:
+			unnamed = false
+			if damage := s.status().Damage; !strings.Contains(damage, "frame ") || !strings.Contains(damage, p.ID()) {
+				t.Errorf("the status does not name %s: %s", p.ID(), damage)
+			}
 		}
-	}
-	if read < 20 {
-		t.Errorf("only %d of %d points can be read", read, len(points))
 	}
 	s.alarmed("damage: ")
 	w.mustSend(5)

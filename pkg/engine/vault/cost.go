@@ -3,8 +3,6 @@ package vault
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"maps"
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
@@ -153,77 +151,4 @@ func (g *Group) probe() error {
 		bad.probed(no, lost)
 	}
 	return nil
-}
-
-// suspects are the frames whose payload was found damaged, and was not probed yet.
-func (b *badFrames) suspects() map[cdp.FrameNo]error {
-	b.payloads.mu.Lock()
-	defer b.payloads.mu.Unlock()
-	out := maps.Clone(b.payloads.why)
-	for no := range b.content {
-		delete(out, no)
-	}
-	return out
-}
-
-func (b *badFrames) probed(no cdp.FrameNo, lost []IndexEntry) {
-	b.payloads.mu.Lock()
-	defer b.payloads.mu.Unlock()
-	if b.content == nil {
-		b.content = map[cdp.FrameNo][]IndexEntry{}
-	}
-	if b.payloads.why[no] != nil {
-		b.content[no] = lost
-	}
-}
-
-// lost is what the frames that were probed have lost, by frame, and the floors that were
-// to be made of it.
-func (b *badFrames) lost() (out []IndexEntry) {
-	b.payloads.mu.Lock()
-	defer b.payloads.mu.Unlock()
-	for _, x := range b.floors {
-		out = append(out, x)
-	}
-	for _, no := range slices.Sorted(maps.Keys(b.content)) {
-		out = append(out, b.content[no]...)
-	}
-	return out
-}
-
-// setFloor notes whether the floor of a block at write horizon is lost.
-func (b *badFrames) setFloor(k blockKey, horizon cdp.Seq, lost bool) {
-	b.payloads.mu.Lock()
-	defer b.payloads.mu.Unlock()
-	if delete(b.floors, k); !lost {
-		return
-	}
-	if b.floors == nil {
-		b.floors = map[blockKey]IndexEntry{}
-	}
-	b.floors[k] = IndexEntry{Disk: k.disk, Block: k.b, Entry: history.Entry{Seq: horizon, Mask: cdp.FullMask}}
-}
-
-// report is why frames cannot be read, nil if all can.
-func (b *badFrames) report() error {
-	nos := map[cdp.FrameNo]error{}
-	b.headers.mu.Lock()
-	maps.Copy(nos, b.headers.why)
-	b.headers.mu.Unlock()
-	b.payloads.mu.Lock()
-	maps.Copy(nos, b.payloads.why)
-	floors := len(b.floors)
-	b.payloads.mu.Unlock()
-	switch {
-	case len(nos) == 0 && floors == 0:
-		return nil
-	case len(nos) == 0:
-		return cdp.Errorf(cdp.Corrupt, "read journal", "", "what %d blocks held at the oldest recovery point was damaged", floors)
-	}
-	first := slices.Min(slices.Collect(maps.Keys(nos)))
-	frames := fmt.Sprintf("frame %d", first)
-	if n := len(nos) - 1; n > 0 {
-		frames += fmt.Sprintf(" and %d more", n)
-	}
-	return cdp.Errorf(cdp.Corrupt, "read journal", frames, "%v", nos[first])
 }

@@ -1,84 +1,9 @@
 package vault
 
 import (
-	"maps"
-	"sync"
-
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
 )
-
-// badFrames are the stored frames that were found unreadable since the journal was
-// opened, and why. Each failed read costs the store a lot, so what is known to be bad is
-// not read again.
-type badFrames struct {
-	headers  badParts // with the table of their writes
-	payloads badParts
-	// Guarded by payloads.mu: what of the payloads cannot be read, once it was looked for,
-	// and the floors that were to be made of it.
-	content map[cdp.FrameNo][]IndexEntry
-	floors  map[blockKey]IndexEntry
-}
-
-// badParts are bad parts of frames, and why they cannot be read.
-type badParts struct {
-	mu  sync.Mutex
-	why map[cdp.FrameNo]error
-}
-
-func (b *badParts) note(no cdp.FrameNo, why error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.why == nil {
-		b.why = map[cdp.FrameNo]error{}
-	}
-	if b.why[no] == nil {
-		b.why[no] = why
-	}
-}
-
-// next is the first of [from, to] that is bad; to+1 for none.
-func (b *badParts) next(from, to cdp.FrameNo) cdp.FrameNo {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	first := to + 1
-	for no := range b.why {
-		if no >= from && no < first {
-			first = no
-		}
-	}
-	return first
-}
-
-// dropBelow forgets the frames below no, which are not stored any more.
-func (b *badFrames) dropBelow(no cdp.FrameNo) {
-	b.headers.dropBelow(no)
-	b.payloads.dropBelow(no)
-	b.payloads.mu.Lock()
-	defer b.payloads.mu.Unlock()
-	maps.DeleteFunc(b.content, func(n cdp.FrameNo, _ []IndexEntry) bool { return n < no })
-}
-
-// reset forgets all: the store was loaded again.
-func (b *badFrames) reset() {
-	b.headers.reset()
-	b.payloads.reset()
-	b.payloads.mu.Lock()
-	defer b.payloads.mu.Unlock()
-	b.content, b.floors = nil, nil
-}
-
-func (b *badParts) dropBelow(no cdp.FrameNo) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	maps.DeleteFunc(b.why, func(n cdp.FrameNo, _ error) bool { return n < no })
-}
-
-func (b *badParts) reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.why = nil
-}
 
 // walk calls fn for the tables of the frames in [from, to], as Tables does, and passes
 // over those that cannot be read. For each run of writes of which no frame can be read
