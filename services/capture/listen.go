@@ -21,7 +21,7 @@ import (
 func (s *Service) listen(j spec.ReplicationJob) Listen {
 	switch addr := j.Source.Listen; {
 	case addr == "":
-		return Listen{Network: "unix", Address: filepath.Join(s.cfg.StateDir, j.Name+".sock")}
+		return Listen{Network: "unix", Address: spec.SocketPath(s.cfg.StateDir, j.Name+".sock")}
 	case filepath.IsAbs(addr):
 		return Listen{Network: "unix", Address: addr}
 	default:

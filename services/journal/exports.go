@@ -11,6 +11,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/engine/durable"
 	"tidemark.dev/pkg/engine/overlay"
@@ -150,7 +151,7 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 	}
 	addr := req.Listen
 	if addr == "" {
-		addr = filepath.Join(dir, "nbd.sock")
+		addr = spec.SocketPath(filepath.Dir(x.dir), filepath.Join(string(x.group), req.ID, "nbd.sock"))
 	}
 	if e.server, err = x.deps.Servers.Serve(addr, served); err != nil {
 		return cdp.Wrap(err, "serve export", req.ID)

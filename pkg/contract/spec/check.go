@@ -258,8 +258,8 @@ func (c *checker) size(path string, raw json.RawMessage) Size {
 // of a unix socket.
 func CheckListen(s string) error {
 	if strings.HasPrefix(s, "/") {
-		if len(s) > 107 {
-			return fmt.Errorf("%q: the path of a socket must not be longer than 107 bytes", s)
+		if len(s) > maxSocketPath {
+			return fmt.Errorf("%q: the path of a socket must not be longer than %d bytes", s, maxSocketPath)
 		}
 		return nil
 	}
