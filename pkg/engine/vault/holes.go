@@ -51,10 +51,14 @@ type touch struct {
 }
 
 func (h *holes) look() error {
+	st := h.v.of.ledger.State() // before the sums: an adopted image may get its last one meanwhile
 	if err := h.lookAtSums(); err != nil {
 		return err
 	}
-	h.lookAtReplica()
+	h.unknown = map[cdp.Region]bool{}
+	if !st.Summed || !h.v.of.sums.on(st) {
+		h.lookAtReplica()
+	}
 	h.touched = map[cdp.Region]touch{}
 	h.lookAtTails()
 	return h.with(h.lookAtIndex) // after the tails: see blockRead.fromIndex
@@ -91,13 +95,8 @@ func (h *holes) lookAtSums() error {
 }
 
 func (h *holes) lookAtReplica() {
-	h.unknown = map[cdp.Region]bool{}
-	of := h.v.of
-	if st := of.ledger.State(); st.Summed && of.sums.on(st) {
-		return
-	}
 	for r := h.first; r <= h.last; r++ {
-		if !of.replica.IsZero(h.disk, startOf(r), cdp.RegionSize) {
+		if !h.v.of.replica.IsZero(h.disk, startOf(r), cdp.RegionSize) {
 			h.unknown[r] = true
 		}
 	}
