@@ -17,6 +17,8 @@ type Config struct {
 	Bus  SiteRef
 	// Clock is the machine's by default.
 	Clock clock.Clock
+	// Who is the person for whom the client acts, for the record; empty: not known.
+	Who string
 	// Name is the user that the client connects as; default: the operator.
 	Name string
 	// Trace is what the client's requests and commands are a part of; nil: nothing.
@@ -37,7 +39,7 @@ func Connect(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.Name == "" {
 		cfg.Name = subjects.Operator
 	}
-	conn, err := bus.Connect(ctx, bus.Config{Site: cfg.Site, Name: cfg.Name, URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS, Telemetry: cfg.Trace.telemetry()})
+	conn, err := bus.Connect(ctx, bus.Config{Site: cfg.Site, Name: cfg.Name, Who: cfg.Who, URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS, Telemetry: cfg.Trace.telemetry()})
 	if err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func (a *app) with(ctx context.Context, fn func(context.Context, *client.Client)
 		defer func() { trace.End(err) }()
 	}
 	cctx, cancel := context.WithTimeout(ctx, a.conn.wait)
-	c, err := client.Connect(cctx, client.Config{Site: site, Bus: ref, Clock: a.clock(), Trace: trace})
+	c, err := client.Connect(cctx, client.Config{Site: site, Bus: ref, Clock: a.clock(), Trace: trace, Who: whoami()})
 	cancel()
 	if err != nil {
 		return err

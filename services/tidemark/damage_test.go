@@ -32,6 +32,8 @@ func TestTheWayOutOfADamagedJournal(t *testing.T) {
 		l.do(0, "job", "run", job)
 		l.do(0, "point", "create", job, "--tag", "before")
 	}
+	asked, _ := l.do(0, "audit", "web")
+	wants(t, asked, whoami(), "/dr/operator", "scheduler.job-apply", "scheduler.job-run", "done")
 	l.do(exitConflict, "repair", "web")
 	l.do(exitFailed, "verify", "--offline", dir) // the services are running
 	l.stop()

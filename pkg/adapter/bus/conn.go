@@ -27,6 +27,8 @@ type Config struct {
 	// User and Password are the service's own; empty for an open server.
 	Credential Credential
 	TLS        TLSFiles
+	// Who is the person for whom the connection acts, for the record; empty: nobody.
+	Who string
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
 	// Notify, if set, is called for background events: a lost or restored
@@ -46,6 +48,8 @@ type Notice struct {
 type Conn struct {
 	site   cdp.Site
 	name   string
+	who    string
+	audit  auditor
 	nc     *nats.Conn
 	tel    *telemetry.Telemetry
 	notify func(Notice)
@@ -69,7 +73,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas()}
+	c := &Conn{site: cfg.Site, name: cfg.Name, who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas()}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}

@@ -64,6 +64,9 @@ func (c *Conn) publish(ctx context.Context, id string, site cdp.Site, p event.Pa
 	}
 	header, data := event.Encode(e)
 	header[nats.MsgIdHdr] = []string{e.ID}
+	if c.who != "" && family == event.Command {
+		header[whoHeader] = []string{c.who}
+	}
 	span := c.tel.Send(ctx, telemetry.Message{Subject: addr.Subject(), Template: addr.Template(), ID: e.ID, Data: data}, header)
 	err = c.store(ctx, &nats.Msg{Subject: addr.Subject(), Header: header, Data: data}, op)
 	span.End(err)

@@ -134,6 +134,7 @@ func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, hand
 	}
 	switch kind := cdp.KindOf(herr); {
 	case herr == nil || kind == cdp.Duplicate:
+		c.recordCommand(mctx, service, m.Subject(), m.Headers(), m.Data(), e, herr)
 		return wrap(m.DoubleAck(ctx), "acknowledge command", m.Subject())
 	case kind == cdp.Transient || kind == cdp.Full:
 		c.notify(Notice{What: "command will be retried", Err: herr, Trace: telemetry.TraceID(mctx)})
@@ -143,6 +144,7 @@ func (c *Conn) handle(ctx context.Context, service string, m jetstream.Msg, hand
 			c.notify(Notice{What: "dead letter not kept", Err: err})
 		}
 	}
+	c.recordCommand(mctx, service, m.Subject(), m.Headers(), m.Data(), e, herr)
 	// What cannot be reported is settled all the same: else it would come again for
 	// ever, and enough of it would stop the service.
 	if err := c.refuse(mctx, e, m.Subject(), herr); err != nil {

@@ -70,6 +70,7 @@ func (b *permissions) messages(r role) {
 	}
 	if r.handles {
 		b.pub(subjects.Root+"evt.v1."+site+".command.refused.>", subjects.Root+"dlq.v1."+site+"."+b.service+".>")
+		b.pub(subjects.AuditSubject(b.site, b.service, "*"))
 		b.api("CONSUMER.INFO." + subjects.StreamCommands + "." + b.service)
 		b.api("CONSUMER.MSG.NEXT." + subjects.StreamCommands + "." + b.service)
 		b.acks(subjects.StreamCommands, b.service)
@@ -129,6 +130,7 @@ func (b *permissions) events(r role) {
 	if r.buried {
 		b.read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
 		b.api("STREAM.MSG.DELETE." + subjects.StreamDeadLetters)
+		b.read(subjects.StreamAudit, subjects.AuditSubject(b.site, "*", "*"))
 	}
 }
 

@@ -57,6 +57,8 @@ func may(service, subject string) bool {
 		return mayCommand(p[4], p[5])
 	case strings.HasPrefix(subject, "tidemark.dlq.v1.dr."):
 		return handles && p[4] == service
+	case strings.HasPrefix(subject, "tidemark.audit.v1.dr."):
+		return handles && p[4] == service
 	case strings.HasPrefix(subject, "tidemark.write.v1.dr."):
 		return service == subjects.Capture
 	case strings.HasPrefix(subject, "tidemark.ack.v1."):
@@ -71,7 +73,7 @@ func may(service, subject string) bool {
 		return service == subjects.Capture || people
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
-	case strings.HasSuffix(subject, ".API.STREAM.MSG.GET.DLQ"):
+	case strings.HasSuffix(subject, ".API.STREAM.MSG.GET.DLQ"), strings.HasSuffix(subject, ".API.STREAM.MSG.DELETE.DLQ"):
 		return people
 	case strings.Contains(subject, "DLQ"):
 		return service == subjects.Operator && strings.Contains(subject, "DIRECT.GET.")
@@ -85,7 +87,7 @@ func candidates() (out []string) {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
-		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.dr."+s+".mark.vm1", "tidemark.cmd.v1.dr."+s+".job-run.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1",
+		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.dr."+s+".mark.vm1", "tidemark.cmd.v1.dr."+s+".job-run.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1", "tidemark.audit.v1.dr."+s+".x", "tidemark.audit.v1.prod."+s+".x",
 			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
 		if s != "rpo-monitor" {
 			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)
@@ -94,7 +96,7 @@ func candidates() (out []string) {
 	for _, k := range []string{"job", "capture", "journal", "rpo", "failover", "orchestrator", "vcenter"} {
 		out = append(out, "$KV.tidemark-state."+k+".vm1")
 	}
-	for _, stream := range []string{"CMD", "EVT", "DLQ", "EVT_prod", "KV_tidemark-spec", "KV_tidemark-state", "KV_tidemark-epoch", "KV_tidemark-spec-prod"} {
+	for _, stream := range []string{"CMD", "EVT", "DLQ", "AUDIT", "EVT_prod", "KV_tidemark-spec", "KV_tidemark-state", "KV_tidemark-epoch", "KV_tidemark-spec-prod"} {
 		for _, verb := range []string{"CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE", "MSG.GET", "SNAPSHOT"} {
 			out = append(out, "$JS.API.STREAM."+verb+"."+stream, "$JS.dr.API.STREAM."+verb+"."+stream)
 		}

@@ -106,6 +106,7 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 	ctx, span := c.tel.Answer(ctx, telemetry.Message{Subject: r.Subject(), Template: template, Group: service, Data: r.Data()}, r.Headers())
 	out, err := fn(ctx, r.Data())
 	span.End(err)
+	c.recordRequest(ctx, service, r, out, err)
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(out); err == nil {
@@ -153,6 +154,9 @@ func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint str
 	}
 	subject := subjects.RequestSubject(site, service, endpoint)
 	m := &nats.Msg{Subject: subject, Header: nats.Header{}}
+	if c.who != "" {
+		m.Header.Set(whoHeader, c.who)
+	}
 	if in != nil {
 		data, err := json.Marshal(in)
 		if err != nil {

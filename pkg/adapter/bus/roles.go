@@ -14,7 +14,7 @@ type role struct {
 	handles bool     // takes commands
 	serves  bool     // answers requests
 	watches bool     // reads all events
-	buried  bool     // reads and drops dead letters
+	buried  bool     // reads and drops dead letters, and reads the records of what was asked
 	studies bool     // lists streams and services, and hears the site's events as they come
 
 	// Verbs and endpoints, by service: what it commands and asks at its own site,

@@ -10,6 +10,8 @@ import (
 	"tidemark.dev/pkg/contract/subjects"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidemark.dev/pkg/cdp"
 )
 
 // How much is kept, and how long.
@@ -20,6 +22,9 @@ const (
 	eventBytes      = 1 << 30
 	deadLetterAge   = 30 * 24 * time.Hour
 	deadLetterBytes = 64 << 20
+	auditAge        = 400 * 24 * time.Hour
+	auditBytes      = 48 << 20
+	auditRecord     = 16 << 10 // the longest record
 	bucketBytes     = 256 << 20
 	specHistory     = 10
 	stateHistory    = 2 // one to fall back on
@@ -73,6 +78,11 @@ func siteStreams(site string) []jetstream.StreamConfig {
 			Name: subjects.StreamDeadLetters, Subjects: []string{subjects.Root + "dlq.v1." + site + ".>"},
 			Description: "refused input of " + site + ", with the reason", Discard: jetstream.DiscardOld,
 			MaxAge: deadLetterAge, MaxBytes: deadLetterBytes, AllowDirect: true,
+		},
+		{
+			Name: subjects.StreamAudit, Subjects: []string{subjects.AuditSubject(cdp.Site(site), "*", "*")},
+			Description: "what the services of " + site + " were asked, by whom, and what came of it", Discard: jetstream.DiscardOld,
+			MaxAge: auditAge, MaxBytes: auditBytes, MaxMsgSize: auditRecord, DenyDelete: true, DenyPurge: true, AllowDirect: true,
 		},
 		bucket(subjects.BucketSpec, specHistory, "specs of "+site),
 		bucket(subjects.BucketState, stateHistory, "states of runs at "+site),

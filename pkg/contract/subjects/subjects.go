@@ -11,6 +11,7 @@ const (
 	StreamCommands    = "CMD"
 	StreamEvents      = "EVT"
 	StreamDeadLetters = "DLQ"
+	StreamAudit       = "AUDIT"
 
 	BucketSpec  = "tidemark-spec"
 	BucketState = "tidemark-state"
@@ -28,6 +29,11 @@ func CommandSubject(site cdp.Site, service, verb, id string) string {
 // RequestSubject is where an endpoint of a service listens.
 func RequestSubject(site cdp.Site, service, endpoint string) string {
 	return Root + "api.v1." + string(site) + "." + service + "." + endpoint
+}
+
+// AuditSubject is where a service records what it was asked.
+func AuditSubject(site cdp.Site, service, what string) string {
+	return Root + "audit.v1." + string(site) + "." + service + "." + what
 }
 
 // WriteSubject carries the frames of a group.

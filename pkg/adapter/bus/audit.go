@@ -1,0 +1,143 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/subjects"
+)
+
+// whoHeader names the person for whom a command or request is sent, as the sender says.
+const whoHeader = "Tidemark-Who"
+
+// recorded are the requests that change what a site keeps, by service. What services ask
+// of each other to carry out a command is not among them: the command is recorded.
+var recorded = map[string][]string{
+	subjects.Scheduler:    {api.JobApply, api.JobDelete},
+	subjects.Journal:      {api.JournalEditPoint},
+	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence},
+	subjects.Orchestrator: {api.PlanApply, api.PlanDelete},
+	subjects.VCenter: {
+		api.SiteApply, api.SiteDelete, api.VMJobRun, api.VMJobStop, api.VMJobDelete,
+		api.FilterChange, api.TransporterDeploy, api.TransporterRemove,
+	},
+}
+
+// auditor records what a service was asked, in the site's stream of records. A record
+// that cannot be stored is reported, and stops nothing: a failover is worth more.
+type auditor struct {
+	mu sync.Mutex
+	// said are the newest requests with their outcomes: who waits for a request to be
+	// done asks it again and again, which is one record.
+	said map[string]time.Time
+}
+
+// sayAgain is after how long a request that is asked again is recorded again.
+const sayAgain = 10 * time.Minute
+
+// news reports whether something was not recorded lately.
+func (a *auditor) news(what string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if at, said := a.said[what]; said && time.Since(at) < sayAgain {
+		return false
+	}
+	if len(a.said) >= 1000 || a.said == nil {
+		a.said = map[string]time.Time{}
+	}
+	a.said[what] = time.Now()
+	return true
+}
+
+// recordCommand records a command that is settled, and with which error.
+func (c *Conn) recordCommand(ctx context.Context, service, subject string, header nats.Header, data []byte, e event.Event, err error) {
+	if p, bad := e.Typed(); bad == nil {
+		if m, is := p.(*event.CaptureMark); is && !m.Requested {
+			return // the cadence's: nobody asked for it
+		}
+	}
+	verb, id := verbAndID(subject)
+	r := api.AuditRecord{Service: service, What: verb, About: id, ID: e.ID, From: cmp.Or(e.Source, "unknown"), Who: header.Get(whoHeader), Input: string(data)}
+	c.record(ctx, r, err)
+}
+
+// recordRequest records a request that was answered, if it is one that changes something.
+func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Request, out any, err error) {
+	endpoint := r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
+	if !slices.Contains(recorded[service], endpoint) {
+		return
+	}
+	var in struct {
+		DryRun                       bool
+		Group, Job, Name, Site, Plan string
+		Document                     struct{ Metadata struct{ Name string } }
+	}
+	_ = json.Unmarshal(r.Data(), &in) // what it cannot read is refused, and recorded as it came
+	if in.DryRun {
+		return
+	}
+	if a, is := out.(api.ApplyReply); is && err == nil && len(a.Problems) > 0 {
+		err = cdp.Errorf(a.Problems[0].Kind, "apply", a.Name, "%s", a.Problems[0])
+	}
+	from := "a linked site"
+	if role, own := strings.CutPrefix(r.Reply(), InboxPrefix("")); own {
+		role, _, _ = strings.Cut(role, ".")
+		from = "/" + string(c.site) + "/" + role
+	}
+	x := api.AuditRecord{Service: service, What: endpoint, From: from, Who: nats.Header(r.Headers()).Get(whoHeader), Input: string(r.Data()),
+		About: cmp.Or(in.Document.Metadata.Name, in.Group, in.Job, in.Plan, in.Name, in.Site)}
+	if c.audit.news(endpoint + " " + x.From + " " + x.Who + " " + x.Input + " " + outcome(err)) {
+		c.record(ctx, x, err)
+	}
+}
+
+func outcome(err error) string {
+	if err == nil || cdp.Is(err, cdp.Duplicate) {
+		return api.AuditDone
+	}
+	return api.AuditRefused
+}
+
+// record stores a record. Nobody but the service may publish under its name, and nothing
+// can be removed from the stream but by its limits.
+func (c *Conn) record(ctx context.Context, r api.AuditRecord, err error) {
+	r.At, r.Site, r.Outcome = time.Now().UTC(), c.site, outcome(err)
+	if r.Outcome == api.AuditRefused {
+		r.Kind, r.Reason = cdp.KindOf(err), cut(err.Error(), 1000)
+	}
+	r.About, r.ID, r.From, r.Who, r.Input = cut(r.About, 200), cut(r.ID, 200), cut(r.From, 200), cut(r.Who, 200), cut(r.Input, api.AuditInput)
+	data, _ := json.Marshal(r) // a struct of strings
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	m := &nats.Msg{Subject: subjects.AuditSubject(c.site, r.Service, token(r.What)), Data: data, Header: nats.Header{}}
+	if r.ID != "" { // a command may come again before it is settled
+		m.Header.Set(nats.MsgIdHdr, r.What+" "+r.ID+" "+r.Outcome)
+	}
+	if err := c.store(ctx, m, "record what was asked"); err != nil {
+		c.notify(Notice{What: "not recorded", Err: err})
+	}
+}
+
+// Audit calls fn for each record of the connection's site, oldest first.
+func (c *Conn) Audit(ctx context.Context, fn func(api.AuditRecord) error) error {
+	const op = "read audit records"
+	_, err := c.scan(ctx, subjects.StreamAudit, subjects.AuditSubject(c.site, "*", "*"), 1, func(m stored) error {
+		var r api.AuditRecord
+		if err := json.Unmarshal(m.data, &r); err != nil {
+			return cdp.Errorf(cdp.Corrupt, op, subjects.StreamAudit, "record %d: %v", m.seq, err)
+		}
+		return fn(r)
+	})
+	return wrap(err, op, subjects.StreamAudit)
+}

@@ -1,0 +1,107 @@
+package bus_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/subjects"
+)
+
+// What services are asked is recorded with who asked, from where, and what came of it.
+// What nobody asked for is not, and waiting for an answer makes no second record. Not
+// even set-up can remove a record.
+func TestWhatServicesAreAskedIsRecorded(t *testing.T) {
+	r := newCommandRig(t)
+	r.serve()
+	scheduler := r.sites.Connect("prod", subjects.Scheduler)
+	background(t, func(ctx context.Context) error {
+		return scheduler.Serve(ctx, subjects.Scheduler, map[string]api.Endpoint{
+			api.JobApply: func(_ context.Context, in []byte) (any, error) {
+				if strings.Contains(string(in), "bad") {
+					return api.ApplyReply{Problems: []api.Problem{{Kind: cdp.Invalid, Path: "/spec/rpo", Text: "too short"}}}, nil
+				}
+				return api.ApplyReply{}, nil
+			},
+			api.JobDelete: func(context.Context, []byte) (any, error) {
+				return nil, cdp.Errorf(cdp.Conflict, "delete job", "web", "it is locked")
+			},
+		})
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	alice, err := bus.Connect(ctx, bus.Config{Site: "prod", Name: subjects.Operator, Who: "alice@desk",
+		URL: r.sites.Prod.ClientURL(), Credential: r.sites.Tree.Credential("prod", subjects.Operator)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(alice.Close)
+	for _, group := range []cdp.GroupID{"vm1", "busy"} {
+		if _, err := alice.Command(ctx, "prod", event.CaptureMark{Group: group, Requested: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.mark("routine"); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(endpoint, in string) error {
+		return alice.Request(ctx, "prod", subjects.Scheduler, endpoint, map[string]any{"group": in, "document": map[string]any{"metadata": map[string]string{"name": in}}}, nil)
+	}
+	bustest.Eventually(t, "the scheduler", func() bool { return ask(api.JobApply, "web") == nil })
+	for _, in := range []string{"web", "web", "bad"} {
+		if err := ask(api.JobApply, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(api.JobDelete, "web"); !cdp.Is(err, cdp.Conflict) {
+		t.Fatal(err)
+	}
+	bustest.Eventually(t, "handled", func() bool { return r.handled.has("routine") && r.events.has("resyncing") })
+
+	want := []string{
+		"capture.mark of busy for alice@desk from /prod/operator: refused conflict: mark busy: the group is resyncing",
+		"capture.mark of vm1 for alice@desk from /prod/operator: done : ",
+		"scheduler.job-apply of bad for alice@desk from /prod/operator: refused invalid: apply: /spec/rpo: too short",
+		"scheduler.job-apply of web for alice@desk from /prod/operator: done : ",
+		"scheduler.job-delete of web for alice@desk from /prod/operator: refused conflict: delete job web: it is locked",
+	}
+	records := func() []string { return recordsOf(t, alice) }
+	bustest.Eventually(t, "all records", func() bool { return len(records()) >= len(want) })
+	if got := records(); !slices.Equal(got, want) {
+		t.Fatalf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	setup := admin(t, r.sites.Tree, "prod")
+	for _, verb := range []string{"PURGE", "MSG.DELETE"} {
+		m, err := setup.Request("$JS.API.STREAM."+verb+"."+subjects.StreamAudit, []byte(`{"seq":1}`), time.Minute)
+		if err != nil || !strings.Contains(string(m.Data), `"error"`) {
+			t.Errorf("%s: %v, %v", verb, m, err)
+		}
+	}
+	if got := records(); !slices.Equal(got, want) {
+		t.Errorf("after that: %s", strings.Join(got, "\n"))
+	}
+}
+
+// recordsOf are the records of a connection's site as text, sorted.
+func recordsOf(t *testing.T, c *bus.Conn) (out []string) {
+	t.Helper()
+	if err := c.Audit(t.Context(), func(r api.AuditRecord) error {
+		if r.Site != c.Site() || r.At.IsZero() || r.Input == "" {
+			t.Errorf("%+v", r)
+		}
+		out = append(out, fmt.Sprintf("%s.%s of %s for %s from %s: %s %s: %s", r.Service, r.What, r.About, r.Who, r.From, r.Outcome, r.Kind, r.Reason))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(out)
+	return out
+}
