@@ -15,6 +15,8 @@ import (
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // The connection breaks while a site is set up, and an answer is lost with it: that
@@ -42,6 +44,30 @@ func setUpLosing(t *testing.T, request string) {
 	}
 	if !broke.Load() {
 		t.Fatal("the connection never broke: this test tests nothing")
+	}
+}
+
+// The same of a command: it is sent again, under the same id, while there is time.
+func TestACommandOutlivesALostAnswer(t *testing.T) {
+	t.Parallel()
+	srv, err := bus.StartServer(t.Context(), bus.ServerConfig{Site: "dr", StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	addr, broke := breakAt(t, srv.ClientURL()[len("nats://"):], "cmd.v1.dr.scheduler.job-run.web")
+	conn, err := bus.Connect(ctx, bus.Config{Site: "dr", Name: subjects.Setup, URL: "nats://" + addr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := bus.EnsureSite(ctx, conn); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Command(ctx, "dr", event.JobRun{Job: "web"}); err != nil || !broke.Load() {
+		t.Fatal(err, broke.Load())
 	}
 }
 

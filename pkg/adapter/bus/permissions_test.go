@@ -75,6 +75,8 @@ func may(service, subject string) bool {
 		return handles && p[len(p)-1] == service
 	case strings.HasSuffix(subject, ".API.STREAM.MSG.GET.DLQ"), strings.HasSuffix(subject, ".API.STREAM.MSG.DELETE.DLQ"):
 		return people
+	case strings.HasSuffix(subject, ".API.STREAM.MSG.DELETE.DLQ"):
+		return service == subjects.Operator
 	case strings.Contains(subject, "DLQ"):
 		return service == subjects.Operator && strings.Contains(subject, "DIRECT.GET.")
 	}
