@@ -64,8 +64,10 @@ func (a *app) sayRepaired(job string, r node.Repaired, how node.RepairOptions) {
 	switch {
 	case r.Kept != "":
 		fmt.Fprintf(a.out, "mended; the damaged store is kept in %s: delete it once you do not need it\n", r.Kept)
+	case !how.Write && r.Anew:
+		fmt.Fprintf(a.out, "nothing was changed; to mend it: tidemark repair %s --write --anew\n", job)
 	case !how.Write:
-		fmt.Fprintf(a.out, "nothing was changed; to mend it: tidemark repair %s --write%s\n", job, map[bool]string{true: " --anew"}[r.Anew])
+		fmt.Fprintf(a.out, "nothing was changed; to mend it: tidemark repair %s --write\n", job)
 	default:
 		fmt.Fprintln(a.out, "there is nothing to mend: only what needs the damaged frames cannot be read")
 	}
