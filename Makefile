@@ -39,13 +39,15 @@ lab: build ## two vSphere sites to play with: simulated vCenters, real guests (Q
 
 # What takes longest, so that it does not begin last.
 SLOWEST := ./services/vcenter ./services/tidemark ./pkg/engine/vault
+LONGEST := ./e2e/labtest
 
 # lint vets, and go test would do it again, with all that is imported. The
-# end-to-end tests run whole sites and guests: one package at a time, and
-# always, for they build the product themselves and the test cache cannot know.
+# end-to-end tests run whole sites and guests, which mostly wait: two packages at a time,
+# the longest first, and always, for they build the product themselves and the test
+# cache cannot know.
 test: ## everything, with the race detector
 	$(GO) test -vet=off -race -p 3 -parallel 3 -timeout $(TIMEOUT) $(SLOWEST) ./schemas/... ./pkg/... ./services/...
-	$(GO) test -vet=off -race -count=1 -timeout $(TIMEOUT) -p 1 ./e2e/...
+	$(GO) test -vet=off -race -count=1 -timeout $(TIMEOUT) -p 2 $(LONGEST) ./e2e/...
 
 test-fast: ## without the race detector, guests and containers
 	$(GO) test -timeout $(TIMEOUT) ./schemas/... ./pkg/... ./services/...
