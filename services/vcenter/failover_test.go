@@ -55,8 +55,33 @@ func (w *world) tryStep(name string, test bool) (api.VMRunReply, error) {
 	}
 }
 
+// lying restarts the service of site b over a vCenter that accepts each of these calls
+// once, and then does not do it. More calls can be named later.
+func (w *world) lying(calls ...string) *faulty {
+	f := &faulty{VCenter: w.b.vc}
+	w.b.stop()
+	w.b.vc = f
+	w.b.start()
+	f.deceive(calls...)
+	return f
+}
+
+// insist asks for a step again while its error is one that passes.
+func (w *world) insist(name string, test bool) api.VMRunReply {
+	w.t.Helper()
+	for {
+		r, err := w.tryStep(name, test)
+		if err == nil {
+			return r
+		}
+		if !cdp.Is(err, cdp.Transient) {
+			w.t.Fatalf("%s: %v", name, err)
+		}
+	}
+}
+
 // The replica VM runs with its disks. Undo discards what it wrote; commit makes it
-// the VM.
+// the VM. A step is done when the vCenter shows that it is, not when a task was accepted.
 func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "check")
 	write(t, script, "#!/bin/sh\necho $TIDEMARK_VM of $TIDEMARK_JOB in $TIDEMARK_RUN\n")
@@ -67,11 +92,12 @@ func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 	before := w.picture(w.b)
 	paths := w.paths()
 	put(t, paths[0], 1000, "as it was")
-	w.step(api.VMAttach, false)
+	f := w.lying("Snapshot", "Connect", "PowerOn", "RemoveSnapshot")
+	w.insist(api.VMAttach, false)
 	if st := w.states()["web01"]; st != "failed-over" {
 		t.Error(st)
 	}
-	boot := w.step(api.VMBoot, false)
+	boot := w.insist(api.VMBoot, false)
 	if boot.VM == nil || boot.VM.Power != "on" || boot.VM.Name != "web01-replica" {
 		t.Fatalf("%+v", boot)
 	}
@@ -81,7 +107,7 @@ func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 	}
 	w.must(w.b.sim.GuestWrite("web01-replica", v.Hardware.Disks[0].Key, 1000, []byte("overwritten")))
 	w.must(w.b.sim.Tools("web01-replica", true, "192.0.2.5"))
-	check := w.step(api.VMCheck, false)
+	check := w.insist(api.VMCheck, false)
 	for _, c := range check.VM.Checks {
 		if !c.OK || c.Name == "script" && c.Text != "web01-replica of shop-web01 in 01jrun0000test42" {
 			t.Errorf("%+v", c)
@@ -90,13 +116,16 @@ func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 	if len(check.VM.Checks) != 5 || fmt.Sprint(check.VM.IPs) != "[192.0.2.5]" {
 		t.Errorf("%+v", check.VM)
 	}
-	w.step(api.VMStop, false)
-	back := w.step(api.VMReturn, false)
+	w.insist(api.VMStop, false)
+	back := w.insist(api.VMReturn, false)
 	if fmt.Sprint(back.Paths) != fmt.Sprint(paths) {
 		t.Error(back.Paths, paths)
 	}
 	if got := get(t, paths[0], 1000, 9); got != "as it was" {
 		t.Errorf("the replica has %q", got)
+	}
+	if left := f.believed(); len(left) > 0 {
+		t.Errorf("never asked for: %v", left)
 	}
 	w.step(api.VMReturn, false)
 	if after := w.picture(w.b); after != before {
@@ -134,6 +163,7 @@ func TestProductionFailoverCanBeUndoneOrCommitted(t *testing.T) {
 func TestATestFailoverLeavesNothing(t *testing.T) {
 	w := failover(t, nil)
 	before := w.picture(w.b)
+	f := w.lying()
 	b := w.step(api.VMBuild, true)
 	if len(b.Paths) != 2 || b.Paths[0] == w.paths()[0] {
 		t.Fatalf("%+v", b)
@@ -166,9 +196,13 @@ func TestATestFailoverLeavesNothing(t *testing.T) {
 	w.must(w.b.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, file, mib))
 	_, err := w.b.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: file, Address: "scsi0:9"}})
 	w.must(err)
-	w.step(api.VMStop, true)
+	f.deceive("PowerOff", "Unplug", "Destroy")
+	w.insist(api.VMStop, true)
+	w.insist(api.VMRemove, true)
 	w.step(api.VMRemove, true)
-	w.step(api.VMRemove, true)
+	if left := f.believed(); len(left) > 0 {
+		t.Errorf("never asked for: %v", left)
+	}
 	if _, err := w.b.vc.DiskSize(w.ctx, inv.Datacenters[0].Ref, file); err != nil {
 		t.Error("a foreign disk was deleted:", err)
 	}

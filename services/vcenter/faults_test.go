@@ -2,6 +2,7 @@ package vcenter_test
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -16,18 +17,20 @@ type faulty struct {
 	mu    sync.Mutex
 	at    int // fails at this call; 0: never
 	after bool
-	lies  string // the next call of that name does nothing, and gives no error
-	n     int
-	hit   string // the call that failed
+	// lies are calls that do nothing the next time, and give no error.
+	lies map[string]bool
+	n    int
+	hit  string // the call that failed
 }
 
 func (f *faulty) call(name string, do func() error) error {
 	f.mu.Lock()
 	f.n++
 	fail, after := f.n == f.at, f.after
-	lie := f.lies == name
+	lie := f.lies[name]
 	if lie {
-		f.lies, f.hit = "", name
+		delete(f.lies, name)
+		f.hit = name
 	}
 	f.mu.Unlock()
 	if lie {
@@ -53,13 +56,23 @@ func (f *faulty) set(at int, after bool) {
 	f.n, f.at, f.after, f.hit = 0, at, after, ""
 }
 
-// deceive begins a round: the next call of that name is like a task that was accepted,
+// deceive begins a round: the next call of each name is like a task that was accepted,
 // and then aborted.
-func (f *faulty) deceive(name string) {
+func (f *faulty) deceive(names ...string) {
 	f.set(0, false)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lies = name
+	f.lies = map[string]bool{}
+	for _, name := range names {
+		f.lies[name] = true
+	}
+}
+
+// believed are the lies that nobody has been told yet.
+func (f *faulty) believed() map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.lies)
 }
 
 // calm lets nothing fail any more in this round.

@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -61,6 +62,9 @@ func (r *run) attach(ctx context.Context) (api.VMRunReply, error) {
 		if _, err := r.vc.Plug(ctx, v.Ref, r.plugs()); err != nil {
 			return none, err
 		}
+		if v, err = r.see(ctx, v, "attach", "its disks are not all attached", r.hasDisks); err != nil {
+			return none, err
+		}
 	}
 	r.tell(v.Name+" has its disks", 0, 0)
 	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
@@ -68,7 +72,9 @@ func (r *run) attach(ctx context.Context) (api.VMRunReply, error) {
 
 // hasDisks reports whether all of the run's disks are attached to the VM.
 func (r *run) hasDisks(v inventory.VM) bool {
-	return !slices.ContainsFunc(r.files(), func(file string) bool {
-		return !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.File == file })
+	return !slices.ContainsFunc(r.plugs(), func(p inventory.Plug) bool {
+		return !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool {
+			return baseOf(d) == p.File || p.UUID != "" && strings.EqualFold(d.UUID, p.UUID)
+		})
 	})
 }

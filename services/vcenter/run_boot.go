@@ -36,7 +36,11 @@ func (r *run) unguard(ctx context.Context, vm inventory.Ref, ours []inventory.Sn
 			return err
 		}
 	}
-	return nil
+	left, _, err := r.guards(ctx, vm)
+	if err == nil && len(left) > 0 {
+		err = unseen("remove snapshot", string(vm), left[0].Name+" is still there")
+	}
+	return err
 }
 
 // boot handles api.VMBoot. In production it first takes a snapshot, which keeps disks
@@ -61,6 +65,13 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 			if _, err := r.vc.Snapshot(ctx, v.Ref, guardName(r.req.Run), note, false); err != nil {
 				return none, err
 			}
+			// Without it, what the VM writes could not be taken back.
+			if ours, _, err = r.guards(ctx, v.Ref); err != nil {
+				return none, err
+			}
+			if len(ours) == 0 {
+				return none, unseen("boot", v.Name, "it has no snapshot to go back to")
+			}
 		}
 		if err := r.rewire(ctx); err != nil {
 			return none, err
@@ -82,7 +93,7 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 		if err := r.vc.PowerOn(ctx, v.Ref); err != nil {
 			return none, err
 		}
-		if v, err = r.vm(ctx); err != nil {
+		if v, err = r.see(ctx, v, "boot", "it is not on", isOn); err != nil {
 			return none, err
 		}
 	}
@@ -96,18 +107,36 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
 }
 
+// connectSeen connects the VM's network cards, and reads back whether they are.
+func (r *run) connectSeen(ctx context.Context, v inventory.VM, nets map[int32]inventory.Ref) (bool, error) {
+	if err := r.vc.Connect(ctx, v.Ref, nets); err != nil {
+		return false, err
+	}
+	now, err := r.vc.VM(ctx, v.UUID)
+	return onNetworks(nets)(now), err
+}
+
 // connectCards puts the VM's network cards on their networks. In production a card
 // that cannot be connected does not keep the VM off: that can be mended while it runs,
 // and its checks report it. A test's VM is not started then, for it must not reach
 // production.
 func (r *run) connectCards(ctx context.Context, v inventory.VM) error {
 	nets := r.networks(v)
-	err := r.vc.Connect(ctx, v.Ref, nets)
+	seen, err := r.connectSeen(ctx, v, nets)
+	if err == nil && !seen {
+		seen, err = r.connectSeen(ctx, v, nets)
+	}
+	const elsewhere = "a network card is on another network"
 	if r.req.Test {
+		if err == nil && !seen {
+			err = unseen("boot", v.Name, elsewhere)
+		}
 		return err
 	}
 	why := ""
 	switch {
+	case err == nil && !seen:
+		why = "the vCenter reported that its network cards were connected, but " + elsewhere + " than the job wants: connect it there"
 	case cdp.Is(err, cdp.Conflict), cdp.Is(err, cdp.Invalid), cdp.Is(err, cdp.NotFound):
 		why = fmt.Sprintf("the vCenter refused to connect its network cards (%v): connect them there", err)
 	case err != nil:

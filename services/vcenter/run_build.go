@@ -165,19 +165,22 @@ func (r *run) place(ctx context.Context, inv inventory.Inventory) (vmpolicy.Plac
 	return place, nil
 }
 
-// testDisk makes a disk. The file's name is unique to the run: an existing one was
-// made before a crash.
+// testDisk makes a disk, and reads back that it is there. The file's name is unique to
+// the run: an existing one was made before a crash.
 func (r *run) testDisk(ctx context.Context, inv inventory.Inventory, file string, size int64) error {
 	dc, err := r.hotadd.datacenterOf(ctx, inv, r.m.Value)
 	if err != nil {
 		return err
 	}
 	err = r.making(ctx, func() error { return r.vc.MakeDisk(ctx, dc, file, size) })
-	if !cdp.Is(err, cdp.Conflict) {
+	if err != nil && !cdp.Is(err, cdp.Conflict) {
 		return err
 	}
 	has, err := r.vc.DiskSize(ctx, dc, file)
-	if err == nil && has != size {
+	switch {
+	case cdp.Is(err, cdp.NotFound):
+		err = unseen("make disk", file, "there is no such disk")
+	case err == nil && has != size:
 		err = cdp.Errorf(cdp.Conflict, "make disk", file, "it has %d bytes, not %d", has, size)
 	}
 	return err

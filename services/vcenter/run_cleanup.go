@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -82,6 +83,27 @@ func (r *run) clear(ctx context.Context) error {
 			return err
 		}
 	}
+	return r.nothingLeft(ctx, dc)
+}
+
+// nothingLeft is Transient while the vCenter still has the test's VM or a disk of it.
+func (r *run) nothingLeft(ctx context.Context, dc inventory.Ref) error {
+	v, err := r.vm(ctx)
+	switch {
+	case err == nil:
+		return unseen("remove", v.Name, "the test's VM is still there")
+	case !cdp.Is(err, cdp.NotFound):
+		return err
+	}
+	for _, d := range r.rec.Value.Disks {
+		has, err := r.vc.DiskUUID(ctx, dc, d.File)
+		switch {
+		case err == nil && (d.UUID == "" || strings.EqualFold(has, d.UUID)):
+			return unseen("remove", d.File, "the disk is still there")
+		case err != nil && !cdp.Is(err, cdp.NotFound):
+			return err
+		}
+	}
 	return nil
 }
 
@@ -100,6 +122,12 @@ func (r *run) destroyTest(ctx context.Context, dc inventory.Ref, v inventory.VM)
 	}
 	if len(foreign) > 0 {
 		if err := r.vc.Unplug(ctx, v.Ref, foreign); err != nil {
+			return err
+		}
+		_, err := r.see(ctx, v, "remove", "a disk that is not the test's is still attached", func(v inventory.VM) bool {
+			return !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return slices.Contains(foreign, d.File) })
+		})
+		if err != nil {
 			return err
 		}
 	}

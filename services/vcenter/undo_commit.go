@@ -22,7 +22,9 @@ func (r *run) powerOff(ctx context.Context) (api.VMRunReply, error) {
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return api.VMRunReply{}, err
 	}
-	v.Power = inventory.PoweredOff
+	if v, err = r.see(ctx, v, "stop", "it is not off", isOff); err != nil {
+		return api.VMRunReply{}, err
+	}
 	r.tell(v.Name+" is off", 0, 0)
 	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
 }
@@ -90,6 +92,9 @@ func (r *run) strip(ctx context.Context, v inventory.VM) error {
 	if err := r.vc.PowerOff(ctx, v.Ref); err != nil {
 		return err
 	}
+	if _, err := r.see(ctx, v, "undo", "it is not off", isOff); err != nil {
+		return err
+	}
 	ours, later, err := r.guards(ctx, v.Ref)
 	if err != nil {
 		return err
@@ -108,6 +113,9 @@ func (r *run) strip(ctx context.Context, v inventory.VM) error {
 		}
 	}
 	if err := r.vc.Unplug(ctx, v.Ref, r.files()); err != nil {
+		return err
+	}
+	if _, err := r.see(ctx, v, "undo", "a disk is still attached", r.hasNoDisk); err != nil {
 		return err
 	}
 	return r.vc.Block(ctx, v.Ref, "it is a replica: use tidemark failover")
