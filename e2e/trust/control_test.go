@@ -26,7 +26,7 @@ func TestAHoleIsFound(t *testing.T) {
 			var found []string
 			for _, role := range roles() {
 				a := newAttacker(t, url, creds.Users[role])
-				found = append(append(found, a.try(streamAttacks())...), wrongCallers(a, role)...)
+				found = append(append(found, a.try(streamAttacks(role))...), wrongCallers(a, role)...)
 			}
 			if hole.is == "" && len(found) > 0 {
 				t.Errorf("found %v", found)
