@@ -82,6 +82,9 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	// No proxy: it would end the TLS connection that the thumbprint belongs to.
 	transport.Proxy = nil
 	transport.DialTLSContext = t.dial
+	// Each VM is worked on at the same time as others: two, the default, would make most
+	// calls begin with a handshake.
+	transport.MaxIdleConnsPerHost = 16
 	c := &Client{cfg: cfg}
 	caller := &caller{next: sc, timeout: cfg.Timeout, trace: cfg.Trace}
 	if err := useVersion(ctx, sc, cfg.Timeout); err != nil {
