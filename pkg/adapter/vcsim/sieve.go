@@ -32,7 +32,7 @@ func (s sieve) PutObject(ctx *simulator.Context, o mo.Reference) {
 
 func (s sieve) UpdateObject(ctx *simulator.Context, o mo.Reference, changes []types.PropertyChange) {
 	if s.about.has(o.Reference().Type, changes...) {
-		s.PropertyCollector.UpdateObject(ctx, o, changes)
+		s.PropertyCollector.UpdateObject(ctx, o, s.about.whole(o, changes))
 	}
 }
 
