@@ -70,11 +70,17 @@ func (l *lab) spoil(values map[string]string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	bustest.Spoil(l.t, known.Sites["dr"].URL, l.credential(subjects.Setup), values)
+}
+
+// credential is what a service of site dr logs in with.
+func (l *lab) credential(service string) bus.Credential {
+	l.t.Helper()
 	creds, err := bus.LoadCredentials(filepath.Join(l.dir, "dr", "credentials.json"))
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	bustest.Spoil(l.t, known.Sites["dr"].URL, creds.Users[subjects.Setup], values)
+	return creds.Users[service]
 }
 
 // guest writes to a disk all the time, over one connection.
