@@ -25,7 +25,8 @@ func (r *run) remove(ctx context.Context) (api.VMRunReply, error) {
 		return none, err
 	}
 	r.tell("removes the test VM "+r.rec.Value.Name, 0, 0)
-	if err := r.clear(ctx); err != nil {
+	dc, err := r.clear(ctx)
+	if err != nil {
 		return none, err
 	}
 	if made := r.rec.Value.Making; !made.IsZero() {
@@ -34,56 +35,60 @@ func (r *run) remove(ctx context.Context) (api.VMRunReply, error) {
 			if err := clock.Sleep(ctx, r.clock, left); err != nil {
 				return none, cdp.Wrap(err, "remove", r.req.Job)
 			}
-			if err := r.clear(ctx); err != nil {
+			if dc, err = r.clear(ctx); err != nil {
 				return none, err
 			}
 		}
+	}
+	// Not before: what appears late would seem to be what was not removed.
+	if err := r.nothingLeft(ctx, dc); err != nil {
+		return none, err
 	}
 	r.tell("nothing is left of the test", 0, 0)
 	return none, r.rec.drop(ctx)
 }
 
-// clear deletes the test's VM and disks, as far as they exist now.
-func (r *run) clear(ctx context.Context) error {
+// clear deletes the test's VM and disks, as far as they exist now. It gives the datacenter
+// of the disks.
+func (r *run) clear(ctx context.Context) (dc inventory.Ref, err error) {
 	if err := r.findDisks(ctx); err != nil {
-		return err
+		return dc, err
 	}
 	var files []string
 	for _, d := range r.rec.Value.Disks {
 		files = append(files, d.File)
 	}
 	if err := r.hotadd.detach(ctx, r.vc, withFile(files)); err != nil {
-		return err
+		return dc, err
 	}
 	inv, err := r.cache.fresh(ctx)
 	if err != nil {
-		return err
+		return dc, err
 	}
-	dc, err := r.hotadd.datacenterOf(ctx, inv, r.m.Value)
-	if err != nil {
-		return err
+	if dc, err = r.hotadd.datacenterOf(ctx, inv, r.m.Value); err != nil {
+		return dc, err
 	}
 	v, err := r.vm(ctx)
 	gone := cdp.Is(err, cdp.NotFound)
 	if err != nil && !gone {
-		return err
+		return dc, err
 	}
 	for _, d := range r.rec.Value.Disks {
 		if err := onlyUser(inv, dc, d.File, d.UUID, v.Ref); err != nil {
-			return err
+			return dc, err
 		}
 	}
 	if !gone {
 		if err := r.destroyTest(ctx, dc, v); err != nil {
-			return err
+			return dc, err
 		}
 	}
 	for _, d := range r.rec.Value.Disks {
 		if err := r.vc.DeleteDisk(ctx, dc, d.File, d.UUID); err != nil && !cdp.Is(err, cdp.NotFound) {
-			return err
+			return dc, err
 		}
 	}
-	return r.nothingLeft(ctx, dc)
+	return dc, nil
 }
 
 // nothingLeft is Transient while the vCenter still has the test's VM or a disk of it.
