@@ -9,6 +9,10 @@ import (
 // askTimeout is how long JetStream may take to answer, here or at a peer.
 const askTimeout = 2 * time.Second
 
+// answerTimeout bounds each request to JetStream that goes through nats.go, whatever time
+// its caller has: an answer that was lost with a connection must not take all of it.
+const answerTimeout = 5 * time.Second
+
 // ask sends one request to JetStream and decodes the answer into out, unless
 // that is nil. A refusal comes back as an *apiError.
 func (c *Conn) ask(ctx context.Context, subject string, in, out any) error {

@@ -35,14 +35,9 @@ func (c *Conn) DeadLetters(ctx context.Context) (out []DeadLetter, err error) {
 }
 
 func (c *Conn) deadLetterOf(m stored) DeadLetter {
-	d := DeadLetter{Number: m.seq, Data: m.data, Reason: m.header.Get(reasonHeader), Subject: m.header.Get(subjectHeader), Header: map[string][]string{}}
+	d := DeadLetter{Number: m.seq, Data: m.data, Reason: m.header.Get(reasonHeader), Subject: m.header.Get(subjectHeader), Header: sentHeader(m.header)}
 	d.At, _ = time.Parse(time.RFC3339Nano, m.header.Get("Nats-Time-Stamp")) // the zero time if the server says none
 	d.Service = at(strings.Split(m.subject, "."), 4)
-	for k, v := range m.header {
-		if len(k) < 5 || k[:5] != "Nats-" {
-			d.Header[k] = v
-		}
-	}
 	delete(d.Header, reasonHeader)
 	delete(d.Header, subjectHeader)
 	return d

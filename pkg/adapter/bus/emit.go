@@ -73,20 +73,17 @@ func (c *Conn) publish(ctx context.Context, id string, site cdp.Site, p event.Pa
 	return e.ID, err
 }
 
-// storeTimeout is how long a stream may take to acknowledge.
-const storeTimeout = 5 * time.Second
-
 // store publishes to a stream and waits for the acknowledgement. The message id makes a
 // repeat after a lost answer harmless.
 func (c *Conn) store(ctx context.Context, m *nats.Msg, op string) error {
 	if _, has := ctx.Deadline(); !has {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, storeTimeout)
+		ctx, cancel = context.WithTimeout(ctx, answerTimeout)
 		defer cancel()
 	}
 	var err error
 	for {
-		once, cancel := context.WithTimeout(ctx, storeTimeout)
+		once, cancel := context.WithTimeout(ctx, answerTimeout)
 		_, err = c.js.PublishMsg(once, m, jetstream.WithRetryAttempts(2))
 		cancel()
 		// An answer that was lost with a connection must not take all the time there is.

@@ -40,7 +40,7 @@ func FreeCommands(ctx context.Context, conn *Conn, every time.Duration) error {
 // command of the last look at which some were out of reach: one look may fall between
 // an acknowledgement and what it does.
 func (c *Conn) freeCommands(ctx context.Context, service string, suspect map[string]uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	was := suspect[service]
 	delete(suspect, service)

@@ -212,17 +212,23 @@ func (c *Conn) run(ctx context.Context, m jetstream.Msg, e event.Event, h Handle
 // fixed number of tokens, whatever the command's has, and is one that the service may
 // publish to.
 func (c *Conn) deadLetter(ctx context.Context, service string, m jetstream.Msg, why error) error {
-	header := nats.Header{}
-	for k, v := range m.Headers() {
-		if len(k) < 5 || k[:5] != "Nats-" {
-			header[k] = v
-		}
-	}
+	header := sentHeader(m.Headers())
 	header.Set(reasonHeader, oneLine(why.Error()))
 	header.Set(subjectHeader, m.Subject())
 	verb, id := verbAndID(m.Subject())
 	subject := subjects.Root + "dlq.v1." + string(c.site) + "." + service + "." + token(verb) + "." + token(id)
 	return c.store(ctx, &nats.Msg{Subject: subject, Header: header, Data: m.Data()}, "keep dead letter")
+}
+
+// sentHeader is a copy of a header without what NATS itself added.
+func sentHeader(h nats.Header) nats.Header {
+	out := nats.Header{}
+	for k, v := range h {
+		if !strings.HasPrefix(k, "Nats-") {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // verbAndID are what follows the service in a command's subject. The id of a subject

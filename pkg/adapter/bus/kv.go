@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"time"
 
 	"tidemark.dev/pkg/contract/subjects"
 
@@ -26,10 +25,6 @@ type Bucket[T any] struct {
 	prefix string
 }
 
-// bucketTimeout bounds one read or write of a bucket: an answer that was lost with a
-// connection must not take all the time that its caller has.
-const bucketTimeout = 5 * time.Second
-
 // OpenBucket opens the values under prefix of a bucket of the connection's own
 // site. Another site's bucket cannot be opened: only that site's services write it.
 // OpenPeerBucket reads its copy.
@@ -48,7 +43,7 @@ func OpenPeerBucket[T any](ctx context.Context, conn *Conn, peer cdp.Site, bucke
 }
 
 func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*Bucket[T], error) {
-	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	kv, err := conn.js.KeyValue(ctx, name)
 	if err != nil {
@@ -61,7 +56,7 @@ func openBucket[T any](ctx context.Context, conn *Conn, name, prefix string) (*B
 // there is only one that cannot be read, the error is Corrupt, and the entry has its
 // revision, over which it can be replaced.
 func (b *Bucket[T]) Get(ctx context.Context, key string) (Entry[T], error) {
-	get, cancel := context.WithTimeout(ctx, bucketTimeout)
+	get, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	e, err := b.kv.Get(get, b.prefix+key)
 	if err != nil {
@@ -96,7 +91,7 @@ func (b *Bucket[T]) write(ctx context.Context, key string, v T, put func(context
 	if err != nil {
 		return 0, &cdp.Error{Op: "write", Kind: cdp.Invalid, Subject: b.name + "/" + b.prefix + key, Cause: err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	rev, err := put(ctx, data)
 	return rev, b.fail("write", key, err)
@@ -109,7 +104,7 @@ func (b *Bucket[T]) Delete(ctx context.Context, key string, revision uint64) err
 	if revision != 0 {
 		opts = append(opts, jetstream.LastRevision(revision))
 	}
-	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return b.fail("delete", key, b.kv.Delete(ctx, b.prefix+key, opts...))
 }

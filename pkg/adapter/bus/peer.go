@@ -46,7 +46,7 @@ func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 // copy at the peer. The server prescribes its form: acknowledged by flow control,
 // with a heartbeat each second.
 func ensureCopyConsumer(ctx context.Context, conn *Conn, peer cdp.Site, stream string) error {
-	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	_, err := conn.js.CreateOrUpdatePushConsumer(ctx, stream, jetstream.ConsumerConfig{
 		Durable: subjects.CopyConsumer(conn.site, peer), DeliverSubject: subjects.CopySubject(conn.site, peer, stream),
@@ -137,7 +137,7 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 
 // followCopy restarts a copy whose source is silent although the peer answers.
 func followCopy(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (restarted bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	s, err := conn.js.Stream(ctx, cfg.Name)
 	if err != nil {

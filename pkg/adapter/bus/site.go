@@ -51,7 +51,7 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 
 // ensureHandler makes the consumer that a service takes its commands from.
 func ensureHandler(ctx context.Context, conn *Conn, service string) error {
-	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	_, err := conn.js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, jetstream.ConsumerConfig{
 		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(conn.site) + "." + service + ".>",
@@ -114,14 +114,10 @@ func (c *Conn) ensure(ctx context.Context, streams []jetstream.StreamConfig) err
 	return nil
 }
 
-// ensureTimeout bounds one stream, so that an answer lost with a connection does
-// not use up all of the caller's time.
-const ensureTimeout = 5 * time.Second
-
 // ensureOne makes a stream, or updates one that is not as wanted. One that is stays as it
 // is: an update interrupts the stream's readers.
 func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, ensureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	now, err := js.Stream(ctx, cfg.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

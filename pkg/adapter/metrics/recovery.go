@@ -34,7 +34,7 @@ func (s *Server) Plans(site cdp.Site, ask func(context.Context) (last, before []
 			of.gauge(planRunning, one(!r.Over()))
 			of.gauge(planFailed, one(r.Phase == plan.Failed || r.Phase == plan.Cancelled))
 			ended, tested := r, r
-			for _, b := range append([]plan.Run{r}, x.before...) {
+			for _, b := range x.before {
 				switch {
 				case b.Plan != r.Plan || !b.Over():
 					continue

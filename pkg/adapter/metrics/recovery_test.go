@@ -12,7 +12,7 @@ import (
 
 // What waits for somebody is a number that is 1: a test that is not cleaned up, a
 // production failover that is neither committed nor undone, a plan that failed. When a
-// plan was last tested is told for as long as a run of the past says so.
+// plan was last tested is reported for as long as one of its kept runs says so.
 func TestWhatWaitsForSomebodyIsReported(t *testing.T) {
 	s := listen(t)
 	s.Failovers("dr", answer([]failoverrun.Run{

@@ -34,8 +34,8 @@ type Config struct {
 	Timeout time.Duration
 	// Agent is shown in the vCenter's list of sessions.
 	Agent string
-	// Trace is told of each call that changes something, by its name in the vSphere API,
-	// such as CloneVM_Task; end is called with its outcome. Nil: nobody is told.
+	// Trace is called for each call that changes something, with its name in the vSphere
+	// API, such as CloneVM_Task; end is called with its outcome. Nil: calls are not traced.
 	Trace func(ctx context.Context, call string) (_ context.Context, end func(error))
 }
 

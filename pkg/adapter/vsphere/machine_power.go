@@ -52,12 +52,8 @@ func (c *Client) PowerOn(ctx context.Context, vm inventory.Ref) error {
 // PowerOff turns a VM off hard; it is no error if it is off.
 func (c *Client) PowerOff(ctx context.Context, vm inventory.Ref) error {
 	const op = "power a VM off"
-	ref, err := vmRef(vm)
-	if err != nil {
-		return err
-	}
-	m, err := c.load(ctx, op, ref, "runtime.powerState")
-	if err != nil || m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff {
+	ref, off, err := c.off(ctx, op, vm)
+	if err != nil || off {
 		return err
 	}
 	_, err = c.task(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) (*object.Task, error) {
@@ -70,12 +66,8 @@ func (c *Client) PowerOff(ctx context.Context, vm inventory.Ref) error {
 // for it. It is no error if the VM is off. Conflict: VMware Tools do not run.
 func (c *Client) ShutdownGuest(ctx context.Context, vm inventory.Ref) error {
 	const op = "shut a guest down"
-	ref, err := vmRef(vm)
-	if err != nil {
-		return err
-	}
-	m, err := c.load(ctx, op, ref, "runtime.powerState")
-	if err != nil || m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff {
+	ref, off, err := c.off(ctx, op, vm)
+	if err != nil || off {
 		return err
 	}
 	err = c.do(ctx, op, ref.String(), func(ctx context.Context, v *vim25.Client) error {
@@ -146,4 +138,13 @@ func (c *Client) answer(ctx context.Context, op string, vm types.ManagedObjectRe
 	}
 	return cdp.Errorf(cdp.Conflict, op, vm.String(), "the VM waits for the answer to a question: %s", strings.TrimSpace(q.Text)).
 		WithHint("answer it in the vSphere Client")
+}
+
+// off reports whether a VM is off.
+func (c *Client) off(ctx context.Context, op string, vm inventory.Ref) (ref types.ManagedObjectReference, off bool, err error) {
+	if ref, err = vmRef(vm); err != nil {
+		return ref, false, err
+	}
+	m, err := c.load(ctx, op, ref, "runtime.powerState")
+	return ref, err == nil && m.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff, err
 }

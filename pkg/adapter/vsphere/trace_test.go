@@ -12,8 +12,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// A trace is told of calls that change something, with their outcome, and of none that
-// only looks.
+// Calls that change something are traced, with their outcome. Those that only look are
+// not.
 func TestCallsThatChangeSomethingAreTraced(t *testing.T) {
 	cfg := simConfig(vcsim.NewSite(t, vcsim.Config{}))
 	var mu sync.Mutex

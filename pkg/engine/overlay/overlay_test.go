@@ -30,7 +30,7 @@ func (f fixed) Status(off, n int64) (out []block.Extent) {
 	return out
 }
 
-// checkHoles fails if something is told as a hole that holds data, and counts the holes.
+// checkHoles fails if a range with data is reported as a hole, and counts the holes.
 func checkHoles(t *testing.T, d *Disk, off int64, content []byte) (holes int64) {
 	t.Helper()
 	for _, e := range d.Status(off, int64(len(content))) {

@@ -64,8 +64,8 @@ func (h holeStory) data(at cdp.Seq) (out string) {
 	return out
 }
 
-// A client that copies a point of a sparse disk is told where its data is: what the
-// first copy brought to the block, what is kept in the journal to the region. A
+// A client that copies a point of a sparse disk can skip its holes: of what the first
+// copy brought, to the block; of what the journal keeps, to the region. A
 // region that the guest discarded is a hole from then on, and data before.
 func TestAPointTellsItsHoles(t *testing.T) {
 	for name, adopted := range map[string]bool{"first copy": false, "adopted image": true} {
@@ -172,7 +172,7 @@ func holesAreZeros(v *vault.View) func(disk cdp.DiskID, p []byte, off int64) err
 		for _, e := range es {
 			n := min(e.Length, int64(len(rest)))
 			if e.Zero && !vault.AllZero(rest[:n]) {
-				return fmt.Errorf("write %d: of %d bytes at %d of disk %d some are told as a hole and hold data: %v", v.At(), len(p), off, disk, es)
+				return fmt.Errorf("write %d: of %d bytes at %d of disk %d some are reported as a hole and hold data: %v", v.At(), len(p), off, disk, es)
 			}
 			rest = rest[n:]
 		}
