@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"slices"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -21,6 +22,37 @@ func (c *Client) Plans(ctx context.Context) (out []spec.Plan, err error) {
 // CheckPlan has the orchestrator check a plan that was applied, or a document.
 func (c *Client) CheckPlan(ctx context.Context, r api.PlanRequest) (out api.PlanCheckReply, err error) {
 	return out, c.ask(ctx, checkTime, subjects.Orchestrator, api.PlanCheck, r, &out)
+}
+
+// PlanState says how far an operator can rely on a plan, and what its last check found.
+type PlanState struct {
+	State     plan.State        `json:"state"`
+	CheckedAt time.Time         `json:"checkedAt,omitzero"`
+	Findings  []api.PlanFinding `json:"findings"`
+	// Trouble says why the plan could not be checked again; empty: it could.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// PlanStates are the states of plans, by name.
+func (c *Client) PlanStates(ctx context.Context, plans []spec.Plan) (map[string]PlanState, error) {
+	jobs, err := c.Jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vmJobs, err := c.VMJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	checks, err := states[plan.Verification](ctx, c, subjects.KeyPlanCheck, "")
+	out := map[string]PlanState{}
+	for _, p := range plans {
+		x := PlanState{State: plan.NeedsVerification}
+		if v := checks[p.Name]; v != nil {
+			x = PlanState{v.State(plan.Hash(p, jobs, vmJobs), c.Now()), v.CheckedAt, v.Findings, v.Trouble}
+		}
+		out[p.Name] = x
+	}
+	return out, err
 }
 
 // DeletePlan deletes a plan that does not run, and its history.

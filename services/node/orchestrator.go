@@ -43,6 +43,10 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	checks, err := bus.OpenBucket[plan.Verification](ctx, conn, e.site, subjects.BucketState, subjects.KeyPlanCheck)
+	if err != nil {
+		return err
+	}
 	triggers, err := bus.OpenBucket[trigger.State](ctx, conn, e.site, subjects.BucketState, subjects.KeyTrigger)
 	if err != nil {
 		return err
@@ -58,7 +62,7 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	cl := client.Over(conn, e.peers, e.clock)
 	w := planWorld{cl, conn}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
-		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
+		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
 		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Plans(e.site, func(ctx context.Context) (last, before []plan.Run, err error) {
@@ -151,10 +155,29 @@ func (r planRuns) Forget(ctx context.Context, name string) error {
 	return err
 }
 
+// planChecks is orchestrator.Checks.
+type planChecks struct {
+	b *bus.Bucket[plan.Verification]
+}
+
+func (p planChecks) Get(ctx context.Context, name string) (plan.Verification, uint64, error) {
+	x, err := p.b.Get(ctx, name)
+	return x.Value, x.Revision, err
+}
+
+func (p planChecks) Put(ctx context.Context, v plan.Verification, revision uint64) error {
+	_, err := put(ctx, p.b, v.Plan, v, revision)
+	return err
+}
+
+func (p planChecks) Forget(ctx context.Context, name string) error { return p.b.Delete(ctx, name, 0) }
+
 // planJobs is orchestrator.Jobs.
 type planJobs struct{ c *client.Client }
 
 func (j planJobs) List(ctx context.Context) ([]spec.ReplicationJob, error) { return j.c.Jobs(ctx) }
+
+func (j planJobs) OnVMs(ctx context.Context) ([]spec.VMJob, error) { return j.c.VMJobs(ctx) }
 
 func (j planJobs) Running(ctx context.Context, job string) (bool, error) {
 	return j.c.Running(ctx, job)
@@ -248,6 +271,7 @@ func (w planWorld) Resolve(ctx context.Context, r api.ResolveRequest) error {
 
 var (
 	_ orchestrator.Plans     = sitePlans{}
+	_ orchestrator.Checks    = planChecks{}
 	_ orchestrator.Runs      = planRuns{}
 	_ orchestrator.Jobs      = planJobs{}
 	_ orchestrator.Failovers = planFailovers{}

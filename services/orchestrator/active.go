@@ -15,6 +15,8 @@ import (
 type active struct {
 	// begun rings when a run begins or goes on, and when a plan with triggers changes.
 	begun wake.Bell
+	// changed rings when a plan is written or deleted.
+	changed wake.Bell
 
 	mu    sync.Mutex
 	plans map[string]wake.Bell // each rings when the run's record changes
@@ -22,11 +24,12 @@ type active struct {
 }
 
 func newActive() *active {
-	return &active{begun: wake.New(), plans: map[string]wake.Bell{}, armed: map[string]spec.Plan{}}
+	return &active{begun: wake.New(), changed: wake.New(), plans: map[string]wake.Bell{}, armed: map[string]spec.Plan{}}
 }
 
 // arm takes a plan as it was written; nil if it was deleted.
 func (a *active) arm(name string, p *spec.Plan) {
+	a.changed.Ring()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if _, had := a.armed[name]; !had && (p == nil || len(p.Triggers) == 0) {

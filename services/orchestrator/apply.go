@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/plan"
 )
 
 const opApply = "apply site recovery job"
@@ -34,11 +35,11 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 			Hint: "apply it there: --site " + string(p.Site)}}
 		return reply, nil
 	}
-	found, err := s.findings(ctx, p)
+	facts, _, err := s.facts(ctx, p)
 	if err != nil {
 		return reply, cdp.Wrap(err, opApply, p.Name)
 	}
-	for _, f := range found {
+	for _, f := range plan.Check(p, facts) {
 		reply.Warnings = append(reply.Warnings, api.Problem{Kind: cdp.Conflict, Rule: f.Rule, Text: f.String()})
 	}
 	s.writes.Lock()

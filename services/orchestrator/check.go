@@ -10,10 +10,9 @@ import (
 	"tidemark.dev/pkg/core/plan"
 )
 
-// check handles api.PlanCheck.
+// check handles api.PlanCheck. The check of a plan that was applied is stored.
 func (s *Service) check(ctx context.Context, r api.PlanRequest) (any, error) {
 	const op = "check site recovery job"
-	var p spec.Plan
 	if len(r.Document) > 0 {
 		o, reply, err := api.ReadDocument(api.ApplyRequest{Document: r.Document}, spec.KindPlan)
 		if err == nil {
@@ -22,15 +21,18 @@ func (s *Service) check(ctx context.Context, r api.PlanRequest) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		p = *o.Plan
-	} else {
-		var err error
-		if p, err = s.plan(ctx, op, r.Plan); err != nil {
-			return nil, err
-		}
+		facts, _, err := s.facts(ctx, *o.Plan)
+		return api.PlanCheckReply{Plan: o.Plan.Name, Findings: plan.Check(*o.Plan, facts)}, cdp.Wrap(err, op, o.Plan.Name)
 	}
-	found, err := s.findings(ctx, p)
-	return api.PlanCheckReply{Plan: p.Name, Findings: found}, cdp.Wrap(err, op, p.Name)
+	p, err := s.plan(ctx, op, r.Plan)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.verify(ctx, p)
+	if err != nil {
+		return nil, cdp.Wrap(err, op, p.Name)
+	}
+	return api.PlanCheckReply{Plan: p.Name, State: string(v.State(v.Hash, v.CheckedAt)), Findings: v.Findings}, nil
 }
 
 // plan is a stored plan; an error says how to find one.
@@ -42,23 +44,39 @@ func (s *Service) plan(ctx context.Context, op, name string) (spec.Plan, error) 
 	return p, cdp.Wrap(err, op, name)
 }
 
-// findings checks a plan against what is known of the site.
-func (s *Service) findings(ctx context.Context, p spec.Plan) ([]api.PlanFinding, error) {
-	jobs, err := s.deps.Jobs.List(ctx)
-	if err != nil {
-		return nil, err
+// knownJobs are the jobs of the site, as they are described.
+type knownJobs struct {
+	jobs   []spec.ReplicationJob
+	vmJobs []spec.VMJob
+}
+
+func (k knownJobs) hash(p spec.Plan) string { return plan.Hash(p, k.jobs, k.vmJobs) }
+
+func (s *Service) jobs(ctx context.Context) (k knownJobs, err error) {
+	if k.jobs, err = s.deps.Jobs.List(ctx); err == nil {
+		k.vmJobs, err = s.deps.Jobs.OnVMs(ctx)
 	}
+	return k, err
+}
+
+// facts is what is known of the site that a plan is checked against, and the hash of
+// the plan and its jobs.
+func (s *Service) facts(ctx context.Context, p spec.Plan) (plan.Facts, string, error) {
 	f := plan.Facts{Jobs: map[string]plan.JobFacts{}, Points: map[string]string{}}
-	for _, j := range jobs {
+	known, err := s.jobs(ctx)
+	if err != nil {
+		return f, "", err
+	}
+	for _, j := range known.jobs {
 		running, err := s.deps.Jobs.Running(ctx, j.Name)
 		if err != nil && !cdp.Is(err, cdp.NotFound) {
-			return nil, err
+			return f, "", err
 		}
 		f.Jobs[j.Name] = plan.JobFacts{Source: j.Source.Site, VM: j.Target.VM != "", Running: running}
 	}
 	names, err := s.deps.Outside.Scripts()
 	if err != nil {
-		return nil, err
+		return f, "", err
 	}
 	f.Scripts = map[string]bool{}
 	for _, n := range names {
@@ -73,10 +91,8 @@ func (s *Service) findings(ctx context.Context, p spec.Plan) ([]api.PlanFinding,
 			f.Points[a.Name] = err.Error()
 		}
 	}
-	if f.Others, err = s.deps.Plans.List(ctx); err != nil {
-		return nil, err
-	}
-	return plan.Check(p, f), nil
+	f.Others, err = s.deps.Plans.List(ctx)
+	return f, known.hash(p), err
 }
 
 // point is the point without which a failover cannot go; empty if it goes by time.

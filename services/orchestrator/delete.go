@@ -41,6 +41,9 @@ func (s *Service) delete(ctx context.Context, name string) error {
 	if err := s.deps.Runs.Forget(ctx, name); err != nil {
 		return cdp.Wrap(err, op, name)
 	}
+	if err := s.deps.Checks.Forget(ctx, name); err != nil {
+		return cdp.Wrap(err, op, name)
+	}
 	if err := s.deps.Triggers.Forget(ctx, name); err != nil {
 		return cdp.Wrap(err, op, name)
 	}

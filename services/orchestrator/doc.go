@@ -19,6 +19,7 @@
 //	plan                                 KV          Plans
 //	run record                           KV          Runs
 //	states of triggers, reports          KV          Triggers, Witnesses
+//	last checks                          KV          Checks
 //	job-run, job-stop                    scheduler   Jobs.SetRunning
 //	failover start                       failover    Failovers.Start
 //	failover.cleanup, undo, commit       failover    Failovers.End
@@ -39,6 +40,11 @@
 // lease looks at all triggers, and stores the name of the run before it begins it, so
 // that a trigger which was interrupted begins the same run. Reports of witnesses are
 // taken by any orchestrator of the site.
+//
+// # A check
+//
+// What is wrong with a plan, and how long that has been known, is data: see
+// pkg/core/plan. Every orchestrator of the site looks each minute which plans are due.
 //
 // What it never does: it takes no site for gone because its own link is; it does not
 // touch disks, images or VMs itself, and it starts no program but those in its site's

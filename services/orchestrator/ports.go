@@ -29,6 +29,15 @@ type Plans interface {
 	Watch(ctx context.Context, fn func(name string, p *spec.Plan) error) error
 }
 
+// Checks keeps the last check of each plan.
+type Checks interface {
+	// Get is a plan's last check and its revision; NotFound.
+	Get(ctx context.Context, name string) (plan.Verification, uint64, error)
+	// Put writes it if the revision is still the newest, 0 for none; Conflict.
+	Put(ctx context.Context, v plan.Verification, revision uint64) error
+	Forget(ctx context.Context, name string) error
+}
+
 // Triggers keeps the states of the plans' triggers.
 type Triggers interface {
 	// Get is the state of a trigger and its revision; NotFound.
@@ -74,6 +83,8 @@ type Lease interface {
 type Jobs interface {
 	// List has the jobs that have a group of their own.
 	List(ctx context.Context) ([]spec.ReplicationJob, error)
+	// OnVMs has the jobs on VMs.
+	OnVMs(ctx context.Context) ([]spec.VMJob, error)
 	// Running reports whether a job was told to run; NotFound.
 	Running(ctx context.Context, job string) (bool, error)
 	// SetRunning starts or stops a job, and returns when that is recorded. It is no

@@ -22,6 +22,9 @@ type Config struct {
 	PollEvery time.Duration
 	// LookEvery is the pause before the triggers are looked at again. Default 2 s.
 	LookEvery time.Duration
+	// LookForPlans is the pause before it is looked again which plans are due to be
+	// checked. Default 1 min.
+	LookForPlans time.Duration
 	// ReportFresh is how old a witness's report may be to count. Default 30 s.
 	ReportFresh time.Duration
 	// RequestTimeout bounds one request to another service. Default 20 s.
@@ -34,6 +37,7 @@ type Config struct {
 // Deps are the ports. Tracer and Notify may be nil.
 type Deps struct {
 	Plans     Plans
+	Checks    Checks
 	Runs      Runs
 	Triggers  Triggers
 	Witnesses Witnesses
@@ -61,7 +65,7 @@ type Service struct {
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
 	for d, v := range map[*time.Duration]time.Duration{
-		&cfg.PollEvery: 500 * time.Millisecond, &cfg.LookEvery: 2 * time.Second, &cfg.ReportFresh: 30 * time.Second, &cfg.RequestTimeout: 20 * time.Second,
+		&cfg.PollEvery: 500 * time.Millisecond, &cfg.LookEvery: 2 * time.Second, &cfg.LookForPlans: time.Minute, &cfg.ReportFresh: 30 * time.Second, &cfg.RequestTimeout: 20 * time.Second,
 		&cfg.RetryMin: 500 * time.Millisecond, &cfg.RetryMax: 5 * time.Second,
 	} {
 		if *d == 0 {
@@ -87,9 +91,9 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 	}
 }
 
-// Run drives the runs of the site's plans, and watches their triggers, until ctx ends;
-// the error is ctx's, or what broke. Without a run in progress and without triggers
-// nothing is done and no lease is held.
+// Run drives the runs of the site's plans, watches their triggers and checks the plans
+// until ctx ends; the error is ctx's, or what broke. Without a run in progress and
+// without triggers no lease is held.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -98,6 +102,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return s.deps.Plans.Watch(ctx, func(name string, p *spec.Plan) error { s.active.arm(name, p); return nil })
 	})
+	g.Go(func() error { return s.verifyPlans(ctx) })
 	g.Go(func() error {
 		for {
 			select {

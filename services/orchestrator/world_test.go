@@ -3,6 +3,7 @@ package orchestrator_test
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,10 @@ import (
 type world struct {
 	mu        sync.Mutex
 	plans     map[string]spec.Plan
+	checks    map[string]plan.Verification
+	checkRevs map[string]uint64
+	verifies  bool     // plans are checked
+	scripts   []string // in the script directory
 	run       *plan.Run
 	rev       uint64
 	kept      map[string]plan.Run
@@ -43,15 +48,15 @@ type world struct {
 }
 
 func newWorld() *world {
-	return &world{plans: map[string]spec.Plan{}, kept: map[string]plan.Run{}, changed: make(chan struct{}), running: map[string]bool{"db": true, "web": true},
+	return &world{plans: map[string]spec.Plan{}, checks: map[string]plan.Verification{}, checkRevs: map[string]uint64{}, kept: map[string]plan.Run{}, changed: make(chan struct{}), running: map[string]bool{"db": true, "web": true},
 		failovers: map[string]*failoverrun.Run{}, held: make(chan struct{}, 1), effects: map[string]int{},
-		states: map[string]trigger.State{}, stateRevs: map[string]uint64{}, reports: map[string]api.WitnessReport{}, gone: map[cdp.Site]bool{"prod": true}, rpo: time.Second}
+		states: map[string]trigger.State{}, stateRevs: map[string]uint64{}, reports: map[string]api.WitnessReport{}, gone: map[cdp.Site]bool{"prod": true}, rpo: time.Second, scripts: []string{"move-dns"}}
 }
 
 // service is a service in this world, with Plans, Runs and so on as ports.
 func (w *world) service() *orchestrator.Service {
 	cfg := orchestrator.Config{Site: "dr", LookEvery: look, PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond}
-	deps := orchestrator.Deps{Plans: plans{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
+	deps := orchestrator.Deps{Plans: plans{w}, Checks: checks{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
 	if w.now != nil {
 		deps.Clock = w.now
 	}
@@ -140,7 +145,15 @@ func (p plans) Delete(_ context.Context, name string, _ uint64) error {
 	return nil
 }
 
-func (p plans) List(context.Context) ([]spec.Plan, error) { return nil, nil }
+// List is what is checked again and again.
+func (p plans) List(context.Context) ([]spec.Plan, error) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if !p.w.verifies {
+		return nil, nil
+	}
+	return slices.Collect(maps.Values(p.w.plans)), nil
+}
 
 // Watch knows the plans that are there when it begins.
 func (p plans) Watch(ctx context.Context, fn func(string, *spec.Plan) error) error {
@@ -224,6 +237,8 @@ type jobs struct{ w *world }
 func (j jobs) List(context.Context) ([]spec.ReplicationJob, error) {
 	return []spec.ReplicationJob{{Name: "db"}, {Name: "web"}}, nil
 }
+
+func (j jobs) OnVMs(context.Context) ([]spec.VMJob, error) { return nil, nil }
 
 func (j jobs) Running(_ context.Context, job string) (bool, error) {
 	j.w.mu.Lock()
@@ -348,7 +363,11 @@ func (x witnesses) Put(_ context.Context, r api.WitnessReport) error {
 
 type outside struct{ w *world }
 
-func (outside) Scripts() ([]string, error) { return []string{"move-dns"}, nil }
+func (o outside) Scripts() ([]string, error) {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	return o.w.scripts, nil
+}
 
 func (o outside) Script(ctx context.Context, file string, _, _ []string) (string, error) {
 	return "moved", o.w.effect(ctx, "script "+file, false, func() {})

@@ -45,43 +45,6 @@ func (a *app) cmdPlanApply() *cobra.Command {
 	return c
 }
 
-func (a *app) cmdPlanList() *cobra.Command {
-	var out format
-	c := &cobra.Command{
-		Use: "list", Short: "List the plans, with their last runs", Args: cobra.NoArgs,
-		Long: long("List the plans of the site, what their last runs came to, and which of their triggers\nhold, ask or have fired."), Example: "  tidemark plan list",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				plans, err := cl.Plans(ctx)
-				if err != nil {
-					return err
-				}
-				runs, err := cl.PlanRuns(ctx)
-				if err != nil {
-					return err
-				}
-				stirred := map[string]string{}
-				for _, p := range plans {
-					if stirred[p.Name], err = stirredTriggers(ctx, cl, p); err != nil {
-						return err
-					}
-				}
-				return out.print(a.out, plans, []string{"plan", "actions", "last run", "mode", "state", "began", "triggers"}, func(add func(...any)) {
-					for _, p := range plans {
-						if r := runs[p.Name]; r != nil {
-							add(p.Name, len(p.Actions), r.ID, r.Mode, r.Phase, clockText(r.StartedAt), stirred[p.Name])
-						} else {
-							add(p.Name, len(p.Actions), "never", "", "", "", stirred[p.Name])
-						}
-					}
-				})
-			})
-		},
-	}
-	out.register(c)
-	return c
-}
-
 func (a *app) cmdPlanCheck() *cobra.Command {
 	var file string
 	var out format
@@ -138,7 +101,7 @@ func (a *app) checkPlan(ctx context.Context, c *client.Client, r api.PlanRequest
 	}
 	err = out.facts(a.out, reply, reply.Plan, func() error {
 		for _, f := range reply.Findings {
-			fmt.Fprintln(a.out, f)
+			fmt.Fprintln(a.out, foundText(f))
 		}
 		if len(reply.Findings) == 0 {
 			fmt.Fprintf(a.out, "%s: nothing found\n", reply.Plan)

@@ -11,6 +11,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/plan"
 )
 
@@ -23,28 +24,47 @@ func cutWord(use string) (verb, example string, found bool) {
 	return verb, strings.NewReplacer("PLAN", "shop-dr", "ACTION", "db").Replace(rest), found
 }
 
+// shownRun is the last run of a plan with the plan's state, as data.
+type shownRun struct {
+	plan.Run
+	Check client.PlanState `json:"check"`
+}
+
 func (a *app) cmdPlanStatus() *cobra.Command {
 	var out format
 	var follow bool
 	c := &cobra.Command{
-		Use: "status PLAN", Short: "Show the last run of a plan, action by action", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(planNames),
-		Long: long("Show the last run of a plan and the state of each of its actions. With --follow, show\neach change until the run is over."), Example: "  tidemark plan status shop-dr\n  tidemark plan status shop-dr --follow",
+		Use: "status PLAN", Short: "Show the state of a plan, and its last run, action by action", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(planNames),
+		Long: long("Show whether a plan is verified and what its last check found, its last run, and the\nstate of each of its actions. With --follow, show each change until the run is over."), Example: "  tidemark plan status shop-dr\n  tidemark plan status shop-dr --follow",
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				r, err := lastRunOf(ctx, cl, args[0])
-				switch {
-				case err != nil:
-					return err
-				case follow:
-					return a.followPlan(ctx, cl, r.Plan, r.ID, out)
-				}
-				return out.facts(a.out, r, r.ID, func() error { return a.describeRun(r, out) })
-			})
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.planStatus(ctx, cl, args[0], follow, out) })
 		},
 	}
 	c.Flags().BoolVar(&follow, "follow", false, "show each change, and wait for the end")
 	out.register(c)
 	return c
+}
+
+func (a *app) planStatus(ctx context.Context, cl *client.Client, name string, follow bool, out format) error {
+	var states map[string]client.PlanState
+	p, err := cl.Plan(ctx, name)
+	if err == nil {
+		states, err = cl.PlanStates(ctx, []spec.Plan{p})
+	}
+	if err != nil && !cdp.Is(err, cdp.NotFound) { // a run is shown although its plan cannot be read
+		return err
+	}
+	if x, known := states[name]; known && out.text() {
+		a.describeState(x)
+	}
+	r, err := lastRunOf(ctx, cl, name)
+	switch {
+	case err != nil:
+		return err
+	case follow:
+		return a.followPlan(ctx, cl, r.Plan, r.ID, out)
+	}
+	return out.facts(a.out, shownRun{r, states[name]}, r.ID, func() error { return a.describeRun(r, out) })
 }
 
 // lastRunOf is the last run of a plan; NotFound if it never ran.

@@ -75,11 +75,13 @@ func TestPlanStory(t *testing.T) {
 	l.do(exitNotFound, "plan", "check", "shop-dr")
 	l.do(0, "plan", "apply", "-f", file)
 	wants(t, first(l.do(0, "plan", "check", "shop-dr")), "nothing found")
-	wants(t, first(l.do(0, "plan", "list")), "shop-dr", "never")
+	wants(t, first(l.do(0, "plan", "list")), "shop-dr", "never", "verified")
+	wants(t, first(l.do(exitNotFound, "plan", "status", "shop-dr")), "verified, checked")
 	wants(t, first(l.do(0, "plan", "graph", "shop-dr")), "web    (failover web)  <- db")
 	wants(t, first(l.do(0, "plan", "graph", "-f", file, "--svg")), "<svg")
 	l.do(exitNotFound, "plan", "run", "nosuch")
 	l.do(exitNotFound, "plan", "status", "shop-dr")
+	mendedPlan(t, l)
 
 	out, errs := l.do(0, "plan", "test", "shop-dr", "--follow")
 	wants(t, out, "succeeded", "within the objective", "clean up")
@@ -112,6 +114,24 @@ func TestPlanStory(t *testing.T) {
 	l.do(0, "plan", "delete", "shop-dr")
 	l.do(exitNotFound, "plan", "status", "shop-dr")
 	triggered(t, l)
+}
+
+// mendedPlan takes the script away and puts it back: the plan's state says so, and a
+// finding since when it is known.
+func mendedPlan(t *testing.T, l *lab) {
+	t.Helper()
+	note := filepath.Join(l.dir, "dr", "scripts", "note")
+	if err := os.Rename(note, note+".away"); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, first(l.do(exitConflict, "plan", "check", "shop-dr")), "there is no program note in the script directory of site dr (since ")
+	wants(t, first(l.do(0, "plan", "list")), "failed, 1 error")
+	wants(t, first(l.do(0, "events", "plan.checked.shop-dr")), "failed")
+	if err := os.Rename(note+".away", note); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, first(l.do(0, "plan", "check", "shop-dr")), "nothing found")
+	wants(t, first(l.do(0, "plan", "list", "-o", "json")), `"state": "verified"`)
 }
 
 // triggered has two witnesses report on prod while dr has no answer from it: as long as

@@ -30,7 +30,7 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness"}
+	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, framesOut: true,
@@ -92,7 +92,7 @@ func roleOf(service string) (role, bool) {
 			commands: map[string][]string{subjects.Scheduler: {anyOf}, subjects.Failover: {anyOf}},
 			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {anyOf}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}},
 			reads:    map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
-			writes:   map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness"}},
+			writes:   map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}},
 		},
 		subjects.Witness: {asks: map[string][]string{subjects.Orchestrator: {api.PlanWitness}}},
 		subjects.Operator: {

@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Orchestrator endpoints, served at a plan's site. The orchestrator is the only
 // writer of plans.
@@ -17,9 +20,11 @@ type PlanRequest struct {
 	Document json.RawMessage `json:"document,omitempty"`
 }
 
-// PlanCheckReply is what the static check found, in the order of the actions.
+// PlanCheckReply is what the static check found, in the order of the actions. State,
+// of a plan that was applied, is verified or failed.
 type PlanCheckReply struct {
 	Plan     string        `json:"plan"`
+	State    string        `json:"state,omitempty"`
 	Findings []PlanFinding `json:"findings"`
 }
 
@@ -29,7 +34,19 @@ type PlanFinding struct {
 	Error  bool   `json:"error"`
 	Action string `json:"action,omitempty"` // empty: the plan as a whole
 	Rule   string `json:"rule"`
-	Text   string `json:"text"`
+	// About is what a finding whose text has figures is about; see Same.
+	About string `json:"about,omitempty"`
+	Text  string `json:"text"`
+	// Since is when a check had it first, of a plan that was applied.
+	Since time.Time `json:"since,omitzero"`
+}
+
+// Same reports whether two checks have found the same thing. Figures may differ.
+func (f PlanFinding) Same(x PlanFinding) bool {
+	if f.Error != x.Error || f.Action != x.Action || f.Rule != x.Rule || f.About != x.About {
+		return false
+	}
+	return f.About != "" || f.Text == x.Text
 }
 
 // String is the finding in one line.

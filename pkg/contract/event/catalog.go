@@ -10,7 +10,7 @@ func Catalog() []Payload {
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
 		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},
 		&FailoverStart{}, &FailoverCleanup{}, &FailoverUndo{}, &FailoverCommit{}, &FailoverStep{}, &FailoverFinished{},
-		&PlanApply{}, &PlanDelete{}, &PlanRun{}, &PlanControl{}, &PlanTrigger{}, &PlanApplied{}, &PlanDeleted{}, &PlanStarted{}, &PlanAction{}, &PlanFinished{}, &PlanTriggered{},
+		&PlanApply{}, &PlanDelete{}, &PlanRun{}, &PlanControl{}, &PlanTrigger{}, &PlanApplied{}, &PlanDeleted{}, &PlanStarted{}, &PlanAction{}, &PlanFinished{}, &PlanTriggered{}, &PlanChecked{},
 		&VCenterMemberChanged{}, &VCenterAlarm{}, &VCenterTransporterChanged{}, &VCenterFilterChanged{},
 		&CommandRefused{},
 	}

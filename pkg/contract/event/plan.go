@@ -164,3 +164,19 @@ func (PlanTriggered) EventType() string { return "tidemark.evt.v1.plan.triggered
 
 // About implements Payload.
 func (p PlanTriggered) About() string { return p.Plan }
+
+// PlanChecked reports that a check of a plan came to another result than the last.
+type PlanChecked struct {
+	Plan string `json:"plan"`
+	// State is verified or failed.
+	State    string `json:"state"`
+	Errors   int    `json:"errors"`
+	Warnings int    `json:"warnings"`
+	Text     string `json:"text,omitempty"` // the findings, a line each
+}
+
+// EventType implements Payload.
+func (PlanChecked) EventType() string { return "tidemark.evt.v1.plan.checked" }
+
+// About implements Payload.
+func (p PlanChecked) About() string { return p.Plan }

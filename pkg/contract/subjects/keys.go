@@ -31,5 +31,7 @@ const (
 	// KeyWitness: api.WitnessReport, the last of a witness about a site, by <hash of the
 	// witness's key>.<site>.
 	KeyWitness = "orchestrator-witness"
-	KeyLease   = "lease"
+	// KeyPlanCheck: plan.Verification, the last check of a plan, by the plan's name.
+	KeyPlanCheck = "orchestrator-check"
+	KeyLease     = "lease"
 )
