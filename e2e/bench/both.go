@@ -17,8 +17,9 @@ type machine struct {
 	up          *proc.Process
 }
 
-// startMachine builds tidemark and runs it until stop.
-func startMachine(b *Bench) (*machine, error) {
+// startMachine builds tidemark and runs it until stop. Its sites may use the bench's
+// directory, and those in more.
+func startMachine(b *Bench, more ...string) (*machine, error) {
 	dir, err := shortDir() // it holds sockets
 	if err != nil {
 		return nil, err
@@ -34,7 +35,11 @@ func startMachine(b *Bench) (*machine, error) {
 		m.stop()
 		return nil, err
 	}
-	m.up = &proc.Process{Name: "up", Args: []string{m.binary, "up", "--dir", m.state(), "--allow", m.dir, "--allow", b.dir, "--config", config}, Log: filepath.Join(b.dir, "up.log")}
+	args := []string{m.binary, "up", "--dir", m.state(), "--config", config}
+	for _, allowed := range append(more, m.dir, b.dir) {
+		args = append(args, "--allow", allowed)
+	}
+	m.up = &proc.Process{Name: "up", Args: args, Log: filepath.Join(b.dir, "up.log")}
 	if err := m.start(b); err != nil {
 		m.stop()
 		return nil, err

@@ -29,6 +29,7 @@ var benchmarks = []struct {
 	{"seed", benchSeed},
 	{"failover", benchFailover},
 	{"memory", benchMemory},
+	{"first", benchFirst},
 	{"many", benchMany},
 }
 

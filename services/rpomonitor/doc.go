@@ -13,7 +13,7 @@
 //	record rpo.<job>                      KV         Records.Put
 //	round of measurements, every second   KV         Records.PutRound
 //	rpo.measured, once an RPO, at most    everyone   Events.Emit
-//	every 10 s
+//	every 10 s, and 2 a second of all jobs
 //	rpo.breached, rpo.restored            everyone   Events.Emit
 //
 // An RPO that only grows is not stored anew: a record is, when its job has a newer

@@ -42,7 +42,7 @@ func TestAnIdleJobIsStoredOnceAPoint(t *testing.T) {
 	if most := jobs * (cycles + 2); w.puts > most {
 		t.Errorf("%d jobs with %d points each were stored %d times, at most %d expected", jobs, cycles, w.puts, most)
 	}
-	if most := jobs * (cycles + 1); len(w.told) > most {
+	if most := jobs + 2*every*cycles; len(w.told) > most { // each job's first, and two a second
 		t.Errorf("%d events, at most %d expected", len(w.told), most)
 	}
 	if w.asked > every*cycles/2 {

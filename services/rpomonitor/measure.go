@@ -29,6 +29,7 @@ type owed struct {
 func (s *Service) measure(ctx context.Context) {
 	jobs := s.known.all()
 	round := rpo.Round{At: s.deps.Clock.Now(), Journal: s.heard}
+	s.tellEvery = s.cfg.TellEvery + time.Duration(len(jobs))*tellCost
 	for name, j := range jobs {
 		if err := s.measureJob(ctx, name, j, round.At); err != nil && ctx.Err() == nil {
 			round.Missing = append(round.Missing, name)
@@ -95,7 +96,7 @@ func (s *Service) tell(ctx context.Context, m *memory, measured event.RPOMeasure
 		}
 		m.owed = m.owed[1:]
 	}
-	if m.Status == rpo.NoData || m.At.Sub(m.told) < max(s.cfg.TellEvery, m.Objective) {
+	if m.Status == rpo.NoData || m.At.Sub(m.told) < max(s.tellEvery, m.Objective) {
 		return nil
 	}
 	if err := s.deps.Events.Emit(ctx, measured); err != nil {

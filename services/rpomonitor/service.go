@@ -13,7 +13,7 @@ import (
 type Config struct {
 	Every time.Duration // between measurements; default 1 s
 	// TellEvery is the least time between two rpo.measured of a job, if its RPO is
-	// not longer. Default 10 s.
+	// not longer; every job of the site adds tellCost to it. Default 10 s.
 	TellEvery time.Duration
 	// AskTimeout bounds one request to the journal. Default 1 s.
 	AskTimeout time.Duration
@@ -41,11 +41,18 @@ type Service struct {
 	mem   map[string]*memory // by job
 	heard time.Time          // when the journal last answered
 	due   time.Time          // when it is asked again
+	// tellEvery is the configured time with what the jobs add to it.
+	tellEvery time.Duration
 }
 
 // askCost is the time between two questions to the journal that each job adds: its
 // answer has a part for each, and points are reported as they come.
 const askCost = 5 * time.Millisecond
+
+// tellCost is the time between two rpo.measured of a job that each job adds, so that
+// all jobs of a site together emit two a second at most. Both sites store each of them,
+// and nobody needs them to know an RPO: the records have that of every second.
+const tellCost = 500 * time.Millisecond
 
 // New makes a monitor.
 func New(cfg Config, deps Deps) *Service {
