@@ -5,6 +5,9 @@
 //	                          moves messages, at every stream
 //	TestOnlyCallersAreHeard   every endpoint of every service, by every role
 //	TestAnswersGoToInboxes    answers that a caller wants somewhere else
+//	TestAnswersGoToThoseWhoMayAsk  answers of every endpoint, wanted in the inbox of
+//	                          every role that may not ask for it
+//	TestARoleAnswersItselfNowhere  a role that would write anywhere by answering itself
 //	TestWhatAPeerCanGrowIsBounded  copies and commands
 //	TestRansomware            a whole company, whose source site and passwords are the
 //	                          attacker's, and whose points are locked

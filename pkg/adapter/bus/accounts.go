@@ -134,11 +134,7 @@ func (p Permission) text() string {
 		}
 		return "{allow: " + list(allow) + "}"
 	}
-	answers := ""
-	if p.Answer > 0 {
-		answers = fmt.Sprintf(", allow_responses: {max: %d, expires: %s}", partsMax, quote(p.Answer.String()))
-	}
-	return fmt.Sprintf("permissions: {publish: %s, subscribe: %s%s}", rule(p.Publish), rule(p.Subscribe), answers)
+	return fmt.Sprintf("permissions: {publish: %s, subscribe: %s}", rule(p.Publish), rule(p.Subscribe))
 }
 
 func quote(s string) string { return fmt.Sprintf("%q", s) }

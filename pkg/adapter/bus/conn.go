@@ -46,14 +46,15 @@ type Notice struct {
 // Conn is a service's connection to the bus. It reconnects forever. While it is
 // down, every call fails at once with a Transient error; nothing is queued.
 type Conn struct {
-	site   cdp.Site
-	name   string
-	who    string
-	audit  auditor
-	nc     *nats.Conn
-	tel    *telemetry.Telemetry
-	notify func(Notice)
-	checks *event.Schemas
+	site    cdp.Site
+	name    string
+	who     string
+	anybody bool // the server has no users
+	audit   auditor
+	nc      *nats.Conn
+	tel     *telemetry.Telemetry
+	notify  func(Notice)
+	checks  *event.Schemas
 
 	answers answers
 
@@ -73,7 +74,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas()}
+	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas()}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}
@@ -114,7 +115,7 @@ func (c *Conn) listen() (err error) {
 	if c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(3*time.Second)); err != nil {
 		return err
 	}
-	return c.answers.listen(c.nc)
+	return c.answers.listen(c.nc, InboxPrefix(c.name)+".")
 }
 
 func (c *Conn) options(cfg Config) ([]nats.Option, error) {

@@ -87,7 +87,7 @@ func onLink(cs []crossing, service bool) (out []string) {
 // site sees it: publish is what comes from the peer, subscribe what goes there.
 func linkPermission(site, peer cdp.Site) Permission {
 	ours, theirs := crossings(site, peer), crossings(peer, site)
-	const replies = "_R_.>" // of requests that passed between accounts
+	const replies = peerReplies + ">"
 	return Permission{
 		Publish:   slices.Concat([]string{replies}, onLink(ours, true), onLink(theirs, false)),
 		Subscribe: slices.Concat([]string{replies}, onLink(theirs, true), onLink(ours, false)),

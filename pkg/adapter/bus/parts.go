@@ -2,9 +2,9 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -48,18 +48,20 @@ func (c *Conn) parts(r micro.Request, data []byte) ([]*nats.Msg, error) {
 
 // answers takes the answers to a connection's requests, by the subject that each
 // is to go to. All are under one subscription: one for each request is slow.
+//
+// Who is asked sees the subject, and could send there whatever others are asked for. So
+// nothing about a subject tells another one, of these or of the NATS client's own.
 type answers struct {
 	inbox string
 
 	mu      sync.Mutex
-	asked   uint64
 	waiting map[string]chan *nats.Msg // with room for all parts
 }
 
-// listen begins to take answers; it goes on over reconnections.
-func (a *answers) listen(nc *nats.Conn) error {
+// listen begins to take answers below prefix; it goes on over reconnections.
+func (a *answers) listen(nc *nats.Conn, prefix string) error {
 	a.mu.Lock()
-	a.inbox, a.waiting = nc.NewInbox()+".", map[string]chan *nats.Msg{}
+	a.inbox, a.waiting = prefix+rand.Text()+".", map[string]chan *nats.Msg{}
 	a.mu.Unlock()
 	_, err := nc.Subscribe(a.inbox+"*", func(m *nats.Msg) {
 		a.mu.Lock()
@@ -75,8 +77,7 @@ func (a *answers) listen(nc *nats.Conn) error {
 func (a *answers) expect() (subject string, ch chan *nats.Msg) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked++
-	subject, ch = a.inbox+strconv.FormatUint(a.asked, 36), make(chan *nats.Msg, partsMax)
+	subject, ch = a.inbox+rand.Text(), make(chan *nats.Msg, partsMax)
 	a.waiting[subject] = ch
 	return subject, ch
 }

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go/micro"
 
@@ -11,12 +10,10 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Permission is what one service may publish and subscribe to, as subjects.
-// Replies to requests it received are always allowed.
+// Permission is what one service may publish and subscribe to, as subjects. Nothing is
+// allowed for being an answer: who sends a request chooses where that would go.
 type Permission struct {
 	Publish, Subscribe []string
-	// Answer is how long after a request it may be answered.
-	Answer time.Duration
 }
 
 // Permissions gives the permission of a service's user on the server of site,
@@ -30,10 +27,6 @@ func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
 		return Permission{}
 	}
 	b := &permissions{service: service, site: site, peers: peers}
-	b.Answer = answerTime
-	if r.framesIn {
-		b.Answer = answerTimeFrames
-	}
 	b.sub(InboxPrefix(service) + ".>")
 	b.messages(r)
 	b.events(r)
@@ -78,6 +71,7 @@ func (b *permissions) messages(r role) {
 	if r.serves {
 		b.sub("$SRV.>", subjects.RequestSubject(b.site, b.service, "*"), subjects.PresenceSubject(b.site, b.service))
 		b.pub(pingSubject(b.service)) // a health check is the service itself
+		b.answers()
 	}
 	for x, verbs := range r.commands {
 		for _, verb := range verbs {
@@ -98,6 +92,17 @@ func (b *permissions) messages(r role) {
 			b.atPeers(func(peer cdp.Site) string { return subjects.PresenceSubject(peer, x) })
 			b.atPeers(func(peer cdp.Site) string { return subjects.RequestSubject(peer, x, endpoint) })
 		}
+	}
+}
+
+// answers: to the inboxes of those who may ask it something, of its own health check, and
+// of peers.
+func (b *permissions) answers() {
+	for _, caller := range append(callers(b.service, anyOf), b.service) {
+		b.pub(InboxPrefix(caller) + ".>")
+	}
+	if len(peerEndpoints[b.service]) > 0 {
+		b.pub(peerReplies + ">")
 	}
 }
 

@@ -26,13 +26,9 @@ const serviceVersion = "1.0.0"
 // maxRequests is how many requests one service answers at once.
 const maxRequests = 32
 
-// The server drops an answer that comes later than this after its request. A
-// vCenter is slow, but the server remembers every message with a reply subject
-// for this long, and a puller of frames gets thousands a second.
-const (
-	answerTime       = 40 * time.Second
-	answerTimeFrames = 10 * time.Second
-)
+// answerTime is how long after a request from a peer its answer may come: a vCenter is
+// slow.
+const answerTime = 40 * time.Second
 
 // Serve answers requests to a service of the connection's site until ctx is
 // done, several at once, and returns after the last answer is sent.
@@ -49,9 +45,10 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 	slots := make(chan struct{}, maxRequests)
 	for name, fn := range endpoints {
 		template := subjects.Root + "api.v1.{site}." + service + "." + name
+		answerable := c.audience(service, name)
 		h := micro.HandlerFunc(func(r micro.Request) {
 			if !answerable(r.Reply()) {
-				c.sent(cdp.Errorf(cdp.Invalid, "answer", r.Reply(), "an answer goes to an inbox, and this is none"), template)
+				c.sent(cdp.Errorf(cdp.Invalid, "answer", r.Reply(), "an answer goes to an inbox of a role that may ask for it, and this is none"), template)
 				return
 			}
 			select {
@@ -95,11 +92,28 @@ type remoteError struct {
 	Hint    string   `json:"hint,omitempty"`
 }
 
-// answerable reports whether a service may answer to a subject. An answer to any
-// other would be published with the service's permissions wherever its caller wants.
-// The second prefix is that of requests from another account.
-func answerable(reply string) bool {
-	return strings.HasPrefix(reply, "_INBOX") || strings.HasPrefix(reply, "_R_.")
+// peerReplies begins the subjects at which answers to requests of peers are expected: the
+// server makes one for each request that passes between accounts.
+const peerReplies = "_R_."
+
+// audience tells which subjects a service may send the answers of an endpoint to: inboxes
+// of the roles that may ask for it. An answer to any other would be published with the
+// service's permissions wherever its caller wants. The server allows the service only the
+// inboxes of all its callers, whatever the endpoint. Its own are always among them.
+func (c *Conn) audience(service, endpoint string) func(reply string) bool {
+	var inboxes []string
+	for _, role := range append(callers(service, endpoint), service) {
+		inboxes = append(inboxes, InboxPrefix(role)+".")
+	}
+	if slices.Contains(peerEndpoints[service], endpoint) {
+		inboxes = append(inboxes, peerReplies)
+	}
+	if c.anybody {
+		inboxes = []string{InboxPrefix(""), "_INBOX.", peerReplies} // anybody may ask for everything
+	}
+	return func(reply string) bool {
+		return slices.ContainsFunc(inboxes, func(inbox string) bool { return strings.HasPrefix(reply, inbox) })
+	}
 }
 
 func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {

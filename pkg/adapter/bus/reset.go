@@ -29,7 +29,7 @@ import (
 // so slow.
 func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
 	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
-		if !answerable(m.Reply) {
+		if !strings.HasPrefix(m.Reply, peerReplies) {
 			return
 		}
 		token := strings.Split(m.Subject, ".")

@@ -1,6 +1,8 @@
 package bus
 
 import (
+	"slices"
+
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/subjects"
 )
@@ -102,6 +104,18 @@ func roleOf(service string) (role, bool) {
 	}
 	r, ok := roles[service]
 	return r, ok
+}
+
+// callers are the roles that may ask a service for an endpoint; with anyOf, for anything.
+func callers(service, endpoint string) (out []string) {
+	for _, name := range subjects.Services() {
+		if r, ok := roleOf(name); ok {
+			if may := r.asks[service]; slices.Contains(may, endpoint) || slices.Contains(may, anyOf) || endpoint == anyOf && len(may) > 0 {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
 }
 
 // everything is what a person may command and ask: whatever the services know.

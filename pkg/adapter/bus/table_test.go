@@ -40,7 +40,7 @@ Generated from the permissions that a site's NATS server is configured with: do 
 edit. HERE is the site, THERE a peer that it is linked with. What is not listed is
 refused. Each service is a user with its own password; ` + "`setup`" + ` may do everything at
 its own site, and alone makes, changes and removes streams and consumers. Answers to
-requests go back to inboxes.
+requests go to the inboxes that are listed, and nowhere else.
 
 `)
 	for _, service := range subjects.Services() {
