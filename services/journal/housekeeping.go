@@ -33,6 +33,9 @@ type housekeeper struct {
 	// Of run: whether history was dropped since the last reclaim, and when that was.
 	dropped   bool
 	reclaimed time.Duration
+	// The measurements of the disk that the last look decided by, and for which
+	// history was given up last.
+	round, paid int
 
 	mu     sync.Mutex
 	stuck  error              // why the last move failed; nil: it did not
@@ -65,20 +68,16 @@ func (k *housekeeper) run(ctx context.Context) {
 		// Horizon is in no hurry, and its facts cost a little to collect.
 		if elapsed-looked >= 10*k.cfg.Beat || k.quota.last().presses() {
 			looked = elapsed
-			c, err := k.claim(ctx)
-			if err != nil {
+			if err := k.weigh(ctx, &o); err != nil {
 				k.troubled(ctx, err)
 				continue
 			}
-			o.Bytes, o.Limit = c.bytes(), c.limit
-			o.Bounds, o.Points, o.Known = k.vault.Bounds(), k.points(now), true
-			o.Lock = k.lock.at(o.Points)
 		}
 		in := decide(o)
 		if in != (intent{}) {
 			waits.Reset()
 		}
-		if err := k.deps.Stores.Full(k.job.id); err != nil { // it would wait, and views with it
+		if err := k.deps.Stores.Full(k.job.id); err != nil { // a move would wait, and views with it
 			k.setStuck(err)
 			continue
 		}
@@ -101,9 +100,30 @@ func (k *housekeeper) run(ctx context.Context) {
 		k.setStuck(nil)
 		if in.Cut && elapsed-cutAt >= time.Minute {
 			cutAt = elapsed
-			k.deps.Facts.Alarm(ctx, k.job.id, AlarmCut, "the journal is at its size limit: points are dropped before they reach the history limit")
+			why := "the journal is at its size limit"
+			if in.Reason == diskFull {
+				why = "the journals have nearly filled their disk"
+			}
+			k.deps.Facts.Alarm(ctx, k.job.id, AlarmCut, why+": points are dropped before they reach the history limit")
 		}
 	}
+}
+
+// weigh fills in what decides about horizon.
+func (k *housekeeper) weigh(ctx context.Context, o *outlook) error {
+	owes := k.quota.disk.owes()
+	c, freed, err := k.claim(ctx, owes.bytes > 0)
+	if err != nil {
+		return err
+	}
+	o.Bytes, o.Limit = c.bytes(), c.limit
+	// What was just freed is not in the measurement: the next one shows what it gave.
+	if k.round = owes.round; k.round != k.paid && !freed {
+		o.Owed = owes.part()
+	}
+	o.Bounds, o.Points, o.Known = k.vault.Bounds(), k.points(o.Now), true
+	o.Lock = k.lock.at(o.Points)
+	return nil
 }
 
 // pause waits for the next look.
@@ -126,32 +146,33 @@ func (k *housekeeper) pause(ctx context.Context, waits *clock.Backoff) error {
 	}
 }
 
-// claim is what the journal takes of its limit, with the space freed that history took
-// which was dropped before: no more history is given up for it.
-func (k *housekeeper) claim(ctx context.Context) (claim, error) {
-	if k.quota.limit() == 0 {
-		return claim{}, nil
+// claim is what the journal takes of its limit, or of a disk that is tight. The space
+// that dropped history took is freed first: no more history is given up for it.
+func (k *housekeeper) claim(ctx context.Context, tight bool) (c claim, freed bool, err error) {
+	if k.quota.limit() == 0 && !tight {
+		return claim{}, false, nil
 	}
-	c, err := k.quota.measure()
+	c, err = k.quota.measure()
 	now := k.deps.Clock.Elapsed()
 	idle := c.OnDisk > c.Kept+c.Work && now-k.reclaimed >= 60*k.cfg.Beat // files that nothing needs
-	if err != nil || !c.presses() || !k.dropped && !idle || k.deps.Stores.Full(k.job.id) != nil {
-		return c, err
+	if err != nil || !c.presses() && !tight || !k.dropped && !idle || k.deps.Stores.Full(k.job.id) != nil {
+		return c, false, err
 	}
 	mctx, ok := k.mayMove(ctx)
 	if !ok {
-		return c, nil
+		return c, false, nil
 	}
 	k.reclaimed = now
 	err = k.vault.Reclaim(mctx)
 	if mctx.Err() != nil {
-		return c, nil
+		return c, false, nil
 	}
 	if err != nil { // of a damaged table: it costs space, and history sooner
 		k.troubled(ctx, err)
 	}
-	k.dropped = false
-	return k.quota.measure()
+	freed, k.dropped = k.dropped, false
+	c, err = k.quota.measure()
+	return c, freed, err
 }
 
 // mayMove is the context for one move; false while moves are held, and in a journal
@@ -207,6 +228,15 @@ func (k *housekeeper) troubled(ctx context.Context, err error) {
 	}
 }
 
+// moves are the moves of base and horizon, as vault.Group makes them.
+type moves interface {
+	Bounds() cdp.Bounds
+	Raise(ctx context.Context, to cdp.Seq) error
+	Merge(ctx context.Context, to cdp.Seq) error
+	Retain(ctx context.Context, to cdp.Seq) error
+}
+
+// carryOut makes the moves of an intent.
 func (k *housekeeper) carryOut(ctx context.Context, in intent) error {
 	if in.Raise > 0 || in.Horizon > 0 {
 		if err := k.deps.Memory.moves.Acquire(ctx, 1); err != nil {
@@ -214,24 +244,34 @@ func (k *housekeeper) carryOut(ctx context.Context, in intent) error {
 		}
 		defer k.deps.Memory.moves.Release(1)
 	}
-	if in.Raise > 0 {
-		if in.Merge {
-			if err := k.vault.Merge(ctx, in.Raise); err != nil {
-				return err
-			}
-		} else if err := k.vault.Raise(ctx, in.Raise); err != nil {
-			return err
-		}
+	moved, err := move(ctx, k.vault, in)
+	if !moved {
+		return err
 	}
-	if in.Horizon > 0 {
-		if err := k.vault.Retain(ctx, in.Horizon); err != nil {
-			return err
-		}
-		k.dropped = true
-		if in.Reason == seeding {
-			return nil
-		}
+	k.dropped = true
+	if in.Cut {
+		k.paid = k.round
+	}
+	if in.Reason != seeding {
 		k.deps.Facts.HorizonMoved(ctx, k.job.id, k.vault.Bounds(), in.Reason)
 	}
-	return nil
+	return err
+}
+
+// move makes the moves of an intent; moved: horizon is where it should be. A disk that is
+// too full for base to follow still lets horizon move, which makes room.
+func move(ctx context.Context, v moves, in intent) (moved bool, err error) {
+	switch {
+	case in.Merge:
+		err = v.Merge(ctx, in.Raise)
+	case in.Raise > 0:
+		err = v.Raise(ctx, in.Raise)
+	}
+	if err != nil && !cdp.Is(err, cdp.Full) || in.Horizon == 0 || in.Horizon > v.Bounds().Base {
+		return false, err
+	}
+	if e := v.Retain(ctx, in.Horizon); e != nil {
+		return false, e
+	}
+	return true, err
 }

@@ -164,12 +164,7 @@ func (x *intake) room() error {
 	if err := x.quota.room(); err != nil {
 		return err
 	}
-	free, err := x.deps.Space.Free()
-	if err != nil || free >= x.cfg.Reserve {
-		return err
-	}
-	return cdp.Errorf(cdp.Full, "store frames", string(x.id), "%d MiB are left for journals; %d MiB stay in reserve", free>>20, x.cfg.Reserve>>20).
-		WithHint("free space on the transporter's disk, or give the job a smaller history or size limit")
+	return x.quota.disk.room()
 }
 
 func (x *intake) newestFrame() newestFrame {

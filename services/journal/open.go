@@ -115,6 +115,7 @@ func (s *Service) openOne(ctx context.Context, r *round, spec GroupSpec) (*group
 	g, err := openGroup(ctx, s.cfg, s.deps, s.clocks, spec, disks, !known)
 	if err == nil {
 		g.intake.signed = &signatures{group: spec.Group, site: spec.Source, facts: s.deps.Facts, signers: s.keys}
+		g.intake.quota.disk = s.room
 		g.scrub = &scrubber{cfg: s.cfg, deps: s.deps, vault: g.vault, turn: s.scrubs}
 	}
 	return g, err

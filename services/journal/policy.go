@@ -24,6 +24,9 @@ type outlook struct {
 	History    time.Duration
 	Limit      int64
 	MergeEvery time.Duration
+	// Owed is the part of its history that the journal gives up because its disk is
+	// nearly full, from 0 to 1.
+	Owed float64
 	// Lock is the retention lock.
 	Lock retention.Lock
 }
@@ -86,6 +89,9 @@ func merged(o outlook) cdp.Seq {
 // seeding is the reason for moves that drop nothing.
 const seeding = "seeding"
 
+// diskFull is the reason of cuts that keep the disk of the journals from filling up.
+const diskFull = "disk nearly full"
+
 // horizon is the seq that horizon should move to; at or below the present one,
 // it stays.
 func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
@@ -113,18 +119,30 @@ func horizon(o outlook) (to cdp.Seq, reason string, cut bool) {
 			to, reason = p.Seq, "history limit"
 		}
 	}
-	if o.Limit == 0 || !presses(o.Bytes, o.Limit) || len(o.Points) < 2 {
-		return to, reason, false
-	}
-	// Near the size limit: drop the share of the oldest points that makes room,
-	// assuming that all take equal space. Pinned ones stay until nothing else helps.
-	n := max(1, int(float64(len(o.Points))*float64(o.Bytes-goal(o.Limit))/float64(o.Bytes)))
-	s := o.Points[min(n, len(o.Points)-1)].Seq
-	if !forced(o.Bytes, o.Limit) {
-		s = min(s, pinned)
-	}
-	if s > to {
-		return s, "size limit", true
+	if s, why := o.forRoom(pinned); s > to {
+		return s, why, true
 	}
 	return to, reason, false
+}
+
+// forRoom is the seq that horizon should move to for want of room; 0: there is room.
+func (o outlook) forRoom(pinned cdp.Seq) (to cdp.Seq, why string) {
+	part, why := o.Owed, diskFull
+	limited := o.Limit > 0 && presses(o.Bytes, o.Limit)
+	if limited {
+		if over := float64(o.Bytes-goal(o.Limit)) / float64(o.Bytes); over >= part {
+			part, why = over, "size limit"
+		}
+	}
+	if part == 0 || len(o.Points) < 2 {
+		return 0, ""
+	}
+	// Drop the share of the oldest points that makes room, assuming that all take equal
+	// space. Pinned ones stay until nothing else keeps the job's own limit.
+	n := max(1, int(float64(len(o.Points))*part))
+	to = o.Points[min(n, len(o.Points)-1)].Seq
+	if !limited || !forced(o.Bytes, o.Limit) {
+		to = min(to, pinned)
+	}
+	return to, why
 }

@@ -23,6 +23,9 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 		o := outlook{Now: now, Known: true, Bounds: cdp.Bounds{Horizon: h, Base: b, Head: b + cdp.Seq(rng.IntN(50))},
 			Mode: []cdp.JournalMode{cdp.Rollback, cdp.RollForward}[rng.IntN(2)], History: time.Duration(rng.IntN(100)) * time.Second,
 			Bytes: rng.Int64N(1000), Limit: rng.Int64N(2) * 500, MergeEvery: time.Duration(rng.IntN(2)*rng.IntN(100)) * time.Second}
+		if rng.IntN(2) == 0 {
+			o.Owed = rng.Float64()
+		}
 		o.Lock = retention.Lock{For: time.Duration(rng.IntN(2)*rng.IntN(150)) * time.Second, Ran: 200 * time.Second}
 		at := now.Add(-200 * time.Second)
 		for s := h; s <= o.Bounds.Head; s += cdp.Seq(1 + rng.IntN(20)) {
@@ -38,7 +41,7 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 			t.Fatalf("outlook %d: horizon %d beyond base %d", i, in.Horizon, base)
 		case in.Merge && (o.Bounds.Base != o.Bounds.Horizon || in.Raise != in.Horizon):
 			t.Fatalf("outlook %d: merge of %v to %d, horizon %d", i, o.Bounds, in.Raise, in.Horizon)
-		case in.Cut && (o.Limit == 0 || o.Bytes <= o.Limit/10*9):
+		case in.Cut && o.Owed == 0 && (o.Limit == 0 || o.Bytes <= o.Limit/10*9):
 			t.Fatalf("outlook %d: cuts history with room left", i)
 		}
 		if len(o.Points) == 0 || in.Horizon == 0 {
@@ -54,6 +57,9 @@ func TestPolicyKeepsWhatTheJobWantsKept(t *testing.T) {
 			}
 			if p.Seq < in.Horizon && !in.Cut && (young || p.Pinned) {
 				t.Fatalf("outlook %d: drops %+v for its age, horizon %d", i, p, in.Horizon)
+			}
+			if p.Seq < in.Horizon && p.Pinned && o.Limit == 0 {
+				t.Fatalf("outlook %d: drops %+v, which is pinned, for room on the disk, horizon %d", i, p, in.Horizon)
 			}
 		}
 	}

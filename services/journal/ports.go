@@ -35,6 +35,8 @@ type Stores interface {
 type Space interface {
 	// Free is how many bytes are left for journals.
 	Free() (int64, error)
+	// Taken is how many bytes the files of the journals take, and everything else.
+	Taken() (journals, others int64, err error)
 	// Use gives up the reserve if the disk is nearly full without it. Giving it up
 	// again does nothing.
 	Use()

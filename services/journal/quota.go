@@ -46,6 +46,7 @@ type quota struct {
 	clock clock.Clock
 	job   *job
 	vault *vault.Group
+	disk  *diskRoom // shared by all journals
 
 	mu      sync.Mutex
 	usage   vault.Usage // when it was measured last; zero: never
@@ -63,10 +64,11 @@ func (q *quota) limit() int64 {
 
 // batch is how many bytes are stored at once, of most at most.
 func (q *quota) batch(most int) int {
+	n := min(int64(most), q.disk.batch())
 	if limit := q.limit(); limit > 0 {
-		return int(min(int64(most), limit/batches))
+		n = min(n, limit/batches)
 	}
-	return most
+	return int(n)
 }
 
 // measure is the claim of now.
@@ -99,7 +101,12 @@ func (q *quota) last() claim {
 func (q *quota) begin(ctx context.Context, n int64) error {
 	const patience = 40 // beats
 	for try := 0; ; try++ {
-		err := q.admit(n, n)
+		err := q.disk.begin(n)
+		if err == nil {
+			if err = q.admit(n, n); err != nil {
+				q.disk.end(n)
+			}
+		}
 		if err == nil || !cdp.Is(err, cdp.Full) || try == patience {
 			return err
 		}
@@ -110,6 +117,7 @@ func (q *quota) begin(ctx context.Context, n int64) error {
 }
 
 func (q *quota) end(n int64) {
+	q.disk.end(n)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pending -= n
@@ -119,6 +127,7 @@ func (q *quota) end(n int64) {
 func (q *quota) reset() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.disk.end(q.pending)
 	q.pending = 0
 }
 

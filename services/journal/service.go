@@ -28,6 +28,7 @@ type Service struct {
 	scrubs chan struct{} // see scrubber.turn
 	clocks *sourceClocks
 	keys   *signers
+	room   *diskRoom
 }
 
 // wanted is a group that is not open yet, and why.
@@ -60,7 +61,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.Vault.StepBytes = deps.Memory.step
 	}
 	cfg = cfg.withDefaults()
-	return &Service{cfg: cfg, deps: deps, keys: &signers{dir: cfg.Signers}, groups: map[cdp.GroupID]*group{},
+	return &Service{cfg: cfg, deps: deps, keys: &signers{dir: cfg.Signers}, room: newDiskRoom(cfg, deps), groups: map[cdp.GroupID]*group{},
 		wanted: map[cdp.GroupID]*wanted{}, kick: wake.New(), scrubs: make(chan struct{}, 1), clocks: newSourceClocks(deps)}
 }
 

@@ -38,6 +38,7 @@ type site struct {
 	// store is the directory of the journals; empty: one in dir.
 	store   string
 	space   *pebblestore.Space
+	disk    Space // instead of space; nil: space
 	reserve int64 // Config.Reserve; 0: 1 MiB
 	// memTable is pebblestore.Options.MemTableBytes; limit that of the group.
 	memTable uint64
@@ -147,8 +148,12 @@ func (s *site) start(mode cdp.JournalMode) {
 	if s.space, err = pebblestore.OpenSpace(store, 4<<20); err != nil {
 		s.t.Fatal(err)
 	}
+	var disk Space = s.space
+	if s.disk != nil {
+		disk = s.disk
+	}
 	s.svc = New(Config{Dir: filepath.Join(s.dir, "x"), Beat: 20 * time.Millisecond, ScrubEvery: s.scrub, Reserve: cmp.Or(s.reserve, 1<<20), LeastLimit: 1 << 20},
-		Deps{Stores: s, Space: s.space, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s.clock})
+		Deps{Stores: s, Space: disk, Streams: s, Replicas: files{}, Servers: servers{}, OpenScratch: openScratch, Capture: s, Facts: s, Clock: s.clock})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.done = stop, make(chan error, 1)
 	go func() { s.done <- s.svc.Run(ctx) }()

@@ -116,12 +116,12 @@ func (db *database) ready(n int) error {
 	return nil
 }
 
-// readyForTable is ready for a table of unknown size.
-func (db *database) readyForTable() error {
+// readyForTable is ready for tables of unknown size.
+func (db *database) readyForTable(of share) error {
 	if err := db.failure(); err != nil {
 		return err
 	}
-	if free, keep, ok := db.on.room(); ok && free < keep+spare {
+	if free, keep, ok := db.on.room(); ok && free < keep/2*uint64(of)+spare {
 		return noRoom(db.s.id, syscall.ENOSPC)
 	}
 	return nil

@@ -31,8 +31,32 @@ type disk struct {
 	over    chan struct{} // closed when nothing is waited for any more
 	isOver  bool          // it is closed
 	failure error         // why the database has ended
-	waiting int           // writes that wait for room
+	waiting int           // writes that wait for room, of what the store cannot do without
 	full    error         // what they wait for
+}
+
+// flushing is Pebble's category of tables that logs become.
+const flushing vfs.DiskWriteCategory = "pebble-memtable-flush"
+
+// share is how much of the room that is kept a file leaves free, in halves. Logs take
+// the last byte. Tables that logs become take half of it: a store that gives up history
+// frees no space before they are written. All other tables leave it alone.
+type share uint64
+
+const (
+	ofLog   share = 0
+	ofFlush share = 1
+	ofTable share = 2
+)
+
+func shareOf(name string, c vfs.DiskWriteCategory) share {
+	switch {
+	case !isTable(name):
+		return ofLog
+	case c == flushing:
+		return ofFlush
+	}
+	return ofTable
 }
 
 func newDisk(fs vfs.FS, dir string, keep uint64) *disk {
@@ -78,7 +102,8 @@ func (d *disk) ended() error {
 	return d.failure
 }
 
-// waits is why writes wait for room, nil if none does.
+// waits is why writes wait for room, nil if none does. A compaction that waits does not
+// count: the store works without it.
 func (d *disk) waits() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -107,19 +132,20 @@ func isTable(name string) bool {
 
 // do makes a change to a file, with retries while the disk is full. It does nothing,
 // and succeeds, once the database has ended.
-func (d *disk) do(name string, change func() error) error {
+func (d *disk) do(name string, of share, change func() error) error {
 	pause := clock.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second}
 	for {
 		if d.ended() != nil {
 			return nil
 		}
-		err := d.roomFor(name)
+		err := d.roomFor(of)
 		if err == nil {
 			err = change()
 		}
 		d.mu.Lock()
 		patient := d.patient
-		if patient && isFull(err) {
+		counts := patient && isFull(err) && of != ofTable
+		if counts {
 			d.waiting++
 			d.full = err
 		}
@@ -128,7 +154,7 @@ func (d *disk) do(name string, change func() error) error {
 		case err == nil:
 			return nil
 		case patient && isFull(err):
-			d.pause(pause.Next())
+			d.pause(pause.Next(), counts)
 		case patient && !isTable(name):
 			d.end(err)
 			return nil
@@ -138,26 +164,28 @@ func (d *disk) do(name string, change func() error) error {
 	}
 }
 
-// roomFor is ENOSPC for tables that would take the last bytes.
-func (d *disk) roomFor(name string) error {
-	if !isTable(name) {
+// roomFor is ENOSPC for tables that would take what they leave free.
+func (d *disk) roomFor(of share) error {
+	if of == ofLog {
 		return nil
 	}
-	if free, keep, ok := d.room(); ok && free < keep {
+	if free, keep, ok := d.room(); ok && free < keep/2*uint64(of) {
 		return syscall.ENOSPC
 	}
 	return nil
 }
 
-// pause waits before the next try of a write that do has counted.
-func (d *disk) pause(t time.Duration) {
+// pause waits before the next try of a write. It ends what do has counted.
+func (d *disk) pause(t time.Duration, counted bool) {
 	select {
 	case <-clock.After(clock.System, t):
 	case <-d.over:
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.waiting--
+	if counted {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.waiting--
+	}
 }
 
 // sync is do for what cannot be tried again: after a failed sync nobody knows what
@@ -177,44 +205,44 @@ func (d *disk) sync(name string, fn func() error) error {
 	return err
 }
 
-func (d *disk) open(name string, fn func() (vfs.File, error)) (vfs.File, error) {
+func (d *disk) open(name string, of share, fn func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
-	err := d.do(name, func() (err error) { f, err = fn(); return err })
+	err := d.do(name, of, func() (err error) { f, err = fn(); return err })
 	switch {
 	case err != nil:
 		return nil, err
 	case f == nil: // the database has ended
 		return sink{}, nil
 	}
-	return &diskFile{f, d, name}, nil
+	return &diskFile{f, d, name, of}, nil
 }
 
 func (d *disk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(name, func() (vfs.File, error) { return d.FS.Create(name, c) })
+	return d.open(name, shareOf(name, c), func() (vfs.File, error) { return d.FS.Create(name, c) })
 }
 
 func (d *disk) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	return d.open(name, func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, o...) })
+	return d.open(name, shareOf(name, c), func() (vfs.File, error) { return d.FS.OpenReadWrite(name, c, o...) })
 }
 
 func (d *disk) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	return d.open(to, func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
+	return d.open(to, shareOf(to, c), func() (vfs.File, error) { return d.FS.ReuseForWrite(from, to, c) })
 }
 
 func (d *disk) OpenDir(name string) (vfs.File, error) {
-	return d.open(name, func() (vfs.File, error) { return d.FS.OpenDir(name) })
+	return d.open(name, ofLog, func() (vfs.File, error) { return d.FS.OpenDir(name) })
 }
 
 func (d *disk) Link(from, to string) error {
-	return d.do(to, func() error { return d.FS.Link(from, to) })
+	return d.do(to, shareOf(to, vfs.WriteCategoryUnspecified), func() error { return d.FS.Link(from, to) })
 }
 
 func (d *disk) Rename(from, to string) error {
-	return d.do(to, func() error { return d.FS.Rename(from, to) })
+	return d.do(to, shareOf(to, vfs.WriteCategoryUnspecified), func() error { return d.FS.Rename(from, to) })
 }
 
 func (d *disk) MkdirAll(dir string, perm os.FileMode) error {
-	return d.do(dir, func() error { return d.FS.MkdirAll(dir, perm) })
+	return d.do(dir, ofLog, func() error { return d.FS.MkdirAll(dir, perm) })
 }
 
 // Remove fails as it does: Pebble can leave a file where it is.
@@ -242,11 +270,12 @@ type diskFile struct {
 	vfs.File
 	d    *disk
 	name string
+	of   share
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
 	done := 0
-	if err := f.d.do(f.name, func() error {
+	if err := f.d.do(f.name, f.of, func() error {
 		n, err := f.File.Write(p[done:])
 		done += n
 		return err
@@ -258,7 +287,7 @@ func (f *diskFile) Write(p []byte) (int, error) {
 
 func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
 	done := 0
-	if err := f.d.do(f.name, func() error {
+	if err := f.d.do(f.name, f.of, func() error {
 		n, err := f.File.WriteAt(p[done:], off+int64(done))
 		done += n
 		return err

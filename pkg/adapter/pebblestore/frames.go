@@ -120,7 +120,7 @@ type pendingTable struct {
 // newTable begins a sorted table that will be linked into the database.
 func (s *store) newTable() (*pendingTable, error) {
 	db, d := s.use(), s.d
-	if err := db.readyForTable(); err != nil {
+	if err := db.readyForTable(ofTable); err != nil {
 		db.done()
 		return nil, err
 	}

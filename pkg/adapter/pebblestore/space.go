@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +54,35 @@ func (s *Space) stat() (unix.Statfs_t, error) {
 func (s *Space) Free() (int64, error) {
 	st, err := s.stat()
 	return int64(st.Bavail) * st.Bsize, err
+}
+
+// Taken is how many bytes the files of the stores take, and how many everything else
+// on the file system takes, the reserve included. It looks at every file of a store.
+func (s *Space) Taken() (stores, others int64, err error) {
+	st, err := s.stat()
+	if err != nil {
+		return 0, 0, err
+	}
+	err = filepath.WalkDir(s.dir, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && (e.IsDir() || path == s.path()) {
+			return nil // it was removed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		f, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			stores += f.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+		return err
+	})
+	if err != nil {
+		return 0, 0, &cdp.Error{Op: "measure journals", Kind: cdp.Transient, Subject: s.dir, Cause: err}
+	}
+	return stores, max(0, int64(st.Blocks-st.Bavail)*st.Bsize-stores), nil
 }
 
 func (s *Space) path() string { return filepath.Join(s.dir, reserveName) }

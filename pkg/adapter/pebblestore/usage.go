@@ -75,12 +75,13 @@ func (s *store) onDisk() (n int64, err error) {
 }
 
 // Reclaim removes the tables of dropped frames, and rewrites those that may hold
-// dropped entries and floors, a part at a time.
+// dropped entries and floors, a part at a time. On a disk that has no room to rewrite
+// any, it is Full once the tables of frames are gone.
 func (g *Group) Reclaim(ctx context.Context, oldest cdp.FrameNo) error {
 	const op = "reclaim space"
 	db := g.s.use()
 	defer db.done()
-	if err := db.readyForTable(); err != nil {
+	if err := db.readyForTable(ofFlush); err != nil {
 		return failed(op, err)
 	}
 	if oldest > 1 {
@@ -88,6 +89,9 @@ func (g *Group) Reclaim(ctx context.Context, oldest cdp.FrameNo) error {
 		if err := db.Excise(ctx, span); err != nil {
 			return failed(op, err)
 		}
+	}
+	if err := db.readyForTable(ofTable); err != nil {
+		return failed(op, err)
 	}
 	from, end := g.key(nil, kindIndex), g.key(nil, kindSum)
 	levels, err := db.SSTables(pebble.WithKeyRangeFilter(from, end))
