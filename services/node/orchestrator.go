@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
@@ -55,6 +56,10 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	members, err := bus.OpenBucket[inventory.Member](ctx, conn, e.site, subjects.BucketState, subjects.KeyVCenter)
+	if err != nil {
+		return err
+	}
 	lease, err := openLease(ctx, e, conn, subjects.Orchestrator)
 	if err != nil {
 		return err
@@ -62,7 +67,7 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	cl := client.Over(conn, e.peers, e.clock)
 	w := planWorld{cl, conn}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
-		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, Failovers: planFailovers{cl, conn},
+		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, VMs: planVMs{cl, conn, members}, Failovers: planFailovers{cl, conn},
 		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Plans(e.site, func(ctx context.Context) (last, before []plan.Run, err error) {

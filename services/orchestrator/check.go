@@ -44,57 +44,6 @@ func (s *Service) plan(ctx context.Context, op, name string) (spec.Plan, error) 
 	return p, cdp.Wrap(err, op, name)
 }
 
-// knownJobs are the jobs of the site, as they are described.
-type knownJobs struct {
-	jobs   []spec.ReplicationJob
-	vmJobs []spec.VMJob
-}
-
-func (k knownJobs) hash(p spec.Plan) string { return plan.Hash(p, k.jobs, k.vmJobs) }
-
-func (s *Service) jobs(ctx context.Context) (k knownJobs, err error) {
-	if k.jobs, err = s.deps.Jobs.List(ctx); err == nil {
-		k.vmJobs, err = s.deps.Jobs.OnVMs(ctx)
-	}
-	return k, err
-}
-
-// facts is what is known of the site that a plan is checked against, and the hash of
-// the plan and its jobs.
-func (s *Service) facts(ctx context.Context, p spec.Plan) (plan.Facts, string, error) {
-	f := plan.Facts{Jobs: map[string]plan.JobFacts{}, Points: map[string]string{}}
-	known, err := s.jobs(ctx)
-	if err != nil {
-		return f, "", err
-	}
-	for _, j := range known.jobs {
-		running, err := s.deps.Jobs.Running(ctx, j.Name)
-		if err != nil && !cdp.Is(err, cdp.NotFound) {
-			return f, "", err
-		}
-		f.Jobs[j.Name] = plan.JobFacts{Source: j.Source.Site, VM: j.Target.VM != "", Running: running}
-	}
-	names, err := s.deps.Outside.Scripts()
-	if err != nil {
-		return f, "", err
-	}
-	f.Scripts = map[string]bool{}
-	for _, n := range names {
-		f.Scripts[n] = true
-	}
-	for _, a := range p.Actions {
-		if _, known := f.Jobs[a.Job()]; a.Failover == nil || !known {
-			continue
-		}
-		err := s.deps.World.Resolve(ctx, api.ResolveRequest{Group: cdp.GroupID(a.Failover.Job), Point: point(*a.Failover), At: a.Failover.Before})
-		if err != nil && !cdp.Is(err, cdp.Transient) { // else it is not known
-			f.Points[a.Name] = err.Error()
-		}
-	}
-	f.Others, err = s.deps.Plans.List(ctx)
-	return f, known.hash(p), err
-}
-
 // point is the point without which a failover cannot go; empty if it goes by time.
 // Where there is a newest point there is a last write, too.
 func point(f spec.FailoverAction) string {

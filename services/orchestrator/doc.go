@@ -13,6 +13,7 @@
 //	request witness                      witnesses   Service.Endpoints
 //	records of its own runs              KV          Runs.Watch
 //	jobs, RPO, points, sites             others      Jobs, World
+//	replicas, what is in a job's way     vcenter     VMs
 //	failover runs                        KV          Failovers.Run
 //
 //	emits                                to          through

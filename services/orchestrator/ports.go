@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
@@ -90,6 +91,17 @@ type Jobs interface {
 	// SetRunning starts or stops a job, and returns when that is recorded. It is no
 	// error if it is so already.
 	SetRunning(ctx context.Context, job string, running bool) error
+}
+
+// VMs are the VMs of jobs, and this site's vCenter.
+type VMs interface {
+	// Member is what is noted of a job's VM and its replica; NotFound.
+	Member(ctx context.Context, job string) (inventory.Member, error)
+	// Obstacles is what the check of a job on VMs finds now.
+	Obstacles(ctx context.Context, job spec.VMJob) ([]inventory.Problem, error)
+	// Here is what the vCenter has, and how many more disks the site's transporter can
+	// have, below 0 if that is not known.
+	Here(ctx context.Context) (inventory.Inventory, int, error)
 }
 
 // Failovers runs failovers of single jobs at this site.

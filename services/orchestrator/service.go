@@ -43,6 +43,7 @@ type Deps struct {
 	Witnesses Witnesses
 	Lease     Lease
 	Jobs      Jobs
+	VMs       VMs
 	Failovers Failovers
 	World     World
 	Outside   Outside

@@ -9,6 +9,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/plan"
 )
 
@@ -42,6 +44,17 @@ func (c checks) Forget(_ context.Context, name string) error {
 	delete(c.w.checks, name)
 	delete(c.w.checkRevs, name)
 	return nil
+}
+
+// noVMs are the VMs of a site whose jobs are on disks.
+type noVMs struct{}
+
+func (noVMs) Member(_ context.Context, job string) (inventory.Member, error) {
+	return inventory.Member{}, cdp.Errorf(cdp.NotFound, "get", job, "none")
+}
+func (noVMs) Obstacles(context.Context, spec.VMJob) ([]inventory.Problem, error) { return nil, nil }
+func (noVMs) Here(context.Context) (inventory.Inventory, int, error) {
+	return inventory.Inventory{}, -1, nil
 }
 
 // until moves the simulated clock until a check of the plan shop is as wanted.

@@ -29,6 +29,9 @@ type world struct {
 	checkRevs map[string]uint64
 	verifies  bool     // plans are checked
 	scripts   []string // in the script directory
+	listed    []spec.ReplicationJob
+	onVMs     []spec.VMJob
+	vms       orchestrator.VMs
 	run       *plan.Run
 	rev       uint64
 	kept      map[string]plan.Run
@@ -50,13 +53,14 @@ type world struct {
 func newWorld() *world {
 	return &world{plans: map[string]spec.Plan{}, checks: map[string]plan.Verification{}, checkRevs: map[string]uint64{}, kept: map[string]plan.Run{}, changed: make(chan struct{}), running: map[string]bool{"db": true, "web": true},
 		failovers: map[string]*failoverrun.Run{}, held: make(chan struct{}, 1), effects: map[string]int{},
-		states: map[string]trigger.State{}, stateRevs: map[string]uint64{}, reports: map[string]api.WitnessReport{}, gone: map[cdp.Site]bool{"prod": true}, rpo: time.Second, scripts: []string{"move-dns"}}
+		states: map[string]trigger.State{}, stateRevs: map[string]uint64{}, reports: map[string]api.WitnessReport{}, gone: map[cdp.Site]bool{"prod": true}, rpo: time.Second, scripts: []string{"move-dns"},
+		listed: []spec.ReplicationJob{{Name: "db"}, {Name: "web"}}, vms: noVMs{}}
 }
 
 // service is a service in this world, with Plans, Runs and so on as ports.
 func (w *world) service() *orchestrator.Service {
 	cfg := orchestrator.Config{Site: "dr", LookEvery: look, PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond}
-	deps := orchestrator.Deps{Plans: plans{w}, Checks: checks{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
+	deps := orchestrator.Deps{Plans: plans{w}, Checks: checks{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, VMs: w.vms, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
 	if w.now != nil {
 		deps.Clock = w.now
 	}
@@ -235,10 +239,10 @@ func (r runs) Forget(context.Context, string) error {
 type jobs struct{ w *world }
 
 func (j jobs) List(context.Context) ([]spec.ReplicationJob, error) {
-	return []spec.ReplicationJob{{Name: "db"}, {Name: "web"}}, nil
+	return j.w.listed, nil
 }
 
-func (j jobs) OnVMs(context.Context) ([]spec.VMJob, error) { return nil, nil }
+func (j jobs) OnVMs(context.Context) ([]spec.VMJob, error) { return j.w.onVMs, nil }
 
 func (j jobs) Running(_ context.Context, job string) (bool, error) {
 	j.w.mu.Lock()

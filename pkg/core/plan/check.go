@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -24,6 +25,7 @@ type Facts struct {
 	Points map[string]string
 	// Others are the other plans of the site.
 	Others []spec.Plan
+	VMFacts
 }
 
 // JobFacts is what is known of a job.
@@ -31,6 +33,9 @@ type JobFacts struct {
 	Source  cdp.Site
 	VM      bool // it has a replica VM
 	Running bool
+	Of      string        // the job on VMs that it belongs to
+	UUID    string        // the instance UUID of the VM whose disks it has
+	RPO     time.Duration // 0: not known
 }
 
 // Check finds what is wrong with a plan, or may be, in the order of its actions.
@@ -42,6 +47,10 @@ func Check(p spec.Plan, facts Facts) []api.PlanFinding {
 		c.failover(a)
 		c.order(i, a)
 		c.site(a)
+		c.needsSource(a)
+		c.young(a)
+		c.listens(i, a)
+		c.replica(i, a)
 	}
 	c.at = ""
 	for _, mode := range []recovery.Mode{recovery.Production, recovery.Test} {
@@ -50,6 +59,7 @@ func Check(p spec.Plan, facts Facts) []api.PlanFinding {
 		}
 	}
 	c.shared()
+	c.room()
 	c.triggers()
 	return c.found
 }
@@ -61,10 +71,12 @@ type checker struct {
 	found []api.PlanFinding
 	// before are the ancestors of each action.
 	before map[string]map[string]bool
+	// about is what the finding that is added next is about, if its text has figures.
+	about string
 }
 
 func (c *checker) add(bad bool, rule, format string, args []any) {
-	c.found = append(c.found, api.PlanFinding{Error: bad, Action: c.at, Rule: rule, Text: fmt.Sprintf(format, args...)})
+	c.found = append(c.found, api.PlanFinding{Error: bad, Action: c.at, Rule: rule, About: c.about, Text: fmt.Sprintf(format, args...)})
 }
 func (c *checker) bad(rule, format string, args ...any)  { c.add(true, rule, format, args) }
 func (c *checker) warn(rule, format string, args ...any) { c.add(false, rule, format, args) }
@@ -88,7 +100,7 @@ func (c *checker) job(a spec.Action) {
 	}
 }
 
-// failover checks that its point is there, and what it needs of the source.
+// failover checks that its point is there.
 func (c *checker) failover(a spec.Action) {
 	if a.Failover == nil {
 		return
@@ -96,17 +108,6 @@ func (c *checker) failover(a spec.Action) {
 	if why := c.facts.Points[a.Name]; why != "" {
 		c.bad("point", "the recovery point cannot be had: %s", why)
 	}
-	if a.Failover.Planned && a.Mode.In(recovery.Production) {
-		c.warn("source", "it is planned, so it fails if the source site %sdoes not answer", c.named(a.Job()))
-	}
-}
-
-// named is the source site of a job and a space; empty if it is not known.
-func (c *checker) named(job string) string {
-	if s := c.facts.Jobs[job].Source; s != "" {
-		return string(s) + " "
-	}
-	return ""
 }
 
 // order checks an action against the others that change the same job.
@@ -179,15 +180,6 @@ func (c *checker) site(a spec.Action) {
 	if a.Script != nil && c.facts.Scripts != nil && !c.facts.Scripts[a.Script.File] {
 		c.bad("script", "there is no program %s in the script directory of site %s", a.Script.File, c.plan.Site)
 	}
-	if a.Check == nil || a.Check.Reachable == "" || !a.Critical || !a.Mode.In(recovery.Production) {
-		return
-	}
-	for _, job := range c.jobs() {
-		if c.facts.Jobs[job].Source == a.Check.Reachable {
-			c.warn("source", "it needs the site %s, from which %s is recovered: with that site gone the plan stops here", a.Check.Reachable, job)
-			return
-		}
-	}
 }
 
 // jobs are the jobs that the plan changes.
@@ -215,6 +207,18 @@ func (c *checker) shared() {
 		}
 		if len(both) > 0 {
 			c.warn("shared", "the plan %s changes the same jobs: %s; the two must not run at the same time", o.Name, strings.Join(both, ", "))
+		}
+		c.sharedVMs(o)
+	}
+}
+
+// sharedVMs finds VMs that another plan changes through a job of their own.
+func (c *checker) sharedVMs(o spec.Plan) {
+	for _, job := range c.jobs() {
+		for _, theirs := range changed(o) {
+			if u := c.facts.Jobs[job].UUID; o.Name != c.plan.Name && u != "" && job != theirs && c.facts.Jobs[theirs].UUID == u {
+				c.warn("shared", "the plan %s changes the VM of the job %s, too, through the job %s; the two must not run at the same time", o.Name, job, theirs)
+			}
 		}
 	}
 }

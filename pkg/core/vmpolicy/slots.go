@@ -6,9 +6,9 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// freeSlots is how many more disks a transporter can have: on its pvscsi controllers,
+// FreeSlots is how many more disks a transporter can have: on its pvscsi controllers,
 // and on those that can be added.
-func freeSlots(v inventory.VM) int {
+func FreeSlots(v inventory.VM) int {
 	each := 15
 	if hwNumber(v.Hardware.Version) >= 14 {
 		each = 63
@@ -47,7 +47,7 @@ func checkSlots(s Situation) []inventory.Problem {
 			test, whose = n, v.Name
 		}
 	}
-	free := freeSlots(s.Transporter)
+	free := FreeSlots(s.Transporter)
 	bad := func(warning bool, format string, args ...any) []inventory.Problem {
 		return []inventory.Problem{{Path: "/spec/source/vms", Rule: "slots", Warning: warning, Text: fmt.Sprintf(format, args...)}}
 	}
