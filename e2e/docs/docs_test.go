@@ -12,7 +12,7 @@ import (
 
 const top = "../../"
 
-var documents = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "services/README.md", "deploy/vsphere.md", "deploy/compose/README.md", "deploy/systemd/README.md", "deploy/tracing.md"}
+var documents = []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "services/README.md", "deploy/vsphere.md", "deploy/compose/README.md", "deploy/systemd/README.md", "deploy/tracing.md", "deploy/nats.md"}
 
 func read(t *testing.T, name string) string {
 	t.Helper()

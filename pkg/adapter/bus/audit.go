@@ -73,8 +73,8 @@ func (c *Conn) recordCommand(ctx context.Context, service, subject string, heade
 }
 
 // recordRequest records a request that was answered, if it is one that changes something.
-func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Request, out any, err error) {
-	endpoint := r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
+func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Request, data []byte, out any, err error) {
+	endpoint := endpointOf(r)
 	if !slices.Contains(recorded[service], endpoint) {
 		return
 	}
@@ -83,7 +83,7 @@ func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Reques
 		Group, Job, Name, Site, Plan string
 		Document                     struct{ Metadata struct{ Name string } }
 	}
-	_ = json.Unmarshal(r.Data(), &in) // what it cannot read is refused, and recorded as it came
+	_ = json.Unmarshal(data, &in) // what it cannot read is refused, and recorded as it came
 	if in.DryRun {
 		return
 	}
@@ -95,7 +95,7 @@ func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Reques
 		role, _, _ = strings.Cut(role, ".")
 		from = "/" + string(c.site) + "/" + role
 	}
-	x := api.AuditRecord{Service: service, What: endpoint, From: from, Who: nats.Header(r.Headers()).Get(whoHeader), Input: string(r.Data()),
+	x := api.AuditRecord{Service: service, What: endpoint, From: from, Who: nats.Header(r.Headers()).Get(whoHeader), Input: string(data),
 		About: cmp.Or(in.Document.Metadata.Name, in.Group, in.Job, in.Plan, in.Name, in.Site)}
 	if c.audit.news(endpoint + " " + x.From + " " + x.Who + " " + x.Input + " " + outcome(err)) {
 		c.record(ctx, x, err)

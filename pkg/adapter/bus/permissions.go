@@ -30,8 +30,8 @@ func Permissions(service string, site cdp.Site, peers ...cdp.Site) Permission {
 	b.sub(InboxPrefix(service) + ".>")
 	b.messages(r)
 	b.events(r)
-	b.study(r)
 	b.buckets(r)
+	b.study(r)
 	b.frames(r)
 	slices.Sort(b.Publish)
 	b.Publish = slices.Compact(b.Publish)
@@ -45,6 +45,7 @@ type permissions struct {
 	service string
 	site    cdp.Site
 	peers   []cdp.Site
+	known   []string // the streams that it may read
 }
 
 func (b *permissions) pub(subjects ...string) { b.Publish = append(b.Publish, subjects...) }
@@ -152,7 +153,9 @@ func (b *permissions) study(r role) {
 	b.api("CONSUMER.LIST.*")
 	b.api("CONSUMER.NAMES.*")
 	b.api("CONSUMER.INFO.*.*")
-	b.api("STREAM.MSG.GET." + subjects.StreamDeadLetters) // nats stream get
+	for _, stream := range b.known { // nats stream get
+		b.api("STREAM.MSG.GET." + stream)
+	}
 	for _, verb := range []string{"PING", "INFO", "STATS"} {
 		b.pub(micro.APIPrefix+"."+verb, micro.APIPrefix+"."+verb+".>")
 	}
@@ -196,6 +199,7 @@ func (b *permissions) readBucket(bucket, keys string) {
 // scan names its subjects in the request, where no permission sees them: who scans a
 // part of a stream may scan all of it.
 func (b *permissions) read(stream, part string) {
+	b.known = append(b.known, stream)
 	b.api("STREAM.INFO." + stream)
 	b.api("DIRECT.GET." + stream)
 	b.api("DIRECT.GET." + stream + "." + part)

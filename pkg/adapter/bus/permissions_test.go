@@ -73,10 +73,11 @@ func may(service, subject string) bool {
 		return service == subjects.Capture || people
 	case strings.Contains(subject, "MSG.NEXT.CMD."):
 		return handles && p[len(p)-1] == service
-	case strings.HasSuffix(subject, ".API.STREAM.MSG.GET.DLQ"), strings.HasSuffix(subject, ".API.STREAM.MSG.DELETE.DLQ"):
-		return people
 	case strings.HasSuffix(subject, ".API.STREAM.MSG.DELETE.DLQ"):
-		return service == subjects.Operator
+		return people
+	case strings.Contains(subject, ".API.STREAM.MSG.GET."): // what may be scanned; not what is somebody's to take
+		stream := p[len(p)-1]
+		return people && stream != subjects.StreamCommands && stream != "KV_"+subjects.BucketEpoch
 	case strings.Contains(subject, "DLQ"):
 		return service == subjects.Operator && strings.Contains(subject, "DIRECT.GET.")
 	}

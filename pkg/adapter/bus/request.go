@@ -18,10 +18,23 @@ import (
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 )
 
 // serviceVersion is what `nats micro ls` shows: the version of the subjects.
 const serviceVersion = "1.0.0"
+
+// about is what `nats micro ls` says of each service.
+var about = map[string]string{
+	subjects.Setup:        "makes, changes and removes streams and consumers",
+	subjects.Capture:      "sees, orders and sends the writes of source disks",
+	subjects.Journal:      "stores writes, keeps recovery points and serves them",
+	subjects.Scheduler:    "owns jobs, and sets recovery points at the pace of their RPO",
+	subjects.RPOMonitor:   "measures the RPO and reports breaches",
+	subjects.Failover:     "runs failovers",
+	subjects.VCenter:      "speaks to the site's vCenter, and owns sites and jobs on VMs",
+	subjects.Orchestrator: "owns and runs site recovery jobs",
+}
 
 // maxRequests is how many requests one service answers at once.
 const maxRequests = 32
@@ -35,7 +48,7 @@ const answerTime = 40 * time.Second
 func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]api.Endpoint) error {
 	const op = "serve requests"
 	svc, err := micro.AddService(c.nc, micro.Config{
-		Name: microName(service), Version: serviceVersion, QueueGroupDisabled: false,
+		Name: microName(service), Version: serviceVersion, Description: about[service],
 		Metadata: map[string]string{"site": string(c.site)},
 	})
 	if err != nil {
@@ -116,11 +129,35 @@ func (c *Conn) audience(service, endpoint string) func(reply string) bool {
 	}
 }
 
+// content is the JSON of a request, which may come as a CloudEvent, as commands do.
+func content(service string, r micro.Request) ([]byte, error) {
+	if len(r.Data()) == 0 {
+		return nil, nil
+	}
+	e, err := event.Decode(r.Headers(), r.Data())
+	if err != nil {
+		return r.Data(), err
+	}
+	if want := subjects.RequestType(service, endpointOf(r)); e.Type != "" && e.Type != want {
+		return r.Data(), cdp.Errorf(cdp.Invalid, "read request", "type", "%q came on the subject of %q", e.Type, want)
+	}
+	return e.Data, nil
+}
+
+// endpointOf is the endpoint that a request is for.
+func endpointOf(r micro.Request) string {
+	return r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
+}
+
 func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {
 	ctx, span := c.tel.Answer(ctx, telemetry.Message{Subject: r.Subject(), Template: template, Group: service, Data: r.Data()}, r.Headers())
-	out, err := fn(ctx, r.Data())
+	var out any
+	in, err := content(service, r)
+	if err == nil {
+		out, err = fn(ctx, in)
+	}
 	span.End(err)
-	c.recordRequest(ctx, service, r, out, err)
+	c.recordRequest(ctx, service, r, in, out, err)
 	if err == nil {
 		var data []byte
 		if data, err = json.Marshal(out); err == nil {

@@ -6,8 +6,8 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 )
 
-// FailoverStart asks to bring a job's disks to a recovery point: Point, or the
-// newest at or before At; with neither the newest. Not both are set.
+// FailoverStart asks to bring a job's disks to a recovery point: Point, which may be a
+// tag, or the newest at or before At; with neither the newest. Not both are set.
 type FailoverStart struct {
 	Job    string               `json:"job"`
 	Run    string               `json:"run"`

@@ -5,7 +5,7 @@ import "tidemark.dev/pkg/cdp"
 // PointTag replaces the tags of a recovery point.
 type PointTag struct {
 	Job string `json:"job"`
-	// Point is the point's name, see cdp.Point.ID.
+	// Point is the point's id, a tag, or cdp.Latest.
 	Point string   `json:"point"`
 	Tags  []string `json:"tags"`
 }
@@ -19,7 +19,7 @@ func (p PointTag) About() string { return p.Job }
 // PointPin pins a recovery point against retention, or releases it.
 type PointPin struct {
 	Job string `json:"job"`
-	// Point is the point's name, see cdp.Point.ID.
+	// Point is the point's id, a tag, or cdp.Latest.
 	Point  string `json:"point"`
 	Pinned bool   `json:"pinned"`
 }
@@ -33,7 +33,7 @@ func (p PointPin) About() string { return p.Job }
 // PointDelete removes a recovery point.
 type PointDelete struct {
 	Job string `json:"job"`
-	// Point is the point's name, see cdp.Point.ID.
+	// Point is the point's id, a tag, or cdp.Latest.
 	Point string `json:"point"`
 	// Force deletes it even while an export shows it, which goes on to do so.
 	Force bool `json:"force,omitempty"`

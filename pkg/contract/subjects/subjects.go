@@ -31,6 +31,11 @@ func RequestSubject(site cdp.Site, service, endpoint string) string {
 	return Root + "api.v1." + string(site) + "." + service + "." + endpoint
 }
 
+// RequestType is the CloudEvents type of a request, for who sends it as an event.
+func RequestType(service, endpoint string) string {
+	return Root + "api.v1." + service + "." + endpoint
+}
+
 // AuditSubject is where a service records what it was asked.
 func AuditSubject(site cdp.Site, service, what string) string {
 	return Root + "audit.v1." + string(site) + "." + service + "." + what
