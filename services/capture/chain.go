@@ -34,23 +34,31 @@ func chainPath(cfg Config, g cdp.GroupID) string {
 }
 
 // loadChain reads the file of a group. A file that is missing, damaged or of other
-// disks gives an empty chain: then everything is compared.
+// disks gives an empty chain: then everything is compared. A disk that was extended since
+// has no change id any more: some versions of vSphere lose changes then. One that was
+// added since is not in the chain.
 func loadChain(path string, disks []JobDisk) chain {
 	c, err := durable.ReadRecord[chain](path)
-	if err != nil || len(c.Disks) != len(disks) {
+	if err != nil || len(c.Disks) > len(disks) {
 		return chain{}
 	}
-	for i, d := range disks {
-		if c.Disks[i].Name != d.Name || c.Disks[i].Size != d.Size {
+	for i := range c.Disks {
+		switch x, d := &c.Disks[i], disks[i]; {
+		case x.Name != d.Name || x.Size > d.Size:
 			return chain{}
+		case x.Size < d.Size:
+			x.ChangeID = ""
 		}
 	}
 	return c
 }
 
+// has reports whether the last pass had a disk.
+func (c chain) has(d cdp.DiskID) bool { return int(d) < len(c.Disks) }
+
 // changeID is that of a disk, "" when there is none.
 func (c chain) changeID(d cdp.DiskID) string {
-	if int(d) < len(c.Disks) {
+	if c.has(d) {
 		return c.Disks[d].ChangeID
 	}
 	return ""

@@ -124,7 +124,7 @@ func (g *Group) openDisks() error {
 			}
 			if j.Size != dev.Size() || j.Size == 0 || j.Size%cdp.SectorSize != 0 {
 				return cdp.Errorf(cdp.Invalid, "open disk", j.Path, "it has %d bytes, the job says %d", dev.Size(), j.Size).
-					WithHint("the size must be a multiple of 512 bytes")
+					WithHint("it must be a multiple of 512 bytes. If the disk was extended, apply the job with the size that it has now: the recovery points are kept")
 			}
 		}
 		d.Disk = j.Disk

@@ -79,7 +79,7 @@ func (m *meddling) open() error {
 	case errors.Is(err, fs.ErrNotExist): // a first start
 	case err != nil:
 		return &cdp.Error{Op: "read what the disks were", Kind: cdp.Transient, Subject: path, Cause: err}
-	case json.Unmarshal(data, &was) != nil || len(was.Disks) != len(m.disks):
+	case json.Unmarshal(data, &was) != nil || len(was.Disks) > len(m.disks):
 		m.found(path + ", which says what the disks were, cannot be read: they may have changed")
 	default:
 		m.compare(was, m.stamps(false))
@@ -93,7 +93,7 @@ func (m *meddling) open() error {
 
 func (m *meddling) compare(was, now diskStamps) {
 	var in []string
-	for i, d := range m.job.Disks {
+	for i, d := range m.job.Disks[:len(was.Disks)] { // those that were added are dirty anyway
 		a, b := was.Disks[i], now.Disks[i]
 		switch {
 		case a.File == "" || b.File == "":

@@ -30,7 +30,7 @@ func (p *passes) resolve(ctx context.Context, x *pass, snap Frozen) error {
 		x.verify = x.verify || reset
 		seeding = seeding || reset
 	}
-	if whole || seeding {
+	if whole || seeding || len(p.chain.Disks) < len(o.disks) {
 		x.alloc = p.allocated(ctx, x)
 	}
 
@@ -108,8 +108,12 @@ func (p *passes) changed(ctx context.Context, x *pass) (set *dirty.Regions, rese
 	o := p.order
 	set = dirty.NewRegions(o.book.Disks())
 	for _, d := range o.disks {
+		if !p.chain.has(d.ID) { // it was added since: the target has nothing to compare it with
+			set.Set(d.ID, 0, d.Size)
+			continue
+		}
 		since := p.chain.changeID(d.ID)
-		var err error = cdp.Errorf(cdp.Conflict, "ask for changes", d.Name, "its changes were not tracked at the last pass")
+		var err error = cdp.Errorf(cdp.Conflict, "ask for changes", d.Name, "its changes were not tracked at the last pass, or it was extended since")
 		if since != "" {
 			err = p.areas(ctx, x, d, since, set)
 		}

@@ -82,8 +82,10 @@ func (c Config) withDefaults() Config {
 type GroupSpec struct {
 	Group  cdp.GroupID
 	Source cdp.Site
-	// Names and Paths are the disks' names and their images, by disk.
+	// Names, Sizes and Paths are the disks' names, sizes (0: what the source says) and
+	// images, by disk.
 	Names []string
+	Sizes []int64
 	Paths []string
 	Mode  cdp.JournalMode
 	// History is how long points are kept after they were stored. Limit is the most

@@ -138,7 +138,7 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 	}()
 	dir := filepath.Join(x.dir, req.ID)
 	var served []ServedDisk
-	for _, d := range x.vault.Disks() {
+	for _, d := range e.view.Disks() {
 		var b block.Device = viewDisk{e.view, d.ID}
 		if req.Scratch {
 			if b, err = overlay.Open(dir, d.Name, viewDisk{e.view, d.ID}, x.deps.OpenScratch); err != nil {
@@ -162,7 +162,7 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 
 func (x *exports) describe(e *export) api.Export {
 	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose, Clients: e.server.Clients()}
-	for i, d := range x.vault.Disks() {
+	for i, d := range e.view.Disks() {
 		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: e.server.URI(d.Name)}
 		if o, ok := e.disks[i].(*overlay.Disk); ok {
 			ed.Written = o.Written()

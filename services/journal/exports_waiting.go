@@ -77,7 +77,7 @@ func (w *waitingExport) close() error {
 
 func (x *exports) describeWaiting(w *waitingExport) api.Export {
 	out := api.Export{ID: w.req.ID, Group: x.group, Seq: w.req.Seq, Scratch: w.req.Scratch, Purpose: w.req.Purpose, Trouble: w.why.Error()}
-	for _, d := range x.vault.Disks() {
+	for _, d := range x.vault.DisksAt(w.req.Seq) {
 		out.Disks = append(out.Disks, api.ExportDisk{Name: d.Name, Size: d.Size})
 	}
 	return out

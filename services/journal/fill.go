@@ -23,7 +23,7 @@ type filler struct {
 	path  string // of the record
 	vault *vault.Group
 	own   []string // the group's own images
-	open  func(paths []string) (Replica, error)
+	open  func(disks []cdp.Disk, paths []string) (Replica, error)
 	// damaged is why the record could not be read; the next request begins anew.
 	damaged error
 
@@ -49,7 +49,9 @@ type filling struct {
 
 func openFiller(cfg Config, deps Deps, spec GroupSpec, v *vault.Group) (*filler, error) {
 	f := &filler{path: filepath.Join(cfg.Dir, string(spec.Group)+".fill"), vault: v, own: spec.Paths,
-		open: func(paths []string) (Replica, error) { return deps.Replicas.Open(v.Disks(), paths, false) }}
+		open: func(disks []cdp.Disk, paths []string) (Replica, error) {
+			return deps.Replicas.Open(disks, paths, false)
+		}}
 	record, err := durable.ReadRecord[fillRecord](f.path)
 	if cdp.Is(err, cdp.Corrupt) {
 		aside, failed := durable.SetAside(f.path)
@@ -87,7 +89,7 @@ func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 	if x.Run != req.Run || x.Seq != req.Seq || len(req.Paths) > 0 && len(x.Paths) > 0 && !slices.Equal(x.Paths, req.Paths) {
 		return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, req.Run, "the run %s already fills disks with write %d: stop that fill first", x.Run, x.Seq)
 	}
-	reply := api.MoveReply{Bounds: f.vault.Bounds(), Total: f.total()}
+	reply := api.MoveReply{Bounds: f.vault.Bounds(), Total: f.total(x.Seq)}
 	switch {
 	case len(req.Paths) == 0 && !x.Done:
 		return reply, nil // the seq is kept
@@ -120,8 +122,8 @@ func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 	return reply, nil
 }
 
-func (f *filler) total() (n int64) {
-	for _, d := range f.vault.Disks() {
+func (f *filler) total(at cdp.Seq) (n int64) {
+	for _, d := range f.vault.DisksAt(at) {
 		n += d.Size
 	}
 	return n
@@ -130,7 +132,7 @@ func (f *filler) total() (n int64) {
 // begin records a new fill: from here on its seq is kept.
 func (f *filler) begin(req api.FillRequest) error {
 	if len(req.Paths) > 0 {
-		if err := f.check(req.Paths); err != nil {
+		if err := f.check(req.Seq, req.Paths); err != nil {
 			return err
 		}
 	}
@@ -148,7 +150,7 @@ func (f *filler) begin(req api.FillRequest) error {
 
 // take records the disks of a fill that has only kept its seq so far.
 func (f *filler) take(x *filling, paths []string) error {
-	if err := f.check(paths); err != nil {
+	if err := f.check(x.Seq, paths); err != nil {
 		return err
 	}
 	r := x.fillRecord
@@ -161,10 +163,10 @@ func (f *filler) take(x *filling, paths []string) error {
 }
 
 // check refuses paths that must be a mistake: the replica's own, and doubles.
-func (f *filler) check(paths []string) error {
+func (f *filler) check(at cdp.Seq, paths []string) error {
 	const op = "check paths"
-	if len(paths) != len(f.vault.Disks()) {
-		return cdp.Errorf(cdp.Invalid, op, "paths", "%d paths for %d disks", len(paths), len(f.vault.Disks()))
+	if n := len(f.vault.DisksAt(at)); len(paths) != n {
+		return cdp.Errorf(cdp.Invalid, op, "paths", "%d paths for %d disks", len(paths), n)
 	}
 	for i, p := range paths {
 		st, err := os.Stat(p)
@@ -194,7 +196,8 @@ func (f *filler) record(r fillRecord) error {
 
 // start starts the copy. Images that do not exist yet are Transient.
 func (f *filler) start(x *filling) error {
-	to, err := f.open(x.Paths)
+	disks := f.vault.DisksAt(x.Seq)
+	to, err := f.open(disks, x.Paths)
 	if cdp.Is(err, cdp.NotFound) {
 		return &cdp.Error{Op: "open disks", Kind: cdp.Transient, Subject: x.Run, Cause: err}
 	}
@@ -207,7 +210,7 @@ func (f *filler) start(x *filling) error {
 	go func(ended chan struct{}) {
 		defer close(ended)
 		defer cancel()
-		x.err = x.copy(ctx, f.vault.Disks(), to)
+		x.err = x.copy(ctx, disks, to)
 		if err := to.Close(); x.err == nil && err != nil {
 			x.err = &cdp.Error{Op: "close disks", Kind: cdp.Transient, Subject: x.Run, Cause: err}
 		}

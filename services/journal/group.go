@@ -51,10 +51,12 @@ func (j *job) now() GroupSpec {
 	return j.spec
 }
 
-// update takes over what may change while the journal is open.
+// update takes over what may change while the journal is open. Disks only grow, and
+// become more; see intake.grow.
 func (j *job) update(s GroupSpec) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.spec.Names, j.spec.Sizes, j.spec.Paths = s.Names, s.Sizes, s.Paths
 	j.spec.Mode, j.spec.History, j.spec.Limit, j.spec.MergeEvery = s.Mode, s.History, s.Limit, s.MergeEvery
 }
 
@@ -93,7 +95,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks,
 		return nil, err
 	}
 	spec = rec.bound(spec)
-	if len(spec.Paths) != len(disks) {
+	if fresh && len(spec.Paths) != len(disks) || len(spec.Paths) < len(disks) {
 		return nil, cdp.Errorf(cdp.Invalid, op, string(spec.Group), "the job has %d replica paths, the source %d disks", len(spec.Paths), len(disks)).
 			WithHint("give each disk of the source one disk of the target")
 	}
@@ -130,7 +132,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks,
 	if g.expects, err = openExpected(ctx, cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, g.fills.close(), g.exports.close(), v.Close(), r.Close())
 	}
-	g.intake.expects = g.expects
+	g.intake.expects, g.intake.job, g.intake.replica = g.expects, j, r
 	g.keeper.files = func() error { return errors.Join(g.exports.damage(), g.fills.damaged) }
 	if v.Stored().No > 0 {
 		g.state.state = event.JournalReceiving
@@ -141,10 +143,13 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks,
 
 // openVault opens the replica's images and the journal over them.
 func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks []cdp.Disk, fresh bool) (r *images, v *vault.Group, err error) {
-	r = &images{disks: disks, open: func() (Replica, error) { return deps.Replicas.Open(disks, spec.Paths, false) }}
+	paths := spec.Paths[:len(disks)]
+	r = &images{disks: disks, paths: paths, open: func(disks []cdp.Disk, paths []string) (Replica, error) {
+		return deps.Replicas.Open(disks, paths, false)
+	}}
 	// A new group's images first, since they may be refused.
 	if fresh {
-		if r.r, err = deps.Replicas.Open(disks, spec.Paths, !spec.Adopt); err != nil {
+		if r.r, err = deps.Replicas.Open(disks, paths, !spec.Adopt); err != nil {
 			return nil, nil, err
 		}
 	}

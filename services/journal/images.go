@@ -10,11 +10,12 @@ import (
 // be attached to another machine, or be its disks for good: until takeBack every read
 // and write is refused, also of a view that is still open.
 type images struct {
-	disks []cdp.Disk
-	open  func() (Replica, error)
+	open func(disks []cdp.Disk, paths []string) (Replica, error)
 
-	mu sync.RWMutex
-	r  Replica // nil: released
+	mu    sync.RWMutex
+	disks []cdp.Disk
+	paths []string
+	r     Replica // nil: released
 }
 
 var _ Replica = (*images)(nil)
@@ -26,7 +27,7 @@ func (m *images) takeBack() error {
 	if m.r != nil {
 		return nil
 	}
-	r, err := m.open()
+	r, err := m.open(m.disks, m.paths)
 	if err == nil {
 		m.r = r
 	}
@@ -49,12 +50,34 @@ func (m *images) use(op string, fn func(Replica) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.r == nil {
-		return cdp.Errorf(cdp.Conflict, op, "", "the journal has released the replica's disks")
+		return released(op)
 	}
 	return fn(m.r)
 }
 
-func (m *images) Size(disk cdp.DiskID) int64 { return m.disks[disk].Size }
+func (m *images) Size(disk cdp.DiskID) int64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.disks[disk].Size
+}
+
+// Grow makes room for larger disks, and for more of them.
+func (m *images) Grow(disks []cdp.Disk, paths []string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.r == nil {
+		return released("grow replica")
+	}
+	err := m.r.Grow(disks, paths)
+	if err == nil {
+		m.disks, m.paths = disks, paths
+	}
+	return err
+}
+
+func released(op string) error {
+	return cdp.Errorf(cdp.Conflict, op, "", "the journal has released the replica's disks")
+}
 
 func (m *images) ReadAt(disk cdp.DiskID, p []byte, off int64) error {
 	return m.use("read replica", func(r Replica) error { return r.ReadAt(disk, p, off) })

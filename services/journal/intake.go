@@ -30,6 +30,8 @@ type intake struct {
 	lock    *lock
 	expects *expected
 	signed  *signatures
+	job     *job
+	replica *images
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // ends the running pipeline; another begins

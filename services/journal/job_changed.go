@@ -29,7 +29,7 @@ func specOf(j spec.ReplicationJob) GroupSpec {
 		if i < 0 {
 			continue // the check of the spec refuses this
 		}
-		g.Names = append(g.Names, d.Name)
+		g.Names, g.Sizes = append(g.Names, d.Name), append(g.Sizes, int64(d.Size))
 		g.Paths = append(g.Paths, j.Target.Disks[i].Path)
 	}
 	return g

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -149,6 +150,12 @@ func (x *intake) write(ctx context.Context, in <-chan arrived, out chan<- batch)
 func (x *intake) offer(ctx context.Context, m spool.Message) (frame.Frame, bool, error) {
 	const op = "take in frame"
 	f, v, why, err := x.vault.Offer(m.Data)
+	if outside := (*vault.Outside)(nil); errors.As(err, &outside) {
+		if err := x.grow(ctx, outside); err != nil {
+			return f, false, cdp.Wrap(err, op, fmt.Sprint(m.No))
+		}
+		f, v, why, err = x.vault.Offer(m.Data)
+	}
 	if err != nil {
 		return f, false, cdp.Wrap(err, op, fmt.Sprint(m.No))
 	}

@@ -53,6 +53,10 @@ type Streams interface {
 // Replica is the group's images; Close releases them.
 type Replica interface {
 	vault.Replica
+	// Grow makes room for larger disks, and for more of them, whose images are at
+	// paths: what is new holds zeros. Nobody uses the images meanwhile. Repeating it
+	// does no harm. Transient: an image does not have the size yet.
+	Grow(disks []cdp.Disk, paths []string) error
 	Close() error
 }
 

@@ -60,6 +60,7 @@ type site struct {
 	// looks counts how often housekeeping began.
 	looks  atomic.Int64
 	mu     sync.Mutex
+	disks  []cdp.Disk // that the source has; nil: testDisks
 	alarms []string
 	points []cdp.Point
 
@@ -84,7 +85,7 @@ func (s *site) Disks(context.Context, cdp.Site, cdp.GroupID) ([]cdp.Disk, error)
 	if s.silent {
 		return nil, cdp.Errorf(cdp.NotFound, "ask capture", "g", "it does not know the job")
 	}
-	return testDisks, nil
+	return s.sourceDisks(), nil
 }
 func (s *site) Clock(_ context.Context, from cdp.Site) (int64, int64, error) {
 	late := time.Duration(s.late.Load())
@@ -160,8 +161,28 @@ func (s *site) start(mode cdp.JournalMode) {
 	if s.jobless {
 		return
 	}
-	s.svc.Apply(GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Limit: s.limit, Adopt: s.adopt,
-		Names: []string{"root", "data"}, Paths: s.images()})
+	s.svc.Apply(s.spec(mode))
+}
+
+// spec is the job, of the disks that the source has.
+func (s *site) spec(mode cdp.JournalMode) GroupSpec {
+	j := GroupSpec{Group: "g", Source: "prod", Mode: mode, History: time.Hour, Limit: s.limit, Adopt: s.adopt, Paths: s.images()}
+	for i, d := range s.sourceDisks() {
+		j.Names, j.Sizes = append(j.Names, d.Name), append(j.Sizes, d.Size)
+		if i >= len(j.Paths) {
+			j.Paths = append(j.Paths, filepath.Join(s.dir, d.Name+".img"))
+		}
+	}
+	return j
+}
+
+func (s *site) sourceDisks() []cdp.Disk {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.disks == nil {
+		return testDisks
+	}
+	return s.disks
 }
 
 func (s *site) images() []string {
@@ -249,7 +270,7 @@ func (s *site) checkExport(m *vaulttest.Model, at cdp.Seq, e api.Export) {
 	}
 	if err := m.Check(at, func(disk cdp.DiskID, p []byte, off int64) error {
 		clear(p)
-		_, err := clients[disk].ReadAt(p[:min(int64(len(p)), testDisks[disk].Size-off)], off)
+		_, err := clients[disk].ReadAt(p[:min(int64(len(p)), e.Disks[disk].Size-off)], off)
 		return err
 	}); err != nil {
 		s.t.Fatal(err)

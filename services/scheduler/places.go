@@ -43,7 +43,14 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 		silent("/spec/target/site", err)
 	}
 	if len(reply.Problems) == 0 {
-		reply.Problems = found.Check(s.cfg.Here, j, others, now.revision == 0 && !now.kept)
+		made := 0
+		switch {
+		case now.Job != nil:
+			made = len(now.Job.Target.Disks)
+		case now.revision != 0 || now.kept:
+			made = len(j.Target.Disks)
+		}
+		reply.Problems = found.Check(s.cfg.Here, j, others, made)
 	}
 	if len(reply.Problems) > 0 {
 		reply.Change = ""

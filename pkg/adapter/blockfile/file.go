@@ -107,8 +107,35 @@ func (d *File) Close() error {
 	return err
 }
 
-// Size is the length the file had when it was opened, in bytes.
+// Size is the length the file had when it was opened or extended, in bytes.
 func (d *File) Size() int64 { return d.size }
+
+// Extend makes a file longer. A device must be as long already: Transient. Nobody may
+// use it meanwhile.
+func (d *File) Extend(size int64) error {
+	const op = "extend disk"
+	if d.dev {
+		now, err := d.f.Seek(0, io.SeekEnd)
+		if err != nil {
+			return &cdp.Error{Op: op, Kind: cdp.Transient, Cause: err}
+		}
+		if now < size {
+			return cdp.Errorf(cdp.Transient, op, "", "the device has %d bytes, and %d are needed", now, size).
+				WithHint("enlarge the device: it is tried again by itself")
+		}
+		d.size = now
+		return nil
+	}
+	if err := d.f.Truncate(size); err != nil {
+		kind := cdp.Transient
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EFBIG) {
+			kind = cdp.Full
+		}
+		return &cdp.Error{Op: op, Kind: kind, Cause: err}
+	}
+	d.size = size
+	return nil
+}
 
 // ReadAt implements block.Device.
 func (d *File) ReadAt(p []byte, off int64) error {

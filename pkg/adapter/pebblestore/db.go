@@ -188,7 +188,7 @@ func (d *DB) Known(id cdp.GroupID) ([]cdp.Disk, bool, error) {
 	if err := s.open(); err != nil {
 		return nil, true, err
 	}
-	return s.info.Disks, true, nil
+	return s.says().Disks, true, nil
 }
 
 // Group opens the store of a group, creating it with these disks if there is
@@ -208,11 +208,12 @@ func (d *DB) Group(id cdp.GroupID, disks []cdp.Disk) (*Group, error) {
 	if err := s.open(); err != nil {
 		return nil, cdp.Wrap(err, op, string(id))
 	}
-	if !sameDisks(s.info.Disks, disks) {
-		return nil, cdp.Errorf(cdp.Conflict, op, string(id), "the journal holds the disks %v, the job has %v", s.info.Disks, disks).
+	info := s.says()
+	if !sameDisks(info.Disks, disks) {
+		return nil, cdp.Errorf(cdp.Conflict, op, string(id), "the journal holds the disks %v, the job has %v", info.Disks, disks).
 			WithHint("delete the job with its journal, or restore the job's disks")
 	}
-	return &Group{s: s, num: s.info.Num}, nil
+	return &Group{s: s, num: info.Num}, nil
 }
 
 // create makes the store of a new group. A crash leaves all of it or nothing.

@@ -108,7 +108,9 @@ func (g *Group) Load() (vault.Loaded, error) {
 	g.mu.Lock()
 	g.failed, g.dropped = nil, 0
 	g.mu.Unlock()
-	return g.read(0)
+	l, err := g.read(0)
+	l.Layouts = g.s.says().Layouts
+	return l, err
 }
 
 // read is what the store holds, of the frames those below number before; 0: all.

@@ -15,6 +15,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/core/history"
 )
 
 // store is the database of one group. It is opened when it is first needed.
@@ -42,6 +43,8 @@ type groupInfo struct {
 	ID    cdp.GroupID `json:"id"`
 	Num   uint32      `json:"num"`
 	Disks []cdp.Disk  `json:"disks"`
+	// Layouts are the disks that it has and had, if they changed.
+	Layouts history.Layouts `json:"layouts,omitempty"`
 }
 
 func sameDisks(a, b []cdp.Disk) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
@@ -224,8 +227,26 @@ func putInfo(db *pebble.DB, gi groupInfo) error {
 	if err != nil {
 		return err
 	}
+	return db.Set(infoKey(gi.ID), v, pebble.Sync)
+}
+
+// says is what the open store says of its group.
+func (s *store) says() groupInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.info
+}
+
+// setInfo notes what the store says of its group now.
+func (s *store) setInfo(gi groupInfo) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.info = gi
+}
+
+func infoKey(id cdp.GroupID) []byte {
 	registry := Group{}
-	return db.Set(append(registry.key(nil, kindGroup), gi.ID...), v, pebble.Sync)
+	return append(registry.key(nil, kindGroup), id...)
 }
 
 func (s *store) close() error {

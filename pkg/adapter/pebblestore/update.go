@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/core/history"
 	"tidemark.dev/pkg/engine/vault"
 )
 
@@ -22,6 +23,7 @@ type update struct {
 	dropped cdp.FrameNo // below which this drops frames
 	newest  cdp.FrameNo // that this makes the newest; 0: none
 	points  []notedPoint
+	info    *groupInfo // that this puts
 }
 
 var _ vault.Update = (*update)(nil)
@@ -45,6 +47,11 @@ func (u *update) json(k []byte, v any) {
 }
 
 func (u *update) SetState(s vault.State) { u.json(u.g.key(u.k, kindState), s) }
+
+func (u *update) PutLayouts(l history.Layouts) {
+	u.info = &groupInfo{ID: u.g.s.id, Num: u.g.num, Disks: l.Newest(), Layouts: l}
+	u.json(infoKey(u.info.ID), u.info)
+}
 
 func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	u.k = u.g.placeKey(u.k, kindContent, disk, uint64(b))
@@ -135,6 +142,9 @@ func (u *update) Commit() error {
 	}
 	u.g.s.durable.frames(u.newest, true)
 	u.g.setDropped(u.dropped)
+	if u.info != nil {
+		u.g.s.setInfo(*u.info)
+	}
 	return nil
 }
 

@@ -27,7 +27,8 @@ type Places struct {
 // NeedsPlaces reports whether a job says anything about disks that the stored job
 // does not.
 func NeedsPlaces(j spec.ReplicationJob, now Stored) bool {
-	return now.Job == nil || j.Source.Listen != now.Job.Source.Listen
+	return now.Job == nil || j.Source.Listen != now.Job.Source.Listen ||
+		!slices.Equal(j.Source.Disks, now.Job.Source.Disks) || !slices.Equal(j.Target.Disks, now.Job.Target.Disks)
 }
 
 // use is a disk that a job uses.
@@ -37,8 +38,9 @@ type use struct {
 }
 
 // Check checks the disks of a job against the world, and against the disks that
-// other jobs of this site use. fresh: the job is new, and so is its replica.
-func (p Places) Check(h Here, j spec.ReplicationJob, others []spec.ReplicationJob, fresh bool) []api.Problem {
+// other jobs of this site use. The first made of its replicas are there already; the
+// others are new.
+func (p Places) Check(h Here, j spec.ReplicationJob, others []spec.ReplicationJob, made int) []api.Problem {
 	var out problems
 	sources, replicas := p.used(h, j, others)
 	for i, d := range j.Source.Disks {
@@ -56,7 +58,7 @@ func (p Places) Check(h Here, j spec.ReplicationJob, others []spec.ReplicationJo
 	for i, d := range j.Target.Disks {
 		at, f := "/spec/target/disks/"+strconv.Itoa(i)+"/path", p.Replica[d.Path]
 		if out.unused(at, d.Path, f, replicas) {
-			out.replica(at, d, f, p.size(j, d.Name), fresh)
+			out.replica(at, d, f, p.size(j, d.Name), i >= made)
 		}
 		replicas = append(replicas, use{"the replica of disk " + strconv.Itoa(i), f})
 	}
@@ -169,11 +171,12 @@ func (p *problems) source(at string, d spec.SourceDisk, f api.DiskFacts) {
 
 // replica refuses what cannot become the replica of a disk of size bytes.
 func (p *problems) replica(at string, d spec.TargetDisk, f api.DiskFacts, size int64, fresh bool) {
-	made := f.Kind == api.PathMissing || f.Kind == api.PathFile && f.Size == 0 // it gets its size then
+	// A file gets its size when it is made, and when its disk has grown.
+	made := f.Kind == api.PathMissing || f.Kind == api.PathFile && (f.Size == 0 || !fresh)
 	switch {
 	case !p.disk(at, d.Path, f):
 	case !made && f.Size < size:
-		p.add(cdp.Invalid, at, "size", "", "%s has %d bytes, and the disk %s has %d", d.Path, f.Size, d.Name, size)
+		p.add(cdp.Invalid, at, "size", "enlarge it first, or name another", "%s has %d bytes, and the disk %s has %d", d.Path, f.Size, d.Name, size)
 	case fresh && f.Holds:
 		hint := "name another path for the replica, or remove the file"
 		if f.Kind == api.PathDevice {

@@ -44,6 +44,11 @@ func TestDisks(t *testing.T) {
 	old := disksJob(nil)
 	ofVM := disksJob(func(j *spec.ReplicationJob) { j.Of = "shop" })
 	vms := vmsJob(nil)
+	sized := disksJob(func(j *spec.ReplicationJob) { j.Source.Disks[0].Size = 8192 })
+	more := func(j *spec.ReplicationJob) {
+		j.Source.Disks = append(j.Source.Disks, spec.SourceDisk{Name: "more", Path: "/s/more"})
+		j.Target.Disks = append(j.Target.Disks, spec.TargetDisk{Name: "more", Path: "/t/more"})
+	}
 	for name, x := range map[string]struct {
 		job    spec.ReplicationJob
 		stored Stored
@@ -55,6 +60,9 @@ func TestDisks(t *testing.T) {
 		"another rpo":       {disksJob(func(j *spec.ReplicationJob) { j.RPO *= 2 }), Stored{Job: &old, Running: true}, api.Changed, nil},
 		"disks, stopped":    {disksJob(func(j *spec.ReplicationJob) { j.Target.Disks = nil }), Stored{Job: &old}, api.Changed, []string{"/spec/target/disks immutable"}},
 		"disks, running":    {disksJob(func(j *spec.ReplicationJob) { j.Target.Disks = nil }), Stored{Job: &old, Running: true}, api.Changed, []string{"/spec/target/disks immutable"}},
+		"a disk more":       {disksJob(more), Stored{Job: &old, Running: true}, api.Changed, nil},
+		"extended":          {disksJob(func(j *spec.ReplicationJob) { j.Source.Disks[0].Size = 16384 }), Stored{Job: &sized, Running: true}, api.Changed, nil},
+		"shrunk":            {disksJob(func(j *spec.ReplicationJob) { j.Source.Disks[0].Size = 4096 }), Stored{Job: &sized}, api.Changed, []string{"/spec/source/disks/0/size immutable"}},
 		"a linked source":   {disksJob(func(j *spec.ReplicationJob) { j.Source.Site = "branch" }), Stored{}, api.Created, nil},
 		"one site":          {disksJob(func(j *spec.ReplicationJob) { j.Source.Site = "dr" }), Stored{}, api.Created, nil},
 		"strange sites":     {disksJob(func(j *spec.ReplicationJob) { j.Source.Site, j.Target.Site = "moon", "mars" }), Stored{}, api.Created, []string{"/spec/target/site site", "/spec/source/site site"}},

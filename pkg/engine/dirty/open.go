@@ -29,7 +29,7 @@ const (
 func (f Found) String() string { return [...]string{"fresh", "rebooted", "killed", "clean"}[f] }
 
 // Open maps the file at path, and makes it when there is none or it belongs to
-// something else. From here until Close(true) it counts as not closed, on disk
+// something else. If disks have grown, or there are more of them, what is new is dirty. From here until Close(true) it counts as not closed, on disk
 // too. Conflict when another process has it; Full when there is no room.
 func Open(path string, id Identity) (m *Map, found Found, err error) {
 	const op = "open dirty map"
@@ -63,7 +63,11 @@ func Open(path string, id Identity) (m *Map, found Found, err error) {
 		return m, 0, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 	}
 	size := fileSize(id.Disks)
-	if st.Size() != size { // of another set of disks
+	was, err := m.before(id, st.Size())
+	if err != nil {
+		return m, 0, err
+	}
+	if st.Size() != size && was == nil { // of another set of disks
 		if err := f.Truncate(0); err != nil {
 			return m, 0, &cdp.Error{Op: op, Kind: cdp.Transient, Subject: path, Cause: err}
 		}
@@ -72,6 +76,9 @@ func Open(path string, id Identity) (m *Map, found Found, err error) {
 		return m, 0, err
 	}
 	m.views()
+	if was != nil {
+		m.grow(was)
+	}
 	found = m.judge(id)
 	if found <= Rebooted {
 		m.format(id)

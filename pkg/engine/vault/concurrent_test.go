@@ -33,7 +33,7 @@ func TestViewsStayRightWhileEverythingMoves(t *testing.T) {
 		}
 		busy := &busyJournal{g: g, m: vaulttest.NewModel(disks)}
 		for range 4 {
-			if err := ingest(g, busy.m, rng, &busy.acked, 0, false); err != nil {
+			if err := ingest(g, busy.m, rng, &busy.acked, 0, false, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -114,7 +114,7 @@ func (b *busyJournal) move(rng *rand.Rand) error {
 	case 0, 1:
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return ingest(b.g, b.m, rng, &b.acked, 0, false)
+		return ingest(b.g, b.m, rng, &b.acked, 0, false, nil)
 	case 2:
 		return b.g.Raise(ctx, bounds.Base+cdp.Seq(rng.Uint64N(uint64(bounds.Head-bounds.Base)+1)))
 	case 3:

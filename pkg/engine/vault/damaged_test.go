@@ -39,7 +39,7 @@ func lifeOverDamage(rng *rand.Rand) error {
 	defer g.Close()
 	m := vaulttest.NewModel(disks)
 	var acked cdp.FrameNo
-	more := func() error { return ingest(g, m, rng, &acked, 0, false) }
+	more := func() error { return ingest(g, m, rng, &acked, 0, false, nil) }
 	between := func(a, b cdp.Seq) cdp.Seq { return a + cdp.Seq(rng.Uint64N(uint64(b-a)+1)) }
 	for range 10 {
 		if err := more(); err != nil {
@@ -127,7 +127,7 @@ func lifeWithDamagedContent(rng *rand.Rand) (cost int, err error) {
 	var acked cdp.FrameNo
 	between := func(a, b cdp.Seq) cdp.Seq { return a + cdp.Seq(rng.Uint64N(uint64(b-a)+1)) }
 	for range 6 {
-		if err := ingest(g, m, rng, &acked, 0, false); err != nil {
+		if err := ingest(g, m, rng, &acked, 0, false, nil); err != nil {
 			return 0, err
 		}
 	}
@@ -149,7 +149,7 @@ func lifeWithDamagedContent(rng *rand.Rand) (cost int, err error) {
 		b := g.Bounds()
 		switch rng.IntN(3) {
 		case 0:
-			err = ingest(g, m, rng, &acked, 0, false)
+			err = ingest(g, m, rng, &acked, 0, false, nil)
 		case 1:
 			err = g.Raise(ctx, between(b.Base, b.Head))
 		case 2:

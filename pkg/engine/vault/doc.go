@@ -25,6 +25,7 @@
 //
 // # Who owns what
 //
+//	layouts    which disks the group has and had
 //	ledger     horizon, base, head, the oldest and newest frame; whether the store works
 //	index      the tails, and the goroutine that writes them to the store
 //	chain      which frames cannot be read; it looks things up in the stored frames

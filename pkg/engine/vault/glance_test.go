@@ -63,7 +63,7 @@ func TestGlancesAreRightAndDelayNoMove(t *testing.T) {
 	var acked cdp.FrameNo
 	for range 60 {
 		mu.Lock()
-		err := ingest(g, m, rng, &acked, 0, false)
+		err := ingest(g, m, rng, &acked, 0, false, nil)
 		mu.Unlock()
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func TestReleasedReplicaIsLeftAlone(t *testing.T) {
 	m := vaulttest.NewModel(disks)
 	var acked cdp.FrameNo
 	for range 4 {
-		if err := ingest(g, m, rng, &acked, 0, false); err != nil {
+		if err := ingest(g, m, rng, &acked, 0, false, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/admission"
 	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/core/history"
 )
 
 // Config is a group's settings; zero values mean the defaults.
@@ -63,16 +64,16 @@ func (c Config) withDefaults() Config {
 // Group is the journal of one protection group. It joins the parts that own the
 // journal's state; see the package's doc for which part owns what.
 type Group struct {
-	disks  []cdp.Disk
-	store  Store
-	ledger *ledger
-	index  *index
-	chain  chain
-	points *pointList
-	views  *views
-	sums   *sums
-	mover  *mover
-	seed   *seed
+	layouts *layouts
+	store   Store
+	ledger  *ledger
+	index   *index
+	chain   chain
+	points  *pointList
+	views   *views
+	sums    *sums
+	mover   *mover
+	seed    *seed
 
 	// offered is what was admitted, and may not be durable yet; it belongs to
 	// the one goroutine that calls Offer.
@@ -87,8 +88,9 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	l, bad := &ledger{}, &badFrames{}
 	x := newIndex(store, l, cfg)
 	sums := &sums{store: store, replica: replica, ledger: l}
-	g := &Group{disks: disks, store: store, ledger: l, index: x, chain: chain{store, l, x, bad}, sums: sums,
-		points: &pointList{store: store, ledger: l, index: x, stamp: cfg.Stamp}, views: newViews(disks, store, replica, l, x)}
+	ls := &layouts{all: history.Of(disks)}
+	g := &Group{layouts: ls, store: store, ledger: l, index: x, chain: chain{store, l, x, bad}, sums: sums,
+		points: &pointList{store: store, ledger: l, index: x, stamp: cfg.Stamp}, views: newViews(ls, store, replica, l, x)}
 	g.views.sums, g.views.bad = sums, bad
 	g.mover = newMover(g, replica, cfg)
 	g.seed = &seed{store: store, replica: replica, ledger: l, mover: g.mover, allowed: cfg.Straight}
@@ -114,6 +116,7 @@ func (g *Group) load() error {
 	if err := g.points.load(); err != nil {
 		return err
 	}
+	g.layouts.load(found.Layouts)
 	g.mover.floors.forgetAll()
 	g.sums.forget()
 	g.chain.bad.reset()
@@ -171,9 +174,6 @@ func (g *Group) Stored() admission.State { return g.ledger.Stored() }
 
 // State is what the group remembers.
 func (g *Group) State() State { return g.ledger.State() }
-
-// Disks are the group's disks, by ID.
-func (g *Group) Disks() []cdp.Disk { return g.disks }
 
 // Usage is the space that the journal takes.
 func (g *Group) Usage() (Usage, error) {

@@ -10,7 +10,8 @@ import (
 
 // Offer decides about the next frame that came over the bus. An accepted frame
 // is checked to the last byte; Prepare takes it. Duplicates are no error; every
-// other verdict comes with a reason. Offer is called by one goroutine.
+// other verdict comes with a reason. An error with an Outside says that the group's
+// disks must grow first. Offer is called by one goroutine.
 func (g *Group) Offer(raw []byte) (frame.Frame, admission.Verdict, string, error) {
 	const op = "admit frame"
 	if err := g.ledger.check(op); err != nil {
@@ -27,11 +28,8 @@ func (g *Group) Offer(raw []byte) (frame.Frame, admission.Verdict, string, error
 	if err := f.Verify(); err != nil {
 		return f, admission.Broken, "", cdp.Wrap(err, op, "")
 	}
-	for i := range f.Records {
-		if r := f.Record(i); int(r.Disk) >= len(g.disks) || r.End() > g.disks[r.Disk].Size {
-			return f, admission.Broken, "", cdp.Errorf(cdp.Corrupt, op, "", "frame %d writes disk %d at %d+%d, which is outside the group's disks",
-				f.No, r.Disk, r.Offset, r.Length).WithHint("the job's disks differ from what is captured; check their sizes")
-		}
+	if err := g.outside(f); err != nil {
+		return f, admission.Broken, "", &cdp.Error{Op: op, Kind: cdp.Corrupt, Cause: err, Hint: "the job's disks differ from what is captured; check their sizes"}
 	}
 	g.offered = g.offered.After(f.Header)
 	return f, v, "", nil

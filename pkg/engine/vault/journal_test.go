@@ -101,6 +101,7 @@ func life(rng *rand.Rand, makeWorld func([]cdp.Disk) (world, error), lossy bool)
 		}
 	}()
 	l.forgets = rng.IntN(3) == 0
+	l.grows = !lossy && rng.IntN(4) == 0
 	for n := range 25 {
 		before := l.g.Bounds()
 		if what, err := l.step(before); err != nil {
@@ -122,6 +123,7 @@ type oneLife struct {
 	acked   cdp.FrameNo
 	forgets bool // a roll-forward journal
 	lossy   bool
+	grows   bool // now and then the source's disks grow, and one is added
 }
 
 func (l *oneLife) open() error {
@@ -130,7 +132,7 @@ func (l *oneLife) open() error {
 	if err != nil {
 		return err
 	}
-	l.g, err = vault.Open(context.Background(), l.m.Disks, vaulttest.Fused{Store: s, Fuse: l.fuse}, l.w.replica(), l.cfg)
+	l.g, err = vault.Open(context.Background(), l.m.Layouts[0].Disks, vaulttest.Fused{Store: s, Fuse: l.fuse}, l.w.replica(), l.cfg)
 	return err
 }
 
@@ -190,7 +192,7 @@ func (l *oneLife) act(b cdp.Bounds) (what string, err error) {
 	ctx := context.Background()
 	switch l.rng.IntN(6) {
 	case 0, 1:
-		return "ingest", ingest(l.g, l.m, l.rng, &l.acked, l.seeds, l.lossy)
+		return "ingest", l.ingest()
 	case 2:
 		to := b.Base + cdp.Seq(l.rng.Uint64N(uint64(b.Head-b.Base)+1))
 		if l.forgets && b.Base == b.Horizon {
@@ -222,8 +224,8 @@ func (l *oneLife) restart() error {
 }
 
 // ingest sends what the journal does not have: first what was lost, then new
-// frames.
-func ingest(g *vault.Group, m *vaulttest.Model, rng *rand.Rand, acked *cdp.FrameNo, seeds int, lossy bool) error {
+// frames. grow makes the disks those of the model, when a frame needs it.
+func ingest(g *vault.Group, m *vaulttest.Model, rng *rand.Rand, acked *cdp.FrameNo, seeds int, lossy bool, grow func() error) error {
 	for range 1 + rng.IntN(4) {
 		if int(g.Stored().No) == len(m.Frames) {
 			var ws []vaulttest.ModelWrite
@@ -245,6 +247,12 @@ func ingest(g *vault.Group, m *vaulttest.Model, rng *rand.Rand, acked *cdp.Frame
 		var batch []frame.Frame
 		for _, raw := range m.Frames[g.Stored().No:] {
 			f, v, why, err := g.Offer(raw)
+			if outside := (*vault.Outside)(nil); errors.As(err, &outside) && grow != nil {
+				if err := grow(); err != nil {
+					return err
+				}
+				f, v, why, err = g.Offer(raw)
+			}
 			if err != nil || v != admission.Accept {
 				return fmt.Errorf("offer: %v %s %w", v, why, err)
 			}
@@ -282,7 +290,11 @@ func compare(g *vault.Group, m *vaulttest.Model, rng *rand.Rand) error {
 		if err != nil {
 			return err
 		}
-		err = m.Check(at, holesAreZeros(v))
+		then := &vaulttest.Model{Disks: v.Disks(), Writes: m.Writes}
+		err = then.Check(at, holesAreZeros(v))
+		if is, was := fmt.Sprint(v.Disks()), fmt.Sprint(m.Layouts.At(at)); err == nil && is != was {
+			err = fmt.Errorf("at %d the disks are %s, want %s", at, is, was)
+		}
 		v.Close()
 		if err != nil {
 			return fmt.Errorf("%v: %w", b, err)

@@ -29,6 +29,11 @@ func (w *pebbleWorld) store() (vault.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if has, ok, err := w.db.Known("g"); err != nil {
+		return nil, err
+	} else if ok { // they may have grown
+		w.disks = has
+	}
 	return w.db.Group("g", w.disks)
 }
 

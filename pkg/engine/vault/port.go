@@ -51,6 +51,8 @@ type Loaded struct {
 	Newest  *frame.Header // the frame of the largest number, nil for none
 	Oldest  cdp.FrameNo   // the frame of the smallest number, 0 for none
 	Indexed cdp.FrameNo   // every frame up to here is in the index
+	// Layouts are the disks that the group has and had; none if they never changed.
+	Layouts history.Layouts
 }
 
 // Store keeps a group's frames, index, floors and points. What a method calls
@@ -184,6 +186,9 @@ type Reader interface {
 // Update is a set of changes, which Commit makes.
 type Update interface {
 	SetState(State)
+	// PutLayouts notes the disks that the group has and had. The store is that of the
+	// newest of them from then on.
+	PutLayouts(history.Layouts)
 	// PutFloor notes a block's own floor in place of the one it may have; p is
 	// copied. With a nil p the floor is a damaged one.
 	PutFloor(disk cdp.DiskID, b cdp.Block, p []byte)

@@ -23,11 +23,11 @@ func (g *Group) Scrub(ctx context.Context, pace func(n int) error) (Scrubbed, er
 	if out.Bytes = n; err != nil {
 		return out, cdp.Wrap(err, op, "")
 	}
-	if err := g.mover.sumUp(ctx, g.disks, pace); err != nil && !cdp.Is(err, cdp.Conflict) {
+	if err := g.mover.sumUp(ctx, g.Disks(), pace); err != nil && !cdp.Is(err, cdp.Conflict) {
 		return out, cdp.Wrap(err, op, "")
 	}
 	buf := make([]byte, cdp.RegionSize)
-	for _, d := range g.disks {
+	for _, d := range g.Disks() {
 		for x := cdp.Region(0); ; x++ {
 			if err := ctx.Err(); err != nil {
 				return out, err

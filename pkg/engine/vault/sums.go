@@ -236,4 +236,4 @@ func (s *sums) dropRegion(u Update, k regionKey) error {
 
 // Damage is what was found damaged in the replica and in stored frames since the journal
 // was opened, and is still needed; nil for nothing.
-func (g *Group) Damage() error { return errors.Join(g.sums.report(g.disks), g.chain.bad.report()) }
+func (g *Group) Damage() error { return errors.Join(g.sums.report(g.Disks()), g.chain.bad.report()) }

@@ -38,8 +38,11 @@ func (v *View) Sparse() *View {
 	return v
 }
 
+// Disks are the disks as they were at the view's seq, by ID.
+func (v *View) Disks() []cdp.Disk { return v.of.layouts.at(v.at) }
+
 // Size of a disk in bytes.
-func (v *View) Size(disk cdp.DiskID) int64 { return v.of.disks[disk].Size }
+func (v *View) Size(disk cdp.DiskID) int64 { return v.Disks()[disk].Size }
 
 // Close ends the view: horizon may pass its seq.
 func (v *View) Close() error {

@@ -11,7 +11,7 @@ import (
 // views are the open views, and what they all read from. Its mutex is taken
 // before ledger.mu.
 type views struct {
-	disks   []cdp.Disk
+	layouts *layouts
 	store   Store
 	replica Replica
 	ledger  *ledger
@@ -32,8 +32,8 @@ type views struct {
 	closed *sync.Cond // on mu: a view was closed
 }
 
-func newViews(disks []cdp.Disk, store Store, replica Replica, l *ledger, x *index) *views {
-	vs := &views{disks: disks, store: store, replica: replica, ledger: l, index: x, open: map[*View]struct{}{}}
+func newViews(ls *layouts, store Store, replica Replica, l *ledger, x *index) *views {
+	vs := &views{layouts: ls, store: store, replica: replica, ledger: l, index: x, open: map[*View]struct{}{}}
 	vs.closed = sync.NewCond(&vs.mu)
 	vs.reads.New = func() any { return &blockRead{} }
 	return vs

@@ -2,6 +2,7 @@ package vaulttest
 
 import (
 	"maps"
+	"slices"
 	"sync"
 
 	"tidemark.dev/pkg/cdp"
@@ -51,6 +52,13 @@ func (r *MemReplica) Crash(keep func() bool) {
 }
 
 func (r *MemReplica) Size(disk cdp.DiskID) int64 { return r.disks[disk].Size }
+
+// Grow makes the images larger.
+func (r *MemReplica) Grow(disks []cdp.Disk) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.disks = slices.Clone(disks)
+}
 
 func (r *MemReplica) each(disk cdp.DiskID, n int, off int64, fn func(k memKey, at int)) {
 	for at := 0; at < n; at += cdp.SectorSize {

@@ -37,6 +37,7 @@ type memData struct {
 	zeros   map[memKey]bool
 	points  map[cdp.FrameNo]cdp.Point
 	sums    map[memKey]uint32
+	layouts history.Layouts
 }
 
 // NewMemStore is an empty store.
@@ -50,7 +51,7 @@ var _ vault.Store = (*MemStore)(nil)
 func (m *MemStore) Load() (vault.Loaded, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := vault.Loaded{State: m.d.state, Indexed: m.d.indexed}
+	l := vault.Loaded{State: m.d.state, Indexed: m.d.indexed, Layouts: m.d.layouts}
 	for no, raw := range m.d.frames {
 		if l.Newest == nil || no > l.Newest.No {
 			h, err := frame.ParseHeader(raw)
@@ -327,6 +328,9 @@ func (m *MemStore) Begin() vault.Update { return &memUpdate{m: m} }
 func (u *memUpdate) do(op func(*memData)) { u.ops = append(u.ops, op) }
 
 func (u *memUpdate) SetState(s vault.State) { u.do(func(d *memData) { d.state = s }) }
+func (u *memUpdate) PutLayouts(l history.Layouts) {
+	u.do(func(d *memData) { d.layouts = slices.Clone(l) })
+}
 func (u *memUpdate) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	p = slices.Clone(p)
 	u.do(func(d *memData) { d.floors[memKey{disk, uint64(b)}] = p })

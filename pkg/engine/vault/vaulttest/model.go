@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/frame"
+	"tidemark.dev/pkg/core/history"
 )
 
 // Model is what a journal must answer, in the simplest way there is: the list
@@ -16,8 +18,10 @@ type Model struct {
 	Writes []ModelWrite // Writes[i] has seq i+1
 	Frames [][]byte     // as they were sent
 	Sign   frame.Signer // signs markers; nil: nobody does
-	last   frame.Header
-	slot   []byte
+	// Layouts are the disks that the writes so far show.
+	Layouts history.Layouts
+	last    frame.Header
+	slot    []byte
 }
 
 // ModelWrite is one write of the model.
@@ -30,7 +34,7 @@ type ModelWrite struct {
 
 // NewModel is a model of empty disks.
 func NewModel(disks []cdp.Disk) *Model {
-	return &Model{Disks: disks, slot: make([]byte, frame.SlotSize)}
+	return &Model{Disks: disks, Layouts: history.Of(disks), slot: make([]byte, frame.SlotSize)}
 }
 
 // sector is the content a write of seq gives to a sector: its seq and its place,
@@ -62,6 +66,9 @@ func (m *Model) Sector(at cdp.Seq, disk cdp.DiskID, n int64) [cdp.SectorSize]byt
 // Frame makes the next frame of the given writes.
 func (m *Model) Frame(flags frame.Flags, epoch cdp.Epoch, sealed int64, writes ...ModelWrite) []byte {
 	b := frame.NewBuilder(m.slot)
+	if slices.ContainsFunc(writes, func(w ModelWrite) bool { return history.Outside(m.Layouts.Newest(), w.Disk, w.Off+w.Len) }) {
+		m.Layouts = append(m.Layouts, history.Layout{From: cdp.Seq(len(m.Writes) + 1), Disks: m.Disks})
+	}
 	for _, w := range writes {
 		m.Writes = append(m.Writes, w)
 		r := frame.Record{Offset: w.Off, Length: uint32(w.Len), Disk: w.Disk, Kind: frame.Zero}
@@ -94,6 +101,17 @@ func (m *Model) Frame(flags frame.Flags, epoch cdp.Epoch, sealed int64, writes .
 func (m *Model) GoOnAfter(no cdp.FrameNo, last cdp.Seq, hash frame.Hash) {
 	m.Frames, m.Writes = m.Frames[:no], m.Writes[:last]
 	m.last = frame.Header{No: no, First: last + 1, Hash: hash}
+}
+
+// Grow extends a disk at its source, or adds one. The journal learns of it with the
+// first write there.
+func (m *Model) Grow(rng *rand.Rand) {
+	m.Disks = slices.Clone(m.Disks)
+	if n := len(m.Disks); n < 3 && rng.IntN(3) == 0 {
+		m.Disks = append(m.Disks, cdp.Disk{ID: cdp.DiskID(n), Name: fmt.Sprintf("new%d", n), Size: (1 + rng.Int64N(200)) * cdp.SectorSize})
+		return
+	}
+	m.Disks[rng.IntN(len(m.Disks))].Size += (1 + rng.Int64N(900)) * cdp.SectorSize
 }
 
 // hot are the blocks of each region that random writes prefer.
