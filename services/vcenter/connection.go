@@ -71,6 +71,11 @@ func (c connection) Unplug(ctx context.Context, vm inventory.Ref, files []string
 	return c.vc.Unplug(ctx, vm, files)
 }
 
+func (c connection) Extend(ctx context.Context, vm inventory.Ref, file string, size int64) error {
+	defer c.changed()
+	return c.vc.Extend(ctx, vm, file, size)
+}
+
 func (c connection) PowerOn(ctx context.Context, vm inventory.Ref) error {
 	defer c.changed()
 	return c.vc.PowerOn(ctx, vm)

@@ -138,6 +138,9 @@ type Events interface {
 type Devices interface {
 	// Path waits for the device of an attached disk; Transient if it does not appear.
 	Path(ctx context.Context, uuid string) (string, error)
+	// Grown waits until the device of an attached disk that was extended has size
+	// bytes; Transient if it does not.
+	Grown(ctx context.Context, uuid string, size int64) error
 	// Release makes the operating system release the device before its disk is
 	// detached, and waits for it. It is no error if there is no device.
 	Release(ctx context.Context, uuid string) error

@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,6 +79,41 @@ func (d DiskDevices) Path(ctx context.Context, uuid string) (string, error) {
 				WithHint("does the transporter VM have the advanced setting disk.EnableUUID = TRUE?")
 		}
 	}
+}
+
+// Grown implements Devices.
+func (d DiskDevices) Grown(ctx context.Context, uuid string, size int64) error {
+	path, err := d.Path(ctx, uuid)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.wait())
+	defer cancel()
+	for {
+		has, err := sizeOf(path)
+		if err != nil {
+			return &cdp.Error{Op: "measure device", Kind: cdp.Transient, Subject: path, Cause: err}
+		}
+		if has >= size {
+			return nil
+		}
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			// Without permission, the wait ends with its own error.
+			_ = os.WriteFile(filepath.Join("/sys/block", filepath.Base(real), "device", "rescan"), []byte("1"), 0o200)
+		}
+		if clock.Sleep(ctx, d.clock(), lookEvery) != nil {
+			return cdp.Errorf(cdp.Transient, "measure device", path, "the disk was extended to %d bytes, but its device has %d", size, has)
+		}
+	}
+}
+
+func sizeOf(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return f.Seek(0, io.SeekEnd)
 }
 
 // Release implements Devices. A file that is no block device, as in the lab, needs no

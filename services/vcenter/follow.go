@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
@@ -25,6 +26,8 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 			cannot = append(cannot, c.Text)
 		}
 	}
+	disks, grew, not := vmpolicy.Grown(r.job.Job, was.Hardware, v, m.Value.Disks)
+	did, cannot = append(did, grew...), append(cannot, not...)
 	if was.Name != v.Name {
 		did = append(did, fmt.Sprintf("it was renamed from %s; its replica keeps the name %s", was.Name, m.Value.Name))
 	}
@@ -36,10 +39,13 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	keep := v
 	keep.Hardware.Firmware, keep.Hardware.SecureBoot = was.Hardware.Firmware, was.Hardware.SecureBoot
 	keep.Hardware.TPM, keep.Hardware.Encrypted = was.Hardware.TPM, was.Hardware.Encrypted
-	keep.Hardware.Disks = was.Hardware.Disks
+	keep.Hardware.Disks = slices.Clone(was.Hardware.Disks)
+	for _, d := range disks[len(m.Value.Disks):] {
+		keep.Hardware.Disks = append(keep.Hardware.Disks, d.Disk)
+	}
 	keep.Hardware.Extra = vmpolicy.ReplicaHardware(v.Hardware).Extra
 	before := m.Value
-	m.Value.VM = keep
+	m.Value.VM, m.Value.Disks = keep, disks
 	if m.Value.JoinedAs == "" {
 		m.Value.JoinedAs = was.Name
 	}

@@ -89,6 +89,24 @@ func (h *hotadd) attach(ctx context.Context, vc slots, plugs []inventory.Plug) (
 	return uuids, paths, nil
 }
 
+// extend makes a disk that is attached to the transporter, and its device, at least
+// size bytes long.
+func (h *hotadd) extend(ctx context.Context, vc slots, file, uuid string, size int64) error {
+	const op = "extend at transporter"
+	t, err := h.transporter(ctx, vc)
+	if err != nil {
+		return err
+	}
+	dev, err := h.devicesOf(ctx)
+	if err == nil {
+		err = vc.Extend(ctx, t.Ref, file, size)
+	}
+	if err == nil {
+		err = dev.Grown(ctx, uuid, size)
+	}
+	return cdp.Wrap(err, op, t.Name)
+}
+
 // detach detaches the transporter's disks that which selects. The operating system
 // releases each device first, so that it writes everything it still holds.
 func (h *hotadd) detach(ctx context.Context, vc slots, which func(inventory.Disk) bool) error {

@@ -132,9 +132,19 @@ func TestReplicasFollowTheirSource(t *testing.T) {
 	w.must(w.a.c.MakeDisk(w.ctx, inv.Datacenters[0].Ref, "["+inv.Datastores[0].Name+"] web01/new.vmdk", mib))
 	_, err = w.a.c.Plug(w.ctx, v.Ref, []inventory.Plug{{File: "[" + inv.Datastores[0].Name + "] web01/new.vmdk", Address: "scsi0:5"}})
 	w.must(err)
-	w.until("a new disk is refused, once and plainly", func() bool { return w.reported("scsi0:5) is new") })
-	if s := w.states(); s["web01"] != "ready" {
+	w.until("a new disk is told, and followed", func() bool {
+		return w.reported("scsi0:5) is new") && len(w.group("shop-web01").Target.Disks) == 3
+	})
+	if g := w.group("shop-web01"); g.Source.Disks[2].Size != mib || g.Target.Disks[2].Path == "" || w.states()["web01"] != "ready" {
+		t.Errorf("%+v %v", g, w.states())
+	}
+	w.must(w.a.c.Extend(w.ctx, v.Ref, v.Hardware.Disks[1].File, 6*mib))
+	w.until("an extended disk is followed", func() bool { return w.group("shop-web01").Source.Disks[1].Size == 6*mib })
+	if s := w.states(); s["web01"] != "ready" || !w.reported("was extended to 6291456 bytes") {
 		t.Error(s)
+	}
+	if st, err := os.Stat(w.group("shop-web01").Target.Disks[1].Path); err != nil || st.Size() != 6*mib {
+		t.Error("the device of its replica:", st, err)
 	}
 	w.must(w.a.c.Label(w.ctx, v.Ref, "www", "", nil))
 	w.until("its new name is noted", func() bool { return w.states()["www"] == "ready" && w.reported("renamed from web01") })

@@ -152,13 +152,15 @@ type DiskFiles interface {
 	DeleteDisk(ctx context.Context, dc inventory.Ref, file, uuid string) error
 }
 
-// DiskSlots attaches and detaches disks.
+// DiskSlots attaches, extends and detaches disks.
 type DiskSlots interface {
 	// Plug attaches disks and returns their UUIDs, in order. A disk that is already
 	// attached only returns its UUID.
 	Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) ([]string, error)
 	// Unplug detaches disks by file and keeps the files.
 	Unplug(ctx context.Context, vm inventory.Ref, files []string) error
+	// Extend makes an attached disk at least size bytes long; NotFound.
+	Extend(ctx context.Context, vm inventory.Ref, file string, size int64) error
 }
 
 // Power turns VMs on and off.

@@ -29,7 +29,7 @@ func (r *memberRound) prepareReplica(ctx context.Context) error {
 		return err
 	}
 	if r.attached(ctx) {
-		return nil
+		return r.extend(ctx)
 	}
 	for i := range m.Value.Disks {
 		if err := r.disk(ctx, &m.Value.Disks[i]); err != nil {
@@ -53,10 +53,32 @@ func (r *memberRound) prepareReplica(ctx context.Context) error {
 		changed = changed || d.UUID != uuids[i] || d.Path != paths[i]
 		d.UUID, d.Path = uuids[i], paths[i]
 	}
-	if !changed {
-		return nil
+	if changed {
+		if err := m.save(ctx); err != nil {
+			return err
+		}
 	}
-	return m.save(ctx)
+	return r.extend(ctx)
+}
+
+// extend makes the replica's disks as large as the source's are now.
+func (r *memberRound) extend(ctx context.Context) error {
+	for i := range r.m.Value.Disks {
+		d := &r.m.Value.Disks[i]
+		if d.Extend == 0 {
+			continue
+		}
+		if err := r.s.hotadd.extend(ctx, r.vc, d.File, d.UUID, d.Extend); err != nil {
+			return cdp.Wrap(err, opDisk, d.File)
+		}
+		was := *d
+		d.Disk.Size, d.Extend = d.Extend, 0
+		if err := r.m.save(ctx); err != nil {
+			*d = was
+			return err
+		}
+	}
+	return nil
 }
 
 // findDisks records where the replica's disks are now.

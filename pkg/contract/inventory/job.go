@@ -152,4 +152,7 @@ type MemberDisk struct {
 	// UUID is set; SeedUUID is the UUID that was read before that.
 	Seeded   bool   `json:"seeded,omitempty"`
 	SeedUUID string `json:"seedUuid,omitempty"`
+	// Extend is how many bytes the source disk has, as long as the replica has fewer;
+	// else 0.
+	Extend int64 `json:"extend,omitempty"`
 }

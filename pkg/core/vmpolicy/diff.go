@@ -10,7 +10,7 @@ import (
 
 // Change is a difference between a VM's hardware and its replica's.
 type Change struct {
-	Kind string // cpu, memory, options, nic, extra, disk-added, disk-removed, disk-resized, disk-moved, controller, firmware, security
+	Kind string // cpu, memory, options, nic, extra, disk-removed, disk-resized, disk-replaced, disk-moved, firmware, security
 	// Follow: the replica VM can be reconfigured to match. Otherwise replication
 	// continues unchanged, and Text says what is missing.
 	Follow bool
@@ -18,7 +18,8 @@ type Change struct {
 }
 
 // Diff compares a VM's hardware with an earlier state. only are the replicated
-// disks as they were; other disks were excluded.
+// disks as they were; other disks were excluded. Disks that grew, or were added, are
+// Grown's.
 func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	var out []Change
 	add := func(kind string, follow bool, format string, args ...any) {
@@ -49,11 +50,11 @@ func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	if is.TPM && !was.TPM || is.Encrypted && !was.Encrypted {
 		add("security", false, "it now has a vTPM or is encrypted, which cannot be replicated")
 	}
-	out = append(out, diffDisks(was, is, only)...)
+	out = append(out, diffDisks(is, only)...)
 	return out
 }
 
-func diffDisks(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
+func diffDisks(is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	var out []Change
 	add := func(kind, format string, args ...any) {
 		out = append(out, Change{Kind: kind, Text: fmt.Sprintf(format, args...)})
@@ -65,19 +66,12 @@ func diffDisks(was, is inventory.Hardware, only []inventory.MemberDisk) []Change
 			continue
 		}
 		switch x := is.Disks[i]; {
-		case x.Size > d.Disk.Size:
-			add("disk-resized", "%s (%s) was extended to %d bytes, but only the first %d are replicated: later writes beyond them are in no recovery point, so points are incomplete once the file systems have grown. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
 		case x.Size < d.Disk.Size:
 			add("disk-resized", "%s (%s) was shrunk to %d bytes from %d: the VM's replication has stopped. Delete the job and apply it again", d.Disk.Label, d.Address, x.Size, d.Disk.Size)
 		case x.UUID != d.Disk.UUID:
 			add("disk-replaced", "%s (%s) is another disk than before", d.Disk.Label, d.Address)
 		case is.Address(x) != d.Address:
 			add("disk-moved", "%s was moved from %s to %s", d.Disk.Label, d.Address, is.Address(x))
-		}
-	}
-	for _, x := range is.Disks {
-		if !slices.ContainsFunc(was.Disks, func(d inventory.Disk) bool { return d.Key == x.Key }) {
-			add("disk-added", "%s (%s) is new and not replicated: to include it, delete the job and apply it again with the replica's disks as seeds", x.Label, is.Address(x))
 		}
 	}
 	return out
