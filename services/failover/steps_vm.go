@@ -52,7 +52,11 @@ func (s *Service) vm(ctx context.Context, run failoverrun.Run, step recovery.Ste
 		}
 	}
 	job := run.Pinned.Spec
-	a, err := s.deps.VMs.Do(ctx, endpoint, api.VMRunRequest{Job: run.Job, Run: run.ID, Test: run.Mode == recovery.Test, NoReIP: run.NoReIP, Source: job.Source.Site, Target: job.Target.Site})
+	var disks []cdp.Disk
+	if run.Resolved != nil {
+		disks = run.Resolved.Disks
+	}
+	a, err := s.deps.VMs.Do(ctx, endpoint, api.VMRunRequest{Job: run.Job, Disks: disks, Run: run.ID, Test: run.Mode == recovery.Test, NoReIP: run.NoReIP, Source: job.Source.Site, Target: job.Target.Site})
 	r := failoverrun.Result{Text: a.Text, VM: a.VM, Moved: a.Moved, Total: a.Total}
 	if err != nil || !a.Done {
 		return r, false, err

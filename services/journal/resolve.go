@@ -11,9 +11,18 @@ import (
 	"tidemark.dev/pkg/contract/api"
 )
 
-// resolve finds the seq that is asked for: by a point's name or tag, as the last
-// write, by a write's number or by a time.
+// resolve finds the seq that is asked for, and the disks as they were then.
 func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
+	found, err := g.find(r)
+	if err == nil {
+		found.Disks = g.vault.DisksAt(found.Seq)
+	}
+	return found, err
+}
+
+// find finds the seq that is asked for: by a point's name or tag, as the last write, by
+// a write's number or by a time.
+func (g *group) find(r api.ResolveRequest) (api.Resolved, error) {
 	const op = "resolve point"
 	if (r.At == nil) == (r.Point == "") {
 		return api.Resolved{}, cdp.Errorf(cdp.Invalid, op, "point, at", "exactly one of them must be given")

@@ -45,8 +45,9 @@
 //	gone             the job no longer selects it: its own job is stopped, its replica stays
 //	failed-over      a failover has the replica: nobody else touches it
 //
-// Changes of the source VM are followed (CPU, memory, network cards, settings), noted
-// (name, host), or are the member's trouble (disks, firmware); the rest continues.
+// Changes of the source VM are followed (CPU, memory, network cards, settings, disks that
+// are extended or added), noted (name, host), or are the member's trouble (disks that are
+// removed, firmware); the rest continues.
 // Nothing waits for a source that does not answer.
 //
 // # Steps of a failover

@@ -48,7 +48,7 @@ func (w *world) step(name string, test bool) api.VMRunReply {
 
 func (w *world) tryStep(name string, test bool) (api.VMRunReply, error) {
 	for {
-		r, err := ask[api.VMRunReply](w.ctx, w.b, name, api.VMRunRequest{Job: "shop-web01", Run: "01jrun0000test42", Test: test})
+		r, err := ask[api.VMRunReply](w.ctx, w.b, name, api.VMRunRequest{Job: "shop-web01", Run: "01jrun0000test42", Test: test, Disks: w.then})
 		if err != nil || r.Done {
 			return r, err
 		}

@@ -182,12 +182,29 @@ func (r *run) vm(ctx context.Context) (inventory.VM, error) {
 	return r.cache.replica(ctx, r.vc, r.m.Value)
 }
 
+// disks are those of the replica that the point has, as large as they were then. The
+// replica may have got others since, and larger ones.
+func (r *run) disks() []inventory.MemberDisk {
+	if len(r.req.Disks) == 0 {
+		return r.m.Value.Disks
+	}
+	var out []inventory.MemberDisk
+	for _, d := range r.m.Value.Disks {
+		i := slices.IndexFunc(r.req.Disks, func(x cdp.Disk) bool { return x.Name == d.Name })
+		if i >= 0 {
+			d.Disk.Size = r.req.Disks[i].Size
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // plugs are the run's disks at their addresses.
 func (r *run) plugs() []inventory.Plug {
 	var out []inventory.Plug
-	for i, d := range r.m.Value.Disks {
+	for i, d := range r.disks() {
 		p := inventory.Plug{File: d.File, UUID: d.UUID, Address: d.Address}
-		if r.req.Test {
+		if r.req.Test && i < len(r.rec.Value.Disks) {
 			p.File, p.UUID = r.rec.Value.Disks[i].File, r.rec.Value.Disks[i].UUID
 		}
 		out = append(out, p)

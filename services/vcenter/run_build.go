@@ -39,8 +39,9 @@ func (r *run) build(ctx context.Context) (api.VMRunReply, error) {
 	if err := r.testVM(ctx, inv); err != nil {
 		return none, err
 	}
-	for i, d := range r.m.Value.Disks {
-		r.tell("makes its disks", int64(i), int64(len(r.m.Value.Disks)))
+	all := r.disks()
+	for i, d := range all {
+		r.tell("makes its disks", int64(i), int64(len(all)))
 		if err := r.testDisk(ctx, inv, r.rec.Value.Disks[i].File, d.Disk.Size); err != nil {
 			return none, err
 		}
@@ -74,7 +75,7 @@ func (r *run) begin(ctx context.Context, inv inventory.Inventory) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range r.m.Value.Disks {
+	for _, d := range r.disks() {
 		ds, _, _ := strings.Cut(d.File, "]")
 		file := fmt.Sprintf("%s] %s/%s-%s.vmdk", ds, name, name, d.Name)
 		disks = append(disks, runDisk{File: file})

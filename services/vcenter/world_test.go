@@ -53,6 +53,7 @@ type world struct {
 	answers  map[string]bool
 	holds    map[string][]string
 	free     int64
+	then     []cdp.Disk // of the point that is failed over to; nil: those of now
 }
 
 // end is one site.

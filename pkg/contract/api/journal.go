@@ -158,6 +158,8 @@ type Resolved struct {
 	Time  time.Time     `json:"time,omitzero"`
 	Bound time.Duration `json:"boundNanos"`
 	Point *cdp.Point    `json:"point,omitempty"` // if it is a recovery point
+	// Disks are the group's disks as they were then: later ones may be larger, or more.
+	Disks []cdp.Disk `json:"disks,omitempty"`
 }
 
 // Cursor is the newest durable frame, from which a capturer continues.

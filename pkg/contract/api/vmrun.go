@@ -28,6 +28,8 @@ type VMRunRequest struct {
 	Test bool `json:"test,omitempty"`
 	// NoReIP: the guest keeps the addresses that it had at the source.
 	NoReIP bool `json:"noReIP,omitempty"`
+	// Disks are the group's disks as they were at the point; none: as they are now.
+	Disks []cdp.Disk `json:"disks,omitempty"`
 	// Source and Target are the job's sites.
 	Source cdp.Site `json:"source,omitempty"`
 	Target cdp.Site `json:"target,omitempty"`
