@@ -1,6 +1,7 @@
 package failoverrun_test
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -125,7 +126,7 @@ func (d *driver) apply(e failoverrun.Event) {
 		return
 	}
 	d.stored, d.todo = next, cmds
-	if was != nil && *d.stored.Resolved != *was {
+	if was != nil && !reflect.DeepEqual(*d.stored.Resolved, *was) {
 		d.Fatal("the point was chosen twice")
 	}
 }
