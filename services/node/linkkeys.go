@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/engine/durable"
+	"tidemark.dev/services/journal"
 )
 
 // A link's identity is a key pair of the site that dials. Its seed is in
@@ -77,12 +78,12 @@ func linkKey(dir string, l LinkConfig) (string, error) {
 	data, err := os.ReadFile(keyPath(dir, l))
 	if err != nil {
 		return "", cdp.Errorf(cdp.Invalid, "load the link's key", "links", "the public key of the link from %s to %s is not known here", l.From, l.To).
-			WithHint("print it at " + string(l.From) + " with: tidemark site keys --config FILE " + string(l.From) + "; then put it into the link, as key:")
+			WithHint("join the sites: tidemark site invite " + string(l.From) + " here, tidemark site join there, tidemark site accept here")
 	}
 	return strings.TrimSpace(string(data)), nil
 }
 
-// exchangeKeys gives each site of the file the keys of those that dial it. That
+// exchangeKeys gives each site of the file the keys of those that it is linked with. That
 // can only be done where all of them live in one directory.
 func exchangeKeys(dir string, cfg Config) error {
 	for _, l := range cfg.Links {
@@ -90,7 +91,29 @@ func exchangeKeys(dir string, cfg Config) error {
 		if err == nil {
 			err = keep(keyPath(dir, l), key)
 		}
+		if err == nil {
+			err = exchangeSigners(dir, l)
+		}
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// exchangeSigners binds the keys that the two sites of a link sign with. What a site has
+// bound before stays as it is: a key that was replaced is an operator's to accept.
+func exchangeSigners(dir string, l LinkConfig) error {
+	for _, x := range [][2]cdp.Site{{l.From, l.To}, {l.To, l.From}} {
+		bound, err := journal.ReadSigners(filepath.Join(dir, string(x[1]), "journal", "signers"), x[0])
+		if err != nil || len(bound) > 0 {
+			continue // the journal says what is wrong with the file
+		}
+		key, err := Joiner{}.signer(dir, x[0])
+		if err != nil {
+			continue // capture does
+		}
+		if _, err = bindSigner(dir, x[1], x[0], key); err != nil {
 			return err
 		}
 	}

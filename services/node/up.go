@@ -32,6 +32,8 @@ type Started struct {
 	Here []SiteConfig
 	// Open: they have no users and passwords.
 	Open bool
+	// Trial: several sites run here, so whoever has this machine has all of them.
+	Trial bool
 }
 
 // Up runs the sites of a file, or only some, until ctx ends. It calls ready once,
@@ -112,7 +114,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		return err
 	}
 	monitoring.Started()
-	ready(Started{Dir: dir, Context: file, Here: here, Open: cfg.Open})
+	ready(Started{Dir: dir, Context: file, Here: here, Open: cfg.Open, Trial: len(here) > 1 && !cfg.Open})
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil

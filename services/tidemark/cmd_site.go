@@ -21,7 +21,7 @@ import (
 func (a *app) cmdSite() *cobra.Command {
 	return group("site", "List sites, and check what their vCenters allow",
 		"  tidemark site list\n  tidemark site check prod\n  tidemark site privileges --role target",
-		a.cmdSiteList(), a.cmdSiteCheck(), a.cmdSitePrivileges(), a.cmdSiteKeys(), a.cmdSiteSecrets(), a.cmdSiteNATS())
+		a.cmdSiteList(), a.cmdSiteCheck(), a.cmdSitePrivileges(), a.cmdSiteInvite(), a.cmdSiteJoin(), a.cmdSiteAccept(), a.cmdSiteKeys(), a.cmdSiteSecrets(), a.cmdSiteNATS())
 }
 
 // siteState is a site as it was applied, and the state of its vCenter.

@@ -30,8 +30,9 @@ Jobs may use files of --dir, of the directories that allow: in the file lists (w
 it: of the working directory), and of --allow. A peer cannot name any others.
 
 With --only it runs some of the file's sites, each a site of its own: do the same
-on the other sites' machines, with the same file. A link is known by a key of the
-site that dials. Its public half belongs into the file: tidemark site keys.
+on the other sites' machines, with the same file. Each site makes its own passwords and
+keys, and those that are linked are joined once: tidemark site invite. Without --only it
+makes those of all sites of the file on this machine, which is for a trial.
 
 It writes DIR/context.json (mode 0600), by which the other commands find it.`),
 		Example: `  tidemark up
@@ -102,6 +103,9 @@ func (a *app) greet(s node.Started) {
 	}
 	if s.Open {
 		fmt.Fprintln(a.out, "OPEN: without users and passwords. Whoever reaches these addresses can do anything.")
+	}
+	if s.Trial {
+		fmt.Fprintln(a.out, "TRIAL: the keys and passwords of all these sites are on this machine. Real sites have a\nmachine each, make their own, and are joined: tidemark site invite --help")
 	}
 	opt := ""
 	if s.Dir != mustAbs(defaultDir) {
