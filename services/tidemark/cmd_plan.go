@@ -25,7 +25,7 @@ func (a *app) cmdPlan() *cobra.Command {
   tidemark plan check shop-dr
   tidemark plan test shop-dr --follow
   tidemark plan run shop-dr --follow`,
-		a.cmdPlanApply(), a.cmdPlanList(), a.cmdPlanCheck(), a.cmdPlanGraph(),
+		a.cmdPlanApply(), a.cmdPlanList(), a.cmdPlanCheck(), a.cmdPlanDiff(), a.cmdPlanGraph(),
 		a.cmdPlanRun("run", recovery.Production, "Run a plan in production"),
 		a.cmdPlanRun("test", recovery.Test, "Test a plan: production is not touched, and everything is cleaned up"),
 		a.cmdPlanStatus(),
@@ -116,12 +116,12 @@ func (a *app) checkPlan(ctx context.Context, c *client.Client, r api.PlanRequest
 
 func (a *app) cmdPlanRun(use string, mode recovery.Mode, short string) *cobra.Command {
 	var id string
-	var follow bool
+	var follow, dry bool
 	var out format
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use: use + " PLAN", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(planNames),
-		Long:    long(short + ".\nThe command returns when the run has begun; with --follow it shows each action and\nwaits for the end. The run goes on by itself either way."),
+		Long:    long(short + ".\nThe command returns when the run has begun; with --follow it shows each action and\nwaits for the end. The run goes on by itself either way. With --dry-run nothing is done:\nit shows what would be done now, in order, and how long that took in earlier runs."),
 		Example: "  tidemark plan " + use + " shop-dr --follow",
 		RunE: func(c *cobra.Command, args []string) error {
 			r := event.PlanRun{Plan: args[0], Run: id, Mode: mode}
@@ -129,6 +129,9 @@ func (a *app) cmdPlanRun(use string, mode recovery.Mode, short string) *cobra.Co
 				r.Run = shortID(string(mode)[:1])
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				if dry {
+					return a.dryRunPlan(ctx, cl, r.Plan, mode, out)
+				}
 				sctx, cancel := context.WithTimeout(ctx, orderedWithin)
 				defer cancel()
 				if err := cl.RunPlan(sctx, r); err != nil {
@@ -147,6 +150,7 @@ func (a *app) cmdPlanRun(use string, mode recovery.Mode, short string) *cobra.Co
 		},
 	}
 	c.Flags().StringVar(&id, "run", "", "a name for the run; starting it again under the same name is the same run")
+	c.Flags().BoolVar(&dry, "dry-run", false, "show what would be done now, and do nothing")
 	c.Flags().BoolVar(&follow, "follow", false, "show each action, and wait for the end")
 	c.Flags().DurationVar(&timeout, "timeout", 24*time.Hour, "how long to follow")
 	out.register(c)

@@ -82,6 +82,10 @@ func TestPlanStory(t *testing.T) {
 	l.do(exitNotFound, "plan", "run", "nosuch")
 	l.do(exitNotFound, "plan", "status", "shop-dr")
 	mendedPlan(t, l)
+	wants(t, first(l.do(0, "plan", "diff", "-f", file)), "nothing would change")
+	other := write(t, filepath.Join(dir, "other.yaml"), strings.Replace(shopPlan, "objective: 1h", "objective: 2h", 1))
+	wants(t, first(l.do(0, "plan", "diff", "-f", other)), `~ plan: objective: "2h", was "1h"`)
+	wants(t, first(l.do(0, "plan", "test", "shop-dr", "--dry-run")), "nothing is done", "unknown", "clean up db", "4 actions, never done before")
 
 	out, errs := l.do(0, "plan", "test", "shop-dr", "--follow")
 	wants(t, out, "succeeded", "within the objective", "clean up")
@@ -91,6 +95,8 @@ func TestPlanStory(t *testing.T) {
 			t.Error("the test left something:", out)
 		}
 	}
+	wants(t, first(l.do(0, "plan", "run", "shop-dr", "--dry-run")), "nothing is done", "for runs in test only", "; the objective is 1h")
+	wants(t, first(l.do(0, "plan", "history", "shop-dr")), "test")
 	l.until("protected", "status", "web")
 	l.stop()
 
