@@ -242,11 +242,14 @@ func TestDeleteDisks(t *testing.T) {
 	o.states.m["web"] = api.RunState{Desired: api.DesiredStopped}
 	o.run = &failoverrun.Run{Request: failoverrun.Request{ID: "r1"}, Phase: recovery.Ready}
 	refused(cdp.Conflict, "the failover run r1 is ready", api.JobDeleteRequest{Job: "web", DropPoints: true})
-	o.run.Phase, o.points = recovery.Undone, 3
+	o.run.Phase, o.run.Old = recovery.Undone, &failoverrun.OldVM{Run: "r1", Site: "prod", VM: "u1", Want: recovery.Restored}
+	refused(cdp.Conflict, "its failover r1 is not settled", api.JobDeleteRequest{Job: "web", DropPoints: true, Force: true})
+	o.run.Old.Done, o.points = true, 3
 	refused(cdp.Conflict, "3 would be lost", api.JobDeleteRequest{Job: "web"})
 	o.silent = cdp.Errorf(cdp.Transient, "ask journal", "", "nobody answers")
 	refused(cdp.Conflict, "count recovery points", api.JobDeleteRequest{Job: "web"})
-	if p, err := ask[api.Progress](o, api.JobDelete, api.JobDeleteRequest{Job: "web", DropPoints: true}); err != nil || !p.Done || len(o.jobs.m) != 0 {
+	o.run.Old.Done = false
+	if p, err := ask[api.Progress](o, api.JobDelete, api.JobDeleteRequest{Job: "web", DropPoints: true, ForgetOwed: true}); err != nil || !p.Done || len(o.jobs.m) != 0 {
 		t.Error(p, err)
 	}
 	if last, ok := o.facts[len(o.facts)-1].(event.JobDeleted); !ok || last.Job != "web" {
@@ -269,6 +272,13 @@ func TestDeleteVMs(t *testing.T) {
 		t.Error(err)
 	}
 	o.vms.Members[0].State, o.steps = inventory.Gone, []api.Progress{{Done: true}}
+	o.run = &failoverrun.Run{Phase: recovery.Committed, Old: &failoverrun.OldVM{Run: "r1", Site: "prod", Want: recovery.Fenced}}
+	for _, job := range []string{"shop-web01", "shop"} {
+		if _, err := ask[api.Progress](o, api.JobDelete, api.JobDeleteRequest{Job: job, DropPoints: true, Force: true}); !cdp.Is(err, cdp.Conflict) || len(o.asked) > 0 {
+			t.Errorf("%s went with what its failover owes at the source: %v", job, err)
+		}
+	}
+	o.run = nil
 	if p, err := ask[api.Progress](o, api.JobDelete, api.JobDeleteRequest{Job: "shop-web01", DropPoints: true}); err != nil || !p.Done || o.asked[0].Group != "shop-web01" {
 		t.Error(p, err, o.asked)
 	}

@@ -22,7 +22,7 @@ func (s *Service) DeleteJob(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	d := deletion{api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas, Force: p.Force}, e.ID}
+	d := deletion{api.JobDeleteRequest{Job: p.Job, DropPoints: p.DropPoints, Replicas: p.Replicas, Force: p.Force, ForgetOwed: p.ForgetOwed}, e.ID}
 	done, err := s.deleted(ctx, d)
 	switch {
 	case err != nil:
@@ -114,13 +114,16 @@ func (s *Service) deleteDisks(ctx context.Context, r deletion, revision uint64) 
 	return s.deps.Jobs.Delete(ctx, r.Job, revision)
 }
 
-// droppable says whether a group may be ended: no failover run needs it, none of
-// its exports is open or they may be closed, and it has no recovery points or they
-// may be dropped.
+// droppable says whether a group may be ended: no failover run needs it, nothing is
+// owed at its source or that may be forgotten, none of its exports is open or they may
+// be closed, and it has no recovery points or they may be dropped.
 func (s *Service) droppable(ctx context.Context, group string, ofVM bool, r api.JobDeleteRequest) error {
 	run, err := s.deps.Failovers.Run(ctx, group)
 	if err == nil {
 		err = jobrules.Idle(group, run, ofVM)
+	}
+	if err == nil && !r.ForgetOwed {
+		err = jobrules.Settled(group, run)
 	}
 	if err == nil && !r.Force {
 		err = s.unexported(ctx, group)

@@ -21,7 +21,7 @@ type deletedThing struct {
 }
 
 func (a *app) cmdDelete() *cobra.Command {
-	var yes, replicas, force bool
+	var yes, replicas, force, forget bool
 	var timeout time.Duration
 	var out format
 	c := &cobra.Command{
@@ -31,7 +31,8 @@ func (a *app) cmdDelete() *cobra.Command {
 progress. The journal of a job is deleted with all its recovery points; if there are
 any, confirm that with --yes. What a retention lock holds is kept until the lock is
 over: apply the job again to use it. While an export of the job is open, it is not
-deleted without --force. Replica images stay as they are. A site recovery job is
+deleted without --force. A job whose failover still has to power off the VM at a source
+that does not answer, or to give it back, is not deleted without --forget-owed. Replica images stay as they are. A site recovery job is
 deleted with its history, unless it runs.
 
 The replica VMs of a job on VMs stay too, and Tidemark no longer manages them; with
@@ -55,7 +56,7 @@ selects is released by the name of its own job.`),
 					defer cancel()
 					m := newMeter(a, name)
 					defer m.close()
-					err = cl.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas, Force: force}, m.show)
+					err = cl.DeleteJob(ctx, api.JobDeleteRequest{Job: name, DropPoints: yes, Replicas: replicas, Force: force, ForgetOwed: forget}, m.show)
 				}
 				if err != nil {
 					return err
@@ -69,6 +70,7 @@ selects is released by the name of its own job.`),
 	}
 	c.Flags().BoolVar(&yes, "yes", false, "confirm that the recovery points are deleted, too")
 	c.Flags().BoolVar(&force, "force", false, "also delete a job whose points are being exported; its exports are closed")
+	c.Flags().BoolVar(&forget, "forget-owed", false, "also delete a job whose failover still has to power off the VM at the source, or to give it back; that is never done then")
 	c.Flags().BoolVar(&replicas, "replicas", false, "also delete the replica VMs of a job on VMs, with their disks")
 	c.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait for the deletion of a job")
 	out.register(c)

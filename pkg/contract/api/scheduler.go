@@ -26,6 +26,9 @@ type JobDeleteRequest struct {
 	Force bool `json:"force,omitempty"`
 	// Replicas deletes the replica VMs of a job on VMs, too.
 	Replicas bool `json:"replicas,omitempty"`
+	// ForgetOwed deletes it even if a failover still has something to do at the source,
+	// which then is never done.
+	ForgetOwed bool `json:"forgetOwed,omitempty"`
 }
 
 // VMGroupApplyRequest writes the job of one VM. Its Of names the job on VMs.

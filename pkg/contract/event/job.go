@@ -25,6 +25,9 @@ type JobDelete struct {
 	Force bool `json:"force,omitempty"`
 	// Replicas deletes the replica VMs of a job on VMs, too.
 	Replicas bool `json:"replicas,omitempty"`
+	// ForgetOwed deletes it even if a failover still has something to do at the source,
+	// which then is never done.
+	ForgetOwed bool `json:"forgetOwed,omitempty"`
 }
 
 // EventType implements Payload.

@@ -43,6 +43,17 @@ func Idle(group string, run *failoverrun.Run, ofVM bool) error {
 		WithHint("end it first: see tidemark failover status " + group)
 }
 
+// Settled is Conflict while a failover still has something to do at a group's source: a
+// source that returns asks its copy of the job whether it may touch the VM, so that
+// without the job nothing is done, and two VMs could run.
+func Settled(group string, run *failoverrun.Run) error {
+	if run == nil || run.Old == nil || run.Old.Done {
+		return nil
+	}
+	return cdp.Errorf(cdp.Conflict, opDelete, group, "its failover %s is not settled: %s", run.Old.Run, run.OldText()).
+		WithHint("wait until the site " + string(run.Old.Site) + " answers; if it is lost for good, or you have seen to its VM yourself: --forget-owed")
+}
+
 // Unused is Conflict if exports of a group are open: somebody reads its points.
 func Unused(group string, open []api.Export) error {
 	if len(open) == 0 {
