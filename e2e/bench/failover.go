@@ -244,7 +244,7 @@ func (f *failoverBench) failover(name, point string) (time.Duration, error) {
 	if err := json.Unmarshal(out, &st); err != nil {
 		return 0, err
 	}
-	if _, err := f.tidemark("failover", "undo", group); err != nil {
+	if _, err := f.tidemark("failover", "undo", group, "--yes"); err != nil {
 		return 0, err
 	}
 	return st.UsableAt.Sub(st.StartedAt), nil

@@ -125,7 +125,7 @@ func manual(w io.Writer, s *stage.Stage, cfg stage.Config, capture string) {
 	bold("Lose the source site: vCenter, hosts, guests, NATS and capture at once")
 	say("kill -9 %d %d %d", s.ProdVCenter.Pid(), s.ProdTidemark.Pid(), s.ProdCapture.Pid())
 	say("tidemark failover %s --mode production --to vm", s.Group())
-	say("tidemark failover undo %s      # or commit", s.Group())
+	say("tidemark failover undo %s --yes   # or commit", s.Group())
 	bold("The vCenters themselves")
 	for _, site := range []string{stage.Prod, stage.DR} {
 		addr := s.Ports.ProdVCenter

@@ -37,8 +37,8 @@ func TestFailoverInterrupted(t *testing.T) {
 		wrote := w.scribble(*st.Export)
 		w.killTargets()
 		w.served(st.Export.ID, "the failover, after a restart", wrote)
-		end := map[string]string{"production": "undo", "test": "cleanup"}[mode]
-		w.must("failover", end, w.job, "--no-wait")
+		end := map[string][]string{"production": {"undo", "--yes"}, "test": {"cleanup"}}[mode]
+		w.must(append(append([]string{"failover"}, end...), w.job, "--no-wait")...)
 		w.killTargets()
 		w.rests(func(s failoverrun.Run) bool { return s.Over() })
 		w.nothingLeft()

@@ -108,7 +108,7 @@ func TestHubAndSpokes(t *testing.T) {
 	// East is lost for good. What it had runs at the hub; west does not notice.
 	h.Kill("east")
 	h.east.must("failover", h.east.job, "--mode", "production")
-	h.east.must("failover", "undo", h.east.job)
+	h.east.must("failover", "undo", h.east.job, "--yes")
 	h.west.guests.Start()
 	h.follows(h.west)
 	h.west.settle()

@@ -108,7 +108,7 @@ func (w *world) failoverUndone(p cdp.Point, want [][]byte) {
 	w.same("the production failover", w.readExport(*w.run().Export), want)
 	w.same("the replica", w.replicas(), want)
 	w.scribble(*w.run().Export)
-	w.soon("failover", "undo", w.job)
+	w.soon("failover", "undo", w.job, "--yes")
 	w.nothingLeft()
 	w.validate(0)
 }

@@ -78,7 +78,12 @@ func (c *Client) start(ctx context.Context, r failoverrun.Request) (id string, e
 	if request {
 		return "", c.conn.Request(ctx, c.site, subjects.Failover, api.FailoverStart, r, nil)
 	}
-	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen, Shutdown: r.Shutdown, Force: r.Force, NoReIP: r.NoReIP})
+	window := ""
+	if r.CommitWindow != 0 {
+		window = r.CommitWindow.String()
+	}
+	return c.send(ctx, c.site, event.FailoverStart{Job: r.Job, Run: r.ID, Point: r.Point, At: r.At, Mode: r.Mode, To: r.To, Listen: r.Listen, Shutdown: r.Shutdown, Force: r.Force, NoReIP: r.NoReIP,
+		CommitPolicy: r.CommitPolicy, CommitWindow: window})
 }
 
 // Unfence lets the VM at the source of a committed failover be powered on again; it is

@@ -13,6 +13,7 @@
 //	job specs, once per run         KV             Jobs.Get
 //	status, points                  journal        Journal.Status, Resolve
 //	request failover unfence        operators      Service.Unfence
+//	request failover policy         operators      Service.SetPolicy
 //	newest write, last frame        capture        Source.Status, Drain; may be silent
 //
 //	emits                           to             through
@@ -24,6 +25,7 @@
 //	fence                           vcenter        Source.Fence, at the source; may be silent
 //	run record failover.<job>       KV             Records
 //	failover.step, finished         everyone       Events.Emit
+//	failover.window-ending          everyone       Events.Emit
 //
 // # A run
 //
@@ -40,7 +42,8 @@
 // pkg/core/failoverrun says.
 //
 // Another goroutine per job does what a run owes at a source that may be gone: it asks
-// until the VM there is powered off, or given back.
+// until the VM there is powered off, or given back. A third watches the commit window of
+// a run that has a policy: it warns, and ends the run when nobody did.
 //
 // What it never does: it does not touch disks, images or VMs itself.
 package failover

@@ -85,8 +85,9 @@ func (d *driven) advance(ctx context.Context, e failoverrun.Event) (failoverrun.
 			d.rev = rev
 		}
 		d.run = next
-		if _, owed := next.Owed(); owed {
-			d.s.kickOwed(next.Job)
+		_, owed := next.Owed()
+		if _, _, windowed := next.Due(); owed || windowed {
+			d.s.kickBeside(next.Job)
 		}
 		d.s.tell(ctx, d.run, cmds)
 		return doNext(d.run, e, cmds), ctx.Err()

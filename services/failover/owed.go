@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"reflect"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -63,25 +64,24 @@ func answered(owed failoverrun.OldVM, p api.Progress, err error) failoverrun.Eve
 	case cdp.Is(err, cdp.Transient):
 		e.What, e.Text = failoverrun.FenceRefused, "the site does not answer"
 	case err != nil:
-		e.What, e.Text = failoverrun.FenceRefused, err.Error()
-		if hint := cdp.HintOf(err); hint != "" {
-			e.Text += ": " + hint
-		}
+		e.What, e.Text = failoverrun.FenceRefused, reason(err)
 	}
 	return e
 }
 
-// note applies an event about the VM at the source to the job's run, and stores it if
-// that changes anything.
+// note applies an event that is about no step to the job's run, and stores the run if
+// that changes it. An event without a time happens now.
 func (s *Service) note(ctx context.Context, job string, e failoverrun.Event) error {
 	for {
 		run, rev, err := s.deps.Records.Get(ctx, job)
 		if err != nil {
 			return err
 		}
-		e.Now = s.deps.Clock.Now()
+		if e.Now.IsZero() {
+			e.Now = s.deps.Clock.Now()
+		}
 		next, cmds := failoverrun.Step(run, e)
-		if run.Old == nil || *next.Old == *run.Old {
+		if reflect.DeepEqual(next, run) {
 			return nil
 		}
 		if _, err = s.deps.Records.Put(ctx, job, next, rev); cdp.Is(err, cdp.Conflict) {

@@ -57,9 +57,9 @@ type Service struct {
 	wg    sync.WaitGroup
 }
 
-// jobBells wake the two goroutines of a job: one drives its runs, the other does what is
-// owed at its source, which no run waits for.
-type jobBells struct{ run, owed wake.Bell }
+// jobBells wake the goroutines of a job: one drives its runs, one does what is owed at
+// its source, which no run waits for, and one watches the commit window.
+type jobBells struct{ run, owed, window wake.Bell }
 
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
@@ -118,7 +118,7 @@ func (s *Service) kick(job string) {
 	defer s.mu.Unlock()
 	k, known := s.kicks[job]
 	if !known {
-		k = jobBells{wake.New(), wake.New()}
+		k = jobBells{wake.New(), wake.New(), wake.New()}
 		s.kicks[job] = k
 		if s.ctx != nil {
 			s.start(job)
@@ -126,14 +126,17 @@ func (s *Service) kick(job string) {
 	}
 	k.run.Ring()
 	k.owed.Ring()
+	k.window.Ring()
 }
 
-// kickOwed makes sure that what the job's run owes at its source is done.
-func (s *Service) kickOwed(job string) {
+// kickBeside makes sure that what the job's run does beside its steps is looked at: what
+// it owes at its source, and its commit window.
+func (s *Service) kickBeside(job string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if k, known := s.kicks[job]; known {
 		k.owed.Ring()
+		k.window.Ring()
 	}
 }
 
@@ -154,6 +157,7 @@ func (s *Service) start(job string) {
 	}
 	each(k.run, s.drive)
 	each(k.owed, s.settle)
+	each(k.window, func(ctx context.Context, job string) { s.watch(ctx, job, k.window) })
 }
 
 func (s *Service) backoff() *clock.Backoff {

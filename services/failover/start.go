@@ -18,7 +18,13 @@ func (s *Service) HandleStart(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Shutdown: p.Shutdown, Force: p.Force, NoReIP: p.NoReIP}, e.Time)
+	var window spec.Duration
+	if p.CommitWindow != "" {
+		if err := window.UnmarshalText([]byte(p.CommitWindow)); err != nil {
+			return cdp.Errorf(cdp.Invalid, "check failover", "commitWindow", "%w", err)
+		}
+	}
+	return s.begin(ctx, failoverrun.Request{Job: p.Job, ID: p.Run, Mode: p.Mode, To: p.To, Point: p.Point, At: p.At, Listen: p.Listen, Shutdown: p.Shutdown, Force: p.Force, NoReIP: p.NoReIP, CommitPolicy: p.CommitPolicy, CommitWindow: window}, e.Time)
 }
 
 // startWithin is how long a start that cannot be checked yet is retried. After

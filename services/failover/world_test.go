@@ -46,10 +46,12 @@ type world struct {
 	vm       vcenter
 	effects  map[string]int
 	finished map[recovery.Phase]int
+	clock    clock.Clock
+	warnings []event.FailoverWindowEnding
 }
 
 func newWorld() *world {
-	w := &world{newest: 50, grace: 20 * time.Millisecond, open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
+	w := &world{clock: clock.System, newest: 50, grace: 20 * time.Millisecond, open: map[string]bool{}, effects: map[string]int{}, finished: map[recovery.Phase]int{}, jobs: map[string]spec.ReplicationJob{}}
 	w.change("plain", &spec.ReplicationJob{Name: "plain"})
 	w.change("web", &spec.ReplicationJob{Name: "web", Source: spec.Source{Site: "prod"},
 		Target: spec.Target{Site: "dr", VM: "web-replica", Disks: []spec.TargetDisk{{Name: "d", Path: "/r"}}}})
@@ -58,7 +60,7 @@ func newWorld() *world {
 
 func (w *world) service() *failover.Service {
 	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, OwedMax: 5 * time.Millisecond, SourceTimeout: 20 * time.Millisecond, Grace: w.grace}
-	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: clock.System})
+	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: w.clock})
 }
 
 func (w *world) state() failoverrun.Run {
@@ -280,6 +282,9 @@ func (w *world) Emit(_ context.Context, p event.Payload) error {
 	defer w.mu.Unlock()
 	if f, ok := p.(event.FailoverFinished); ok {
 		w.finished[f.State]++
+	}
+	if x, ok := p.(event.FailoverWindowEnding); ok {
+		w.warnings = append(w.warnings, x)
 	}
 	return nil
 }

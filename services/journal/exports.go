@@ -165,7 +165,7 @@ func (x *exports) describe(e *export) api.Export {
 	for i, d := range e.view.Disks() {
 		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: e.server.URI(d.Name)}
 		if o, ok := e.disks[i].(*overlay.Disk); ok {
-			ed.Written = o.Written()
+			ed.Written, ed.Writes = o.Written(), o.Writes()
 		}
 		out.Disks = append(out.Disks, ed)
 	}

@@ -46,7 +46,7 @@ func runFailover(ctx context.Context, e *env) error {
 	})
 	g.Go(func() error {
 		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{
-			api.FailoverStart: once(s.Start), api.FailoverUnfence: once(s.Unfence),
+			api.FailoverStart: once(s.Start), api.FailoverUnfence: once(s.Unfence), api.FailoverPolicy: once(s.SetPolicy),
 		})
 	})
 	return g.Wait()

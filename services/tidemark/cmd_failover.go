@@ -21,8 +21,8 @@ import (
 type failoverFlags struct {
 	point, at, mode, to, listen, run string
 	planned, ready, force, noReIP    bool
-	shutdown                         string
-	shutdownWait                     time.Duration
+	shutdown, policy                 string
+	shutdownWait, window             time.Duration
 	wait                             waitFlags
 	out                              format
 }
@@ -59,12 +59,16 @@ after a commit: tidemark failover unfence JOB. A guest that does not shut down e
 failover, unless --shutdown forced powers the VM off then. Without --planned, the VM at
 the source is powered off as soon as the replica VM is on; if the source does not answer,
 that is done when it returns, and the status says so until then. --shutdown none leaves
-its power to you. What is not a VM of a vCenter is yours to shut down before.`),
+its power to you. What is not a VM of a vCenter is yours to shut down before.
+
+With --commit-policy a production failover that nobody ends is committed, or undone,
+some time after it was ready. A warning comes before: see tidemark failover policy.`),
 		Example: `  tidemark failover web --mode test
   tidemark failover web --mode test --at 2026-11-22T03:15:00Z
   tidemark failover web --mode production --planned
   tidemark failover web --mode production --to files --point p1234
   tidemark failover shop-db1 --mode production --planned --shutdown forced --shutdown-wait 10m
+  tidemark failover shop-db1 --mode production --commit-policy undo --commit-window 2h
   tidemark failover shop-db1 --mode test --to vm
   tidemark failover status web
   tidemark failover undo web`,
@@ -84,8 +88,8 @@ its power to you. What is not a VM of a vCenter is yours to shut down before.`),
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")
 	p.StringVar(&f.listen, "listen", "", "where to serve the disks: host:port, or the path of a unix socket")
 	p.BoolVar(&f.planned, "planned", false, "include the source's last writes; the source site must be reachable")
-	p.StringVar(&f.shutdown, "shutdown", "", "the VM at the source: none, or with --planned graceful (the default) or forced")
-	p.DurationVar(&f.shutdownWait, "shutdown-wait", 0, "with --planned: how long its guest may take to shut down (default 5m)")
+	f.registerShutdown(c)
+	f.registerPolicy(c)
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
 	p.BoolVar(&f.force, "force", false, "with --mode production: begin although clients read points of the job, or, with --planned, use the source's disks")
 	p.BoolVar(&f.noReIP, "no-reip", false, "with --to vm: the guest keeps the addresses that it had at the source")
@@ -95,18 +99,27 @@ its power to you. What is not a VM of a vCenter is yours to shut down before.`),
 	a.completeFlag(c, "point", pointNames)
 	completeWords(c, "mode", "test", "production")
 	completeWords(c, "to", "vm", "nbd", "files")
-	completeWords(c, "shutdown", "none", "graceful", "forced")
-	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverUnfence(),
-		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made"),
-		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept"),
-		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote; recovery points end. Shut the VM down before"))
+	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverUnfence(), a.cmdFailoverPolicy(),
+		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made", ""),
+		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept", `
+What the machine has written since is discarded. If it has written anything, the command
+says how much, and does nothing without --yes.`),
+		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote; recovery points end. Shut the VM down before", ""))
 	return c
+}
+
+// registerShutdown adds the options of the VM at the source.
+func (f *failoverFlags) registerShutdown(c *cobra.Command) {
+	c.Flags().StringVar(&f.shutdown, "shutdown", "", "the VM at the source: none, or with --planned graceful (the default) or forced")
+	c.Flags().DurationVar(&f.shutdownWait, "shutdown-wait", 0, "with --planned: how long its guest may take to shut down (default 5m)")
+	completeWords(c, "shutdown", "none", "graceful", "forced")
 }
 
 // request checks the flags and makes the run's request.
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
 	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned,
-		Shutdown: recovery.Shutdown(f.shutdown), ShutdownWait: spec.Duration(f.shutdownWait), Force: f.force, NoReIP: f.noReIP}
+		Shutdown: recovery.Shutdown(f.shutdown), ShutdownWait: spec.Duration(f.shutdownWait), Force: f.force, NoReIP: f.noReIP,
+		CommitPolicy: recovery.Policy(f.policy), CommitWindow: spec.Duration(f.window)}
 	if f.mode == "" {
 		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")
 	}
@@ -167,57 +180,6 @@ func (a *app) outcome(s failoverrun.Run, out format) error {
 		a.describe(s)
 	}
 	return nil
-}
-
-// failoverAsk is a command that ends a run.
-func (a *app) failoverAsk(g recovery.Goal, use, short string) *cobra.Command {
-	var w waitFlags
-	end := client.Ending{Goal: g}
-	var out format
-	c := &cobra.Command{
-		Use: use, Short: short, Long: long(short + "."), Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
-		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				ctx, cancel := w.bound(ctx)
-				defer cancel()
-				asked, err := cl.EndFailover(ctx, args[0], end)
-				switch {
-				case cdp.Is(err, cdp.Duplicate):
-					if out.text() {
-						fmt.Fprintf(a.out, "%s\n", cdp.Wrap(err, "nothing to do", ""))
-						return nil
-					}
-					return a.lastRun(ctx, cl, out, args[0])
-				case err != nil || w.no:
-					return err
-				}
-				return a.follow(ctx, cl, asked, false, out)
-			})
-		},
-	}
-	c.Flags().StringVar(&end.Run, "run", "", "which run (default: the current one)")
-	force := "disconnect the clients of the run's disks, whose writes are discarded"
-	if g == recovery.Commit {
-		force = "disconnect the clients of the run's disks, and close open exports"
-	}
-	c.Flags().BoolVar(&end.Force, "force", false, force)
-	w.register(c, 5*time.Minute)
-	out.register(c)
-	return c
-}
-
-// lastRun prints a job's last run as data.
-func (a *app) lastRun(ctx context.Context, c *client.Client, out format, job string) error {
-	group, err := c.Group(ctx, job)
-	if err != nil {
-		return err
-	}
-	st, err := c.Failover(ctx, group)
-	if err != nil || st == nil {
-		return err
-	}
-	return out.facts(a.out, st, st.ID, nil)
 }
 
 func (a *app) cmdFailoverUnfence() *cobra.Command {

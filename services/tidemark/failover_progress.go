@@ -120,6 +120,9 @@ func (a *app) describe(s failoverrun.Run) {
 			say("check", "%s: %s", c.Name, cmp.Or(c.Text, map[bool]string{true: "passed", false: "failed"}[c.OK]))
 		}
 	}
+	if text := s.WindowText(); text != "" {
+		say("window", "%s", text)
+	}
 	if text := s.OldText(); text != "" {
 		say("source vm", "%s", text)
 	}
@@ -156,7 +159,7 @@ func (a *app) describeWritten(ctx context.Context, c *client.Client, s failoverr
 	text := "unknown: the journal does not answer"
 	for _, x := range open {
 		if x.ID == s.ExportID() && err == nil {
-			text = humanize.IBytes(uint64(x.Written()))
+			text = fmt.Sprintf("%s in %d writes", humanize.IBytes(uint64(x.Written())), x.Writes())
 		}
 	}
 	what := "an undo discards it, a commit keeps it"

@@ -271,7 +271,7 @@ spec:
 	l.until("plan skip shop-dr missing", "plan", "status", "shop-dr")
 	l.do(0, "plan", "skip", "shop-dr", "missing")
 	l.until("succeeded", "plan", "status", "shop-dr")
-	l.do(0, "failover", "undo", "db")
+	l.do(0, "failover", "undo", "db", "--yes")
 
 	// A test that fails is cleaned up; cancelled, too.
 	if _, errs := l.do(exitConflict, "plan", "test", "shop-dr", "--follow"); !strings.Contains(errs, "failed") {

@@ -94,10 +94,12 @@ func (s *story) recoverAndUndo() {
 		s.t.Error(out)
 	}
 	poke(s.t, s.field("disk", "failover", "status", "web"), 0, 'U')
-	if out, _ := s.do(0, "failover", "status", "web"); !strings.Contains(out, "KiB; an undo discards it") {
+	if out, _ := s.do(0, "failover", "status", "web"); !strings.Contains(out, "KiB in 1 writes; an undo discards it") {
 		s.t.Error(out)
 	}
-	s.do(0, "failover", "undo", "web")
+	_, errs := s.do(exitConflict, "failover", "undo", "web")
+	wants(s.t, errs, "would discard", ": 1 writes, to 4.0 KiB", "--yes")
+	s.do(0, "failover", "undo", "web", "--yes")
 	if out, _ := s.do(0, "failover", "status", "web"); !strings.Contains(out, "KiB that was written to them is discarded") {
 		s.t.Error(out)
 	}

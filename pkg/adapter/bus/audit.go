@@ -26,7 +26,7 @@ const whoHeader = "Tidemark-Who"
 var recorded = map[string][]string{
 	subjects.Scheduler:    {api.JobApply, api.JobDelete},
 	subjects.Journal:      {api.JournalEditPoint},
-	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence},
+	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence, api.FailoverPolicy},
 	subjects.Orchestrator: {api.PlanApply, api.PlanDelete},
 	subjects.VCenter: {
 		api.SiteApply, api.SiteDelete, api.VMJobRun, api.VMJobStop, api.VMJobDelete,

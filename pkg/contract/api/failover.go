@@ -1,5 +1,10 @@
 package api
 
+import (
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+)
+
 // Endpoints of failover.
 const (
 	// FailoverStart starts a run and answers with a refusal or not at all:
@@ -8,7 +13,19 @@ const (
 	// FailoverUnfence lets the VM at the source of a committed failover be powered on
 	// again: UnfenceRequest -> Empty.
 	FailoverUnfence = "unfence"
+	// FailoverPolicy gives the run of a job another commit policy:
+	// FailoverPolicyRequest -> Empty.
+	FailoverPolicy = "policy"
 )
+
+// FailoverPolicyRequest is how a production run is to end if nobody ends it. The window
+// begins anew.
+type FailoverPolicyRequest struct {
+	Job    string          `json:"job"`
+	Run    string          `json:"run,omitempty"` // empty: the current one
+	Policy recovery.Policy `json:"policy"`
+	Window spec.Duration   `json:"window,omitempty"` // 0: the default
+}
 
 // UnfenceRequest names the job whose VM at the source is to be released.
 type UnfenceRequest struct {

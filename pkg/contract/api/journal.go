@@ -214,6 +214,14 @@ func (x Export) Written() (n int64) {
 	return n
 }
 
+// Writes is how many writes the scratch of all disks has taken.
+func (x Export) Writes() (n uint64) {
+	for _, d := range x.Disks {
+		n += d.Writes
+	}
+	return n
+}
+
 // ExportDisk is one disk of an export.
 type ExportDisk struct {
 	Name string `json:"name"`
@@ -221,6 +229,8 @@ type ExportDisk struct {
 	URI  string `json:"uri"` // nbd+unix:///name?socket=... or nbd://host:port/name
 	// Written is the size of the disk's scratch in bytes.
 	Written int64 `json:"written"`
+	// Writes is how many writes its scratch has taken.
+	Writes uint64 `json:"writes,omitempty"`
 }
 
 // ExportsReply answers JournalExports.

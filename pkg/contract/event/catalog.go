@@ -9,7 +9,7 @@ func Catalog() []Payload {
 		&PointTag{}, &PointPin{}, &PointDelete{}, &PointCreated{}, &PointChanged{},
 		&HorizonMoved{}, &JournalStateChanged{}, &JournalAlarm{},
 		&RPOMeasured{}, &RPOBreached{}, &RPORestored{},
-		&FailoverStart{}, &FailoverCleanup{}, &FailoverUndo{}, &FailoverCommit{}, &FailoverStep{}, &FailoverFinished{},
+		&FailoverStart{}, &FailoverCleanup{}, &FailoverUndo{}, &FailoverCommit{}, &FailoverStep{}, &FailoverFinished{}, &FailoverWindowEnding{},
 		&PlanApply{}, &PlanDelete{}, &PlanRun{}, &PlanControl{}, &PlanTrigger{}, &PlanApplied{}, &PlanDeleted{}, &PlanStarted{}, &PlanAction{}, &PlanFinished{}, &PlanTriggered{}, &PlanChecked{},
 		&VCenterMemberChanged{}, &VCenterAlarm{}, &VCenterTransporterChanged{}, &VCenterFilterChanged{},
 		&CommandRefused{},

@@ -20,7 +20,9 @@ import (
 
 // unsaid are values of a type that no service puts into a field, and why.
 var unsaid = map[string]string{
-	"FailoverStep.State pending":     "a step is reported when it has begun",
+	"FailoverStep.State pending":       "a step is reported when it has begun",
+	"FailoverWindowEnding.Policy none": "a run without a policy does not end by itself",
+
 	"FailoverFinished.State running": "a run that goes on has not finished",
 	"FailoverFinished.State usable":  "a run that goes on has not finished",
 	"FailoverFinished.State ending":  "a run that goes on has not finished",

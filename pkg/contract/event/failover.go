@@ -23,6 +23,10 @@ type FailoverStart struct {
 	Force bool `json:"force,omitempty"`
 	// NoReIP leaves the guest the addresses that it had at the source; with To vm only.
 	NoReIP bool `json:"noReIP,omitempty"`
+	// CommitPolicy says how a production run ends if nobody has ended it within
+	// CommitWindow after it was ready.
+	CommitPolicy recovery.Policy `json:"commitPolicy,omitempty"`
+	CommitWindow string          `json:"commitWindow,omitempty"` // as 90m
 }
 
 // EventType implements Payload.
@@ -105,3 +109,19 @@ func (FailoverFinished) EventType() string { return "tidemark.evt.v1.failover.fi
 
 // About implements Payload.
 func (p FailoverFinished) About() string { return p.Job }
+
+// FailoverWindowEnding warns that a run is about to end by itself.
+type FailoverWindowEnding struct {
+	Job string `json:"job"`
+	Run string `json:"run"`
+	// Policy is commit or undo.
+	Policy recovery.Policy `json:"policy"`
+	Ends   time.Time       `json:"ends"`
+	Text   string          `json:"text"`
+}
+
+// EventType implements Payload.
+func (FailoverWindowEnding) EventType() string { return "tidemark.evt.v1.failover.window-ending" }
+
+// About implements Payload.
+func (p FailoverWindowEnding) About() string { return p.Job }

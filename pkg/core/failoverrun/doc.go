@@ -41,6 +41,14 @@
 // opposite. OldVM.Turn orders these requests, so that one that arrives late changes
 // nothing.
 //
+// # The commit window
+//
+// A production run may have a policy for the case that nobody ends it: commit or undo,
+// some time after it was ready. People are warned first; the run never ends sooner after
+// the warning than they were told. What an operator asks for comes first, and what would
+// refuse an operator (clients of the disks, a retention lock, a failed check) holds the
+// policy, too.
+//
 // # Phases
 //
 // Phases, and the ways between them:

@@ -6,6 +6,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 )
 
 // Event is what happened to a run. Now is the driver's clock.
@@ -20,9 +21,12 @@ type Event struct {
 	// Goal belongs to Asked.
 	Goal recovery.Goal
 	// Turn and Text belong to FenceDone and FenceRefused: which request was answered,
-	// and how.
+	// and how. Text also belongs to WindowHeld.
 	Turn uint64
 	Text string
+	// Policy and Window belong to PolicySet.
+	Policy recovery.Policy
+	Window spec.Duration
 }
 
 // What is the kind of an Event.
@@ -45,6 +49,14 @@ const (
 	FenceRefused What = "fence-refused"
 	// FenceLifted: an operator asked for the VM at the source to be released.
 	FenceLifted What = "fence-lifted"
+	// WindowWarned: people were told that the commit window is about to end. See Run.Due.
+	WindowWarned What = "window-warned"
+	// WindowEnded: the window is over, and nothing is in the way of its policy.
+	WindowEnded What = "window-ended"
+	// WindowHeld: it is over, and Text is in the way.
+	WindowHeld What = "window-held"
+	// PolicySet: an operator gave the run another commit policy. See CheckPolicyChange.
+	PolicySet What = "policy-set"
 )
 
 // Result is what a step found out. Only the fields of that step are set.

@@ -30,6 +30,9 @@ func anyRequest(t *rapid.T) failoverrun.Request {
 		r.Mode, r.To = recovery.Test, recovery.ToVM
 	}
 	r.Planned = r.Mode == recovery.Production && rapid.Bool().Draw(t, "planned")
+	if r.Mode == recovery.Production {
+		r.CommitPolicy = rapid.SampledFrom([]recovery.Policy{"", recovery.PolicyCommit, recovery.PolicyUndo}).Draw(t, "policy")
+	}
 	return r
 }
 
@@ -45,7 +48,7 @@ func TestAnInterruptedRunHasEachEffectOnce(t *testing.T) {
 		if err := req.Check(); err != nil {
 			t.Fatal(err)
 		}
-		d := &driver{T: t, w: newWorld()}
+		d := &driver{T: t, w: newWorld(), now: t0}
 		d.stored, d.todo = failoverrun.Begin(req, ofVM(), nil, t0)
 		for n := 0; ; n++ {
 			d.calm = n > 60
@@ -57,6 +60,7 @@ func TestAnInterruptedRunHasEachEffectOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.settle()
+			d.pass()
 			if _, owed := d.stored.Owed(); d.stored.Over() && !owed {
 				if err := d.w.over(d.stored); err != nil {
 					t.Fatal(err)
@@ -107,6 +111,7 @@ type driver struct {
 	todo   []failoverrun.Command
 	calm   bool
 	asked  []api.FenceRequest
+	now    time.Time
 }
 
 func (d *driver) busy() bool { _, busy := d.stored.Current(); return busy }
@@ -118,7 +123,7 @@ func (d *driver) oneIn(n int, what string) bool {
 
 // apply applies an event and stores the run, unless it is killed before.
 func (d *driver) apply(e failoverrun.Event) {
-	e.Now = t0
+	e.Now = d.now
 	was := d.stored.Resolved
 	next, cmds := failoverrun.Step(d.stored, e)
 	if d.oneIn(10, "kill before write") {
@@ -134,7 +139,7 @@ func (d *driver) apply(e failoverrun.Event) {
 // ask is an operator who asks for something when the run rests, and at times
 // when it does not.
 func (d *driver) ask() {
-	if d.busy() && !d.oneIn(20, "ask") {
+	if d.busy() && !d.oneIn(20, "ask") || d.stored.Window != nil && !d.oneIn(6, "ask at rest") && !d.calm {
 		return
 	}
 	g := rapid.SampledFrom([]recovery.Goal{recovery.Cleanup, recovery.Undo, recovery.Commit}).Draw(d.T, "goal")

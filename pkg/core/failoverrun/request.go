@@ -36,6 +36,10 @@ type Request struct {
 	ShutdownWait spec.Duration `json:"shutdownWait,omitempty"`
 	// Force begins a production run although clients are connected: see Undisturbed.
 	Force bool `json:"force,omitempty"`
+	// CommitPolicy says how a production run ends if nobody has ended it within
+	// CommitWindow after it was ready; empty: none. A window of 0 is DefaultWindow.
+	CommitPolicy recovery.Policy `json:"commitPolicy,omitempty"`
+	CommitWindow spec.Duration   `json:"commitWindow,omitempty"`
 	// NoReIP: the VM's guest keeps the addresses that it had at the source.
 	NoReIP bool `json:"noReIP,omitempty"`
 }
@@ -63,6 +67,8 @@ func (r Request) Check() error {
 		return cdp.Errorf(cdp.Invalid, op, "at", "not allowed together with point")
 	case r.Force && r.Mode == recovery.Test:
 		return cdp.Errorf(cdp.Invalid, op, "force", "needs mode production: a test takes nothing from anybody")
+	case r.CommitPolicy.Goal() != "" && r.Mode == recovery.Test:
+		return cdp.Errorf(cdp.Invalid, op, "commitPolicy", "needs mode production: a test is ended with cleanup")
 	case r.Planned && r.Mode == recovery.Test:
 		return cdp.Errorf(cdp.Invalid, op, "planned", "needs mode production")
 	case r.Shutdown != "" && (r.Mode == recovery.Test || r.To != recovery.ToVM):
@@ -78,5 +84,5 @@ func (r Request) Check() error {
 	case r.Planned && (r.Point != "" || r.At != nil):
 		return cdp.Errorf(cdp.Invalid, op, "planned", "goes to the source's last write, so point and at are not allowed")
 	}
-	return nil
+	return CheckPolicy(r.CommitPolicy, r.CommitWindow)
 }

@@ -65,6 +65,8 @@ type Run struct {
 	// CheckFailed: the VM runs, but a check failed or could not be made. The
 	// operator decides what that means.
 	CheckFailed bool `json:"checkFailed,omitempty"`
+	// Window is the commit window; nil without a policy, and before the run is ready.
+	Window *Window `json:"window,omitempty"`
 
 	// Moved of Total is the progress of the current step, in its own unit.
 	Moved int64 `json:"moved,omitempty"`

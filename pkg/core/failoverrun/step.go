@@ -42,6 +42,8 @@ func Step(r Run, e Event) (Run, []Command) {
 		return r.turn(e.Now)
 	case FenceDone, FenceRefused, FenceLifted:
 		return r.fence(e)
+	case WindowWarned, WindowEnded, WindowHeld, PolicySet:
+		return r.pass(e)
 	}
 	if !busy || cur.Step != e.Step {
 		return r, nil
@@ -161,6 +163,7 @@ var restPhase = map[recovery.Goal]recovery.Phase{
 // rest is the end of a goal.
 func (r Run) rest(now time.Time) (Run, []Command) {
 	r.Phase = restPhase[r.Goal]
+	r.openWindow(now)
 	if r.Goal != recovery.Recover {
 		r.EndedAt = now
 	}

@@ -98,7 +98,11 @@ func (g *Group) judgeFailover(f Facts) {
 	if r.Mode == recovery.Test && r.Phase != recovery.Failed {
 		say = g.note
 	}
-	say(r.NextText(), "failover run %s (%s): %s", r.ID, r.Mode, r.PhaseText())
+	text := r.PhaseText()
+	if ends := r.WindowText(); ends != "" {
+		text += "; " + ends
+	}
+	say(r.NextText(), "failover run %s (%s): %s", r.ID, r.Mode, text)
 }
 
 // judgeOwed adds what a failover still owes at a source that did not answer.

@@ -39,8 +39,8 @@ type OpenFile func(path string) (File, error)
 
 // Disk is one overlaid disk. It is a block.Device.
 //
-// The files are name.data, as long as the disk, and name.map, one bit a 4 KiB
-// block. A bit is set after its block was written, and only Flush makes either
+// The files are name.data, as long as the disk, name.map, one bit a 4 KiB block, and
+// name.count, the number of writes. A bit is set after its block was written, and only Flush makes either
 // durable, data first. The kernel may write a bit back before its data: after a
 // power loss an unflushed block can be zeros, as on a disk with torn writes.
 //
@@ -55,6 +55,7 @@ type Disk struct {
 
 	mu   sync.RWMutex // held for writing by writes
 	here *written
+	took *count
 }
 
 var _ block.StatusDevice = (*Disk)(nil)
@@ -77,8 +78,11 @@ func Open(dir, name string, below Below, open OpenFile) (*Disk, error) {
 	if d.here, err = openWritten(path+".map", (d.size+cdp.BlockSize-1)/cdp.BlockSize); err != nil {
 		return fail(err)
 	}
-	if d.data, err = open(path + ".data"); err != nil {
+	if d.took, err = openCount(path + ".count"); err != nil {
 		return fail(errors.Join(err, d.here.close()))
+	}
+	if d.data, err = open(path + ".data"); err != nil {
+		return fail(errors.Join(err, d.here.close(), d.took.f.Close()))
 	}
 	return d, nil
 }
@@ -101,13 +105,20 @@ func sized(path string, size int64) (*os.File, error) {
 }
 
 // Close closes the files and keeps them.
-func (d *Disk) Close() error { return errors.Join(d.data.Close(), d.here.close()) }
+func (d *Disk) Close() error { return errors.Join(d.data.Close(), d.here.close(), d.took.f.Close()) }
 
 // Written is how much was written, in bytes of whole blocks.
 func (d *Disk) Written() int64 {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	return d.here.bytes()
+}
+
+// Writes is how many writes it has taken, those of zeros included.
+func (d *Disk) Writes() uint64 {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.took.n
 }
 
 // Size is the disk's length in bytes.
@@ -160,6 +171,7 @@ func (d *Disk) WriteAt(p []byte, off int64, fua bool) error {
 
 // wrote notes that all blocks of a range were written.
 func (d *Disk) wrote(off, n int64) error {
+	d.took.add()
 	return d.here.set(off/cdp.BlockSize, (off+n-1)/cdp.BlockSize)
 }
 
@@ -283,7 +295,7 @@ func (d *Disk) Each(fn func(p []byte, off int64) error) error {
 // Remove deletes the files of the overlay called name in dir.
 func Remove(dir, name string) error {
 	var errs []error
-	for _, ext := range []string{".data", ".map"} {
+	for _, ext := range []string{".data", ".map", ".count"} {
 		if err := os.Remove(filepath.Join(dir, name+ext)); err != nil && !errors.Is(err, syscall.ENOENT) {
 			errs = append(errs, err)
 		}

@@ -67,6 +67,7 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		writes := uint64(0)
 		for range 60 {
 			off := rng.Int64N(size/512) * 512
 			n := min(size-off, (1+rng.Int64N(30))*512)
@@ -76,6 +77,7 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 					t.Fatal(err)
 				}
 				clear(want[off : off+n])
+				writes++
 			case 1:
 				if err := d.Flush(); err != nil {
 					t.Fatal(err)
@@ -92,6 +94,10 @@ func TestScratchReadsBackAndTheDiskBelowStaysAsItWas(t *testing.T) {
 					t.Fatal(err)
 				}
 				copy(want[off:], p)
+				writes++
+			}
+			if d.Writes() != writes {
+				t.Fatalf("it counts %d writes of %d", d.Writes(), writes)
 			}
 			got := make([]byte, n)
 			if err := d.ReadAt(got, off); err != nil || !bytes.Equal(got, want[off:off+n]) {
