@@ -89,5 +89,5 @@ func onlyUser(inv inventory.Inventory, dc inventory.Ref, file, uuid string, vm i
 
 // unmarked are the marks' values of a VM that is nobody's replica any more.
 func unmarked() map[string]string {
-	return map[string]string{inventory.MarkGroup: inventory.NoMark, inventory.MarkJob: inventory.NoMark}
+	return map[string]string{inventory.MarkGroup: inventory.NoMark, inventory.MarkJob: inventory.NoMark, inventory.MarkInstead: inventory.NoMark}
 }

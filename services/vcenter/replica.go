@@ -25,6 +25,9 @@ func (r *memberRound) prepareReplica(ctx context.Context) error {
 	if err := r.replicaVM(ctx); err != nil {
 		return err
 	}
+	if err := r.dropFormer(ctx); err != nil {
+		return err
+	}
 	if err := r.findDisks(ctx); err != nil {
 		return err
 	}

@@ -37,6 +37,11 @@ func (r *run) attach(ctx context.Context) (api.VMRunReply, error) {
 	if err != nil {
 		return none, err
 	}
+	if !r.req.Test {
+		if v, err = r.onLivingHost(ctx, v); err != nil {
+			return none, err
+		}
+	}
 	if err := r.findDisks(ctx); err != nil {
 		return none, err
 	}

@@ -126,6 +126,9 @@ type Member struct {
 	// ReplicaUUID is the replica's instance UUID: a rebuilt vCenter reuses
 	// references for other VMs.
 	ReplicaUUID string `json:"replicaUuid,omitempty"`
+	// Former are the instance UUIDs of replica VMs whose place this one took because
+	// their hosts were down. They have no disks, and are removed when they can be.
+	Former []string `json:"former,omitempty"`
 	// Networks and Isolated are the networks of the replica's NICs in production
 	// and in a test, by the source's device key; "" means disconnected.
 	Networks map[int32]Ref `json:"networks,omitempty"`

@@ -5,6 +5,7 @@ const (
 	MarkGroup       = "tidemark.group"       // of a replica or test VM: its group
 	MarkJob         = "tidemark.job"         // the job on VMs
 	MarkRun         = "tidemark.run"         // of a test VM: the failover run
+	MarkInstead     = "tidemark.instead"     // of a replica: the UUID of the one whose place it took
 	MarkTransporter = "tidemark.transporter" // of a transporter: its name
 	MarkDisks       = "tidemark.disks"       // of a transporter: the UUIDs of its own disks, separated by commas
 	MarkRecipe      = "tidemark.recipe"      // of a transporter: what it was deployed from, as JSON; no secret
