@@ -53,7 +53,7 @@ func (s *stepper) halted() bool {
 func (s *stepper) calmDown() {
 	for i, rec := range s.Actions {
 		switch {
-		case rec.Status == Waiting:
+		case rec.Status == Waiting && !rec.Asked:
 			s.set(i, GaveUp, rec.Text)
 		case rec.Status == Started && timed(s.Spec.Actions[i]):
 			s.set(i, Skipped, "another action failed")

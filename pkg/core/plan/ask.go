@@ -120,7 +120,7 @@ func (s *stepper) retry(i int) {
 		return
 	}
 	rec.Left = s.Spec.Actions[i].Retries
-	rec.Until = s.now // the next tick begins the attempt
+	rec.Until, rec.Asked = s.now, true // the next tick begins the attempt
 	s.set(i, Waiting, rec.Text)
 	s.goOn()
 }

@@ -65,6 +65,9 @@ type Record struct {
 	BegunAt time.Time `json:"begunAt,omitzero"`
 	EndedAt time.Time `json:"endedAt,omitzero"`
 	Text    string    `json:"text,omitempty"` // what came of it, or why it failed
+	// Asked: an operator asked for the attempt that is due. It begins although another
+	// action has failed.
+	Asked bool `json:"asked,omitempty"`
 	// Was is whether a job was running before a test run started or stopped it.
 	Was *bool `json:"was,omitempty"`
 	// Clean is the clean-up of the action, after a test. Nil: there is nothing to

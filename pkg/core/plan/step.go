@@ -150,7 +150,7 @@ func (s *stepper) tick() {
 // attempt begins the next attempt of an action.
 func (s *stepper) attempt(i int) {
 	a, rec := s.Spec.Actions[i], &s.Actions[i]
-	rec.Attempt++
+	rec.Attempt, rec.Asked = rec.Attempt+1, false
 	if rec.Order == 0 {
 		rec.BegunAt = s.now
 		last := 0

@@ -148,6 +148,28 @@ func TestACriticalFailureCanBeRetriedOrSkipped(t *testing.T) {
 	s.ends(plan.Succeeded)
 }
 
+// Of two critical actions that failed each can be tried again, although the other one
+// has failed, and although the driver starts anew.
+func TestEachOfTwoActionsThatFailedCanBeRetried(t *testing.T) {
+	s := begin(t, recovery.Production, "- {name: app1, group: g, failover: {job: app1}}\n- {name: app2, group: g, failover: {job: app2}}\n- {name: front, failover: {job: front}}")
+	s.fail("app1")
+	s.fail("app2")
+	s.ends(plan.Failed)
+	_ = s.ask(plan.Retry, "app1")
+	s.step(plan.Event{What: plan.Resumed})
+	s.step(plan.Event{What: plan.Tick})
+	s.wants("act app1")
+	s.done("app1")
+	s.ends(plan.Failed)
+	_ = s.ask(plan.Retry, "app2")
+	s.step(plan.Event{What: plan.Resumed})
+	s.step(plan.Event{What: plan.Tick})
+	s.done("app2")
+	s.wants("act front")
+	s.done("front")
+	s.ends(plan.Succeeded)
+}
+
 // The clean-up is in the reverse order of what began, and goes on after a failure.
 func TestATestIsCleanedUpInReverseWhateverFailed(t *testing.T) {
 	s := begin(t, recovery.Test, shop)
