@@ -166,6 +166,7 @@ func outcome(x failoverrun.Run) (done bool, text string, err error) {
 	switch {
 	case x.Phase == recovery.Failed:
 		return fail(x.Kind, "%s", x.Error)
+	case x.Goal == recovery.Back: // it takes back what it did, and then says why
 	case x.Goal != recovery.Recover:
 		return fail(cdp.Conflict, "somebody asked for its %s", x.Goal)
 	case x.Phase == recovery.Ready && x.CheckFailed:

@@ -209,6 +209,25 @@ func TestAPlanRecoversWhatDoesNotRunHereYet(t *testing.T) {
 	}
 }
 
+// A failover that failed takes back what it did before it is over. Until then the action
+// is in progress, and then it says why.
+func TestAFailoverThatGoesBackSaysWhy(t *testing.T) {
+	w := newWorld()
+	s := w.service()
+	begin(t, w, s, "- {name: db, failover: {job: db}}", recovery.Production)
+	seen := 0
+	w.looked = func(x *failoverrun.Run) {
+		x.Goal, x.Phase = recovery.Back, recovery.Running
+		if seen++; seen == 3 {
+			x.Phase, x.Kind, x.Error = recovery.Failed, cdp.Conflict, "the host is out of memory"
+		}
+	}
+	play(t, w, s, nil)
+	if rec := w.last().Actions[0]; rec.Status != plan.GaveUp || !strings.Contains(rec.Text, "out of memory") {
+		t.Errorf("%+v", rec)
+	}
+}
+
 // A check that does not hold says what was seen.
 func TestAConditionThatDoesNotHoldSaysWhatItIs(t *testing.T) {
 	for check, want := range map[string]string{

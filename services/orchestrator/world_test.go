@@ -38,7 +38,8 @@ type world struct {
 	changed   chan struct{} // closed and replaced at each change of the run
 	running   map[string]bool
 	failovers map[string]*failoverrun.Run
-	held      chan struct{} // the lease
+	looked    func(*failoverrun.Run) // called when a failover is looked at
+	held      chan struct{}          // the lease
 	effects   map[string]int
 	events    []event.Payload
 	hook      func(what string) // called at each call, before and after its effect
@@ -264,6 +265,9 @@ func (f failovers) Run(_ context.Context, job string) (*failoverrun.Run, error) 
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
 	if x := f.w.failovers[job]; x != nil {
+		if f.w.looked != nil {
+			f.w.looked(x)
+		}
 		c := *x
 		return &c, nil
 	}
