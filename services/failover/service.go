@@ -86,6 +86,11 @@ func New(cfg Config, deps Deps) *Service {
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
+	defer func() { // a request that still comes begins nothing
+		s.mu.Lock()
+		s.ctx = nil
+		s.mu.Unlock()
+	}()
 	defer cancel()
 	s.mu.Lock()
 	s.ctx = ctx
