@@ -84,7 +84,8 @@ fuzz: ## a minute on each decoder that reads what others wrote
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzHandshake -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzTransmission -fuzztime 60s
 
-soak: ## 200 rounds of a flipped bit in any file of a stopped site: an hour; SEED=n runs one again
+soak: ## 200 rounds of a flipped bit in any file of a stopped site, and 200 of plans under faults: an hour; SEED=n runs one again
+	$(GO) test ./e2e/planchaos -count=1 -v -timeout 1h -args -rounds 200 -seed $(or $(SEED),0)
 	$(GO) test ./e2e/robustness -run TestAFlippedBitOfAStoppedSite -count=1 -v -timeout 4h -args -flip-rounds 200 -seed $(or $(SEED),0)
 
 tools: ## the Debian packages that tests and demos need
