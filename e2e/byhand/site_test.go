@@ -143,7 +143,7 @@ func (s *sites) until(script, want string) {
 // records are what a site has recorded of a command to a service.
 func (s *sites) records(site cdp.Site, service, verb string) (out []api.AuditRecord) {
 	s.t.Helper()
-	err := s.conns[site].Audit(s.t.Context(), func(r api.AuditRecord) error {
+	err := s.conns[site].Audit(s.t.Context(), site, func(r api.AuditRecord) error {
 		if r.Service == service && r.What == verb {
 			out = append(out, r)
 		}

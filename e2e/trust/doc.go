@@ -11,6 +11,7 @@
 //	TestWhatAPeerCanGrowIsBounded  copies and commands
 //	TestRansomware            a whole company, whose source site and passwords are the
 //	                          attacker's, and whose points are locked
+//	TestWithoutALockTheSameAttackDestroys  its control: the lock is what holds
 //	TestAHoleIsFound          the control: a hole that is opened on purpose is found
 //
 // What the key of a link alone can do is attacked in pkg/adapter/bus,

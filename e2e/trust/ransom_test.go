@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,26 +43,25 @@ type company struct {
 	held map[string][]byte // by the point's tag
 }
 
-// The source site is the attacker's, with all its files and passwords, and so are the
-// passwords of the target's operators and of its set-up: all but the target's machine.
-// He encrypts the disk, asks for everything that destroys, deletes what he can reach,
-// and rewrites the descriptions of jobs. Every locked point reads back, and a failover
+// The source site is the attacker's, with all its files, keys and passwords, and so are
+// the passwords of the target's operators and of its set-up: all but the target's machine.
+// He encrypts the disk, sends writes that were never made, asks for everything that
+// destroys, deletes what he can reach, and rewrites the descriptions of jobs. Every locked point reads back, and a failover
 // runs.
 func TestRansomware(t *testing.T) {
 	t.Parallel()
-	c := newCompany(t)
-	c.write()
-	c.point("before")
-	c.write()
-	c.point("later")
-
+	c := newCompany(t, spec.Duration(time.Hour))
+	c.work()
 	for range 8 { // the guest's disk is encrypted
 		c.write()
 	}
 	c.point("encrypted")
+	c.falseFrames()
 	c.everythingByMessage("prod", "dr")
 	c.everythingByMessage("dr", "dr")
-	c.asOperator()
+	if n := c.asOperator(); n > 0 {
+		t.Errorf("%d requests that shorten history were carried out", n)
+	}
 	c.deleteStreams("prod")
 	c.rewriteJobs()
 
@@ -97,8 +97,31 @@ func TestRansomware(t *testing.T) {
 	c.reads(open[0].Disks[0].URI, "before")
 }
 
-// newCompany starts both sites and a job whose points are locked.
-func newCompany(t *testing.T) *company {
+// The control: the lock is what holds. Without it the same requests leave no point.
+func TestWithoutALockTheSameAttackDestroys(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t, 0)
+	c.work()
+	if n := c.asOperator(); n != 4 {
+		t.Errorf("%d of 4 requests were carried out", n)
+	}
+	points, err := c.dr.Points(t.Context(), "shop")
+	if err != nil || slices.ContainsFunc(points, func(p cdp.Point) bool { return slices.Contains(p.Tags, "before") || slices.Contains(p.Tags, "later") }) {
+		t.Errorf("%+v, %v", points, err)
+	}
+}
+
+// work is what there was before the attack: two points.
+func (c *company) work() {
+	c.t.Helper()
+	for _, tag := range []string{"before", "later"} {
+		c.write()
+		c.point(tag)
+	}
+}
+
+// newCompany starts both sites and a job whose points are locked for a time.
+func newCompany(t *testing.T, lock spec.Duration) *company {
 	dir, err := os.MkdirTemp("", "tm")
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +153,7 @@ func newCompany(t *testing.T) *company {
 	job := spec.ReplicationJob{Name: "shop", RPO: spec.Duration(time.Second),
 		Source:  spec.Source{Site: "prod", Capture: cdp.Inline, Disks: []spec.SourceDisk{{Name: "root", Path: source}}},
 		Target:  spec.Target{Site: "dr", Disks: []spec.TargetDisk{{Name: "root", Path: filepath.Join(dir, "replica.img")}}},
-		Journal: spec.Journal{Mode: cdp.Rollback, History: spec.Duration(time.Hour), Lock: spec.Duration(time.Hour)}}
+		Journal: spec.Journal{Mode: cdp.Rollback, History: spec.Duration(time.Hour), Lock: lock}}
 	bustest.Eventually(t, "the job", func() bool {
 		_, err = c.dr.Apply(t.Context(), []spec.Object{{Job: &job}}, false)
 		return err == nil || !cdp.Is(err, cdp.Transient)
@@ -214,7 +237,7 @@ func (c *company) as(site cdp.Site, role string) (*nats.Conn, jetstream.JetStrea
 		c.t.Fatal(err, cerr)
 	}
 	who := stolen.Users[role]
-	nc, err := nats.Connect(context.Sites[site].URL, nats.UserInfo(who.User, who.Password), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	nc, err := nats.Connect(context.Sites[site].URL, nats.UserInfo(who.User, who.Password), nats.CustomInboxPrefix(bus.InboxPrefix(role)), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -259,15 +282,23 @@ func (c *company) everythingByMessage(from, to cdp.Site) {
 	}
 }
 
-// asOperator asks the target as its own operators do, and waits for the answers.
-func (c *company) asOperator() {
+// asOperator asks the target as its own operators do, and gives how many of his requests
+// it carried out.
+func (c *company) asOperator() (done int) {
 	c.t.Helper()
 	no := false
-	for _, r := range []api.EditPointRequest{{Point: "before", Pinned: &no}, {Point: "later", Delete: true, Force: true}} {
-		if _, err := c.dr.EditPoint(c.t.Context(), "shop", r); !cdp.Is(err, cdp.Conflict) {
-			c.t.Errorf("%+v: %v", r, err)
+	for _, point := range []string{"before", "later"} {
+		for _, r := range []api.EditPointRequest{{Pinned: &no}, {Delete: true, Force: true}} {
+			r.Point = point
+			switch _, err := c.dr.EditPoint(c.t.Context(), "shop", r); {
+			case err == nil:
+				done++
+			case !cdp.Is(err, cdp.Conflict):
+				c.t.Errorf("%+v: %v", r, err)
+			}
 		}
 	}
+	return done
 }
 
 // deleteStreams deletes everything that a site's server has.

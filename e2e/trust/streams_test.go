@@ -12,7 +12,7 @@ import (
 
 // streams of site dr, and one that does not exist.
 func streams() []string {
-	return []string{"CMD", "EVT", "DLQ", "AUDIT", "KV_tidemark-spec", "KV_tidemark-state", "KV_tidemark-epoch", "EVT_prod", "KV_tidemark-spec-prod", "KV_tidemark-state-prod", "WRITE_vm1", "evil"}
+	return []string{"CMD", "EVT", "DLQ", "AUDIT", "KV_tidemark-spec", "KV_tidemark-state", "KV_tidemark-epoch", "EVT_prod", "AUDIT_prod", "KV_tidemark-spec-prod", "KV_tidemark-state-prod", "WRITE_vm1", "evil"}
 }
 
 // streamAttacks are the verbs of the JetStream API that make, change or remove

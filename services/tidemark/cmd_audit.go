@@ -6,12 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 )
 
 func (a *app) cmdAudit() *cobra.Command {
 	var out format
-	var since string
+	var since, of string
 	c := &cobra.Command{
 		Use:   "audit [NAME]",
 		Short: "Show what the services of this site were asked, by whom, and what came of it",
@@ -24,10 +25,12 @@ and the service that sent it, as its message says. Points that a job's schedule 
 not recorded.
 
 Records are kept for 400 days, as long as they take less than 48 MiB. Services can add
-records under their own name only; nobody can change or remove one, but set-up's password
-can delete the whole stream.`),
+records under their own name only; nobody can change or remove one. Set-up's password can
+delete the whole stream, but not the copies that the linked sites have: --copy-of shows
+this site's copy of another one's records.`),
 		Example: `  tidemark audit --since 30d
-  tidemark audit web -o json`,
+  tidemark audit web -o json
+  tidemark audit --site dr --copy-of prod --since 30d`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			from, err := parseTime(since, a.clock().Now())
@@ -39,7 +42,7 @@ can delete the whole stream.`),
 				about = args[0]
 			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
-				records, err := cl.Audit(ctx, from, about)
+				records, err := cl.Audit(ctx, cmp.Or(cdp.Site(of), cl.Site()), from, about)
 				if err != nil {
 					return err
 				}
@@ -52,6 +55,7 @@ can delete the whole stream.`),
 		},
 	}
 	out.register(c)
+	c.Flags().StringVar(&of, "copy-of", "", "a linked site, whose records this site has a copy of")
 	c.Flags().StringVar(&since, "since", "24h", "how far to go back: 15m, 30d, or a time in RFC 3339")
 	return c
 }

@@ -129,15 +129,20 @@ func (c *Conn) record(ctx context.Context, r api.AuditRecord, err error) {
 	}
 }
 
-// Audit calls fn for each record of the connection's site, oldest first.
-func (c *Conn) Audit(ctx context.Context, fn func(api.AuditRecord) error) error {
+// Audit calls fn for each record of a site that the connection's own has, oldest first:
+// its own, or those that it has copied from a peer.
+func (c *Conn) Audit(ctx context.Context, of cdp.Site, fn func(api.AuditRecord) error) error {
 	const op = "read audit records"
-	_, err := c.scan(ctx, subjects.StreamAudit, subjects.AuditSubject(c.site, "*", "*"), 1, func(m stored) error {
+	stream := subjects.StreamAudit
+	if of != c.site {
+		stream = subjects.PeerAudit(of)
+	}
+	_, err := c.scan(ctx, stream, subjects.AuditSubject(of, "*", "*"), 1, func(m stored) error {
 		var r api.AuditRecord
 		if err := json.Unmarshal(m.data, &r); err != nil {
-			return cdp.Errorf(cdp.Corrupt, op, subjects.StreamAudit, "record %d: %v", m.seq, err)
+			return cdp.Errorf(cdp.Corrupt, op, stream, "record %d: %v", m.seq, err)
 		}
 		return fn(r)
 	})
-	return wrap(err, op, subjects.StreamAudit)
+	return wrap(err, op, stream)
 }

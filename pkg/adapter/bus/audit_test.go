@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
@@ -73,7 +75,7 @@ func TestWhatServicesAreAskedIsRecorded(t *testing.T) {
 		"scheduler.job-apply of web for alice@desk from /prod/operator: done : ",
 		"scheduler.job-delete of web for alice@desk from /prod/operator: refused conflict: delete job web: it is locked",
 	}
-	records := func() []string { return recordsOf(t, alice) }
+	records := func() []string { return recordsOf(t, alice, "prod") }
 	bustest.Eventually(t, "all records", func() bool { return len(records()) >= len(want) })
 	if got := records(); !slices.Equal(got, want) {
 		t.Fatalf("%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -88,13 +90,36 @@ func TestWhatServicesAreAskedIsRecorded(t *testing.T) {
 	if got := records(); !slices.Equal(got, want) {
 		t.Errorf("after that: %s", strings.Join(got, "\n"))
 	}
+	theCopyStays(t, r, setup, want)
 }
 
-// recordsOf are the records of a connection's site as text, sorted.
-func recordsOf(t *testing.T, c *bus.Conn) (out []string) {
+// theCopyStays: with the whole stream deleted, the linked site has its copy, from which
+// not even its own set-up can remove a record.
+func theCopyStays(t *testing.T, r *commandRig, setup *nats.Conn, want []string) {
 	t.Helper()
-	if err := c.Audit(t.Context(), func(r api.AuditRecord) error {
-		if r.Site != c.Site() || r.At.IsZero() || r.Input == "" {
+	operator := r.sites.Connect("dr", subjects.Operator)
+	copied := func() []string { return recordsOf(t, operator, "prod") }
+	bustest.Eventually(t, "copied", func() bool { return slices.Equal(copied(), want) })
+	if _, err := setup.Request("$JS.API.STREAM.DELETE."+subjects.StreamAudit, nil, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	far := admin(t, r.sites.Tree, "dr")
+	for _, verb := range []string{"PURGE", "MSG.DELETE"} {
+		m, err := far.Request("$JS.API.STREAM."+verb+"."+subjects.PeerAudit("prod"), []byte(`{"seq":1}`), time.Minute)
+		if err != nil || !strings.Contains(string(m.Data), `"error"`) {
+			t.Errorf("%s of the copy: %v, %v", verb, m, err)
+		}
+	}
+	if got := copied(); !slices.Equal(got, want) {
+		t.Errorf("the copy, after the records were deleted: %s", strings.Join(got, "\n"))
+	}
+}
+
+// recordsOf are the records of a site as text, sorted, as a connection's site has them.
+func recordsOf(t *testing.T, c *bus.Conn, of cdp.Site) (out []string) {
+	t.Helper()
+	if err := c.Audit(t.Context(), of, func(r api.AuditRecord) error {
+		if r.Site != of || r.At.IsZero() || r.Input == "" {
 			t.Errorf("%+v", r)
 		}
 		out = append(out, fmt.Sprintf("%s.%s of %s for %s from %s: %s %s: %s", r.Service, r.What, r.About, r.Who, r.From, r.Outcome, r.Kind, r.Reason))

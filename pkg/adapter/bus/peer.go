@@ -21,11 +21,11 @@ const (
 )
 
 // copied are the streams of a site that its peers copy.
-var copied = []string{subjects.StreamEvents, "KV_" + subjects.BucketSpec, "KV_" + subjects.BucketState}
+var copied = []string{subjects.StreamEvents, subjects.StreamAudit, "KV_" + subjects.BucketSpec, "KV_" + subjects.BucketState}
 
 // EnsurePeer makes what this site and a peer copy from each other: here the
 // consumers through which the peer copies, and the local copies of the peer's
-// events and buckets. The peer need not be reachable: FollowPeer fills the
+// events, records and buckets. The peer need not be reachable: FollowPeer fills the
 // copies when it is. EnsureSite comes first.
 func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	if err := cdp.CheckName("peer", string(peer)); err != nil {
@@ -68,8 +68,15 @@ func peerStreams(site, peer cdp.Site) []jetstream.StreamConfig {
 		MaxAge:  eventAge, MaxBytes: eventBytes, MaxMsgs: copyEvents, Discard: jetstream.DiscardOld, AllowDirect: true,
 		RePublish: announced(),
 	}
+	// Whoever has all of the peer, and deletes its records there, has not these.
+	audit := jetstream.StreamConfig{
+		Name: subjects.PeerAudit(peer), Description: "copy of the records of " + string(peer),
+		Sources: []*jetstream.StreamSource{source(subjects.StreamAudit, site, peer)},
+		MaxAge:  auditAge, MaxBytes: auditBytes, MaxMsgs: copyEvents, Discard: jetstream.DiscardOld,
+		DenyDelete: true, DenyPurge: true, AllowDirect: true,
+	}
 	return []jetstream.StreamConfig{
-		events, bucketCopy(subjects.BucketSpec, specHistory, site, peer), bucketCopy(subjects.BucketState, stateHistory, site, peer),
+		events, audit, bucketCopy(subjects.BucketSpec, specHistory, site, peer), bucketCopy(subjects.BucketState, stateHistory, site, peer),
 	}
 }
 

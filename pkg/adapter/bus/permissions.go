@@ -137,6 +137,9 @@ func (b *permissions) events(r role) {
 		b.read(subjects.StreamDeadLetters, subjects.Root+"dlq.v1."+string(b.site)+".>")
 		b.api("STREAM.MSG.DELETE." + subjects.StreamDeadLetters)
 		b.read(subjects.StreamAudit, subjects.AuditSubject(b.site, "*", "*"))
+		for _, p := range b.peers {
+			b.read(subjects.PeerAudit(p), subjects.AuditSubject(p, "*", "*"))
+		}
 	}
 }
 

@@ -100,5 +100,8 @@ func FrameStream(group cdp.GroupID) string { return "WRITE_" + string(group) }
 // PeerEvents is the name of the local copy of a peer's events.
 func PeerEvents(peer cdp.Site) string { return StreamEvents + "_" + string(peer) }
 
+// PeerAudit is the name of the local copy of a peer's records of what was asked.
+func PeerAudit(peer cdp.Site) string { return StreamAudit + "_" + string(peer) }
+
 // PeerBucket is the name of the local copy of a peer's bucket.
 func PeerBucket(bucket string, peer cdp.Site) string { return bucket + "-" + string(peer) }
