@@ -38,6 +38,7 @@ func TestTheDocumentsLinesForTheNATSCLI(t *testing.T) {
 		t.Run(document, func(t *testing.T) {
 			t.Parallel() // it mostly waits
 			s := start(t)
+			s.until("tidemark bus check && echo all is well", "all is well")
 			if document == "README.md" {
 				s.apply("../../deploy/examples/job-disks.yaml")
 			}

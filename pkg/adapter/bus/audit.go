@@ -28,6 +28,7 @@ var recorded = map[string][]string{
 	subjects.Journal:      {api.JournalEditPoint},
 	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence, api.FailoverPolicy},
 	subjects.Orchestrator: {api.PlanApply, api.PlanDelete},
+	subjects.Setup:        {api.BusApply},
 	subjects.VCenter: {
 		api.SiteApply, api.SiteDelete, api.VMJobRun, api.VMJobStop, api.VMJobDelete,
 		api.FilterChange, api.TransporterDeploy, api.TransporterRemove,

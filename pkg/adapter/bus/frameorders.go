@@ -13,12 +13,13 @@ import (
 )
 
 // KeepSite makes, resizes and removes the streams of groups for the services of the
-// connection's site, which may not do so themselves, until ctx ends. The connection
-// is set-up's. Several processes may run it for one site.
+// connection's site, which may not do so themselves, until ctx ends, and mends what a
+// site that is linked with peers must have. The connection is set-up's. Several processes
+// may run it for one site.
 //
 // A stream's options could move messages anywhere, past all permissions. So nobody
 // who asks here chooses more than a group, its target, and numbers.
-func KeepSite(ctx context.Context, conn *Conn) error {
+func KeepSite(ctx context.Context, conn *Conn, peers ...cdp.Site) error {
 	order := func(fn func(frameOrders, context.Context, api.FramesRequest) error) api.Endpoint {
 		return api.Answer(func(ctx context.Context, r api.FramesRequest) (any, error) {
 			if err := cdp.CheckName("group", string(r.Group)); err != nil {
@@ -28,6 +29,9 @@ func KeepSite(ctx context.Context, conn *Conn) error {
 		})
 	}
 	return conn.Serve(ctx, subjects.Setup, map[string]api.Endpoint{
+		api.BusApply: api.Answer(func(ctx context.Context, r api.BusApplyRequest) (any, error) {
+			return conn.applyDeclared(ctx, peers, r)
+		}),
 		api.FramesEnsure: order(frameOrders.ensure), api.FramesRecreate: order(frameOrders.recreate), api.FramesResize: order(frameOrders.resize),
 		api.FramesPurge: order(frameOrders.purge), api.FramesDelete: order(frameOrders.delete),
 		api.FramesHas: api.Answer(func(ctx context.Context, r api.FramesRequest) (any, error) {

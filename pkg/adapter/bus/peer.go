@@ -35,25 +35,22 @@ func EnsurePeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 		return cdp.Errorf(cdp.Invalid, "join peer", string(peer), "a site cannot be its own peer")
 	}
 	for _, stream := range copied {
-		if err := ensureCopyConsumer(ctx, conn, peer, stream); err != nil {
-			return wrap(err, "make consumer for the copy of "+string(peer), stream)
+		if err := conn.ensureConsumer(ctx, declaredConsumer{stream, copyConfig(conn.site, peer, stream)}); err != nil {
+			return err
 		}
 	}
 	return conn.ensure(ctx, peerStreams(conn.site, peer))
 }
 
-// ensureCopyConsumer makes the consumer that pushes a stream of this site to the
-// copy at the peer. The server prescribes its form: acknowledged by flow control,
-// with a heartbeat each second.
-func ensureCopyConsumer(ctx context.Context, conn *Conn, peer cdp.Site, stream string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	_, err := conn.js.CreateOrUpdatePushConsumer(ctx, stream, jetstream.ConsumerConfig{
-		Durable: subjects.CopyConsumer(conn.site, peer), DeliverSubject: subjects.CopySubject(conn.site, peer, stream),
+// copyConfig is the consumer that pushes a stream of this site to the copy at the peer.
+// The server prescribes its form: acknowledged by flow control, with a heartbeat each
+// second.
+func copyConfig(site, peer cdp.Site, stream string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: subjects.CopyConsumer(site, peer), DeliverSubject: subjects.CopySubject(site, peer, stream),
 		AckPolicy: jetstream.AckFlowControlPolicy, DeliverPolicy: jetstream.DeliverAllPolicy, MaxDeliver: -1, MaxAckPending: 1000,
 		FlowControl: true, IdleHeartbeat: time.Second,
-	})
-	return err
+	}
 }
 
 // peerStreams are the copies of a peer's streams at site. They use

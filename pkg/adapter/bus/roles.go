@@ -33,6 +33,8 @@ type role struct {
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
 	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}
+	people := everything()
+	people[subjects.Setup] = []string{api.BusApply} // to what is declared, and nothing of theirs
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, framesOut: true,
@@ -98,7 +100,7 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Witness: {asks: map[string][]string{subjects.Orchestrator: {api.PlanWitness}}},
 		subjects.Operator: {
-			watches: true, buried: true, studies: true, commands: everything(), asks: everything(),
+			watches: true, buried: true, studies: true, commands: everything(), asks: people,
 			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 	}

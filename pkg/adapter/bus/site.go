@@ -1,9 +1,7 @@
 package bus
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -39,25 +37,20 @@ func EnsureSite(ctx context.Context, conn *Conn) error {
 	if err := conn.ensure(ctx, siteStreams(string(conn.site))); err != nil {
 		return err
 	}
-	for _, service := range subjects.Services() {
-		if r, ok := roleOf(service); ok && r.handles {
-			if err := ensureHandler(ctx, conn, service); err != nil {
-				return wrap(err, "make consumer of commands", service)
-			}
+	for _, c := range declare(conn.site, nil).consumers {
+		if err := conn.ensureConsumer(ctx, c); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// ensureHandler makes the consumer that a service takes its commands from.
-func ensureHandler(ctx context.Context, conn *Conn, service string) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	_, err := conn.js.CreateOrUpdateConsumer(ctx, subjects.StreamCommands, jetstream.ConsumerConfig{
-		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(conn.site) + "." + service + ".>",
+// handlerConfig is the consumer that a service takes its commands from.
+func handlerConfig(site cdp.Site, service string) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable: service, FilterSubject: subjects.Root + "cmd.v1." + string(site) + "." + service + ".>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: handleTime, MaxAckPending: 64,
-	})
-	return err
+	}
 }
 
 // siteStreams are the streams and buckets of a site.
@@ -137,17 +130,4 @@ func ensureOne(ctx context.Context, js jetstream.JetStream, cfg jetstream.Stream
 
 // asWanted reports whether a stream has the configuration that is wanted, apart from what
 // the server adds by itself.
-func asWanted(want, have jetstream.StreamConfig) bool {
-	have.Replicas, have.Metadata = want.Replicas, want.Metadata
-	if want.Duplicates == 0 {
-		have.Duplicates = 0
-	}
-	for w, h := range map[*int64]*int64{&want.MaxMsgs: &have.MaxMsgs, &want.MaxBytes: &have.MaxBytes, &want.MaxMsgsPerSubject: &have.MaxMsgsPerSubject} {
-		*w, *h = max(*w, 0), max(*h, 0) // no limit is 0 or -1
-	}
-	want.MaxConsumers, have.MaxConsumers = max(want.MaxConsumers, 0), max(have.MaxConsumers, 0)
-	want.MaxMsgSize, have.MaxMsgSize = max(want.MaxMsgSize, 0), max(have.MaxMsgSize, 0)
-	a, err1 := json.Marshal(want)
-	b, err2 := json.Marshal(have)
-	return err1 == nil && err2 == nil && bytes.Equal(a, b)
-}
+func asWanted(want, have jetstream.StreamConfig) bool { return len(streamDiffers(want, have)) == 0 }
