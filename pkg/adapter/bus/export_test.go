@@ -127,3 +127,16 @@ func Consumers(conn *Conn, stream string) string {
 	text, err := json.Marshal(all)
 	return fmt.Sprint(string(text), " ", err)
 }
+
+// TakeTurns takes all turns of the pulls from a site.
+func TakeTurns(c *Conn, site cdp.Site) (release func()) {
+	l := c.lookoutFor(site)
+	for range joins {
+		l.turns <- struct{}{}
+	}
+	return func() {
+		for range joins {
+			<-l.turns
+		}
+	}
+}

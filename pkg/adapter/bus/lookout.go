@@ -19,6 +19,11 @@ const (
 	restBeat   = restExpiry / 3
 )
 
+// joins is how many pulls from a site join their streams at the same time. After an
+// outage a thousand do at once. If all asked at once, a busy server would answer most of
+// them too late, and they would ask again, for ever.
+const joins = 16
+
 // lookout is what the pulls from one site share. A site has a thousand idle groups, and
 // the heartbeats of each would be most of what they cost. So all but one of the idle pulls
 // rest: they ask for one frame, for a long time. The one that stands watch has heartbeats
@@ -26,7 +31,8 @@ const (
 //
 // That one frame is all that the request of a killed journal can take from its successor.
 type lookout struct {
-	idle time.Duration // pullIdle
+	idle  time.Duration // pullIdle
+	turns chan struct{} // has room for those that join
 
 	mu      sync.Mutex
 	watch   *puller // who stands watch; nil: nobody
@@ -44,7 +50,7 @@ func (c *Conn) lookoutFor(site cdp.Site) *lookout {
 	defer c.lookoutsMu.Unlock()
 	l := c.lookouts[site]
 	if l == nil {
-		l = &lookout{idle: pullIdle, resting: map[*puller]context.CancelCauseFunc{}}
+		l = &lookout{idle: pullIdle, turns: make(chan struct{}, joins), resting: map[*puller]context.CancelCauseFunc{}}
 		if c.lookouts == nil {
 			c.lookouts = map[cdp.Site]*lookout{}
 		}
@@ -62,6 +68,16 @@ func (c *Conn) rejoinAll() {
 		l.mu.Lock()
 		l.wakeAll()
 		l.mu.Unlock()
+	}
+}
+
+// turn waits until a pull may join its stream, and returns what ends its turn.
+func (l *lookout) turn(ctx context.Context) (end func(), err error) {
+	select {
+	case l.turns <- struct{}{}:
+		return func() { <-l.turns }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

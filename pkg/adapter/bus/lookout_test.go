@@ -44,6 +44,36 @@ func TestIdleGroupsRestWhileOneStandsWatch(t *testing.T) {
 	each(func(g *idleGroup) { g.is(spool.Flowing); g.send() })
 }
 
+// Pulls take turns to join their streams: a thousand that ask at once, after an outage,
+// would be answered too late, and ask again for ever.
+func TestPullsTakeTurnsToJoin(t *testing.T) {
+	r := newRig(t, 64<<20)
+	r.group = "vm1"
+	g := &idleGroup{t: t, sink: r.Sink(t), got: make(chan cdp.FrameNo, 100), states: make(chan spool.State, 100)}
+	src := r.Source(t)
+	release := bus.TakeTurns(r.dst, "prod")
+	background(t, func(ctx context.Context) error {
+		return src.Pull(ctx, 1, func(s spool.Status) { g.states <- s.State }, func(m spool.Message) error { g.got <- m.No; return nil })
+	})
+	if err := g.sink.Publish(spooltest.Make(1, 1, 512)); err != nil {
+		t.Fatal(err)
+	}
+	if x := <-g.sink.Results(); x.Err != nil {
+		t.Fatal(x.Err)
+	}
+	select {
+	case <-g.got:
+		t.Fatal("it joined out of turn")
+	case <-time.After(200 * time.Millisecond):
+	}
+	release()
+	select {
+	case <-g.got:
+	case <-time.After(time.Minute):
+		t.Fatal("it does not join in its turn")
+	}
+}
+
 // idleGroup is a group whose frames are pulled.
 type idleGroup struct {
 	t      *testing.T

@@ -184,7 +184,12 @@ func (p *puller) receive(ctx context.Context) (*nats.Msg, error) {
 // kept, and shows at once that the stream goes on where the journal is; a stream
 // that ends before it stays silent.
 func (p *puller) join(ctx context.Context) error {
-	err := p.src.conn.ask(ctx, p.src.request("INFO"), nil, nil)
+	end, err := p.lookout.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	err = p.src.conn.ask(ctx, p.src.request("INFO"), nil, nil)
 	if cdp.Is(wrap(err, "", ""), cdp.NotFound) {
 		p.tell(spool.Status{State: spool.NoStream, Err: p.fail(err)})
 		return errAgain
