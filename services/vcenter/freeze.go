@@ -24,6 +24,7 @@ type freezer struct {
 	specs   SourceSpecs
 	report  *reporter
 	clock   clock.Clock
+	passes  passMemory
 }
 
 // frozenVMs is what a freezer needs of a vCenter.
@@ -96,21 +97,26 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	if err != nil {
 		return none, err
 	}
-	// A disk and its frozen copy have the same UUID, so there can be one pass only.
-	if err := f.thawNow(ctx, api.ThawRequest{Group: r.Group, VM: r.VM, Keep: r.Pass}, tell); err != nil {
-		return none, err
+	v, t, gone, err := f.look(ctx, vc, r.VM)
+	if err == nil && !gone {
+		// A disk and its frozen copy have the same UUID, so there can be one pass only.
+		var changed bool
+		if changed, err = f.thawOf(ctx, vc, v, t, api.ThawRequest{Group: r.Group, VM: r.VM, Keep: r.Pass}, tell); err == nil && changed {
+			v, t, gone, err = f.look(ctx, vc, r.VM)
+		}
 	}
-	v, err := vc.VM(ctx, r.VM)
+	if err == nil && gone {
+		if err = f.detachStray(ctx, vc, tell); err == nil {
+			err = cdp.Errorf(cdp.NotFound, "freeze", r.VM, "no VM has this instance UUID")
+		}
+	}
 	if err != nil {
 		return none, err
 	}
 	if err := f.withinReach(ctx, v); err != nil {
 		return none, err
 	}
-	snap, others, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
-	if err != nil {
-		return none, err
-	}
+	snap, others, found := passSnapshot(v, r.Group, r.Pass)
 	for _, k := range r.Keys {
 		if !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.Key == k }) {
 			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it has no disk with the key %d any more: the VM's replication has stopped", k).
@@ -137,13 +143,14 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 		}
 		reply.Disks = append(reply.Disks, frozen)
 	}
-	_, paths, err := f.hotadd.attach(ctx, vc, plugs)
+	_, paths, err := f.hotadd.attachTo(ctx, vc, t, plugs)
 	if err != nil {
 		return none, err
 	}
 	for i, p := range paths {
 		reply.Disks[i].Path = p
 	}
+	f.passes.set(r.Group, pass{vm: r.VM, name: r.Pass, ref: v.Ref, snap: snap, others: others})
 	return reply, nil
 }
 
@@ -157,8 +164,18 @@ func (f *freezer) withinReach(ctx context.Context, v inventory.VM) error {
 	if err != nil {
 		return err
 	}
+	is := func(x inventory.VM) bool { return x.UUID == v.UUID }
+	if !slices.ContainsFunc(inv.VMs, is) {
+		if inv, err = f.cache.fresh(ctx); err != nil {
+			return err
+		}
+	}
+	i := slices.IndexFunc(inv.VMs, is)
+	if i < 0 {
+		return cdp.Errorf(cdp.Transient, "freeze", v.Name, "the inventory does not have it yet")
+	}
 	t, _ := inv.FindVM(site.Transporter)
-	for _, p := range vmpolicy.Elsewhere(inv, []inventory.VM{v}, t) {
+	for _, p := range vmpolicy.Elsewhere(inv, inv.VMs[i:i+1], t) {
 		return cdp.Errorf(cdp.Conflict, "freeze", v.Name, "%s", p.Text).
 			WithHint("move the VM back, or replicate it from a site whose transporter is in its datacenter")
 	}
@@ -188,85 +205,4 @@ func (f *freezer) takeSnapshot(ctx context.Context, vc frozenVMs, v inventory.VM
 	}
 	snap.Note = passNote(r.Group, at)
 	return snap, nil
-}
-
-// passSnapshot finds the snapshot of a pass. others are those that no pass of the
-// group made.
-func (f *freezer) passSnapshot(ctx context.Context, vc SnapshotReader, vm inventory.Ref, g cdp.GroupID, pass string) (snap inventory.Snapshot, others []inventory.Snapshot, found bool, err error) {
-	all, err := vc.Snapshots(ctx, vm)
-	for _, x := range all {
-		p, ours := passOf(x, g)
-		switch {
-		case !ours:
-			others = append(others, x)
-		case p == pass:
-			snap, found = x, true
-		}
-	}
-	return snap, others, found, err
-}
-
-// sinceThen is the vCenter's change id of a request. It is a Conflict if the answer
-// could leave out changes.
-func (f *freezer) sinceThen(r api.ChangedRequest, snap inventory.Snapshot, others []inventory.Snapshot) (string, error) {
-	const op = "ask for changes"
-	if name := vmpolicy.Untracked(r.Key, others); name != "" {
-		return "", cdp.Errorf(cdp.Conflict, op, string(r.Group), "the VM's snapshot %q was taken before changed-block tracking was on: the vCenter does not know all changes", name).
-			WithHint("remove that snapshot; until then, every pass compares the whole disk")
-	}
-	l := vmpolicy.ParseLineage(r.Since)
-	i := slices.IndexFunc(snap.Disks, func(d inventory.Disk) bool { return d.Key == r.Key })
-	if i < 0 || r.Since == "*" {
-		return l.ChangeID, nil // the vCenter knows which disks the snapshot has
-	}
-	if why := l.Since(snap.Disks[i], others, passTime(snap)); why != "" {
-		return "", cdp.Errorf(cdp.Conflict, op, string(r.Group), "the changes since the last pass are not known: %s", why)
-	}
-	return l.ChangeID, nil
-}
-
-// areasPage is how many areas an answer to api.VMChanged has before it ends, and
-// changedFor is how long it keeps asking the vCenter.
-const (
-	areasPage  = 4000
-	changedFor = 2 * time.Second
-)
-
-// changed handles api.VMChanged. One answer of a vCenter covers only a part of the
-// disk.
-func (f *freezer) changed(ctx context.Context, r api.ChangedRequest) (any, error) {
-	vc, err := f.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v, err := vc.VM(ctx, r.VM)
-	if err != nil {
-		return nil, err
-	}
-	snap, others, found, err := f.passSnapshot(ctx, vc, v.Ref, r.Group, r.Pass)
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, cdp.Errorf(cdp.NotFound, "ask for changes", string(r.Group), "%s has no snapshot of the pass %s", v.Name, r.Pass)
-	}
-	since, err := f.sinceThen(r, snap, others)
-	if err != nil {
-		return nil, err
-	}
-	reply := api.ChangedReply{Areas: []inventory.Area{}}
-	from, begun := r.From, f.clock.Now()
-	for {
-		areas, next, err := vc.Changed(ctx, v.Ref, snap.Ref, r.Key, since, from)
-		if err != nil {
-			return nil, cdp.Wrap(err, "ask for changes", string(r.Group))
-		}
-		if next != 0 && next <= from {
-			return nil, cdp.Errorf(cdp.Transient, "ask for changes", string(r.Group), "the vCenter's answer for offset %d ends at offset %d", from, next)
-		}
-		reply.Areas, reply.Next, from = append(reply.Areas, areas...), next, next
-		if next == 0 || len(reply.Areas) >= areasPage || clock.Since(f.clock, begun) > changedFor {
-			return reply, nil
-		}
-	}
 }

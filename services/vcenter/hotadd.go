@@ -28,26 +28,48 @@ type slots interface {
 
 const hintTransporter = "set spec.vsphere.transporter of the Site to the VM that tidemark runs on"
 
-// transporter is the VM that this service runs on, as it is now.
-func (h *hotadd) transporter(ctx context.Context, vc VMReader) (inventory.VM, error) {
+// uuid is the instance UUID of the VM that this service runs on.
+func (h *hotadd) uuid(ctx context.Context) (string, error) {
 	const op = "find transporter"
 	site, err := h.site(ctx)
 	if err != nil {
-		return inventory.VM{}, err
+		return "", err
 	}
 	if site.Transporter == "" {
-		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").WithHint(hintTransporter)
+		return "", cdp.Errorf(cdp.NotFound, op, string(site.Name), "the Site names none").WithHint(hintTransporter)
 	}
 	inv, err := h.cache.recent(ctx)
 	if err != nil {
-		return inventory.VM{}, err
+		return "", err
 	}
 	v, why := inv.FindVM(site.Transporter)
 	if why != "" {
-		return inventory.VM{}, cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).WithHint(hintTransporter)
+		return "", cdp.Errorf(cdp.NotFound, op, site.Transporter, "%s", why).WithHint(hintTransporter)
 	}
-	now, err := vc.VM(ctx, v.UUID)
-	return now, cdp.Wrap(err, op, site.Transporter)
+	return v.UUID, nil
+}
+
+// transporter is the VM that this service runs on, as it is now.
+func (h *hotadd) transporter(ctx context.Context, vc VMReader) (inventory.VM, error) {
+	uuid, err := h.uuid(ctx)
+	if err != nil {
+		return inventory.VM{}, err
+	}
+	now, err := vc.VM(ctx, uuid)
+	return now, cdp.Wrap(err, "find transporter", uuid)
+}
+
+// machine is transporter without what only people want to know, in one call.
+func (h *hotadd) machine(ctx context.Context, vc VMReader) (inventory.VM, error) {
+	uuid, err := h.uuid(ctx)
+	if err != nil {
+		return inventory.VM{}, err
+	}
+	now, err := vc.Machines(ctx, uuid)
+	if err != nil {
+		return inventory.VM{}, cdp.Wrap(err, "find transporter", uuid)
+	}
+	return now[0], nil
 }
 
 func (h *hotadd) devicesOf(ctx context.Context) (Devices, error) {
@@ -64,11 +86,16 @@ func (h *hotadd) devicesOf(ctx context.Context) (Devices, error) {
 // attach attaches disks to the transporter and returns their UUIDs and the paths of
 // their block devices, in order. It is idempotent.
 func (h *hotadd) attach(ctx context.Context, vc slots, plugs []inventory.Plug) (uuids, paths []string, err error) {
-	const op = "attach to transporter"
-	t, err := h.transporter(ctx, vc)
+	t, err := h.machine(ctx, vc)
 	if err != nil {
 		return nil, nil, err
 	}
+	return h.attachTo(ctx, vc, t, plugs)
+}
+
+// attachTo is attach for a transporter that was just read.
+func (h *hotadd) attachTo(ctx context.Context, vc DiskSlots, t inventory.VM, plugs []inventory.Plug) (uuids, paths []string, err error) {
+	const op = "attach to transporter"
 	if t.Power != inventory.PoweredOn {
 		return nil, nil, cdp.Errorf(cdp.Conflict, op, t.Name, "it is not powered on")
 	}
@@ -110,14 +137,21 @@ func (h *hotadd) extend(ctx context.Context, vc slots, file, uuid string, size i
 // detach detaches the transporter's disks that which selects. The operating system
 // releases each device first, so that it writes everything it still holds.
 func (h *hotadd) detach(ctx context.Context, vc slots, which func(inventory.Disk) bool) error {
-	const op = "detach from transporter"
-	t, err := h.transporter(ctx, vc)
+	t, err := h.machine(ctx, vc)
 	if err != nil {
 		return err
 	}
+	_, err = h.detachFrom(ctx, vc, t, which)
+	return err
+}
+
+// detachFrom is detach for a transporter that was just read. It reports whether it
+// detached anything.
+func (h *hotadd) detachFrom(ctx context.Context, vc DiskSlots, t inventory.VM, which func(inventory.Disk) bool) (bool, error) {
+	const op = "detach from transporter"
 	dev, err := h.devicesOf(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var files []string
 	for _, d := range t.Hardware.Disks {
@@ -125,14 +159,14 @@ func (h *hotadd) detach(ctx context.Context, vc slots, which func(inventory.Disk
 			continue
 		}
 		if err := dev.Release(ctx, d.UUID); err != nil {
-			return cdp.Wrap(err, op, d.File)
+			return false, cdp.Wrap(err, op, d.File)
 		}
 		files = append(files, d.File)
 	}
 	if len(files) == 0 {
-		return nil
+		return false, nil
 	}
-	return cdp.Wrap(vc.Unplug(ctx, t.Ref, files), op, t.Name)
+	return true, cdp.Wrap(vc.Unplug(ctx, t.Ref, files), op, t.Name)
 }
 
 // withFile selects the disks with these files.

@@ -23,7 +23,8 @@ type inventoryCache struct {
 
 	mu   sync.Mutex
 	inv  inventory.Inventory
-	read time.Time // when it was read
+	read time.Time     // when it was read
+	took time.Duration // how long that took
 	// valid is the same as read; zero if it was never read, or if something changed
 	// since.
 	valid   time.Time
@@ -38,13 +39,17 @@ func (c *inventoryCache) invalidate() {
 	c.mu.Unlock()
 }
 
-// recent is an inventory no older than maxAge, whatever changed since. Use it to
-// find what is then read by itself.
+// slowly is how many times as long as a reading takes it may be used where what it says
+// is read again by itself: a slow vCenter would do nothing but answer readings.
+const slowly = 10
+
+// recent is an inventory no older than maxAge, or that for a slow vCenter, whatever
+// changed since. Use it to find what is then read by itself.
 func (c *inventoryCache) recent(ctx context.Context) (inventory.Inventory, error) {
 	c.mu.Lock()
-	inv, read := c.inv, c.read
+	inv, read, took := c.inv, c.read, c.took
 	c.mu.Unlock()
-	if clock.Since(c.clock, read) < c.maxAge {
+	if !read.IsZero() && clock.Since(c.clock, read) < max(c.maxAge, slowly*took) {
 		return inv, nil
 	}
 	return c.get(ctx)
@@ -89,7 +94,7 @@ func (c *inventoryCache) look(ctx context.Context, fresh bool) (_ inventory.Inve
 	inv, valid, changes := c.inv, c.valid, c.changes
 	c.mu.Unlock()
 	// One that was read while this call waited for the lock is fresh enough.
-	if !fresh && clock.Since(c.clock, valid) < c.maxAge || fresh && valid.After(begun) {
+	if !fresh && clock.Since(c.clock, valid) < c.maxAge || valid.After(begun) {
 		return inv, nil, nil
 	}
 	vc, err := c.connect(ctx)
@@ -111,7 +116,7 @@ func (c *inventoryCache) look(ctx context.Context, fresh bool) (_ inventory.Inve
 	for _, h := range c.inv.Hosts {
 		before[h.Ref] = h.State
 	}
-	c.inv, c.read = inv, start
+	c.inv, c.read, c.took = inv, start, clock.Since(c.clock, start)
 	if c.changes == changes {
 		c.valid = start
 	}

@@ -63,6 +63,10 @@ type Inventories interface {
 type VMReader interface {
 	// VM finds a VM by its instance UUID; NotFound.
 	VM(ctx context.Context, uuid string) (inventory.VM, error)
+	// Machines reads VMs by instance UUID at once, in order, with the disks of their
+	// snapshots, and without paths, tags and names of networks. NotFound; Conflict: the
+	// vCenter cannot reach one.
+	Machines(ctx context.Context, uuids ...string) ([]inventory.VM, error)
 }
 
 // TagReader reads tags.

@@ -30,25 +30,29 @@ func (f *freezer) thawNow(ctx context.Context, r api.ThawRequest, tell progress)
 	if r.VM == "" {
 		return f.thawAnywhere(ctx, r, tell)
 	}
-	v, err := vc.VM(ctx, r.VM)
-	if cdp.Is(err, cdp.NotFound) {
+	v, t, gone, err := f.look(ctx, vc, r.VM)
+	if err != nil {
+		return err
+	}
+	if gone {
 		return f.detachStray(ctx, vc, tell) // everything else is gone with the VM
 	}
-	if err != nil {
-		return err
-	}
-	all, err := vc.Snapshots(ctx, v.Ref)
-	if err != nil {
-		return err
-	}
+	_, err = f.thawOf(ctx, vc, v, t, r, tell)
+	return err
+}
+
+// thawOf is thawNow for a VM and a transporter that were just read. It reports whether
+// it changed anything.
+func (f *freezer) thawOf(ctx context.Context, vc frozenVMs, v, t inventory.VM, r api.ThawRequest, tell progress) (changed bool, err error) {
+	f.passes.forget(r.Group, r.Keep)
 	var left []inventory.Snapshot
 	var goes, kept []inventory.Disk
-	for _, x := range all {
+	for _, x := range v.Snapshots {
 		pass, remove := passOf(x, r.Group)
 		if remove {
 			remove = pass != r.Keep
 		} else if remove, err = f.orphan(ctx, x); err != nil {
-			return err
+			return false, err
 		}
 		if remove {
 			left, goes = append(left, x), append(goes, x.Disks...)
@@ -60,16 +64,17 @@ func (f *freezer) thawNow(ctx context.Context, r api.ThawRequest, tell progress)
 		kept = nil
 	}
 	tell("detaches frozen disks", 0, 0)
-	if err := f.detachFrozen(ctx, vc, v, goes, kept); err != nil {
-		return err
+	changed, err = f.detachFrozen(ctx, vc, v, t, goes, kept)
+	if err != nil {
+		return changed, err
 	}
 	for i, x := range left {
 		tell("removes snapshots", int64(i), int64(len(left)))
 		if err := vc.RemoveSnapshot(ctx, v.Ref, x.Ref); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return f.consolidate(ctx, vc, r.VM, len(left) > 0, tell)
+	return changed || len(left) > 0, f.consolidate(ctx, vc, r.VM, len(left) > 0, tell)
 }
 
 // thawAnywhere is thawNow for a deleted job, whose VM is not known any more.
@@ -94,9 +99,9 @@ func (f *freezer) thawAnywhere(ctx context.Context, r api.ThawRequest, tell prog
 // those of snapshots that are gone already, which have the UUID of one of the VM's
 // disks. Another VM's disk may have the same UUID or, in another datacenter, the same
 // path, so neither alone identifies a disk.
-func (f *freezer) detachFrozen(ctx context.Context, vc frozenVMs, v inventory.VM, goes, kept []inventory.Disk) error {
+func (f *freezer) detachFrozen(ctx context.Context, vc frozenVMs, v, t inventory.VM, goes, kept []inventory.Disk) (bool, error) {
 	var failed error
-	err := f.hotadd.detach(ctx, vc, func(d inventory.Disk) bool {
+	changed, err := f.hotadd.detachFrom(ctx, vc, t, func(d inventory.Disk) bool {
 		same := func(x inventory.Disk) bool { return x.UUID == d.UUID && x.File == d.File }
 		switch {
 		case d.Mode != frozenMode || slices.ContainsFunc(kept, same) || failed != nil:
@@ -111,9 +116,9 @@ func (f *freezer) detachFrozen(ctx context.Context, vc frozenVMs, v inventory.VM
 		return failed == nil && !slices.ContainsFunc(inv.VMs, func(u inventory.VM) bool { return u.Ref != v.Ref && writesAbove(u, d.File) })
 	})
 	if failed != nil {
-		return failed
+		return changed, failed
 	}
-	return err
+	return changed, err
 }
 
 // writesAbove reports whether a VM has a disk whose chain has the file.
@@ -125,7 +130,7 @@ func writesAbove(v inventory.VM, file string) bool {
 
 // detachStray detaches frozen disks that belong to no VM any more.
 func (f *freezer) detachStray(ctx context.Context, vc frozenVMs, tell progress) error {
-	t, err := f.hotadd.transporter(ctx, vc)
+	t, err := f.hotadd.machine(ctx, vc)
 	if err != nil {
 		return err
 	}
@@ -161,15 +166,16 @@ func (f *freezer) consolidate(ctx context.Context, vc frozenVMs, uuid string, re
 	if !removed {
 		return nil
 	}
-	v, err := vc.VM(ctx, uuid)
-	if err != nil || !v.Consolidate {
+	now, err := vc.Machines(ctx, uuid)
+	if err != nil || !now[0].Consolidate {
 		return err
 	}
 	tell("consolidates the VM's disks", 0, 0)
-	failed := vc.Consolidate(ctx, v.Ref)
-	if v, err = vc.VM(ctx, uuid); err != nil {
+	failed := vc.Consolidate(ctx, now[0].Ref)
+	if now, err = vc.Machines(ctx, uuid); err != nil {
 		return err
 	}
+	v := now[0]
 	if failed != nil || v.Consolidate {
 		text := "its disks need consolidation, and consolidating them failed: consolidate them by hand before the datastore fills up"
 		if failed != nil {

@@ -3,6 +3,7 @@ package vcsim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type gate struct {
 	delays   map[string]*delayed
 	late     int // calls that wait for their delay
 	calls    map[string]int
+	reads    map[string]int // by the type of the first object
 	denied   map[string]bool
 	disabled map[types.ManagedObjectReference]map[string]string // entity, method: source
 	polls    map[*simulator.PropertyCollector]bool
@@ -44,7 +46,8 @@ func newGate(s *Site) *gate {
 	return &gate{
 		s: s, targets: map[string]mo.Reference{},
 		faults: map[string]*injected{}, tasks: map[string]*injected{}, delays: map[string]*delayed{},
-		calls: map[string]int{}, denied: map[string]bool{},
+
+		calls: map[string]int{}, reads: map[string]int{}, denied: map[string]bool{},
 		disabled: map[types.ManagedObjectReference]map[string]string{},
 		polls:    map[*simulator.PropertyCollector]bool{},
 		subjects: map[*simulator.PropertyCollector]subject{},
@@ -106,9 +109,30 @@ func (g *gate) handle(ctx *simulator.Context, m *simulator.Method) (mo.Reference
 	return nil, nil
 }
 
+// readsOf is the type of the first object of which a call reads properties; empty if it
+// reads none.
+func readsOf(m *simulator.Method) string {
+	var specs []types.PropertyFilterSpec
+	switch r := m.Body.(type) {
+	case *types.RetrieveProperties:
+		specs = r.SpecSet
+	case *types.RetrievePropertiesEx:
+		specs = r.SpecSet
+	}
+	for _, s := range specs {
+		for _, o := range s.ObjectSet {
+			return o.Obj.Type
+		}
+	}
+	return ""
+}
+
 func (g *gate) check(ctx *simulator.Context, m *simulator.Method) fault {
 	g.mu.Lock()
 	g.calls[m.Name]++
+	if kind := readsOf(m); kind != "" {
+		g.reads[kind]++
+	}
 	var wait time.Duration
 	if d := g.delays[m.Name]; d != nil && d.times > 0 {
 		d.times--
@@ -229,6 +253,14 @@ func (s *Site) Late() int {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
 	return s.gate.late
+}
+
+// AllCalls is how often clients called each SOAP method, and how many of the calls that
+// read properties began with an object of each type.
+func (s *Site) AllCalls() (calls, reads map[string]int) {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	return maps.Clone(s.gate.calls), maps.Clone(s.gate.reads)
 }
 
 // Calls is how often clients called a SOAP method.

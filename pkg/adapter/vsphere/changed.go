@@ -147,15 +147,20 @@ func lineage(id string) string {
 
 // frozenDisk is one disk of a snapshot, by key; NotFound.
 func (c *Client) frozenDisk(ctx context.Context, op string, at types.ManagedObjectReference, key int32) (inventory.Disk, error) {
-	var s mo.VirtualMachineSnapshot
-	err := c.do(ctx, op, at.String(), func(ctx context.Context, v *vim25.Client) error {
-		s = mo.VirtualMachineSnapshot{}
-		return property.DefaultCollector(v).RetrieveOne(ctx, at, []string{"config.hardware.device"}, &s)
-	})
-	if err != nil {
-		return inventory.Disk{}, err
+	disks, known := c.taken.get(at)
+	if !known {
+		var s mo.VirtualMachineSnapshot
+		err := c.do(ctx, op, at.String(), func(ctx context.Context, v *vim25.Client) error {
+			s = mo.VirtualMachineSnapshot{}
+			return property.DefaultCollector(v).RetrieveOne(ctx, at, []string{"config.hardware.device"}, &s)
+		})
+		if err != nil {
+			return inventory.Disk{}, err
+		}
+		disks = frozenDisks(s)
+		c.taken.set(at, disks)
 	}
-	for _, d := range frozenDisks(s) {
+	for _, d := range disks {
 		if d.Key == key {
 			return d, nil
 		}

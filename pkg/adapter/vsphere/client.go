@@ -46,6 +46,9 @@ type Client struct {
 	v     *vim25.Client
 	about inventory.About
 	locks keylock.Locks[types.ManagedObjectReference]
+	refs  knownRefs
+	swaps swaps
+	taken takenSnapshots
 
 	mu      sync.Mutex // held while logging in
 	logins  uint64     // how often it was logged in

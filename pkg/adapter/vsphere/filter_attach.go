@@ -114,9 +114,9 @@ func (c *Client) DetachFilter(ctx context.Context, vm inventory.Ref, filter stri
 // refilter changes several disks at once. how returns the change of a disk, nil for
 // none; it gets nil for a disk that does not exist.
 func (c *Client) refilter(ctx context.Context, op string, ref types.ManagedObjectReference, keys []int32, how func(*types.VirtualDisk) (*types.VirtualDeviceConfigSpec, error)) error {
-	unlock, err := c.exclusive(ctx, op, ref)
+	unlock, err := c.locks.Lock(ctx, ref)
 	if err != nil {
-		return err
+		return c.fail(ctx, op, ref.String(), err)
 	}
 	defer unlock()
 	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {

@@ -93,9 +93,9 @@ func (c *Client) Connect(ctx context.Context, vm inventory.Ref, networks map[int
 	if err != nil {
 		return err
 	}
-	unlock, err := c.exclusive(ctx, op, ref)
+	unlock, err := c.locks.Lock(ctx, ref)
 	if err != nil {
-		return err
+		return c.fail(ctx, op, ref.String(), err)
 	}
 	defer unlock()
 	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {

@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,43 +28,82 @@ func (c *Client) exclusive(ctx context.Context, op string, vm types.ManagedObjec
 	if err != nil {
 		return nil, c.fail(ctx, op, vm.String(), err)
 	}
-	if err := c.untilUnchanging(ctx, op, vm); err != nil {
+	if _, err := c.settled(ctx, op, vm); err != nil {
 		unlock()
 		return nil, err
 	}
 	return unlock, nil
 }
 
-// untilUnchanging waits until no reconfiguration of the VM is running.
-func (c *Client) untilUnchanging(ctx context.Context, op string, vm types.ManagedObjectReference) error {
-	m, err := c.load(ctx, op, vm, "recentTask")
-	if err != nil {
-		return err
-	}
+// settled waits until no reconfiguration of the VM is running, and returns its
+// properties as they are then. If none is, that is one call.
+func (c *Client) settled(ctx context.Context, op string, vm types.ManagedObjectReference, paths ...string) (mo.VirtualMachine, error) {
 	short, cancel := context.WithTimeout(ctx, othersChange)
 	defer cancel()
-	for _, ref := range m.RecentTask {
-		var t mo.Task
-		err := c.do(short, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
-			return property.DefaultCollector(v).RetrieveOne(ctx, ref, []string{"info"}, &t)
-		})
-		if cdp.Is(err, cdp.NotFound) {
-			continue
+	for {
+		m, tasks, err := c.withTasks(ctx, op, vm, paths)
+		if err != nil {
+			return m, err
 		}
+		i := slices.IndexFunc(tasks, func(t mo.Task) bool {
+			running := t.Info.State == types.TaskInfoStateRunning || t.Info.State == types.TaskInfoStateQueued
+			return running && strings.HasPrefix(t.Info.DescriptionId, "VirtualMachine.reconfig")
+		})
+		if i < 0 {
+			return m, nil
+		}
+		// Its result is its caller's business.
+		_, _ = c.await(short, op, vm.String(), tasks[i].Self)
+		if short.Err() != nil {
+			return m, cdp.Errorf(cdp.Transient, op, vm.String(), "another change of the VM is still running (%s)", tasks[i].Self.Value)
+		}
+	}
+}
+
+// withTasks reads properties of a VM, and its recent tasks, in one call.
+func (c *Client) withTasks(ctx context.Context, op string, vm types.ManagedObjectReference, paths []string) (m mo.VirtualMachine, tasks []mo.Task, err error) {
+	spec := types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{Obj: vm, SelectSet: []types.BaseSelectionSpec{
+			&types.TraversalSpec{Type: "VirtualMachine", Path: "recentTask", Skip: types.NewBool(false)}}}},
+		PropSet: []types.PropertySpec{{Type: "VirtualMachine", PathSet: append([]string{"recentTask"}, paths...)}, {Type: "Task", PathSet: []string{"info"}}},
+	}
+	err = c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+		m, tasks = mo.VirtualMachine{}, nil
+		res, err := property.DefaultCollector(v).RetrieveProperties(ctx, types.RetrieveProperties{SpecSet: []types.PropertyFilterSpec{spec}})
 		if err != nil {
 			return err
 		}
-		running := t.Info.State == types.TaskInfoStateRunning || t.Info.State == types.TaskInfoStateQueued
-		if !running || !strings.HasPrefix(t.Info.DescriptionId, "VirtualMachine.reconfig") {
-			continue
+		for _, o := range res.Returnval {
+			switch {
+			case o.Obj == vm:
+				err = mo.LoadObjectContent([]types.ObjectContent{o}, &m)
+			case len(o.PropSet) > 0: // a task that is gone has none
+				var t mo.Task
+				err = mo.LoadObjectContent([]types.ObjectContent{o}, &t)
+				tasks = append(tasks, t)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		// Its result is its caller's business.
-		_, _ = c.await(short, op, vm.String(), ref)
-		if short.Err() != nil {
-			return cdp.Errorf(cdp.Transient, op, vm.String(), "another change of the VM is still running (%s)", ref.Value)
-		}
+		return nil
+	})
+	return m, tasks, err
+}
+
+// settledConfig is settled for a VM's configuration; see config.
+func (c *Client) settledConfig(ctx context.Context, op string, vm types.ManagedObjectReference) (mo.VirtualMachine, error) {
+	m, err := c.settled(ctx, op, vm, "config", "runtime.connectionState")
+	if err == nil && m.Config == nil {
+		err = unreachable(op, &m)
 	}
-	return nil
+	return m, err
+}
+
+// unreachable is why a VM has no configuration.
+func unreachable(op string, m *mo.VirtualMachine) error {
+	return cdp.Errorf(cdp.Conflict, op, m.Self.String(), "the vCenter has no configuration of the VM: its state is %s", m.Runtime.ConnectionState).
+		WithHint("check that its host is connected and its datastore accessible")
 }
 
 // load reads properties of a VM.
@@ -81,8 +121,7 @@ func (c *Client) load(ctx context.Context, op string, vm types.ManagedObjectRefe
 func (c *Client) config(ctx context.Context, op string, vm types.ManagedObjectReference, paths ...string) (mo.VirtualMachine, error) {
 	m, err := c.load(ctx, op, vm, append(paths, "config", "runtime.connectionState")...)
 	if err == nil && m.Config == nil {
-		return m, cdp.Errorf(cdp.Conflict, op, vm.String(), "the vCenter has no configuration of the VM: its state is %s", m.Runtime.ConnectionState).
-			WithHint("check that its host is connected and its datastore accessible")
+		err = unreachable(op, &m)
 	}
 	return m, err
 }
@@ -98,11 +137,13 @@ func (c *Client) reconfigure(ctx context.Context, op string, vm types.ManagedObj
 // rework changes a VM by the spec that think returns for its current
 // configuration; nil means no change. The spec carries the change version that was
 // read, so a late call of a dead process cannot hit another device that has got
-// the same key. If the VM changed in between, it is read and decided again.
+// the same key. If the VM changed in between, it is read and decided again. It also
+// waits for a reconfiguration that is still running, as exclusive does; the caller has
+// the VM's lock.
 func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectReference, think func(mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error)) error {
 	between := betweenTries()
 	for try := 1; ; try++ {
-		m, err := c.config(ctx, op, vm)
+		m, err := c.settledConfig(ctx, op, vm)
 		if err != nil {
 			return err
 		}
@@ -115,8 +156,8 @@ func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectRe
 		if err == nil || try == 5 || ctx.Err() != nil || !cdp.Is(err, cdp.Transient) {
 			return err
 		}
-		if err := c.pause(ctx, op, vm, between); err != nil {
-			return err
+		if err := between.Wait(ctx); err != nil {
+			return c.fail(ctx, op, vm.String(), err)
 		}
 	}
 }
@@ -124,15 +165,6 @@ func (c *Client) rework(ctx context.Context, op string, vm types.ManagedObjectRe
 // betweenTries are the pauses between the tries of a change.
 func betweenTries() *clock.Backoff {
 	return &clock.Backoff{Min: 50 * time.Millisecond, Max: 400 * time.Millisecond}
-}
-
-// pause waits before the next try of a change, and then until nobody else is
-// changing the VM.
-func (c *Client) pause(ctx context.Context, op string, vm types.ManagedObjectReference, between *clock.Backoff) error {
-	if err := between.Wait(ctx); err != nil {
-		return c.fail(ctx, op, vm.String(), err)
-	}
-	return c.untilUnchanging(ctx, op, vm)
 }
 
 // settings are a VM's advanced settings.

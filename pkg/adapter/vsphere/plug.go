@@ -17,19 +17,21 @@ import (
 // at that path, or a disk with the same UUID is attached, so that the guest could not
 // tell them apart.
 func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.Plug) ([]string, error) {
-	const op = "attach disks"
-	ref, err := vmRef(vm)
-	if err != nil {
-		return nil, err
-	}
-	unlock, err := c.exclusive(ctx, op, ref)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
+	return c.swap(ctx, vm, &swap{op: "attach disks", plug: disks})
+}
+
+// Unplug detaches disks by file and keeps the files. It is no error if one is not
+// attached.
+func (c *Client) Unplug(ctx context.Context, vm inventory.Ref, files []string) error {
+	_, err := c.swap(ctx, vm, &swap{op: "detach disks", unplug: files})
+	return err
+}
+
+// putIn attaches disks. Call with the VM's lock held.
+func (c *Client) putIn(ctx context.Context, op string, ref types.ManagedObjectReference, disks []inventory.Plug) ([]string, error) {
 	between := betweenTries()
 	for try := 1; ; try++ {
-		m, err := c.config(ctx, op, ref)
+		m, err := c.settledConfig(ctx, op, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -57,8 +59,8 @@ func (c *Client) Plug(ctx context.Context, vm inventory.Ref, disks []inventory.P
 		case try == 5 || cdp.Is(err, cdp.Conflict) && !c.moved(ctx, op, ref, devices):
 			return nil, c.namingHolders(ctx, op, ref, disks, err)
 		}
-		if err := c.pause(ctx, op, ref, between); err != nil {
-			return nil, err
+		if err := between.Wait(ctx); err != nil {
+			return nil, c.fail(ctx, op, ref.String(), err)
 		}
 	}
 }
@@ -69,40 +71,15 @@ func (c *Client) moved(ctx context.Context, op string, ref types.ManagedObjectRe
 	return err == nil && !maps.Equal(newBay(m.Config.Hardware.Device, "").taken, newBay(were, "").taken)
 }
 
-// Unplug detaches disks by file and keeps the files. It is no error if one is not
-// attached.
-func (c *Client) Unplug(ctx context.Context, vm inventory.Ref, files []string) error {
-	const op = "detach disks"
-	ref, err := vmRef(vm)
-	if err != nil {
-		return err
-	}
-	unlock, err := c.exclusive(ctx, op, ref)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return c.takeOut(ctx, op, ref, files)
-}
-
-// takeOut removes disks from a VM's devices; their files stay.
+// takeOut removes disks from a VM's devices; their files stay. Call with the VM's lock
+// held.
 func (c *Client) takeOut(ctx context.Context, op string, ref types.ManagedObjectReference, files []string) error {
 	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {
-		var spec types.VirtualMachineConfigSpec
-		for _, file := range files {
-			d, _, err := attached(m.Config.Hardware.Device, file)
-			if err != nil {
-				return nil, cdp.Wrap(err, op, ref.String())
-			}
-			if d != nil {
-				// No file operation: the files stay.
-				spec.DeviceChange = append(spec.DeviceChange, change(types.VirtualDeviceConfigSpecOperationRemove, d))
-			}
+		outs, err := unplugging(m.Config.Hardware.Device, files)
+		if err != nil || len(outs) == 0 {
+			return nil, cdp.Wrap(err, op, ref.String())
 		}
-		if len(spec.DeviceChange) == 0 {
-			return nil, nil
-		}
-		return &spec, nil
+		return &types.VirtualMachineConfigSpec{DeviceChange: outs}, nil
 	})
 }
 

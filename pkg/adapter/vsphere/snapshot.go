@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vmware/govmomi/object"
@@ -35,7 +36,7 @@ func (c *Client) Snapshot(ctx context.Context, vm inventory.Ref, name, note stri
 	if !ok {
 		return inventory.Snapshot{}, cdp.Errorf(cdp.Internal, op, ref.String(), "the task's result is a %T, not a snapshot", res)
 	}
-	all, err := c.Snapshots(ctx, vm)
+	all, err := c.snapshotsWith(ctx, op, ref, made)
 	if err != nil {
 		return inventory.Snapshot{}, err
 	}
@@ -45,6 +46,43 @@ func (c *Client) Snapshot(ctx context.Context, vm inventory.Ref, name, note stri
 		}
 	}
 	return inventory.Snapshot{}, cdp.Errorf(cdp.Transient, op, ref.String(), "the snapshot %s was taken, and is already gone", made.Value)
+}
+
+// snapshotsWith reads a VM's snapshots in one call. Only made has its disks.
+func (c *Client) snapshotsWith(ctx context.Context, op string, vm, made types.ManagedObjectReference) (list []inventory.Snapshot, err error) {
+	spec := types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{Obj: vm}, {Obj: made}},
+		PropSet: []types.PropertySpec{{Type: "VirtualMachine", PathSet: []string{"snapshot"}},
+			{Type: "VirtualMachineSnapshot", PathSet: []string{"config.hardware.device"}}},
+	}
+	err = c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+		res, err := property.DefaultCollector(v).RetrieveProperties(ctx, types.RetrieveProperties{SpecSet: []types.PropertyFilterSpec{spec}})
+		if err != nil {
+			return err
+		}
+		var m mo.VirtualMachine
+		var s mo.VirtualMachineSnapshot
+		for _, o := range res.Returnval {
+			var err error
+			if o.Obj == vm {
+				err = mo.LoadObjectContent([]types.ObjectContent{o}, &m)
+			} else {
+				err = mo.LoadObjectContent([]types.ObjectContent{o}, &s)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		list = snapshotsOf(m.Snapshot)
+		for i := range list {
+			if list[i].Ref == refOf(&made) {
+				list[i].Disks = frozenDisks(s)
+				c.taken.set(made, list[i].Disks)
+			}
+		}
+		return nil
+	})
+	return list, err
 }
 
 // Snapshots are the VM's, oldest first, with their disks.
@@ -63,7 +101,7 @@ func (c *Client) Snapshots(ctx context.Context, vm inventory.Ref) ([]inventory.S
 		if len(list) == 0 {
 			return nil, nil
 		}
-		err = c.frozen(ctx, op, ref, list)
+		err = c.frozen(ctx, op, ref.String(), list)
 		// A snapshot that was removed since the list was read fails the whole
 		// answer.
 		if cdp.Is(err, cdp.NotFound) && try < 5 {
@@ -100,7 +138,7 @@ func snapshotsOf(t *types.VirtualMachineSnapshotInfo) []inventory.Snapshot {
 }
 
 // frozen fills in the disks of snapshots.
-func (c *Client) frozen(ctx context.Context, op string, vm types.ManagedObjectReference, list []inventory.Snapshot) error {
+func (c *Client) frozen(ctx context.Context, op, subject string, list []inventory.Snapshot) error {
 	var refs []types.ManagedObjectReference
 	for _, s := range list {
 		r, err := snapshotRef(s.Ref)
@@ -110,7 +148,7 @@ func (c *Client) frozen(ctx context.Context, op string, vm types.ManagedObjectRe
 		refs = append(refs, r)
 	}
 	var got []mo.VirtualMachineSnapshot
-	err := c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
+	err := c.do(ctx, op, subject, func(ctx context.Context, v *vim25.Client) error {
 		got = nil
 		return property.DefaultCollector(v).Retrieve(ctx, refs, []string{"config.hardware.device"}, &got)
 	})
@@ -121,10 +159,37 @@ func (c *Client) frozen(ctx context.Context, op string, vm types.ManagedObjectRe
 		for i := range list {
 			if list[i].Ref == refOf(&g.Self) {
 				list[i].Disks = frozenDisks(g)
+				c.taken.set(g.Self, list[i].Disks)
 			}
 		}
 	}
 	return nil
+}
+
+// takenSnapshots are the disks of snapshots that were read, for those who ask for
+// changes: of a snapshot they stay what they are, but for the paths of their files.
+type takenSnapshots struct {
+	mu sync.Mutex
+	by map[types.ManagedObjectReference][]inventory.Disk
+}
+
+// mostTaken bounds how many are kept.
+const mostTaken = 1024
+
+func (t *takenSnapshots) set(at types.ManagedObjectReference, disks []inventory.Disk) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.by == nil || len(t.by) >= mostTaken {
+		t.by = map[types.ManagedObjectReference][]inventory.Disk{}
+	}
+	t.by[at] = disks
+}
+
+func (t *takenSnapshots) get(at types.ManagedObjectReference) ([]inventory.Disk, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	disks, ok := t.by[at]
+	return disks, ok
 }
 
 // frozenDisks are a snapshot's disks. An independent disk is not frozen; its mode
