@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
@@ -187,9 +188,17 @@ func (r *memberRound) newVM() inventory.Make {
 	return inventory.Make{
 		Name: m.Value.Name, Note: replicaNote(m.Value),
 		Folder: r.place.Folder, Pool: r.place.Pool, Host: r.place.Host, Datastore: r.place.Home.Ref,
-		Hardware: vmpolicy.ReplicaHardware(m.Value.VM.Hardware), Networks: m.Value.Networks, KeepMAC: r.job.Job.Target.KeepMAC,
+		Hardware: vmpolicy.ReplicaHardware(m.Value.VM.Hardware), Networks: m.Value.Networks, KeepMAC: r.job.Job.Target.KeepMAC, BIOSUUID: keptUUID(r.job, m.Value),
 		Extra: map[string]string{inventory.MarkGroup: m.Value.Group, inventory.MarkJob: m.Value.Job},
 	}
+}
+
+// keptUUID is the BIOS UUID that the VMs of a member are given; empty: any.
+func keptUUID(job spec.VMJob, m inventory.Member) string {
+	if !job.Job.Target.KeepUUID {
+		return ""
+	}
+	return m.VM.BIOSUUID
 }
 
 func replicaNote(m inventory.Member) string {

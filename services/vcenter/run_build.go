@@ -129,6 +129,10 @@ func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventor
 		return "", err
 	}
 	m := r.m.Value
+	job, err := r.jobs.Get(ctx, m.Job)
+	if err != nil {
+		return "", err
+	}
 	hw := vmpolicy.ReplicaHardware(m.VM.Hardware)
 	hw.NICs = slices.Clone(hw.NICs)
 	nets := map[int32]inventory.Ref{}
@@ -142,7 +146,7 @@ func (r *run) makeTestVM(ctx context.Context, inv inventory.Inventory) (inventor
 	}
 	return r.vc.MakeVM(ctx, inventory.Make{
 		Name: r.rec.Value.Name, Note: fmt.Sprintf("Test of the replica of %s, made by Tidemark, run %s. It is removed with: tidemark failover cleanup %s", m.VM.Name, r.req.Run, m.Group),
-		Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref, Hardware: hw, Networks: nets,
+		Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref, Hardware: hw, Networks: nets, BIOSUUID: keptUUID(job, m),
 		Extra: map[string]string{inventory.MarkGroup: m.Group, inventory.MarkJob: m.Job, inventory.MarkRun: r.req.Run},
 	})
 }

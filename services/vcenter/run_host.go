@@ -70,7 +70,7 @@ func (r *run) anotherShell(ctx context.Context, inv inventory.Inventory, old inv
 	}
 	ref, err := r.vc.MakeVM(ctx, inventory.Make{
 		Name: name, Note: replicaNote(m), Folder: place.Folder, Pool: place.Pool, Host: place.Host, Datastore: place.Home.Ref,
-		Hardware: vmpolicy.ReplicaHardware(m.VM.Hardware), Networks: m.Networks, KeepMAC: job.Job.Target.KeepMAC,
+		Hardware: vmpolicy.ReplicaHardware(m.VM.Hardware), Networks: m.Networks, KeepMAC: job.Job.Target.KeepMAC, BIOSUUID: keptUUID(job, m),
 		Extra: map[string]string{inventory.MarkGroup: m.Group, inventory.MarkJob: m.Job, inventory.MarkInstead: old.UUID},
 	})
 	if err != nil {

@@ -105,6 +105,7 @@ func vmOf(m *mo.VirtualMachine, at inventory.Place, nets networks) inventory.VM 
 	}
 	if c := m.Config; c != nil {
 		out.UUID, out.BIOSUUID, out.Template, out.Note = c.InstanceUuid, c.Uuid, c.Template, c.Annotation
+		out.BootOrder = bootOrder(c.BootOptions)
 		out.Tracking = isTrue(c.ChangeTrackingEnabled)
 		if c.ManagedBy != nil {
 			out.Manager = c.ManagedBy.ExtensionKey
@@ -157,4 +158,24 @@ func (ns networks) name(nics []inventory.NIC) {
 			n.Network, n.NetName = found.ref, found.name
 		}
 	}
+}
+
+// bootOrder are the kinds of devices that a VM boots from, if that was set.
+func bootOrder(o *types.VirtualMachineBootOptions) (kinds []string) {
+	if o == nil {
+		return nil
+	}
+	for _, d := range o.BootOrder {
+		switch d.(type) {
+		case *types.VirtualMachineBootOptionsBootableDiskDevice:
+			kinds = append(kinds, "disk")
+		case *types.VirtualMachineBootOptionsBootableEthernetDevice:
+			kinds = append(kinds, "network")
+		case *types.VirtualMachineBootOptionsBootableCdromDevice:
+			kinds = append(kinds, "CD")
+		default:
+			kinds = append(kinds, "floppy")
+		}
+	}
+	return kinds
 }

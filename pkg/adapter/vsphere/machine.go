@@ -81,7 +81,7 @@ func (c *Client) making(ctx context.Context, op string, m inventory.Make) (types
 	h := m.Hardware
 	spec := types.VirtualMachineConfigSpec{
 		Name: m.Name, Annotation: m.Note, Version: h.Version, GuestId: h.GuestID, Firmware: h.Firmware,
-		NumCPUs: h.CPUs, MemoryMB: h.MemoryMB,
+		NumCPUs: h.CPUs, MemoryMB: h.MemoryMB, Uuid: m.BIOSUUID,
 	}
 	if h.PerSocket > 0 {
 		spec.NumCoresPerSocket = types.NewInt32(h.PerSocket)

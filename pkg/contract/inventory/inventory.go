@@ -92,9 +92,11 @@ type VM struct {
 	// UUID is the instance UUID. It does not change when the VM moves.
 	UUID     string `json:"uuid"`
 	BIOSUUID string `json:"biosUuid"`
-	Host     Ref    `json:"host"`
-	Power    Power  `json:"power"`
-	Template bool   `json:"template,omitempty"`
+	// BootOrder are the kinds of devices that it boots from, if that was set.
+	BootOrder []string `json:"bootOrder,omitempty"`
+	Host      Ref      `json:"host"`
+	Power     Power    `json:"power"`
+	Template  bool     `json:"template,omitempty"`
 	// Manager is the extension that made the VM and looks after it, as
 	// com.vmware.vim.eam does after a cluster's agents; empty: people do.
 	Manager string `json:"manager,omitempty"`

@@ -56,6 +56,8 @@ type JobTarget struct {
 	Seeds []Seed `json:"seeds,omitempty"`
 	// KeepMAC gives the replica's NICs the source's MAC addresses.
 	KeepMAC bool `json:"keepMAC,omitempty"`
+	// KeepUUID gives the replica, and the VMs of its tests, the source's BIOS UUID.
+	KeepUUID bool `json:"keepUUID,omitempty"`
 }
 
 // DiskPlace places a disk on a datastore.

@@ -15,6 +15,8 @@ type Make struct {
 	Extra map[string]string
 	// KeepMAC gives the NICs the source's MAC addresses.
 	KeepMAC bool
+	// BIOSUUID is the UUID that the guest sees; empty: the vCenter chooses one.
+	BIOSUUID string
 }
 
 // Plug is a disk to be attached to a VM. Address has the form of

@@ -33,6 +33,7 @@ type rawPlace struct {
 	ReIP      []inventory.ReIP       `json:"reIP"`
 	Seeds     []inventory.Seed       `json:"seeds"`
 	KeepMAC   bool                   `json:"keepMAC"`
+	KeepUUID  bool                   `json:"keepUUID"`
 }
 
 // rawChecks are checks as they are written.
@@ -62,7 +63,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 			Source: inventory.JobSource{Capture: src.Capture, ExcludeDisks: src.ExcludeDisks,
 				Filter: src.Filter, Policy: src.Policy, Quiesce: src.Quiesce},
 			Target: inventory.JobTarget{Host: tgt.Host, Cluster: tgt.Cluster, Datastore: tgt.Datastore, Folder: tgt.Folder, Pool: tgt.Pool,
-				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC},
+				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC, KeepUUID: tgt.KeepUUID},
 			Checks: c.checks(raw.Spec.Checks),
 		},
 		SourceSite: src.Site, TargetSite: tgt.Site,

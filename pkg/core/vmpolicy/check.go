@@ -121,6 +121,10 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 		problems = append(problems, inventory.Problem{VM: v.Name, Path: "/spec/source/capture", Rule: "tracking", Warning: true,
 			Text: fmt.Sprintf("it has snapshots (%q), and changed-block tracking is off: until they are removed, the vCenter does not know all changes, and every pass compares whole disks", v.Snapshots[0].Name)})
 	}
+	if len(v.BootOrder) > 0 {
+		problems = append(problems, inventory.Problem{VM: v.Name, Path: "/spec/source/vms", Rule: "boot-order", Warning: true,
+			Text: fmt.Sprintf("its boot order (%s) is not copied: its replica boots from its first disk. Check in a test failover that it starts", strings.Join(v.BootOrder, ", "))})
+	}
 	name := s.Job.Target.ReplicaName(v.Name)
 	if other := names[name]; other != "" {
 		bad("/spec/target/suffix", "name", "the replicas of %s and %s would both be called %s: protect one of them with another job that has another target.suffix", other, v.Path, name)

@@ -25,6 +25,7 @@ func NewOnly(j, was inventory.Job) []string {
 		{"/spec/target/suffix", j.Target.ReplicaName(""), was.Target.ReplicaName("")},
 		{"/spec/target/seeds", j.Target.Seeds, was.Target.Seeds},
 		{"/spec/target/keepMAC", j.Target.KeepMAC, was.Target.KeepMAC},
+		{"/spec/target/keepUUID", j.Target.KeepUUID, was.Target.KeepUUID},
 	} {
 		if !reflect.DeepEqual(f.is, f.was) {
 			paths = append(paths, f.path)
