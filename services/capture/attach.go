@@ -49,7 +49,7 @@ func (s *sender) attach(ctx context.Context) error {
 		}
 	}
 	switch {
-	case o.job.frozen() && (p.apart || s.strayed != nil):
+	case (o.job.frozen() || o.job.Verify) && (p.apart || s.strayed != nil):
 		p.found, p.lost = false, lostEverything // what was compared may have been compared with another history
 	case !p.found && (p.base.No < s.proven || s.proven == 0 && cdp.Is(s.strayed, cdp.Corrupt)):
 		// The journal went back, or may have: then the activity of what it lost is forgotten.

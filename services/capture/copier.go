@@ -24,6 +24,9 @@ type copier struct {
 	disk  cdp.DiskID
 	off   int64
 	tries int // how often reading the range there had to be repeated
+
+	compared comparison
+	asked    uint64 // the last ordinal with writes when the comparison began
 }
 
 // maxTries is how often a range is read again before it is locked.
@@ -35,7 +38,14 @@ func (c *copier) run(ctx context.Context) {
 		wait := time.Minute // room nudges; this is for nothing forgotten
 		if n, ok := c.activate(); ok {
 			start := c.off
-			end, err := c.copyRange(start, n, c.tries >= maxTries)
+			end, err := start, error(nil)
+			if c.compared.next {
+				if err = c.compareRange(ctx); err == nil {
+					continue
+				}
+			} else {
+				end, err = c.copyRange(start, n, c.tries >= maxTries)
+			}
 			c.tries++
 			if end > start || err != nil {
 				c.tries = 0
@@ -82,8 +92,9 @@ func (c *copier) activate() (n int64, ok bool) {
 	for range len(o.disks) + 1 {
 		start, n, ok := o.book.Next(c.disk, c.off, maxZero)
 		if ok {
+			start, n = c.compares(start, n)
 			c.off = start
-			o.copy = copying{active: true, disk: c.disk, off: start, end: start + n, touched: o.copy.touched[:0], parts: o.copy.parts[:0]}
+			o.copy = copying{active: true, compared: c.compared.next, disk: c.disk, off: start, end: start + n, touched: o.copy.touched[:0], parts: o.copy.parts[:0]}
 			return n, true
 		}
 		c.disk, c.off = (c.disk+1)%cdp.DiskID(len(o.disks)), 0

@@ -20,6 +20,7 @@ import (
 type copying struct {
 	active   bool
 	void     bool // a write to it was missed, or frames were lost: leave it dirty
+	compared bool // nothing of it is appended, so touches need not be noted: see comparison
 	disk     cdp.DiskID
 	off, end int64
 	touched  []extent
@@ -42,7 +43,7 @@ func (c *copying) overlaps(d cdp.DiskID, off, n int64) bool {
 }
 
 func (c *copying) touch(d cdp.DiskID, off, n int64) {
-	if !c.overlaps(d, off, n) || c.void {
+	if !c.overlaps(d, off, n) || c.void || c.compared {
 		return
 	}
 	if len(c.touched) == maxTouched {

@@ -22,7 +22,7 @@ type Job struct {
 	// Every is from the start of one cycle to the start of the next, for cbt.
 	Every time.Duration
 	// Verify: the target has a seed already, so what a first pass finds there
-	// is not sent. Only for frozen disks.
+	// is not sent. Only for frozen and inline disks.
 	Verify bool
 }
 
@@ -63,8 +63,8 @@ func (j Job) check() error {
 		return cdp.Errorf(cdp.Invalid, op, "mode", "%q is none of inline, tap and cbt", j.Mode)
 	case j.Frozen && j.Mode == cdp.Inline:
 		return cdp.Errorf(cdp.Invalid, op, "frozen", "an inline group reads its own disks")
-	case j.Verify && !j.frozen():
-		return cdp.Errorf(cdp.Invalid, op, "verify", "only frozen disks can be verified")
+	case j.Verify && !j.frozen() && j.Mode != cdp.Inline:
+		return cdp.Errorf(cdp.Invalid, op, "verify", "only frozen and inline disks can be verified")
 	case j.Mode == cdp.CBT && j.Every <= 0 || j.Mode != cdp.CBT && j.Every != 0:
 		return cdp.Errorf(cdp.Invalid, op, "every", "%v: a cbt job needs a cadence, and no other job has one", j.Every)
 	case j.Mode == cdp.CBT && len(j.Listen) > 0:

@@ -215,10 +215,7 @@ func (p *passes) arm() (x *pass, req request) {
 	p.count++
 	now := o.deps.Clock.Now()
 	x = &pass{name: fmt.Sprintf("%s-%d", now.UTC().Format("20060102-150405"), p.count), began: now,
-		blind: o.taps.blind, blinds: o.taps.blinds, last: o.out.win.Last(), swept: make([]int64, len(o.disks))}
-	if open, n, _ := o.out.win.OpenFrame(); open && n == 0 {
-		x.last--
-	}
+		blind: o.taps.blind, blinds: o.taps.blinds, last: o.newestOrdinal(), swept: make([]int64, len(o.disks))}
 	o.pass = x
 	if o.job.Mode == cdp.Tap {
 		x.touched, x.later = newTouched(o.cfg.Touched), dirty.NewRegions(o.book.Disks())

@@ -109,18 +109,7 @@ func (v *verifier) wait() error {
 	o := v.passes.order
 	since := o.deps.Clock.Now()
 	for asked := since; !v.ready; {
-		o.mu.Lock()
-		base, epoch := o.out.base, o.book.Mark().Epoch
-		want := base.No // of what came before it, lost frames aside
-		if v.pass.last >= o.out.from {
-			want = o.out.number(v.pass.last)
-		}
-		o.mu.Unlock()
-		ctx, cancel := context.WithTimeout(v.ctx, o.cfg.AskTimeout)
-		have, err := o.deps.Journal.Cursor(ctx, o.job.Target, o.job.Group)
-		cancel()
-		here := have.Epoch == epoch || have.No == base.No && have.Hash == base.Hash // see strays
-		if v.ready = err == nil && have.No >= want && here; v.ready {
+		if v.ready = o.arrived(v.ctx, v.pass.last); v.ready {
 			break
 		}
 		if err := v.passes.stalled(v.ctx, since); err != nil {
@@ -128,7 +117,7 @@ func (v *verifier) wait() error {
 		}
 		if now := o.deps.Clock.Now(); now.Sub(asked) > o.cfg.AckTimeout {
 			asked = now
-			v.probe()
+			o.probe()
 		}
 		select {
 		case <-v.ctx.Done():
@@ -136,18 +125,6 @@ func (v *verifier) wait() error {
 		}
 	}
 	return nil
-}
-
-// probe sends an empty frame when there is nothing else on its way: a stream
-// that lost what the journal still lacks is noticed only so.
-func (v *verifier) probe() {
-	o := v.passes.order
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if accepts(o.state) && o.out.pending() == 0 && o.fits(0) {
-		o.out.win.End(0, o.stamp())
-		o.wake.Ring()
-	}
 }
 
 // sum is the target's of the block at off.
