@@ -23,10 +23,16 @@ type Asked struct {
 	id     string        // of the command; empty: it was a request, and is accepted
 }
 
-// Failover is the last failover run of a group; nil if it never had one.
+// Failover is the last failover run of a group; nil if it never had one. Those of earlier
+// rounds of a job that was reversed twice do not count.
 func (c *Client) Failover(ctx context.Context, group cdp.GroupID) (*failoverrun.Run, error) {
 	all, err := states[failoverrun.Run](ctx, c, subjects.KeyFailover, string(group))
-	return all[string(group)], err
+	run := all[string(group)]
+	if err != nil || run == nil || !run.Over() {
+		return run, err
+	}
+	err = specs(ctx, c, subjects.KeyJob, string(group), func(j spec.ReplicationJob) { run = ofThisRound(run, j) })
+	return run, err
 }
 
 // StartFailover asks for a run. Its job may be named as in Job; where the disks are

@@ -110,13 +110,17 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 	if err != nil {
 		return nil, err
 	}
+	back, err := c.reversals(ctx)
+	if err != nil {
+		return nil, err
+	}
 	captures := map[cdp.Site]captured{}
 	var vms map[cdp.GroupID]*api.VMMember // asked for when one is needed
 	var out []health.Group
 	for _, job := range jobs {
 		g := job.Group()
 		f := health.Facts{Job: job, Running: runs[job.Name].Running(), Started: started(runs[job.Name]), RPO: rpos[job.Name], Journal: journal[g], JournalErr: jerr,
-			Failover: failovers[job.Name], Now: c.clock.Now()}
+			Failover: ofThisRound(failovers[job.Name], job), Back: retiredBy(back, job), Now: c.clock.Now()}
 		src := job.Source.Site
 		if _, asked := captures[src]; !asked {
 			captures[src] = c.captured(ctx, src, cdp.GroupID(name), time.Second+time.Duration(len(jobs))*2*time.Millisecond)

@@ -8,7 +8,7 @@ import (
 )
 
 // answerDisks handles api.CaptureDisks. The sources of other targets' jobs come
-// along, without their names: the one who asks cannot know of them.
+// along, because the one who asks cannot know of them. Their names are for this site only.
 func (s *Service) answerDisks(_ context.Context, r api.DisksRequest) (any, error) {
 	if s.deps.Look == nil {
 		return nil, cdp.Errorf(cdp.Invalid, "look at disks", "", "this service opens no disks")
@@ -17,25 +17,29 @@ func (s *Service) answerDisks(_ context.Context, r api.DisksRequest) (any, error
 	for _, a := range r.Listen {
 		reply.Disks = append(reply.Disks, s.deps.Servers.Look(a))
 	}
-	for target, paths := range s.jobs.sources(r.Target) {
+	for key, paths := range s.jobs.sources(r.Target) {
 		for _, p := range paths {
-			f := s.deps.Look(p, false)
-			f.Path = ""
-			reply.Others = append(reply.Others, api.DiskUse{Target: target, Disk: f})
+			use := api.DiskUse{Target: key.target, Disk: s.deps.Look(p, false)}
+			use.Disk.Path = ""
+			if r.Target == s.deps.Site {
+				use.Job = key.name
+			}
+			reply.Others = append(reply.Others, use)
 		}
 	}
 	return reply, nil
 }
 
-// sources are the paths that are captured for others than one target.
-func (j *keptJobs) sources(besides cdp.Site) map[cdp.Site][]string {
+// sources are the paths that are captured for others than one target, by job.
+func (j *keptJobs) sources(besides cdp.Site) map[jobKey][]string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	out := map[cdp.Site][]string{}
+	out := map[jobKey][]string{}
 	for _, job := range j.known {
 		for _, d := range job.Source.Disks {
 			if d.Path != "" && job.Target.Site != besides {
-				out[job.Target.Site] = append(out[job.Target.Site], d.Path)
+				key := jobKey{job.Target.Site, job.Name}
+				out[key] = append(out[key], d.Path)
 			}
 		}
 	}

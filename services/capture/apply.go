@@ -18,11 +18,20 @@ type retry struct {
 
 // apply starts, changes or (nil) ends the capture of a job.
 func (s *Service) apply(ctx context.Context, key jobKey, j *spec.ReplicationJob) {
+	s.jobs.one.Lock()
+	defer s.jobs.one.Unlock()
+	if err := s.retire(ctx, key, j); err != nil {
+		s.notify(err, key.name)
+		s.task(func() {
+			if clock.Sleep(ctx, s.deps.Clock, s.cfg.ApplyRetry) == nil {
+				s.apply(ctx, key, j)
+			}
+		})
+		return
+	}
 	if j != nil && (j.Source.Site != s.deps.Site || j.Target.Site != key.target) {
 		return
 	}
-	s.jobs.one.Lock()
-	defer s.jobs.one.Unlock()
 	s.applyNow(ctx, key, j)
 }
 
@@ -43,7 +52,7 @@ func (s *Service) applyNow(ctx context.Context, key jobKey, j *spec.ReplicationJ
 		refused = err
 	}
 	s.jobs.refuse(key, refused)
-	if err == nil || ctx.Err() != nil {
+	if err == nil || ctx.Err() != nil || cdp.Is(err, cdp.Fenced) {
 		return
 	}
 	s.applyLater(ctx, key, j, err)
@@ -63,6 +72,16 @@ func (s *Service) keep(ctx context.Context, key jobKey, j spec.ReplicationJob) e
 	if other, taken := s.jobs.owner(key); taken {
 		return cdp.Errorf(cdp.Conflict, "capture job", key.name, "a job of this name at the site %s has its disks captured here; that of %s is not", other.target, key.target).
 			WithHint("give one of the two another name")
+	}
+	mark, err := s.isRetired(key, j)
+	if err != nil {
+		return err
+	}
+	if mark != nil {
+		return s.letGo(ctx, key, j, *mark)
+	}
+	if err := s.beginRound(ctx, j); err != nil {
+		return err
 	}
 	address, err := s.tapAddress(ctx, j)
 	j.Source.Listen = address
@@ -120,7 +139,7 @@ func (s *Service) applyLater(ctx context.Context, key jobKey, j *spec.Replicatio
 // jobOf is the group to capture for a spec.
 func (s *Service) jobOf(j spec.ReplicationJob) Job {
 	c := Job{Group: j.Group(), Target: j.Target.Site, VM: j.Source.VM, Mode: j.Source.Capture,
-		Frozen: j.Source.VM != "", Verify: j.Source.VM != "" && j.Target.Adopt}
+		Frozen: j.Source.VM != "", Verify: j.Adopts() && (j.Source.VM != "" || j.Source.Capture == cdp.Inline)}
 	if c.Mode == cdp.CBT {
 		// A point is as old as its cycle when that is complete, and the next one's
 		// time goes on top: with two cycles to an RPO it is kept.

@@ -56,6 +56,9 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 	case !cdp.Is(err, cdp.NotFound):
 		return cdp.Wrap(err, op, r.Job)
 	}
+	if old, err = s.ofThisRound(ctx, old, r.Job); err != nil {
+		return cdp.Wrap(err, op, r.Job)
+	}
 	within, test := startWithin, (*failoverrun.Run)(nil)
 	if err := failoverrun.Admit(old, r); failoverrun.Displaces(old, r) {
 		within, test = testEndsWithin, old
@@ -87,6 +90,18 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 	s.tell(ctx, next, cmds)
 	s.kick(r.Job)
 	return nil
+}
+
+// ofThisRound is a run that is over, or nil if it was about an earlier round of the job.
+func (s *Service) ofThisRound(ctx context.Context, run *failoverrun.Run, name string) (*failoverrun.Run, error) {
+	if run == nil || !run.Over() {
+		return run, nil
+	}
+	job, err := s.deps.Jobs.Get(ctx, name)
+	if cdp.Is(err, cdp.NotFound) || err == nil && run.Holds(job.Spec) {
+		return run, nil
+	}
+	return nil, err
 }
 
 // raced is the error of a run that lost the race for the record.

@@ -22,7 +22,7 @@ func (s *Service) JobChanged(name string, j *spec.ReplicationJob) error {
 // source's.
 func specOf(j spec.ReplicationJob) GroupSpec {
 	g := GroupSpec{Group: cdp.GroupID(j.Name), Source: j.Source.Site, Mode: cdp.JournalMode(j.Journal.Mode),
-		History: time.Duration(j.Journal.History), Limit: int64(j.Journal.Size), MergeEvery: time.Duration(j.Journal.MergeEvery), Adopt: j.Target.Adopt,
+		History: time.Duration(j.Journal.History), Limit: int64(j.Journal.Size), MergeEvery: time.Duration(j.Journal.MergeEvery), Adopt: j.Adopts(),
 		Lock: time.Duration(j.Journal.Lock), Job: &j}
 	for _, d := range j.Source.Disks {
 		i := slices.IndexFunc(j.Target.Disks, func(t spec.TargetDisk) bool { return t.Name == d.Name })

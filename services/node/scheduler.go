@@ -40,10 +40,14 @@ func runScheduler(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	linked, err := openLinked(ctx, e, conn)
+	if err != nil {
+		return err
+	}
 	all := newJobList(own.b, e.site)
 	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
 		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own, all}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
-		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Journal: pointCounts{conn, e.site}, Disks: jobDisks{conn, e.clock}, VMs: jobVMs{conn, e.site},
+		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Linked: linked, Journal: pointCounts{conn, e.site}, Disks: jobDisks{conn, e.clock}, VMs: jobVMs{conn, e.site},
 		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: cycleTrace(e.tel), Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
@@ -166,6 +170,16 @@ func (p pointCounts) Lock(ctx context.Context, group cdp.GroupID) (*api.Retentio
 	return st.Lock, err
 }
 
+func (p pointCounts) Gone(ctx context.Context, group cdp.GroupID) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, client.Slow)
+	defer cancel()
+	_, err := client.NewJournal(p.conn, p.site).Status(ctx, group)
+	if cdp.Is(err, cdp.NotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
 // jobVMs is scheduler.VMs.
 type jobVMs struct {
 	conn *bus.Conn
@@ -256,4 +270,15 @@ type sources struct{ conn *bus.Conn }
 
 func (s sources) Spool(ctx context.Context, site cdp.Site) (use api.SpoolUse, err error) {
 	return use, s.conn.Request(ctx, site, subjects.Capture, api.CaptureSpool, api.Empty{}, &use)
+}
+
+func (s sources) Group(ctx context.Context, site cdp.Site, group cdp.GroupID) (*api.CaptureGroup, error) {
+	ctx, cancel := context.WithTimeout(ctx, client.Slow)
+	defer cancel()
+	var r api.CaptureStatusReply
+	err := s.conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Group: group}, &r)
+	if err != nil || len(r.Groups) == 0 {
+		return nil, err
+	}
+	return &r.Groups[0], nil
 }

@@ -83,6 +83,9 @@ func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 		return current{}, err
 	}
 	x := current{Stored: jobrules.Stored{Job: job, VMJob: vmJob}, revision: jobRev}
+	if o.Job != nil {
+		*o.Job = jobrules.WithDirection(*o.Job, x.Stored)
+	}
 	switch {
 	case o.VMJob != nil:
 		x.revision = vmRev

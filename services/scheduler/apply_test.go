@@ -66,24 +66,25 @@ func (s *memSpecs[T]) Delete(_ context.Context, name string, revision uint64) er
 type owner struct {
 	t *testing.T
 	*scheduler.Service
-	jobs    *memSpecs[spec.ReplicationJob]
-	vmJobs  *memSpecs[spec.VMJob]
-	states  *memSpecs[api.RunState]
-	run     *failoverrun.Run
-	points  int
-	exports []api.Export
-	silent  error // of the journal
-	lock    *api.RetentionLock
-	spool   api.SpoolUse
-	away    error // of the source site
-	check   api.JobCheckReply
-	vms     api.VMJobState
-	steps   []api.Progress // of a deletion at the vCenters
-	asked   []api.VMJobDeleteRequest
-	facts   []event.Payload
-	disks   map[string]api.DiskFacts // by path, where a good one would be no other
-	dead    map[cdp.Site]error       // sites where nobody looks at disks
-	looked  atomic.Int64             // paths
+	jobs     *memSpecs[spec.ReplicationJob]
+	vmJobs   *memSpecs[spec.VMJob]
+	states   *memSpecs[api.RunState]
+	run      *failoverrun.Run
+	points   int
+	exports  []api.Export
+	silent   error // of the journal
+	lock     *api.RetentionLock
+	captured *api.CaptureGroup // at any site
+	spool    api.SpoolUse
+	away     error // of the source site
+	check    api.JobCheckReply
+	vms      api.VMJobState
+	steps    []api.Progress // of a deletion at the vCenters
+	asked    []api.VMJobDeleteRequest
+	facts    []event.Payload
+	disks    map[string]api.DiskFacts // by path, where a good one would be no other
+	dead     map[cdp.Site]error       // sites where nobody looks at disks
+	looked   atomic.Int64             // paths
 }
 
 func newOwner(t *testing.T) *owner {
@@ -128,6 +129,10 @@ func (o *owner) Exports(context.Context, cdp.GroupID) ([]api.Export, error) {
 }
 func (o *owner) Lock(context.Context, cdp.GroupID) (*api.RetentionLock, error) {
 	return o.lock, o.silent
+}
+func (o *owner) Gone(_ context.Context, g cdp.GroupID) (bool, error) { return o.points == 0, nil }
+func (o *owner) Group(context.Context, cdp.Site, cdp.GroupID) (*api.CaptureGroup, error) {
+	return o.captured, nil
 }
 func (o *owner) State(context.Context, string) (api.VMJobState, error) { return o.vms, nil }
 func (o *owner) Spool(context.Context, cdp.Site) (api.SpoolUse, error) { return o.spool, o.away }

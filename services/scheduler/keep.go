@@ -85,6 +85,9 @@ func (s *Service) onJob(ctx context.Context) func(string, *spec.ReplicationJob) 
 }
 
 func (s *Service) forget(ctx context.Context, name string) error {
+	if _, _, err := s.deps.Jobs.Get(ctx, name); err == nil {
+		return nil // it was applied again meanwhile
+	}
 	old, rev, err := s.deps.Runs.Get(ctx, name)
 	if cdp.Is(err, cdp.NotFound) || err == nil && old.Desired == api.DesiredStopped {
 		return nil

@@ -22,27 +22,8 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 	if err != nil {
 		return err
 	}
-	var found jobrules.Places
-	silent := func(field string, err error) {
-		reply.Problems = append(reply.Problems, api.Problem{Kind: cdp.Transient, Path: field, Rule: inventory.RuleUnreachable,
-			Text: "the disks there cannot be checked: " + err.Error(), Hint: cdp.HintOf(err)})
-	}
-	here := s.cfg.Here.Site
-	found.Source, found.Others, err = s.look(ctx, j.Source.Site, &j, pathsOf(others, j.Source.Site))
-	if err != nil {
-		silent("/spec/source/site", err)
-	}
-	if here == j.Source.Site {
-		found.Here, found.OthersHere = found.Source, found.Others
-	} else if known := pathsOf(others, here); len(known) > 0 {
-		if found.Here, found.OthersHere, err = s.look(ctx, here, nil, known); err != nil {
-			silent("/spec/target/site", err)
-		}
-	}
-	if found.Replica, err = s.lookAtReplicas(ctx, j, others); err != nil {
-		silent("/spec/target/site", err)
-	}
-	if len(reply.Problems) == 0 {
+	found, err := s.places(ctx, j, others, reply)
+	if err == nil && len(reply.Problems) == 0 {
 		made := 0
 		switch {
 		case now.Job != nil:
@@ -55,7 +36,31 @@ func (s *Service) checkDisks(ctx context.Context, j spec.ReplicationJob, now cur
 	if len(reply.Problems) > 0 {
 		reply.Change = ""
 	}
-	return nil
+	return err
+}
+
+// places is what the services of both sites find at the paths of a job and of others.
+func (s *Service) places(ctx context.Context, j spec.ReplicationJob, others []spec.ReplicationJob, reply *api.ApplyReply) (found jobrules.Places, err error) {
+	silent := func(field string, err error) {
+		reply.Problems = append(reply.Problems, api.Problem{Kind: cdp.Transient, Path: field, Rule: inventory.RuleUnreachable,
+			Text: "the disks there cannot be checked: " + err.Error(), Hint: cdp.HintOf(err)})
+	}
+	here := s.cfg.Here.Site
+	found.Source, found.Others, err = s.look(ctx, j.Source.Site, &j, pathsOf(others, j.Source.Site))
+	if err != nil {
+		silent("/spec/source/site", err)
+	}
+	if here == j.Source.Site {
+		found.Here, found.OthersHere = found.Source, found.Others
+	} else if known := pathsOf(others, here); len(known) > 0 || j.Reverses != nil {
+		if found.Here, found.OthersHere, err = s.look(ctx, here, nil, known); err != nil {
+			silent("/spec/target/site", err)
+		}
+	}
+	if found.Replica, err = s.lookAtReplicas(ctx, j, others); err != nil {
+		silent("/spec/target/site", err)
+	}
+	return found, nil
 }
 
 // disksForGroup refuses the job of a VM whose replicas other jobs use. Its sources are

@@ -55,6 +55,16 @@ type Journal interface {
 	Exports(ctx context.Context, group cdp.GroupID) ([]api.Export, error)
 	// Lock is its retention lock; nil without one, or without a journal.
 	Lock(ctx context.Context, group cdp.GroupID) (*api.RetentionLock, error)
+	// Gone reports whether there is no journal of the group any more.
+	Gone(ctx context.Context, group cdp.GroupID) (bool, error)
+}
+
+// Linked are the jobs and failovers of the linked sites, as far as they were copied here.
+type Linked interface {
+	// Job is a job of a site; NotFound.
+	Job(ctx context.Context, site cdp.Site, name string) (spec.ReplicationJob, error)
+	// Failover is the last failover run of a job of a site; nil if it never had one.
+	Failover(ctx context.Context, site cdp.Site, job string) (*failoverrun.Run, error)
 }
 
 // Disks asks those who would use the disks of a job what is there. It waits a while
@@ -86,6 +96,8 @@ type Marks interface {
 type Sources interface {
 	// Spool is how the spool of a site is divided, counting every job known there.
 	Spool(ctx context.Context, site cdp.Site) (api.SpoolUse, error)
+	// Group is a group as a site captures it, whatever its target; nil: it does not.
+	Group(ctx context.Context, site cdp.Site, group cdp.GroupID) (*api.CaptureGroup, error)
 }
 
 // Events takes facts; it returns when they are stored.

@@ -29,6 +29,7 @@ type Deps struct {
 	Runs      Runs
 	Bad       BadEntries
 	Failovers Failovers
+	Linked    Linked
 	Journal   Journal
 	Disks     Disks
 	VMs       VMs

@@ -80,7 +80,7 @@ are written, and recovers them there at any recovery point.
 	root.AddCommand(
 		a.cmdUp(), a.cmdServe(), a.cmdWitness(), a.cmdConfig(),
 		a.cmdApply(), a.cmdGet(), a.cmdDelete(),
-		a.cmdJob(), a.cmdPoint(), a.cmdFailover(), a.cmdExport(), a.cmdPlan(),
+		a.cmdJob(), a.cmdPoint(), a.cmdFailover(), a.cmdReprotect(), a.cmdFailback(), a.cmdExport(), a.cmdPlan(),
 		a.cmdSite(), a.cmdInventory(), a.cmdTransporter(), a.cmdIOFilter(), a.cmdClock(),
 		a.cmdStatus(), a.cmdHealth(), a.cmdTop(), a.cmdEvents(), a.cmdAudit(), a.cmdDeadLetter(), a.cmdBus(), a.cmdSchema(), a.cmdNATSContext(), a.cmdTap(), a.cmdRepair(), a.cmdVerify(), a.cmdVersion(),
 	)
@@ -88,7 +88,7 @@ are written, and recovers them there at any recovery point.
 }
 
 // tracedCommands are the commands that change something, with those below them.
-var tracedCommands = []string{"apply", "delete", "job", "point", "failover", "export", "plan", "transporter", "iofilter"}
+var tracedCommands = []string{"apply", "delete", "job", "point", "failover", "reprotect", "failback", "export", "plan", "transporter", "iofilter"}
 
 // group is a command that only has subcommands.
 func group(use, short, example string, sub ...*cobra.Command) *cobra.Command {

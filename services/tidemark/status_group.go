@@ -15,6 +15,7 @@ func writeHealth(w io.Writer, h health.Group) {
 		fmt.Fprintf(w, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	say("job", "%s", h.Job)
+	say("direction", "%s", h.Direction)
 	say("state", "%s", paint(w, h.Level, string(h.State)))
 	say("rpo now", "%s (objective %s)", h.RPO, h.Objective)
 	if p := h.Copy; p != nil {

@@ -55,11 +55,11 @@ func roleOf(service string) (role, bool) {
 		subjects.Scheduler: {
 			emits: []string{"job"}, handles: true, serves: true, watches: true,
 			asks: map[string][]string{
-				subjects.Capture: {api.CaptureMarks, api.CaptureSpool, api.CaptureDisks},
+				subjects.Capture: {api.CaptureMarks, api.CaptureSpool, api.CaptureDisks, api.CaptureStatus},
 				subjects.Journal: {api.JournalStatus, api.JournalExports, api.JournalDisks},
 				subjects.VCenter: {api.VMJobCheck, api.VMJobStatus, api.VMJobDelete},
 			},
-			reads:  map[string][]string{subjects.BucketSpec: {"site"}, subjects.BucketState: states},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: {"job"}},
 		},
 		subjects.RPOMonitor: {

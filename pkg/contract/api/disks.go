@@ -47,8 +47,10 @@ type DisksReply struct {
 
 // DiskUse says that a job of a target uses a disk.
 type DiskUse struct {
-	Target cdp.Site  `json:"target"`
-	Disk   DiskFacts `json:"disk"`
+	Target cdp.Site `json:"target"`
+	// Job is the job's name there. Only the site of the disk itself learns it.
+	Job  string    `json:"job,omitempty"`
+	Disk DiskFacts `json:"disk"`
 }
 
 // PathKind is what is at a path.

@@ -11,6 +11,9 @@ import (
 const (
 	JobApply  = "job-apply"  // ApplyRequest -> ApplyReply
 	JobDelete = "job-delete" // JobDeleteRequest -> Progress: ask again until Done
+	// JobReprotect is asked at the site that a failed over job came from:
+	// ReprotectRequest -> ReprotectReply: ask again until Done.
+	JobReprotect = "job-reprotect"
 
 	// The jobs of single VMs, which the vcenter service derives from jobs on VMs.
 	VMGroupApply  = "group-apply"  // VMGroupApplyRequest -> Empty

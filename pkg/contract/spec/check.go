@@ -75,6 +75,8 @@ type rawJob struct {
 		} `json:"journal"`
 		// Of is set in jobs that the vcenter service derived.
 		Of string `json:"of"`
+		// Reverses is set by the scheduler.
+		Reverses *Reverses `json:"reverses"`
 	} `json:"spec"`
 }
 
@@ -100,6 +102,8 @@ func (c *checker) job(doc []byte, o *Object) {
 	c.target(raw, j)
 	j.Journal = c.journal(raw)
 	j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultRPO, MinRPO, "")
+	j.Reverses = raw.Spec.Reverses
+	c.reverses(j)
 	c.onlyVMs(raw)
 	o.Job = j
 }

@@ -56,6 +56,7 @@ func (c *checker) onlyVMs(raw rawJob) {
 
 // vmJob reads a job on VMs.
 func (c *checker) vmJob(raw rawJob) *VMJob {
+	c.badIf("/spec/reverses", raw.Spec.Reverses != nil, "is for jobs of disks only")
 	src, tgt := raw.Spec.Source, raw.Spec.Target
 	j := &VMJob{
 		Job: inventory.Job{

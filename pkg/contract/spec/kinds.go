@@ -127,6 +127,8 @@ type ReplicationJob struct {
 	// Of is the job on VMs that this one belongs to; the vcenter service derives
 	// such jobs, and nobody else changes them.
 	Of string `json:"of,omitempty"`
+	// Reverses is the failover that this job leads back from; nil: none.
+	Reverses *Reverses `json:"reverses,omitempty"`
 }
 
 // VMJob is a job on VMs: every VM gets a ReplicationJob of its own.

@@ -17,7 +17,7 @@ func Admit(old *Run, r Request) error {
 		return cdp.Errorf(cdp.Duplicate, op, r.ID, "the run has been started already")
 	case old.Phase == recovery.Committed:
 		return cdp.Errorf(cdp.Conflict, op, r.Job, "run %s was committed: the replica is the disk now", old.ID).
-			WithHint("protect the disks that run now with a new job")
+			WithHint("protect the disks that run now: tidemark reprotect " + r.Job)
 	case !old.Over():
 		return cdp.Errorf(cdp.Conflict, op, r.Job, "run %s is %s", old.ID, old.Phase).
 			WithHint("end it first: tidemark failover " + string(old.safeEnd()) + " " + r.Job)

@@ -31,6 +31,8 @@ type Facts struct {
 	Refused    *api.CaptureRefused
 	CaptureErr error
 	Failover   *failoverrun.Run
+	// Back is the job that leads back from a committed failover; nil: there is none.
+	Back *spec.ReplicationJob
 	// Member is the VM as the vcenter service sees it. It is needed only if
 	// NeedsMember.
 	Member *api.VMMember
@@ -46,7 +48,7 @@ func (f Facts) NeedsMember() bool {
 // over reports whether a failover of the job was committed. Nothing of the job
 // matters any more except that.
 func (f Facts) over() bool {
-	return f.Failover != nil && f.Failover.Phase == recovery.Committed || f.Journal != nil && f.Journal.State == event.JournalSealed
+	return f.Failover.Holds(f.Job) && f.Failover.Phase == recovery.Committed || f.Journal != nil && f.Journal.State == event.JournalSealed
 }
 
 // production reports whether a production failover holds the job.

@@ -24,12 +24,16 @@ type Group struct {
 	ObjectiveSeconds float64  `json:"objectiveSeconds"`
 	History          string   `json:"history"` // kept of what is to be kept
 	// Copy is the first copy, or the resync, in progress; nil: none.
-	Copy     *Copy             `json:"copy,omitempty"`
-	Problems []Problem         `json:"problems"`
-	Journal  *api.GroupStatus  `json:"journal,omitempty"`
-	Capture  *api.CaptureGroup `json:"capture,omitempty"`
-	Failover *failoverrun.Run  `json:"failover,omitempty"`
-	Measured *rpo.Record       `json:"measured,omitempty"`
+	Copy *Copy `json:"copy,omitempty"`
+	// Direction is from where to where it replicates. Reversed is the job that leads back
+	// from its committed failover; empty: none does.
+	Direction string            `json:"direction"`
+	Reversed  string            `json:"reversedBy,omitempty"`
+	Problems  []Problem         `json:"problems"`
+	Journal   *api.GroupStatus  `json:"journal,omitempty"`
+	Capture   *api.CaptureGroup `json:"capture,omitempty"`
+	Failover  *failoverrun.Run  `json:"failover,omitempty"`
+	Measured  *rpo.Record       `json:"measured,omitempty"`
 
 	refused bool // capture refuses the job
 }
@@ -42,7 +46,7 @@ const (
 
 // Judge says how well a group is protected.
 func Judge(f Facts) Group {
-	g := Group{Job: f.Job.Name, Of: f.Job.Of, Objective: f.Job.RPO.String(), ObjectiveSeconds: f.Job.RPO.Std().Seconds(), History: noData, Problems: []Problem{},
+	g := Group{Job: f.Job.Name, Of: f.Job.Of, Direction: f.Job.Direction(), Objective: f.Job.RPO.String(), ObjectiveSeconds: f.Job.RPO.Std().Seconds(), History: noData, Problems: []Problem{},
 		Journal: f.Journal, Capture: f.Capture, Failover: f.Failover, Measured: f.RPO}
 	g.setRPO(f)
 	if j := f.Journal; j != nil && j.Newest != nil && j.Oldest != nil {
@@ -100,14 +104,24 @@ func (g *Group) judge(f Facts) {
 func (g *Group) judgeOver(f Facts) {
 	g.State = FailedOver
 	g.forgetRPO()
-	do := "stop it: tidemark job stop " + f.Job.Name + "; then protect the disks that run now with a new job"
-	if !f.Running {
-		do = "protect the disks that run now with a new job; when nobody needs this one's history: tidemark delete job " + f.Job.Name + " --yes"
-	}
 	if f.Failover != nil {
 		g.judgeOwed(*f.Failover)
 	}
-	g.problem(do, "a failover was committed and the replica is the disk: this job is over")
+	if b := f.Back; b != nil {
+		g.Reversed = b.Name
+		g.note("see: tidemark status "+b.Name+" --site "+string(b.Target.Site), "a failover was committed; the job %s protects the machine now: %s", b.Name, b.Direction())
+		return
+	}
+	do := "tidemark reprotect " + f.Job.Name + ", or to bring the machine home: tidemark failback " + f.Job.Name
+	if f.Job.Source.VM != "" {
+		do = "protect the VM that runs now with a new job"
+	}
+	if f.Running {
+		do += "; if neither is meant, stop this one: tidemark job stop " + f.Job.Name
+	} else {
+		do += "; when nobody needs this one's history: tidemark delete job " + f.Job.Name + " --yes"
+	}
+	g.problem(do, "a failover was committed and the replica is the disk: the machine is not protected")
 }
 
 // forgetRPO is for a job that makes no points: what was measured says nothing.

@@ -35,6 +35,7 @@ func (h Here) Disks(j spec.ReplicationJob, now Stored) (api.Change, []api.Proble
 		p.add(cdp.Conflict, "/metadata/name", "unique", "give it another name", "it is the name of a job on VMs")
 	}
 	h.sites(&p, j.Source.Site, j.Target.Site)
+	p.directionStays(j, now.Job)
 	change := changeOf(now.Job, j)
 	if change != api.Changed {
 		return change, p

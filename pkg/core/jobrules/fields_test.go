@@ -25,7 +25,7 @@ const (
 
 // disksFields are all fields of a job of disks.
 var disksFields = map[string]when{
-	"name": another, "of": ofVM,
+	"name": another, "of": ofVM, "reverses.site": never, "reverses.job": never, "reverses.run": never, "reverses.round": never, "reverses.oldDisks": never,
 	"source.site": never, "source.capture": stopped, "source.listen": live, "source.vm": ofVM,
 	"source.disks.name": never, "source.disks.path": never, "source.disks.size": live /* it only grows */, "source.disks.key": ofVM,
 	"target.site": never, "target.disks.name": never, "target.disks.path": never, "target.vm": ofVM, "target.adopt": ofVM,

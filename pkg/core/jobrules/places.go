@@ -58,7 +58,10 @@ func (p Places) Check(h Here, j spec.ReplicationJob, others []spec.ReplicationJo
 	for i, d := range j.Target.Disks {
 		at, f := "/spec/target/disks/"+strconv.Itoa(i)+"/path", p.Replica[d.Path]
 		if out.unused(at, d.Path, f, replicas) {
-			out.replica(at, d, f, p.size(j, d.Name), i >= made)
+			out.replica(at, d, f, p.size(j, d.Name), i >= made && !j.Adopts())
+			if i >= made && j.Adopts() && (f.Kind == api.PathMissing || f.Size == 0) && f.Outside == "" {
+				out.add(cdp.Invalid, at, "exists", "give the reversed job other disks: --disk "+d.Name+"=PATH", "%s, where the disk was before the failover, holds nothing", d.Path)
+			}
 		}
 		replicas = append(replicas, use{"the replica of disk " + strconv.Itoa(i), f})
 	}
@@ -110,6 +113,9 @@ func (p Places) used(h Here, j spec.ReplicationJob, others []spec.ReplicationJob
 		sources, replicas = append(sources, u), append(replicas, u)
 	}
 	for _, o := range p.OthersHere {
+		if j.Retires(o.Target, o.Job, j.Round()-1) {
+			continue // the job that it takes the place of
+		}
 		replicas = append(replicas, use{"a source of a job of the site " + string(o.Target), o.Disk})
 	}
 	return sources, replicas

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/failback"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
+)
+
+func (a *app) cmdFailback() *cobra.Command {
+	var f reprotectFlags
+	c := &cobra.Command{
+		Use: "failback JOB", Short: "Bring a machine home after a committed failover, and protect it again", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
+		Long: long(`Bring the machine of a job home after a failover was committed, step by step:
+
+  1. reprotect   the machine is protected back to its home site; see: tidemark reprotect
+  2. failover    planned: its last writes are sent home first, and none is lost
+  3. commit      its disks at home are the machine's from now on
+  4. reprotect   it is protected to the other site again, into the disks there
+
+Each step that is done already is left out, and what is done is read from both sites: a
+failback that was interrupted anywhere goes on when it is asked for again. Only differences
+are sent, in both directions.
+
+The planned failover is refused while the machine is connected to its disks: shut it down
+when the command says so, and ask again. Start it at home once step 4 has printed where its
+disks are served. Old disks are overwritten in steps 1 and 4: confirm that with --yes.`),
+		Example: "  tidemark failback web --yes",
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				ctx, cancel := f.wait.bound(ctx)
+				defer cancel()
+				return a.failback(ctx, cl, args[0], f)
+			})
+		},
+	}
+	p := c.Flags()
+	p.BoolVar(&f.Yes, "yes", false, "confirm that old disks are overwritten, and that points of an earlier round are dropped")
+	p.DurationVar(&f.wait.timeout, "timeout", 24*time.Hour, "how long to wait")
+	f.out.register(c)
+	return c
+}
+
+// failback does one step after the other, each chosen by what is seen.
+func (a *app) failback(ctx context.Context, c *client.Client, name string, f reprotectFlags) error {
+	for {
+		seen, err := a.seenOf(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		next, err := failback.Next(seen)
+		if err != nil {
+			return err
+		}
+		j := seen.Job
+		if next == failback.Home {
+			return f.out.facts(a.out, reprotected{Direction: j.Direction()}, j.Name, func() error {
+				fmt.Fprintf(a.out, "%s is home: it replicates %s, and is protected\n", j.Name, j.Direction())
+				return nil
+			})
+		}
+		fmt.Fprintf(a.err, "%s %s (%s)\n", next, j.Name, j.Direction())
+		quiet := *a
+		if !f.out.text() {
+			quiet.out = a.err
+		}
+		if err := quiet.failbackStep(ctx, c, seen, next, f); err != nil {
+			return err
+		}
+	}
+}
+
+// seenOf is the job in force, with whether it is protected, as its target says.
+func (a *app) seenOf(ctx context.Context, c *client.Client, name string) (seen failback.Seen, err error) {
+	if seen, err = c.InForce(ctx, name); err != nil {
+		return seen, err
+	}
+	err = a.at(ctx, c, seen.Job.Target.Site, func(there *client.Client) (err error) {
+		if seen, err = there.InForce(ctx, seen.Job.Name); err != nil || seen.Moved() {
+			return err
+		}
+		g, err := there.GroupStatus(ctx, seen.Job.Name)
+		seen.Protected = g.State == health.Protected
+		return err
+	})
+	return seen, err
+}
+
+func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.Seen, next failback.Step, f reprotectFlags) error {
+	j := seen.Job
+	if next == failback.Reprotect {
+		f.out, f.wait.no = asTable, true // the next step waits
+		return a.reprotect(ctx, c, j.Name, f)
+	}
+	return a.at(ctx, c, j.Target.Site, func(there *client.Client) error {
+		asked := client.Asked{Job: j.Name}
+		var err error
+		switch next {
+		case failback.Protect:
+			_, _, err := a.awaitReversed(ctx, there, j, true)
+			return err
+		case failback.Failover:
+			asked, err = there.StartFailover(ctx, failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: recovery.ToFiles, Planned: true})
+		case failback.Follow:
+			asked.Run = seen.Run.ID
+		case failback.Commit:
+			asked, err = there.EndFailover(ctx, j.Name, client.Ending{Goal: recovery.Commit, Run: seen.Run.ID})
+		}
+		if err != nil {
+			return err
+		}
+		return a.follow(ctx, there, asked, true, asTable)
+	})
+}
