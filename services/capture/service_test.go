@@ -123,7 +123,7 @@ func TestABadJobNamesItsField(t *testing.T) {
 		"disks.size": func(j *Job) { j.Disks[1].Size = 100 },
 		"disks.path": func(j *Job) { j.Disks[1].Path = "" },
 		"frozen":     func(j *Job) { j.Frozen = true },
-		"verify":     func(j *Job) { j.Verify = true },
+		"verify":     func(j *Job) { j.Mode, j.Verify = cdp.Tap, true },
 		"every":      func(j *Job) { j.Mode = cdp.CBT },
 		"listen": func(j *Job) {
 			j.Mode, j.Every, j.Listen = cdp.CBT, time.Minute, []Listen{{Network: "unix"}}

@@ -10,10 +10,13 @@
 //	command scheduler.job-run       operators       Service.RunJob
 //	command scheduler.job-stop      operators       Service.StopJob
 //	requests job-apply, job-delete  operators       Service.Endpoints
+//	request job-reprotect           operators       Service.Endpoints
 //	requests group-apply, -delete   vcenter         Service.Endpoints
 //	job specs                       KV              Jobs, VMJobs
 //	run states                      KV              Runs.Watch, Get
 //	failover records                KV              Failovers
+//	jobs and failover records of
+//	the linked sites                KV, copies      Linked
 //	specs and run states that
 //	somebody else has written       KV              BadEntries
 //

@@ -22,6 +22,7 @@ type reversal struct {
 	do       jobrules.Reversal
 	captured *api.CaptureGroup // the old disks, as they are captured here; nil: they are not
 	run      *failoverrun.Run  // the failover to lead back from
+	late     bool              // the copies are older than what was asked
 	wasHere  *failoverrun.Run  // the last failover of the reversed job's name
 }
 
@@ -39,8 +40,9 @@ func (s *Service) reprotectJob(ctx context.Context, r api.ReprotectRequest) (api
 	switch {
 	case err != nil:
 		return reply, err
-	case r.Run != "" && r.Run != x.run.ID:
-		return reply, cdp.Errorf(cdp.Conflict, opReprotect, r.Job, "the failover is %s, and %s was confirmed", x.run.ID, r.Run).WithHint("look again: tidemark reprotect " + r.Job)
+	case x.late:
+		reply.Text = "the site " + string(r.Site) + " has to send what it knows of the failover " + r.Run
+		return reply, nil
 	case x.do == jobrules.Present && r.DryRun:
 		reply.Done = true
 		return reply, nil
@@ -86,6 +88,10 @@ func (s *Service) reversal(ctx context.Context, r api.ReprotectRequest) (x rever
 	}
 	if x.run, err = s.deps.Linked.Failover(ctx, r.Site, r.Job); err != nil {
 		return x, err
+	}
+	if r.Run != "" && (x.run == nil || x.run.ID != r.Run || failback.Committed(old, x.run) != nil) {
+		x.late = true
+		return x, nil
 	}
 	want := failback.Want{Name: r.As, Disks: r.Disks, Capture: r.Capture, Listen: r.Listen}
 	name, err := failback.Name(old, want)

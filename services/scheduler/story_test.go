@@ -22,6 +22,7 @@ type world struct {
 	told   []event.Payload
 	marks  int
 	linked bool
+	gone   bool // the job was deleted
 	jobCh  chan *spec.ReplicationJob
 	runCh  chan api.RunState
 }
@@ -34,7 +35,9 @@ func newWorld() *world {
 type jobs struct{ *world }
 
 func (w jobs) Get(_ context.Context, name string) (spec.ReplicationJob, uint64, error) {
-	if name != "web" {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if name != "web" || w.gone {
 		return spec.ReplicationJob{}, 0, cdp.Errorf(cdp.NotFound, "get", name, "no")
 	}
 	return web(), 1, nil
@@ -60,6 +63,9 @@ func (w jobs) Watch(ctx context.Context, fn func(string, *spec.ReplicationJob) e
 		case <-ctx.Done():
 			return ctx.Err()
 		case j := <-w.jobCh:
+			w.mu.Lock()
+			w.gone = j == nil
+			w.mu.Unlock()
 			if err := fn("web", j); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failback"
@@ -82,14 +83,21 @@ func (a *app) seenOf(ctx context.Context, c *client.Client, name string) (seen f
 	if seen, err = c.InForce(ctx, name); err != nil {
 		return seen, err
 	}
-	err = a.at(ctx, c, seen.Job.Target.Site, func(there *client.Client) (err error) {
-		if seen, err = there.InForce(ctx, seen.Job.Name); err != nil || seen.Moved() {
+	err = a.at(ctx, c, seen.Job.Target.Site, func(there *client.Client) error {
+		now, err := there.InForce(ctx, seen.Job.Name)
+		if err != nil {
 			return err
+		}
+		if seen = now; seen.Moved() {
+			return nil
 		}
 		g, err := there.GroupStatus(ctx, seen.Job.Name)
 		seen.Protected = g.State == health.Protected
 		return err
 	})
+	if cdp.Is(err, cdp.Conflict) && seen.Moved() { // as far as it is known here, which is enough
+		err = nil
+	}
 	return seen, err
 }
 
@@ -97,7 +105,7 @@ func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.
 	j := seen.Job
 	if next == failback.Reprotect {
 		f.out, f.wait.no = asTable, true // the next step waits
-		return a.reprotect(ctx, c, j.Name, f)
+		return a.reprotect(ctx, c, seen, f)
 	}
 	return a.at(ctx, c, j.Target.Site, func(there *client.Client) error {
 		asked := client.Asked{Job: j.Name}

@@ -57,7 +57,11 @@ the job, or until JOB is in force again, which is said before and confirmed with
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				return a.reprotect(ctx, cl, args[0], f)
+				seen, err := a.seenOf(ctx, cl, args[0])
+				if err != nil {
+					return err
+				}
+				return a.reprotect(ctx, cl, seen, f)
 			})
 		},
 	}
@@ -95,11 +99,7 @@ type reprotected struct {
 	SentBytes     int64 `json:"sentBytes,omitempty"`
 }
 
-func (a *app) reprotect(ctx context.Context, c *client.Client, name string, f reprotectFlags) error {
-	seen, err := c.InForce(ctx, name)
-	if err != nil {
-		return err
-	}
+func (a *app) reprotect(ctx context.Context, c *client.Client, seen failback.Seen, f reprotectFlags) error {
 	r := f.ReprotectRequest
 	r.Job, r.Site = seen.Job.Name, seen.Job.Target.Site
 	at := seen.Job.Source.Site
@@ -107,6 +107,8 @@ func (a *app) reprotect(ctx context.Context, c *client.Client, name string, f re
 		r.Job, r.Site, r.As, at = x.Job, x.Site, seen.Job.Name, seen.Job.Target.Site
 	} else if err := failback.Committed(seen.Job, seen.Run); err != nil {
 		return err
+	} else {
+		r.Run = seen.Run.ID
 	}
 	return a.at(ctx, c, at, func(home *client.Client) error {
 		reply, err := home.Reprotect(ctx, r, func(text string) { fmt.Fprintf(a.err, "  %s\n", text) })
@@ -155,8 +157,8 @@ func (a *app) awaitReversed(ctx context.Context, c *client.Client, j spec.Replic
 	show := func(g health.Group) {
 		if g.Capture != nil && len(g.Capture.Exports) > 0 && !told {
 			told = true
-			for i, x := range g.Capture.Exports {
-				fmt.Fprintf(a.out, "start the machine at %s on %s  %s\n", j.Source.Site, j.Source.Disks[i].Name, x)
+			for _, x := range g.Capture.Exports {
+				fmt.Fprintf(a.out, "the machine's disk at %s  %s\n", j.Source.Site, x)
 			}
 		}
 		m.show(g.Progress())

@@ -122,7 +122,7 @@ func (j *journey) reprotected() {
 		j.t.Fatal("the old disk was changed before that was confirmed", err)
 	}
 	out, _ = j.do(0, "reprotect", "web", "--yes")
-	wants(j.t, out, "web-back replicates dr -> prod (reversed)", "start the machine at dr on system", "of 4.0 MiB differed and were sent")
+	wants(j.t, out, "web-back replicates dr -> prod (reversed)", "the machine's disk at dr  nbd+unix:///system", "of 4.0 MiB differed and were sent")
 	j.restart()
 	out, _ = j.do(0, "reprotect", "web", "--yes")
 	wants(j.t, out, "web-back replicates dr -> prod (reversed)")

@@ -22,8 +22,10 @@ type ReprotectRequest struct {
 	// DryRun says what would be done, and changes nothing.
 	DryRun bool `json:"dryRun,omitempty"`
 	// Yes confirms that old disks are overwritten and the points of an earlier round are
-	// dropped. Run, if not empty, must be the failover: what was confirmed.
-	Yes bool   `json:"yes,omitempty"`
+	// dropped.
+	Yes bool `json:"yes,omitempty"`
+	// Run is the failover that was committed: until the site that is asked has a copy of
+	// that, nothing is done. Empty: whatever is known there.
 	Run string `json:"run,omitempty"`
 }
 
