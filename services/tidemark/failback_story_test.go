@@ -39,11 +39,12 @@ func (j *journey) holds(path string) {
 	}
 }
 
-// restart stops everything and starts it again.
-func (j *journey) restart() {
+// restart stops everything and starts it again, until a command says what is wanted.
+func (j *journey) restart(want string, args ...string) {
 	j.t.Helper()
 	j.stop()
 	j.lab = newLab(j.t, j.dir, "")
+	j.until(want, args...)
 }
 
 // TestJourney: a machine fails over, is reprotected, goes home and away again, with
@@ -63,11 +64,11 @@ func TestJourney(t *testing.T) {
 	j.away()
 	j.reprotected()
 	j.home(file)
-	j.restart()
+	j.restart("protected", "status", "web")
+	j.until("capture      replicating", "status", "web")
 	j.do(0, "failover", "web", "--mode", "production", "--planned", "--to", "files")
 	j.do(0, "failover", "commit", "web")
 	j.holds(j.dst)
-	j.restart()
 	if out, _ := j.do(0, "reprotect", "web", "--yes"); !bytes.Contains([]byte(out), []byte("of 4.0 MiB differed")) {
 		t.Error(out)
 	}
@@ -123,7 +124,7 @@ func (j *journey) reprotected() {
 	}
 	out, _ = j.do(0, "reprotect", "web", "--yes")
 	wants(j.t, out, "web-back replicates dr -> prod (reversed)", "the machine's disk at dr  nbd+unix:///system", "of 4.0 MiB differed and were sent")
-	j.restart()
+	j.restart("capture      replicating", "status", "web-back", "--site", "prod")
 	out, _ = j.do(0, "reprotect", "web", "--yes")
 	wants(j.t, out, "web-back replicates dr -> prod (reversed)")
 	j.write("web-back", 0, 'D')
@@ -138,7 +139,8 @@ func (j *journey) home(file string) {
 	wants(j.t, errs, "connected to the source's disks")
 	c.Close()
 	j.do(0, "failover", "web-back", "--site", "prod", "--mode", "production", "--planned", "--to", "files", "--run", "failback-1")
-	j.restart()
+	j.restart("ready: the replica holds", "failover", "status", "web-back", "--site", "prod")
+	j.until("journal", "status", "web-back", "--site", "prod")
 	_, errs = j.do(exitConflict, "failback", "web")
 	wants(j.t, errs, "--yes")
 	j.holds(j.src)
