@@ -156,7 +156,7 @@ func (w *world) command(t *testing.T, handle func(context.Context, event.Event) 
 // have ended does what the run says is to be done.
 func (w *world) operate(t *testing.T, s *orchestrator.Service, mode recovery.Mode) {
 	began := time.Now()
-	for end := began.Add(time.Minute); !w.last().Over(); time.Sleep(time.Millisecond) {
+	for end := began.Add(3 * time.Minute); !w.last().Over(); time.Sleep(time.Millisecond) {
 		if w.last().ID == "" {
 			w.command(t, s.HandleRun, event.PlanRun{Plan: "shop", Run: "r1", Mode: mode})
 		}
@@ -178,7 +178,7 @@ func (w *world) operate(t *testing.T, s *orchestrator.Service, mode recovery.Mod
 	w.mu.Lock()
 	w.calm = true
 	w.mu.Unlock()
-	for end := time.Now().Add(time.Minute); w.last().Phase != plan.Succeeded; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); w.last().Phase != plan.Succeeded; time.Sleep(time.Millisecond) {
 		if r := w.last(); r.Over() {
 			w.mend(t, s, r)
 			if !cleaned(w.last()) || mode == recovery.Production {
@@ -237,7 +237,7 @@ func (w *world) settled(t *testing.T) {
 		g.sourceOn = g.sourceOn || !g.fenced
 	}
 	w.mu.Unlock()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Millisecond) {
 		w.mu.Lock()
 		owed := false
 		for _, x := range w.runs {

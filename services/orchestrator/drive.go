@@ -174,7 +174,5 @@ func (s *Service) patient(ctx context.Context, until time.Time, try func(context
 
 // pause waits, and reports whether there is time left then.
 func (s *Service) pause(ctx context.Context, until time.Time, d time.Duration) bool {
-	// A little before the run gives the task up, so that it says why.
-	const margin = 100 * time.Millisecond
-	return s.deps.Clock.Now().Add(d+margin).Before(until) && clock.Sleep(ctx, s.deps.Clock, d) == nil
+	return s.deps.Clock.Now().Add(d+s.cfg.Margin).Before(until) && clock.Sleep(ctx, s.deps.Clock, d) == nil
 }

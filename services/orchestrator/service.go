@@ -29,6 +29,9 @@ type Config struct {
 	ReportFresh time.Duration
 	// RequestTimeout bounds one request to another service. Default 20 s.
 	RequestTimeout time.Duration
+	// Margin is how long before its time is over a task that is tried again gives up, so
+	// that its reason is heard in time. Default 100 ms.
+	Margin time.Duration
 	// RetryMin and RetryMax bound the pause after a failure that may pass. Default
 	// 500 ms, 5 s.
 	RetryMin, RetryMax time.Duration
@@ -66,7 +69,7 @@ type Service struct {
 // New makes the service.
 func New(cfg Config, deps Deps) *Service {
 	for d, v := range map[*time.Duration]time.Duration{
-		&cfg.PollEvery: 500 * time.Millisecond, &cfg.LookEvery: 2 * time.Second, &cfg.LookForPlans: time.Minute, &cfg.ReportFresh: 30 * time.Second, &cfg.RequestTimeout: 20 * time.Second,
+		&cfg.PollEvery: 500 * time.Millisecond, &cfg.LookEvery: 2 * time.Second, &cfg.LookForPlans: time.Minute, &cfg.ReportFresh: 30 * time.Second, &cfg.RequestTimeout: 20 * time.Second, &cfg.Margin: 100 * time.Millisecond,
 		&cfg.RetryMin: 500 * time.Millisecond, &cfg.RetryMax: 5 * time.Second,
 	} {
 		if *d == 0 {
