@@ -69,7 +69,7 @@ var adapters = []struct {
 	{path: "pkg/adapter/nbd", on: []string{"pkg/adapter/localpath"}},
 	{path: "pkg/adapter/replica", on: []string{"pkg/adapter/blockfile", "pkg/adapter/localpath"}},
 	{path: "pkg/adapter/telemetry", vendors: []string{"go.opentelemetry.io"}},
-	{path: "pkg/adapter/vsphere", vendors: []string{"github.com/vmware/govmomi"}},
+	{path: "pkg/adapter/vsphere", on: []string{"pkg/adapter/localpath"}, vendors: []string{"github.com/vmware/govmomi"}},
 	{path: "pkg/adapter/vcsim", vendors: []string{"github.com/vmware/govmomi", "github.com/google/uuid"}},
 }
 

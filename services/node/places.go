@@ -1,6 +1,7 @@
 package node
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 
@@ -123,7 +124,17 @@ type vcenterFiles struct{ places }
 
 var _ vcenter.Files = vcenterFiles{}
 
-func (f vcenterFiles) OVA(path string) (string, error) { return f.sources.Resolve(path) }
+func (f vcenterFiles) OVA(path string) (string, io.ReadCloser, error) {
+	real, err := f.sources.Resolve(path)
+	if err != nil {
+		return "", nil, err
+	}
+	file, err := localpath.Open(real, os.O_RDONLY, 0)
+	if err != nil {
+		return "", nil, cdp.Errorf(cdp.Invalid, "read the OVA", path, "%w", err)
+	}
+	return real, file, nil
+}
 
 func (f vcenterFiles) Script(path string) (string, error) {
 	real, err := f.scripts.Resolve(path)

@@ -102,7 +102,7 @@ func TestNoServiceRunsAProgramOutside(t *testing.T) {
 		if _, err := f.Script(path); !cdp.Is(err, cdp.Invalid) {
 			t.Errorf("%s: %v", path, err)
 		}
-		if _, err := f.OVA(path); !cdp.Is(err, cdp.Invalid) {
+		if _, _, err := f.OVA(path); !cdp.Is(err, cdp.Invalid) {
 			t.Errorf("%s as an OVA: %v", path, err)
 		}
 	}

@@ -3,6 +3,8 @@ package vcenter
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"os"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -150,15 +152,20 @@ type Devices interface {
 // it. Both give the path to use instead, without symbolic links. Invalid: it must not
 // be used, or is not fit. NotFound.
 type Files interface {
-	// OVA is a file to deploy a VM from.
-	OVA(path string) (string, error)
+	// OVA is a file to deploy a VM from: its path without symbolic links, and the file,
+	// which the caller closes.
+	OVA(path string) (string, io.ReadCloser, error)
 	// Script is a program to run.
 	Script(path string) (string, error)
 }
 
 type anyFile struct{}
 
-func (anyFile) OVA(path string) (string, error)    { return path, nil }
+func (anyFile) OVA(path string) (string, io.ReadCloser, error) {
+	f, err := os.Open(path)
+	return path, f, err
+}
+
 func (anyFile) Script(path string) (string, error) { return path, nil }
 
 // Prober checks a VM from outside. An error says what is wrong.

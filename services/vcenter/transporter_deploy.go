@@ -98,11 +98,8 @@ func (d *deployment) do(ctx context.Context) (err error) {
 	if err := d.fits(inv, found); err != nil {
 		return err
 	}
-	if d.r.OVA, err = d.local.OVA(d.r.OVA); err != nil {
-		return err
-	}
 	d.tell("reads the OVA", 0, 0)
-	if d.recipe, err = d.recipeOf(ctx, d.r); err != nil {
+	if err := d.readOVA(ctx); err != nil {
 		return err
 	}
 	switch {

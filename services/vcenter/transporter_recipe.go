@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
@@ -30,12 +29,34 @@ type recipe struct {
 	Settings  map[string]string `json:"settings,omitempty"` // hashes
 }
 
-// recipeOf reads the OVA, which is Invalid if it cannot be read.
-func (t *transporters) recipeOf(ctx context.Context, r api.DeployRequest) (recipe, error) {
-	sum, err := sumOf(ctx, r.OVA)
+// readOVA finds the OVA, and what the deployment is made from. Invalid: it may not be
+// used, or cannot be read.
+func (d *deployment) readOVA(ctx context.Context) error {
+	const op = "read the OVA"
+	real, f, err := d.local.OVA(d.r.OVA)
 	if err != nil {
-		return recipe{}, err
+		return cdp.Wrap(err, op, "")
 	}
+	defer f.Close() // it was only read
+	d.r.OVA = real
+	h := sha256.New()
+	for {
+		if _, err = io.CopyN(h, f, 16<<20); err != nil || ctx.Err() != nil {
+			break
+		}
+	}
+	switch {
+	case ctx.Err() != nil:
+		return cdp.Errorf(cdp.Transient, op, real, "%w", ctx.Err())
+	case err != io.EOF:
+		return cdp.Errorf(cdp.Invalid, op, real, "%w", err)
+	}
+	d.recipe, err = d.recipeOf(ctx, d.r, hex.EncodeToString(h.Sum(nil)))
+	return err
+}
+
+// recipeOf is what is deployed from an OVA with that sum.
+func (t *transporters) recipeOf(ctx context.Context, r api.DeployRequest, sum string) (recipe, error) {
 	key, err := load[string](ctx, t.records, keyRecipes)
 	if err == nil && !key.exists() {
 		key.Value = rand.Text()
@@ -48,28 +69,6 @@ func (t *transporters) recipeOf(ctx context.Context, r api.DeployRequest) (recip
 		c.Settings[k] = hex.EncodeToString(h.Sum(nil)[:12])
 	}
 	return c, err
-}
-
-func sumOf(ctx context.Context, ova string) (string, error) {
-	const op = "read the OVA"
-	f, err := os.Open(ova)
-	if err != nil {
-		return "", cdp.Errorf(cdp.Invalid, op, ova, "%w", err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	h := sha256.New()
-	for {
-		if _, err = io.CopyN(h, f, 16<<20); err != nil || ctx.Err() != nil {
-			break
-		}
-	}
-	switch {
-	case ctx.Err() != nil:
-		return "", cdp.Errorf(cdp.Transient, op, ova, "%w", ctx.Err())
-	case err != io.EOF:
-		return "", cdp.Errorf(cdp.Invalid, op, ova, "%w", err)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // mark is the recipe in the form that the VM stores.

@@ -14,21 +14,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tidemark.dev/pkg/adapter/localpath"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 )
 
-// Identify says what is at a path, and by which identity all its other names are
-// known. It opens nothing.
+// Identify says what is at a path without symbolic links, and by which identity all its
+// other names are known. It reads nothing, and follows no link: what one that was put
+// there meanwhile leads to is a Problem.
 func Identify(path string) api.DiskFacts {
 	f := api.DiskFacts{Path: path}
-	var st unix.Stat_t
-	switch err := unix.Stat(path, &st); {
+	st, err := statNoLink(path)
+	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Kind, f.ID = api.PathMissing, identityOfNothing(path)
 		return f
 	case err != nil:
-		f.Kind, f.Problem = api.PathOther, err.Error()
+		f.Kind, f.Problem = api.PathOther, cause(err).Error()
 		return f
 	}
 	switch st.Mode & unix.S_IFMT {
@@ -49,6 +51,29 @@ func Identify(path string) api.DiskFacts {
 	return f
 }
 
+// statNoLink is lstat that follows no link in the directories either.
+func statNoLink(path string) (st unix.Stat_t, err error) {
+	at, err := localpath.Open(filepath.Clean(path), unix.O_PATH, 0)
+	if err != nil {
+		return st, err
+	}
+	defer at.Close()
+	return st, unix.Fstat(int(at.Fd()), &st)
+}
+
+// cause is what the system said, without the path.
+func cause(err error) error {
+	var e *cdp.Error
+	if errors.As(err, &e) && e.Cause != nil {
+		return e.Cause
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
 // Look is Identify with what only opening the file or device shows.
 func Look(path string) api.DiskFacts {
 	f := Identify(path)
@@ -57,11 +82,7 @@ func Look(path string) api.DiskFacts {
 	}
 	d, err := Open(path, true)
 	if err != nil {
-		var e *cdp.Error
-		if errors.As(err, &e) && e.Cause != nil {
-			err = e.Cause
-		}
-		f.Problem = err.Error()
+		f.Problem = cause(err).Error()
 		return f
 	}
 	defer d.Close()
@@ -104,17 +125,7 @@ func (d *File) holdsData() (bool, error) {
 func identityOfNothing(path string) string {
 	path = filepath.Clean(path)
 	for dir, rest := filepath.Dir(path), filepath.Base(path); ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
-		// A symbolic link that leads nowhere is where its file would be made.
-		if to, err := os.Readlink(filepath.Join(dir, rest)); err == nil && !strings.Contains(rest, "/") {
-			if !filepath.IsAbs(to) {
-				to = filepath.Join(dir, to)
-			}
-			if resolved, err := filepath.EvalSymlinks(filepath.Dir(to)); err == nil {
-				dir, rest = resolved, filepath.Base(to)
-			}
-		}
-		var st unix.Stat_t
-		if err := unix.Stat(dir, &st); err == nil {
+		if st, err := statNoLink(dir); err == nil {
 			return identity("nothing in", fileID(st), rest)
 		}
 		if dir == "/" || dir == "." {

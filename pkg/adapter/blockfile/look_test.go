@@ -5,11 +5,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"tidemark.dev/pkg/adapter/localpath"
 	"tidemark.dev/pkg/contract/api"
 )
 
 // All names of a file have one identity, also of one that does not exist yet, and
-// two files have two.
+// two files have two. Names that are links are resolved first, as those that ask do.
 func TestIdentityIsOfTheFileNotOfItsName(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -20,10 +21,15 @@ func TestIdentityIsOfTheFileNotOfItsName(t *testing.T) {
 	must(t, os.Symlink(in("a"), in("soft")))
 	must(t, os.Mkdir(in("folder"), 0o700))
 	must(t, os.Symlink(in("folder"), in("way")))
-	must(t, os.Symlink(in("folder/new"), in("dangling")))
+	real := func(name string) string {
+		t.Helper()
+		path, err := localpath.Dirs{In: []string{dir}}.Resolve(in(name))
+		must(t, err)
+		return path
+	}
 	same := func(want bool, x, y string) {
 		t.Helper()
-		f, g := Identify(in(x)), Identify(in(y))
+		f, g := Identify(real(x)), Identify(real(y))
 		if f.ID == "" || g.ID == "" || f.Overlaps(g) != want || g.Overlaps(f) != want {
 			t.Errorf("%s and %s are one: %v; want %v", x, y, f.Overlaps(g), want)
 		}
@@ -33,10 +39,30 @@ func TestIdentityIsOfTheFileNotOfItsName(t *testing.T) {
 	}
 	same(false, "a", "b")
 	same(true, "folder/new", "way/new")
-	same(true, "folder/new", "dangling")
 	same(true, "folder/deep/new", "way/deep/new")
 	same(false, "folder/new", "folder/newer")
 	same(false, "folder/new", "new")
+}
+
+// Somebody puts a link in the place of a file, or of its folder, after its path was
+// judged: nothing is said of what the link leads to.
+func TestALinkThatWasPutThereTellsNothing(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	must(t, os.Mkdir(in("secret"), 0o700))
+	must(t, os.WriteFile(in("secret/file"), make([]byte, 4096), 0o600))
+	must(t, os.Symlink(in("secret"), in("folder")))
+	must(t, os.Symlink(in("secret/file"), in("file")))
+	for _, path := range []string{in("file"), in("folder"), in("folder/file")} {
+		for _, f := range []api.DiskFacts{Identify(path), Look(path)} {
+			if f.Kind != api.PathOther || f.ID != "" || f.Size != 0 || f.Problem != localpath.ErrLink.Error() {
+				t.Errorf("%s: %+v", path, f)
+			}
+		}
+	}
+	if f := Identify(in("folder/none")); f.Kind == api.PathMissing {
+		t.Errorf("it says that a file is missing where a link leads: %+v", f)
+	}
 }
 
 // Look finds out what a disk is without changing it, and waits for no pipe.

@@ -20,6 +20,7 @@ import (
 	"github.com/vmware/govmomi/ovf"
 	"github.com/vmware/govmomi/vapi/library"
 
+	"tidemark.dev/pkg/adapter/localpath"
 	"tidemark.dev/pkg/cdp"
 )
 
@@ -42,9 +43,10 @@ type section struct{ off, size int64 }
 const mostText = 16 << 20
 
 // openOVA reads the whole OVA and compares it with its manifest, if it has one, so
-// that nothing damaged is uploaded. Invalid says what is wrong.
+// that nothing damaged is uploaded. name is an absolute path without symbolic links.
+// Invalid says what is wrong.
 func openOVA(ctx context.Context, name string) (*ova, error) {
-	f, err := os.Open(name)
+	f, err := localpath.Open(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, cdp.Errorf(cdp.Invalid, opOVA, name, "%w", err)
 	}
