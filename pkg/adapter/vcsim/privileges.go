@@ -70,6 +70,8 @@ func reconfigurePrivileges(c *types.VirtualMachineConfigSpec) []string {
 			p = append(p, "VirtualMachine.Config.AddNewDisk", "Datastore.AllocateSpace")
 		case d.Operation == types.VirtualDeviceConfigSpecOperationRemove:
 			p = append(p, "VirtualMachine.Config.RemoveDisk")
+		case disk && len(d.Profile) == 0:
+			p = append(p, "VirtualMachine.Config.EditDevice", "VirtualMachine.Config.DiskExtend")
 		default:
 			p = append(p, "VirtualMachine.Config.EditDevice")
 		}

@@ -32,6 +32,7 @@ func Privileges(roles ...inventory.Role) []inventory.Privilege {
 		{ID: "VirtualMachine.Inventory.Create", Role: inventory.AsTarget, Purpose: "make replica VMs"},
 		{ID: "VirtualMachine.Inventory.Delete", Role: inventory.AsTarget, Purpose: "remove replica and test VMs"},
 		{ID: "VirtualMachine.Config.AddNewDisk", Role: inventory.AsTarget, Purpose: "make replica VMs"},
+		{ID: "VirtualMachine.Config.DiskExtend", Role: inventory.AsTarget, Purpose: "extend a replica's disk when its source was extended"},
 		{ID: "VirtualMachine.Config.CPUCount", Role: inventory.AsTarget, Purpose: "match a replica's hardware to its source"},
 		{ID: "VirtualMachine.Config.Memory", Role: inventory.AsTarget, Purpose: "match a replica's hardware to its source"},
 		{ID: "VirtualMachine.Config.Rename", Role: inventory.AsTarget, Purpose: "name replicas"},
