@@ -68,7 +68,7 @@ some time after it was ready. A warning comes before: see tidemark failover poli
   tidemark failover web --mode production --planned
   tidemark failover web --mode production --to files --point p1234
   tidemark failover shop-db1 --mode production --planned --shutdown forced --shutdown-wait 10m
-  tidemark failover shop-db1 --mode production --commit-policy undo --commit-window 2h
+  tidemark failover shop-db1 --mode production --commit-policy=undo --commit-window 2h
   tidemark failover shop-db1 --mode test --to vm
   tidemark failover status web
   tidemark failover undo web`,
