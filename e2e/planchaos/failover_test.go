@@ -84,6 +84,10 @@ func (t target) Status(_ context.Context, g cdp.GroupID) (api.GroupStatus, error
 	return api.GroupStatus{Group: g, Frame: 9, Bounds: cdp.Bounds{Head: 50}}, nil
 }
 
+func (target) Tested(context.Context, api.PointTestedRequest) (cdp.Point, error) {
+	return cdp.Point{}, nil
+}
+
 func (t target) Resolve(context.Context, api.ResolveRequest) (api.Resolved, error) {
 	return api.Resolved{Seq: 50}, nil
 }

@@ -28,6 +28,7 @@ var harm = map[string]map[string][]string{
 	subjects.Journal: {
 		api.JournalHalt: {subjects.Failover}, api.JournalSeal: {subjects.Failover}, api.JournalOpen: {subjects.Failover}, api.JournalAbsorb: {subjects.Failover},
 		api.JournalMoveBase: {subjects.Failover}, api.JournalRelease: {subjects.Failover}, api.JournalFill: {subjects.Failover}, api.JournalEditPoint: nil,
+		api.JournalTested: {subjects.Failover},
 	},
 	subjects.Scheduler: {api.JobApply: nil, api.JobDelete: nil, api.VMGroupApply: {subjects.VCenter}, api.VMGroupDelete: {subjects.VCenter}},
 	subjects.Failover:  {api.FailoverStart: nil},

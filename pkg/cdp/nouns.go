@@ -125,6 +125,8 @@ type Point struct {
 	// PinnedRan is how long the journal had run when the point was pinned. Zero: it was
 	// pinned when it was stored, or by an older version.
 	PinnedRan time.Duration `json:"pinnedRanNanos,omitempty"`
+	// Tested is the last test failover to the point that ended with a verdict; nil: none.
+	Tested *PointTest `json:"tested,omitempty"`
 	// Damaged: a part of what the disks held then cannot be read any more, as far as that
 	// was found. It is set in lists only, and never stored.
 	Damaged bool `json:"damaged,omitempty"`

@@ -118,6 +118,10 @@ type Ending struct {
 	Goal  recovery.Goal // Cleanup, Undo or Commit
 	Run   string        // empty: the current one
 	Force bool          // disconnect clients of the run's disks; a commit closes exports, too
+	// Verdict and Note are what is said of a test that is cleaned up; empty: nothing.
+	Verdict cdp.Verdict
+	Note    string
+	By      string // who says so
 }
 
 // EndFailover asks a group's run for its end. Duplicate if that was done already.
@@ -142,7 +146,7 @@ func (c *Client) EndFailover(ctx context.Context, name string, end Ending) (Aske
 	var cmd event.Payload
 	switch goal {
 	case recovery.Cleanup:
-		cmd = event.FailoverCleanup{Job: x.Job, Run: x.Run, Force: end.Force}
+		cmd = event.FailoverCleanup{Job: x.Job, Run: x.Run, Force: end.Force, Verdict: end.Verdict, Note: end.Note, By: end.By}
 	case recovery.Undo:
 		cmd = event.FailoverUndo{Job: x.Job, Run: x.Run, Force: end.Force}
 	case recovery.Commit:

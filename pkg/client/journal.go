@@ -81,6 +81,11 @@ func (j Journal) EditPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poi
 	return ask[cdp.Point](ctx, j, api.JournalEditPoint, r)
 }
 
+// Tested says on a point what came of a test of it.
+func (j Journal) Tested(ctx context.Context, r api.PointTestedRequest) (cdp.Point, error) {
+	return ask[cdp.Point](ctx, j, api.JournalTested, r)
+}
+
 // Expect says what the point of a command gets when it comes.
 func (j Journal) Expect(ctx context.Context, r api.ExpectRequest) error {
 	_, err := ask[api.Empty](ctx, j, api.JournalExpect, r)

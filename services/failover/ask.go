@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -18,7 +19,14 @@ func (s *Service) HandleCleanup(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.end(ctx, p.Job, p.Run, recovery.Cleanup, p.Force)
+	var v *failoverrun.Verdict
+	if p.Verdict != "" {
+		if err := cdp.CheckVerdict(p.Verdict, p.Note); err != nil {
+			return err
+		}
+		v = &failoverrun.Verdict{Verdict: p.Verdict, Note: p.Note, By: cmp.Or(p.By, e.Source)}
+	}
+	return s.end(ctx, p.Job, p.Run, failoverrun.Event{Goal: recovery.Cleanup, Verdict: v}, p.Force)
 }
 
 // HandleUndo handles failover.undo.
@@ -27,7 +35,7 @@ func (s *Service) HandleUndo(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.end(ctx, p.Job, p.Run, recovery.Undo, p.Force)
+	return s.end(ctx, p.Job, p.Run, failoverrun.Event{Goal: recovery.Undo}, p.Force)
 }
 
 // HandleCommit handles failover.commit.
@@ -36,12 +44,13 @@ func (s *Service) HandleCommit(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.end(ctx, p.Job, p.Run, recovery.Commit, p.Force)
+	return s.end(ctx, p.Job, p.Run, failoverrun.Event{Goal: recovery.Commit}, p.Force)
 }
 
 // end is Ask, unless somebody uses what the end of the run takes away and force is
 // not given.
-func (s *Service) end(ctx context.Context, job, id string, g recovery.Goal, force bool) error {
+func (s *Service) end(ctx context.Context, job, id string, asked failoverrun.Event, force bool) error {
+	g := asked.Goal
 	if g == recovery.Commit {
 		if err := s.unlocked(ctx, job); err != nil {
 			return err
@@ -52,7 +61,7 @@ func (s *Service) end(ctx context.Context, job, id string, g recovery.Goal, forc
 			return err
 		}
 	}
-	return s.Ask(ctx, job, id, g)
+	return s.ask(ctx, job, id, asked)
 }
 
 // unlocked is Conflict while a retention lock holds points that a commit would make
@@ -110,6 +119,12 @@ func (s *Service) settled(ctx context.Context, ask func() error) error {
 // be that run's. The current step is finished first. The errors are those of
 // failoverrun.Run.CheckAsk, and NotFound where the job has no run.
 func (s *Service) Ask(ctx context.Context, job, id string, g recovery.Goal) error {
+	return s.ask(ctx, job, id, failoverrun.Event{Goal: g})
+}
+
+// ask is Ask, with what else an event of failoverrun.Asked says.
+func (s *Service) ask(ctx context.Context, job, id string, asked failoverrun.Event) error {
+	g := asked.Goal
 	op := string(g) + " failover"
 	for {
 		run, rev, err := s.deps.Records.Get(ctx, job)
@@ -124,7 +139,8 @@ func (s *Service) Ask(ctx context.Context, job, id string, g recovery.Goal) erro
 		if err := run.CheckAsk(g); err != nil {
 			return err
 		}
-		next, cmds := failoverrun.Step(run, failoverrun.Event{What: failoverrun.Asked, Goal: g, Now: s.deps.Clock.Now()})
+		asked.What, asked.Now = failoverrun.Asked, s.deps.Clock.Now()
+		next, cmds := failoverrun.Step(run, asked)
 		_, err = s.deps.Records.Put(ctx, job, next, rev)
 		if cdp.Is(err, cdp.Conflict) {
 			continue

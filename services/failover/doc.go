@@ -18,6 +18,7 @@
 //
 //	emits                           to             through
 //	open, close, absorb             journal        Exports
+//	point-tested (a verdict)        journal        Journal.Tested
 //	fill, fill-stop                 journal        Exports
 //	halt, resume, move-base, seal   journal        Replica
 //	release                         journal        Replica

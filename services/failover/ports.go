@@ -27,11 +27,15 @@ type Records interface {
 	List(ctx context.Context) ([]string, error)
 }
 
-// Journal answers about the groups at this site. It changes nothing.
+// Journal answers about the groups at this site. It changes nothing but what a point
+// says of its tests.
 type Journal interface {
 	// Status is that of one group; NotFound when the journal does not know it.
 	Status(ctx context.Context, g cdp.GroupID) (api.GroupStatus, error)
 	Resolve(ctx context.Context, r api.ResolveRequest) (api.Resolved, error)
+	// Tested says on a point what came of a test of it; NotFound when it is gone. It is
+	// idempotent.
+	Tested(ctx context.Context, r api.PointTestedRequest) (cdp.Point, error)
 }
 
 // Exports serves a group's disks, or copies them. All methods are idempotent.

@@ -76,8 +76,27 @@ func (s *Service) request(ctx context.Context, run failoverrun.Run, step recover
 		return failoverrun.Result{Text: "the journal has released the replica's disks"}, true, err
 	case recovery.Fill:
 		return s.fill(ctx, run)
+	case recovery.Attest:
+		return s.attest(ctx, run)
 	}
 	return s.vm(ctx, run, step)
+}
+
+// attest writes the verdict of a test to its point. The test is over without it: what
+// keeps it off the point is told, and the verdict stays in the run's record.
+func (s *Service) attest(ctx context.Context, run failoverrun.Run) (failoverrun.Result, bool, error) {
+	test := run.PointTest()
+	p := *run.Resolved.Point
+	_, err := s.deps.Journal.Tested(ctx, api.PointTestedRequest{Group: cdp.GroupID(run.Job), Point: p.ID(), Test: test})
+	switch {
+	case cdp.Is(err, cdp.Transient), cdp.Is(err, cdp.Full):
+		return failoverrun.Result{}, false, err
+	case cdp.Is(err, cdp.NotFound):
+		return failoverrun.Result{Text: "the verdict " + string(test.Verdict) + " is kept here only: the point is gone"}, true, nil
+	case err != nil:
+		return failoverrun.Result{Text: "the verdict " + string(test.Verdict) + " is kept here only: " + err.Error()}, true, nil
+	}
+	return failoverrun.Result{Text: "the point " + p.ID() + " says that its test " + string(test.Verdict)}, true, nil
 }
 
 // outcome says what becomes of what was written to the run's disks. How much it was is

@@ -48,6 +48,8 @@ type world struct {
 	finished map[recovery.Phase]int
 	clock    clock.Clock
 	warnings []event.FailoverWindowEnding
+	point    *cdp.Point     // that is resolved; nil: a write
+	tested   *cdp.PointTest // of the point p9
 }
 
 func newWorld() *world {
@@ -171,7 +173,17 @@ func (w *world) Resolve(_ context.Context, r api.ResolveRequest) (api.Resolved, 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return api.Resolved{Seq: w.newest}, nil
+	return api.Resolved{Seq: w.newest, Point: w.point}, nil
+}
+
+func (w *world) Tested(_ context.Context, r api.PointTestedRequest) (cdp.Point, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r.Point != "p9" {
+		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "judge point", r.Point, "no such point")
+	}
+	w.tested = &r.Test
+	return cdp.Point{Frame: 9}, nil
 }
 
 func (w *world) Open(ctx context.Context, r api.OpenRequest) (api.Export, error) {

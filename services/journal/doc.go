@@ -19,6 +19,7 @@
 //	api journal fill fill-stop            writes a point onto the disks of a test's VM
 //	api journal sums                      checksums of what a disk holds at head
 //	api journal edit-point                tags, pins, deletes points
+//	api journal point-tested              says on a point what came of its test
 //	api journal expect                    what the point of a command is to be called
 //
 //	emits

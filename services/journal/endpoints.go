@@ -81,6 +81,10 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 			func(ctx context.Context, g *group, r api.ExpectRequest) (any, error) {
 				return api.Empty{}, g.expects.expect(ctx, r)
 			}),
+		api.JournalTested: ask(s, func(r api.PointTestedRequest) cdp.GroupID { return r.Group },
+			func(ctx context.Context, g *group, r api.PointTestedRequest) (any, error) {
+				return g.pointTested(ctx, r)
+			}),
 		api.JournalEditPoint: ask(s, func(r api.EditPointRequest) cdp.GroupID { return r.Group },
 			func(ctx context.Context, g *group, r api.EditPointRequest) (any, error) { return g.editPoint(ctx, r) }),
 	}

@@ -35,10 +35,19 @@ func TestTheNewestPointIsTheLastOfTheList(t *testing.T) {
 	same("before the source's clock is measured")
 	must[cdp.Point](s, api.JournalEditPoint, api.EditPointRequest{Group: "g", Point: s.status().Newest.ID(), Delete: true})
 	same("after the newest was deleted")
+	tested := cdp.PointTest{Run: "t1", At: time.Unix(100, 0).UTC(), Verdict: cdp.Passed, Evidence: []string{"ping: passed"}}
+	point := s.status().Newest.ID()
+	must[cdp.Point](s, api.JournalTested, api.PointTestedRequest{Group: "g", Point: point, Test: tested})
+	if _, err := call[any](s, api.JournalTested, api.PointTestedRequest{Group: "g", Point: point, Test: cdp.PointTest{Verdict: "perhaps"}}); !cdp.Is(err, cdp.Invalid) {
+		t.Errorf("a verdict of no such kind: %v", err)
+	}
 	s.shut()
 	s.lie = nil
 	s.start(cdp.Rollback)
 	s.until("the source's clock", func() bool { return s.status().ClockBound > 0 })
+	if got := s.status().Newest; got.ID() != point || got.Tested == nil || got.Tested.Evidence[0] != "ping: passed" {
+		t.Errorf("after a restart the tested point is %+v", got)
+	}
 	w.mustSend(5)
 	same("after the source's clock was measured")
 	must[cdp.Bounds](s, api.JournalHalt, api.RunRequest{Group: "g", Run: "r1"})

@@ -99,12 +99,8 @@ some time after it was ready. A warning comes before: see tidemark failover poli
 	a.completeFlag(c, "point", pointNames)
 	completeWords(c, "mode", "test", "production")
 	completeWords(c, "to", "vm", "nbd", "files")
-	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverUnfence(), a.cmdFailoverPolicy(),
-		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made", ""),
-		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept", `
-What the machine has written since is discarded. If it has written anything, the command
-says how much, and does nothing without --yes.`),
-		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote; recovery points end. Shut the VM down before", ""))
+	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverUnfence(), a.cmdFailoverPolicy())
+	c.AddCommand(a.failoverEnds()...)
 	return c
 }
 

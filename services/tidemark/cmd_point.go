@@ -34,7 +34,7 @@ func (a *app) cmdPointList() *cobra.Command {
 	var last int
 	c := &cobra.Command{
 		Use: "list JOB", Short: "List a job's recovery points, oldest first", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
-		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error. A time is doubtful if it cannot be what the source says:\na clock was set, or the source does not tell the truth. The order of points and what\nthey hold do not depend on any clock.\n\nThe notes say requested, pinned or damaged. A damaged point needs stored data that\ncannot be read: a failover or an export to it fails where it needs them."),
+		Long:    long("List the points that a job can be recovered to. Times are in the target site's time,\nwith their greatest error. A time is doubtful if it cannot be what the source says:\na clock was set, or the source does not tell the truth. The order of points and what\nthey hold do not depend on any clock.\n\nThe notes say requested, pinned or damaged. A damaged point needs stored data that\ncannot be read: a failover or an export to it fails where it needs them.\nTested is the last test failover to the point that ended with a verdict; -o json has its\nnote, who gave it, and what the checks found."),
 		Example: "  tidemark point list web\n  tidemark point list web --last 5 -o json",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
@@ -46,9 +46,9 @@ func (a *app) cmdPointList() *cobra.Command {
 				if last > 0 && len(points) > last {
 					points = points[len(points)-last:]
 				}
-				return out.print(a.out, points, []string{"point", "time", "error", "write", "notes", "tags"}, func(add func(...any)) {
+				return out.print(a.out, points, []string{"point", "time", "error", "write", "notes", "tested", "tags"}, func(add func(...any)) {
 					for _, p := range points {
-						add(p.ID(), clockText(p.Time), errorText(p), p.Seq, notes(p), strings.Join(p.Tags, " "))
+						add(p.ID(), clockText(p.Time), errorText(p), p.Seq, notes(p), testedText(p.Tested), strings.Join(p.Tags, " "))
 					}
 				})
 			})
@@ -73,6 +73,14 @@ func (a *app) sayLost(ctx context.Context, cl *client.Client, name string) {
 	for _, l := range st.Losses {
 		fmt.Fprintln(a.err, plain(l.String()))
 	}
+}
+
+// testedText says when a point was tested, and what came of it.
+func testedText(t *cdp.PointTest) string {
+	if t == nil {
+		return ""
+	}
+	return string(t.Verdict) + " " + clockText(t.At)
 }
 
 // notes say why a point is kept, and whether it can be read.

@@ -13,6 +13,20 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 )
 
+// failoverEnds are the commands that end a run.
+func (a *app) failoverEnds() []*cobra.Command {
+	return []*cobra.Command{
+		a.failoverAsk(recovery.Cleanup, "cleanup JOB", "End a test failover and remove everything it made", `
+Say what came of the test with --verdict passed or failed, and why with --note. That is
+kept on the recovery point, with who said it, when, and what the checks of the VM found:
+see tidemark point list.`),
+		a.failoverAsk(recovery.Undo, "undo JOB", "Undo a production failover: replication goes on, and all points are kept", `
+What the machine has written since is discarded. If it has written anything, the command
+says how much, and does nothing without --yes.`),
+		a.failoverAsk(recovery.Commit, "commit JOB", "Make a production failover final: the replica becomes the disk, with what the VM wrote; recovery points end. Shut the VM down before", ""),
+	}
+}
+
 // failoverAsk is a command that ends a run.
 func (a *app) failoverAsk(g recovery.Goal, use, short, more string) *cobra.Command {
 	var w waitFlags
@@ -28,6 +42,11 @@ func (a *app) failoverAsk(g recovery.Goal, use, short, more string) *cobra.Comma
 				defer cancel()
 				if g == recovery.Undo && !yes && !end.Force {
 					if err := a.discards(ctx, cl, args[0]); err != nil {
+						return err
+					}
+				}
+				if g == recovery.Cleanup {
+					if err := checkVerdict(&end); err != nil {
 						return err
 					}
 				}
@@ -55,9 +74,26 @@ func (a *app) failoverAsk(g recovery.Goal, use, short, more string) *cobra.Comma
 	if g == recovery.Undo {
 		c.Flags().BoolVar(&yes, "yes", false, "confirm that what the machine has written is discarded")
 	}
+	if g == recovery.Cleanup {
+		c.Flags().StringVar((*string)(&end.Verdict), "verdict", "", "what came of the test: passed or failed; it is kept on the recovery point")
+		c.Flags().StringVar(&end.Note, "note", "", "with --verdict: why")
+		completeWords(c, "verdict", "passed", "failed")
+	}
 	w.register(c, 5*time.Minute)
 	out.register(c)
 	return c
+}
+
+// checkVerdict says whether the verdict of a test can be kept, and who gives it.
+func checkVerdict(end *client.Ending) error {
+	if end.Verdict == "" {
+		if end.Note != "" {
+			return usage("--note needs --verdict passed or failed")
+		}
+		return nil
+	}
+	end.By = whoami()
+	return cdp.CheckVerdict(end.Verdict, end.Note)
 }
 
 // discards is Conflict if an undo of the job's run discards what a machine has written,

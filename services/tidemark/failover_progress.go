@@ -120,6 +120,9 @@ func (a *app) describe(s failoverrun.Run) {
 			say("check", "%s: %s", c.Name, cmp.Or(c.Text, map[bool]string{true: "passed", false: "failed"}[c.OK]))
 		}
 	}
+	if text := s.VerdictText(); text != "" {
+		say("verdict", "%s", plain(text))
+	}
 	if text := s.WindowText(); text != "" {
 		say("window", "%s", text)
 	}

@@ -70,7 +70,10 @@ func (s *story) testAtAnOlderPoint() {
 		s.t.Error(errs)
 	}
 	s.do(exitConflict, "failover", "commit", "web")
-	s.do(0, "failover", "cleanup", "web")
+	s.do(exitUsage, "failover", "cleanup", "web", "--note", "well?")
+	s.do(0, "failover", "cleanup", "web", "--verdict", "passed", "--note", "it boots")
+	out, _ := s.do(0, "point", "list", "web", "-o", "json")
+	wants(s.t, out, `"verdict": "passed"`, `"note": "it boots"`)
 	s.do(0, "failover", "cleanup", "web")
 	if out, _ := s.do(0, "export", "list", "web"); !strings.Contains(out, "none") {
 		s.t.Error("the clean-up left something:", out)

@@ -74,7 +74,7 @@ func roleOf(service string) (role, bool) {
 				subjects.Capture: {api.CaptureStatus, api.CaptureDrain},
 				subjects.Journal: {
 					api.JournalStatus, api.JournalPoints, api.JournalResolve, api.JournalOpen, api.JournalClose, api.JournalExports, api.JournalHalt, api.JournalResume,
-					api.JournalMoveBase, api.JournalAbsorb, api.JournalSeal, api.JournalRelease, api.JournalFill, api.JournalFillStop,
+					api.JournalMoveBase, api.JournalAbsorb, api.JournalSeal, api.JournalRelease, api.JournalFill, api.JournalFillStop, api.JournalTested,
 				},
 				subjects.VCenter: {api.VMBuild, api.VMAttach, api.VMBoot, api.VMCheck, api.VMStop, api.VMReturn, api.VMKeep, api.VMRemove, api.VMFence},
 			},

@@ -33,6 +33,7 @@ var (
 	failoverRunning = desc("failover_running", "1 while a production failover is neither committed nor undone, else 0.")
 	cleanupPending  = desc("cleanup_pending", "1 while a test failover is not cleaned up, else 0.")
 	failoverFailed  = desc("failover_failed", "1 if the last failover has failed, else 0.")
+	lastTestPassed  = desc("last_test_success_timestamp_seconds", "When the last test failover ended whose verdict was passed.")
 
 	planRunning     = planDesc("running", "1 while a run of the plan goes on, else 0.")
 	planFailed      = planDesc("failed", "1 if the last run of the plan has failed or was cancelled, else 0.")
@@ -43,4 +44,4 @@ var (
 
 var all = []*prometheus.Desc{rpoSeconds, rpoBound, rpoObjective, lastPoint, lastReceived, lastCaptured, historySeconds,
 	journalBytes, journalLimit, clockOffset, clockBound, backlogBytes, groupState,
-	failoverRunning, cleanupPending, failoverFailed, planRunning, planFailed, planDuration, planLastRun, planLastSuccess}
+	failoverRunning, cleanupPending, failoverFailed, lastTestPassed, planRunning, planFailed, planDuration, planLastRun, planLastSuccess}

@@ -17,6 +17,9 @@ func (s *Server) Failovers(site cdp.Site, ask func(context.Context) ([]failoverr
 			of.gauge(failoverRunning, one(r.Mode == recovery.Production && !r.Over()))
 			of.gauge(cleanupPending, one(r.Mode == recovery.Test && !r.Over()))
 			of.gauge(failoverFailed, one(r.Phase == recovery.Failed))
+			if !r.TestPassed.IsZero() {
+				of.moment(lastTestPassed, r.TestPassed)
+			}
 		}
 	})
 }

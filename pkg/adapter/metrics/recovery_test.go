@@ -17,7 +17,7 @@ func TestWhatWaitsForSomebodyIsReported(t *testing.T) {
 	s := listen(t)
 	s.Failovers("dr", answer([]failoverrun.Run{
 		{Request: failoverrun.Request{Job: "db", Mode: recovery.Test}, Phase: recovery.Usable},
-		{Request: failoverrun.Request{Job: "web", Mode: recovery.Production}, Phase: recovery.Committed},
+		{Request: failoverrun.Request{Job: "web", Mode: recovery.Production}, Phase: recovery.Committed, TestPassed: time.Unix(120, 0)},
 		{Request: failoverrun.Request{Job: "mail", Mode: recovery.Production}, Phase: recovery.Ready},
 	}))
 	run := func(mode recovery.Mode, phase plan.Phase, from, to int64) plan.Run {
@@ -27,6 +27,7 @@ func TestWhatWaitsForSomebodyIsReported(t *testing.T) {
 	going := plan.Run{Request: plan.Request{Plan: "shop", Mode: recovery.Production}, Phase: plan.Running, StartedAt: time.Unix(400, 0)}
 	remove := s.Plans("dr", func(context.Context) ([]plan.Run, []plan.Run, error) { return []plan.Run{going}, old, nil })
 	failovers := []string{
+		`last_test_success_timestamp_seconds{replication_job="web",site="dr"} 120`,
 		`cleanup_pending{replication_job="db",site="dr"} 1`, `failover_running{replication_job="db",site="dr"} 0`, `failover_failed{replication_job="db",site="dr"} 0`,
 		`cleanup_pending{replication_job="web",site="dr"} 0`, `failover_running{replication_job="web",site="dr"} 0`, `failover_failed{replication_job="web",site="dr"} 0`,
 		`cleanup_pending{replication_job="mail",site="dr"} 0`, `failover_running{replication_job="mail",site="dr"} 1`, `failover_failed{replication_job="mail",site="dr"} 0`,

@@ -11,25 +11,26 @@ import (
 // Journal endpoints, served by the journal service at the target site. Each is
 // idempotent: asked again with the same input it gives the same result.
 const (
-	JournalStatus    = "status"     // GroupRequest (empty group: all) -> StatusReply
-	JournalNewest    = "newest"     // Empty -> NewestReply: what the RPO of every group is measured by
-	JournalPoints    = "points"     // PointsRequest -> PointsReply
-	JournalResolve   = "resolve"    // ResolveRequest -> Resolved
-	JournalCursor    = "cursor"     // GroupRequest -> Cursor
-	JournalOpen      = "open"       // OpenRequest -> Export
-	JournalClose     = "close"      // CloseRequest -> Empty
-	JournalExports   = "exports"    // GroupRequest -> ExportsReply
-	JournalHalt      = "halt"       // RunRequest -> cdp.Bounds: accepts no more writes; survives restarts
-	JournalResume    = "resume"     // RunRequest -> cdp.Bounds: accepts writes again; reopens the images if they were released
-	JournalMoveBase  = "move-base"  // MoveRequest -> MoveReply: starts or continues; ask again until Done
-	JournalAbsorb    = "absorb"     // CloseRequest -> MoveReply: seals the journal, ends the export's connections and writes its scratch into the replica; ask again until Done
-	JournalSeal      = "seal"       // RunRequest -> SealReply: the replica is the disk from now on; the group's exports are closed
-	JournalEditPoint = "edit-point" // EditPointRequest -> cdp.Point
-	JournalExpect    = "expect"     // ExpectRequest -> Empty: what the point of a command will be called
-	JournalRelease   = "release"    // RunRequest -> Empty: closes the halted group's images until resume; survives restarts
-	JournalFill      = "fill"       // FillRequest -> MoveReply, in bytes: ask again until Done
-	JournalFillStop  = "fill-stop"  // RunRequest -> Empty: ends the run's fill; what was written stays
-	JournalSums      = "sums"       // SumsRequest -> SumsReply
+	JournalStatus    = "status"       // GroupRequest (empty group: all) -> StatusReply
+	JournalNewest    = "newest"       // Empty -> NewestReply: what the RPO of every group is measured by
+	JournalPoints    = "points"       // PointsRequest -> PointsReply
+	JournalResolve   = "resolve"      // ResolveRequest -> Resolved
+	JournalCursor    = "cursor"       // GroupRequest -> Cursor
+	JournalOpen      = "open"         // OpenRequest -> Export
+	JournalClose     = "close"        // CloseRequest -> Empty
+	JournalExports   = "exports"      // GroupRequest -> ExportsReply
+	JournalHalt      = "halt"         // RunRequest -> cdp.Bounds: accepts no more writes; survives restarts
+	JournalResume    = "resume"       // RunRequest -> cdp.Bounds: accepts writes again; reopens the images if they were released
+	JournalMoveBase  = "move-base"    // MoveRequest -> MoveReply: starts or continues; ask again until Done
+	JournalAbsorb    = "absorb"       // CloseRequest -> MoveReply: seals the journal, ends the export's connections and writes its scratch into the replica; ask again until Done
+	JournalSeal      = "seal"         // RunRequest -> SealReply: the replica is the disk from now on; the group's exports are closed
+	JournalEditPoint = "edit-point"   // EditPointRequest -> cdp.Point
+	JournalTested    = "point-tested" // PointTestedRequest -> cdp.Point: in place of what it says of an earlier test
+	JournalExpect    = "expect"       // ExpectRequest -> Empty: what the point of a command will be called
+	JournalRelease   = "release"      // RunRequest -> Empty: closes the halted group's images until resume; survives restarts
+	JournalFill      = "fill"         // FillRequest -> MoveReply, in bytes: ask again until Done
+	JournalFillStop  = "fill-stop"    // RunRequest -> Empty: ends the run's fill; what was written stays
+	JournalSums      = "sums"         // SumsRequest -> SumsReply
 )
 
 // GroupStatus is what the journal knows of a group.
@@ -296,6 +297,13 @@ type SumsReply struct {
 // SealReply answers JournalSeal. From then on the disks are plain images.
 type SealReply struct {
 	Paths []string `json:"paths"`
+}
+
+// PointTestedRequest says what came of a test of a point.
+type PointTestedRequest struct {
+	Group cdp.GroupID   `json:"group"`
+	Point string        `json:"point"`
+	Test  cdp.PointTest `json:"test"`
 }
 
 // EditPointRequest changes a point. Nil fields are not changed. Tags replaces its

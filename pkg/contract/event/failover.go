@@ -3,6 +3,7 @@ package event
 import (
 	"time"
 
+	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/recovery"
 )
 
@@ -42,6 +43,11 @@ type FailoverCleanup struct {
 	// Force disconnects clients of the run's disks, whose writes are discarded;
 	// without it the command is refused while there are any.
 	Force bool `json:"force,omitempty"`
+	// Verdict is what is said of the test, Note why, and By who says it. They are kept on
+	// the recovery point.
+	Verdict cdp.Verdict `json:"verdict,omitempty"`
+	Note    string      `json:"note,omitempty"`
+	By      string      `json:"by,omitempty"`
 }
 
 // EventType implements Payload.

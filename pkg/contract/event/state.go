@@ -84,6 +84,7 @@ const (
 	PointTagged   PointChange = "tagged"
 	PointPinned   PointChange = "pinned"
 	PointUnpinned PointChange = "unpinned"
+	PointTested   PointChange = "tested"
 	PointDeleted  PointChange = "deleted"
 )
 

@@ -15,6 +15,7 @@ const (
 	Absorb  Step = "absorb"  // the scratch overlay is written into the replica
 	Close   Step = "close"   // the exports and their scratch overlay are removed
 	Seal    Step = "seal"    // the journal ends: the replica is the disk from now on
+	Attest  Step = "attest"  // the verdict of the test is written to the recovery point
 	Resume  Step = "resume"  // the journal takes writes again, and its images back if it had released them
 
 	// Of a failover to a VM.

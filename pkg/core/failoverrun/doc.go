@@ -18,6 +18,7 @@
 //	test, nbd          resolve open            cleanup: close
 //	test, vm           resolve build fill attach boot check
 //	                                           cleanup: stop remove
+//	                                           with a verdict, then: attest
 //	production, nbd    halt resolve open move  undo: close resume  commit: absorb close seal
 //	production, files  halt resolve move       undo: resume        commit: seal
 //	production, vm     halt resolve move release attach boot check

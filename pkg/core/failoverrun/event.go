@@ -18,8 +18,9 @@ type Event struct {
 	Result Result
 	// Err belongs to StepRefused.
 	Err error
-	// Goal belongs to Asked.
-	Goal recovery.Goal
+	// Goal belongs to Asked, and Verdict to one that asks for a cleanup; nil: none.
+	Goal    recovery.Goal
+	Verdict *Verdict
 	// Turn and Text belong to FenceDone and FenceRefused: which request was answered,
 	// and how. Text also belongs to WindowHeld.
 	Turn uint64

@@ -144,6 +144,9 @@ func (d *driver) ask() {
 	}
 	g := rapid.SampledFrom([]recovery.Goal{recovery.Cleanup, recovery.Undo, recovery.Commit}).Draw(d.T, "goal")
 	e := failoverrun.Event{What: failoverrun.Asked, Goal: g}
+	if v := rapid.SampledFrom([]cdp.Verdict{"", cdp.Passed, cdp.Failed}).Draw(d.T, "verdict"); v != "" {
+		e.Verdict = &failoverrun.Verdict{Verdict: v, Note: string(v)}
+	}
 	if err := d.stored.CheckAsk(g); err == nil {
 		d.apply(e)
 	} else if next, cmds := failoverrun.Step(d.stored, e); len(cmds) > 0 || next.Next != d.stored.Next || next.Goal != d.stored.Goal {

@@ -65,6 +65,10 @@ type Run struct {
 	// CheckFailed: the VM runs, but a check failed or could not be made. The
 	// operator decides what that means.
 	CheckFailed bool `json:"checkFailed,omitempty"`
+	// Verdict is what was said of the test when its cleanup was asked for; nil: nothing.
+	Verdict *Verdict `json:"verdict,omitempty"`
+	// TestPassed is when the job's last test ended that passed. Runs of the job hand it on.
+	TestPassed time.Time `json:"testPassed,omitzero"`
 	// Window is the commit window; nil without a policy, and before the run is ready.
 	Window *Window `json:"window,omitempty"`
 

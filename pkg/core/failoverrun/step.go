@@ -14,7 +14,7 @@ import (
 func Begin(req Request, job Pinned, last *Run, now time.Time) (Run, []Command) {
 	r := Run{Request: req, Pinned: job, Phase: recovery.Running, Goal: recovery.Recover, StartedAt: now}
 	if last != nil {
-		r.Old = last.Old
+		r.Old, r.TestPassed = last.Old, last.TestPassed
 	}
 	r.plan(recovery.Recover, recoverSteps(req, job))
 	return r.next(now)
@@ -36,6 +36,9 @@ func Step(r Run, e Event) (Run, []Command) {
 			return r, nil
 		}
 		r.Next = e.Goal
+		if e.Goal == recovery.Cleanup && r.Verdict == nil && e.Verdict != nil {
+			r.judge(*e.Verdict, e.Now)
+		}
 		if busy {
 			return r, nil // the current step comes to its end first
 		}
@@ -167,6 +170,9 @@ func (r Run) rest(now time.Time) (Run, []Command) {
 	if r.Goal != recovery.Recover {
 		r.EndedAt = now
 	}
+	if r.Goal == recovery.Cleanup && r.Verdict != nil && r.Verdict.Verdict == cdp.Passed {
+		r.TestPassed = r.Verdict.At
+	}
 	if r.Goal == recovery.Commit && r.Old != nil && r.Old.Want == recovery.Restored {
 		r.want(recovery.Released, now) // what an earlier run still owed would start a second VM
 	}
@@ -183,6 +189,9 @@ func (r Run) turn(now time.Time) (Run, []Command) {
 	if g == r.Goal && r.at() >= 0 { // a step of this goal failed: try it again
 		r.Phase, r.Error, r.Kind, r.Hint = recovery.Ending, "", "", ""
 		r.Steps[r.at()].Status = recovery.Started
+		if g == recovery.Cleanup && r.attests() && !r.planned(recovery.Attest) { // the verdict came now
+			r.Steps = append(r.Steps, StepRecord{Step: recovery.Attest, Goal: g, Status: recovery.Pending})
+		}
 		return r.next(now)
 	}
 	return r.take(g, now)
@@ -193,6 +202,9 @@ func (r Run) take(g recovery.Goal, now time.Time) (Run, []Command) {
 	steps := r.backSteps()
 	if g == recovery.Commit {
 		steps = r.commitSteps()
+	}
+	if g == recovery.Cleanup && r.attests() {
+		steps = append(steps, recovery.Attest)
 	}
 	if g != recovery.Back {
 		r.Error, r.Kind, r.Hint = "", "", ""

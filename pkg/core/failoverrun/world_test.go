@@ -17,6 +17,7 @@ type world struct {
 	open                map[string]cdp.Seq
 	scratch             int
 	absorbed            bool
+	attested            string // the note on the point
 	effects             map[recovery.Step]int
 
 	released, attached, running, dirty, kept bool // the replica VM
@@ -93,7 +94,7 @@ func (w *world) do(s failoverrun.Run, r recovery.Step) (failoverrun.Result, erro
 		if s.Drained != nil {
 			seq = s.Drained.Seq
 		}
-		return failoverrun.Result{Resolved: &api.Resolved{Seq: seq}}, nil
+		return failoverrun.Result{Resolved: &api.Resolved{Seq: seq, Point: &cdp.Point{Frame: 9, Seq: seq}}}, nil
 	case recovery.Open:
 		seq, was := w.open[s.ExportID()]
 		if was && seq != s.Resolved.Seq {
@@ -117,6 +118,12 @@ func (w *world) do(s failoverrun.Run, r recovery.Step) (failoverrun.Result, erro
 		count(ok)
 		delete(w.open, s.ExportID())
 		w.scratch = 0
+	case recovery.Attest:
+		if len(w.open) > 0 || w.test.built {
+			return failoverrun.Result{}, cdp.Errorf(cdp.Internal, "attest", "", "the test is not cleaned up")
+		}
+		count(w.attested != s.Verdict.Note)
+		w.attested = s.Verdict.Note
 	case recovery.Seal:
 		count(!w.sealed)
 		w.sealed = true
@@ -215,6 +222,9 @@ func (w *world) over(s failoverrun.Run) error {
 	if len(w.open) > 0 || w.scratch > 0 {
 		return fmt.Errorf("%s, but something is open", s.Phase)
 	}
+	if err := w.judged(s); err != nil {
+		return err
+	}
 	if w.test != (testVM{}) {
 		return fmt.Errorf("%s, but the test's VM is there: %+v", s.Phase, w)
 	}
@@ -232,6 +242,21 @@ func (w *world) over(s failoverrun.Run) error {
 	}
 	if !w.sealed || w.replica != s.Resolved.Seq || s.To == recovery.ToNBD != w.absorbed || s.To == recovery.ToVM != w.kept || w.kept && !w.attached {
 		return fmt.Errorf("committed, but the replica is not the disk: %+v", w)
+	}
+	return nil
+}
+
+// judged is what must hold of a verdict when the run is over.
+func (w *world) judged(s failoverrun.Run) error {
+	note, passed := "", false
+	if s.Verdict != nil && s.Phase == recovery.Cleaned {
+		note, passed = s.Verdict.Note, s.Verdict.Verdict == cdp.Passed
+	}
+	if s.Resolved != nil && w.attested != note {
+		return fmt.Errorf("the verdict is %q, and the point says %q", note, w.attested)
+	}
+	if passed == s.TestPassed.IsZero() {
+		return fmt.Errorf("passed %v, but the last test that passed was at %s", passed, s.TestPassed)
 	}
 	return nil
 }
