@@ -117,6 +117,20 @@ func damageFrame(t *testing.T, dir string, raw []byte) {
 // damageStored flips a bit of what is stored in a table.
 func damageStored(t *testing.T, dir string, what []byte) {
 	t.Helper()
+	name := storedIn(t, dir, what)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[bytes.Index(data, what)+9] ^= 4
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// storedIn is the newest table that holds something.
+func storedIn(t *testing.T, dir string, what []byte) string {
+	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "db", "g", "*.sst"))
 	if err != nil {
 		t.Fatal(err)
@@ -126,13 +140,10 @@ func damageStored(t *testing.T, dir string, what []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at := bytes.Index(data, what); at >= 0 {
-			data[at+9] ^= 4
-			if err := os.WriteFile(name, data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return
+		if bytes.Contains(data, what) {
+			return name
 		}
 	}
 	t.Fatalf("it is in none of %s", strings.Join(names, " "))
+	return ""
 }

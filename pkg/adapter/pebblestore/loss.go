@@ -32,7 +32,7 @@ func (s *store) compare() error {
 	}
 	var end frame.Header
 	if bad.frame != 0 {
-		end, err = g.endBefore(bad.frame, found)
+		end, err = g.endBefore(bad, found)
 	} else {
 		end, err = g.endOfHistory(found, was)
 	}
@@ -43,6 +43,11 @@ func (s *store) compare() error {
 		lost := cdp.Loss{From: end.No + 1, To: max(was.frame, found.Indexed), Found: time.Now().UTC(), Why: "the end of the journal's log is damaged or missing"}
 		if bad.frame != 0 {
 			lost.To, lost.Why = max(lost.To, bad.frame), bad.why
+		}
+		if bad.back {
+			u.goBack(found.State, end)
+		} else if st := found.State; max(st.Base, st.Moving) > endOf(end) {
+			return cdp.Errorf(cdp.Corrupt, "open journal store", string(s.id), "the replica has writes up to %d, the journal up to %d", max(st.Base, st.Moving), endOf(end))
 		}
 		if err := u.cut(end, found, lost, points); err != nil {
 			return err
@@ -102,16 +107,18 @@ func (g *Group) endOfHistory(found vault.Loaded, was stored) (end frame.Header, 
 	return end, err
 }
 
+// endOf is the last write of the newest frame, 0 if there is none.
+func endOf(newest frame.Header) cdp.Seq {
+	if newest.No == 0 {
+		return 0
+	}
+	return newest.Last()
+}
+
 // cut ends history at end: it drops frames that cannot be joined to it, and the
 // index of what is gone, whose numbers other writes will get. It notes the loss.
 func (u *update) cut(end frame.Header, found vault.Loaded, lost cdp.Loss, points map[cdp.FrameNo]notedPoint) error {
-	last := end.Last()
-	if end.No == 0 {
-		last = 0
-	}
-	if st := found.State; max(st.Base, st.Moving) > last {
-		return cdp.Errorf(cdp.Corrupt, "open journal store", string(u.g.s.id), "the replica has writes up to %d, the journal up to %d", max(st.Base, st.Moving), last)
-	}
+	last := endOf(end)
 	u.note(u.b.DeleteRange(u.g.frameKey(nil, end.No+1, 0), u.g.key(nil, kindFrame+1), nil))
 	if found.Newest == nil && end.No != 0 {
 		f := emptyFrame(end)

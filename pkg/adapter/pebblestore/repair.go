@@ -155,6 +155,9 @@ func (r *repair) mend(d *DB) error {
 	if err != nil {
 		return err
 	}
+	if r.logs { // floors may be lost with it, which the replica would need to go back
+		bad.back = false
+	}
 	if s.unreadable = bad; bad.frame != 0 {
 		r.mends = true
 		r.Found = append(r.Found, fmt.Sprintf("frame %d cannot be read: %s", bad.frame, bad.why))

@@ -89,7 +89,11 @@ func (g *Group) needsEnd() (bad unreadable, err error) {
 	case err == nil && l.Newest == nil:
 		return bad, nil // nothing is stored, or nothing is left: compare decides
 	case err == nil:
-		oldest, newest = l.Oldest, l.Newest.No
+		end := l.Newest.No
+		if max(st.Base, st.Moving) > l.Newest.Last() { // the replica has frames that are gone
+			end = max(newest, end+1)
+		}
+		oldest, newest = l.Oldest, end
 	case !cdp.Is(err, cdp.Corrupt):
 		return bad, err
 	default: // the point that base has passed last says where to begin
@@ -103,10 +107,24 @@ func (g *Group) needsEnd() (bad unreadable, err error) {
 		}
 	}
 	no, _, why := vault.FirstUnreadable(g, st.Base, oldest, newest)
-	if no == 0 {
+	if no == 0 && why != nil {
 		return bad, why
 	}
-	return unreadable{no, firstLine(why)}, nil
+	// Which frames the replica has does not matter to these: without them nobody knows
+	// what they wrote.
+	first, cause := g.firstUnindexed(indexed, oldest, newest)
+	if first == 0 && cause != nil {
+		return bad, cause
+	}
+	if first != 0 && (no == 0 || first < no) {
+		no, why = first, cause
+	}
+	if no == 0 {
+		return bad, nil
+	}
+	// Without checksums nobody would notice that a floor was lost as well.
+	back := st.Summed && !st.Halted && !st.Sealed && !st.Released && !st.Straight
+	return unreadable{frame: no, why: firstLine(why), back: back}, nil
 }
 
 // dropTables removes the tables that cannot be opened, if they hold frames only.

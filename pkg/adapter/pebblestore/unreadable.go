@@ -14,6 +14,8 @@ import (
 type unreadable struct {
 	frame cdp.FrameNo // 0: none
 	why   string
+	// back: the replica, which may have the frame, is to go back before it.
+	back bool
 }
 
 // EndBefore ends history before frame no, which cannot be read. The database ends, and
@@ -23,24 +25,28 @@ func (g *Group) EndBefore(no cdp.FrameNo, why error) error {
 	const op = "end history"
 	found, err := g.read(no)
 	if err == nil {
-		_, err = g.endBefore(no, found)
+		_, err = g.endBefore(unreadable{frame: no}, found)
 	}
 	if err != nil {
 		return cdp.Wrap(err, op, string(g.s.id))
 	}
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
-	g.s.unreadable = unreadable{no, firstLine(why)}
+	g.s.unreadable = unreadable{frame: no, why: firstLine(why)}
 	g.s.current().on.end(why)
 	return nil
 }
 
-// endBefore is the newest frame once history ends before frame bad. Where none before
+// endBefore is the newest frame once history ends before a frame. Where none before
 // it is stored, because the replica has them all, one without writes takes the place of
 // the last of them: a capturer goes on after it.
-func (g *Group) endBefore(bad cdp.FrameNo, found vault.Loaded) (end frame.Header, err error) {
+func (g *Group) endBefore(x unreadable, found vault.Loaded) (end frame.Header, err error) {
 	const op = "end history"
-	reached := max(found.State.Base, found.State.Moving)
+	bad, st := x.frame, found.State
+	reached := max(st.Base, st.Moving)
+	if x.back { // what was before its writes is kept down to horizon
+		reached = st.Horizon
+	}
 	if found.Newest != nil {
 		if end = *found.Newest; end.Last() >= reached {
 			return end, nil
@@ -51,13 +57,41 @@ func (g *Group) endBefore(bad cdp.FrameNo, found vault.Loaded) (end frame.Header
 	if err != nil {
 		return end, err
 	}
-	if h.First != reached+1 || found.State.Moving > found.State.Base {
+	if h.First != reached+1 || st.Moving > st.Base && !x.back {
 		return end, cdp.Errorf(cdp.Corrupt, op, string(g.s.id), "frame %d begins with write %d, and the replica has the writes up to %d", bad, h.First, reached)
 	}
 	if bad == 1 {
 		return end, nil
 	}
 	return emptyFrame(frame.Header{Epoch: h.Epoch, No: bad - 1, First: h.First, Opened: h.Opened, Sealed: h.Opened}).Header, nil
+}
+
+// goBack has the replica go back to the end of history, which it is past: the next
+// opening of the journal finds a move of base that was begun. The entries and floors
+// that are left say what every block held there.
+func (u *update) goBack(st vault.State, end frame.Header) {
+	if st.Base = max(st.Base, st.Moving); st.Base > endOf(end) {
+		st.Moving = endOf(end)
+		u.SetState(st)
+	}
+}
+
+// firstUnindexed is the first frame up to newest that the index, which was made up to
+// indexed, lacks, and that is damaged or missing: what it wrote is not known.
+func (g *Group) firstUnindexed(indexed, oldest, newest cdp.FrameNo) (bad cdp.FrameNo, why error) {
+	for no := max(indexed+1, oldest); no <= newest; no++ {
+		there := false
+		err := g.Tables(no, no, func(frame.Table) error { there = true; return nil })
+		switch {
+		case err != nil && !cdp.Is(err, cdp.Corrupt):
+			return 0, err
+		case err != nil:
+			return no, err
+		case !there:
+			return no, cdp.Errorf(cdp.Corrupt, "read frames", "", "frame %d is missing", no)
+		}
+	}
+	return 0, nil
 }
 
 // headerOf is what is known of the header of a damaged frame, before which base is at

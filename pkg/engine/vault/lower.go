@@ -28,6 +28,10 @@ func (m *mover) lower(ctx context.Context, to cdp.Seq) error {
 func (m *mover) lowerTo(ctx context.Context, to cdp.Seq) error {
 	st := m.ledger.State()
 	t, err := m.chain.touched(to, st.Base)
+	unknown := m.ledger.Bounds().Head < st.Base
+	if err == nil && unknown {
+		err = m.everTouched(t)
+	}
 	if err != nil {
 		return err
 	}
@@ -41,8 +45,8 @@ func (m *mover) lowerTo(ctx context.Context, to cdp.Seq) error {
 		return err
 	}
 	m.sums.begin(t)
-	if err := m.writeBack(ctx, t, to, false); err != nil {
-		if cdp.Is(err, cdp.Corrupt) {
+	if err := m.writeBack(ctx, t, to, unknown); err != nil {
+		if cdp.Is(err, cdp.Corrupt) && !unknown {
 			return m.undoLower(t, st, err)
 		}
 		return err
@@ -53,6 +57,51 @@ func (m *mover) lowerTo(ctx context.Context, to cdp.Seq) error {
 	}
 	m.sums.end(t)
 	return m.dropIdleFloors(ctx, t, st)
+}
+
+// everTouched adds every block that has an entry or a floor. When the newest frames are
+// lost, and base had passed some of them, what they touched is among these: a block that
+// had no entry got a floor.
+func (m *mover) everTouched(t touched) error {
+	r, err := m.index.open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := m.index.between(0, ^cdp.Seq(0), t.add); err != nil {
+		return err
+	}
+	for _, d := range m.views.layouts.newest() {
+		for x := cdp.Region(0); int64(x)*cdp.RegionSize < d.Size; x++ {
+			zero, err := r.ZeroFloor(d.ID, x)
+			if err != nil {
+				return err
+			}
+			if zero {
+				t.add(IndexEntry{Disk: d.ID, Whole: true, Region: x})
+			}
+		}
+		for x := cdp.Region(0); ; x++ {
+			at, _, ok, err := r.Touched(d.ID, x)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				break
+			}
+			x = at
+			has, err := m.floors.of(r, d.ID, x)
+			if err != nil {
+				return err
+			}
+			for i := range cdp.BlocksPerRegion {
+				if has.own.has(i) {
+					t.add(IndexEntry{Disk: d.ID, Block: cdp.Block(x)*cdp.BlocksPerRegion + cdp.Block(i)})
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // dropIdleFloors drops the floors of blocks that have no write between horizon
