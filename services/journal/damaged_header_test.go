@@ -1,13 +1,15 @@
 package journal
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
-	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/spool/spooltest"
 )
 
@@ -28,11 +30,7 @@ func TestADamagedHeaderStopsNeitherReplicationNorRetention(t *testing.T) {
 		s.restart(cdp.Rollback)
 	}
 	s.shut()
-	f, err := frame.Parse(w.m.Frames[19])
-	if err != nil {
-		t.Fatal(err)
-	}
-	damageStored(t, s.dir, f.HeaderBytes())
+	damageHeader(t, s.dir, w.m.Frames[19])
 	s.start(cdp.Rollback)
 	defer s.shut()
 	s.until("the journal", func() bool { return s.head() > 0 })
@@ -53,6 +51,16 @@ func TestADamagedHeaderStopsNeitherReplicationNorRetention(t *testing.T) {
 		}
 	}
 	s.alarmed("damage: ")
+	if len(marked(points)) == 0 {
+		t.Fatal("the damage costs no point")
+	}
+	// After a restart the same points are marked, long before a scrub.
+	s.until("the marks to be saved", func() bool { _, err := os.Stat(filepath.Join(s.dir, "damage", "g.json")); return err == nil })
+	s.scrub = time.Hour
+	s.restart(cdp.Rollback)
+	s.until("the marks", func() bool {
+		return slices.Equal(marked(points), marked(must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points))
+	})
 	w.mustSend(5)
 	s.until("base", follows)
 	newest := points[30]
@@ -69,6 +77,16 @@ func TestADamagedHeaderStopsNeitherReplicationNorRetention(t *testing.T) {
 	if stuck := s.status().Stuck; stuck != nil {
 		t.Errorf("it is stuck: %v", stuck)
 	}
+}
+
+// marked are the points that are marked as damaged.
+func marked(ps []cdp.Point) (out []cdp.FrameNo) {
+	for _, p := range ps {
+		if p.Damaged {
+			out = append(out, p.Frame)
+		}
+	}
+	return out
 }
 
 // history drops the history before a write, as a history limit does.

@@ -118,7 +118,7 @@ func openGroup(ctx context.Context, cfg Config, deps Deps, clocks *sourceClocks,
 		base: &baseMove{id: j.id, vault: v}}
 	size := &quota{cfg: cfg, clock: deps.Clock, job: j, vault: v}
 	g.intake = &intake{quota: size, cfg: cfg, deps: deps, id: j.id, vault: v, source: source, state: g.state, clock: from, times: at, lock: held, news: wake.New(), stored: wake.New()}
-	g.keeper = &housekeeper{quota: size, cfg: cfg, deps: deps, job: j, vault: v, lock: held, news: g.intake.stored, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
+	g.keeper = &housekeeper{quota: size, cfg: cfg, deps: deps, job: j, vault: v, lock: held, marks: newMarks(cfg, j.id, v), news: g.intake.stored, points: func(now time.Time) []cdp.Point { return at.aged(g.points(), now) }}
 	g.keeper.restart = g.intake.restart
 	if g.exports, err = openExports(cfg, deps, j.id, v); err != nil {
 		return nil, errors.Join(err, v.Close(), r.Close())

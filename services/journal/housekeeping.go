@@ -19,6 +19,7 @@ type housekeeper struct {
 	job    *job
 	vault  *vault.Group
 	lock   *lock
+	marks  *marks
 	quota  *quota
 	points func(now time.Time) []cdp.Point // as of outlook.Points
 
@@ -50,10 +51,12 @@ func (k *housekeeper) run(ctx context.Context) {
 	k.dropped = true // before the start
 	looked, cutAt := k.deps.Clock.Elapsed()-10*k.cfg.Beat, k.deps.Clock.Elapsed()-time.Minute
 	k.reportLosses(ctx)
+	k.marks.keep(ctx)
 	ended := false // history was ended; what that cost is reported once the journal is open again
 	waits := clock.Backoff{Clock: k.deps.Clock, Min: k.cfg.Beat, Max: 10 * k.cfg.Beat}
 	for k.pause(ctx, &waits) == nil {
 		k.reportDamage(ctx)
+		k.marks.keep(ctx)
 		if ended && k.vault.Broken() == nil {
 			ended = false
 			k.reportLosses(ctx)

@@ -160,7 +160,7 @@ func (s *Service) drop(id cdp.GroupID) error {
 	if err := s.deps.Stores.Drop(id); err != nil {
 		return err
 	}
-	return durable.RemoveRecord(lockPath(s.cfg, id))
+	return errors.Join(durable.RemoveRecord(marksPath(s.cfg, id)), durable.RemoveRecord(lockPath(s.cfg, id)))
 }
 
 func (s *Service) group(id cdp.GroupID) (*group, error) {
