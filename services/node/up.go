@@ -107,7 +107,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		monitored(e, s.services())
 		wg.Go(func() { supervise(ctx, e, s.services()) })
 		wg.Go(func() { tendSite(ctx, e) })
-		wg.Go(func() { keepStore(ctx, e, servers[s.Name]) })
+		wg.Go(func() { tendServer(ctx, e, servers[s.Name]) })
 	}
 	file, err := mergeContext(dir, cfg, refs)
 	if err != nil {
@@ -170,6 +170,14 @@ func sayMended(log *slog.Logger, srv *bus.Server) {
 	}
 }
 
+// tendServer looks after a server's store and its links.
+func tendServer(ctx context.Context, e *env, srv *bus.Server) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { keepStore(ctx, e, srv) })
+	watchLinks(ctx, e, srv)
+}
+
 // keepStore keeps a server's store going after its disk was full.
 func keepStore(ctx context.Context, e *env, srv *bus.Server) {
 	srv.KeepStore(ctx, 5*time.Second, func(err error) {
@@ -179,6 +187,20 @@ func keepStore(ctx context.Context, e *env, srv *bus.Server) {
 		}
 		e.log.Info("the NATS store can be written again")
 	})
+}
+
+// watchLinks says why sites cannot meet, where waiting does not help.
+func watchLinks(ctx context.Context, e *env, srv *bus.Server) {
+	var said error
+	for clock.Sleep(ctx, e.clock, 5*time.Second) == nil {
+		err := srv.LinkTrouble()
+		if err != nil && (said == nil || said.Error() != err.Error()) {
+			e.warn(err)
+		}
+		if err != nil || srv.Joined() > 0 {
+			said = err
+		}
+	}
 }
 
 // directory is the file's directory, absolute; it is made if need be.

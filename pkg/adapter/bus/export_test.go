@@ -140,3 +140,6 @@ func TakeTurns(c *Conn, site cdp.Site) (release func()) {
 		}
 	}
 }
+
+// Explained is explained.
+var Explained = explained

@@ -17,6 +17,8 @@ type Server struct {
 	site  cdp.Site
 	ns    *server.Server
 	opts  *server.Options
+	links int // how many there are when all are up
+	words words
 	aside []string
 	said  []string
 }
@@ -38,7 +40,7 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 	if err != nil {
 		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: string(cfg.Site), Cause: err}
 	}
-	s := &Server{site: cfg.Site, opts: opts}
+	s := &Server{site: cfg.Site, opts: opts, links: len(cfg.Links)}
 	if s.aside, err = damagedMeta(cfg.StoreDir); err == nil {
 		err = setAside(cfg.StoreDir, s.aside)
 	}
@@ -53,6 +55,7 @@ func (cfg ServerConfig) start(ctx context.Context, text string) (*Server, error)
 		return nil, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: string(cfg.Site), Cause: err}
 	}
 	s.ns = ns
+	ns.SetLoggerV2(&s.words, false, false, false)
 	ns.Start()
 	for !ns.ReadyForConnections(50 * time.Millisecond) {
 		if ctx.Err() != nil || !ns.Running() {
