@@ -27,13 +27,6 @@ type sharer struct {
 	refused int  // ticks in which the disk had no room for it
 }
 
-func (j *sharer) own() (n int64) {
-	for _, b := range j.bytes {
-		n += b
-	}
-	return n
-}
-
 // write stores one point of the tick, unless the disk has no room.
 func (j *sharer) write(room *diskRoom, disk *usedSpace, now time.Time) {
 	if room.begin(j.pace) != nil {
