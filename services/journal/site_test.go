@@ -240,7 +240,7 @@ func (s *site) untilBase(run string, seq cdp.Seq) {
 // until waits until ok.
 func (s *site) until(what string, ok func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatalf("%s: it did not come; alarms %v", what, s.alarms)
 		}
