@@ -18,8 +18,8 @@ func (s *Service) answerDisks(_ context.Context, r api.DisksRequest) (any, error
 		reply.Disks = append(reply.Disks, s.deps.Servers.Look(a))
 	}
 	for key, paths := range s.jobs.sources(r.Target) {
-		for _, p := range paths {
-			use := api.DiskUse{Target: key.target, Disk: s.deps.Look(p, false)}
+		for _, disk := range s.deps.Look(paths, false) {
+			use := api.DiskUse{Target: key.target, Disk: disk}
 			use.Disk.Path = ""
 			if r.Target == s.deps.Site {
 				use.Job = key.name

@@ -11,8 +11,11 @@ import (
 // Who asks about disks learns which are captured for other targets, but neither
 // their names nor those of their jobs.
 func TestSourcesOfOtherTargetsComeWithoutNames(t *testing.T) {
-	look := func(path string, closely bool) api.DiskFacts {
-		return api.DiskFacts{Path: path, ID: "id of " + path, Holds: closely}
+	look := func(paths []string, closely bool) (out []api.DiskFacts) {
+		for _, path := range paths {
+			out = append(out, api.DiskFacts{Path: path, ID: "id of " + path, Holds: closely})
+		}
+		return out
 	}
 	s := &Service{deps: Deps{Look: look}, jobs: newKeptJobs()}
 	for target, path := range map[cdp.Site]string{"dr": "/ours", "branch": "/theirs"} {

@@ -45,10 +45,10 @@ type Deps struct {
 	Snapshots Snapshots
 	Machines  Machines
 	Servers   DiskServers
-	Key       ed25519.PrivateKey                             // signs recovery points; nil: they are not signed
-	Windows   *window.Budget                                 // nil: no limit
-	Disk      func(path string, readOnly bool) (Disk, error) // opens the image or block device at path
-	Look      func(path string, closely bool) api.DiskFacts  // says what is at a path; nil: nobody asks
+	Key       ed25519.PrivateKey                                 // signs recovery points; nil: they are not signed
+	Windows   *window.Budget                                     // nil: no limit
+	Disk      func(path string, readOnly bool) (Disk, error)     // opens the image or block device at path
+	Look      func(paths []string, closely bool) []api.DiskFacts // says what is at each of some paths; nil: nobody asks
 	Events    Publisher
 	Join      func(ctx context.Context, trace string) context.Context // ctx within a trace; nil: nothing is traced
 	Notify    func(err error, job string)                             // of what is tried again

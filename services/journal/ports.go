@@ -127,8 +127,8 @@ type Deps struct {
 	// OpenScratch opens the files that hold what is written to an export.
 	OpenScratch overlay.OpenFile
 	Capture     Capture
-	// Look says what is at a path; nil: nobody asks.
-	Look  func(path string, closely bool) api.DiskFacts
+	// Look says what is at each of some paths; nil: nobody asks.
+	Look  func(paths []string, closely bool) []api.DiskFacts
 	Facts Facts
 	// Memory is shared by all journals of the process. Default: that of 2 GiB.
 	Memory *Memory

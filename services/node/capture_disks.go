@@ -66,7 +66,7 @@ func (x tapServers) listen(at capture.Listen) (net.Listener, error) {
 
 func (x tapServers) Look(address string) api.DiskFacts {
 	if filepath.IsAbs(address) {
-		return looker(x.e.places.sockets)(address, false)
+		return looker(x.e.places.sockets)([]string{address}, false)[0]
 	}
 	if err := x.e.door().check(address); err != nil {
 		return api.DiskFacts{Path: address, Kind: api.PathOther, Outside: err.Error()}

@@ -74,20 +74,27 @@ func (p places) Open(disks []cdp.Disk, paths []string, fresh bool) (journal.Repl
 	return replica.Open(disks, real, fresh)
 }
 
-// looker says what is at a path, if it may be used; of others nothing is said.
-func looker(d localpath.Dirs) func(path string, closely bool) api.DiskFacts {
-	return func(path string, closely bool) api.DiskFacts {
-		real, err := d.Resolve(path)
-		if err != nil {
-			return api.DiskFacts{Path: path, Kind: api.PathOther, Outside: err.Error()}
+// looker says what is at paths, if they may be used; of others nothing is said.
+func looker(d localpath.Dirs) func(paths []string, closely bool) []api.DiskFacts {
+	return func(paths []string, closely bool) []api.DiskFacts {
+		once := d.Once()
+		defer once.Close()
+		var out []api.DiskFacts
+		for _, path := range paths {
+			real, err := once.Resolve(path)
+			var f api.DiskFacts
+			switch {
+			case err != nil:
+				f.Kind, f.Outside = api.PathOther, err.Error()
+			case closely:
+				f = blockfile.Look(real)
+			default:
+				f = blockfile.IdentifyBy(real, once.Open)
+			}
+			f.Path = path
+			out = append(out, f)
 		}
-		look := blockfile.Identify
-		if closely {
-			look = blockfile.Look
-		}
-		f := look(real)
-		f.Path = path
-		return f
+		return out
 	}
 }
 

@@ -40,7 +40,7 @@ func TestNoServiceUsesAPathOutside(t *testing.T) {
 		if d, err := p.openSource(path, true); !cdp.Is(err, cdp.Invalid) {
 			t.Errorf("source %s: %v, %v", path, d, err)
 		}
-		if f := looker(p.sources)(path, true); f.Outside == "" || f.Kind != api.PathOther || f.ID != "" || f.Size != 0 {
+		if f := looker(p.sources)([]string{path}, true)[0]; f.Outside == "" || f.Kind != api.PathOther || f.ID != "" || f.Size != 0 {
 			t.Errorf("a stranger learns what is at %s: %+v", path, f)
 		}
 	}

@@ -23,11 +23,19 @@ import (
 // other names are known. It reads nothing, and follows no link: what one that was put
 // there meanwhile leads to is a Problem.
 func Identify(path string) api.DiskFacts {
+	return IdentifyBy(path, func(path string, flag int) (*os.File, error) { return localpath.Open(path, flag, 0) })
+}
+
+// Opener opens a path without following links.
+type Opener func(path string, flag int) (*os.File, error)
+
+// IdentifyBy is Identify for one of many paths, which open opens.
+func IdentifyBy(path string, open Opener) api.DiskFacts {
 	f := api.DiskFacts{Path: path}
-	st, err := statNoLink(path)
+	st, err := open.stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.Kind, f.ID = api.PathMissing, identityOfNothing(path)
+		f.Kind, f.ID = api.PathMissing, identityOfNothing(path, open)
 		return f
 	case err != nil:
 		f.Kind, f.Problem = api.PathOther, cause(err).Error()
@@ -51,9 +59,9 @@ func Identify(path string) api.DiskFacts {
 	return f
 }
 
-// statNoLink is lstat that follows no link in the directories either.
-func statNoLink(path string) (st unix.Stat_t, err error) {
-	at, err := localpath.Open(filepath.Clean(path), unix.O_PATH, 0)
+// stat is lstat that follows no link in the directories either.
+func (open Opener) stat(path string) (st unix.Stat_t, err error) {
+	at, err := open(filepath.Clean(path), unix.O_PATH)
 	if err != nil {
 		return st, err
 	}
@@ -122,10 +130,10 @@ func (d *File) holdsData() (bool, error) {
 
 // identityOfNothing identifies a path where nothing is by the nearest folder that
 // exists, so that a file which two paths would make has one identity.
-func identityOfNothing(path string) string {
+func identityOfNothing(path string, open Opener) string {
 	path = filepath.Clean(path)
 	for dir, rest := filepath.Dir(path), filepath.Base(path); ; dir, rest = filepath.Dir(dir), filepath.Join(filepath.Base(dir), rest) {
-		if st, err := statNoLink(dir); err == nil {
+		if st, err := open.stat(dir); err == nil {
 			return identity("nothing in", fileID(st), rest)
 		}
 		if dir == "/" || dir == "." {

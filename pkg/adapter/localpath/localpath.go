@@ -54,16 +54,26 @@ func (d Dirs) Resolve(path string) (string, error) {
 
 // has reports whether a path without links is allowed.
 func (d Dirs) has(real string) bool {
-	return deepest(d.In, real) > deepest(d.Except, real)
+	return deepest(resolveAll(d.In), real) > deepest(resolveAll(d.Except), real)
 }
 
-// deepest is how long the longest of some directories is that a path lies in; 0: in
-// none.
+// resolveAll resolves the links of directories, as far as they lead anywhere.
+func resolveAll(dirs []string) []string {
+	out := make([]string, len(dirs))
+	for i, dir := range dirs {
+		if out[i] = dir; filepath.IsAbs(dir) {
+			if r, err := resolve(dir); err == nil {
+				out[i] = r
+			}
+		}
+	}
+	return out
+}
+
+// deepest is how long the longest of some directories without links is that a path lies
+// in; 0: in none.
 func deepest(dirs []string, real string) (n int) {
 	for _, dir := range dirs {
-		if r, err := resolve(dir); err == nil {
-			dir = r
-		}
 		if dir == real || strings.HasPrefix(real, strings.TrimSuffix(dir, "/")+"/") {
 			n = max(n, len(dir))
 		}

@@ -24,17 +24,10 @@ type DisksRequest struct {
 	Known  []string `json:"known,omitempty"`
 }
 
-// Answer is the reply of a service that finds out with look what is at a path,
-// closely or not.
-func (r DisksRequest) Answer(look func(path string, closely bool) DiskFacts) DisksReply {
-	reply := DisksReply{Disks: []DiskFacts{}}
-	for _, p := range r.Paths {
-		reply.Disks = append(reply.Disks, look(p, true))
-	}
-	for _, p := range r.Known {
-		reply.Disks = append(reply.Disks, look(p, false))
-	}
-	return reply
+// Answer is the reply of a service that finds out with look what is at paths, closely or
+// not.
+func (r DisksRequest) Answer(look func(paths []string, closely bool) []DiskFacts) DisksReply {
+	return DisksReply{Disks: append(append([]DiskFacts{}, look(r.Paths, true)...), look(r.Known, false)...)}
 }
 
 // DisksReply answers DisksRequest.
