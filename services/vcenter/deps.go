@@ -163,7 +163,10 @@ type anyFile struct{}
 
 func (anyFile) OVA(path string) (string, io.ReadCloser, error) {
 	f, err := os.Open(path)
-	return path, f, err
+	if err != nil {
+		return "", nil, cdp.Errorf(cdp.Invalid, "read the OVA", path, "%w", err)
+	}
+	return path, f, nil
 }
 
 func (anyFile) Script(path string) (string, error) { return path, nil }

@@ -90,9 +90,10 @@ func TestSpokesDoNotReachEachOther(t *testing.T) {
 	sites := []cdp.Site{"hub", "spoke1", "spoke2"}
 	conns := map[cdp.Site]*bus.Conn{}
 	for _, site := range sites {
-		conns[site] = tree.Connect(site, subjects.VCenter)
+		conn := tree.Connect(site, subjects.VCenter)
+		conns[site] = conn
 		background(t, func(ctx context.Context) error {
-			return conns[site].Serve(ctx, subjects.VCenter, map[string]api.Endpoint{
+			return conn.Serve(ctx, subjects.VCenter, map[string]api.Endpoint{
 				api.VCenterMembers: func(context.Context, []byte) (any, error) { return site, nil },
 			})
 		})
