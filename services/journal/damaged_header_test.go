@@ -89,7 +89,8 @@ func marked(ps []cdp.Point) (out []cdp.FrameNo) {
 	return out
 }
 
-// history drops the history before a write, as a history limit does.
+// history drops the history before a write, as a history limit does, and with it writes
+// the index.
 func (s *site) history(from cdp.Seq) {
 	s.t.Helper()
 	s.svc.mu.Lock()
@@ -97,7 +98,14 @@ func (s *site) history(from cdp.Seq) {
 	s.svc.mu.Unlock()
 	release := g.keeper.hold()
 	defer release()
-	if err := g.vault.Retain(s.t.Context(), from); err != nil {
+	var err error
+	if g.vault.Bounds().Base < from {
+		err = g.vault.Raise(s.t.Context(), from)
+	}
+	if err == nil {
+		err = g.vault.Retain(s.t.Context(), from)
+	}
+	if err != nil {
 		s.t.Fatal(err)
 	}
 }

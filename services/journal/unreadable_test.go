@@ -24,10 +24,11 @@ func TestADamagedFrameEndsHistoryAndNotReplication(t *testing.T) {
 	w := newTraffic(s, 91)
 	w.mustSend(40)
 	s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
-	for range 2 { // what was in the log is in tables then
+	s.history(s.listed()[2].Seq) // writes the index
+	for range 2 {                // what was in the log is in tables then
 		s.restart(cdp.RollForward)
 	}
-	points := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
+	points := s.listed()
 	s.shut()
 	const damaged = 30
 	damageFrame(t, s.dir, w.m.Frames[damaged-1])
@@ -79,10 +80,11 @@ func TestAFailoverOverADamagedFrameNamesTheWayOut(t *testing.T) {
 	w := newTraffic(s, 93)
 	w.mustSend(40)
 	s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
-	for range 2 { // what was in the log is in tables then
+	s.history(s.listed()[2].Seq) // writes the index
+	for range 2 {                // what was in the log is in tables then
 		s.restart(cdp.RollForward)
 	}
-	points := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
+	points := s.listed()
 	s.shut()
 	damageFrame(t, s.dir, w.m.Frames[29])
 	s.start(cdp.RollForward)
@@ -146,4 +148,8 @@ func storedIn(t *testing.T, dir string, what []byte) string {
 	}
 	t.Fatalf("it is in none of %s", strings.Join(names, " "))
 	return ""
+}
+
+func (s *site) listed() []cdp.Point {
+	return must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
 }
