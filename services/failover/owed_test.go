@@ -160,3 +160,38 @@ func TestACommittedFailoverReleasesTheVMOnlyWhenAsked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A job was deleted after its failover was committed, and another of its name was made:
+// that is failed over like any, and what is known of the VM at the source is kept.
+func TestAnotherJobOfTheNameIsFailedOver(t *testing.T) {
+	w, s, ctx := running(t, time.Millisecond)
+	w.ofVM()
+	start := func(id string) error {
+		return s.Start(ctx, failoverrun.Request{Job: "web", ID: id, Mode: recovery.Production, To: recovery.ToVM})
+	}
+	if err := start("first"); err != nil {
+		t.Fatal(err)
+	}
+	w.in(t, ctx, recovery.Ready)
+	if err := send(t, ctx, s, event.FailoverCommit{Job: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	w.in(t, ctx, recovery.Committed)
+	w.until(t, ctx, settled(recovery.Fenced))
+	turn := w.state().Old.Turn
+	if err := start("second"); !cdp.Is(err, cdp.Conflict) {
+		t.Fatal(err)
+	}
+	w.set(func() {
+		j := w.jobs["web"]
+		j.ID = "another"
+		w.jobs["web"] = j
+	})
+	if err := start("second"); err != nil {
+		t.Fatal(err)
+	}
+	w.in(t, ctx, recovery.Ready)
+	if run := w.state(); run.ID != "second" || run.Old == nil || run.Old.Turn <= turn {
+		t.Errorf("%+v", run)
+	}
+}

@@ -48,15 +48,16 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 	if err := r.Check(); err != nil {
 		return err
 	}
-	var old *failoverrun.Run
+	var last *failoverrun.Run
 	run, rev, err := s.deps.Records.Get(ctx, r.Job)
 	switch {
 	case err == nil:
-		old = &run
+		last = &run
 	case !cdp.Is(err, cdp.NotFound):
 		return cdp.Wrap(err, op, r.Job)
 	}
-	if old, err = s.ofThisRound(ctx, old, r.Job); err != nil {
+	old, err := s.ofThisJob(ctx, last, r.Job)
+	if err != nil {
 		return cdp.Wrap(err, op, r.Job)
 	}
 	within, test := startWithin, (*failoverrun.Run)(nil)
@@ -79,7 +80,7 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 		}
 		return err
 	}
-	next, cmds := failoverrun.Begin(r, job, old, s.deps.Clock.Now())
+	next, cmds := failoverrun.Begin(r, job, last, s.deps.Clock.Now())
 	next.Trace = s.deps.Tracer.Carry(ctx)
 	if _, err = s.deps.Records.Put(ctx, r.Job, next, rev); cdp.Is(err, cdp.Conflict) {
 		return s.raced(ctx, r)
@@ -92,8 +93,9 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 	return nil
 }
 
-// ofThisRound is a run that is over, or nil if it was about an earlier round of the job.
-func (s *Service) ofThisRound(ctx context.Context, run *failoverrun.Run, name string) (*failoverrun.Run, error) {
+// ofThisJob is a run, or nil if it is over and was about an earlier job of that name, or
+// an earlier round of it.
+func (s *Service) ofThisJob(ctx context.Context, run *failoverrun.Run, name string) (*failoverrun.Run, error) {
 	if run == nil || !run.Over() {
 		return run, nil
 	}

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"crypto/rand"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -84,7 +85,7 @@ func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 	}
 	x := current{Stored: jobrules.Stored{Job: job, VMJob: vmJob}, revision: jobRev}
 	if o.Job != nil {
-		*o.Job = jobrules.WithDirection(*o.Job, x.Stored)
+		*o.Job = jobrules.Continue(*o.Job, x.Stored)
 	}
 	switch {
 	case o.VMJob != nil:
@@ -183,6 +184,9 @@ func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyRepl
 	if o.VMJob != nil {
 		rev, err = s.deps.VMJobs.Put(ctx, o.Name(), *o.VMJob, now.revision)
 	} else {
+		if now.Job == nil {
+			o.Job.ID = rand.Text()
+		}
 		rev, err = s.deps.Jobs.Put(ctx, o.Name(), *o.Job, now.revision)
 	}
 	if err != nil {

@@ -211,6 +211,33 @@ func TestApplyDisks(t *testing.T) {
 	}
 }
 
+// A job keeps its ID through every change, and one that is made after it was deleted has
+// another: a failover of the first is none of the second. No document has it.
+func TestAJobOfADeletedOnesNameIsAnother(t *testing.T) {
+	o := newOwner(t)
+	o.apply(disksDoc, false)
+	id := o.jobs.m["web"].ID
+	o.apply(strings.Replace(disksDoc, `"5s"`, `"6s"`, 1), false)
+	job := o.jobs.m["web"]
+	if id == "" || job.ID != id {
+		t.Errorf("%q, then %q", id, job.ID)
+	}
+	doc, err := spec.Document(spec.Object{Job: &job})
+	if err != nil || strings.Contains(string(doc), id) {
+		t.Errorf("%s, %v", doc, err)
+	}
+	if r := o.apply(string(doc), false); r.Change != api.Unchanged {
+		t.Errorf("%+v", r)
+	}
+	if p, err := ask[api.Progress](o, api.JobDelete, api.JobDeleteRequest{Job: "web"}); err != nil || !p.Done {
+		t.Fatal(p, err)
+	}
+	o.apply(disksDoc, false)
+	if again := o.jobs.m["web"].ID; again == "" || again == id {
+		t.Errorf("%q, and again %q", id, again)
+	}
+}
+
 // TestApplyVMs: what the vcenter services find refuses a job on VMs, or is a
 // warning.
 func TestApplyVMs(t *testing.T) {

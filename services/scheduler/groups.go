@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
@@ -41,6 +42,9 @@ func (s *Service) applyGroup(ctx context.Context, r api.VMGroupApplyRequest) (an
 		err = s.disksForGroup(ctx, r.Job)
 	}
 	if err == nil {
+		if r.Job.ID = rand.Text(); job != nil {
+			r.Job.ID = job.ID
+		}
 		_, err = s.deps.Jobs.Put(ctx, name, r.Job, rev)
 	}
 	return api.Empty{}, cdp.Wrap(err, opApply, name)

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"crypto/rand"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -65,6 +66,7 @@ func (s *Service) reprotectJob(ctx context.Context, r api.ReprotectRequest) (api
 		reply.Text = "the journal of the round before of " + x.job.Name + " is being removed"
 		return reply, err
 	}
+	x.job.ID = rand.Text()
 	rev, err := s.deps.Jobs.Put(ctx, x.job.Name, x.job, x.now.revision)
 	if err == nil {
 		err = s.deps.Events.Emit(ctx, event.JobApplied{Job: x.job.Name, Revision: rev})

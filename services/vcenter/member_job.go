@@ -19,6 +19,7 @@ func (r *memberRound) keepJob(ctx context.Context) error {
 	if err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
+	want.ID = is.ID
 	if err != nil || !same(is, want) {
 		if err == nil && is.Of != m.Value.Job {
 			return cdp.Errorf(cdp.Conflict, "make job", want.Name, "another job has that name")

@@ -42,6 +42,7 @@ func Document(o Object) (json.RawMessage, error) {
 	}
 	if err == nil {
 		delete(fields, "name")
+		delete(fields, "id")
 		if o.VMJob != nil {
 			o.VMJob.asWritten(fields)
 		}

@@ -117,7 +117,10 @@ type VSphere struct {
 
 // ReplicationJob is a job. Its name is also the name of its group.
 type ReplicationJob struct {
-	Name   string   `json:"name"`
+	Name string `json:"name"`
+	// ID tells the job from an earlier one of its name. The scheduler makes it, and no
+	// document has it. Empty: an older version made the job.
+	ID     string   `json:"id,omitempty"`
 	Source Source   `json:"source"`
 	Target Target   `json:"target"`
 	RPO    Duration `json:"rpo"`

@@ -114,11 +114,11 @@ func (r Run) Recovered() bool {
 	return r.Goal == recovery.Recover && r.Next == "" && rests || r.Phase == recovery.Committed
 }
 
-// Holds reports whether the run is about a job as it is now, and not about an earlier
-// round of it: a job that was reversed twice has its name again, with a journal of its
-// own. A nil run is about nothing.
+// Holds reports whether the run is about a job as it is now, and not about an earlier job
+// of its name, or an earlier round of it: a job that was reversed twice has its name
+// again, with a journal of its own. A nil run is about nothing.
 func (r *Run) Holds(j spec.ReplicationJob) bool {
-	return r != nil && r.Pinned.Spec.Round() == j.Round()
+	return r != nil && r.Pinned.Spec.Round() == j.Round() && r.Pinned.Spec.ID == j.ID
 }
 
 // ExportID is the id of the run's export. It is a valid name whatever the run's

@@ -22,9 +22,12 @@ func (p *problems) directionStays(j spec.ReplicationJob, was *spec.ReplicationJo
 	p.add(cdp.Conflict, "/spec", "immutable", "leave it out; to reverse a job that was failed over: tidemark reprotect JOB", "reverses is not changed by applying a job")
 }
 
-// WithDirection is a description with the direction of the stored job, if it has none:
-// the file that people keep of a job does not say how often it was reversed.
-func WithDirection(j spec.ReplicationJob, now Stored) spec.ReplicationJob {
+// Continue is a description with what the file that people keep of a job does not say:
+// which job of its name it is, and, if it has no direction, how often that was reversed.
+func Continue(j spec.ReplicationJob, now Stored) spec.ReplicationJob {
+	if j.ID = ""; now.Job != nil {
+		j.ID = now.Job.ID
+	}
 	if j.Reverses == nil && now.Job != nil && now.Job.Source.Site == j.Source.Site {
 		j.Reverses = now.Job.Reverses
 	}

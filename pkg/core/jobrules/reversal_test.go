@@ -93,7 +93,7 @@ func TestApplyingAJobKeepsItsDirection(t *testing.T) {
 	was := reversedWeb(3)
 	file := was
 	file.Reverses = nil
-	if change, ps := home.Disks(WithDirection(file, Stored{Job: &was}), Stored{Job: &was}); change != api.Unchanged || len(ps) > 0 {
+	if change, ps := home.Disks(Continue(file, Stored{Job: &was}), Stored{Job: &was}); change != api.Unchanged || len(ps) > 0 {
 		t.Errorf("%s %q", change, ps)
 	}
 	if _, ps := home.Disks(was, Stored{}); len(ps) != 1 || !strings.Contains(ps[0].Hint, "tidemark reprotect") {
