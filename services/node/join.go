@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/frame"
@@ -165,6 +166,10 @@ func (j Joiner) Accept(line string) (known Joined, err error) {
 	if !hmac.Equal(a.sealed(i.Secret).MAC, a.MAC) {
 		return known, cdp.Errorf(cdp.Invalid, op, string(a.From), "the answer is not to the newest invitation, or was changed on its way; nothing was changed here").
 			WithHint("join again at " + string(a.From) + " with the newest invitation, or invite it again")
+	}
+	if !bus.IsLinkKey(a.Link) { // the server would not start with it
+		return known, cdp.Errorf(cdp.Invalid, op, string(a.From), "the answer has no public key of a link: it was not made by tidemark site join").
+			WithHint("join again at " + string(a.From))
 	}
 	if err := os.Remove(path); err != nil { // it is good once
 		return known, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}

@@ -122,8 +122,14 @@ func TestAnInvitationIsGoodOnceAndForAWhile(t *testing.T) {
 	}
 	forged := real
 	forged.Signer, forged.Link = own.Signer, own.Link
+	var sent invitation
+	if err := decodeLine("", invitationMark, second, &sent); err != nil {
+		t.Fatal(err)
+	}
+	noKey := real
+	noKey.Link = "U\n"
 	before := files(t, dr)
-	for name, line := range map[string]string{"the old one": old, "a changed one": encodeLine(answerMark, forged), "an invitation": second, "half of it": answer[:len(answer)/2], "nothing": ""} {
+	for name, line := range map[string]string{"the old one": old, "a changed one": encodeLine(answerMark, forged), "one with no key": encodeLine(answerMark, noKey.sealed(sent.Secret)), "an invitation": second, "half of it": answer[:len(answer)/2], "nothing": ""} {
 		if _, err := dr.Accept(line); !cdp.Is(err, cdp.Invalid) || cdp.HintOf(err) == "" || strings.Contains(err.Error(), second[30:]) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -10,6 +12,9 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/services/node"
 )
+
+// mostInvitation is the size limit of an invitation, in bytes.
+const mostInvitation = 64 << 10
 
 // joinFlags are those of the three commands that join two sites.
 type joinFlags struct{ config, services string }
@@ -68,17 +73,23 @@ way that you trust.`),
 func (a *app) cmdSiteJoin() *cobra.Command {
 	var f joinFlags
 	c := &cobra.Command{
-		Use: "join INVITATION", Short: "Answer an invitation, at the site that was invited", Args: cobra.ExactArgs(1),
-		Long: long(`Make this site's keys, unless it has them, bind those of the site that invited it, and
-print the answer for tidemark site accept there. The answer is no secret: it holds public
-keys, and who changes it on its way is found out.`),
-		Example: "  tidemark site join tidemark-invitation-1.... --config up.yaml",
-		RunE: func(_ *cobra.Command, args []string) error {
+		Use: "join", Short: "Answer an invitation, at the site that was invited", Args: cobra.NoArgs,
+		Long: long(`Read an invitation, one line, from standard input: it is a secret, and the arguments of a
+command can be read by others. Make this site's keys, unless it has them, bind those of
+the site that invited it, and print the answer for tidemark site accept there. The answer
+is no secret: it holds public keys, and who changes it on its way is found out.`),
+		Example: "  tidemark site join --config up.yaml < invitation",
+		RunE: func(*cobra.Command, []string) error {
 			j, err := a.joiner(f)
 			if err != nil {
 				return err
 			}
-			answer, known, err := j.Join(args[0])
+			fmt.Fprintln(a.err, "paste the invitation:")
+			invitation, err := bufio.NewReader(io.LimitReader(a.in, mostInvitation)).ReadString('\n')
+			if err != nil && err != io.EOF {
+				return &cdp.Error{Op: "read the invitation", Kind: cdp.Invalid, Subject: "standard input", Cause: err}
+			}
+			answer, known, err := j.Join(invitation)
 			if err != nil {
 				return err
 			}

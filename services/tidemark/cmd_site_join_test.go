@@ -11,10 +11,11 @@ import (
 func TestSitesAreJoinedByCommand(t *testing.T) {
 	t.Parallel()
 	prod, dr := filepath.Join(t.TempDir(), "prod"), filepath.Join(t.TempDir(), "dr")
+	var in string
 	do := func(code int, dir string, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		if got := run(t.Context(), append(args, "--dir", dir), nil, &out, &errs); got != code {
+		if got := run(t.Context(), append(args, "--dir", dir), strings.NewReader(in), &out, &errs); got != code {
 			t.Fatalf("%v: exit code %d, want %d: %s", args, got, code, errs.String())
 		}
 		return strings.TrimSpace(out.String())
@@ -22,7 +23,11 @@ func TestSitesAreJoinedByCommand(t *testing.T) {
 	do(exitUsage, dr, "site", "invite", "prod", "--for", "720h")
 	do(exitUsage, dr, "site", "invite", "moon")
 	invitation := do(0, dr, "site", "invite", "prod")
-	answer := do(0, prod, "site", "join", invitation)
+	do(exitUsage, prod, "site", "join") // from nothing
+	do(exitUsage, prod, "site", "join", invitation)
+	in = invitation + "\n"
+	answer := do(0, prod, "site", "join")
+	in = ""
 	do(exitUsage, dr, "site", "accept", invitation)
 	do(0, dr, "site", "accept", answer)
 	do(exitNotFound, dr, "site", "accept", answer)

@@ -78,11 +78,14 @@ func (l Link) check(site cdp.Site, listens bool) error {
 	if !listens {
 		return invalid("check", field, "the peer dials this site, but this site has no leaf listen address")
 	}
-	if !nkeys.IsValidPublicUserKey(l.Key) {
+	if !IsLinkKey(l.Key) {
 		return invalid("check", field+".key", "the side that is dialled needs the peer's public key, an NKEY that begins with U")
 	}
 	return nil
 }
+
+// IsLinkKey reports whether key can be the public key of a link.
+func IsLinkKey(key string) bool { return nkeys.IsValidPublicUserKey(key) }
 
 func isUser(pair nkeys.KeyPair) bool {
 	public, err := pair.PublicKey()
