@@ -4,8 +4,6 @@ package proc
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -168,19 +166,4 @@ func (p *Process) Tail(n int) string {
 		return err.Error()
 	}
 	return string(b[max(0, len(b)-n):])
-}
-
-// FreeAddr is an address of this machine at which nobody listens. Its port is
-// none that the kernel gives to whoever asks for any, so that it stays free until
-// it is used.
-func FreeAddr() (string, error) {
-	var err error
-	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
-		var l net.Listener
-		if l, err = net.Listen("tcp", addr); err == nil {
-			return addr, l.Close()
-		}
-	}
-	return "", err
 }
