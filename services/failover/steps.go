@@ -82,8 +82,8 @@ func (s *Service) request(ctx context.Context, run failoverrun.Run, step recover
 	return s.vm(ctx, run, step)
 }
 
-// attest writes the verdict of a test to its point. The test is over without it: what
-// keeps it off the point is told, and the verdict stays in the run's record.
+// attest writes the verdict of a test to its point. The test ends even if that fails: the
+// step says why, and the verdict stays in the run's record.
 func (s *Service) attest(ctx context.Context, run failoverrun.Run) (failoverrun.Result, bool, error) {
 	test := run.PointTest()
 	p := *run.Resolved.Point

@@ -75,8 +75,8 @@ func TestAFailoverThatNobodyEndsIsUndoneAfterAWarning(t *testing.T) {
 	}
 }
 
-// What would refuse a person holds the policy, too, and is told; another policy, or a
-// person, comes first.
+// Whatever would refuse a person also holds the policy, and the status says so. Another
+// policy, or a person, comes first.
 func TestAPolicyWaitsForWhatIsInTheWay(t *testing.T) {
 	w, _ := hours(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

@@ -48,8 +48,8 @@ type debt struct {
 func (d debt) part() float64 { return min(1, float64(d.bytes)/float64(max(1, d.own))) }
 
 // diskRoom measures the disk of the journals, for all of them. It is safe for
-// concurrent use. As the disk fills, the journals first give up the history that policy
-// lets go of, then take in no more frames; the reserve of pebblestore.Space comes last.
+// concurrent use. As the disk fills, the journals first drop the history that policy does
+// not keep, then take in no more frames; the reserve of pebblestore.Space comes last.
 type diskRoom struct {
 	space   Space
 	clock   clock.Clock

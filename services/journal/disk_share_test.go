@@ -66,7 +66,7 @@ func (j *sharer) tend(room *diskRoom, disk *usedSpace, now time.Time) {
 }
 
 // Many journals fill one disk, at paces of their own. As long as one of them has history
-// that policy lets go of, none stops; each pays by what it takes; locked and pinned
+// that policy may drop, none stops; each pays by what it takes; locked and pinned
 // history stays. When somebody else fills the disk, they stop, and nothing is given up.
 func TestManyJournalsShareANearlyFullDisk(t *testing.T) {
 	const reserve, size = 256 << 20, 3 << 30

@@ -18,9 +18,9 @@ func (c *Client) Extend(ctx context.Context, vm inventory.Ref, file string, size
 	if err != nil {
 		return err
 	}
-	unlock, err := c.exclusive(ctx, op, ref)
+	unlock, err := c.locks.Lock(ctx, ref) // rework waits for what still runs
 	if err != nil {
-		return err
+		return c.fail(ctx, op, ref.String(), err)
 	}
 	defer unlock()
 	return c.rework(ctx, op, ref, func(m mo.VirtualMachine) (*types.VirtualMachineConfigSpec, error) {

@@ -53,7 +53,7 @@ func (r Run) planned(step recovery.Step) bool {
 	return slices.ContainsFunc(r.Steps, func(st StepRecord) bool { return st.Step == step })
 }
 
-// PointTest is what the point of a test is told of it. Only for the step attest.
+// PointTest is what the point keeps of its test. Only for the step attest.
 func (r Run) PointTest() cdp.PointTest {
 	v := r.Verdict
 	return cdp.PointTest{Run: r.ID, At: v.At, Verdict: v.Verdict, Note: v.Note, By: v.By, Evidence: v.Evidence}

@@ -9,7 +9,7 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// A boot order is not copied, and whoever set one is told.
+// A boot order is not copied. If one was set, a warning says so.
 func TestABootOrderIsNamed(t *testing.T) {
 	for _, order := range [][]string{nil, {"disk", "network"}} {
 		v := web("web01")
