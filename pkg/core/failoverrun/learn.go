@@ -25,7 +25,7 @@ func (r *Run) learn(e Event) {
 	case recovery.Build:
 		r.Scratch = res.Paths
 	}
-	if e.Step == recovery.Boot && r.Mode == recovery.Production && !r.Planned && fences(r.Request, r.Pinned) {
+	if e.Step == recovery.Boot && r.owesFence() {
 		r.want(recovery.Fenced, e.Now)
 	}
 	r.learnVM(e)

@@ -37,6 +37,12 @@ func fences(r Request, job Pinned) bool {
 	return r.Mode == recovery.Production && r.To == recovery.ToVM && job.Spec.Source.VM != "" && (r.Planned || r.Shutdown != recovery.ShutNone)
 }
 
+// owesFence reports whether the run does not have the VM at the source fenced yet, and
+// is to. A planned run did that first.
+func (r Run) owesFence() bool {
+	return !r.Planned && fences(r.Request, r.Pinned) && (r.Old == nil || r.Old.Run != r.ID || r.Old.Want != recovery.Fenced)
+}
+
 // want records what the VM at the source must be from now on.
 func (r *Run) want(f recovery.Fence, now time.Time) {
 	var x OldVM
@@ -52,13 +58,18 @@ func (r *Run) want(f recovery.Fence, now time.Time) {
 	r.Old = &x
 }
 
+// mayRun reports whether the VM at the target may be on: it was to be powered on, and was
+// not seen to be off since.
+func (r Run) mayRun() bool { return r.touched(recovery.Boot, recovery.Stop) }
+
 // Owed is what is to be done at the source; ok is false if nothing is. The step fence
-// of a planned run does its own request.
+// of a planned run does its own request. A run that is taken back still owes the fence
+// until the VM at the target is off.
 func (r Run) Owed() (owed OldVM, ok bool) {
 	if r.Old == nil || r.Old.Done {
 		return OldVM{}, false
 	}
-	ok = r.Old.Want != recovery.Fenced || r.done(recovery.Boot) && (r.Goal == recovery.Recover || r.Goal == recovery.Commit)
+	ok = r.Old.Want != recovery.Fenced || r.mayRun()
 	if r.Old.Run != r.ID && r.Mode == recovery.Production && !r.Over() {
 		ok = false // the VM is not powered on for an earlier run while this one may need it off
 	}

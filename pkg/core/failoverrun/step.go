@@ -80,6 +80,9 @@ func (r Run) progress(i int, e Event) (Run, []Command) {
 // refused is an error of a step: it is tried again, or the run fails.
 func (r Run) refused(i int, e Event) (Run, []Command) {
 	r.Steps[i].Text = e.Err.Error()
+	if e.Step == recovery.Stop && r.owesFence() { // it was to be powered on, and nobody can say that it is off
+		r.want(recovery.Fenced, e.Now)
+	}
 	if r.Next != "" {
 		return r.turn(e.Now)
 	}

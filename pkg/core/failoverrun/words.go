@@ -68,6 +68,11 @@ func (r Run) NextText() string {
 			return "try again: tidemark failover commit " + r.Job
 		}
 		return ""
+	case r.Goal == recovery.Undo || r.Goal == recovery.Back:
+		if r.Phase == recovery.Failed {
+			return "try again: tidemark failover undo " + r.Job
+		}
+		return ""
 	case r.Phase == recovery.Ready && r.To == recovery.ToFiles:
 		return "unlock the files and keep them: tidemark failover commit " + r.Job + "; take it back: tidemark failover undo " + r.Job
 	case r.Phase == recovery.Failed, r.Phase == recovery.Usable, r.Phase == recovery.Ready:

@@ -204,6 +204,9 @@ func (w *world) check(s failoverrun.Run) error {
 	if s.Mode == recovery.Test && (w.halted || w.sealed || w.base != 40 || w.absorbed || w.released || w.attached) {
 		return fmt.Errorf("a test has changed something: %+v", w)
 	}
+	if _, owed := s.Owed(); s.Phase == recovery.Failed && w.running && !owed && !w.old.off {
+		return fmt.Errorf("the run rests, the VM at the target is on, and the fence is not owed: %+v", w)
+	}
 	if s.To == recovery.ToVM && s.Phase == recovery.Ready {
 		if !w.running && !w.test.running || s.UsableAt.IsZero() || s.VM == nil {
 			return fmt.Errorf("ready, but there is no VM: %+v", w)
