@@ -14,6 +14,7 @@
 //	status, points                  journal        Journal.Status, Resolve
 //	request failover unfence        operators      Service.Unfence
 //	request failover policy         operators      Service.SetPolicy
+//	request failover check          operators      Service.Recheck
 //	newest write, last frame        capture        Source.Status, Drain; may be silent
 //
 //	emits                           to             through

@@ -85,7 +85,9 @@ func (w *world) Do(ctx context.Context, step string, r api.VMRunRequest) (api.VM
 		so, change = v.on, func() { v.on = true }
 	case api.VMCheck:
 		reply.VM.Power, reply.VM.IPs = "on", []string{"10.1.2.3"}
-		reply.VM.Checks = []api.VMCheckResult{{Name: "tools", OK: true}, {Name: "ping", OK: !v.lame, Text: map[bool]string{true: "no answer"}[v.lame]}}
+		lame := false
+		w.set(func() { lame = v.lame })
+		reply.VM.Checks = []api.VMCheckResult{{Name: "tools", OK: true}, {Name: "ping", OK: !lame, Text: map[bool]string{true: "no answer"}[lame]}}
 		return reply, ctx.Err()
 	case api.VMStop:
 		so, change = !v.on, func() { v.on = false }

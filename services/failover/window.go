@@ -106,13 +106,8 @@ func (s *Service) endByPolicy(ctx context.Context, run failoverrun.Run) error {
 // errors are those of failoverrun.Run.CheckPolicyChange, and NotFound without a run.
 func (s *Service) SetPolicy(ctx context.Context, r api.FailoverPolicyRequest) error {
 	const op = "set commit policy"
-	run, _, err := s.deps.Records.Get(ctx, r.Job)
-	switch {
-	case cdp.Is(err, cdp.NotFound):
-		return cdp.Errorf(cdp.NotFound, op, r.Job, "the job has never been failed over")
-	case err == nil && r.Run != "" && r.Run != run.ID:
-		return cdp.Errorf(cdp.Conflict, op, r.Job, "the current run is %s, not %s", run.ID, r.Run)
-	case err == nil:
+	run, err := s.current(ctx, r.Job, r.Run)
+	if err == nil {
 		err = run.CheckPolicyChange(r.Policy, r.Window)
 	}
 	if err == nil {
@@ -123,6 +118,20 @@ func (s *Service) SetPolicy(ctx context.Context, r api.FailoverPolicyRequest) er
 	}
 	s.kick(r.Job)
 	return nil
+}
+
+// current is the job's run, which must be the named one if a name is given. NotFound;
+// Conflict.
+func (s *Service) current(ctx context.Context, job, id string) (failoverrun.Run, error) {
+	const op = "find failover"
+	run, _, err := s.deps.Records.Get(ctx, job)
+	switch {
+	case cdp.Is(err, cdp.NotFound):
+		return run, cdp.Errorf(cdp.NotFound, op, job, "the job has never been failed over")
+	case err == nil && id != "" && id != run.ID:
+		return run, cdp.Errorf(cdp.Conflict, op, job, "the current run is %s, not %s", run.ID, id)
+	}
+	return run, err
 }
 
 // reason is an error in words, with what to do about it.

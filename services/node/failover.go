@@ -47,6 +47,7 @@ func runFailover(ctx context.Context, e *env) error {
 	g.Go(func() error {
 		return conn.Serve(ctx, subjects.Failover, map[string]api.Endpoint{
 			api.FailoverStart: once(s.Start), api.FailoverUnfence: once(s.Unfence), api.FailoverPolicy: once(s.SetPolicy),
+			api.FailoverCheck: once(s.Recheck),
 		})
 	})
 	return g.Wait()

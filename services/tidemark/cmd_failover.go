@@ -46,7 +46,8 @@ func (a *app) cmdFailover() *cobra.Command {
 With --to vm, for a job that has a replica VM, a VM runs on the disks: in production
 the replica VM with the replica's own disks, in a test another VM with disks of its
 own, on the job's test networks. The VM is started and checked. A failed check ends
-nothing: look at the VM, then commit, or undo, which discards what the VM wrote.
+nothing: look at the VM and have it checked again (tidemark failover check JOB), then
+commit, or undo, which discards what the VM wrote.
 
 Without --point and --at a test uses the newest point, and production goes to the last
 write that arrived with everything before it (--point last-write). With --planned the
@@ -99,7 +100,7 @@ some time after it was ready. A warning comes before: see tidemark failover poli
 	a.completeFlag(c, "point", pointNames)
 	completeWords(c, "mode", "test", "production")
 	completeWords(c, "to", "vm", "nbd", "files")
-	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverUnfence(), a.cmdFailoverPolicy())
+	c.AddCommand(a.cmdFailoverStatus(), a.cmdFailoverCheck(), a.cmdFailoverUnfence(), a.cmdFailoverPolicy())
 	c.AddCommand(a.failoverEnds()...)
 	return c
 }
@@ -209,7 +210,7 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: "status JOB", Short: "Show the state of a job's failover", Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
-		Long: long("Show the state of the last run, its steps, where the disks are, and what was lost."), Example: "  tidemark failover status web",
+		Long: long("Show the state of the last run, its steps and how long each took, where the disks are, and what was lost. With -o wide also when each step began and ended."), Example: "  tidemark failover status web",
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				group, err := cl.Group(ctx, args[0])
@@ -227,9 +228,9 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 					a.describe(*st)
 					a.describeWritten(ctx, cl, *st)
 					fmt.Fprintln(a.out)
-					return out.print(a.out, nil, []string{"step", "state", ""}, func(add func(...any)) {
+					return out.print(a.out, nil, []string{"step", "state", "+start", "+end", "lasted", ""}, func(add func(...any)) {
 						for _, s := range st.Steps {
-							add(s.Step, s.Status, s.Text)
+							add(s.Step, s.Status, clockText(s.StartedAt), clockText(s.EndedAt), lastedText(s), s.Text)
 						}
 					})
 				})

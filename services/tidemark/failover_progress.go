@@ -15,8 +15,17 @@ import (
 )
 
 // follow shows a run's steps until what was asked for is done, and then the outcome.
-// Steps that were done before are not shown again.
 func (a *app) follow(ctx context.Context, c *client.Client, asked client.Asked, ready bool, out format) error {
+	st, err := a.followRun(ctx, c, asked, ready)
+	if err != nil {
+		return err
+	}
+	return a.outcome(st, out)
+}
+
+// followRun shows a run's steps until what was asked for is done. Steps that were done
+// before are not shown again.
+func (a *app) followRun(ctx context.Context, c *client.Client, asked client.Asked, ready bool) (failoverrun.Run, error) {
 	p := newProgress(a)
 	if old := asked.Before; old != nil {
 		p.run = old.ID
@@ -24,12 +33,8 @@ func (a *app) follow(ctx context.Context, c *client.Client, asked client.Asked, 
 			p.told[i] = st.Status
 		}
 	}
-	st, err := c.FollowFailover(ctx, asked, ready, p.show)
-	p.close()
-	if err != nil {
-		return err
-	}
-	return a.outcome(st, out)
+	defer p.close()
+	return c.FollowFailover(ctx, asked, ready, p.show)
 }
 
 // progress shows steps: bars on a terminal, else a line per step.

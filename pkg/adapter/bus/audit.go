@@ -26,7 +26,7 @@ const whoHeader = "Tidemark-Who"
 var recorded = map[string][]string{
 	subjects.Scheduler:    {api.JobApply, api.JobDelete, api.JobReprotect},
 	subjects.Journal:      {api.JournalEditPoint},
-	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence, api.FailoverPolicy},
+	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence, api.FailoverPolicy, api.FailoverCheck},
 	subjects.Orchestrator: {api.PlanApply, api.PlanDelete},
 	subjects.Setup:        {api.BusApply},
 	subjects.VCenter: {

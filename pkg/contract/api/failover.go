@@ -16,7 +16,16 @@ const (
 	// FailoverPolicy gives the run of a job another commit policy:
 	// FailoverPolicyRequest -> Empty.
 	FailoverPolicy = "policy"
+	// FailoverCheck has the VM of a run that is ready checked again:
+	// FailoverCheckRequest -> Empty.
+	FailoverCheck = "check"
 )
+
+// FailoverCheckRequest names the run whose VM is to be checked again.
+type FailoverCheckRequest struct {
+	Job string `json:"job"`
+	Run string `json:"run,omitempty"` // empty: the current one
+}
 
 // FailoverPolicyRequest is how a production run is to end if nobody ends it. The window
 // begins anew.

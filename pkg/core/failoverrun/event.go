@@ -56,6 +56,8 @@ const (
 	WindowEnded What = "window-ended"
 	// WindowHeld: it is over, and Text is in the way.
 	WindowHeld What = "window-held"
+	// RecheckAsked: an operator asked for the VM to be checked again. See CheckRecheck.
+	RecheckAsked What = "recheck-asked"
 	// PolicySet: an operator gave the run another commit policy. See CheckPolicyChange.
 	PolicySet What = "policy-set"
 )

@@ -42,9 +42,7 @@ func (r *Run) learnVM(e Event) {
 	}
 	switch e.Step {
 	case recovery.Check:
-		for _, c := range e.Result.checks() {
-			r.CheckFailed = r.CheckFailed || !c.OK
-		}
+		r.checked(e)
 	case recovery.Return, recovery.Remove:
 		r.VM, r.Scratch = nil, nil
 	}

@@ -142,6 +142,10 @@ func (d *driver) ask() {
 	if d.busy() && !d.oneIn(20, "ask") || d.stored.Window != nil && !d.oneIn(6, "ask at rest") && !d.calm {
 		return
 	}
+	if d.stored.CheckRecheck() == nil && d.oneIn(4, "check again") {
+		d.apply(failoverrun.Event{What: failoverrun.RecheckAsked})
+		return
+	}
 	g := rapid.SampledFrom([]recovery.Goal{recovery.Cleanup, recovery.Undo, recovery.Commit}).Draw(d.T, "goal")
 	e := failoverrun.Event{What: failoverrun.Asked, Goal: g}
 	if v := rapid.SampledFrom([]cdp.Verdict{"", cdp.Passed, cdp.Failed}).Draw(d.T, "verdict"); v != "" {

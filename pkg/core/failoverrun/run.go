@@ -16,6 +16,22 @@ type StepRecord struct {
 	Goal   recovery.Goal       `json:"goal"`
 	Status recovery.StepStatus `json:"status"`
 	Text   string              `json:"text,omitempty"`
+	// StartedAt is when the step was last begun, and EndedAt when it was done or failed.
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
+}
+
+// start notes that the step begins, or begins anew.
+func (st *StepRecord) start(now time.Time) {
+	st.Status, st.StartedAt, st.EndedAt = recovery.Started, now, time.Time{}
+}
+
+// Lasted is how long the step took; 0 while that is not known.
+func (st StepRecord) Lasted() time.Duration {
+	if st.StartedAt.IsZero() || st.EndedAt.IsZero() {
+		return 0
+	}
+	return max(st.EndedAt.Sub(st.StartedAt), 0)
 }
 
 // Pinned is a job's spec as it was when the run began. The run works with it to
@@ -65,6 +81,8 @@ type Run struct {
 	// CheckFailed: the VM runs, but a check failed or could not be made. The
 	// operator decides what that means.
 	CheckFailed bool `json:"checkFailed,omitempty"`
+	// CheckedAt is when the checks were last made.
+	CheckedAt time.Time `json:"checkedAt,omitzero"`
 	// Verdict is what was said of the test when its cleanup was asked for; nil: nothing.
 	Verdict *Verdict `json:"verdict,omitempty"`
 	// TestPassed is when the job's last test ended that passed. Runs of the job hand it on.
@@ -110,7 +128,7 @@ func (r Run) Recovered() bool {
 	if r.Mode != recovery.Production {
 		return false
 	}
-	rests := r.Phase == recovery.Ready || r.Phase == recovery.Usable && r.To != recovery.ToVM
+	rests := r.Phase == recovery.Ready || r.Phase == recovery.Usable && (r.To != recovery.ToVM || !r.CheckedAt.IsZero())
 	return r.Goal == recovery.Recover && r.Next == "" && rests || r.Phase == recovery.Committed
 }
 

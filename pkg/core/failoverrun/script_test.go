@@ -27,6 +27,7 @@ import (
 //	done STEP [captured=N] [checks=failed]
 //	moved STEP N/TOTAL                the step is in progress
 //	refused STEP KIND                 the step failed with an error of that kind
+//	recheck                           an operator has the VM checked again
 //	ask GOAL                          an operator asks for cleanup, undo or commit
 //	crash [unstored]                  the driver restarts; unstored: it stopped before
 //	                                  it had stored the last change
@@ -82,6 +83,11 @@ func (s *script) exec(t *testing.T, d *datadriven.TestData) string {
 			return fmt.Sprintf("%s: %v\n", cdp.KindOf(err), err)
 		}
 		s.apply(failoverrun.Event{What: failoverrun.FenceLifted})
+	case "recheck":
+		if err := s.run.CheckRecheck(); err != nil {
+			return fmt.Sprintf("%s: %v\n", cdp.KindOf(err), err)
+		}
+		s.apply(failoverrun.Event{What: failoverrun.RecheckAsked})
 	case "ask":
 		s.ask(recovery.Goal(arg(0)))
 	case "crash":
@@ -94,6 +100,9 @@ func (s *script) exec(t *testing.T, d *datadriven.TestData) string {
 	case "steps":
 		for _, st := range s.run.Steps {
 			fmt.Fprintf(&s.out, "%-8s %-8s %s\n", st.Goal, st.Step, st.Status)
+			if st.StartedAt.IsZero() != (st.Status == recovery.Pending || st.Status == recovery.Skipped) || st.EndedAt.IsZero() == (st.Status == recovery.Done || st.Status == recovery.StepFailed) {
+				t.Errorf("%s is %s, from %s to %s", st.Step, st.Status, st.StartedAt, st.EndedAt)
+			}
 		}
 	case "words":
 		for _, w := range [][2]string{{"phase", s.run.PhaseText()}, {"next", s.run.NextText()}, {"loses", s.run.Loss()}, {"old VM", s.run.OldText()}} {

@@ -47,6 +47,8 @@ func Step(r Run, e Event) (Run, []Command) {
 		return r.fence(e)
 	case WindowWarned, WindowEnded, WindowHeld, PolicySet:
 		return r.pass(e)
+	case RecheckAsked:
+		return r.recheck(e.Now)
 	}
 	if !busy || cur.Step != e.Step {
 		return r, nil
@@ -90,7 +92,6 @@ func (r Run) refused(i int, e Event) (Run, []Command) {
 		return r, []Command{{Do: e.Step, Again: true}}
 	}
 	if e.Step == recovery.Check { // the VM runs all the same
-		r.CheckFailed = true
 		e.Result.Text = "the checks could not be made: " + e.Err.Error()
 		return r.succeed(i, e)
 	}
@@ -99,7 +100,7 @@ func (r Run) refused(i int, e Event) (Run, []Command) {
 
 // succeed is the end of a step that had its effect.
 func (r Run) succeed(i int, e Event) (Run, []Command) {
-	r.Steps[i].Status, r.Steps[i].Text = recovery.Done, e.Result.Text
+	r.Steps[i].Status, r.Steps[i].Text, r.Steps[i].EndedAt = recovery.Done, e.Result.Text, e.Now
 	r.learn(e)
 	told := r.Steps[i]
 	r, cmds := r.next(e.Now)
@@ -109,7 +110,7 @@ func (r Run) succeed(i int, e Event) (Run, []Command) {
 // fail is the end of a step that will not succeed. Before the disks can be used
 // everything is taken back; after that nothing is torn down unasked.
 func (r Run) fail(i int, e Event) (Run, []Command) {
-	r.Steps[i].Status = recovery.StepFailed
+	r.Steps[i].Status, r.Steps[i].EndedAt = recovery.StepFailed, e.Now
 	r.Error, r.Kind, r.Hint = e.Err.Error(), cdp.KindOf(e.Err), cdp.HintOf(e.Err)
 	told := r.Steps[i]
 	cmds := []Command{{Tell: &told}}
@@ -147,7 +148,7 @@ func (r Run) next(now time.Time) (Run, []Command) {
 	}
 	var cmds []Command
 	if r.Steps[i].Status == recovery.Pending {
-		r.Steps[i].Status = recovery.Started
+		r.Steps[i].start(now)
 		if r.Steps[i].Step == recovery.FenceVM {
 			r.want(recovery.Fenced, now)
 		}
@@ -169,7 +170,9 @@ var restPhase = map[recovery.Goal]recovery.Phase{
 // rest is the end of a goal.
 func (r Run) rest(now time.Time) (Run, []Command) {
 	r.Phase = restPhase[r.Goal]
-	r.openWindow(now)
+	if r.Window == nil || r.Phase != recovery.Ready { // the window goes on while the VM is checked again
+		r.openWindow(now)
+	}
 	if r.Goal != recovery.Recover {
 		r.EndedAt = now
 	}
@@ -191,7 +194,7 @@ func (r Run) turn(now time.Time) (Run, []Command) {
 	r.Next = ""
 	if g == r.Goal && r.at() >= 0 { // a step of this goal failed: try it again
 		r.Phase, r.Error, r.Kind, r.Hint = recovery.Ending, "", "", ""
-		r.Steps[r.at()].Status = recovery.Started
+		r.Steps[r.at()].start(now)
 		if g == recovery.Cleanup && r.attests() && !r.planned(recovery.Attest) { // the verdict came now
 			r.Steps = append(r.Steps, StepRecord{Step: recovery.Attest, Goal: g, Status: recovery.Pending})
 		}

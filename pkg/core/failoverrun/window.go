@@ -110,12 +110,16 @@ func (r Run) EndAfterWarning(now time.Time) time.Time {
 func (r Run) CheckEnd() error {
 	if r.CommitPolicy == recovery.PolicyCommit && r.CheckFailed {
 		return cdp.Errorf(cdp.Conflict, "commit failover", r.Job, "not every check of the VM passed, so a person must decide").
-			WithHint(r.endHint())
+			WithHint("check it again: tidemark failover check " + r.Job + "; " + r.endHint())
 	}
 	return nil
 }
 
+// endHint says how a run that is ready can be ended.
 func (r Run) endHint() string {
+	if r.Mode == recovery.Test {
+		return "when done: tidemark failover cleanup " + r.Job
+	}
 	return "keep it: tidemark failover commit " + r.Job + "; take it back: tidemark failover undo " + r.Job
 }
 

@@ -61,8 +61,10 @@ func (r Run) NextText() string {
 	switch {
 	case r.Over():
 		return ""
+	case r.Phase == recovery.Ready && r.CheckFailed:
+		return "check the VM again: tidemark failover check " + r.Job + "; " + r.endHint()
 	case r.Mode == recovery.Test:
-		return "when done: tidemark failover cleanup " + r.Job
+		return r.endHint()
 	case r.Goal == recovery.Commit:
 		if r.Phase == recovery.Failed {
 			return "try again: tidemark failover commit " + r.Job
@@ -76,7 +78,7 @@ func (r Run) NextText() string {
 	case r.Phase == recovery.Ready && r.To == recovery.ToFiles:
 		return "unlock the files and keep them: tidemark failover commit " + r.Job + "; take it back: tidemark failover undo " + r.Job
 	case r.Phase == recovery.Failed, r.Phase == recovery.Usable, r.Phase == recovery.Ready:
-		return "keep it: tidemark failover commit " + r.Job + "; take it back: tidemark failover undo " + r.Job
+		return r.endHint()
 	}
 	return ""
 }
