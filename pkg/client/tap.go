@@ -94,7 +94,7 @@ func (c *Client) AttachTap(ctx context.Context, r TapRequest, dial DialMirror, n
 		return cdp.Errorf(cdp.NotFound, "find disk", r.Disk, "the job has no such disk")
 	}
 	t := tap{c: c, job: job, disk: r.Disk, once: r.Once, note: note}
-	if t.address, err = c.endpointOf(ctx, job.Source.Site, job.Group(), r.Disk); err != nil {
+	if t.address, err = c.endpointOf(ctx, job.Source.Site, job.Target.Site, job.Group(), r.Disk); err != nil {
 		return err
 	}
 	m, done, err := dial(ctx, job.Group())
@@ -280,7 +280,7 @@ func (t *tap) pace(ctx context.Context) {
 }
 
 func (t *tap) status(ctx context.Context) (api.CaptureGroup, error) {
-	return CaptureStatus(ctx, t.c.conn, t.job.Source.Site, t.job.Group())
+	return CaptureStatus(ctx, t.c.conn, t.job.Source.Site, t.job.Target.Site, t.job.Group())
 }
 
 // tell tells capture something about the disk.
@@ -288,9 +288,10 @@ func (t *tap) tell(ctx context.Context, endpoint string) error {
 	return t.c.conn.Request(ctx, t.job.Source.Site, subjects.Capture, endpoint, api.DiskRequest{Group: t.job.Group(), Disk: t.disk}, nil)
 }
 
-// endpointOf is the address at which the capture service of a site serves a disk.
-func (c *Client) endpointOf(ctx context.Context, site cdp.Site, group cdp.GroupID, disk string) (string, error) {
-	g, err := CaptureStatus(ctx, c.conn, site, group)
+// endpointOf is the address at which the capture service of a site serves a disk of a
+// group that is replicated to target; empty: to whichever site.
+func (c *Client) endpointOf(ctx context.Context, site, target cdp.Site, group cdp.GroupID, disk string) (string, error) {
+	g, err := CaptureStatus(ctx, c.conn, site, target, group)
 	if cdp.Is(err, cdp.NotFound) {
 		return "", cdp.Errorf(cdp.NotFound, "find endpoint", disk, "the job is not captured at %s", site).
 			WithHint("start it with: tidemark job run " + string(group))

@@ -16,10 +16,11 @@ import (
 // nothing. It ends with ctx, and the mirror with it. An empty endpoint, the NBD URI
 // to write to, is asked of capture.
 func (c *Client) AttachLiveTap(ctx context.Context, group cdp.GroupID, disk, endpoint string, dial DialMirror, note func(n TapNote, text string)) error {
+	// The target is not known here.
 	t := tap{c: c, job: spec.ReplicationJob{Name: string(group), Source: spec.Source{Site: c.site}}, disk: disk, note: note}
 	var err error
 	if endpoint == "" {
-		t.address, err = c.endpointOf(ctx, c.site, group, disk)
+		t.address, err = c.endpointOf(ctx, c.site, "", group, disk)
 	} else if t.address, _, err = nbdAddress(endpoint); err != nil {
 		err = cdp.Errorf(cdp.Invalid, "read endpoint", endpoint, "not an NBD URI")
 	}

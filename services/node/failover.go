@@ -96,7 +96,7 @@ func (r runRecords) List(ctx context.Context) ([]string, error) { return r.b.Key
 type sourceAPI struct{ conn *bus.Conn }
 
 func (s sourceAPI) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
-	return client.CaptureStatus(ctx, s.conn, site, g)
+	return client.CaptureStatus(ctx, s.conn, site, s.conn.Site(), g)
 }
 
 func (s sourceAPI) Drain(ctx context.Context, site cdp.Site, r api.DrainRequest) (out api.DrainReply, err error) {

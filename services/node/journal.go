@@ -103,7 +103,7 @@ func (w journalWiring) Source(site cdp.Site, g cdp.GroupID) (spool.Source, error
 // Capture
 
 func (w journalWiring) Disks(ctx context.Context, site cdp.Site, g cdp.GroupID) ([]cdp.Disk, error) {
-	c, err := client.CaptureStatus(ctx, w.conn, site, g)
+	c, err := client.CaptureStatus(ctx, w.conn, site, w.conn.Site(), g)
 	return c.Disks, err
 }
 

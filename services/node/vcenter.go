@@ -174,7 +174,7 @@ func (w vcenterWiring) Stop(ctx context.Context, job string) error {
 }
 
 func (w vcenterWiring) Status(ctx context.Context, site cdp.Site, g cdp.GroupID) (api.CaptureGroup, error) {
-	return client.CaptureStatus(ctx, w.conn, site, g)
+	return client.CaptureStatus(ctx, w.conn, site, w.conn.Site(), g)
 }
 
 func (w vcenterWiring) journals(ctx context.Context) (out api.StatusReply, err error) {

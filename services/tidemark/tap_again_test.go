@@ -30,6 +30,7 @@ type tapped struct {
 	runs   bool
 	copies int // that were announced, and begun
 	ended  int
+	told   int // that every write is reported
 }
 
 func (x *tapped) with(f func()) {
@@ -46,7 +47,7 @@ func (x *tapped) Running(context.Context) (runs bool, _ error) {
 func (x *tapped) Start(_ context.Context, m client.MirrorTarget) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !m.Copy || x.state != event.Seeding {
+	if m.Copy != (x.state == event.Seeding) {
 		return errors.New("the copy was not announced")
 	}
 	x.runs = true
@@ -69,9 +70,12 @@ func (x *tapped) End(context.Context) error {
 
 func (x *tapped) endpoints() map[string]api.Endpoint {
 	return map[string]api.Endpoint{
-		api.CaptureStatus: api.Answer(func(context.Context, api.GroupRequest) (any, error) {
+		api.CaptureStatus: api.Answer(func(_ context.Context, r api.GroupRequest) (any, error) {
 			x.mu.Lock()
 			defer x.mu.Unlock()
+			if r.Target != "" && r.Target != "dr" { // as the real one does
+				return api.CaptureStatusReply{}, nil
+			}
 			return api.CaptureStatusReply{Groups: []api.CaptureGroup{{Group: "web", Target: "dr", State: x.state,
 				Exports: []string{"nbd+unix:///system?socket=/tmp/web.sock"}}}}, nil
 		}),
@@ -88,6 +92,11 @@ func (x *tapped) endpoints() map[string]api.Endpoint {
 			x.state = event.Replicating
 			return api.Empty{}, nil
 		}),
+		api.CaptureLive: api.Answer(func(context.Context, api.DiskRequest) (any, error) {
+			x.with(func() { x.state, x.told = event.Replicating, x.told+1 })
+			return api.Empty{}, nil
+		}),
+		api.CaptureUnlive: api.Answer(func(context.Context, api.DiskRequest) (any, error) { return api.Empty{}, nil }),
 	}
 }
 
@@ -142,5 +151,47 @@ func TestATapThatMissedWritesIsCopiedAgain(t *testing.T) {
 				t.Errorf("round %d: %d copies, %d mirrors ended, %s", round, x.copies, x.ended, x.state)
 			}
 		})
+	}
+}
+
+// Capture starts again so soon that the VM's connection to it outlives it, and nothing
+// tells the filter. The filter, which knows its own site only, notices by asking.
+func TestALiveTapTellsACaptureThatWasRestarted(t *testing.T) {
+	d := newDesk(t)
+	x := &tapped{state: event.NeedsResync}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	capture := connectAs(t, d.url, "prod", subjects.Capture)
+	wg.Go(func() { _ = capture.Serve(ctx, subjects.Capture, x.endpoints()) })
+	cl, err := client.Connect(t.Context(), client.Config{Site: "prod", Bus: client.SiteRef{URL: d.url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	notes := make(chan client.TapNote, 100)
+	dial := func(context.Context, cdp.GroupID) (client.Mirror, func(), error) { return x, func() {}, nil }
+	wg.Go(func() {
+		for ctx.Err() == nil { // capture may still be starting
+			err := cl.AttachLiveTap(ctx, "web", "system", "", dial, func(n client.TapNote, _ string) { notes <- n })
+			if err != nil && ctx.Err() == nil && !cdp.Is(err, cdp.Transient) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for round := 1; round <= 3; round++ {
+		select {
+		case n := <-notes:
+			x.with(func() {
+				if n != client.TapReports || x.told != round {
+					t.Errorf("round %d: %s, and capture was told %d times", round, n, x.told)
+				}
+				x.state = event.NeedsResync
+			})
+		case <-time.After(time.Minute):
+			t.Fatalf("round %d: capture is not told", round)
+		}
 	}
 }

@@ -66,15 +66,19 @@ func (s *Stage) Standing(ctx context.Context) (Standing, error) {
 // Until asks for the group's state until fit accepts it. The error says how it
 // stood last.
 func (s *Stage) Until(ctx context.Context, what string, fit func(Standing) bool) (Standing, error) {
+	var last Standing // that was read
 	for {
 		st, err := s.Standing(ctx)
-		if err == nil && fit(st) {
-			return st, nil
+		if err == nil {
+			last = st
+			if fit(st) {
+				return st, nil
+			}
 		}
 		select {
 		case <-ctx.Done():
-			return st, fmt.Errorf("wait until %s: %w; %s is %s, problems %v, journal %+v, capture %+v (%v)",
-				what, ctx.Err(), s.Group(), st.State, st.Problems, st.Journal, st.Capture, err)
+			return last, fmt.Errorf("wait until %s: %w; %s is %s, problems %v, journal %+v, capture %+v (%v)",
+				what, ctx.Err(), s.Group(), last.State, last.Problems, last.Journal, last.Capture, err)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}

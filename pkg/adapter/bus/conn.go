@@ -56,7 +56,8 @@ type Conn struct {
 	notify  func(Notice)
 	checks  *event.Schemas
 
-	answers answers
+	answers       answers
+	longestAnswer time.Duration
 
 	lookoutsMu sync.Mutex
 	lookouts   map[cdp.Site]*lookout
@@ -74,7 +75,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas()}
+	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas(), longestAnswer: longestAnswer}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}

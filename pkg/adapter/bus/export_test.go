@@ -40,6 +40,9 @@ func ForbiddenEndpoints(site cdp.Site) (out []string) {
 	return out
 }
 
+// SetLongestAnswer changes how long a connection waits for an answer at most.
+func SetLongestAnswer(c *Conn, d time.Duration) { c.longestAnswer = d }
+
 // Delivered corrects the answer to a peer that has reset a consumer.
 var Delivered = delivered
 

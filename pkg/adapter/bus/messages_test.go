@@ -341,3 +341,26 @@ func TestASlowAnswerIsHeard(t *testing.T) {
 		t.Fatal(out, err)
 	}
 }
+
+// A service is killed while it answers. Whoever asked has time for much more, but does
+// not spend it all on an answer that never comes.
+func TestALostAnswerCostsOneQuestion(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, bustest.Secured)
+	server, client := s.Connect("dr", "vcenter"), s.Connect("prod", "operator")
+	bus.SetLongestAnswer(client, 300*time.Millisecond)
+	lost := make(chan struct{})
+	background(t, func(ctx context.Context) error {
+		return server.Serve(ctx, "vcenter", map[string]api.Endpoint{api.VCenterMembers: func(context.Context, []byte) (any, error) {
+			<-lost
+			return "too late", nil
+		}})
+	})
+	t.Cleanup(func() { close(lost) })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	bustest.Eventually(t, "no answer came", func() bool {
+		err := client.Request(ctx, "dr", "vcenter", api.VCenterMembers, nil, nil)
+		return cdp.Is(err, cdp.Transient) && errors.Is(err, context.DeadlineExceeded)
+	})
+}

@@ -194,9 +194,15 @@ func (c *Conn) sent(err error, template string) {
 	}
 }
 
+// longestAnswer bounds each request, whatever time its caller has: an answer that is lost
+// because its service was killed must not take all of it. Every service answers sooner;
+// what takes longer is answered with its progress, and asked for again.
+const longestAnswer = time.Minute
+
 // Request asks a service of site. in is sent as JSON, nil as nothing; the
 // answer is decoded into out, unless that is nil. An error of the service comes
-// back as the cdp.Error it was; its cause is text.
+// back as the cdp.Error it was; its cause is text. Transient: no answer came within ctx,
+// or within a minute; without a deadline in ctx, within 5 s.
 func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error {
 	op := "ask " + service
 	if site != c.site && !slices.Contains(peerEndpoints[service], endpoint) {
@@ -215,11 +221,12 @@ func (c *Conn) Request(ctx context.Context, site cdp.Site, service, endpoint str
 		}
 		m.Data = data
 	}
+	limit := c.longestAnswer
 	if _, has := ctx.Deadline(); !has {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, ackTimeout)
-		defer cancel()
+		limit = ackTimeout
 	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	span := c.tel.Ask(ctx, telemetry.Message{Subject: subject, Data: m.Data, Template: subjects.Root + "api.v1.{site}." + service + "." + endpoint}, m.Header)
 	err := c.request(ctx, m, op, site, service, endpoint, out)
 	span.End(err)
