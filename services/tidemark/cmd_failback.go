@@ -115,7 +115,7 @@ func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.
 			_, _, err := a.awaitReversed(ctx, there, j, true)
 			return err
 		case failback.Failover:
-			asked, err = there.StartFailover(ctx, failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: recovery.ToFiles, Planned: true})
+			asked, err = there.StartFailover(ctx, failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: recovery.ToFiles, Planned: true, CommitPolicy: recovery.PolicyNone})
 		case failback.Follow:
 			asked.Run = seen.Run.ID
 		case failback.Commit:

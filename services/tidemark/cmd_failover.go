@@ -62,8 +62,9 @@ the source is powered off as soon as the replica VM is on; if the source does no
 that is done when it returns, and the status says so until then. --shutdown none leaves
 its power to you. What is not a VM of a vCenter is yours to shut down before.
 
-With --commit-policy a production failover that nobody ends is committed, or undone,
-some time after it was ready. A warning comes before: see tidemark failover policy.`),
+With --commit-policy, or failover.commitPolicy in the job's spec, a production failover
+that nobody ends is committed, or undone, some time after it was ready. A warning comes
+before: see tidemark failover policy.`),
 		Example: `  tidemark failover web --mode test
   tidemark failover web --mode test --at 2026-11-22T03:15:00Z
   tidemark failover web --mode production --planned

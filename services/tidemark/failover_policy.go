@@ -14,7 +14,7 @@ import (
 
 // registerPolicy adds the options of the commit window.
 func (f *failoverFlags) registerPolicy(c *cobra.Command) {
-	c.Flags().StringVar(&f.policy, "commit-policy", "", "how a production failover ends if nobody ends it: none (the default), commit or undo")
+	c.Flags().StringVar(&f.policy, "commit-policy", "", "how a production failover ends if nobody ends it: none, commit or undo (default: as the job says, or else none)")
 	c.Flags().DurationVar(&f.window, "commit-window", 0, "with --commit-policy commit or undo: after how long, 5m to 24h (default 1h)")
 	completeWords(c, "commit-policy", "none", "commit", "undo")
 }

@@ -10,6 +10,8 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
@@ -21,6 +23,7 @@ func TestLifeOfAJob(t *testing.T) {
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	job := shop(w.b)
+	job.Failover = spec.Failover{CommitPolicy: recovery.PolicyUndo, CommitWindow: spec.Duration(time.Hour)}
 	reply, err := ask[api.JobCheckReply](w.ctx, w.b, api.VMJobCheck, api.VMJobCheckRequest{Job: job})
 	w.must(err)
 	if len(reply.Problems) > 0 || !slices.Equal(reply.VMs, []string{"web01"}) {
@@ -30,7 +33,7 @@ func TestLifeOfAJob(t *testing.T) {
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	w.checkReplica("web01")
 	g := w.group("shop-web01")
-	if g.Of != "shop" || len(g.Source.Disks) != 2 || g.Source.Disks[0].Name != "scsi0-0" || g.Source.Disks[0].Size != 4*mib || g.Source.VM == "" {
+	if g.Of != "shop" || len(g.Source.Disks) != 2 || g.Source.Disks[0].Name != "scsi0-0" || g.Source.Disks[0].Size != 4*mib || g.Source.VM == "" || g.Failover != job.Failover {
 		t.Errorf("%+v", g)
 	}
 	for _, d := range g.Target.Disks {

@@ -50,7 +50,7 @@ func same(a, b spec.ReplicationJob) bool {
 // memberJob is the spec of a member's own job.
 func (r *round) memberJob(m inventory.Member) spec.ReplicationJob {
 	j := spec.ReplicationJob{
-		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal,
+		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal, Failover: r.job.Failover,
 		Source: spec.Source{Site: r.job.SourceSite, Capture: cdp.CaptureMode(r.job.Job.Source.Capture), VM: m.VM.UUID},
 		Target: spec.Target{Site: r.job.TargetSite, VM: m.Name},
 	}

@@ -1,5 +1,15 @@
 package recovery
 
+import "time"
+
+// The commit window: how long a production failover waits for a person before it ends as
+// its policy says.
+const (
+	DefaultWindow = time.Hour
+	MinWindow     = 5 * time.Minute
+	MaxWindow     = 24 * time.Hour
+)
+
 // Policy says how a production failover ends if nobody has ended it when its commit
 // window is over.
 type Policy string

@@ -11,6 +11,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/recovery"
 )
 
 // checker collects what is wrong with one document. A field that the schema
@@ -73,6 +74,10 @@ type rawJob struct {
 			MergeEvery string          `json:"mergeEvery"`
 			Lock       string          `json:"lock"`
 		} `json:"journal"`
+		Failover struct {
+			CommitPolicy recovery.Policy `json:"commitPolicy"`
+			CommitWindow string          `json:"commitWindow"`
+		} `json:"failover"`
 		// Of is set in jobs that the vcenter service derived.
 		Of string `json:"of"`
 		// Reverses is set by the scheduler.
@@ -101,6 +106,7 @@ func (c *checker) job(doc []byte, o *Object) {
 	c.source(raw, j)
 	c.target(raw, j)
 	j.Journal = c.journal(raw)
+	j.Failover = c.failover(raw)
 	j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultRPO, MinRPO, "")
 	j.Reverses = raw.Spec.Reverses
 	c.reverses(j)
@@ -210,6 +216,22 @@ func (c *checker) journal(raw rawJob) Journal {
 		c.bad("/spec/journal/lock", "range", "must be more than 0; for no lock, leave it out")
 	case out.Lock > out.History:
 		c.bad("/spec/journal/lock", "range", "%s: longer than the history, %s, and what is locked is kept: give a history of at least %s", out.Lock, out.History, out.Lock)
+	}
+	return out
+}
+
+// failover reads how production failovers end.
+func (c *checker) failover(raw rawJob) Failover {
+	in := raw.Spec.Failover
+	if in.CommitPolicy.Goal() == "" {
+		if in.CommitWindow != "" {
+			c.bad("/spec/failover/commitWindow", "policy", "needs the commitPolicy commit or undo: with none a failover waits for a person")
+		}
+		return Failover{}
+	}
+	out := Failover{CommitPolicy: in.CommitPolicy, CommitWindow: c.duration("/spec/failover/commitWindow", in.CommitWindow, Duration(recovery.DefaultWindow))}
+	if w := out.CommitWindow.Std(); w < recovery.MinWindow || w > recovery.MaxWindow {
+		c.bad("/spec/failover/commitWindow", "range", "%s: must be from %s to %s", out.CommitWindow, Duration(recovery.MinWindow), Duration(recovery.MaxWindow))
 	}
 	return out
 }

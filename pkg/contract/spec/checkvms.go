@@ -68,7 +68,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 			Checks: c.checks(raw.Spec.Checks),
 		},
 		SourceSite: src.Site, TargetSite: tgt.Site,
-		Journal: c.journal(raw),
+		Journal: c.journal(raw), Failover: c.failover(raw),
 	}
 	_ = json.Unmarshal(src.VMs, &j.Source.VMs) // as the document
 	if j.Target.Suffix == "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/schemas"
 )
 
@@ -13,12 +14,14 @@ import (
 // Parse fills in.
 func TestSchemasStateTheDefaults(t *testing.T) {
 	for path, want := range map[string]any{
-		"replicationjob.json /spec/rpo":             Duration(DefaultRPO).String(),
-		"replicationjob.json /spec/journal/mode":    string(DefaultMode),
-		"replicationjob.json /spec/journal/history": Duration(DefaultHistory).String(),
-		"replicationjob.json /spec/checks/timeout":  Duration(DefaultCheckTimeout).String(),
-		"replicationjob.json /spec/target/suffix":   DefaultSuffix,
-		"site.json /spec/vsphere/devices":           DefaultDevices,
+		"replicationjob.json /spec/rpo":                   Duration(DefaultRPO).String(),
+		"replicationjob.json /spec/journal/mode":          string(DefaultMode),
+		"replicationjob.json /spec/journal/history":       Duration(DefaultHistory).String(),
+		"replicationjob.json /spec/failover/commitWindow": Duration(recovery.DefaultWindow).String(),
+		"replicationjob.json /spec/failover/commitPolicy": string(recovery.PolicyNone),
+		"replicationjob.json /spec/checks/timeout":        Duration(DefaultCheckTimeout).String(),
+		"replicationjob.json /spec/target/suffix":         DefaultSuffix,
+		"site.json /spec/vsphere/devices":                 DefaultDevices,
 	} {
 		file, at, _ := strings.Cut(path, " ")
 		data, err := fs.ReadFile(schemas.FS, "spec/v1/"+file)

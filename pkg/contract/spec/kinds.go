@@ -5,6 +5,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/recovery"
 )
 
 // APIVersion is what every document begins with.
@@ -127,6 +128,7 @@ type ReplicationJob struct {
 	// FailIfRPOExceeds is 0 for never, else at least RPO.
 	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
 	Journal          Journal  `json:"journal"`
+	Failover         Failover `json:"failover,omitzero"`
 	// Of is the job on VMs that this one belongs to; the vcenter service derives
 	// such jobs, and nobody else changes them.
 	Of string `json:"of,omitempty"`
@@ -142,6 +144,7 @@ type VMJob struct {
 	RPO              Duration `json:"rpo"`
 	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
 	Journal          Journal  `json:"journal"`
+	Failover         Failover `json:"failover,omitzero"`
 }
 
 // Group is the job's protection group.
@@ -186,6 +189,14 @@ type Target struct {
 type TargetDisk struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
+}
+
+// Failover says how production failovers of a job end if their requests do not.
+type Failover struct {
+	// CommitPolicy is empty for none.
+	CommitPolicy recovery.Policy `json:"commitPolicy,omitempty"`
+	// CommitWindow is 0 without a policy that ends a failover.
+	CommitWindow Duration `json:"commitWindow,omitempty"`
 }
 
 // Journal says what is kept.

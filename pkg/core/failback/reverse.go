@@ -73,11 +73,12 @@ func Reverse(old spec.ReplicationJob, run *failoverrun.Run, before *spec.Replica
 	}
 	j := spec.ReplicationJob{Name: name, RPO: old.RPO, FailIfRPOExceeds: old.FailIfRPOExceeds, Journal: old.Journal,
 		Reverses: &spec.Reverses{Site: old.Target.Site, Job: old.Name, Run: run.ID, Round: old.Round() + 1, OldDisks: len(w.Disks) == 0}}
-	// A lock would keep the failover home from being committed until it is over.
+	// A lock would keep the failover home from being committed until it is over, and a
+	// commit policy is about failovers of the old job.
 	j.Journal.Lock = 0
 	listen := ""
 	if before != nil {
-		j.RPO, j.FailIfRPOExceeds, j.Journal, listen = before.RPO, before.FailIfRPOExceeds, before.Journal, before.Source.Listen
+		j.RPO, j.FailIfRPOExceeds, j.Journal, j.Failover, listen = before.RPO, before.FailIfRPOExceeds, before.Journal, before.Failover, before.Source.Listen
 	}
 	j.Source = spec.Source{Site: old.Target.Site, Capture: cmp.Or(w.Capture, cdp.Inline), Listen: cmp.Or(w.Listen, listen)}
 	j.Target.Site = old.Source.Site

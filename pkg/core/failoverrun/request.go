@@ -37,7 +37,8 @@ type Request struct {
 	// Force begins a production run although clients are connected: see Undisturbed.
 	Force bool `json:"force,omitempty"`
 	// CommitPolicy says how a production run ends if nobody has ended it within
-	// CommitWindow after it was ready; empty: none. A window of 0 is DefaultWindow.
+	// CommitWindow after it was ready; empty: as the job's spec says, or else none. A
+	// window of 0 is recovery.DefaultWindow.
 	CommitPolicy recovery.Policy `json:"commitPolicy,omitempty"`
 	CommitWindow spec.Duration   `json:"commitWindow,omitempty"`
 	// NoReIP: the VM's guest keeps the addresses that it had at the source.

@@ -12,6 +12,9 @@ import (
 // passed Check. last is the run on record, whose fence the new one takes over; nil:
 // there is none.
 func Begin(req Request, job Pinned, last *Run, now time.Time) (Run, []Command) {
+	if rules := job.Spec.Failover; req.Mode == recovery.Production && req.CommitPolicy == "" {
+		req.CommitPolicy, req.CommitWindow = rules.CommitPolicy, rules.CommitWindow
+	}
 	r := Run{Request: req, Pinned: job, Phase: recovery.Running, Goal: recovery.Recover, StartedAt: now}
 	if last != nil {
 		r.Old, r.TestPassed = last.Old, last.TestPassed

@@ -9,16 +9,8 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 )
 
-// The commit window: how long a production failover waits for a person before it ends
-// as its policy says.
-const (
-	DefaultWindow = time.Hour
-	MinWindow     = 5 * time.Minute
-	MaxWindow     = 24 * time.Hour
-	// mostNotice is how long before the end people are warned; of a short window it is
-	// half.
-	mostNotice = 10 * time.Minute
-)
+// mostNotice is how long before the end people are warned; of a short window it is half.
+const mostNotice = 10 * time.Minute
 
 // Window is the commit window of a run that is ready. There is none without a policy.
 type Window struct {
@@ -38,8 +30,8 @@ func CheckPolicy(p recovery.Policy, window spec.Duration) error {
 		return cdp.Errorf(cdp.Invalid, op, "commitPolicy", "%q: must be none, commit or undo", p)
 	case window != 0 && p.Goal() == "":
 		return cdp.Errorf(cdp.Invalid, op, "commitWindow", "needs the commit policy commit or undo: with none the failover waits for a person")
-	case window != 0 && (window.Std() < MinWindow || window.Std() > MaxWindow):
-		return cdp.Errorf(cdp.Invalid, op, "commitWindow", "%s: must be from %s to %s", window, spec.Duration(MinWindow), spec.Duration(MaxWindow))
+	case window != 0 && (window.Std() < recovery.MinWindow || window.Std() > recovery.MaxWindow):
+		return cdp.Errorf(cdp.Invalid, op, "commitWindow", "%s: must be from %s to %s", window, spec.Duration(recovery.MinWindow), spec.Duration(recovery.MaxWindow))
 	}
 	return nil
 }
@@ -64,7 +56,7 @@ func (r Run) CheckPolicyChange(p recovery.Policy, window spec.Duration) error {
 // length is how long the window is.
 func (r Run) length() time.Duration {
 	if r.CommitWindow == 0 {
-		return DefaultWindow
+		return recovery.DefaultWindow
 	}
 	return r.CommitWindow.Std()
 }

@@ -46,6 +46,27 @@ func TestAFailedCheckIsNotCommittedByItself(t *testing.T) {
 	}
 }
 
+// A request that says nothing takes the policy of the job, and a test takes none.
+func TestTheJobSaysHowItsFailoversEnd(t *testing.T) {
+	rules := spec.Failover{CommitPolicy: recovery.PolicyUndo, CommitWindow: spec.Duration(2 * time.Hour)}
+	job := failoverrun.Pinned{Spec: spec.ReplicationJob{Name: "web", Failover: rules}}
+	for _, c := range []struct {
+		mode  recovery.Mode
+		asked recovery.Policy
+		want  spec.Failover
+	}{
+		{recovery.Production, "", rules},
+		{recovery.Production, recovery.PolicyNone, spec.Failover{CommitPolicy: recovery.PolicyNone}},
+		{recovery.Production, recovery.PolicyCommit, spec.Failover{CommitPolicy: recovery.PolicyCommit}},
+		{recovery.Test, "", spec.Failover{}},
+	} {
+		run, _ := failoverrun.Begin(failoverrun.Request{Job: "web", ID: "r", Mode: c.mode, To: recovery.ToNBD, CommitPolicy: c.asked}, job, nil, t0)
+		if got := (spec.Failover{CommitPolicy: run.CommitPolicy, CommitWindow: run.CommitWindow}); got != c.want {
+			t.Errorf("%s, asked for %q: %+v, want %+v", c.mode, c.asked, got, c.want)
+		}
+	}
+}
+
 func TestTheWindowIsChecked(t *testing.T) {
 	for window, ok := range map[time.Duration]bool{0: true, time.Minute: false, 5 * time.Minute: true, 24 * time.Hour: true, 25 * time.Hour: false} {
 		if err := failoverrun.CheckPolicy(recovery.PolicyUndo, spec.Duration(window)); (err == nil) != ok {
