@@ -17,6 +17,7 @@ import (
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/failover"
+	"tidemark.dev/services/orchestrator"
 )
 
 // conductor is one of the two orchestrators: its ports, and its name for kills.
@@ -165,15 +166,15 @@ func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
 	return err
 }
 
-func (f failovers) End(ctx context.Context, job, run string, goal recovery.Goal, _ bool) error {
-	err := f.send(func(s *failover.Service) error { return s.Ask(context.WithoutCancel(ctx), job, run, goal) })
+func (f failovers) End(ctx context.Context, job string, e orchestrator.Ending) error {
+	err := f.send(func(s *failover.Service) error { return s.Ask(context.WithoutCancel(ctx), job, e.Run, e.Goal) })
 	if err != nil && !cdp.Is(err, cdp.Duplicate) {
 		return err
 	}
 	for {
 		x, _, err := records{f.w}.Get(ctx, job)
 		switch {
-		case err != nil || x.Goal == goal && x.Over():
+		case err != nil || x.Goal == e.Goal && x.Over():
 			return err
 		case x.Phase == recovery.Failed:
 			return cdp.Errorf(x.Kind, "end failover", job, "%s", x.Error)
@@ -194,6 +195,7 @@ func (around) Resolve(context.Context, api.ResolveRequest) error     { return ni
 func (around) Scripts() ([]string, error)                            { return []string{"move-dns"}, nil }
 func (around) Post(context.Context, string, []byte) error            { return nil }
 func (around) Get(context.Context, string) (int, error)              { return 200, nil }
+func (around) Mail(context.Context, orchestrator.Mail) error         { return nil }
 func (around) Dial(context.Context, string) error                    { return nil }
 
 // Script counts; nobody may run it twice for one attempt.
@@ -228,4 +230,7 @@ func (noVMs) Member(_ context.Context, job string) (inventory.Member, error) {
 func (noVMs) Obstacles(context.Context, spec.VMJob) ([]inventory.Problem, error) { return nil, nil }
 func (noVMs) Here(context.Context) (inventory.Inventory, int, error) {
 	return inventory.Inventory{}, -1, nil
+}
+func (noVMs) SetPower(_ context.Context, r api.SetPowerRequest) (inventory.Power, error) {
+	return "", cdp.Errorf(cdp.NotFound, "find VM", r.VM, "there is none")
 }

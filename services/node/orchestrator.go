@@ -68,7 +68,7 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	w := planWorld{cl, conn}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
 		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, VMs: planVMs{cl, conn, members}, Failovers: planFailovers{cl, conn},
-		World: w, Outside: outside{e.path(scriptDir)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
+		World: w, Outside: outside{e.path(scriptDir), e.path(mailFile)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Plans(e.site, func(ctx context.Context) (last, before []plan.Run, err error) {
 		if last, err = allOf(ctx, runs); err == nil {
@@ -206,8 +206,8 @@ func (f planFailovers) Start(ctx context.Context, r failoverrun.Request) error {
 	return f.conn.Request(ctx, f.conn.Site(), subjects.Failover, api.FailoverStart, r, nil)
 }
 
-func (f planFailovers) End(ctx context.Context, job, run string, goal recovery.Goal, force bool) error {
-	asked, err := f.c.EndFailover(ctx, job, client.Ending{Goal: goal, Run: run, Force: force})
+func (f planFailovers) End(ctx context.Context, job string, e orchestrator.Ending) error {
+	asked, err := f.c.EndFailover(ctx, job, client.Ending{Goal: e.Goal, Run: e.Run, Force: e.Force, Verdict: e.Verdict, Note: e.Note, By: e.By})
 	if cdp.Is(err, cdp.Duplicate) {
 		return nil
 	}
@@ -216,7 +216,7 @@ func (f planFailovers) End(ctx context.Context, job, run string, goal recovery.G
 	}
 	x, err := f.c.FollowFailover(ctx, asked, false, func(failoverrun.Run) {})
 	if err == nil && x.Phase == recovery.Failed {
-		err = cdp.Errorf(x.Kind, string(goal)+" failover", job, "%s", x.Error).WithHint(x.Hint)
+		err = cdp.Errorf(x.Kind, string(e.Goal)+" failover", job, "%s", x.Error).WithHint(x.Hint)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ import (
 // outside is orchestrator.Outside: this machine's programs, and the network.
 type outside struct {
 	scripts string // the only directory with programs that may be run
+	mail    string // the file that names the mail server
 }
 
 func (o outside) Scripts() ([]string, error) {

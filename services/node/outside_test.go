@@ -14,7 +14,7 @@ import (
 // nothing that anybody could have put there.
 func TestOnlyProgramsOfTheScriptDirectoryAreRun(t *testing.T) {
 	dir := t.TempDir()
-	o := outside{filepath.Join(dir, "scripts")}
+	o := outside{scripts: filepath.Join(dir, "scripts")}
 	if names, err := o.Scripts(); err != nil || len(names) != 0 {
 		t.Error(names, err)
 	}

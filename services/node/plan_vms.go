@@ -49,4 +49,14 @@ func (v planVMs) Here(ctx context.Context) (inventory.Inventory, int, error) {
 	return inv, -1, cdp.Wrap(err, "find transporter", string(v.conn.Site()))
 }
 
+func (v planVMs) SetPower(ctx context.Context, r api.SetPowerRequest) (inventory.Power, error) {
+	for {
+		var reply api.SetPowerReply
+		err := v.conn.Request(ctx, v.conn.Site(), subjects.VCenter, api.VMSetPower, r, &reply)
+		if err != nil || reply.Done || r.DryRun {
+			return reply.Power, err
+		}
+	}
+}
+
 var _ orchestrator.VMs = planVMs{}

@@ -143,20 +143,9 @@ func (l login) fits(v spec.VSphere) error {
 // loadLogin reads a credentials file, which nobody else may read.
 func loadLogin(path string) (l login, changed time.Time, err error) {
 	const op = "read credentials"
-	st, err := os.Stat(path)
+	data, changed, err := secretFile(op, path, "write url:, thumbprint: or ca:, username: and password: into it, mode 0600")
 	if err != nil {
-		e := &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
-		return l, changed, e.WithHint("write url:, thumbprint: or ca:, username: and password: into it, mode 0600")
-	}
-	if !st.Mode().IsRegular() {
-		return l, changed, cdp.Errorf(cdp.Invalid, op, path, "it is not a regular file")
-	}
-	if st.Mode().Perm()&0o077 != 0 {
-		return l, changed, cdp.Errorf(cdp.Invalid, op, path, "others may read it (mode %04o)", st.Mode().Perm()).WithHint("chmod 600 " + path)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return l, changed, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+		return l, changed, err
 	}
 	if yaml.UnmarshalStrict(data, &l) != nil || l.Username == "" || l.Password == "" {
 		// The reader's own words may have the password in them.
@@ -166,5 +155,26 @@ func loadLogin(path string) (l login, changed time.Time, err error) {
 		return login{}, changed, cdp.Errorf(cdp.Invalid, op, path, "it does not say which vCenter the password is for").
 			WithHint("add the line url: https://vc.example.com to it, and thumbprint: or ca: if the system's authorities do not know its certificate")
 	}
-	return l, st.ModTime(), nil
+	return l, changed, nil
+}
+
+// secretFile reads a file with a password, which nobody else may read, and says when it
+// was last changed.
+func secretFile(op, path, hint string) (data []byte, changed time.Time, err error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		e := &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+		return nil, changed, e.WithHint(hint)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, changed, cdp.Errorf(cdp.Invalid, op, path, "it is not a regular file")
+	}
+	if st.Mode().Perm()&0o077 != 0 {
+		return nil, changed, cdp.Errorf(cdp.Invalid, op, path, "others may read it (mode %04o)", st.Mode().Perm()).WithHint("chmod 600 " + path)
+	}
+	data, err = os.ReadFile(path)
+	if err != nil {
+		return nil, changed, &cdp.Error{Op: op, Kind: cdp.Invalid, Subject: path, Cause: err}
+	}
+	return data, st.ModTime(), nil
 }

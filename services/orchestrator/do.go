@@ -10,7 +10,6 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/recovery"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
 )
@@ -26,7 +25,11 @@ func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event 
 		e.What = plan.Looked
 		err = s.patient(ctx, run.Until(t), func(ctx context.Context) error {
 			var err error
-			e.Was, err = s.deps.Jobs.Running(ctx, run.Action(t.Action).Job())
+			if a := run.Action(t.Action); a.Power != nil {
+				e.Was, err = s.isOn(ctx, *a.Power)
+			} else {
+				e.Was, err = s.deps.Jobs.Running(ctx, a.Job())
+			}
 			return err
 		})
 	case plan.CleanUp:
@@ -51,17 +54,21 @@ func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, e
 	case a.Failover != nil:
 		return s.failover(ctx, run, t)
 	case a.Undo != nil:
-		return s.end(ctx, until, *a.Undo, recovery.Undo)
+		return s.end(ctx, until, a.Undo.Job, Ending{Goal: recovery.Undo, Force: a.Undo.Force})
 	case a.Commit != nil:
-		return s.end(ctx, until, *a.Commit, recovery.Commit)
+		return s.end(ctx, until, a.Commit.Job, Ending{Goal: recovery.Commit, Force: a.Commit.Force})
 	case a.Cleanup != nil:
-		return s.end(ctx, until, spec.EndAction{Job: a.Cleanup.Job, Force: true}, recovery.Cleanup)
+		return s.end(ctx, until, a.Cleanup.Job, judged(run, run.FailoverBefore(a.Name), a.Name, Ending{Goal: recovery.Cleanup, Force: true}))
 	case a.Check != nil:
 		return s.condition(s.deps.Tracer.Silent(ctx), until, *a.Check)
 	case a.Script != nil:
 		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, []string{
 			"TIDEMARK_PLAN=" + run.Plan, "TIDEMARK_RUN=" + run.ID, "TIDEMARK_MODE=" + string(run.Mode), "TIDEMARK_ACTION=" + a.Name})
 		return cmp.Or(out, "exit code 0"), err
+	case a.Power != nil:
+		return s.setPower(ctx, until, a)
+	case a.Email != nil:
+		return s.email(ctx, run, t, *a.Email)
 	case a.Webhook != nil:
 		body, err := json.Marshal(run)
 		if err == nil {
@@ -76,10 +83,19 @@ func (s *Service) setRunning(ctx context.Context, until time.Time, job string, r
 	return s.patient(ctx, until, func(ctx context.Context) error { return s.deps.Jobs.SetRunning(ctx, job, running) })
 }
 
-// end brings the current failover of a job to its end.
-func (s *Service) end(ctx context.Context, until time.Time, a spec.EndAction, g recovery.Goal) (string, error) {
-	err := s.stubborn(ctx, until, func(ctx context.Context) error { return s.deps.Failovers.End(ctx, a.Job, "", g, a.Force) })
-	return string(g) + " is done", err
+// end brings a failover of a job to its end.
+func (s *Service) end(ctx context.Context, until time.Time, job string, e Ending) (string, error) {
+	err := s.stubborn(ctx, until, func(ctx context.Context) error { return s.deps.Failovers.End(ctx, job, e) })
+	return string(e.Goal) + " is done", err
+}
+
+// judged adds what a test run shows of the point of one of its failovers to the end of
+// that failover.
+func judged(run plan.Run, failover, until string, e Ending) Ending {
+	if e.Verdict, e.Note = run.Verdict(failover, until); e.Verdict != "" {
+		e.By = "site recovery job " + run.Plan
+	}
+	return e
 }
 
 // stubborn is patient with something that takes as long as it takes.
@@ -185,6 +201,8 @@ func (s *Service) cleanUp(ctx context.Context, run plan.Run, t plan.Task) (strin
 		return "the job is stopped, as before", s.setRunning(ctx, until, a.RunJob.Job, false)
 	case a.StopJob != nil:
 		return "the job runs, as before", s.setRunning(ctx, until, a.StopJob.Job, true)
+	case a.Power != nil:
+		return s.cleanPower(ctx, until, *a.Power)
 	}
 	job := a.Job()
 	x, err := s.deps.Failovers.Run(ctx, job)
@@ -194,8 +212,6 @@ func (s *Service) cleanUp(ctx context.Context, run plan.Run, t plan.Task) (strin
 	case x == nil || !strings.HasPrefix(x.ID, run.Prefix(a.Name)) || x.Over():
 		return "nothing was left", nil
 	}
-	err = s.stubborn(ctx, until, func(ctx context.Context) error {
-		return s.deps.Failovers.End(ctx, job, x.ID, recovery.Cleanup, true)
-	})
+	_, err = s.end(ctx, until, job, judged(run, a.Name, "", Ending{Goal: recovery.Cleanup, Run: x.ID, Force: true}))
 	return fmt.Sprintf("the test failover %s is cleaned up", x.ID), err
 }

@@ -24,7 +24,9 @@
 //	job-run, job-stop                    scheduler   Jobs.SetRunning
 //	failover start                       failover    Failovers.Start
 //	failover.cleanup, undo, commit       failover    Failovers.End
-//	scripts, webhooks, connections       outside     Outside
+//	power of other VMs                   vcenter     VMs.SetPower
+//	scripts, webhooks, e-mails           outside     Outside
+//	connections                          outside     Outside
 //	plan.* events                        everyone    Events.Emit
 //
 // # A run

@@ -58,6 +58,9 @@ func (s *Service) facts(ctx context.Context, p spec.Plan) (plan.Facts, string, e
 			f.Points[a.Name] = err.Error()
 		}
 	}
+	if f.Power, err = s.powerFacts(ctx, p); err != nil {
+		return f, "", err
+	}
 	if f.Others, err = s.deps.Plans.List(ctx); err != nil {
 		return f, "", err
 	}

@@ -14,6 +14,7 @@ import (
 
 // oneVM is the VM of the job vms-web, with the address that another VM has.
 type oneVM struct {
+	noVMs
 	gone bool // the vCenter does not answer
 }
 

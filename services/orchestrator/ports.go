@@ -102,6 +102,10 @@ type VMs interface {
 	// Here is what the vCenter has, and how many more disks the site's transporter can
 	// have, below 0 if that is not known.
 	Here(ctx context.Context) (inventory.Inventory, int, error)
+	// SetPower starts or stops a VM of this site, and returns when that was seen. It is
+	// no error if it is so already. With DryRun it says what the power is, and whether
+	// the change would be refused.
+	SetPower(ctx context.Context, r api.SetPowerRequest) (inventory.Power, error)
 }
 
 // Failovers runs failovers of single jobs at this site.
@@ -111,8 +115,20 @@ type Failovers interface {
 	// Start begins a run. The same id again is the same run.
 	Start(ctx context.Context, r failoverrun.Request) error
 	// End brings a job's run to its end and returns when that is done; no error if
-	// it was done already. An empty run is the current one.
-	End(ctx context.Context, job, run string, goal recovery.Goal, force bool) error
+	// it was done already.
+	End(ctx context.Context, job string, e Ending) error
+}
+
+// Ending is how a failover is to end.
+type Ending struct {
+	Goal recovery.Goal // cleanup, undo or commit
+	Run  string        // empty: the current one
+	// Force disconnects clients of the disks and closes exports.
+	Force bool
+	// Verdict and Note are what the plan's run shows of a test; empty: nothing. By is
+	// who says so.
+	Verdict  cdp.Verdict
+	Note, By string
 }
 
 // World is what conditions look at.
@@ -127,7 +143,7 @@ type World interface {
 	Resolve(ctx context.Context, r api.ResolveRequest) error
 }
 
-// Outside is what is not Tidemark. Only Script and Post change something; what they
+// Outside is what is not Tidemark. Only Script, Post and Mail change something; what they
 // did before an error is not known.
 type Outside interface {
 	// Scripts are the programs in the script directory.
@@ -135,10 +151,20 @@ type Outside interface {
 	// Script runs one and returns the end of its output. It ends with ctx.
 	Script(ctx context.Context, file string, args, env []string) (string, error)
 	Post(ctx context.Context, url string, body []byte) error
+	// Mail hands a message to the site's mail server; Invalid if the site has none.
+	Mail(ctx context.Context, m Mail) error
 	// Get is the status that a web server answers with.
 	Get(ctx context.Context, url string) (int, error)
 	// Dial connects to host:port, and closes the connection.
 	Dial(ctx context.Context, address string) error
+}
+
+// Mail is an e-mail.
+type Mail struct {
+	// ID is the same for the same message.
+	ID            string
+	To            []string
+	Subject, Text string
 }
 
 // Events publishes facts.

@@ -8,6 +8,7 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
@@ -55,6 +56,9 @@ func (noVMs) Member(_ context.Context, job string) (inventory.Member, error) {
 func (noVMs) Obstacles(context.Context, spec.VMJob) ([]inventory.Problem, error) { return nil, nil }
 func (noVMs) Here(context.Context) (inventory.Inventory, int, error) {
 	return inventory.Inventory{}, -1, nil
+}
+func (noVMs) SetPower(_ context.Context, r api.SetPowerRequest) (inventory.Power, error) {
+	return "", cdp.Errorf(cdp.NotFound, "find VM", r.VM, "there is none")
 }
 
 // until moves the simulated clock until a check of the plan shop is as wanted.

@@ -42,6 +42,7 @@ type world struct {
 	held      chan struct{}          // the lease
 	effects   map[string]int
 	events    []event.Payload
+	endings   []orchestrator.Ending
 	hook      func(what string) // called at each call, before and after its effect
 	states    map[string]trigger.State
 	stateRevs map[string]uint64
@@ -285,12 +286,14 @@ func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
 	})
 }
 
-func (f failovers) End(ctx context.Context, job, run string, g recovery.Goal, _ bool) error {
+func (f failovers) End(ctx context.Context, job string, e orchestrator.Ending) error {
 	x, _ := f.Run(ctx, job)
-	if x == nil || run != "" && x.ID != run {
+	if x == nil || e.Run != "" && x.ID != e.Run {
 		return cdp.Errorf(cdp.NotFound, "end", job, "none")
 	}
+	g := e.Goal
 	return f.w.effect(ctx, string(g)+" "+job, x.Over(), func() {
+		f.w.endings = append(f.w.endings, e)
 		f.w.failovers[job].Goal = g
 		f.w.failovers[job].Phase = map[recovery.Goal]recovery.Phase{recovery.Cleanup: recovery.Cleaned, recovery.Undo: recovery.Undone, recovery.Commit: recovery.Committed}[g]
 	})
@@ -368,25 +371,6 @@ func (x witnesses) Put(_ context.Context, r api.WitnessReport) error {
 	x.w.reports[r.Key+string(r.Site)] = r
 	return nil
 }
-
-type outside struct{ w *world }
-
-func (o outside) Scripts() ([]string, error) {
-	o.w.mu.Lock()
-	defer o.w.mu.Unlock()
-	return o.w.scripts, nil
-}
-
-func (o outside) Script(ctx context.Context, file string, _, _ []string) (string, error) {
-	return "moved", o.w.effect(ctx, "script "+file, false, func() {})
-}
-
-func (o outside) Post(ctx context.Context, url string, _ []byte) error {
-	return o.w.effect(ctx, "post "+url, false, func() {})
-}
-
-func (outside) Get(context.Context, string) (int, error) { return 204, nil }
-func (outside) Dial(context.Context, string) error       { return nil }
 
 // send sends a command to a service.
 func send(t *testing.T, handle func(context.Context, event.Event) error, p event.Payload) error {

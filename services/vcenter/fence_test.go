@@ -23,6 +23,7 @@ type oneVM struct {
 	mu              sync.Mutex
 	on, tools, gone bool
 	banned          string
+	marks           map[string]string
 	guestAsks       int // looks until its guest has shut down
 }
 
@@ -45,7 +46,7 @@ func (v *oneVM) VM(_ context.Context, uuid string) (inventory.VM, error) {
 	if v.on {
 		power = inventory.PoweredOn
 	}
-	return inventory.VM{Place: inventory.Place{Ref: "VirtualMachine:vm-1", Name: "web01"}, UUID: uuid, Power: power}, nil
+	return inventory.VM{Place: inventory.Place{Ref: "VirtualMachine:vm-1", Name: "web01"}, UUID: uuid, Power: power, Hardware: inventory.Hardware{Extra: v.marks}}, nil
 }
 
 func (v *oneVM) set(change func()) error {

@@ -16,6 +16,7 @@ type Service struct {
 	freezer      *freezer
 	taps         *sourceTaps
 	fencer       *fencer
+	power        *vmPower
 	runs         *vmRuns
 	filters      *filters
 	transporters *transporters
@@ -56,6 +57,8 @@ func New(cfg Config, deps Deps) *Service {
 		connect: func(ctx context.Context) (tappedVMs, error) { return site.connect(ctx) }}
 	s.fencer = &fencer{site: deps.Site, lanes: s.lanes, specs: deps.Sourced, records: deps.Records, report: report, clock: deps.Clock, pause: cfg.CheckEvery,
 		connect: func(ctx context.Context) (fencedVMs, error) { return site.connect(ctx) }}
+	s.power = &vmPower{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, clock: deps.Clock, pause: cfg.CheckEvery,
+		connect: func(ctx context.Context) (poweredVMs, error) { return site.connect(ctx) }}
 	s.filters = &filters{cache: cache, lanes: s.lanes, records: deps.Records, report: report,
 		connect: func(ctx context.Context) (filtered, error) { return site.connect(ctx) }}
 	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, local: deps.Files, report: report,
@@ -101,6 +104,8 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.VMPower:   api.Answer(s.taps.power),
 		api.VMTap:     api.Answer(s.taps.tap),
 		api.VMFence:   api.Answer(s.fencer.fence),
+
+		api.VMSetPower: api.Answer(s.power.set),
 
 		api.VMJobCheck:  api.Answer(s.jobs.jobCheck),
 		api.VMJobRun:    api.Answer(s.jobs.jobRun),

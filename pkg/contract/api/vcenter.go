@@ -29,6 +29,9 @@ const (
 	VMJobDelete = "job-delete" // VMJobDeleteRequest -> Progress
 	VMJobStatus = "job-status" // VMJobName ("" all) -> VMJobsReply
 
+	// Served for plans.
+	VMSetPower = "set-power" // SetPowerRequest -> SetPowerReply: start or stop a VM that is nobody's replica
+
 	// Served at the source, for capture.
 	VMFreeze  = "freeze"  // FreezeRequest -> FreezeReply
 	VMChanged = "changed" // ChangedRequest -> ChangedReply
@@ -239,6 +242,23 @@ type VMPowerRequest struct {
 
 // VMPowerReply answers VMPower.
 type VMPowerReply struct {
+	Power inventory.Power `json:"power"`
+}
+
+// SetPowerRequest starts or stops a VM that Tidemark did not make. It is refused for a
+// replica, a test, a transporter, and a start for a VM that a failover has fenced.
+type SetPowerRequest struct {
+	VM   string                `json:"vm"` // path, instance UUID or name
+	Want inventory.PowerChange `json:"want"`
+	// Wait is how long it may take.
+	Wait spec.Duration `json:"wait,omitempty"`
+	// DryRun says whether it would be done, and changes nothing.
+	DryRun bool `json:"dryRun,omitempty"`
+}
+
+// SetPowerReply is done when the VM was seen so.
+type SetPowerReply struct {
+	Progress
 	Power inventory.Power `json:"power"`
 }
 

@@ -9,6 +9,28 @@ const (
 	Suspended  Power = "suspended"
 )
 
+// PowerChange is what is done to a VM's power.
+type PowerChange string
+
+const (
+	PowerStart PowerChange = "start"
+	// PowerShutdown asks the guest to shut down, and fails if it does not.
+	PowerShutdown PowerChange = "shutdown"
+	// PowerOff powers the VM off at once.
+	PowerOff PowerChange = "off"
+)
+
+// Known reports whether it is one of the above.
+func (c PowerChange) Known() bool { return c == PowerStart || c == PowerShutdown || c == PowerOff }
+
+// Power is the state that it leads to.
+func (c PowerChange) Power() Power {
+	if c == PowerStart {
+		return PoweredOn
+	}
+	return PoweredOff
+}
+
 // MemberState is the state of one VM in a job on VMs.
 type MemberState string
 

@@ -2,10 +2,12 @@ package spec
 
 import (
 	"net"
+	"net/mail"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"tidemark.dev/pkg/contract/recovery"
 )
@@ -14,7 +16,7 @@ import (
 func (c *checker) action(at string, a *Action) {
 	switch verbs := a.verbs(); {
 	case len(verbs) == 0:
-		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, wait, check, script, webhook, ask")
+		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, wait, check, script, power, webhook, email, ask")
 	case len(verbs) > 1:
 		c.bad(at, "either", "says %s: an action does one thing", and(verbs))
 	}
@@ -47,17 +49,21 @@ func (c *checker) action(at string, a *Action) {
 	if a.Webhook != nil {
 		c.url(at+"/webhook/url", a.Webhook.URL)
 	}
+	if a.Email != nil {
+		c.email(at+"/email", a.Email)
+	}
 	if a.Ask != nil && a.Ask.Default == "" {
 		a.Ask.Default = Refuse
 	}
 }
 
 // actionMode checks in which runs an action takes part. What ends a production
-// failover, and what stops a job, is not for a test unless somebody says so.
+// failover, and what stops a job or changes a VM's power, is not for a test unless
+// somebody says so.
 func (c *checker) actionMode(at string, a *Action) {
 	production := a.Undo != nil || a.Commit != nil
 	switch {
-	case a.Mode == "" && (production || a.StopJob != nil):
+	case a.Mode == "" && (production || a.StopJob != nil || a.Power != nil):
 		a.Mode = InProduction
 	case a.Mode == "" && a.Cleanup != nil:
 		a.Mode = InTest
@@ -78,6 +84,8 @@ func (a Action) defaultTimeout() time.Duration {
 		return DefaultAskTimeout
 	case a.Script != nil:
 		return DefaultScriptTimeout
+	case a.Power != nil:
+		return DefaultPowerTimeout
 	}
 	return DefaultActionTimeout
 }
@@ -135,6 +143,15 @@ func (c *checker) url(at, text string) {
 	}
 	u, err := url.Parse(text)
 	c.when(at, err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.ContainsAny(text, " \n"), "%q: write a URL like https://host/path", text)
+}
+
+// email checks what a mail server would refuse, or take for something else.
+func (c *checker) email(at string, e *Email) {
+	for i, to := range e.To {
+		x, err := mail.ParseAddress(to)
+		c.when(at+"/to/"+itoa(i), err != nil || x.Address != to, "%q: write an address like ops@example.com", to)
+	}
+	c.when(at+"/subject", strings.ContainsFunc(e.Subject, unicode.IsControl), "must be one line, without control characters")
 }
 
 // when refuses a field if is.

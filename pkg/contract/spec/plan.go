@@ -17,6 +17,7 @@ const (
 	DefaultRecoveryTimeout = 30 * time.Minute
 	DefaultAskTimeout      = 30 * time.Minute
 	DefaultScriptTimeout   = 5 * time.Minute
+	DefaultPowerTimeout    = 10 * time.Minute
 	// DefaultActionTimeout is for everything else.
 	DefaultActionTimeout = time.Minute
 
@@ -79,91 +80,11 @@ type Action struct {
 	Wait     Duration        `json:"wait,omitempty"`
 	Check    *Condition      `json:"check,omitempty"`
 	Script   *Script         `json:"script,omitempty"`
+	Power    *PowerAction    `json:"power,omitempty"`
 	Webhook  *Webhook        `json:"webhook,omitempty"`
+	Email    *Email          `json:"email,omitempty"`
 	Ask      *Question       `json:"ask,omitempty"`
 }
-
-// JobAction is about one replication job.
-type JobAction struct {
-	Job string `json:"job"`
-}
-
-// EndAction ends a job's production failover.
-type EndAction struct {
-	Job string `json:"job"`
-	// Force disconnects clients of the disks and closes exports.
-	Force bool `json:"force,omitempty"`
-}
-
-// FailoverAction brings a job's disks to a point: a test failover in a test run.
-type FailoverAction struct {
-	Job string `json:"job"`
-	// Planned includes the source's last writes. In a test run it has no effect.
-	Planned bool `json:"planned,omitempty"`
-	// Point is latest, last-write, a tag or a point's name; or the newest write at or
-	// before Before. With neither it is the last write, and in a test run the newest
-	// point.
-	Point  string     `json:"point,omitempty"`
-	Before *time.Time `json:"before,omitempty"`
-	// To is empty for a VM if the job has a replica VM, else NBD.
-	To     recovery.Destination `json:"to,omitempty"`
-	Listen string               `json:"listen,omitempty"`
-}
-
-// Condition is what a check waits for. Exactly one field is set.
-type Condition struct {
-	RPO   *RPOBelow   `json:"rpo,omitempty"`
-	Point *PointAge   `json:"point,omitempty"`
-	Port  string      `json:"port,omitempty"` // host:port that takes connections
-	HTTP  *HTTPStatus `json:"http,omitempty"`
-	// Reachable and Unreachable are sites whose services answer, or do not.
-	Reachable   cdp.Site `json:"reachable,omitempty"`
-	Unreachable cdp.Site `json:"unreachable,omitempty"`
-}
-
-// RPOBelow holds while a job would lose less than Below.
-type RPOBelow struct {
-	Job   string   `json:"job"`
-	Below Duration `json:"below"`
-}
-
-// PointAge holds while a job's newest recovery point is younger than YoungerThan.
-type PointAge struct {
-	Job         string   `json:"job"`
-	YoungerThan Duration `json:"youngerThan"`
-}
-
-// HTTPStatus holds while a GET of URL answers with Status.
-type HTTPStatus struct {
-	URL    string `json:"url"`
-	Status int    `json:"status"`
-}
-
-// Script is a program in the script directory of the orchestrator's site.
-type Script struct {
-	File string   `json:"file"` // a name, no path
-	Args []string `json:"args,omitempty"`
-}
-
-// Webhook is a POST of the run's state as JSON. An answer from 200 to 299 is
-// success.
-type Webhook struct {
-	URL string `json:"url"`
-}
-
-// Question asks a person to go on. Without an answer in time, Default is taken.
-type Question struct {
-	Text    string `json:"text"`
-	Default Answer `json:"default"`
-}
-
-// Answer is what a person says to a Question.
-type Answer string
-
-const (
-	Approve Answer = "approve"
-	Refuse  Answer = "refuse"
-)
 
 // Job is the job that the action changes or looks at; empty: none.
 func (a Action) Job() string {
@@ -208,7 +129,8 @@ func (a Action) verbs() (out []string) {
 	}{
 		{"runJob", a.RunJob != nil}, {"stopJob", a.StopJob != nil}, {"failover", a.Failover != nil},
 		{"undo", a.Undo != nil}, {"commit", a.Commit != nil}, {"cleanup", a.Cleanup != nil},
-		{"wait", a.Wait != 0}, {"check", a.Check != nil}, {"script", a.Script != nil}, {"webhook", a.Webhook != nil}, {"ask", a.Ask != nil},
+		{"wait", a.Wait != 0}, {"check", a.Check != nil}, {"script", a.Script != nil}, {"power", a.Power != nil},
+		{"webhook", a.Webhook != nil}, {"email", a.Email != nil}, {"ask", a.Ask != nil},
 	} {
 		if f.set {
 			out = append(out, f.name)

@@ -23,6 +23,9 @@ type Facts struct {
 	// Points says for each failover, by its action, why its point cannot be had;
 	// empty for one that can. Without an entry it is not known.
 	Points map[string]string
+	// Power says for each action on a VM's power, by the action, why it cannot be done;
+	// empty for one that can. Without an entry it is not known.
+	Power map[string]string
 	// Others are the other plans of the site.
 	Others []spec.Plan
 	VMFacts
@@ -177,6 +180,9 @@ func ancestors(p spec.Plan) map[string]map[string]bool {
 
 // site checks what an action needs beside jobs.
 func (c *checker) site(a spec.Action) {
+	if why := c.facts.Power[a.Name]; why != "" {
+		c.bad("power", "the VM %s cannot be changed: %s", a.Power.VM, why)
+	}
 	if a.Script != nil && c.facts.Scripts != nil && !c.facts.Scripts[a.Script.File] {
 		c.bad("script", "there is no program %s in the script directory of site %s", a.Script.File, c.plan.Site)
 	}

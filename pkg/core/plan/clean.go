@@ -3,6 +3,8 @@ package plan
 import (
 	"fmt"
 	"time"
+
+	"tidemark.dev/pkg/contract/inventory"
 )
 
 const (
@@ -25,6 +27,8 @@ func (s *stepper) needsClean(i int) bool {
 		return rec.Was != nil && *rec.Was
 	case a.RunJob != nil:
 		return rec.Was != nil && !*rec.Was
+	case a.Power != nil:
+		return rec.Was != nil && *rec.Was != (a.Power.Do == inventory.PowerStart)
 	}
 	return false
 }

@@ -12,8 +12,8 @@
 // # Each action takes effect once
 //
 // A task names its action and its attempt. What has an effect on a job is a request
-// that does nothing the second time, so it is made again after a crash. Of a script
-// or a webhook nobody can know that: one that was in progress when the driver died
+// that does nothing the second time, so it is made again after a crash. Of a script,
+// a webhook or an e-mail nobody can know that: one that was in progress when the driver died
 // counts as a failed attempt, and is run again only if the plan allows retries. An
 // answer to another attempt than the current one comes late and changes nothing.
 //

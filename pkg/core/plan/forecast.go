@@ -72,6 +72,8 @@ func cleanUps(p spec.Plan, done []Forecast, at time.Duration) (out []Forecast) {
 			does = "stop " + a.Job() + ", if it was stopped before"
 		case a.StopJob != nil:
 			does = "run " + a.Job() + ", if it ran before"
+		case a.Power != nil:
+			does = "put the power of " + a.Power.VM + " back"
 		}
 		if does != "" {
 			out = append(out, Forecast{Action: f.Action, Does: does, CleanUp: true, Begins: at})

@@ -41,6 +41,9 @@ func levels(p spec.Plan) (out [][]spec.Action) {
 // label says what an action does, in a few words.
 func label(a spec.Action) string {
 	text := strings.TrimSpace(a.Verb() + " " + a.Job())
+	if a.Power != nil {
+		text += " " + string(a.Power.Do) + " " + a.Power.VM
+	}
 	for _, x := range []struct {
 		is   bool
 		text string

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/plan"
@@ -29,7 +30,7 @@ func anyPlan(t *rapid.T) spec.Plan {
 			Background: rapid.IntRange(0, 3).Draw(t, "background") == 0,
 			Retries:    rapid.IntRange(0, 2).Draw(t, "retries"),
 		}
-		switch rapid.IntRange(0, 6).Draw(t, "verb") {
+		switch rapid.IntRange(0, 8).Draw(t, "verb") {
 		case 0, 1:
 			a.Failover = &spec.FailoverAction{Job: job}
 		case 2:
@@ -42,6 +43,10 @@ func anyPlan(t *rapid.T) spec.Plan {
 			a.Wait = spec.Duration(5 * time.Second)
 		case 6:
 			a.Ask = &spec.Question{Text: "go on?", Default: rapid.SampledFrom([]spec.Answer{spec.Approve, spec.Refuse}).Draw(t, "default")}
+		case 7:
+			a.Power = &spec.PowerAction{VM: job, Do: rapid.SampledFrom([]inventory.PowerChange{inventory.PowerStart, inventory.PowerShutdown}).Draw(t, "power")}
+		case 8:
+			a.Email = &spec.Email{To: []string{"ops@example.com"}}
 		}
 		for k := range i {
 			if rapid.Bool().Draw(t, "after") {
@@ -165,7 +170,7 @@ func (d *driver) do(task plan.Task) {
 
 // world is what the actions change.
 type world struct {
-	was, running map[string]bool   // jobs
+	was, running map[string]bool   // jobs, and VMs that are on
 	failovers    map[string]string // by job, the reference that made it
 	once         map[string]int    // effects that cannot be repeated, by reference
 }
@@ -180,10 +185,13 @@ func newWorld(bits uint64) *world {
 	return w
 }
 
-// do has the effect of a task. It reports whether the task's job was running.
+// do has the effect of a task. It reports whether the task's job was running, or its VM on.
 func (w *world) do(d *driver, task plan.Task) bool {
 	a := d.stored.Action(task.Action)
 	job := a.Job()
+	if a.Power != nil {
+		job = a.Power.VM
+	}
 	was := w.running[job]
 	switch clean := task.Work == plan.CleanUp; {
 	case task.Work == plan.Look:
@@ -195,7 +203,9 @@ func (w *world) do(d *driver, task plan.Task) bool {
 		w.running[job] = clean
 	case a.RunJob != nil:
 		w.running[job] = !clean
-	case a.Script != nil:
+	case a.Power != nil:
+		w.running[job] = (a.Power.Do == inventory.PowerStart) != clean
+	case a.Script != nil, a.Email != nil:
 		w.once[d.stored.Ref(a.Name, task.Attempt)]++
 	}
 	return was

@@ -68,7 +68,7 @@ type Record struct {
 	// Asked: an operator asked for the attempt that is due. It begins although another
 	// action has failed.
 	Asked bool `json:"asked,omitempty"`
-	// Was is whether a job was running before a test run started or stopped it.
+	// Was is whether a job was running, or a VM was on, before a test run changed that.
 	Was *bool `json:"was,omitempty"`
 	// Clean is the clean-up of the action, after a test. Nil: there is nothing to
 	// clean up.
@@ -108,7 +108,7 @@ func (r Run) Over() bool { return r.Phase == Succeeded || r.Phase == Failed || r
 type Work string
 
 const (
-	// Look finds out whether a job runs, before a test starts or stops it.
+	// Look finds out whether a job runs, or a VM is on, before a test changes that.
 	Look Work = "look"
 	Act  Work = "act"
 	// CleanUp takes back what the action did in a test.
@@ -207,9 +207,9 @@ func (r Run) Until(t Task) time.Time {
 func (r Run) Once(t Task) bool { return t.Work == Act && once(r.Action(t.Action)) }
 
 // once reports whether nobody can say if an action that was interrupted took effect.
-func once(a spec.Action) bool { return a.Script != nil || a.Webhook != nil }
+func once(a spec.Action) bool { return a.Script != nil || a.Webhook != nil || a.Email != nil }
 
 func (r Run) mustLook(i int) bool {
 	a := r.Spec.Actions[i]
-	return r.Mode == recovery.Test && (a.RunJob != nil || a.StopJob != nil) && r.Actions[i].Was == nil
+	return r.Mode == recovery.Test && (a.RunJob != nil || a.StopJob != nil || a.Power != nil) && r.Actions[i].Was == nil
 }

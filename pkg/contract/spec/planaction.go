@@ -1,0 +1,107 @@
+package spec
+
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/recovery"
+)
+
+// JobAction is about one replication job.
+type JobAction struct {
+	Job string `json:"job"`
+}
+
+// EndAction ends a job's production failover.
+type EndAction struct {
+	Job string `json:"job"`
+	// Force disconnects clients of the disks and closes exports.
+	Force bool `json:"force,omitempty"`
+}
+
+// FailoverAction brings a job's disks to a point: a test failover in a test run.
+type FailoverAction struct {
+	Job string `json:"job"`
+	// Planned includes the source's last writes. In a test run it has no effect.
+	Planned bool `json:"planned,omitempty"`
+	// Point is latest, last-write, a tag or a point's name; or the newest write at or
+	// before Before. With neither it is the last write, and in a test run the newest
+	// point.
+	Point  string     `json:"point,omitempty"`
+	Before *time.Time `json:"before,omitempty"`
+	// To is empty for a VM if the job has a replica VM, else NBD.
+	To     recovery.Destination `json:"to,omitempty"`
+	Listen string               `json:"listen,omitempty"`
+}
+
+// Condition is what a check waits for. Exactly one field is set.
+type Condition struct {
+	RPO   *RPOBelow   `json:"rpo,omitempty"`
+	Point *PointAge   `json:"point,omitempty"`
+	Port  string      `json:"port,omitempty"` // host:port that takes connections
+	HTTP  *HTTPStatus `json:"http,omitempty"`
+	// Reachable and Unreachable are sites whose services answer, or do not.
+	Reachable   cdp.Site `json:"reachable,omitempty"`
+	Unreachable cdp.Site `json:"unreachable,omitempty"`
+}
+
+// RPOBelow holds while a job would lose less than Below.
+type RPOBelow struct {
+	Job   string   `json:"job"`
+	Below Duration `json:"below"`
+}
+
+// PointAge holds while a job's newest recovery point is younger than YoungerThan.
+type PointAge struct {
+	Job         string   `json:"job"`
+	YoungerThan Duration `json:"youngerThan"`
+}
+
+// HTTPStatus holds while a GET of URL answers with Status.
+type HTTPStatus struct {
+	URL    string `json:"url"`
+	Status int    `json:"status"`
+}
+
+// Script is a program in the script directory of the orchestrator's site.
+type Script struct {
+	File string   `json:"file"` // a name, no path
+	Args []string `json:"args,omitempty"`
+}
+
+// Webhook is a POST of the run's state as JSON. An answer from 200 to 299 is
+// success.
+type Webhook struct {
+	URL string `json:"url"`
+}
+
+// PowerAction starts or stops a VM at the plan's site that is nobody's replica. In a test
+// run the clean-up takes it back.
+type PowerAction struct {
+	VM string                `json:"vm"` // path, instance UUID or name
+	Do inventory.PowerChange `json:"do"`
+}
+
+// Email is a message about the run, sent through the mail server that the site's own
+// configuration names.
+type Email struct {
+	To []string `json:"to"` // addresses
+	// Subject and Text; empty: what the run is and how far.
+	Subject string `json:"subject,omitempty"`
+	Text    string `json:"text,omitempty"`
+}
+
+// Question asks a person to go on. Without an answer in time, Default is taken.
+type Question struct {
+	Text    string `json:"text"`
+	Default Answer `json:"default"`
+}
+
+// Answer is what a person says to a Question.
+type Answer string
+
+const (
+	Approve Answer = "approve"
+	Refuse  Answer = "refuse"
+)

@@ -1,0 +1,109 @@
+package orchestrator_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/plan"
+	"tidemark.dev/services/orchestrator"
+)
+
+type outside struct{ w *world }
+
+func (o outside) Scripts() ([]string, error) {
+	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
+	return o.w.scripts, nil
+}
+
+func (o outside) Script(ctx context.Context, file string, _, _ []string) (string, error) {
+	return "moved", o.w.effect(ctx, "script "+file, false, func() {})
+}
+
+func (o outside) Post(ctx context.Context, url string, _ []byte) error {
+	return o.w.effect(ctx, "post "+url, false, func() {})
+}
+
+func (outside) Get(context.Context, string) (int, error) { return 204, nil }
+func (outside) Dial(context.Context, string) error       { return nil }
+
+func (o outside) Mail(ctx context.Context, m orchestrator.Mail) error {
+	return o.w.effect(ctx, "mail "+strings.Join(m.To, " ")+": "+m.Subject, false, func() {})
+}
+
+// machines are VMs by name, and whether they are on. The guest of deaf has no tools.
+type machines struct {
+	noVMs
+	w *world
+}
+
+func (m machines) SetPower(ctx context.Context, r api.SetPowerRequest) (inventory.Power, error) {
+	m.w.mu.Lock()
+	on, known := m.w.running[r.VM]
+	m.w.mu.Unlock()
+	is := map[bool]inventory.Power{true: inventory.PoweredOn, false: inventory.PoweredOff}[on]
+	switch {
+	case !known:
+		return "", cdp.Errorf(cdp.NotFound, "find VM", r.VM, "there is none")
+	case r.DryRun:
+		return is, nil
+	case r.Want == inventory.PowerShutdown && on && r.VM == "deaf":
+		return is, cdp.Errorf(cdp.Conflict, "shut down", r.VM, "VMware Tools are not running")
+	}
+	err := m.w.effect(ctx, string(r.Want)+" "+r.VM, is == r.Want.Power(), func() { m.w.running[r.VM] = r.Want == inventory.PowerStart })
+	return r.Want.Power(), err
+}
+
+// VMs that a plan starts and shuts down are as before after a test, also those whose
+// guests cannot shut down; in production they stay.
+func TestAPlanStartsAndStopsVMs(t *testing.T) {
+	const actions = `- {name: room, mode: both, power: {vm: build, do: shutdown}}
+- {name: front, mode: both, power: {vm: front, do: start}}
+- {name: helper, mode: both, power: {vm: deaf, do: start}}
+- {name: as-it-is, mode: both, power: {vm: steady, do: start}}
+- {name: say, email: {to: [ops@example.com]}}`
+	for _, mode := range []recovery.Mode{recovery.Production, recovery.Test} {
+		w := newWorld()
+		for vm, on := range map[string]bool{"build": true, "front": false, "deaf": false, "steady": true} {
+			w.running[vm] = on
+		}
+		w.vms = machines{w: w}
+		s := w.service()
+		begin(t, w, s, actions, mode)
+		play(t, w, s, nil)
+		if w.last().Phase != plan.Succeeded || w.effects["shutdown build"] != 1 || w.effects["mail ops@example.com: shop: running in "+string(mode)] != 1 {
+			t.Errorf("%s: %+v %v", mode, w.last(), w.effects)
+		}
+		test := mode == recovery.Test
+		for vm, on := range map[string]bool{"build": test, "front": !test, "deaf": !test, "steady": true} {
+			if w.running[vm] != on {
+				t.Errorf("%s: %s is on: %t", mode, vm, w.running[vm])
+			}
+		}
+	}
+}
+
+// What a plan's test shows is kept with the points that it used.
+func TestATestsVerdictReachesThePoints(t *testing.T) {
+	for check, want := range map[string]cdp.Verdict{`{port: "10.0.0.1:80"}`: cdp.Passed, "{reachable: prod}, timeout: 20200ms": cdp.Failed} {
+		w := newWorld()
+		s := w.service()
+		begin(t, w, s, "- {name: db, failover: {job: db}}\n- {name: up, check: "+check+"}", recovery.Test)
+		play(t, w, s, nil)
+		if len(w.endings) != 1 || w.endings[0].Verdict != want || w.endings[0].Note == "" || w.endings[0].By != "site recovery job shop" {
+			t.Errorf("%s: %+v", check, w.endings)
+		}
+	}
+	w := newWorld()
+	s := w.service()
+	begin(t, w, s, "- {name: db, failover: {job: db}}\n- {name: out, cleanup: {job: db}}\n- {name: later, mode: test, check: {reachable: prod}, timeout: 20200ms}", recovery.Test)
+	play(t, w, s, nil)
+	if len(w.endings) != 1 || w.endings[0].Verdict != cdp.Passed {
+		t.Errorf("cleaned up before the check that failed: %+v", w.endings)
+	}
+}
