@@ -26,7 +26,11 @@ func (s *sender) attach(ctx context.Context) error {
 		fresh = true
 		return err
 	}
-	if epoch == 0 {
+	switch {
+	case epoch != 0:
+	case s.taken != 0: // by a try that found no place
+		epoch, fresh = s.taken, true
+	default:
 		if err := take(); err != nil {
 			return err
 		}

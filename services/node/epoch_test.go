@@ -14,10 +14,10 @@ import (
 // newer of two capturers takes over, and the other is refused.
 func TestEpochsGrowThoughTheServerForgetsThem(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
-	capturer := func(id string) epochs {
-		return epochs{s.Connect("prod", subjects.Capture), "prod", id, clock.System}
+	capturer := func(id string) *epochs {
+		return &epochs{conn: s.Connect("prod", subjects.Capture), site: "prod", id: id, clock: clock.System}
 	}
-	next := func(w epochs, held cdp.Epoch) cdp.Epoch {
+	next := func(w *epochs, held cdp.Epoch) cdp.Epoch {
 		t.Helper()
 		e, err := w.Next(t.Context(), "vm1", held)
 		if err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -20,12 +21,15 @@ type epochs struct {
 	site  cdp.Site
 	id    string // of this run of the capture service
 	clock clock.Clock
+
+	mu     sync.Mutex
+	bucket *bus.Bucket[holder] // nil: not opened yet
 }
 
-var _ capture.Epochs = epochs{}
+var _ capture.Epochs = (*epochs)(nil)
 
-func newEpochs(conn *bus.Conn, site cdp.Site, c clock.Clock) epochs {
-	return epochs{conn, site, ulid.Make().String(), c}
+func newEpochs(conn *bus.Conn, site cdp.Site, c clock.Clock) *epochs {
+	return &epochs{conn: conn, site: site, id: ulid.Make().String(), clock: c}
 }
 
 // holder is who was given a group's newest epoch.
@@ -34,10 +38,25 @@ type holder struct {
 	At       time.Time `json:"at"`
 }
 
+// open opens the bucket once: to look it up costs more than to use it, and a site has a
+// thousand groups.
+func (x *epochs) open(ctx context.Context) (*bus.Bucket[holder], error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.bucket != nil {
+		return x.bucket, nil
+	}
+	b, err := bus.OpenBucket[holder](ctx, x.conn, x.site, subjects.BucketEpoch, "group")
+	if err == nil {
+		x.bucket = b
+	}
+	return b, err
+}
+
 // Next implements capture.Epochs. A server that lost power may have forgotten the
 // newest epoch; then it is raised above held.
-func (x epochs) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
-	b, err := bus.OpenBucket[holder](ctx, x.conn, x.site, subjects.BucketEpoch, "group")
+func (x *epochs) Next(ctx context.Context, g cdp.GroupID, held cdp.Epoch) (cdp.Epoch, error) {
+	b, err := x.open(ctx)
 	if err != nil {
 		return 0, err
 	}

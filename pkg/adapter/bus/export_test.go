@@ -90,6 +90,24 @@ func Resting(c *Conn, site cdp.Site) int {
 	return len(l.resting)
 }
 
+// Seeks are how far apart so many pulls from a site look for streams that do not exist,
+// and how long one waits then whose stream does.
+func Seeks(c *Conn, site cdp.Site, n int) (absent, exists time.Duration) {
+	l := c.lookoutFor(site)
+	all := make([]*puller, n)
+	for i := range all {
+		all[i] = &puller{}
+		l.seek(all[i], false)
+	}
+	absent = l.spread(all[0])
+	l.seek(all[0], true)
+	exists = l.spread(all[0])
+	for _, p := range all {
+		l.seek(p, true)
+	}
+	return absent, exists
+}
+
 // Unlike are the streams of a site and of its peer's copies that are not as wanted.
 func Unlike(ctx context.Context, conn *Conn, peer cdp.Site) (out []string, err error) {
 	for _, cfg := range append(siteStreams(string(conn.site)), peerStreams(conn.site, peer)...) {

@@ -37,7 +37,12 @@ type lookout struct {
 	mu      sync.Mutex
 	watch   *puller // who stands watch; nil: nobody
 	resting map[*puller]context.CancelCauseFunc
+	absent  map[*puller]bool // those whose stream does not exist
 }
+
+// seekCost is how far apart the pulls of a site look for streams that do not exist: those
+// of a thousand jobs that were applied and not started would keep both sites busy.
+const seekCost = 10 * time.Millisecond
 
 var (
 	errRejoin = errors.New("the link was down")
@@ -50,7 +55,7 @@ func (c *Conn) lookoutFor(site cdp.Site) *lookout {
 	defer c.lookoutsMu.Unlock()
 	l := c.lookouts[site]
 	if l == nil {
-		l = &lookout{idle: pullIdle, turns: make(chan struct{}, joins), resting: map[*puller]context.CancelCauseFunc{}}
+		l = &lookout{idle: pullIdle, turns: make(chan struct{}, joins), resting: map[*puller]context.CancelCauseFunc{}, absent: map[*puller]bool{}}
 		if c.lookouts == nil {
 			c.lookouts = map[cdp.Site]*lookout{}
 		}
@@ -79,6 +84,28 @@ func (l *lookout) turn(ctx context.Context) (end func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// seek notes whether the stream of p exists.
+func (l *lookout) seek(p *puller, exists bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if exists {
+		delete(l.absent, p)
+	} else {
+		l.absent[p] = true
+	}
+}
+
+// spread is how long p waits at least before it looks for its stream again; 0 if that
+// exists.
+func (l *lookout) spread(p *puller) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.absent[p] {
+		return 0
+	}
+	return time.Duration(len(l.absent)) * seekCost
 }
 
 // stand has p stand watch if nobody does, and reports whether p does.

@@ -74,6 +74,22 @@ func TestPullsTakeTurnsToJoin(t *testing.T) {
 	}
 }
 
+// The pulls of jobs that were applied and not started look for streams that do not exist:
+// all of a site together at a bounded pace, and the others are not slowed by them.
+func TestPullsLookForMissingStreamsAtASitesPace(t *testing.T) {
+	r := newRig(t, 64<<20)
+	if few, _ := bus.Seeks(r.dst, "prod", 1); few > 100*time.Millisecond {
+		t.Errorf("a single one waits %v", few)
+	}
+	many, exists := bus.Seeks(r.dst, "prod", 1000)
+	if rate := float64(1000) / many.Seconds(); rate > 200 {
+		t.Errorf("a thousand look %.0f times a second", rate)
+	}
+	if exists != 0 {
+		t.Errorf("one whose stream exists waits %v", exists)
+	}
+}
+
 // idleGroup is a group whose frames are pulled.
 type idleGroup struct {
 	t      *testing.T

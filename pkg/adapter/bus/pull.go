@@ -105,6 +105,7 @@ func (s *FrameSource) Pull(ctx context.Context, from cdp.FrameNo, status func(sp
 
 // run joins the stream again and again.
 func (p *puller) run(ctx context.Context) error {
+	defer p.lookout.seek(p, true) // whether it does or not, nobody looks for it any more
 	wait := clock.Backoff{Min: retryMin, Max: retryMax}
 	for {
 		before := p.next
@@ -124,7 +125,7 @@ func (p *puller) run(ctx context.Context) error {
 		if p.next > before {
 			wait.Reset()
 		}
-		if err := wait.Wait(ctx); err != nil {
+		if err := clock.Sleep(ctx, clock.System, max(wait.Next(), p.lookout.spread(p))); err != nil {
 			return err
 		}
 	}
@@ -190,7 +191,9 @@ func (p *puller) join(ctx context.Context) error {
 	}
 	defer end()
 	err = p.src.conn.ask(ctx, p.src.request("INFO"), nil, nil)
-	if cdp.Is(wrap(err, "", ""), cdp.NotFound) {
+	missing := cdp.Is(wrap(err, "", ""), cdp.NotFound)
+	p.lookout.seek(p, !missing)
+	if missing {
 		p.tell(spool.Status{State: spool.NoStream, Err: p.fail(err)})
 		return errAgain
 	}
