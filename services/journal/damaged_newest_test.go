@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,16 +15,19 @@ import (
 )
 
 // The newest frames of a store are damaged. The replica has them already, and what they
-// wrote is not in the index. A repair keeps every point before the damage: the replica
-// goes back to where history ends, and the source goes on from there.
+// wrote is not in the index. The journal opens by itself and keeps every point before the
+// damage, as a repair by hand does: the replica goes back to where history ends, and the
+// source goes on from there.
 func TestDamageInTheNewestFramesKeepsTheHistoryBeforeIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		after int // how many follow the damaged frame
 		hurt  func(t *testing.T, dir string, raw []byte)
 	}{
-		"the newest is missing":             {0, removeFrame},
-		"one before others is missing":      {3, removeFrame},
-		"the header of the newest is wrong": {0, damageHeader},
+		"the newest is missing":              {0, removeFrame},
+		"one before others is missing":       {3, removeFrame},
+		"the header of the newest is wrong":  {0, damageHeader},
+		"the header of one before others is": {3, damageHeader},
+		"the content of the newest is wrong": {0, damageEnd},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
@@ -34,47 +36,38 @@ func TestDamageInTheNewestFramesKeepsTheHistoryBeforeIt(t *testing.T) {
 			w.mustSend(2)
 			s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
 			s.restart(cdp.Rollback)
-			for range 6 {
+			for range 7 + c.after {
 				w.mustLarge()
 			}
-			sent, bad, points := 0, 0, []cdp.Point(nil)
-			var done pebblestore.Repaired
-			err := errors.New("nothing was repaired yet")
-			// Now and then a compaction puts the frame into one table with what no repair can do
-			// without. Then a later frame is tried.
-			for n := 0; n < 10 && err != nil; n++ {
-				if n > 0 {
-					s.start(cdp.Rollback)
-					s.until("the journal", func() bool { return s.head() > 0 })
-				}
-				for range 1 + c.after {
-					w.mustLarge()
-				}
-				s.until("base", func() bool { b := s.status().Bounds; return b.Base == b.Head })
-				points = must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
-				s.shut()
-				sent = len(w.m.Frames)
-				bad = sent - c.after
-				at := t.TempDir()
-				if err := os.CopyFS(filepath.Join(at, "db"), os.DirFS(filepath.Join(s.dir, "db"))); err != nil {
-					t.Fatal(err)
-				}
-				c.hurt(t, at, w.m.Frames[bad-1])
-				if done, err = pebblestore.Repair(filepath.Join(at, "db"), "g", pebblestore.RepairOptions{Write: true}); err == nil {
-					s.store = filepath.Join(at, "db")
-				}
+			s.until("base", func() bool { b := s.status().Bounds; return b.Base == b.Head })
+			points := must[api.PointsReply](s, api.JournalPoints, api.PointsRequest{Group: "g"}).Points
+			s.shut()
+			sent := len(w.m.Frames)
+			bad := sent - c.after
+			c.hurt(t, s.dir, w.m.Frames[bad-1])
+
+			left := bad - int(points[0].Frame)
+			byHand := filepath.Join(t.TempDir(), "db")
+			if err := os.CopyFS(byHand, os.DirFS(filepath.Join(s.dir, "db"))); err != nil {
+				t.Fatal(err)
 			}
-			if err != nil || done.Points != bad-int(points[0].Frame) || len(done.Losses) != 1 || len(done.Losses[0].Points) != sent-bad+1 {
+			done, err := pebblestore.Repair(byHand, "g", pebblestore.RepairOptions{Write: true})
+			if err != nil || done.Points != left || len(done.Losses) != 1 || len(done.Losses[0].Points) != sent-bad+1 {
 				t.Fatalf("of %d points: %+v, %v", len(points), done, err)
 			}
 			if err := w.sink.Recreate(context.Background(), cdp.FrameNo(sent+1)); err != nil { // the stream was purged
 				t.Fatal(err)
 			}
-			cur := s.cursorAfterRepair()
-			last := points[bad-1-int(points[0].Frame)]
+			cur := s.cursorAfterDamage()
+			last := points[left-1]
 			if cur.Frame != last.Frame || cur.Head != last.Seq {
 				t.Fatalf("the source goes on after %+v, the newest point is %v", cur, last)
 			}
+			lost := s.status().Losses
+			if len(lost) != 1 || len(lost[0].Points) != sent-bad+1 {
+				t.Fatalf("lost: %+v", lost)
+			}
+			s.alarmed(AlarmLost)
 			same(t, w.at(cur.Head), s.images())
 			if err := w.sink.Recreate(context.Background(), cur.Frame+1); err != nil {
 				t.Fatal(err)
@@ -93,9 +86,9 @@ func TestDamageInTheNewestFramesKeepsTheHistoryBeforeIt(t *testing.T) {
 	}
 }
 
-// cursorAfterRepair starts the site on a store that was repaired, and is where the
+// cursorAfterDamage starts the site on a store whose end is damaged, and is where the
 // source goes on once the replica is where history ends.
-func (s *site) cursorAfterRepair() api.Cursor {
+func (s *site) cursorAfterDamage() api.Cursor {
 	s.t.Helper()
 	s.start(cdp.Rollback)
 	s.until("the journal", func() bool { return s.head() > 0 })
@@ -135,4 +128,14 @@ func damageHeader(t *testing.T, dir string, raw []byte) {
 		t.Fatal(err)
 	}
 	damageStored(t, dir, f.HeaderBytes())
+}
+
+// damageEnd damages the last bytes that a frame wrote.
+func damageEnd(t *testing.T, dir string, raw []byte) {
+	t.Helper()
+	f, err := frame.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damageStored(t, dir, f.Payload()[f.PayloadLen-cdp.SectorSize:])
 }

@@ -16,7 +16,8 @@ func (a *app) cmdRepair() *cobra.Command {
 		Use: "repair JOB", Short: "Mend the damaged journal of a job, with its service stopped", Args: cobra.ExactArgs(1),
 		Long: long(`Find what is damaged in the store of a job's journal, and say which recovery points
 it costs. Run this on the machine of the journal, with tidemark up or the journal
-service stopped. Without --write nothing is changed.
+service stopped. Without --write nothing is changed. A journal whose newest frames are
+damaged needs no repair: its service opens it without them.
 
 With --write what can be read is kept: history ends before the first damage that the
 replica has not passed. The mended store takes the old one's place once all of it

@@ -27,6 +27,13 @@ func (d *damage) note(info pebble.DataCorruptionInfo) {
 	}
 }
 
+// set says what is damaged, nil for nothing: what was damaged is mended.
+func (d *damage) set(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.found = err
+}
+
 func firstLine(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "\n")
 	return text[:min(len(text), 200)]

@@ -4,9 +4,11 @@
 //
 // # Damage
 //
-// A byte that changed on disk costs one group. A damaged store is not opened, with
-// an error of kind Corrupt that names the file; a damaged table that is found later
-// fails the reads that need it, and DB.Damage says so. No damage ends the process.
+// A byte that changed on disk costs one group. Frames are in tables of their own, so that
+// damage to them costs nothing else. A store is opened without its damaged end, which is
+// noted as lost (mend.go); one that is damaged otherwise is not opened, with an error of
+// kind Corrupt that names the file. A damaged table that is found later fails the reads
+// that need it, and DB.Damage says so. No damage ends the process.
 //
 // Pebble itself would end it when it reads a damaged table; it would go on from an
 // older state when the manifest is damaged, and delete the newer tables; and it
@@ -20,9 +22,10 @@
 //
 //	go test ./pkg/adapter/pebblestore -run FlippedBit -flips 200
 //
-// A frame that cannot be read and that the replica still needs ends history before it
-// (Group.EndBefore). Repair does the same with a store that does not open, on a copy, and
-// also cuts damaged logs and removes tables of frames that cannot be opened. What follows
+// A frame that cannot be read, and that the replica still needs or that is not in the
+// index, ends history before it (Group.EndBefore). What mends a store that does not open
+// does the same on a copy, and removes tables of frames that cannot be opened; Repair also
+// cuts damaged logs, reads everything and keeps the damaged store. What follows
 // the damage is lost, and noted as what a damaged end of the log takes. Of what it cannot
 // mend it makes, if asked, a store without history: whose it is, and where numbers go on.
 // The source then compares its disks with the replica, as for a first copy.

@@ -1,7 +1,10 @@
 package pebblestore
 
 import (
+	"bytes"
 	"encoding/binary"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"tidemark.dev/pkg/cdp"
 )
@@ -34,6 +37,22 @@ func (g *Group) key(dst []byte, kind byte) []byte {
 
 func (g *Group) frameKey(dst []byte, no cdp.FrameNo, part uint16) []byte {
 	return be.AppendUint16(be.AppendUint64(g.key(dst, kindFrame), uint64(no)), part)
+}
+
+// framesApart has Pebble put frames into tables of their own, so that damage to them
+// never costs the group's state.
+func framesApart(k []byte) (p pebble.SpanPolicy, end []byte, err error) {
+	switch {
+	case len(k) >= 5 && be.Uint32(k) == 0: // the groups
+		return p, be.AppendUint32(nil, 1), nil
+	case len(k) < 5 || k[4] > kindFrame:
+		return p, nil, nil
+	}
+	end = append(bytes.Clone(k[:4]), kindFrame)
+	if k[4] == kindFrame {
+		end[4]++
+	}
+	return p, end, nil
 }
 
 func frameOfKey(k []byte) (cdp.FrameNo, uint16) {

@@ -71,6 +71,7 @@ func (s *store) compare() error {
 			return err
 		}
 		s.unreadable = unreadable{}
+		s.damage.set(nil)
 	}
 	s.durable.begin(s.d.cfg.FS, path, end.No)
 	s.durable.wroteManifest(s.d.cfg.FS, s.path())

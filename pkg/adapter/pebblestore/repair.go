@@ -39,6 +39,7 @@ type repair struct {
 	began       time.Time
 	logs        bool // a log was cut
 	anewAllowed bool
+	online      bool // see store.mend
 	mends       bool // the copy is not as the store
 	Repaired
 }
@@ -100,7 +101,7 @@ func (r *repair) mendCopy() error {
 	if err == nil {
 		err = copyStore(r.path(), r.copied())
 	}
-	if err == nil {
+	if err == nil && !r.online {
 		err = r.cutLogs()
 	}
 	if err != nil {
@@ -150,6 +151,7 @@ func (r *repair) cannot(err error) error {
 // mend makes the copy one that opens and reads back.
 func (r *repair) mend(d *DB) error {
 	s := d.store(r.id)
+	s.asIs = true
 	raw := &store{d: d, id: r.id, lenient: true}
 	bad, err := r.look(raw)
 	if err != nil {
@@ -200,6 +202,9 @@ func (r *repair) readsBack(g *Group, l vault.Loaded) error {
 			return err
 		}
 	}
+	if r.online { // reads and scrubs find the rest
+		return nil
+	}
 	for no := l.Oldest; l.Newest != nil && no <= l.Newest.No; no++ {
 		there := false
 		err := g.Frames(no, no, func(frame.Table, []byte) error { there = true; return nil })
@@ -223,13 +228,10 @@ func (r *repair) readsBack(g *Group, l vault.Loaded) error {
 	return failed("read store", it.Error())
 }
 
-// replace puts the copy in the store's place, at once, and keeps the damaged one.
+// replace puts the copy in the store's place, and keeps the damaged one.
 func (r *repair) replace() error {
-	fail := func(err error) error {
-		return &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: string(r.id), Cause: err}
-	}
-	if err := unix.Renameat2(unix.AT_FDCWD, r.copied(), unix.AT_FDCWD, r.path(), unix.RENAME_EXCHANGE); err != nil {
-		return fail(fmt.Errorf("exchange %s and its repaired copy: %w", r.path(), err))
+	if err := r.exchange(); err != nil {
+		return err
 	}
 	for n := 1; ; n++ {
 		kept := fmt.Sprintf("%s.damaged-%d", r.path(), n)
@@ -237,13 +239,25 @@ func (r *repair) replace() error {
 			continue
 		}
 		if err := os.Rename(r.copied(), kept); err != nil {
-			return fail(err)
+			return r.failed(err)
 		}
 		r.Kept = kept
 		break
 	}
-	if err := syncDir(vfs.Default, r.dir); err != nil {
-		return fail(err)
+	return r.failed(syncDir(vfs.Default, r.dir))
+}
+
+// exchange has the copy and the store change places, at once and durably.
+func (r *repair) exchange() error {
+	if err := unix.Renameat2(unix.AT_FDCWD, r.copied(), unix.AT_FDCWD, r.path(), unix.RENAME_EXCHANGE); err != nil {
+		return r.failed(fmt.Errorf("exchange %s and its repaired copy: %w", r.path(), err))
 	}
-	return nil
+	return r.failed(syncDir(vfs.Default, r.dir))
+}
+
+func (r *repair) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: string(r.id), Cause: err}
 }

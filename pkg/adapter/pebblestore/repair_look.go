@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,9 @@ func (r *repair) look(s *store) (bad unreadable, err error) {
 	if err := r.dropTables(g, db); err != nil {
 		return bad, err
 	}
+	if r.online {
+		return g.damagedEnd()
+	}
 	return g.needsEnd()
 }
 
@@ -76,8 +80,12 @@ func fillMissing(dir string, db *database) (filled bool, err error) {
 
 var missingTable = regexp.MustCompile(`file (\d+) \(type sstable\) unknown`)
 
-// needsEnd is the first frame after base that is damaged or missing.
+// needsEnd is the first frame before which history has to end: base never passes it, or it
+// keeps the store from being opened.
 func (g *Group) needsEnd() (bad unreadable, err error) {
+	if bad, err = g.damagedEnd(); err != nil {
+		return bad, err
+	}
 	st, indexed, err := g.state()
 	if err != nil {
 		return bad, err
@@ -89,11 +97,7 @@ func (g *Group) needsEnd() (bad unreadable, err error) {
 	case err == nil && l.Newest == nil:
 		return bad, nil // nothing is stored, or nothing is left: compare decides
 	case err == nil:
-		end := l.Newest.No
-		if max(st.Base, st.Moving) > l.Newest.Last() { // the replica has frames that are gone
-			end = max(newest, end+1)
-		}
-		oldest, newest = l.Oldest, end
+		oldest, newest = l.Oldest, l.Newest.No
 	case !cdp.Is(err, cdp.Corrupt):
 		return bad, err
 	default: // the point that base has passed last says where to begin
@@ -107,24 +111,13 @@ func (g *Group) needsEnd() (bad unreadable, err error) {
 		}
 	}
 	no, _, why := vault.FirstUnreadable(g, st.Base, oldest, newest)
-	if no == 0 && why != nil {
+	if no == 0 {
 		return bad, why
 	}
-	// Which frames the replica has does not matter to these: without them nobody knows
-	// what they wrote.
-	first, cause := g.firstUnindexed(indexed, oldest, newest)
-	if first == 0 && cause != nil {
-		return bad, cause
+	if bad.frame == 0 || no < bad.frame {
+		bad = unreadable{frame: no, why: firstLine(why), back: canGoBack(st)}
 	}
-	if first != 0 && (no == 0 || first < no) {
-		no, why = first, cause
-	}
-	if no == 0 {
-		return bad, nil
-	}
-	// Without checksums nobody would notice that a floor was lost as well.
-	back := st.Summed && !st.Halted && !st.Sealed && !st.Released && !st.Straight
-	return unreadable{frame: no, why: firstLine(why), back: back}, nil
+	return bad, nil
 }
 
 // dropTables removes the tables that cannot be opened, if they hold frames only.
@@ -140,17 +133,24 @@ func (r *repair) dropTables(g *Group, db *database) error {
 			if why == nil {
 				continue
 			}
+			if !isDamage(why) {
+				return &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: name, Cause: why}
+			}
 			from, to := t.Smallest.UserKey, t.Largest.UserKey
-			if !g.isFrame(from) || !g.isFrame(to) {
+			if !g.isFrame(from) || !g.isFrame(to) && !bytes.Equal(to, g.key(nil, kindFrame+1)) {
 				return cdp.Errorf(cdp.Corrupt, opRepair, name, "it cannot be opened, and holds more than frames: %s", firstLine(why))
 			}
 			if err := db.Excise(context.Background(), pebble.KeyRange{Start: from, End: append(to[:len(to):len(to)], 0)}); err != nil {
 				return failed(opRepair, err)
 			}
 			first, _ := frameOfKey(from)
-			last, _ := frameOfKey(to)
+			held := fmt.Sprintf("the frames from %d on", first)
+			if g.isFrame(to) {
+				last, _ := frameOfKey(to)
+				held = fmt.Sprintf("the frames %d to %d", first, last)
+			}
 			r.mends = true
-			r.Found = append(r.Found, fmt.Sprintf("%s, which held the frames %d to %d, cannot be opened: %s", name, first, last, firstLine(why)))
+			r.Found = append(r.Found, fmt.Sprintf("%s, which held %s, cannot be opened: %s", name, held, firstLine(why)))
 		}
 	}
 	return nil

@@ -25,6 +25,7 @@ type store struct {
 
 	lenient bool // it is opened although tables are missing: see repair
 	reads   bool // nothing of it is changed: see Read
+	asIs    bool // opening it mends nothing: see mend
 	bulkNo  atomic.Uint64
 	damage  damage
 	durable durable
@@ -91,6 +92,7 @@ func (s *store) options(on *disk) *pebble.Options {
 		},
 	}
 	o.Experimental.CompactionScheduler = &compactions{}
+	o.Experimental.SpanPolicyFunc = framesApart
 	for i := range o.Levels {
 		l := &o.Levels[i]
 		l.BlockSize = pieceSize
@@ -127,14 +129,24 @@ func kindOf(err error) cdp.Kind {
 	return cdp.Transient
 }
 
-// open opens the database, unless it is open, and anew if it has ended. It changes
-// nothing of one that is damaged where Pebble would silently go on with an older state.
+// open opens the database, unless it is open, and anew if it has ended. One with a damaged
+// end is mended first. It changes nothing of one that is damaged otherwise, where Pebble
+// would silently go on with an older state.
 func (s *store) open() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if db := s.current(); db != nil && db.on.ended() == nil {
 		return nil
 	}
+	err := s.openSound()
+	if cdp.Is(err, cdp.Corrupt) && s.mend() {
+		err = s.openSound()
+	}
+	return err
+}
+
+// openSound opens a database that is not damaged. The caller holds mu.
+func (s *store) openSound() error {
 	err := checkLogs(s.d.cfg.FS, s.path())
 	var db *database
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// unreadable is a frame that cannot be read and that base could never pass.
+// unreadable is a frame that cannot be read, before which history ends.
 type unreadable struct {
 	frame cdp.FrameNo // 0: none
 	why   string
@@ -24,15 +24,16 @@ type unreadable struct {
 func (g *Group) EndBefore(no cdp.FrameNo, why error) error {
 	const op = "end history"
 	found, err := g.read(no)
+	x := unreadable{frame: no, why: firstLine(why), back: canGoBack(found.State)}
 	if err == nil {
-		_, err = g.endBefore(unreadable{frame: no}, found)
+		_, err = g.endBefore(x, found)
 	}
 	if err != nil {
 		return cdp.Wrap(err, op, string(g.s.id))
 	}
 	g.s.mu.Lock()
 	defer g.s.mu.Unlock()
-	g.s.unreadable = unreadable{frame: no, why: firstLine(why)}
+	g.s.unreadable = x
 	g.s.current().on.end(why)
 	return nil
 }
@@ -74,24 +75,6 @@ func (u *update) goBack(st vault.State, end frame.Header) {
 		st.Moving = endOf(end)
 		u.SetState(st)
 	}
-}
-
-// firstUnindexed is the first frame up to newest that the index, which was made up to
-// indexed, lacks, and that is damaged or missing: what it wrote is not known.
-func (g *Group) firstUnindexed(indexed, oldest, newest cdp.FrameNo) (bad cdp.FrameNo, why error) {
-	for no := max(indexed+1, oldest); no <= newest; no++ {
-		there := false
-		err := g.Tables(no, no, func(frame.Table) error { there = true; return nil })
-		switch {
-		case err != nil && !cdp.Is(err, cdp.Corrupt):
-			return 0, err
-		case err != nil:
-			return no, err
-		case !there:
-			return no, cdp.Errorf(cdp.Corrupt, "read frames", "", "frame %d is missing", no)
-		}
-	}
-	return 0, nil
 }
 
 // headerOf is what is known of the header of a damaged frame, before which base is at

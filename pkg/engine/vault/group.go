@@ -107,8 +107,19 @@ func Open(ctx context.Context, disks []cdp.Disk, store Store, replica Replica, c
 	return g, nil
 }
 
-// load takes over what the store holds.
+// load takes over what the store holds. History ends before a frame that the index lacks
+// and that cannot be read.
 func (g *Group) load() error {
+	err := g.loadWhole()
+	if cdp.Is(err, cdp.Corrupt) && g.endBeforeUnindexed() == nil {
+		err = g.loadWhole()
+	}
+	return err
+}
+
+// loadWhole takes over what the store holds. It is Corrupt if a part that is needed at
+// once cannot be read.
+func (g *Group) loadWhole() error {
 	found, err := g.store.Load()
 	if err != nil {
 		return err

@@ -50,18 +50,23 @@ func (x *index) load(found Loaded, points *pointList) error {
 	t := newTail()
 	if found.Newest != nil {
 		u := x.store.Begin()
-		missing := false
-		err := x.store.Tables(found.Indexed+1, found.Newest.No, func(f frame.Table) error {
+		unstored := false
+		next := max(found.Indexed+1, found.Oldest)
+		err := x.store.Tables(next, found.Newest.No, func(f frame.Table) error {
+			if f.No != next {
+				return missing(next)
+			}
+			next++
 			t.addFrame(f)
 			if p, ok := pointOf(f.Header); ok && p.Seq >= found.State.Horizon && !points.has(p.Frame) {
 				p = points.stamp(points.newest(), p)
 				u.PutPoint(p)
 				points.set(p)
-				missing = true
+				unstored = true
 			}
 			return nil
 		})
-		if err == nil && missing {
+		if err == nil && unstored {
 			err = u.Commit()
 		} else {
 			u.Discard()

@@ -78,7 +78,8 @@ type Store interface {
 
 	// EndBefore ends history before frame no, which cannot be read. The store must be
 	// loaded again: then it has no frame, point and index from there on, and where base is
-	// at the end of the frame before, head is base. An error: nothing has changed.
+	// at the end of the frame before, head is base. Where base is past it, Moving is head.
+	// An error: nothing has changed.
 	EndBefore(no cdp.FrameNo, why error) error
 
 	// AddFloors saves floors of blocks that have none, sorted by disk and block,

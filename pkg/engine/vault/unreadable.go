@@ -29,6 +29,50 @@ func (g *Group) EndBeforeDamage() (cdp.FrameNo, error) {
 	return no, nil
 }
 
+// endBeforeUnindexed ends history before the first frame that the index lacks and that
+// cannot be read: nobody knows what it wrote, so no point from there on can be read. What
+// it wrote is gone from the replica once that went back to the end of history. The store
+// must be loaded again.
+func (g *Group) endBeforeUnindexed() error {
+	found, err := g.store.Load()
+	if err != nil {
+		return err
+	}
+	if found.Newest == nil {
+		return cdp.Errorf(cdp.NotFound, "end history before damage", "", "no frame is stored")
+	}
+	no, why := FirstUnindexed(g.store, found.Indexed, found.Oldest, found.Newest.No)
+	switch {
+	case no != 0:
+		return g.store.EndBefore(no, why)
+	case why != nil:
+		return why
+	}
+	return cdp.Errorf(cdp.NotFound, "end history before damage", "", "every frame that is not in the index can be read")
+}
+
+// FirstUnindexed is the first of the frames from oldest to newest that the index, which
+// was made up to frame indexed, lacks, and that is damaged or missing, and why; 0 for none.
+func FirstUnindexed(store Store, indexed, oldest, newest cdp.FrameNo) (bad cdp.FrameNo, why error) {
+	for no := max(indexed+1, oldest); no <= newest; no++ {
+		there := false
+		err := store.Tables(no, no, func(frame.Table) error { there = true; return nil })
+		switch {
+		case err != nil && !cdp.Is(err, cdp.Corrupt):
+			return 0, err
+		case err != nil:
+			return no, err
+		case !there:
+			return no, missing(no)
+		}
+	}
+	return 0, nil
+}
+
+func missing(no cdp.FrameNo) error {
+	return cdp.Errorf(cdp.Corrupt, "read frames", "", "frame %d is missing", no)
+}
+
 // FirstUnreadable is the first of the frames from oldest to newest that has writes after
 // base and is damaged or missing, the last write before it, and why; 0 for none.
 func FirstUnreadable(store Store, base cdp.Seq, oldest, newest cdp.FrameNo) (bad cdp.FrameNo, last cdp.Seq, why error) {
@@ -38,7 +82,7 @@ func FirstUnreadable(store Store, base cdp.Seq, oldest, newest cdp.FrameNo) (bad
 		var h frame.Header
 		err := store.Tables(no, no, func(t frame.Table) error { h = t.Header; return nil })
 		if err == nil && h.No == 0 && begun {
-			err = cdp.Errorf(cdp.Corrupt, "read frames", "", "frame %d is missing", no)
+			err = missing(no)
 		}
 		begun = begun || err != nil || h.No != 0
 		if err == nil && bad != 0 {

@@ -139,6 +139,15 @@ func (m *MemStore) EndBefore(no cdp.FrameNo, _ error) error {
 		m.d.blocks[k] = slices.DeleteFunc(slices.Clone(es), func(e history.Entry) bool { return e.Place.Frame >= no })
 	}
 	m.d.indexed = min(m.d.indexed, no-1)
+	if raw, ok := m.d.frames[no-1]; ok {
+		h, err := frame.ParseHeader(raw)
+		if err != nil {
+			return err
+		}
+		if st := &m.d.state; max(st.Base, st.Moving) > h.Last() {
+			st.Base, st.Moving = max(st.Base, st.Moving), h.Last()
+		}
+	}
 	return nil
 }
 
