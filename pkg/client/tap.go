@@ -71,6 +71,7 @@ const (
 	TapAdopted  TapNote = "adopted"  // the mirror ran already
 	TapComplete TapNote = "complete" // capture has a complete copy
 	TapStopped  TapNote = "stopped"  // Text: why; it is being resumed
+	TapLost     TapNote = "lost"     // Text: why QEMU or capture cannot be reached; it is attached again
 	TapMissed   TapNote = "missed"   // capture missed writes; the disk is copied again
 	TapReports  TapNote = "reports"  // capture gets every write from now on
 	TapLeft     TapNote = "left"     // the mirror goes on without this call
@@ -81,23 +82,64 @@ var errMissed = errors.New("writes were missed")
 
 // AttachTap mirrors a disk of a tap job into capture: it copies the disk, reports
 // the copy complete, and resumes the mirror whenever an error stops it, until ctx
-// ends. The mirror goes on after that.
+// ends. The mirror goes on after that. Once it was attached it is attached again when
+// QEMU or capture was gone, for as long as the job exists, unless r.Once.
 func (c *Client) AttachTap(ctx context.Context, r TapRequest, dial DialMirror, note func(n TapNote, text string)) error {
-	job, err := c.Job(ctx, r.Job)
+	t := tap{c: c, disk: r.Disk, once: r.Once, note: note}
+	pause := clock.Backoff{Clock: c.clock, Min: 250 * time.Millisecond, Max: 30 * time.Second}
+	for said := ""; ; {
+		t.started = false
+		err := t.find(ctx, r.Job)
+		if cdp.Is(err, cdp.NotFound) || cdp.Is(err, cdp.Conflict) {
+			return err
+		}
+		if err == nil {
+			err = t.attach(ctx, dial)
+		}
+		switch {
+		case t.started:
+			t.attached = true
+			pause.Reset()
+		case err != nil && !t.attached:
+			return err
+		}
+		if err == nil || r.Once || ctx.Err() != nil {
+			return err
+		}
+		if text := err.Error(); t.started || text != said {
+			note(TapLost, text)
+			said = text
+		}
+		if pause.Wait(ctx) != nil {
+			note(TapLeft, "")
+			return nil
+		}
+	}
+}
+
+// find reads the job, which may have changed. It is NotFound or a Conflict if the job has
+// no such tap.
+func (t *tap) find(ctx context.Context, name string) error {
+	job, err := t.c.Job(ctx, name)
 	if err != nil {
 		return err
 	}
 	if job.Source.Capture != cdp.Tap {
 		return cdp.Errorf(cdp.Conflict, "check", job.Name, "its capture is %s, not tap", job.Source.Capture)
 	}
-	if !slices.ContainsFunc(job.Source.Disks, func(d spec.SourceDisk) bool { return d.Name == r.Disk }) {
-		return cdp.Errorf(cdp.NotFound, "find disk", r.Disk, "the job has no such disk")
+	if !slices.ContainsFunc(job.Source.Disks, func(d spec.SourceDisk) bool { return d.Name == t.disk }) {
+		return cdp.Errorf(cdp.NotFound, "find disk", t.disk, "the job has no such disk")
 	}
-	t := tap{c: c, job: job, disk: r.Disk, once: r.Once, note: note}
-	if t.address, err = c.endpointOf(ctx, job.Source.Site, job.Target.Site, job.Group(), r.Disk); err != nil {
+	t.job = job
+	return nil
+}
+
+// attach starts or adopts the mirror, and keeps it until ctx ends or QEMU or capture fails.
+func (t *tap) attach(ctx context.Context, dial DialMirror) (err error) {
+	if t.address, err = t.c.endpointOf(ctx, t.job.Source.Site, t.job.Target.Site, t.job.Group(), t.disk); err != nil {
 		return err
 	}
-	m, done, err := dial(ctx, job.Group())
+	m, done, err := dial(ctx, t.job.Group())
 	if err != nil {
 		return err
 	}
@@ -106,14 +148,15 @@ func (c *Client) AttachTap(ctx context.Context, r TapRequest, dial DialMirror, n
 	for t.speed = fastest; ; t.speed = max(t.speed/2, slowest) {
 		fresh, err := t.start(ctx)
 		if err != nil {
-			return cdp.Wrap(err, "start mirror", r.Disk)
+			return cdp.Wrap(err, "start mirror", t.disk)
 		}
+		t.started = true
 		if err := t.keep(ctx, fresh); !errors.Is(err, errMissed) {
 			return err
 		}
-		note(TapMissed, "")
+		t.note(TapMissed, "")
 		if err := m.End(ctx); err != nil {
-			return &cdp.Error{Op: "end mirror", Kind: cdp.Internal, Subject: r.Disk, Cause: err}
+			return &cdp.Error{Op: "end mirror", Kind: cdp.Internal, Subject: t.disk, Cause: err}
 		}
 	}
 }
@@ -134,8 +177,11 @@ type tap struct {
 	address string // of capture's NBD server
 	mirror  Mirror
 	once    bool
-	speed   int64 // that the copy may have
-	note    func(TapNote, string)
+	// attached: a mirror was started or adopted; started: since QEMU was last dialed.
+	attached, started bool
+
+	speed int64 // that the copy may have
+	note  func(TapNote, string)
 }
 
 // start starts the copy, or adopts the mirror that runs.

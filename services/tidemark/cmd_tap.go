@@ -19,8 +19,10 @@ func (a *app) cmdTap() *cobra.Command {
 		Short: "Mirror a disk of a running QEMU into a tap job",
 		Long: long(`Start a blockdev-mirror (write-blocking) in a running QEMU that copies a disk into
 the capture endpoint of a tap job, and report to capture when the copy is complete.
-The command then keeps running and resumes the mirror if an error stops it; with
---once it returns. The mirror goes on in QEMU when the command ends.
+The command then keeps running: it resumes the mirror if an error stops it, and attaches
+it again, with a new copy, when the VM was restarted. With --once it returns. The mirror
+goes on in QEMU when the command ends, but nobody resumes it then: run the command as a
+service that is restarted.
 
 Run it on the machine of QEMU. Where capture listens on TCP at a site with
 certificates, give QEMU one that names the job (URI:tidemark:JOB) with --tls-creds.
@@ -77,6 +79,8 @@ func (t tap) note(a *app) func(client.TapNote, string) {
 			fmt.Fprintf(a.out, "%s: every write to %s is reported\n", clockText(a.clock().Now()), t.disk)
 		case client.TapStopped:
 			fmt.Fprintf(a.err, "the mirror stopped (%s); resuming it\n", text)
+		case client.TapLost:
+			fmt.Fprintf(a.err, "%s: the tap is lost (%s); trying to attach it again\n", clockText(a.clock().Now()), text)
 		case client.TapMissed:
 			fmt.Fprintln(a.err, "capture missed writes, so the copy is incomplete; copying again")
 		case client.TapLeft:

@@ -31,6 +31,9 @@ type tapped struct {
 	copies int // that were announced, and begun
 	ended  int
 	told   int // that every write is reported
+	dials  int
+	off    int           // how many dials fail: the VM is off
+	exit   chan struct{} // QEMU exits
 }
 
 func (x *tapped) with(f func()) {
@@ -59,8 +62,23 @@ func (x *tapped) SetSpeed(context.Context, int64) error { return nil }
 func (x *tapped) Wait(context.Context) error            { return nil }
 
 func (x *tapped) Trouble(ctx context.Context) error {
-	<-ctx.Done()
-	return ctx.Err()
+	select {
+	case <-x.exit:
+		return errors.New("the connection to QEMU was closed")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (x *tapped) dial(context.Context, cdp.GroupID) (m client.Mirror, done func(), err error) {
+	x.with(func() {
+		x.dials++
+		if x.off > 0 {
+			x.off--
+			err = cdp.Errorf(cdp.Transient, "talk to QEMU", "web.qmp", "connection refused")
+		}
+	})
+	return x, func() {}, err
 }
 
 func (x *tapped) End(context.Context) error {
@@ -100,35 +118,34 @@ func (x *tapped) endpoints() map[string]api.Endpoint {
 	}
 }
 
-// A tap misses writes long after its copy was complete: as long as the command that
-// attached it runs, the copy begins again by itself, every time, and becomes complete.
-func TestATapThatMissedWritesIsCopiedAgain(t *testing.T) {
+// attached runs the command that attaches a tap, and waits for what it reports.
+func attached(t *testing.T, x *tapped) (expect func(client.TapNote)) {
 	d := newDesk(t)
 	d.apply(0, tapJob)
-	x := &tapped{state: event.NeedsResync}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
 	capture := connectAs(t, d.url, "prod", subjects.Capture)
 	wg.Go(func() { _ = capture.Serve(ctx, subjects.Capture, x.endpoints()) })
 	cl, err := client.Connect(t.Context(), client.Config{Site: "dr", Bus: client.SiteRef{URL: d.url}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cl.Close()
 	notes := make(chan client.TapNote, 100)
-	dial := func(context.Context, cdp.GroupID) (client.Mirror, func(), error) { return x, func() {}, nil }
 	wg.Go(func() {
 		for ctx.Err() == nil { // capture may still be starting
-			err := cl.AttachTap(ctx, client.TapRequest{Job: "web", Disk: "system"}, dial, func(n client.TapNote, _ string) { notes <- n })
+			err := cl.AttachTap(ctx, client.TapRequest{Job: "web", Disk: "system"}, x.dial, func(n client.TapNote, _ string) { notes <- n })
 			if err != nil && ctx.Err() == nil && !cdp.Is(err, cdp.Transient) {
 				t.Error(err)
 				return
 			}
 		}
 	})
-	expect := func(want client.TapNote) {
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+		cl.Close()
+	})
+	return func(want client.TapNote) {
 		t.Helper()
 		for end := time.After(time.Minute); ; {
 			select {
@@ -141,6 +158,14 @@ func TestATapThatMissedWritesIsCopiedAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A tap misses writes long after its copy was complete, or its VM is off for a while. As
+// long as the command that attached it runs, the copy begins again by itself, every time,
+// and becomes complete.
+func TestATapThatMissedWritesIsCopiedAgain(t *testing.T) {
+	x := &tapped{state: event.NeedsResync, exit: make(chan struct{})}
+	expect := attached(t, x)
 	expect(client.TapComplete)
 	for round := 1; round <= 2; round++ {
 		x.with(func() { x.state = event.NeedsResync })
@@ -149,6 +174,17 @@ func TestATapThatMissedWritesIsCopiedAgain(t *testing.T) {
 		x.with(func() {
 			if x.copies != round+1 || x.ended != round || x.state != event.Replicating {
 				t.Errorf("round %d: %d copies, %d mirrors ended, %s", round, x.copies, x.ended, x.state)
+			}
+		})
+	}
+	for round := 1; round <= 2; round++ {
+		x.with(func() { x.state, x.runs, x.dials, x.off = event.Seeding, false, 0, 2 })
+		x.exit <- struct{}{}
+		expect(client.TapLost)
+		expect(client.TapComplete)
+		x.with(func() {
+			if x.copies != round+3 || x.dials != 3 || x.state != event.Replicating {
+				t.Errorf("after restart %d of the VM: %d copies, %d dials, %s", round, x.copies, x.dials, x.state)
 			}
 		})
 	}

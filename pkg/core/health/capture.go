@@ -66,7 +66,7 @@ func (g *Group) judgeCaptureState(f Facts, log string) {
 			return
 		}
 		g.worsen(Resyncing)
-		g.problem("copy again: tidemark tap attach "+f.Job.Name+" ...", "the tap missed writes%s", because(c.Reason))
+		g.problem("is tidemark tap attach running? It copies again by itself: tidemark tap attach "+f.Job.Name+" --disk NAME --qmp SOCKET --device NODE", "the tap missed writes%s", because(c.Reason))
 	case event.Overflow:
 		g.worsen(Late)
 		g.problem("check the network to the target, and its disk", "writes come faster than they can be sent%s", because(c.Reason))
