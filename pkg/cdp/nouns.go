@@ -179,7 +179,7 @@ func PointNames(ps []Point) string {
 type Disk struct {
 	ID   DiskID `json:"id"`
 	Name string `json:"name"`
-	// Size in bytes, a multiple of SectorSize.
+	// Size in bytes, a multiple of 512.
 	Size int64 `json:"size"`
 }
 

@@ -19,7 +19,7 @@ type PointTest struct {
 	Run     string    `json:"run"`
 	At      time.Time `json:"at"` // when the test was ended, on the target's clock
 	Verdict Verdict   `json:"verdict"`
-	Note    string    `json:"note,omitempty"` // up to MaxNote characters
+	Note    string    `json:"note,omitempty"` // up to 1000 characters
 	// By is who gave the verdict, as they say.
 	By string `json:"by,omitempty"`
 	// Evidence is what the checks found, one result each.

@@ -18,7 +18,9 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/api/apitest"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/spool"
 	"tidemark.dev/pkg/engine/spool/spooltest"
@@ -207,6 +209,9 @@ func call[T any](s *site, name string, req any) (T, error) {
 	v, err := s.svc.Endpoints()[name](context.Background(), raw)
 	if err != nil {
 		return out, err
+	}
+	if err := apitest.Answered(subjects.Journal, name, raw, v); err != nil {
+		s.t.Error(err)
 	}
 	raw, _ = json.Marshal(v)
 	return out, json.Unmarshal(raw, &out)

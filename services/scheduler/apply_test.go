@@ -12,10 +12,12 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/api/apitest"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/jobrules"
 	"tidemark.dev/pkg/core/spoolshare"
@@ -160,6 +162,9 @@ func ask[R any](o *owner, endpoint string, req any) (r R, err error) {
 	out, err := o.Endpoints()[endpoint](o.t.Context(), raw)
 	if err != nil {
 		return r, err
+	}
+	if err := apitest.Answered(subjects.Scheduler, endpoint, raw, out); err != nil {
+		o.t.Error(err)
 	}
 	if raw, err = json.Marshal(out); err == nil {
 		err = json.Unmarshal(raw, &r)

@@ -9,8 +9,10 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/api/apitest"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // sitesInMemory is what a SiteOwner needs.
@@ -63,6 +65,9 @@ func TestSiteOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := o.Endpoints()[endpoint](t.Context(), raw)
+		if wrong := apitest.Answered(subjects.VCenter, endpoint, raw, out); err == nil && wrong != nil {
+			t.Error(wrong)
+		}
 		r, _ := out.(api.ApplyReply)
 		return r, err
 	}

@@ -21,9 +21,11 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/api/apitest"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/contract/subjects"
 	"tidemark.dev/services/vcenter"
 )
 
@@ -151,6 +153,9 @@ func sized[T any](ctx context.Context, e *end, name string, req any) (out T, siz
 	x, err := e.svc.Endpoints()[name](ctx, raw)
 	if err != nil {
 		return out, 0, err
+	}
+	if err := apitest.Answered(subjects.VCenter, name, raw, x); err != nil {
+		e.w.t.Error(err)
 	}
 	if raw, err = json.Marshal(x); err == nil {
 		err = json.Unmarshal(raw, &out)

@@ -87,7 +87,8 @@ type GroupNewest struct {
 	State event.JournalState `json:"state"`
 	Frame cdp.FrameNo        `json:"frame"` // the newest durable one
 	Point *cdp.Point         `json:"point,omitempty"`
-	// ClockOffset and ClockBound are as in GroupStatus.
+	// ClockOffset is target minus source clock, ClockBound its greatest error; 0: not
+	// measured yet.
 	ClockOffset time.Duration `json:"clockOffsetNanos"`
 	ClockBound  time.Duration `json:"clockBoundNanos"`
 }
@@ -103,7 +104,7 @@ type RetentionLock struct {
 	// Left is how long the newest of what is held is held yet; 0: nothing is.
 	Left time.Duration `json:"leftNanos"`
 	// Deleted is the job as it was last applied, if it was deleted: the lock keeps the
-	// journal, and the job can be applied again over it. Else nil.
+	// journal, and the job can be applied again over it.
 	Deleted *spec.ReplicationJob `json:"deleted,omitempty"`
 }
 
@@ -125,7 +126,7 @@ type StatusReply struct {
 const PointsPage = 2000
 
 // PointsRequest asks for the points after frame After, oldest first, or, with
-// Last, for that many of the newest, at most PointsPage. With Request it asks only
+// Last, for that many of the newest, at most 2000. With Request it asks only
 // for the point that answers that command: none until it is durable.
 type PointsRequest struct {
 	Group   cdp.GroupID   `json:"group"`
@@ -148,8 +149,8 @@ type ResolveRequest struct {
 	Group cdp.GroupID `json:"group"`
 	Point string      `json:"point,omitempty"`
 	At    *time.Time  `json:"at,omitempty"`
-	// Listen is where the disks will be served, if that is known. The request is
-	// Invalid if the journal's machine does not serve disks there.
+	// Listen is where the disks will be served, if that is known. The request is refused
+	// if the journal's machine does not serve disks there.
 	Listen string `json:"listen,omitempty"`
 }
 
@@ -176,11 +177,11 @@ type Cursor struct {
 // restart of the journal until Close.
 type OpenRequest struct {
 	Group   cdp.GroupID `json:"group"`
-	ID      string      `json:"id"` // a name: cdp.NameRule
+	ID      string      `json:"id"` // a name: up to 40 lower-case letters, digits and dashes
 	Seq     cdp.Seq     `json:"seq"`
 	Scratch bool        `json:"scratch"`          // writable, into an overlay; else read-only
 	Listen  string      `json:"listen,omitempty"` // unix path or host:port; default a unix socket in the journal's directory
-	// Purpose is ForExport, or the mode of the failover run.
+	// Purpose is export, or the mode of the failover run.
 	Purpose string `json:"purpose"`
 }
 
@@ -284,7 +285,7 @@ type SumsRequest struct {
 	Group cdp.GroupID `json:"group"`
 	Disk  cdp.DiskID  `json:"disk"`
 	Off   int64       `json:"off"`
-	N     int64       `json:"n"`     // bytes, up to SumsMax, within the disk
+	N     int64       `json:"n"`     // bytes, up to 8 MiB (SumsMax), within the disk
 	Block int64       `json:"block"` // bytes a checksum covers; the last one may cover less
 }
 

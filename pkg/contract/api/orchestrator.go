@@ -34,7 +34,7 @@ type PlanFinding struct {
 	Error  bool   `json:"error"`
 	Action string `json:"action,omitempty"` // empty: the plan as a whole
 	Rule   string `json:"rule"`
-	// About is what a finding whose text has figures is about; see Same.
+	// About is what a finding whose text has figures is about.
 	About string `json:"about,omitempty"`
 	Text  string `json:"text"`
 	// Since is when a check had it first, of a plan that was applied.

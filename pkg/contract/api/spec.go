@@ -29,7 +29,7 @@ const (
 // ApplyReply answers an ApplyRequest. With Problems nothing was written, and
 // Change is empty.
 type ApplyReply struct {
-	Kind   string `json:"kind"` // spec.KindSite, spec.KindJob or spec.KindPlan
+	Kind   string `json:"kind"` // Site, ReplicationJob or SiteRecoveryJob
 	Name   string `json:"name"`
 	Change Change `json:"change,omitempty"`
 	// VMs is how many VMs a job on VMs protects; absent for other documents.

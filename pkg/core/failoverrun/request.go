@@ -34,11 +34,11 @@ type Request struct {
 	Shutdown recovery.Shutdown `json:"shutdown,omitempty"`
 	// ShutdownWait is how long the guest may take to shut down; 0: 5 minutes.
 	ShutdownWait spec.Duration `json:"shutdownWait,omitempty"`
-	// Force begins a production run although clients are connected: see Undisturbed.
+	// Force begins a production run although clients are connected.
 	Force bool `json:"force,omitempty"`
 	// CommitPolicy says how a production run ends if nobody has ended it within
 	// CommitWindow after it was ready; empty: as the job's spec says, or else none. A
-	// window of 0 is recovery.DefaultWindow.
+	// window of 0 is an hour.
 	CommitPolicy recovery.Policy `json:"commitPolicy,omitempty"`
 	CommitWindow spec.Duration   `json:"commitWindow,omitempty"`
 	// NoReIP: the VM's guest keeps the addresses that it had at the source.
