@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,7 +15,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // lab is a running `tidemark up` and a command line beside it, in one process.
@@ -198,4 +203,34 @@ func TestUpLeavesNothing(t *testing.T) {
 	}
 	// The server's own wait for an answer to a copy ends by itself, by its time limit.
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
+}
+
+// overhear holds what is asked and answered at both sites to the schemas until the result
+// is called, with endpoints that must have answered.
+func (l *lab) overhear(t *testing.T) func(endpoints ...string) {
+	t.Helper()
+	known, err := client.LoadContext(l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stops []func() map[string]bool
+	for site, at := range known.Sites {
+		creds, err := bus.LoadCredentials(filepath.Join(l.dir, string(site), "credentials.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		stops = append(stops, bustest.Overhear(t, at.URL, creds.Users[subjects.Setup], site))
+	}
+	return func(endpoints ...string) {
+		t.Helper()
+		answered := map[string]bool{}
+		for _, stop := range stops {
+			maps.Copy(answered, stop())
+		}
+		for _, e := range endpoints {
+			if !answered[e] {
+				t.Errorf("%s did not answer; these did: %v", e, slices.Sorted(maps.Keys(answered)))
+			}
+		}
+	}
 }

@@ -25,6 +25,7 @@ func TestStory(t *testing.T) {
 	t.Parallel() // it mostly waits
 	dir := short(t)
 	s := &story{lab: newLab(t, dir, "")}
+	overheard := s.overhear(t)
 	var file string
 	file, s.src, s.dst = jobFile(t, dir)
 	s.do(0, "apply", "-f", file)
@@ -38,6 +39,7 @@ func TestStory(t *testing.T) {
 	s.exportAPoint()
 	s.recoverAndCommit()
 	s.deleteJob()
+	overheard("capture.status", "capture.marks", "capture.disks", "journal.status", "journal.points", "journal.open", "journal.move-base", "failover.start", "scheduler.job-apply", "scheduler.job-delete", "setup.frames-ensure")
 }
 
 // makePoints makes the points first (also one and best) and two, where the disk is

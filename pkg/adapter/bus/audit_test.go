@@ -55,7 +55,11 @@ func TestWhatServicesAreAskedIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(endpoint, in string) error {
-		return alice.Request(ctx, "prod", subjects.Scheduler, endpoint, map[string]any{"group": in, "document": map[string]any{"metadata": map[string]string{"name": in}}}, nil)
+		request := map[string]any{"job": in}
+		if endpoint == api.JobApply {
+			request = map[string]any{"document": map[string]any{"metadata": map[string]string{"name": in}}}
+		}
+		return alice.Request(ctx, "prod", subjects.Scheduler, endpoint, request, nil)
 	}
 	bustest.Eventually(t, "the scheduler", func() bool { return ask(api.JobApply, "web") == nil })
 	for _, in := range []string{"web", "web", "bad"} {

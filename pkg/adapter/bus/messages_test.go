@@ -281,8 +281,8 @@ func TestRequests(t *testing.T) {
 		})
 	})
 	var out map[string]string
-	bustest.Eventually(t, "answered", func() bool { return ask(api.VCenterVMs, map[string]int{"n": 1}, &out) == nil })
-	if out["got"] != `{"n":1}` {
+	bustest.Eventually(t, "answered", func() bool { return ask(api.VCenterVMs, map[string]string{"after": "x"}, &out) == nil })
+	if out["got"] != `{"after":"x"}` {
 		t.Fatal(out)
 	}
 	err := ask(api.VCenterCheck, nil, nil)

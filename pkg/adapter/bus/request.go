@@ -144,6 +144,20 @@ func content(service string, r micro.Request) ([]byte, error) {
 	return e.Data, nil
 }
 
+// allowed refuses a request that its schema refuses, and names each field that is wrong.
+// No request at all is up to the endpoint.
+func (c *Conn) allowed(service string, r micro.Request, in []byte) error {
+	if len(in) == 0 {
+		return nil
+	}
+	name := subjects.RequestType(service, endpointOf(r))
+	problems, err := c.checks.Problems(event.SchemaPath(name), in)
+	if err != nil {
+		return err
+	}
+	return event.Refusal(name, problems)
+}
+
 // endpointOf is the endpoint that a request is for.
 func endpointOf(r micro.Request) string {
 	return r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
@@ -153,6 +167,9 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 	ctx, span := c.tel.Answer(ctx, telemetry.Message{Subject: r.Subject(), Template: template, Group: service, Data: r.Data()}, r.Headers())
 	var out any
 	in, err := content(service, r)
+	if err == nil {
+		err = c.allowed(service, r, in)
+	}
 	if err == nil {
 		out, err = fn(ctx, in)
 	}
