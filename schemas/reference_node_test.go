@@ -138,6 +138,14 @@ func (n *node) kind() string {
 	case n.Type == "object":
 		return "section"
 	}
+	if of, ok := n.Type.([]any); ok { // the rest says that it may be null, or a number for a size
+		one := *n
+		one.Type = of[0]
+		return one.kind()
+	}
+	if n.Type == nil {
+		return "any"
+	}
 	return fmt.Sprint(n.Type)
 }
 

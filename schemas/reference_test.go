@@ -6,13 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"os"
 	"testing"
 
 	"tidemark.dev/schemas"
 )
 
-var rewrite = flag.Bool("rewrite", false, "regenerate deploy/reference.md")
+var rewrite = flag.Bool("rewrite", false, "regenerate what is generated")
 
 const referenceFile = "../deploy/reference.md"
 
@@ -63,12 +62,5 @@ func TestReference(t *testing.T) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| field | type | default | rules | meaning |\n|---|---|---|---|---|\n", k.title, s.Description)
 		s.write(&b, "")
 	}
-	if *rewrite {
-		if err := os.WriteFile(referenceFile, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if now, err := os.ReadFile(referenceFile); err != nil || !bytes.Equal(now, b.Bytes()) {
-		t.Errorf("%s is not what the schemas say (%v): run go test ./schemas -run Reference -rewrite", referenceFile, err)
-	}
+	regenerated(t, referenceFile, "Reference", b.Bytes())
 }

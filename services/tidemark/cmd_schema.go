@@ -65,9 +65,10 @@ func (a *app) cmdSchemaList() *cobra.Command {
 	var out format
 	c := &cobra.Command{
 		Use: "list", Short: "List the schemas of this version", Args: cobra.NoArgs,
-		Long: long(`List the JSON Schemas of this version: commands (cmd), events (evt), documents for
-tidemark apply (spec) and configuration files (config). A command or an event goes to the
-subject tidemark.cmd.v1.SITE.SERVICE.VERB.NAME or tidemark.evt.v1.SITE.AREA.FACT.NAME.`),
+		Long: long(`List the JSON Schemas of this version: commands (cmd), events (evt), requests and their
+answers (api), documents for tidemark apply (spec) and configuration files (config). A
+command or an event goes to the subject tidemark.cmd.v1.SITE.SERVICE.VERB.NAME or
+tidemark.evt.v1.SITE.AREA.FACT.NAME, a request to tidemark.api.v1.SITE.SERVICE.ENDPOINT.`),
 		Example: "  tidemark schema list\n  tidemark schema list -o name | grep '^cmd'",
 		RunE: func(*cobra.Command, []string) error {
 			all, err := schemaFacts()
@@ -89,7 +90,7 @@ func (a *app) cmdSchemaShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Print a schema", Args: cobra.ExactArgs(1), ValidArgsFunction: completeSchema,
 		Long:    long("Print a JSON Schema (draft 2020-12)."),
-		Example: "  tidemark schema show cmd.v1.failover.start\n  tidemark schema show spec.v1.replicationjob",
+		Example: "  tidemark schema show cmd.v1.failover.start\n  tidemark schema show api.v1.journal.points.answer\n  tidemark schema show spec.v1.replicationjob",
 		RunE: func(_ *cobra.Command, args []string) error {
 			file, err := schemaFile(args[0])
 			if err != nil {
