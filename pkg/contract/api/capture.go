@@ -116,7 +116,7 @@ type DrainReply struct {
 // ClockRequest and ClockReply carry the four timestamps of an offset measurement:
 // the client adds its own times of sending and receiving.
 type ClockRequest struct {
-	Sent int64 `json:"sent"` // ns since 1970, client's clock
+	Sent int64 `json:"sent,omitempty"` // ns since 1970, client's clock
 }
 
 // ClockReply answers ClockRequest.

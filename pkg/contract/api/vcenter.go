@@ -128,7 +128,7 @@ type MembersReply struct {
 
 // VMJobName names a job on VMs.
 type VMJobName struct {
-	Job string `json:"job"`
+	Job string `json:"job,omitempty"`
 }
 
 // VMJobCheckRequest asks about a job on VMs that need not have been applied.
