@@ -86,6 +86,7 @@ var schedulerCalls = []call{
 var failoverCalls = []call{
 	{"", api.FailoverStart, "Begin a failover, or say why not.", failoverrun.Request{}, api.Empty{}},
 	{"", api.FailoverUnfence, "Let the VM at the source of a committed failover be powered on again.", api.UnfenceRequest{}, api.Empty{}},
+	{"", api.FailoverCheck, "Check the VM of a failover again.", api.FailoverCheckRequest{}, api.Empty{}},
 	{"", api.FailoverPolicy, "Say how a failover ends if nobody ends it.", api.FailoverPolicyRequest{}, api.Empty{}},
 }
 
@@ -109,6 +110,7 @@ var vcenterCalls = []call{
 	{"", api.VMJobStop, "Stop a job on VMs.", api.VMJobName{}, api.Empty{}},
 	{"", api.VMJobDelete, "End a job on VMs, or the protection of one VM of it. Ask again until it is done.", api.VMJobDeleteRequest{}, api.Progress{}},
 	{"", api.VMJobStatus, "Say how jobs on VMs and their VMs are doing.", api.VMJobName{}, api.VMJobsReply{}},
+	{"", api.VMSetPower, "Start or stop a VM that is nobody's replica. Ask again until it is done.", api.SetPowerRequest{}, api.SetPowerReply{}},
 	{"", api.VMFreeze, "Freeze the disks of a VM with a snapshot, for a pass. Ask again until it is done.", api.FreezeRequest{}, api.FreezeReply{}},
 	{"", api.VMChanged, "List the areas of a frozen disk that changed.", api.ChangedRequest{}, api.ChangedReply{}},
 	{"", api.VMThaw, "Remove what passes left. Ask again until it is done.", api.ThawRequest{}, api.Progress{}},

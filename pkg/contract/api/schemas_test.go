@@ -140,9 +140,9 @@ func TestExamplesPassAndOthersDoNot(t *testing.T) {
 
 // Every constant of the package that names an endpoint is in the catalog.
 func TestEveryEndpointIsInTheCatalog(t *testing.T) {
-	var known []string
+	count := map[string]int{} // several services may have an endpoint of one name
 	for _, c := range catalog() {
-		known = append(known, c.endpoint)
+		count[c.endpoint]++
 	}
 	other := []string{"AuditDone", "AuditRefused", "ForExport"}
 	endpoint := func(s *ast.ValueSpec, file string) {
@@ -150,8 +150,9 @@ func TestEveryEndpointIsInTheCatalog(t *testing.T) {
 			return
 		}
 		if v, ok := s.Values[0].(*ast.BasicLit); ok && v.Kind == token.STRING {
-			if name, _ := strconv.Unquote(v.Value); !slices.Contains(known, name) {
-				t.Errorf("%s: %s is not in the catalog of catalog_test.go", file, s.Names[0].Name)
+			name, _ := strconv.Unquote(v.Value)
+			if count[name]--; count[name] < 0 {
+				t.Errorf("%s: %s, or another constant %q, is not in the catalog of catalog_test.go", file, s.Names[0].Name, name)
 			}
 		}
 	}
