@@ -148,7 +148,7 @@ func (s *Service) jobOf(j spec.ReplicationJob) Job {
 		c.Listen = []Listen{s.listen(j)}
 	}
 	for i, d := range j.Source.Disks {
-		c.Disks = append(c.Disks, JobDisk{Disk: cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: int64(d.Size)}, Path: d.Path, Key: d.Key})
+		c.Disks = append(c.Disks, JobDisk{Disk: cdp.Disk{ID: cdp.DiskID(i), Name: d.Name, Size: int64(d.Size)}, Path: d.Path, Key: d.Key, Removed: d.Removed != 0})
 	}
 	return c
 }

@@ -47,6 +47,8 @@ type setup struct {
 type disk struct {
 	cdp.Disk
 	dev Disk // nil for a tap without a reference, and for frozen disks
+	// removed: the VM does not have it any more; see JobDisk.
+	removed bool
 }
 
 // OpenGroup opens disks, map and window. It takes over what an earlier process
@@ -111,7 +113,7 @@ func (g *Group) openDisks() error {
 	g.job.Disks = append([]JobDisk(nil), g.job.Disks...)
 	for i := range g.job.Disks {
 		j := &g.job.Disks[i]
-		d := &disk{}
+		d := &disk{removed: j.Removed}
 		g.disks = append(g.disks, d)
 		if j.Path != "" {
 			dev, err := g.deps.Disk(j.Path, g.job.Mode != cdp.Inline)

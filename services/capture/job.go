@@ -37,11 +37,17 @@ type JobDisk struct {
 	// disk at Path.
 	Path string
 	Key  int32 // the device key, of a VM's disk
+	// Removed: the VM does not have it any more. It keeps its place in the group, and
+	// nothing of it is read.
+	Removed bool
 }
 
 func (j Job) machine() Machine {
 	m := Machine{Group: j.Group, VM: j.VM}
 	for _, d := range j.Disks {
+		if d.Removed {
+			d.Key = 0
+		}
 		m.Keys = append(m.Keys, d.Key)
 	}
 	return m
@@ -84,6 +90,8 @@ func (j Job) check() error {
 			return cdp.Errorf(cdp.Invalid, op, "disks.size", "%d is not a multiple of %d", d.Size, cdp.SectorSize)
 		case d.Path == "" && j.Mode == cdp.Inline:
 			return cdp.Errorf(cdp.Invalid, op, "disks.path", "disk %q has no path, and an inline disk needs one", d.Name)
+		case d.Removed && !j.frozen():
+			return cdp.Errorf(cdp.Invalid, op, "disks.removed", "disk %q was removed, and only frozen disks can be", d.Name)
 		case d.Path != "" && j.frozen():
 			return cdp.Errorf(cdp.Invalid, op, "disks.path", "%q is given, and frozen disks are read from their snapshots", d.Path)
 		}

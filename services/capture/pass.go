@@ -69,6 +69,10 @@ func (p *pass) openDisks(snap Frozen, of []*disk, open func(path string, readOnl
 		return cdp.Errorf(cdp.Conflict, op, p.name, "the snapshot has %d disks, the job has %d", len(snap.Disks), len(of))
 	}
 	for i, d := range snap.Disks {
+		if of[i].removed {
+			p.devs = append(p.devs, nil)
+			continue
+		}
 		dev, err := open(d.Path, true)
 		if err != nil {
 			return cdp.Wrap(err, op, d.Path)
@@ -87,6 +91,8 @@ func (p *pass) openDisks(snap Frozen, of []*disk, open func(path string, readOnl
 
 func (p *pass) close() {
 	for _, d := range p.devs {
-		d.Close()
+		if d != nil {
+			d.Close()
+		}
 	}
 }

@@ -108,6 +108,9 @@ func (p *passes) changed(ctx context.Context, x *pass) (set *dirty.Regions, rese
 	o := p.order
 	set = dirty.NewRegions(o.book.Disks())
 	for _, d := range o.disks {
+		if d.removed {
+			continue
+		}
 		if !p.chain.has(d.ID) { // it was added since: the target has nothing to compare it with
 			set.Set(d.ID, 0, d.Size)
 			continue
@@ -137,6 +140,9 @@ func (p *passes) allocated(ctx context.Context, x *pass) *dirty.Regions {
 	o := p.order
 	set := dirty.NewRegions(o.book.Disks())
 	for _, d := range o.disks {
+		if d.removed {
+			continue
+		}
 		if p.areas(ctx, x, d, "*", set) != nil {
 			set.Set(d.ID, 0, d.Size)
 		}

@@ -53,6 +53,10 @@ func (p *passes) readDirty(ctx context.Context, x *pass, free <-chan *chunk, ful
 	v := p.verifier(ctx, x)
 	defer v.close()
 	for _, d := range o.disks {
+		if d.removed {
+			o.forgetDirty(d)
+			continue
+		}
 		for off := int64(0); ; {
 			start, n, ok := o.book.NextBut(d.ID, off, maxZero, x.later)
 			if !ok {
@@ -77,6 +81,21 @@ func (p *passes) readDirty(ctx context.Context, x *pass, free <-chan *chunk, ful
 		}
 	}
 	return nil
+}
+
+// forgetDirty clears what is dirty of a disk that was removed: nobody can read it, and no
+// point from now on has it. It locks.
+func (o *order) forgetDirty(d *disk) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for off := int64(0); ; {
+		start, n, ok := o.book.Next(d.ID, off, maxZero)
+		if !ok {
+			return
+		}
+		o.book.Clear(d.ID, start, n)
+		off = start + n
+	}
 }
 
 // readChunk fills a chunk with the first part of n bytes.

@@ -28,7 +28,8 @@ type Snapshots interface {
 	Thaw(ctx context.Context, m Machine, keep string) error
 }
 
-// Machine is the VM of a group; Keys are its disks' device keys, by disk.
+// Machine is the VM of a group; Keys are its disks' device keys, by disk. The key of a
+// disk that it does not have any more is 0.
 type Machine struct {
 	Group cdp.GroupID
 	VM    string // instance UUID; "" if the job is not known any more
@@ -47,7 +48,7 @@ type Frozen struct {
 	// content it has: a point of that time holds every write completed by then.
 	// Zero: the clock when Freeze was called.
 	At    time.Time
-	Disks []FrozenDisk // by ID
+	Disks []FrozenDisk // by ID; of one whose key is 0, the zero value
 }
 
 // FrozenDisk is one disk as of the snapshot.

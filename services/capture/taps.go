@@ -25,6 +25,7 @@ type taps struct {
 // tapDisk is one disk of a tap.
 type tapDisk struct {
 	name    string
+	removed bool // the machine does not have it: it misses nothing
 	clients int // that are connected
 
 	lost   bool // copying: it missed a write since CopyStarted
@@ -40,7 +41,7 @@ func newTaps(j Job) (t taps) {
 	}
 	t.frozen, t.blind = j.Frozen, j.Frozen
 	for _, d := range j.Disks {
-		t.of = append(t.of, tapDisk{name: d.Name, away: "its client has not said that it is live"})
+		t.of = append(t.of, tapDisk{name: d.Name, removed: d.Removed, away: "its client has not said that it is live"})
 	}
 	return t
 }
@@ -49,7 +50,7 @@ func newTaps(j Job) (t taps) {
 // while a disk is not live.
 func (t *taps) lost() bool {
 	for i := range t.of {
-		if d := &t.of[i]; d.lost || t.frozen && !d.live && !t.off {
+		if d := &t.of[i]; d.lost || t.frozen && !d.live && !d.removed && !t.off {
 			return true
 		}
 	}
@@ -84,7 +85,7 @@ func (t *taps) absent() error {
 	}
 	var all []string
 	for _, d := range t.of {
-		if !d.live {
+		if !d.live && !d.removed {
 			all = append(all, d.name+" ("+d.away+")")
 		}
 	}

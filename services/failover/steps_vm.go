@@ -73,6 +73,10 @@ func (s *Service) vm(ctx context.Context, run failoverrun.Run, step recovery.Ste
 
 // fill writes the point to the disks of the test's VM.
 func (s *Service) fill(ctx context.Context, run failoverrun.Run) (failoverrun.Result, bool, error) {
-	m, err := s.deps.Exports.Fill(ctx, api.FillRequest{Group: cdp.GroupID(run.Job), Run: run.ID, Seq: run.Resolved.Seq, Paths: run.Scratch})
+	req := api.FillRequest{Group: cdp.GroupID(run.Job), Run: run.ID, Seq: run.Resolved.Seq, Paths: run.Scratch}
+	for _, d := range run.Resolved.Disks {
+		req.Disks = append(req.Disks, d.ID)
+	}
+	m, err := s.deps.Exports.Fill(ctx, req)
 	return moved(run, m, err, "the disks of the test's VM hold the point")
 }

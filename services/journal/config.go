@@ -87,7 +87,9 @@ type GroupSpec struct {
 	Names []string
 	Sizes []int64
 	Paths []string
-	Mode  cdp.JournalMode
+	// Removed are since when the source is known to lack a disk, by disk; zero: it has it.
+	Removed []time.Time
+	Mode    cdp.JournalMode
 	// History is how long points are kept after they were stored. Limit is the most
 	// bytes that the journal's files may take, 0 for no limit.
 	History time.Duration

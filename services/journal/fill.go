@@ -89,12 +89,15 @@ func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 	if x.Run != req.Run || x.Seq != req.Seq || len(req.Paths) > 0 && len(x.Paths) > 0 && !slices.Equal(x.Paths, req.Paths) {
 		return api.MoveReply{}, cdp.Errorf(cdp.Conflict, op, req.Run, "the run %s already fills disks with write %d: stop that fill first", x.Run, x.Seq)
 	}
-	reply := api.MoveReply{Bounds: f.vault.Bounds(), Total: f.total(x.Seq)}
+	reply := api.MoveReply{Bounds: f.vault.Bounds()}
+	for _, d := range f.disks(x.FillRequest) {
+		reply.Total += d.Size
+	}
 	switch {
 	case len(req.Paths) == 0 && !x.Done:
 		return reply, nil // the seq is kept
 	case len(x.Paths) == 0:
-		if err := f.take(x, req.Paths); err != nil {
+		if err := f.take(x, req); err != nil {
 			return api.MoveReply{}, cdp.Wrap(err, op, req.Run)
 		}
 	}
@@ -122,17 +125,19 @@ func (f *filler) fill(req api.FillRequest) (api.MoveReply, error) {
 	return reply, nil
 }
 
-func (f *filler) total(at cdp.Seq) (n int64) {
-	for _, d := range f.vault.DisksAt(at) {
-		n += d.Size
+// disks are those that a request fills, as they were at its seq.
+func (f *filler) disks(req api.FillRequest) []cdp.Disk {
+	all := f.vault.DisksAt(req.Seq)
+	if len(req.Disks) == 0 {
+		return all
 	}
-	return n
+	return slices.DeleteFunc(slices.Clone(all), func(d cdp.Disk) bool { return !slices.Contains(req.Disks, d.ID) })
 }
 
 // begin records a new fill: from here on its seq is kept.
 func (f *filler) begin(req api.FillRequest) error {
 	if len(req.Paths) > 0 {
-		if err := f.check(req.Seq, req.Paths); err != nil {
+		if err := f.check(req); err != nil {
 			return err
 		}
 	}
@@ -149,12 +154,12 @@ func (f *filler) begin(req api.FillRequest) error {
 }
 
 // take records the disks of a fill that has only kept its seq so far.
-func (f *filler) take(x *filling, paths []string) error {
-	if err := f.check(x.Seq, paths); err != nil {
+func (f *filler) take(x *filling, req api.FillRequest) error {
+	if err := f.check(req); err != nil {
 		return err
 	}
 	r := x.fillRecord
-	r.Paths = paths
+	r.Paths, r.Disks = req.Paths, req.Disks
 	if err := f.record(r); err != nil {
 		return err
 	}
@@ -163,17 +168,17 @@ func (f *filler) take(x *filling, paths []string) error {
 }
 
 // check refuses paths that must be a mistake: the replica's own, and doubles.
-func (f *filler) check(at cdp.Seq, paths []string) error {
+func (f *filler) check(req api.FillRequest) error {
 	const op = "check paths"
-	if n := len(f.vault.DisksAt(at)); len(paths) != n {
-		return cdp.Errorf(cdp.Invalid, op, "paths", "%d paths for %d disks", len(paths), n)
+	if n := len(f.disks(req)); len(req.Paths) != n || len(req.Disks) > 0 && len(req.Disks) != n || !slices.IsSorted(req.Disks) {
+		return cdp.Errorf(cdp.Invalid, op, "paths", "%d paths for %d disks", len(req.Paths), n)
 	}
-	for i, p := range paths {
+	for i, p := range req.Paths {
 		st, err := os.Stat(p)
 		if err != nil {
 			continue // start reports it
 		}
-		for _, other := range append(slices.Clone(f.own), paths[:i]...) {
+		for _, other := range append(slices.Clone(f.own), req.Paths[:i]...) {
 			if o, err := os.Stat(other); err == nil && os.SameFile(st, o) {
 				return cdp.Errorf(cdp.Invalid, op, p, "it is the same file as %s", other)
 			}
@@ -196,7 +201,7 @@ func (f *filler) record(r fillRecord) error {
 
 // start starts the copy. Images that do not exist yet are Transient.
 func (f *filler) start(x *filling) error {
-	disks := f.vault.DisksAt(x.Seq)
+	disks := f.disks(x.FillRequest)
 	to, err := f.open(disks, x.Paths)
 	if cdp.Is(err, cdp.NotFound) {
 		return &cdp.Error{Op: "open disks", Kind: cdp.Transient, Subject: x.Run, Cause: err}

@@ -13,14 +13,14 @@ import (
 // parallelReads is how many regions of a fill are read at once.
 const parallelReads = 4
 
-// copy writes the disks, durably, except for zeros. Everything is read: a view
+// copy writes disks to images in the same order, durably, except for zeros. Everything is read: a view
 // finds zeros only by looking at every block, but it skips the replica's holes.
 func (x *filling) copy(ctx context.Context, disks []cdp.Disk, to Replica) error {
 	eg, ectx := errgroup.WithContext(ctx)
 	eg.SetLimit(parallelReads)
 	view := x.view.Sparse()
 	bufs := sync.Pool{New: func() any { return new([cdp.RegionSize]byte) }}
-	for _, d := range disks {
+	for i, d := range disks {
 		for off := int64(0); off < d.Size && ectx.Err() == nil; off += cdp.RegionSize {
 			eg.Go(func() error {
 				buf := bufs.Get().(*[cdp.RegionSize]byte)
@@ -30,7 +30,7 @@ func (x *filling) copy(ctx context.Context, disks []cdp.Disk, to Replica) error 
 					return err
 				}
 				x.moved.Add(int64(len(p)))
-				return writeNonZero(to, d.ID, p, off)
+				return writeNonZero(to, cdp.DiskID(i), p, off) // the images have places of their own
 			})
 		}
 	}

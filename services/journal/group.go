@@ -56,7 +56,7 @@ func (j *job) now() GroupSpec {
 func (j *job) update(s GroupSpec) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.spec.Names, j.spec.Sizes, j.spec.Paths = s.Names, s.Sizes, s.Paths
+	j.spec.Names, j.spec.Sizes, j.spec.Paths, j.spec.Removed = s.Names, s.Sizes, s.Paths, s.Removed
 	j.spec.Mode, j.spec.History, j.spec.Limit, j.spec.MergeEvery = s.Mode, s.History, s.Limit, s.MergeEvery
 }
 

@@ -30,7 +30,15 @@ func specOf(j spec.ReplicationJob) GroupSpec {
 			continue // the check of the spec refuses this
 		}
 		g.Names, g.Sizes = append(g.Names, d.Name), append(g.Sizes, int64(d.Size))
-		g.Paths = append(g.Paths, j.Target.Disks[i].Path)
+		g.Paths, g.Removed = append(g.Paths, j.Target.Disks[i].Path), append(g.Removed, removedAt(d))
 	}
 	return g
+}
+
+// removedAt is since when the source lacks a disk; zero: it has it.
+func removedAt(d spec.SourceDisk) time.Time {
+	if d.Removed == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(d.Removed)
 }

@@ -11,13 +11,33 @@ import (
 	"tidemark.dev/pkg/contract/api"
 )
 
-// resolve finds the seq that is asked for, and the disks as they were then.
+// resolve finds the seq that is asked for, and the disks that the source had then.
 func (g *group) resolve(r api.ResolveRequest) (api.Resolved, error) {
 	found, err := g.find(r)
 	if err == nil {
-		found.Disks = g.vault.DisksAt(found.Seq)
+		found.Disks = had(g.vault.DisksAt(found.Seq), g.job.now().Removed, g.points(), found.Seq)
 	}
 	return found, err
+}
+
+// had are those of the disks that the source had at write s: a disk that was removed is
+// in every point from before that. No point is made between the last write to a disk and
+// when its removal is known, so the newest point up to s says on which side s is. It is
+// pure; ps are oldest first.
+func had(disks []cdp.Disk, removed []time.Time, ps []cdp.Point, s cdp.Seq) (out []cdp.Disk) {
+	var p cdp.Point
+	for _, x := range ps {
+		if x.Seq <= s {
+			p = x
+		}
+	}
+	for _, d := range disks {
+		if i := int(d.ID); i < len(removed) && !removed[i].IsZero() && p.Time.Add(-p.Bound).After(removed[i]) {
+			continue
+		}
+		out = append(out, d)
+	}
+	return out
 }
 
 // find finds the seq that is asked for: by a point's name or tag, as the last write, by

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
@@ -28,12 +29,20 @@ var (
 
 func (s siteVMs) Freeze(ctx context.Context, m capture.Machine, pass string) (capture.Frozen, error) {
 	var a api.FreezeReply
-	if err := s.until(ctx, api.VMFreeze, api.FreezeRequest{Group: m.Group, VM: m.VM, Pass: pass, Keys: m.Keys}, &a, &a.Progress); err != nil {
+	keys := slices.DeleteFunc(slices.Clone(m.Keys), func(k int32) bool { return k == 0 })
+	if err := s.until(ctx, api.VMFreeze, api.FreezeRequest{Group: m.Group, VM: m.VM, Pass: pass, Keys: keys}, &a, &a.Progress); err != nil {
 		return capture.Frozen{}, err
 	}
-	out := capture.Frozen{At: a.At}
-	for _, d := range a.Disks {
-		out.Disks = append(out.Disks, capture.FrozenDisk{Path: d.Path, ChangeID: d.ChangeID})
+	if len(a.Disks) != len(keys) {
+		return capture.Frozen{}, cdp.Errorf(cdp.Internal, "freeze", string(m.Group), "%d disks were asked for, and %d are frozen", len(keys), len(a.Disks))
+	}
+	out := capture.Frozen{At: a.At, Disks: make([]capture.FrozenDisk, len(m.Keys))}
+	next := 0
+	for i, k := range m.Keys {
+		if k != 0 {
+			out.Disks[i] = capture.FrozenDisk{Path: a.Disks[next].Path, ChangeID: a.Disks[next].ChangeID}
+			next++
+		}
 	}
 	return out, nil
 }

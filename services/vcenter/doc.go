@@ -46,8 +46,9 @@
 //	failed-over      a failover has the replica: nobody else touches it
 //
 // Changes of the source VM are followed (CPU, memory, network cards, settings, disks that
-// are extended or added), noted (name, host), or are the member's trouble (disks that are
-// removed, firmware); the rest continues.
+// are extended, added, removed or moved), noted (name, host), or are the member's trouble
+// (firmware, a vTPM); the rest continues. A disk that was removed keeps its place in the
+// group, because older points have it.
 // Nothing waits for a source that does not answer.
 //
 // # Steps of a failover

@@ -45,7 +45,9 @@ func (r *memberRound) keepFilter(ctx context.Context) error {
 	}
 	disks := map[int32]string{}
 	for i, d := range m.Value.Disks {
-		disks[d.Disk.Key] = c.Exports[i]
+		if d.Gone.IsZero() {
+			disks[d.Disk.Key] = c.Exports[i]
+		}
 	}
 	to := fmt.Sprint(c.Exports)
 	h := r.c.last(r.group).filter
@@ -109,7 +111,7 @@ func (r *memberRound) judgeFilter(h *filterHealth, to string, v inventory.VM, c 
 func (r *memberRound) filterDetached(v inventory.VM) bool {
 	return slices.ContainsFunc(r.m.Value.Disks, func(d inventory.MemberDisk) bool {
 		i := slices.IndexFunc(v.Hardware.Disks, func(x inventory.Disk) bool { return x.Key == d.Disk.Key })
-		return i >= 0 && !slices.ContainsFunc(v.Hardware.Disks[i].Filters, func(id string) bool { return inventory.SameFilter(id, r.job.Job.Source.Filter) })
+		return d.Gone.IsZero() && i >= 0 && !slices.ContainsFunc(v.Hardware.Disks[i].Filters, func(id string) bool { return inventory.SameFilter(id, r.job.Job.Source.Filter) })
 	})
 }
 

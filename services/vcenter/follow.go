@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
@@ -16,9 +15,12 @@ import (
 // cannot be followed is the member's trouble; replication of the rest continues.
 func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	was := m.Value.VM
-	var did, cannot []string
+	var cannot []string
 	reshape := false
-	for _, c := range vmpolicy.Diff(was.Hardware, v.Hardware, m.Value.Disks) {
+	disks, did := vmpolicy.Gone(v, m.Value.Disks, r.s.clock.Now().UTC())
+	seen := was.Hardware
+	seen.Disks = vmpolicy.Seen(was.Hardware, v.Hardware, m.Value.Disks, disks)
+	for _, c := range vmpolicy.Diff(was.Hardware, v.Hardware, disks) {
 		if c.Follow {
 			reshape = true
 			did = append(did, c.Text)
@@ -26,7 +28,7 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 			cannot = append(cannot, c.Text)
 		}
 	}
-	disks, grew, not := vmpolicy.Grown(r.job.Job, was.Hardware, v, m.Value.Disks)
+	disks, grew, not := vmpolicy.Grown(r.job.Job, seen, v, disks)
 	did, cannot = append(did, grew...), append(cannot, not...)
 	if was.Name != v.Name {
 		did = append(did, fmt.Sprintf("it was renamed from %s; its replica keeps the name %s", was.Name, m.Value.Name))
@@ -39,10 +41,7 @@ func (r *round) follow(ctx context.Context, m *member, v inventory.VM) error {
 	keep := v
 	keep.Hardware.Firmware, keep.Hardware.SecureBoot = was.Hardware.Firmware, was.Hardware.SecureBoot
 	keep.Hardware.TPM, keep.Hardware.Encrypted = was.Hardware.TPM, was.Hardware.Encrypted
-	keep.Hardware.Disks = slices.Clone(was.Hardware.Disks)
-	for _, d := range disks[len(m.Value.Disks):] {
-		keep.Hardware.Disks = append(keep.Hardware.Disks, d.Disk)
-	}
+	keep.Hardware.Disks = vmpolicy.Seen(seen, v.Hardware, disks, disks)
 	keep.Hardware.Extra = vmpolicy.ReplicaHardware(v.Hardware).Extra
 	before := m.Value
 	m.Value.VM, m.Value.Disks = keep, disks

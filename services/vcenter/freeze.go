@@ -119,8 +119,8 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	snap, others, found := passSnapshot(v, r.Group, r.Pass)
 	for _, k := range r.Keys {
 		if !slices.ContainsFunc(v.Hardware.Disks, func(d inventory.Disk) bool { return d.Key == k }) {
-			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it has no disk with the key %d any more: the VM's replication has stopped", k).
-				WithHint("attach the disk again, or delete the job and apply it again")
+			return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it has no disk with the key %d any more", k).
+				WithHint("the job goes on without it once its target site has seen that; if that does not answer, attach the disk again")
 		}
 	}
 	if !found {

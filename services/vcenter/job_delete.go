@@ -289,8 +289,13 @@ func (d *deletion) releaseReplica(ctx context.Context, rec *member) error {
 		return nil
 	}
 	var plugs []inventory.Plug
+	var left []string
 	for _, x := range m.Disks {
-		if x.UUID != "" { // a disk that was never attached may not exist
+		switch {
+		case x.UUID == "": // it was never attached, and may not exist
+		case !x.Gone.IsZero(): // its slot may have another one by now
+			left = append(left, x.File)
+		default:
 			plugs = append(plugs, inventory.Plug{File: x.File, UUID: x.UUID, Address: x.Address})
 		}
 	}
@@ -305,6 +310,9 @@ func (d *deletion) releaseReplica(ctx context.Context, rec *member) error {
 	note := fmt.Sprintf("Was the replica of %s, made by Tidemark for the job %s. The job released it: it is an ordinary VM now.", m.VM.Name, m.Job)
 	if len(lost) > 0 {
 		note += " Disks of it were not found: " + strings.Join(lost, ", ")
+	}
+	if len(left) > 0 {
+		note += " Copies of disks that had been removed at the source are attached nowhere: " + strings.Join(left, ", ")
 	}
 	return vc.Label(ctx, v.Ref, "", note, unmarked())
 }

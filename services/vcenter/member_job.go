@@ -47,7 +47,8 @@ func same(a, b spec.ReplicationJob) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(x, y)
 }
 
-// memberJob is the spec of a member's own job.
+// memberJob is the spec of a member's own job. A new disk is in it, with those after it,
+// once its replica can be written.
 func (r *round) memberJob(m inventory.Member) spec.ReplicationJob {
 	j := spec.ReplicationJob{
 		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal, Failover: r.job.Failover,
@@ -55,7 +56,14 @@ func (r *round) memberJob(m inventory.Member) spec.ReplicationJob {
 		Target: spec.Target{Site: r.job.TargetSite, VM: m.Name},
 	}
 	for _, d := range m.Disks {
-		j.Source.Disks = append(j.Source.Disks, spec.SourceDisk{Name: d.Name, Size: spec.Size(d.Disk.Size), Key: d.Disk.Key})
+		if d.Path == "" {
+			break
+		}
+		x := spec.SourceDisk{Name: d.Name, Size: spec.Size(d.Disk.Size), Key: d.Disk.Key}
+		if !d.Gone.IsZero() {
+			x.Removed = d.Gone.UnixMilli()
+		}
+		j.Source.Disks = append(j.Source.Disks, x)
 		j.Target.Disks = append(j.Target.Disks, spec.TargetDisk{Name: d.Name, Path: d.Path})
 		j.Target.Adopt = j.Target.Adopt || d.Seeded
 	}

@@ -161,8 +161,11 @@ func (r *round) reconcileMember(ctx context.Context, m *member) error {
 	if err == nil {
 		err = work.prepareReplica(ctx)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		err = work.keepJob(ctx)
+	case m.Value.State == inventory.Ready && !interrupted(ctx): // a new disk stops no others
+		err = errors.Join(err, work.keepJob(ctx))
 	}
 	if err == nil {
 		if m.Value.State == inventory.Preparing {

@@ -185,14 +185,30 @@ func (r *run) vm(ctx context.Context) (inventory.VM, error) {
 // disks are those of the replica that the point has, as large as they were then. The
 // replica may have got others since, and larger ones.
 func (r *run) disks() []inventory.MemberDisk {
-	if len(r.req.Disks) == 0 {
-		return r.m.Value.Disks
-	}
 	var out []inventory.MemberDisk
+	if len(r.req.Disks) == 0 {
+		for _, d := range r.m.Value.Disks {
+			if d.Gone.IsZero() {
+				out = append(out, d)
+			}
+		}
+		return out
+	}
 	for _, d := range r.m.Value.Disks {
 		i := slices.IndexFunc(r.req.Disks, func(x cdp.Disk) bool { return x.Name == d.Name })
 		if i >= 0 {
 			d.Disk.Size = r.req.Disks[i].Size
+			out = append(out, d)
+		}
+	}
+	return withoutFormer(out)
+}
+
+// withoutFormer leaves out disks that were gone once a later one of them had their slot.
+func withoutFormer(disks []inventory.MemberDisk) (out []inventory.MemberDisk) {
+	for i, d := range disks {
+		taken := slices.ContainsFunc(disks[i+1:], func(x inventory.MemberDisk) bool { return x.Address == d.Address })
+		if d.Gone.IsZero() || !taken {
 			out = append(out, d)
 		}
 	}

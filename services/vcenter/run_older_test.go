@@ -37,8 +37,43 @@ func TestAnOlderPointHasTheDisksThatItHad(t *testing.T) {
 		t.Errorf("the replica VM has %+v", v.Hardware.Disks)
 	}
 	w.step(api.VMReturn, false)
-	lines := func(s string) []string { return slices.Sorted(strings.SplitSeq(s, "\n")) }
-	if after := w.picture(w.b); !slices.Equal(lines(after), lines(before)) { // in any order
+	if after := w.picture(w.b); sortedLines(after) != sortedLines(before) {
 		t.Errorf("after undo:\n%s\nbefore:\n%s", after, before)
 	}
+
+	// Committed, nobody will need the disk that was added after the point.
+	other := w.group("shop-web01").Target.Disks[1].Path
+	file := w.attachedFile("scsi0-1")
+	w.step(api.VMAttach, false)
+	w.step(api.VMBoot, false)
+	text := w.step(api.VMKeep, false).Text
+	if !strings.Contains(text, "were deleted") || !strings.Contains(text, file) {
+		t.Errorf("committed: %s", text)
+	}
+	if _, err := w.b.c.DiskSize(w.ctx, w.inventory(w.b).Datacenters[0].Ref, file); !cdp.Is(err, cdp.NotFound) {
+		t.Errorf("%s stays: %v", file, err)
+	}
+	if _, err := os.Stat(other); err == nil || w.attachedFile("scsi0-1") != "" {
+		t.Errorf("%s is still at the transporter: %v", other, err)
+	}
+	w.step(api.VMKeep, false) // once more changes nothing
+	if v, _ := w.vm(w.b, "web01-replica"); len(v.Hardware.Disks) != 1 {
+		t.Errorf("the VM has %+v", v.Hardware.Disks)
+	}
+}
+
+// attachedFile is the file of a replica's disk at the transporter of b; empty: none.
+func (w *world) attachedFile(disk string) string {
+	v, _ := w.vm(w.b, "transporter")
+	for _, d := range v.Hardware.Disks {
+		if strings.HasSuffix(d.File, "-"+disk+".vmdk") {
+			return d.File
+		}
+	}
+	return ""
+}
+
+// sortedLines are those of a picture, which lists what is alike in any order.
+func sortedLines(picture string) string {
+	return strings.Join(slices.Sorted(strings.SplitSeq(picture, "\n")), "\n")
 }

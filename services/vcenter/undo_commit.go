@@ -169,6 +169,14 @@ func (r *run) commit(ctx context.Context) (api.VMRunReply, error) {
 	if err := r.vc.Label(ctx, v.Ref, "", note, unmarked()); err != nil {
 		return none, err
 	}
-	r.tell(v.Name+" is the VM from now on", 0, 0)
+	text := v.Name + " is the VM from now on"
+	others, err := r.dropOthers(ctx)
+	if err != nil {
+		return none, err
+	}
+	if others != "" {
+		text += "; " + others
+	}
+	r.tell(text, 0, 0)
 	return api.VMRunReply{VM: r.reply(ctx, v)}, nil
 }

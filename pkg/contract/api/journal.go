@@ -160,7 +160,8 @@ type Resolved struct {
 	Time  time.Time     `json:"time,omitzero"`
 	Bound time.Duration `json:"boundNanos"`
 	Point *cdp.Point    `json:"point,omitempty"` // if it is a recovery point
-	// Disks are the group's disks as they were then: later ones may be larger, or more.
+	// Disks are the group's disks as the source had them then: later they may be larger,
+	// or others. A disk that was removed before is not among them.
 	Disks []cdp.Disk `json:"disks,omitempty"`
 }
 
@@ -261,7 +262,7 @@ type MoveReply struct {
 	Total  int64      `json:"total"`
 }
 
-// FillRequest writes the group's disks as of Seq to other images. These must be
+// FillRequest writes disks of the group as of Seq to other images. These must be
 // new, because zeros are not written. Replication continues; the journal keeps Seq
 // until the fill is done or stopped, across restarts. Without Paths it only keeps
 // Seq, until the request comes with them.
@@ -270,6 +271,8 @@ type FillRequest struct {
 	Run   string      `json:"run"` // a group has one fill at a time
 	Seq   cdp.Seq     `json:"seq"`
 	Paths []string    `json:"paths"` // files or block devices, by disk; at least as long as the disks
+	// Disks are those that Paths are for, in order; none: all of the group.
+	Disks []cdp.DiskID `json:"disks,omitempty"`
 }
 
 // SumsMax is the most bytes that one SumsRequest covers, SumsBlockMin the smallest

@@ -160,4 +160,7 @@ type MemberDisk struct {
 	// Extend is how many bytes the source disk has, as long as the replica has fewer;
 	// else 0.
 	Extend int64 `json:"extend,omitempty"`
+	// Gone is when the source VM was first seen without the disk; zero: it has it. The
+	// replica keeps the disk, for recovery points from before.
+	Gone time.Time `json:"gone,omitzero"`
 }

@@ -172,6 +172,9 @@ type SourceDisk struct {
 	Size Size `json:"size,omitempty"`
 	// Key is the device key of a VM's disk.
 	Key int32 `json:"key,omitempty"`
+	// Removed is when the VM was first seen without the disk, in milliseconds since 1970;
+	// 0: it has it. Recovery points after that are without it.
+	Removed int64 `json:"removedMillis,omitempty"`
 }
 
 // Target is where the replica is.

@@ -28,7 +28,7 @@ const (
 var disksFields = map[string]when{
 	"name": another, "id": noted, "of": ofVM, "reverses.site": never, "reverses.job": never, "reverses.run": never, "reverses.round": never, "reverses.oldDisks": never,
 	"source.site": never, "source.capture": stopped, "source.listen": live, "source.vm": ofVM,
-	"source.disks.name": never, "source.disks.path": never, "source.disks.size": live /* it only grows */, "source.disks.key": ofVM,
+	"source.disks.name": never, "source.disks.path": never, "source.disks.size": live /* it only grows */, "source.disks.key": ofVM, "source.disks.removedMillis": ofVM,
 	"target.site": never, "target.disks.name": never, "target.disks.path": never, "target.vm": ofVM, "target.adopt": ofVM,
 	"rpo": live, "failIfRpoExceeds": live, "failover.commitPolicy": live, "failover.commitWindow": live,
 	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live, "journal.lock": live,

@@ -10,7 +10,7 @@ import (
 
 // Change is a difference between a VM's hardware and its replica's.
 type Change struct {
-	Kind string // cpu, memory, options, nic, extra, disk-removed, disk-resized, disk-replaced, disk-moved, firmware, security
+	Kind string // cpu, memory, options, controllers, nic, extra, disk-removed, disk-resized, disk-replaced, disk-moved, firmware, security
 	// Follow: the replica VM can be reconfigured to match. Otherwise replication
 	// continues unchanged, and Text says what is missing.
 	Follow bool
@@ -18,8 +18,9 @@ type Change struct {
 }
 
 // Diff compares a VM's hardware with an earlier state. only are the replicated
-// disks as they were; other disks were excluded. Disks that grew, or were added, are
-// Grown's.
+// disks as they were; other disks were excluded. Disks that were removed or moved are
+// followed by Gone, those that grew or were added by Grown: what Diff says of them is
+// what neither follows.
 func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	var out []Change
 	add := func(kind string, follow bool, format string, args ...any) {
@@ -36,6 +37,10 @@ func Diff(was, is inventory.Hardware, only []inventory.MemberDisk) []Change {
 	}
 	if options(was) != options(is) {
 		add("options", true, "its options for CPUs and memory changed")
+	}
+	bus := func(c inventory.Controller) string { return fmt.Sprintf("%s/%d", c.Kind, c.Bus) }
+	if slices.ContainsFunc(texts(is.Controllers, bus), func(c string) bool { return !slices.Contains(texts(was.Controllers, bus), c) }) {
+		add("controllers", true, "its disk controllers changed")
 	}
 	nic := func(n inventory.NIC) string { return fmt.Sprintf("%d/%s/%s/%v", n.Key, n.Kind, n.NetName, n.Connected) }
 	if !slices.Equal(texts(was.NICs, nic), texts(is.NICs, nic)) {
@@ -60,6 +65,9 @@ func diffDisks(is inventory.Hardware, only []inventory.MemberDisk) []Change {
 		out = append(out, Change{Kind: kind, Text: fmt.Sprintf(format, args...)})
 	}
 	for _, d := range only {
+		if !d.Gone.IsZero() {
+			continue
+		}
 		i := slices.IndexFunc(is.Disks, func(x inventory.Disk) bool { return x.Key == d.Disk.Key })
 		if i < 0 {
 			add("disk-removed", "%s (%s) was removed from the VM, and no snapshot contains it: the VM's replication has stopped, and there are no new recovery points. Existing ones and the replica stay. Attach the disk again, or delete the job and apply it again", d.Disk.Label, d.Address)

@@ -15,7 +15,7 @@ func Grown(j inventory.Job, was inventory.Hardware, v inventory.VM, disks []inve
 	for i := range now {
 		d := &now[i]
 		x := slices.IndexFunc(v.Hardware.Disks, func(x inventory.Disk) bool { return x.Key == d.Disk.Key && x.UUID == d.Disk.UUID })
-		if x < 0 || v.Hardware.Disks[x].Size <= max(d.Disk.Size, d.Extend) {
+		if x < 0 || !d.Gone.IsZero() || v.Hardware.Disks[x].Size <= max(d.Disk.Size, d.Extend) {
 			continue
 		}
 		size := v.Hardware.Disks[x].Size
@@ -28,7 +28,7 @@ func Grown(j inventory.Job, was inventory.Hardware, v inventory.VM, disks []inve
 	}
 	for _, x := range j.Source.Chosen(v) {
 		same := func(d inventory.Disk) bool { return d.Key == x.Key }
-		if slices.ContainsFunc(was.Disks, same) || slices.ContainsFunc(now, func(d inventory.MemberDisk) bool { return same(d.Disk) }) {
+		if slices.ContainsFunc(was.Disks, same) || slices.ContainsFunc(now, func(d inventory.MemberDisk) bool { return d.Gone.IsZero() && same(d.Disk) }) {
 			continue
 		}
 		at := v.Hardware.Address(x)
