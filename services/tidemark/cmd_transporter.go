@@ -260,10 +260,10 @@ func (a *app) cmdTransporterList() *cobra.Command {
 				if first != nil && !anyGood(list) {
 					return first
 				}
-				return out.print(a.out, list, []string{"site", "name*", "host", "power", "answers", "version", "holds"}, func(add func(...any)) {
+				return out.print(a.out, list, []string{"site", "name*", "host", "power", "answers", "version", "free slots", "holds"}, func(add func(...any)) {
 					for _, x := range list {
 						for _, t := range x.Transporters {
-							add(x.Site, t.Name, t.Host, t.Power, map[bool]string{true: "yes", false: "no"}[t.Answers], t.Version, strings.Join(t.Holds, " "))
+							add(x.Site, t.Name, t.Host, t.Power, map[bool]string{true: "yes", false: "no"}[t.Answers], t.Version, t.Free, strings.Join(t.Holds, " "))
 						}
 					}
 				})

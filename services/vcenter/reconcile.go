@@ -251,7 +251,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		return nil, err
 	}
 	x := vmpolicy.Situation{
-		Job: r.job.Job, Members: r.vms(), Selectors: r.reply.Problems, Twins: r.reply.Twins, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
+		Job: r.job.Job, Members: r.vms(), Selectors: r.reply.Problems, Twins: r.reply.Twins, SourceSlots: r.reply.Slots, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
 		Taken:        map[string]string{},
 		Known:        map[string]string{},

@@ -110,6 +110,9 @@ func (q *siteQueries) members(ctx context.Context, r api.MembersRequest) (any, e
 			return nil, err
 		}
 		reply.Twins = inv.Twins(found)
+		if own.UUID != "" {
+			reply.Slots = &inventory.Slots{UUID: own.UUID, Name: own.Name, Free: vmpolicy.FreeSlots(vmpolicy.WithoutFrozen(own))}
+		}
 	}
 	for _, h := range inv.Hosts {
 		if slices.ContainsFunc(reply.VMs, func(v inventory.VM) bool { return v.Host == h.Ref }) {

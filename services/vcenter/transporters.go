@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // transporters deploy, upgrade and remove the site's transporters.
@@ -46,7 +47,7 @@ const guestinfo = "guestinfo.tidemark."
 
 // appliance describes a VM as a transporter.
 func appliance(v inventory.VM, inv inventory.Inventory) inventory.Appliance {
-	a := inventory.Appliance{Name: v.Mark(inventory.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[inventory.GuestVersion]}
+	a := inventory.Appliance{Name: v.Mark(inventory.MarkTransporter), VM: v.Ref, UUID: v.UUID, Power: v.Power, Version: v.Hardware.Extra[inventory.GuestVersion], Free: vmpolicy.FreeSlots(v)}
 	for _, h := range inv.Hosts {
 		if h.Ref == v.Host {
 			a.Host = h.Name

@@ -123,7 +123,10 @@ type MembersReply struct {
 	Hosts    []inventory.Host    `json:"hosts"` // of the VMs
 	Problems []inventory.Problem `json:"problems,omitempty"`
 	Twins    []inventory.Twin    `json:"twins,omitempty"`
-	More     bool                `json:"more,omitempty"`
+	// Slots, on the first page, are those of the site's transporter that no replica's
+	// disk takes; nil: not known.
+	Slots *inventory.Slots `json:"slots,omitempty"`
+	More  bool             `json:"more,omitempty"`
 }
 
 // VMJobName names a job on VMs.

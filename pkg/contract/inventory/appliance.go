@@ -1,5 +1,13 @@
 package inventory
 
+// Slots are the free disk slots of a transporter, with those that frozen disks have
+// taken for a pass.
+type Slots struct {
+	UUID string `json:"uuid"` // the transporter's
+	Name string `json:"name"`
+	Free int    `json:"free"`
+}
+
 // Appliance is a transporter: a VM that runs Tidemark's services of a site.
 type Appliance struct {
 	Name    string `json:"name"`
@@ -8,6 +16,8 @@ type Appliance struct {
 	Host    string `json:"host"`
 	Power   Power  `json:"power"`
 	Version string `json:"version,omitempty"`
+	// Free is how many more disks it can have.
+	Free int `json:"freeSlots"`
 	// Answers: its journal service was heard on the bus.
 	Answers bool `json:"answers"`
 	// Holds are the groups whose journals it keeps.

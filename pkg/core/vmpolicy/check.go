@@ -25,6 +25,8 @@ type Situation struct {
 	Target inventory.Inventory
 	// Transporter is the target site's; without a UUID: unknown.
 	Transporter inventory.VM
+	// SourceSlots are those of the source site's transporter; nil: unknown.
+	SourceSlots *inventory.Slots
 	// SameVCenter: source and target are the same vCenter.
 	SameVCenter bool
 	// Taken are the VMs that other jobs protect: the job by instance UUID.
@@ -73,6 +75,7 @@ func Check(s Situation) []inventory.Problem {
 	problems = append(problems, checkSeeds(s, place.Datacenter)...)
 	problems = append(problems, checkSpace(s, place)...)
 	problems = append(problems, checkSlots(s)...)
+	problems = append(problems, checkSourceSlots(s)...)
 	problems = append(problems, checkCapture(s)...)
 	names := map[string]string{}
 	for _, v := range s.Members {

@@ -2,6 +2,7 @@ package vmpolicy
 
 import (
 	"fmt"
+	"slices"
 
 	"tidemark.dev/pkg/contract/inventory"
 )
@@ -29,6 +30,45 @@ func FreeSlots(v inventory.VM) int {
 		}
 	}
 	return free + buses*each
+}
+
+// WithoutFrozen is a transporter without the frozen disks that passes have attached for
+// a while.
+func WithoutFrozen(v inventory.VM) inventory.VM {
+	v.Hardware.Disks = slices.DeleteFunc(slices.Clone(v.Hardware.Disks), func(d inventory.Disk) bool { return d.Mode == "independent_nonpersistent" })
+	return v
+}
+
+// checkSourceSlots finds whether the source's transporter can take the frozen disks of
+// each VM, which a pass needs all at once, and warns if passes will have to wait for
+// each other.
+func checkSourceSlots(s Situation) []inventory.Problem {
+	if s.SourceSlots == nil {
+		return nil
+	}
+	var problems []inventory.Problem
+	free, all := s.SourceSlots.Free, 0
+	if s.SourceSlots.UUID == s.Transporter.UUID { // which will have the replicas' disks, too
+		for _, v := range s.Members {
+			if !s.Made[v.UUID] {
+				free -= len(s.Job.Source.Chosen(v))
+			}
+		}
+		free = max(free, 0)
+	}
+	for _, v := range s.Members {
+		n := len(s.Job.Source.Chosen(v))
+		all += n
+		if n > free {
+			problems = append(problems, inventory.Problem{VM: v.Name, UUID: v.UUID, Path: "/spec/source/vms", Rule: "source-slots",
+				Text: fmt.Sprintf("it has %d disks, which are read at once, and the source's transporter %s has %d free slots: exclude disks, or give the transporter hardware version 14 or more paravirtual controllers", n, s.SourceSlots.Name, free)})
+		}
+	}
+	if len(problems) == 0 && all > free {
+		problems = append(problems, inventory.Problem{Path: "/spec/source/vms", Rule: "source-slots", Warning: true,
+			Text: fmt.Sprintf("the VMs have %d disks, and the source's transporter %s has %d free slots: their passes will wait for each other", all, s.SourceSlots.Name, free)})
+	}
+	return problems
 }
 
 // checkSlots finds whether the transporter has room for the disks of the replicas that

@@ -19,6 +19,32 @@ func transporter(version string, disks int) inventory.VM {
 	return t
 }
 
+// A pass needs all the frozen disks of a VM at once, at the source's transporter.
+func TestTheSourcesTransporterNeedsSlotsForAPass(t *testing.T) {
+	for _, x := range []struct {
+		free    int
+		own     bool // the transporter is also the target's
+		rules   int
+		warning bool
+	}{{4, false, 0, false}, {3, false, 1, true}, {2, false, 1, true}, {1, false, 2, false}, {6, true, 1, true}, {8, true, 0, false}} {
+		s := situation()
+		s.SourceSlots = &inventory.Slots{UUID: "s", Name: "tm-prod", Free: x.free}
+		if x.own {
+			s.Transporter = transporter("vmx-14", 5)
+			s.SourceSlots.UUID = s.Transporter.UUID
+		}
+		got := vmpolicy.Check(s)
+		if len(got) != x.rules || x.rules > 0 && (got[0].Rule != "source-slots" || got[0].Warning != x.warning) {
+			t.Errorf("%+v: %+v", x, got)
+		}
+	}
+	v := transporter("vmx-14", 5)
+	v.Hardware.Disks[0].Mode = "independent_nonpersistent"
+	if all, without := vmpolicy.FreeSlots(v), vmpolicy.FreeSlots(vmpolicy.WithoutFrozen(v)); without != all+1 || v.Hardware.Disks[0].Mode == "" {
+		t.Error(all, without)
+	}
+}
+
 // A VM that joins when all slots are taken would have no replica, and a test would be
 // refused on the day it is needed.
 func TestATransporterNeedsSlotsForTheDisks(t *testing.T) {
