@@ -26,7 +26,7 @@ type taps struct {
 type tapDisk struct {
 	name    string
 	removed bool // the machine does not have it: it misses nothing
-	clients int // that are connected
+	clients int  // that are connected
 
 	lost   bool // copying: it missed a write since CopyStarted
 	synced bool // copying: its client's copy is complete
