@@ -72,7 +72,9 @@ func movedTo(h inventory.Hardware, d inventory.MemberDisk, all []inventory.Membe
 	if i < 0 || slices.ContainsFunc(h.Disks[i+1:], is) {
 		return -1
 	}
-	if slices.ContainsFunc(all, func(o inventory.MemberDisk) bool { return o.Gone.IsZero() && o.Disk.UUID == h.Disks[i].UUID && o.Name != d.Name }) {
+	if slices.ContainsFunc(all, func(o inventory.MemberDisk) bool {
+		return o.Gone.IsZero() && o.Disk.UUID == h.Disks[i].UUID && o.Name != d.Name
+	}) {
 		return -1
 	}
 	return i
