@@ -4,20 +4,33 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/subjects"
 )
 
-// The accounts of a site's server. All services are in accountApp, which has
-// JetStream. Each peer's leaf connection is in an account of its own, which has
-// nothing but what crossings lets pass.
+// The accounts of a site's server. Streams are in accountApp, the only one with
+// JetStream. All users are in accountUsers. Each peer's leaf connection is in an account
+// of its own, which has nothing but what crossings lets pass.
+//
+// Whoever sends a request names the subject that the answer goes to, and the server checks
+// no permission for that. An answer of JetStream, which may be a stored message as its
+// sender wrote it, would reach every stream and JetStream itself. So users reach these
+// through one single export: the server delivers an answer that came through an export
+// among the users, and never passes it on through that same export. There must be one
+// only, for it would pass from one to the other.
 const (
 	accountApp    = "APP"
+	accountUsers  = "USERS"
 	accountSystem = "SYS"
 	// openUser is everybody, at a server without Credentials.
 	openUser = "open"
 )
+
+// usersWait is how long after a request of a user its answers may come: longer than any
+// that comes over a link.
+const usersWait = time.Minute
 
 func linkAccount(peer cdp.Site) string { return "LINK_" + string(peer) }
 
@@ -65,38 +78,43 @@ func (a *account) bring(c crossing, from, subject, as string) {
 
 // accounts gives the accounts of a site and their users, as text.
 func (cfg ServerConfig) accounts() string {
-	app := &account{}
+	app, people := &account{}, &account{}
+	everything, stored := crossing{service: true, answers: usersWait}, crossing{}
+	app.export(everything, ">", accountUsers)
+	people.bring(everything, accountApp, ">", ">")
+	app.export(stored, subjects.Stored(">"), accountUsers)
+	people.bring(stored, accountApp, subjects.Stored(">"), subjects.Stored(">"))
+	named := map[string]*account{accountApp: app, accountUsers: people}
 	var links strings.Builder
 	for _, l := range cfg.Links {
 		name, link := linkAccount(l.Peer), &account{}
 		for _, c := range crossings(cfg.Site, l.Peer) {
-			app.export(c, c.here, name)
-			link.bring(c, accountApp, c.here, c.on)
+			named[c.from()].export(c, c.here, name)
+			link.bring(c, c.from(), c.here, c.on)
 		}
 		for _, c := range crossings(l.Peer, cfg.Site) {
-			link.export(c, c.on, accountApp)
-			app.bring(c, name, c.on, c.on)
+			link.export(c, c.on, c.to())
+			named[c.to()].bring(c, name, c.on, c.on)
 		}
 		if l.Dial == "" {
 			link.users = append(link.users, fmt.Sprintf("{nkey: %s, allowed_connection_types: [LEAFNODE], %s}", quote(l.Key), linkPermission(cfg.Site, l.Peer).text()))
 		}
-		link.write(&links, name, false)
+		link.write(&links, name, "")
 	}
-	app.users = cfg.users()
+	people.users = cfg.users()
 	var b strings.Builder
 	b.WriteString("accounts {\n")
 	fmt.Fprintf(&b, "  %s {users: []}\n", accountSystem)
-	app.write(&b, accountApp, true)
+	app.write(&b, accountApp, "jetstream: enabled")
+	people.write(&b, accountUsers, fmt.Sprintf("mappings: {%q: %q}", "$JS."+string(cfg.Site)+".API.>", subjects.API+".>"))
 	b.WriteString(links.String())
 	b.WriteString("}\n")
 	return b.String()
 }
 
-func (a *account) write(b *strings.Builder, name string, jetstream bool) {
-	fmt.Fprintf(b, "  %s {\n", quote(name))
-	if jetstream {
-		b.WriteString("    jetstream: enabled\n")
-	}
+// write adds the account to a configuration; setting is one more line of it, or empty.
+func (a *account) write(b *strings.Builder, name, setting string) {
+	fmt.Fprintf(b, "  %s {\n    %s\n", quote(name), setting)
 	for _, part := range []struct {
 		name  string
 		lines []string

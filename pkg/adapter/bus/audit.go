@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -74,7 +73,7 @@ func (c *Conn) recordCommand(ctx context.Context, service, subject string, heade
 }
 
 // recordRequest records a request that was answered, if it is one that changes something.
-func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Request, data []byte, out any, err error) {
+func (c *Conn) recordRequest(ctx context.Context, service string, r *nats.Msg, data []byte, out any, err error) {
 	endpoint := endpointOf(r)
 	if !slices.Contains(recorded[service], endpoint) {
 		return
@@ -92,11 +91,11 @@ func (c *Conn) recordRequest(ctx context.Context, service string, r micro.Reques
 		err = cdp.Errorf(a.Problems[0].Kind, "apply", a.Name, "%s", a.Problems[0])
 	}
 	from := "a linked site"
-	if role, own := strings.CutPrefix(r.Reply(), InboxPrefix("")); own {
+	if role, own := strings.CutPrefix(r.Reply, InboxPrefix("")); own {
 		role, _, _ = strings.Cut(role, ".")
 		from = "/" + string(c.site) + "/" + role
 	}
-	x := api.AuditRecord{Service: service, What: endpoint, From: from, Who: nats.Header(r.Headers()).Get(whoHeader), Input: string(data),
+	x := api.AuditRecord{Service: service, What: endpoint, From: from, Who: r.Header.Get(whoHeader), Input: string(data),
 		About: cmp.Or(in.Document.Metadata.Name, in.Group, in.Job, in.Plan, in.Name, in.Site)}
 	if c.audit.news(endpoint + " " + x.From + " " + x.Who + " " + x.Input + " " + outcome(err)) {
 		c.record(ctx, x, err)

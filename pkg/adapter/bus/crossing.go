@@ -30,12 +30,32 @@ var peerCommands = map[string][]string{
 // and its peers: requests to a service of the site, or messages it publishes.
 type crossing struct {
 	service bool
+	// streams: it begins at the site's streams, or it is copied into the peer's; else
+	// services send or answer it.
+	streams bool
 	// here is the subject in the site's own account. on is the subject on the
 	// link and at the peer: it names the site, so that the services of two sites
 	// cannot be taken for each other.
 	here, on string
 	// answers is how long after a request its answers may come; 0: there is one.
 	answers time.Duration
+}
+
+// from is the account that it leaves from, at its site.
+func (c crossing) from() string {
+	if c.streams {
+		return accountApp
+	}
+	return accountUsers
+}
+
+// to is the account that it arrives in, at the peer. What can be asked there arrives where
+// the users' one export leads: see accounts.
+func (c crossing) to() string {
+	if c.streams || c.service {
+		return accountApp
+	}
+	return accountUsers
 }
 
 // crossings are everything that site lets pass to and from one peer: what the
@@ -47,29 +67,29 @@ type crossing struct {
 func crossings(site, peer cdp.Site) []crossing {
 	var out []crossing
 	ask := func(request string, answers time.Duration) {
-		out = append(out, crossing{true, subjects.API + "." + request, subjects.PeerAPI(site) + "." + request, answers})
+		out = append(out, crossing{true, true, subjects.API + "." + request, subjects.PeerAPI(site) + "." + request, answers})
 	}
 	frames, copies := ".*."+subjects.FrameConsumer(peer), ".*."+subjects.CopyConsumer(site, peer)
 	ask("CONSUMER.MSG.NEXT"+frames, restExpiry+5*time.Second)
 	ask("CONSUMER.RESET"+frames, 0)
 	ask("CONSUMER.INFO"+frames, 0)
 	ask("CONSUMER.INFO"+copies, 0)
-	out = append(out, crossing{true, subjects.CopyReset(site, peer, "*"), subjects.PeerAPI(site) + ".CONSUMER.RESET" + copies, 0})
-	same := func(service bool, subject string, answers time.Duration) {
-		out = append(out, crossing{service, subject, subject, answers})
+	out = append(out, crossing{true, false, subjects.CopyReset(site, peer, "*"), subjects.PeerAPI(site) + ".CONSUMER.RESET" + copies, 0})
+	same := func(service, streams bool, subject string, answers time.Duration) {
+		out = append(out, crossing{service, streams, subject, subject, answers})
 	}
-	same(true, "$JS.FC"+copies+".*", 0) // without it a copy stalls
+	same(true, true, "$JS.FC"+copies+".*", 0) // without it a copy stalls
 	for _, service := range subjects.Services() {
 		for _, endpoint := range peerEndpoints[service] {
-			same(true, subjects.RequestSubject(site, service, endpoint), answerTime)
+			same(true, false, subjects.RequestSubject(site, service, endpoint), answerTime)
 		}
 		for _, verb := range peerCommands[service] {
-			same(true, subjects.CommandSubject(site, service, verb, "*"), 0)
+			same(true, true, subjects.CommandSubject(site, service, verb, "*"), 0)
 		}
 	}
-	same(false, subjects.PresenceSubject(peer, "*"), 0)
-	same(false, subjects.CopySubject(site, peer, "*"), 0)
-	same(false, subjects.AckSubject(peer, site, "*"), 0)
+	same(false, false, subjects.PresenceSubject(peer, "*"), 0)
+	same(false, true, subjects.CopySubject(site, peer, "*"), 0)
+	same(false, false, subjects.AckSubject(peer, site, "*"), 0)
 	return out
 }
 

@@ -29,9 +29,9 @@
 //
 // # Links
 //
-// Sites are linked by leaf connections that form a tree. The services of a site
-// are in the account APP. Each peer's leaf is in an account of its own, and what
-// passes between the two is the list in crossings, and nothing else:
+// Sites are linked by leaf connections that form a tree. The services of a site are in
+// the account USERS, its streams in APP. Each peer's leaf is in an account of its own, and
+// what passes between that and the two is the list in crossings, and nothing else:
 //
 //   - frames: the journal resets the consumer frames_<target> of the group's stream
 //     and takes frames from it. The site that captures makes that consumer, so its

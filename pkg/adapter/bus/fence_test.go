@@ -24,7 +24,7 @@ type fort struct {
 	t     *testing.T
 	srv   *bus.Server
 	seed  string
-	admin *nats.Conn // may do and see everything in the site's account
+	admin *nats.Conn // may do and see everything in the account of the streams
 	js    jetstream.JetStream
 	seen  recorder
 }
@@ -37,7 +37,10 @@ func newFort(t *testing.T, edit func(string) string) *fort {
 		Links: []bus.Link{{Peer: "spoke", Key: key}}, Credentials: bus.NewCredentials("hub"),
 	}
 	var err error
-	if f.srv, err = bus.StartEdited(t.Context(), cfg, edit); err != nil {
+	withSpy := func(text string) string { // the account of the streams has no user
+		return strings.Replace(edit(text), "users: [\n    ]", "users: [\n      {user: spy, password: spy}\n    ]", 1)
+	}
+	if f.srv, err = bus.StartEdited(t.Context(), cfg, withSpy); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.srv.Close)
@@ -62,20 +65,29 @@ func newFort(t *testing.T, edit func(string) string) *fort {
 		t.Fatal(err)
 	}
 	<-sink.Results()
-	if f.admin, err = nats.Connect(f.srv.ClientURL(), nats.UserInfo(setup.User, setup.Password)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.admin.Close)
+	f.listen(setup)
+	f.admin = f.listen(bus.Credential{User: "spy", Password: "spy"})
 	if f.js, err = jetstream.New(f.admin); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.admin.Subscribe(">", func(m *nats.Msg) { f.seen.add(m.Subject + " " + string(m.Data)) }); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.admin.Flush(); err != nil {
-		t.Fatal(err)
-	}
 	return f
+}
+
+// listen connects a user, and notes all that its account has.
+func (f *fort) listen(who bus.Credential) *nats.Conn {
+	f.t.Helper()
+	nc, err := nats.Connect(f.srv.ClientURL(), nats.UserInfo(who.User, who.Password))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(nc.Close)
+	if _, err := nc.Subscribe(">", func(m *nats.Msg) { f.seen.add(m.Subject + " " + string(m.Data)) }); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		f.t.Fatal(err)
+	}
+	return nc
 }
 
 // streams is what all streams hold.

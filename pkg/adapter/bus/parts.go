@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/micro"
 
 	"tidemark.dev/pkg/cdp"
 )
@@ -24,21 +23,21 @@ const (
 )
 
 // parts are the messages that an answer goes out in.
-func (c *Conn) parts(r micro.Request, data []byte) ([]*nats.Msg, error) {
+func (c *Conn) parts(r *nats.Msg, data []byte) ([]*nats.Msg, error) {
 	if int64(len(data)) <= c.nc.MaxPayload() {
-		m := nats.NewMsg(r.Reply())
+		m := nats.NewMsg(r.Reply)
 		m.Data = data
 		return []*nats.Msg{m}, nil
 	}
 	size := int(c.nc.MaxPayload()) - partRoom
 	n := (len(data) + size - 1) / size
-	if r.Headers().Get(partsHeader) == "" || n > partsMax {
-		return nil, cdp.Errorf(cdp.Full, "answer", r.Subject(), "the answer has %d bytes; the limit is one message, or %d for a client that takes parts", len(data), partsMax).
+	if r.Header.Get(partsHeader) == "" || n > partsMax {
+		return nil, cdp.Errorf(cdp.Full, "answer", r.Subject, "the answer has %d bytes; the limit is one message, or %d for a client that takes parts", len(data), partsMax).
 			WithHint("to get the answer in parts, send the request header " + partsHeader + ": yes")
 	}
 	var out []*nats.Msg
 	for part := range slices.Chunk(data, size) {
-		m := nats.NewMsg(r.Reply())
+		m := nats.NewMsg(r.Reply)
 		m.Header.Set(partHeader, fmt.Sprintf("%d/%d", len(out)+1, n))
 		m.Data = part
 		out = append(out, m)

@@ -21,21 +21,6 @@ import (
 	"tidemark.dev/pkg/contract/event"
 )
 
-// serviceVersion is what `nats micro ls` shows: the version of the subjects.
-const serviceVersion = "1.0.0"
-
-// about is what `nats micro ls` says of each service.
-var about = map[string]string{
-	subjects.Setup:        "makes, changes and removes streams and consumers",
-	subjects.Capture:      "sees, orders and sends the writes of source disks",
-	subjects.Journal:      "stores writes, keeps recovery points and serves them",
-	subjects.Scheduler:    "owns jobs, and sets recovery points at the pace of their RPO",
-	subjects.RPOMonitor:   "measures the RPO and reports breaches",
-	subjects.Failover:     "runs failovers",
-	subjects.VCenter:      "speaks to the site's vCenter, and owns sites and jobs on VMs",
-	subjects.Orchestrator: "owns and runs site recovery jobs",
-}
-
 // maxRequests is how many requests one service answers at once.
 const maxRequests = 32
 
@@ -47,21 +32,15 @@ const answerTime = 40 * time.Second
 // done, several at once, and returns after the last answer is sent.
 func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]api.Endpoint) error {
 	const op = "serve requests"
-	svc, err := micro.AddService(c.nc, micro.Config{
-		Name: microName(service), Version: serviceVersion, Description: about[service],
-		Metadata: map[string]string{"site": string(c.site)},
-	})
-	if err != nil {
-		return wrap(err, op, service)
-	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, maxRequests)
+	handlers := map[string]nats.MsgHandler{}
 	for name, fn := range endpoints {
 		template := subjects.Root + "api.v1.{site}." + service + "." + name
 		answerable := c.audience(service, name)
-		h := micro.HandlerFunc(func(r micro.Request) {
-			if !answerable(r.Reply()) {
-				c.sent(cdp.Errorf(cdp.Invalid, "answer", r.Reply(), "an answer goes to an inbox of a role that may ask for it, and this is none"), template)
+		handlers[name] = func(r *nats.Msg) {
+			if !answerable(r.Reply) {
+				c.sent(cdp.Errorf(cdp.Invalid, "answer", r.Reply, "an answer goes to an inbox of a role that may ask for it, and this is none"), template)
 				return
 			}
 			select {
@@ -73,11 +52,9 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 				defer func() { <-slots }()
 				c.answer(ctx, template, service, r, fn)
 			})
-		})
-		if err = svc.AddEndpoint(name, h, micro.WithEndpointSubject(subjects.RequestSubject(c.site, service, name))); err != nil {
-			break
 		}
 	}
+	stop, err := c.listenAt(service, handlers)
 	if err == nil {
 		var presence *nats.Subscription
 		if presence, err = c.nc.Subscribe(subjects.PresenceSubject(c.site, service), func(*nats.Msg) {}); err == nil {
@@ -85,13 +62,13 @@ func (c *Conn) Serve(ctx context.Context, service string, endpoints map[string]a
 			_ = presence.Unsubscribe()
 		}
 	}
-	stop := svc.Stop()
+	stopped := stop()
 	wg.Wait()
 	switch {
 	case err != nil:
 		return wrap(err, op, service)
-	case stop != nil && !errors.Is(stop, nats.ErrConnectionClosed):
-		return wrap(stop, op, service)
+	case stopped != nil && !errors.Is(stopped, nats.ErrConnectionClosed):
+		return wrap(stopped, op, service)
 	}
 	return ctx.Err()
 }
@@ -130,16 +107,16 @@ func (c *Conn) audience(service, endpoint string) func(reply string) bool {
 }
 
 // content is the JSON of a request, which may come as a CloudEvent, as commands do.
-func content(service string, r micro.Request) ([]byte, error) {
-	if len(r.Data()) == 0 {
+func content(service string, r *nats.Msg) ([]byte, error) {
+	if len(r.Data) == 0 {
 		return nil, nil
 	}
-	e, err := event.Decode(r.Headers(), r.Data())
+	e, err := event.Decode(r.Header, r.Data)
 	if err != nil {
-		return r.Data(), err
+		return r.Data, err
 	}
 	if want := subjects.RequestType(service, endpointOf(r)); e.Type != "" && e.Type != want {
-		return r.Data(), cdp.Errorf(cdp.Invalid, "read request", "type", "%q came on the subject of %q", e.Type, want)
+		return r.Data, cdp.Errorf(cdp.Invalid, "read request", "type", "%q came on the subject of %q", e.Type, want)
 	}
 	return e.Data, nil
 }
@@ -162,12 +139,12 @@ func (c *Conn) allowed(service string, r micro.Request, in []byte) error {
 }
 
 // endpointOf is the endpoint that a request is for.
-func endpointOf(r micro.Request) string {
-	return r.Subject()[strings.LastIndexByte(r.Subject(), '.')+1:]
+func endpointOf(r *nats.Msg) string {
+	return r.Subject[strings.LastIndexByte(r.Subject, '.')+1:]
 }
 
-func (c *Conn) answer(ctx context.Context, template, service string, r micro.Request, fn api.Endpoint) {
-	ctx, span := c.tel.Answer(ctx, telemetry.Message{Subject: r.Subject(), Template: template, Group: service, Data: r.Data()}, r.Headers())
+func (c *Conn) answer(ctx context.Context, template, service string, r *nats.Msg, fn api.Endpoint) {
+	ctx, span := c.tel.Answer(ctx, telemetry.Message{Subject: r.Subject, Template: template, Group: service, Data: r.Data}, r.Header)
 	var out any
 	in, err := content(service, r)
 	if err == nil {
@@ -199,9 +176,7 @@ func (c *Conn) answer(ctx context.Context, template, service string, r micro.Req
 		}
 	}
 	data, _ := json.Marshal(re) // a struct of strings
-	// Not through r: micro looks at it when its handler returns, which is long
-	// before this goroutine is done.
-	m := nats.NewMsg(r.Reply())
+	m := nats.NewMsg(r.Reply)
 	m.Header.Set(micro.ErrorHeader, oneLine(err.Error()))
 	m.Header.Set(micro.ErrorCodeHeader, string(re.Kind))
 	m.Data = data
