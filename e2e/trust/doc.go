@@ -8,6 +8,8 @@
 //	TestAnswersGoToThoseWhoMayAsk  answers of every endpoint, wanted in the inbox of
 //	                          every role that may not ask for it
 //	TestARoleAnswersItselfNowhere  a role that would write anywhere by answering itself
+//	TestTheServersAnswersReachNoStream  answers of the server itself, to everything
+//	                          that each role may send, wanted in streams and by JetStream
 //	TestWhatAPeerCanGrowIsBounded  copies and commands
 //	TestRansomware            a whole company, whose source site and passwords are the
 //	                          attacker's, and whose points are locked
