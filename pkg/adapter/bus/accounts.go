@@ -79,11 +79,15 @@ func (a *account) bring(c crossing, from, subject, as string) {
 // accounts gives the accounts of a site and their users, as text.
 func (cfg ServerConfig) accounts() string {
 	app, people := &account{}, &account{}
-	everything, stored := crossing{service: true, answers: usersWait}, crossing{}
+	everything, messages := crossing{service: true, answers: usersWait}, crossing{}
 	app.export(everything, ">", accountUsers)
 	people.bring(everything, accountApp, ">", ">")
-	app.export(stored, subjects.Stored(">"), accountUsers)
-	people.bring(stored, accountApp, subjects.Stored(">"), subjects.Stored(">"))
+	// What is stored is announced, and consumers that push, which set-up alone can make,
+	// deliver to the inboxes of NATS clients: nats kv watch needs one.
+	for _, subject := range []string{subjects.Stored(">"), "_INBOX.>"} {
+		app.export(messages, subject, accountUsers)
+		people.bring(messages, accountApp, subject, subject)
+	}
 	named := map[string]*account{accountApp: app, accountUsers: people}
 	var links strings.Builder
 	for _, l := range cfg.Links {
