@@ -21,7 +21,8 @@ for whom, from where, what, and whether it was done or refused, with the reason.
 a job, plan or site. -o json shows the input, too.
 
 WHO is what the caller says, such as the user and host of a command line. FROM is the site
-and the service that sent it, as its message says. Points that a job's schedule makes are
+and the service that sent it. The site's server vouches for it, except where several may
+ask for the same: "says" marks what the caller says himself. Points that a job's schedule makes are
 not recorded.
 
 Records are kept for 400 days, as long as they take less than 48 MiB. Services can add
@@ -48,7 +49,11 @@ this site's copy of another one's records.`),
 				}
 				return out.print(a.out, records, []string{"time", "who", "from", "what", "about*", "outcome", "+reason"}, func(add func(...any)) {
 					for _, r := range records {
-						add(clockText(r.At), cmp.Or(plain(r.Who), "-"), plain(r.From), r.Service+"."+r.What, plain(r.About), r.Outcome, plain(r.Reason))
+						from := plain(r.From)
+						if r.Claimed {
+							from = "says " + from
+						}
+						add(clockText(r.At), cmp.Or(plain(r.Who), "-"), from, r.Service+"."+r.What, plain(r.About), r.Outcome, plain(r.Reason))
 					}
 				})
 			})

@@ -69,7 +69,26 @@ func (c *Conn) recordCommand(ctx context.Context, service, subject string, heade
 	}
 	verb, id := verbAndID(subject)
 	r := api.AuditRecord{Service: service, What: verb, About: id, ID: e.ID, From: cmp.Or(e.Source, "unknown"), Who: header.Get(whoHeader), Input: string(data)}
+	senders := commanders(service, verb)
+	if r.Claimed = len(senders) != 1 || slices.Contains(peerCommands[service], verb); !r.Claimed {
+		r.From = c.roleHere(senders[0])
+	}
 	c.record(ctx, r, err)
+}
+
+func (c *Conn) roleHere(role string) string { return "/" + string(c.site) + "/" + role }
+
+// sender is where a request came from, and whether only its caller says so. What comes
+// over a link has an answer's subject that no user of the site can name.
+func (c *Conn) sender(service string, r *nats.Msg) (from string, claimed bool) {
+	if strings.HasPrefix(r.Reply, peerReplies) {
+		return "a linked site", false
+	}
+	if may := callers(service, endpointOf(r)); len(may) == 1 {
+		return c.roleHere(may[0]), false
+	}
+	role, _, _ := strings.Cut(strings.TrimPrefix(r.Reply, InboxPrefix("")), ".")
+	return c.roleHere(role), true
 }
 
 // recordRequest records a request that was answered, if it is one that changes something.
@@ -90,12 +109,8 @@ func (c *Conn) recordRequest(ctx context.Context, service string, r *nats.Msg, d
 	if a, is := out.(api.ApplyReply); is && err == nil && len(a.Problems) > 0 {
 		err = cdp.Errorf(a.Problems[0].Kind, "apply", a.Name, "%s", a.Problems[0])
 	}
-	from := "a linked site"
-	if role, own := strings.CutPrefix(r.Reply, InboxPrefix("")); own {
-		role, _, _ = strings.Cut(role, ".")
-		from = "/" + string(c.site) + "/" + role
-	}
-	x := api.AuditRecord{Service: service, What: endpoint, From: from, Who: r.Header.Get(whoHeader), Input: string(data),
+	from, claimed := c.sender(service, r)
+	x := api.AuditRecord{Service: service, What: endpoint, From: from, Claimed: claimed, Who: r.Header.Get(whoHeader), Input: string(data),
 		About: cmp.Or(in.Document.Metadata.Name, in.Group, in.Job, in.Plan, in.Name, in.Site)}
 	if c.audit.news(endpoint + " " + x.From + " " + x.Who + " " + x.Input + " " + outcome(err)) {
 		c.record(ctx, x, err)

@@ -119,6 +119,56 @@ func theCopyStays(t *testing.T, r *commandRig, setup *nats.Conn, want []string) 
 	}
 }
 
+// A caller who lies about where he asks from is not believed: the record names the only
+// role that can have asked, and what several may ask for is marked as their own word.
+func TestARecordDoesNotBelieveWhereItsCallerSaysHeIs(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	refuse := func(context.Context, []byte) (any, error) { return nil, cdp.Errorf(cdp.Conflict, "do", "web", "no") }
+	for service, endpoint := range map[string]string{subjects.Scheduler: api.JobDelete, subjects.Failover: api.FailoverPolicy} {
+		conn := s.Connect("dr", service)
+		background(t, func(ctx context.Context) error {
+			return conn.Serve(ctx, service, map[string]api.Endpoint{endpoint: refuse})
+		})
+	}
+	sites := s.Connect("dr", subjects.VCenter)
+	background(t, func(ctx context.Context) error {
+		return sites.HandleCommands(ctx, subjects.VCenter, map[string]bus.Handler{"site-delete": func(context.Context, event.Event) error { return nil }})
+	})
+	who := s.Credential("dr", subjects.Operator)
+	liar, err := nats.Connect(s.DR.ClientURL(), nats.UserInfo(who.User, who.Password), nats.CustomInboxPrefix(bus.InboxPrefix(subjects.Operator)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(liar.Close)
+	operator := s.Connect("dr", subjects.Operator)
+	for _, x := range []struct {
+		subject, reply, from string
+		claimed              bool
+	}{
+		{subjects.RequestSubject("dr", subjects.Scheduler, api.JobDelete), "_INBOX_scheduler.x", "/dr/operator", false},
+		{subjects.RequestSubject("dr", subjects.Failover, api.FailoverPolicy), "_INBOX_orchestrator.x", "/dr/orchestrator", true},
+		{subjects.CommandSubject("dr", subjects.VCenter, "site-delete", "dr"), liar.NewInbox(), "/dr/operator", false},
+	} {
+		bustest.Eventually(t, x.subject+" is recorded", func() (found bool) {
+			if err := liar.PublishRequest(x.subject, x.reply, []byte(`{"site":"dr"}`)); err != nil {
+				t.Fatal(err)
+			}
+			if err := operator.Audit(t.Context(), "dr", func(r api.AuditRecord) error {
+				if !strings.Contains(x.subject, "."+r.Service+"."+r.What) {
+					return nil
+				}
+				if found = true; r.From != x.from || r.Claimed != x.claimed {
+					t.Errorf("%s is recorded as from %s, claimed: %v", x.subject, r.From, r.Claimed)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return found
+		})
+	}
+}
+
 // recordsOf are the records of a site as text, sorted, as a connection's site has them.
 func recordsOf(t *testing.T, c *bus.Conn, of cdp.Site) (out []string) {
 	t.Helper()

@@ -120,6 +120,18 @@ func callers(service, endpoint string) (out []string) {
 	return out
 }
 
+// commanders are the roles that may give a service a command.
+func commanders(service, verb string) (out []string) {
+	for _, name := range subjects.Services() {
+		if r, ok := roleOf(name); ok {
+			if may := r.commands[service]; slices.Contains(may, verb) || slices.Contains(may, anyOf) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
 // everything is what a person may command and ask: whatever the services know.
 func everything() map[string][]string {
 	all := map[string][]string{}

@@ -21,9 +21,11 @@ type AuditRecord struct {
 	What  string `json:"what"`
 	About string `json:"about,omitempty"` // the job, plan or site; empty if it could not be read
 	ID    string `json:"id,omitempty"`    // of a command
-	// From is the site and the service that it came from, such as /dr/operator, and Who
-	// the person, both as the caller says.
+	// From is the site and the service that it came from, such as /dr/operator. Claimed:
+	// the caller says so, for the server lets several ask for this; else no other can, but
+	// for set-up. Who is the person, always as the caller says.
 	From    string   `json:"from"`
+	Claimed bool     `json:"claimed,omitempty"`
 	Who     string   `json:"who,omitempty"`
 	Outcome string   `json:"outcome"`
 	Kind    cdp.Kind `json:"kind,omitempty"` // of the refusal
