@@ -123,7 +123,7 @@ func content(service string, r *nats.Msg) ([]byte, error) {
 
 // allowed refuses a request that its schema refuses, and names each field that is wrong.
 // No request at all is up to the endpoint.
-func (c *Conn) allowed(service string, r micro.Request, in []byte) error {
+func (c *Conn) allowed(service string, r *nats.Msg, in []byte) error {
 	if len(in) == 0 {
 		return nil
 	}
