@@ -86,12 +86,10 @@ func (j jobsOf) Get(_ context.Context, name string) (spec.VMJob, error) {
 func (j jobsOf) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) error {
 	c := make(chan string, 1000)
 	j.w.mu.Lock()
-	if j.site == "b" {
-		for name := range j.w.jobs {
-			c <- name
-		}
-		j.w.watchers = append(j.w.watchers, c)
+	for name := range j.w.jobs {
+		c <- name
 	}
+	j.w.watchers = append(j.w.watchers, c)
 	j.w.mu.Unlock()
 	for {
 		select {
@@ -102,6 +100,8 @@ func (j jobsOf) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) e
 			p := &job
 			if err != nil {
 				p = nil
+			} else if job.TargetSite != j.site {
+				continue
 			}
 			if err := fn(name, p); err != nil {
 				return err
@@ -110,7 +110,10 @@ func (j jobsOf) Watch(ctx context.Context, fn func(string, *spec.VMJob) error) e
 	}
 }
 
-type groupsOf struct{ w *world }
+type groupsOf struct {
+	w    *world
+	site cdp.Site // the target of those that List has; empty: all
+}
 
 func (g groupsOf) Get(_ context.Context, name string) (spec.ReplicationJob, error) {
 	g.w.mu.Lock()
@@ -141,12 +144,21 @@ func (g groupsOf) List(context.Context) ([]spec.ReplicationJob, error) {
 	defer g.w.mu.Unlock()
 	var out []spec.ReplicationJob
 	for _, x := range g.w.groups {
-		out = append(out, x)
+		if g.site == "" || x.Target.Site == g.site {
+			out = append(out, x)
+		}
 	}
 	return out, nil
 }
 
 type peerOf struct{ w *world }
+
+func (w *world) end(site cdp.Site) *end {
+	if site == w.b.name {
+		return w.b
+	}
+	return w.a
+}
 
 func (p peerOf) gone() error {
 	p.w.mu.Lock()
@@ -157,17 +169,17 @@ func (p peerOf) gone() error {
 	return nil
 }
 
-func (p peerOf) Members(ctx context.Context, _ cdp.Site, r api.MembersRequest) (api.MembersReply, error) {
+func (p peerOf) Members(ctx context.Context, site cdp.Site, r api.MembersRequest) (api.MembersReply, error) {
 	if err := p.gone(); err != nil {
 		return api.MembersReply{}, err
 	}
 	p.w.mu.Lock()
 	p.w.looks++
 	p.w.mu.Unlock()
-	return ask[api.MembersReply](ctx, p.w.a, api.VCenterMembers, r)
+	return ask[api.MembersReply](ctx, p.w.end(site), api.VCenterMembers, r)
 }
 
-func (p peerOf) Tap(ctx context.Context, _ cdp.Site, r api.TapRequest) (api.Progress, error) {
+func (p peerOf) Tap(ctx context.Context, site cdp.Site, r api.TapRequest) (api.Progress, error) {
 	if err := p.gone(); err != nil {
 		return api.Progress{}, err
 	}
@@ -176,14 +188,14 @@ func (p peerOf) Tap(ctx context.Context, _ cdp.Site, r api.TapRequest) (api.Prog
 		p.w.again++
 	}
 	p.w.mu.Unlock()
-	return ask[api.Progress](ctx, p.w.a, api.VMTap, r)
+	return ask[api.Progress](ctx, p.w.end(site), api.VMTap, r)
 }
 
-func (p peerOf) Filters(ctx context.Context, _ cdp.Site, r api.FilterRequest) (api.FiltersReply, error) {
+func (p peerOf) Filters(ctx context.Context, site cdp.Site, r api.FilterRequest) (api.FiltersReply, error) {
 	if err := p.gone(); err != nil {
 		return api.FiltersReply{}, err
 	}
-	return ask[api.FiltersReply](ctx, p.w.a, api.FilterStatus, r)
+	return ask[api.FiltersReply](ctx, p.w.end(site), api.FilterStatus, r)
 }
 
 type runsOf struct{ w *world }

@@ -67,6 +67,14 @@ func (f *fencer) fenceNow(ctx context.Context, r api.FenceRequest, tell progress
 	if err := f.allowed(ctx, r, rec.Value); err != nil {
 		return err
 	}
+	by, err := f.takenBack(ctx, r)
+	if err != nil {
+		return err
+	}
+	if by != "" {
+		tell("the VM became the replica of "+by+", which leads back from the failover: its power is left alone", 0, 0)
+		return nil
+	}
 	vc, err := f.connect(ctx)
 	if err != nil {
 		return err
@@ -129,6 +137,19 @@ func (f *fencer) allowed(ctx context.Context, r api.FenceRequest, was fenceRecor
 			g.Source.VM, g.Source.Site, g.Target.Site, r.VM, site.Name, r.Target)
 	}
 	return nil
+}
+
+// takenBack is the group whose replica the VM is since it leads back from the failover that
+// asks; empty: none. Its power is then the business of that group's failovers only: the VM
+// may run here again, or have no disks.
+func (f *fencer) takenBack(ctx context.Context, r api.FenceRequest) (string, error) {
+	all, _, err := readable(ctx, f.records, "")
+	for _, m := range all {
+		if m.Value.TookFrom == string(r.Group) && m.Value.ReplicaUUID == r.VM {
+			return m.Value.Group, nil
+		}
+	}
+	return "", err
 }
 
 // off powers the VM off and forbids its power-on, and reads back that it is off. The

@@ -105,7 +105,7 @@ func newFenced(t *testing.T) *fenced {
 	x.a.svc = vcenter.New(vcenter.Config{Patience: 20 * time.Millisecond, CheckEvery: time.Millisecond}, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return x.f, nil },
 		Site:    func(context.Context) (vcenter.Site, error) { return vcenter.Site{Name: "a"}, nil },
-		Sourced: sourcedOf{jobsOf{x.world, "a"}, groupsOf{x.world}}, Records: x.a.recs, Events: eventsOf{x.world}, Clock: clock.System,
+		Sourced: sourcedOf{jobsOf{x.world, "a"}, groupsOf{x.world, ""}}, Records: x.a.recs, Events: eventsOf{x.world}, Clock: clock.System,
 	})
 	return x
 }

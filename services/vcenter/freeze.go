@@ -113,6 +113,9 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	if err != nil {
 		return none, err
 	}
+	if of := v.Mark(inventory.MarkGroup); of != "" {
+		return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it is the replica of the group %s since a failover, and is not captured any more", of)
+	}
 	if err := f.withinReach(ctx, v); err != nil {
 		return none, err
 	}

@@ -83,7 +83,7 @@ func (w *world) behind(d *door, recs *records, instance string) (stop func(), wa
 	var warnings []string
 	svc := vcenter.New(vcenter.Config{Beat: 20 * time.Millisecond}, vcenter.Deps{
 		VCenter: d.get, Site: func(context.Context) (vcenter.Site, error) { return vcenter.Site{Name: "b", Instance: instance}, nil },
-		Jobs: jobsOf{w, "none"}, Groups: groupsOf{w}, Sourced: sourcedOf{jobsOf{w, "none"}, groupsOf{w}}, Records: recs, Events: eventsOf{w}, Clock: clock.System,
+		Jobs: jobsOf{w, "none"}, Groups: groupsOf{w, ""}, Sourced: sourcedOf{jobsOf{w, "none"}, groupsOf{w, ""}}, Records: recs, Events: eventsOf{w}, Clock: clock.System,
 		Notify: func(err error) {
 			mu.Lock()
 			defer mu.Unlock()

@@ -28,6 +28,7 @@ type jobControl struct {
 	records Records
 	jobs    Jobs
 	groups  Groups
+	sourced SourceSpecs
 	peer    Peer
 	runs    Runs
 	journal Journal
@@ -49,6 +50,7 @@ type memberVMs interface {
 	DiskFiles
 	DiskSlots
 	PowerBlock
+	FilterTaps
 }
 
 // control is one job on VMs and its goroutine.

@@ -216,6 +216,9 @@ func (d *deletion) dismiss(ctx context.Context, m *member) (note string, err err
 		if err := d.releaseReplica(ctx, m); err != nil {
 			return "", err
 		}
+		if d.req.Replicas && m.Value.TookFrom != "" {
+			note = strings.Trim(note+"; "+m.Value.Name+" and its disks were not made by Tidemark, and stay; nobody can power the VM on before tidemark failover unfence "+m.Value.TookFrom, "; ")
+		}
 	}
 	if err := run.drop(ctx); err != nil {
 		return "", err
@@ -282,7 +285,7 @@ func (d *deletion) releaseReplica(ctx context.Context, rec *member) error {
 			return err
 		}
 	}
-	if d.req.Replicas {
+	if d.req.Replicas && m.TookFrom == "" {
 		return d.destroyReplica(ctx, vc, dc, m, v, gone)
 	}
 	if gone {
@@ -303,6 +306,9 @@ func (d *deletion) releaseReplica(ctx context.Context, rec *member) error {
 		if _, err := vc.Plug(ctx, v.Ref, plugs); err != nil {
 			return err
 		}
+	}
+	if m.TookFrom != "" { // the failover that it came from still forbids its power-on
+		return vc.Label(ctx, v.Ref, "", "", unmarked())
 	}
 	if err := vc.Unblock(ctx, v.Ref); err != nil {
 		return err

@@ -53,7 +53,7 @@ func (r *round) memberJob(m inventory.Member) spec.ReplicationJob {
 	j := spec.ReplicationJob{
 		Name: m.Group, Of: m.Job, RPO: r.job.RPO, FailIfRPOExceeds: r.job.FailIfRPOExceeds, Journal: r.job.Journal, Failover: r.job.Failover,
 		Source: spec.Source{Site: r.job.SourceSite, Capture: cdp.CaptureMode(r.job.Job.Source.Capture), VM: m.VM.UUID},
-		Target: spec.Target{Site: r.job.TargetSite, VM: m.Name},
+		Target: spec.Target{Site: r.job.TargetSite, VM: m.Name}, Reverses: r.job.Reverses,
 	}
 	for _, d := range m.Disks {
 		if d.Path == "" {

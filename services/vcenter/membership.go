@@ -34,7 +34,11 @@ func (r *round) updateMembers(ctx context.Context, refused map[string][]inventor
 		}
 		group := vmpolicy.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
 		taken[string(group)] = true
-		if err := r.join(ctx, group, v); err != nil {
+		join := r.join
+		if r.job.Reverses != nil {
+			join = r.joinOld
+		}
+		if err := join(ctx, group, v); err != nil {
 			errs = append(errs, err)
 		}
 	}

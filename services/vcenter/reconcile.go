@@ -253,6 +253,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 	x := vmpolicy.Situation{
 		Job: r.job.Job, Members: r.vms(), Selectors: r.reply.Problems, Twins: r.reply.Twins, SourceSlots: r.reply.Slots, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
+		TakesBack:    r.job.Reverses != nil,
 		Taken:        map[string]string{},
 		Known:        map[string]string{},
 		Made:         map[string]bool{},
@@ -274,7 +275,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		case m.Value.Job == r.job.Name:
 			x.Known[m.Value.VM.UUID] = m.Value.Group
 			x.Made[m.Value.VM.UUID] = slices.ContainsFunc(m.Value.Disks, func(d inventory.MemberDisk) bool { return d.UUID != "" })
-		case m.Value.State != inventory.Gone:
+		case m.Value.State != inventory.Gone && !r.follows(m.Value.Group):
 			x.Taken[m.Value.VM.UUID] = m.Value.Job
 		}
 	}
@@ -283,8 +284,13 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		return nil, err
 	}
 	for _, g := range groups {
-		if g.Source.VM != "" && g.Of != r.job.Name {
+		if g.Source.VM != "" && g.Of != r.job.Name && !r.follows(g.Name) {
 			x.Taken[g.Source.VM] = cmp.Or(g.Of, g.Name) // the job that an operator knows
+		}
+	}
+	if r.job.Reverses != nil { // its disks are there
+		for _, v := range x.Members {
+			x.Made[v.UUID] = true
 		}
 	}
 	if r.s.journal != nil {
@@ -312,4 +318,10 @@ func (r *round) vms() []inventory.VM {
 		}
 	}
 	return out
+}
+
+// follows reports whether the job takes the place of a group that was failed over in the
+// round before.
+func (r *round) follows(group string) bool {
+	return r.job.Reverses != nil && r.job.Reverses.Before == group
 }

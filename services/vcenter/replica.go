@@ -126,8 +126,13 @@ func (r *memberRound) attached(ctx context.Context) bool {
 // its power-on.
 func (r *memberRound) replicaVM(ctx context.Context) error {
 	m := r.m
-	v, err := replicaOf(m.Value).among(r.target.VMs)
 	inv := r.target
+	if m.Value.TookFrom != "" {
+		if err := r.takeBack(ctx); err != nil {
+			return err
+		}
+	}
+	v, err := replicaOf(m.Value).among(inv.VMs)
 	if err != nil {
 		if inv, err = r.s.cache.fresh(ctx); err != nil {
 			return err
@@ -135,6 +140,9 @@ func (r *memberRound) replicaVM(ctx context.Context) error {
 		v, err = replicaOf(m.Value).among(inv.VMs)
 	}
 	if cdp.Is(err, cdp.NotFound) {
+		if m.Value.TookFrom != "" {
+			return cdp.Wrap(err, "find the old VM", m.Value.Name)
+		}
 		if _, bad := vmpolicy.Place(inv, r.job.Job.Target); len(bad) > 0 {
 			return cdp.Errorf(cdp.Conflict, "make replica VM", m.Value.Name, "%s", bad[0].Text)
 		}

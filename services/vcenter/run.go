@@ -238,7 +238,7 @@ func (r *run) files() []string {
 
 // reply describes a VM for the failover.
 func (r *run) reply(ctx context.Context, v inventory.VM) *api.VMRun {
-	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.identity())}
+	out := &api.VMRun{Name: v.Name, Ref: string(v.Ref), UUID: v.UUID, Power: v.Power, Host: string(v.Host), IPs: addresses(v, r.identity())}
 	if inv, err := r.cache.recent(ctx); err == nil {
 		for _, h := range inv.Hosts {
 			if h.Ref == v.Host {

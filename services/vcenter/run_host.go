@@ -37,7 +37,9 @@ func (r *run) onLivingHost(ctx context.Context, v inventory.VM) (inventory.VM, e
 		return v, cdp.Wrap(err, op, v.Name)
 	}
 	m := &r.m.Value
-	m.Former = append(slices.Clone(m.Former), v.UUID)
+	if m.TookFrom == "" { // else it was not made here, and stays
+		m.Former = append(slices.Clone(m.Former), v.UUID)
+	}
 	m.Name, m.Replica, m.ReplicaUUID = made.Name, made.Ref, made.UUID
 	if err := r.m.save(ctx); err != nil {
 		return v, err

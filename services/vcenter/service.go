@@ -67,7 +67,7 @@ func New(cfg Config, deps Deps) *Service {
 	s.runs = &vmRuns{cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records, jobs: deps.Jobs, prober: deps.Prober, local: deps.Files,
 		report: report, clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (runVMs, error) { return site.connect(ctx) }}
 	s.jobs = &jobControl{cfg: cfg, site: deps.Site, cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records,
-		jobs: deps.Jobs, groups: deps.Groups, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture, local: deps.Files,
+		jobs: deps.Jobs, groups: deps.Groups, sourced: deps.Sourced, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture, local: deps.Files,
 		report: report, clock: deps.Clock, controls: map[string]*control{},
 		connect: func(ctx context.Context) (memberVMs, error) { return site.connect(ctx) }}
 	s.watcher = &watcher{connector: site, cache: cache, changed: s.jobs.wakeAll, report: report, clock: deps.Clock, beat: cfg.Beat}
@@ -107,11 +107,12 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 
 		api.VMSetPower: api.Answer(s.power.set),
 
-		api.VMJobCheck:  api.Answer(s.jobs.jobCheck),
-		api.VMJobRun:    api.Answer(s.jobs.jobRun),
-		api.VMJobStop:   api.Answer(s.jobs.jobStop),
-		api.VMJobDelete: api.Answer(s.jobs.jobDelete),
-		api.VMJobStatus: api.Answer(s.jobs.jobStatus),
+		api.VMJobCheck:   api.Answer(s.jobs.jobCheck),
+		api.VMJobRun:     api.Answer(s.jobs.jobRun),
+		api.VMJobStop:    api.Answer(s.jobs.jobStop),
+		api.VMJobDelete:  api.Answer(s.jobs.jobDelete),
+		api.VMJobReverse: api.Answer(s.jobs.jobReverse),
+		api.VMJobStatus:  api.Answer(s.jobs.jobStatus),
 
 		api.VMBuild:  api.Answer(s.runs.step(api.VMBuild, (*run).build)),
 		api.VMAttach: api.Answer(s.runs.step(api.VMAttach, (*run).attach)),

@@ -166,6 +166,9 @@ func (r *run) commit(ctx context.Context) (api.VMRunReply, error) {
 		return none, err
 	}
 	note := fmt.Sprintf("Failed over from %s by Tidemark, run %s.", r.m.Value.VM.Name, r.req.Run)
+	if r.m.Value.TookFrom != "" {
+		note = "" // its own note stays
+	}
 	if err := r.vc.Label(ctx, v.Ref, "", note, unmarked()); err != nil {
 		return none, err
 	}

@@ -116,7 +116,7 @@ func (e *end) start() {
 		Site: func(context.Context) (vcenter.Site, error) {
 			return vcenter.Site{Name: e.name, Transporter: "transporter", Devices: filepath.Join(e.sim.Config().Devices, "transporter")}, nil
 		},
-		Jobs: jobsOf{w, e.name}, Groups: groupsOf{w}, Sourced: sourcedOf{jobsOf{w, e.name}, groupsOf{w}}, Records: e.recs, Peer: peerOf{w}, Runs: runsOf{w},
+		Jobs: jobsOf{w, e.name}, Groups: groupsOf{w, e.name}, Sourced: sourcedOf{jobsOf{w, e.name}, groupsOf{w, ""}}, Records: e.recs, Peer: peerOf{w}, Runs: runsOf{w},
 		Journal: journalOf{w}, Capture: captureOf{w}, Events: eventsOf{w}, Clock: clock.System, Prober: probes{},
 		Notify: func(err error) { w.t.Log(e.name, err) },
 	})

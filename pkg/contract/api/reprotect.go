@@ -2,6 +2,7 @@ package api
 
 import (
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/spec"
 )
 
@@ -43,6 +44,8 @@ type ReprotectReply struct {
 	Drops int `json:"dropsPoints,omitempty"`
 	// Problems refuse it; nothing was changed then.
 	Problems []Problem `json:"problems,omitempty"`
+	// Warnings are what an operator has to see to.
+	Warnings []string `json:"warnings,omitempty"`
 	// Done: the job is there, and was told to run. Until then Text is what is waited for.
 	Done bool   `json:"done,omitempty"`
 	Text string `json:"text,omitempty"`
@@ -54,4 +57,27 @@ func (r ReprotectReply) Bytes() (n int64) {
 		n += d.Size
 	}
 	return n
+}
+
+// VMReverseRequest asks the vcenter service of the site that a VM came from for the job on
+// VMs that leads back.
+type VMReverseRequest struct {
+	// Name is that of the job.
+	Name string `json:"name"`
+	// Of is the job of the VM that was failed over, as it was pinned by the failover.
+	Of spec.ReplicationJob `json:"of"`
+	// VM is the instance UUID of the VM that runs now.
+	VM       string        `json:"vm"`
+	Reverses spec.Reverses `json:"reverses"`
+	// Capture is how its writes are to be captured; empty: as those of the old VM were.
+	Capture cdp.CaptureMode `json:"capture,omitempty"`
+}
+
+// VMReverseReply is the job, without settings of recovery points and journal, the old VM's
+// disks, which are overwritten, and what refuses it.
+type VMReverseReply struct {
+	Job        spec.VMJob          `json:"job"`
+	Overwrites []DiskFacts         `json:"overwrites,omitempty"`
+	Problems   []inventory.Problem `json:"problems,omitempty"`
+	Warnings   []string            `json:"warnings,omitempty"`
 }

@@ -23,11 +23,12 @@ const (
 	SiteDelete = "site-delete" // SiteRequest -> Empty
 
 	// Served at the target, for jobs on VMs.
-	VMJobCheck  = "job-check"  // VMJobCheckRequest -> JobCheckReply: everything that stands in its way; changes nothing
-	VMJobRun    = "job-run"    // VMJobName -> Empty: start the job
-	VMJobStop   = "job-stop"   // VMJobName -> Empty
-	VMJobDelete = "job-delete" // VMJobDeleteRequest -> Progress
-	VMJobStatus = "job-status" // VMJobName ("" all) -> VMJobsReply
+	VMJobCheck   = "job-check"   // VMJobCheckRequest -> JobCheckReply: everything that stands in its way; changes nothing
+	VMJobRun     = "job-run"     // VMJobName -> Empty: start the job
+	VMJobStop    = "job-stop"    // VMJobName -> Empty
+	VMJobDelete  = "job-delete"  // VMJobDeleteRequest -> Progress
+	VMJobReverse = "job-reverse" // VMReverseRequest -> VMReverseReply: the job that leads back from a failover; changes nothing
+	VMJobStatus  = "job-status"  // VMJobName ("" all) -> VMJobsReply
 
 	// Served for plans.
 	VMSetPower = "set-power" // SetPowerRequest -> SetPowerReply: start or stop a VM that is nobody's replica

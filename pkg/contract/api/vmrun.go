@@ -50,8 +50,10 @@ type VMRunReply struct {
 
 // VMRun is the VM of a failover as it was last seen.
 type VMRun struct {
-	Name  string          `json:"name"`
-	Ref   string          `json:"ref"` // the vCenter's own name for it
+	Name string `json:"name"`
+	Ref  string `json:"ref"` // the vCenter's own name for it
+	// UUID is its instance UUID; empty in records of older versions.
+	UUID  string          `json:"uuid,omitempty"`
 	Power inventory.Power `json:"power"`
 	Host  string          `json:"host,omitempty"`
 	// IPs are the guest's addresses as VMware Tools report them.

@@ -128,6 +128,9 @@ type Member struct {
 	// ReplicaUUID is the replica's instance UUID: a rebuilt vCenter reuses
 	// references for other VMs.
 	ReplicaUUID string `json:"replicaUuid,omitempty"`
+	// TookFrom is the group whose source the replica VM was before a failover; empty: the
+	// VM was made for this member. Neither that VM nor a disk of it is ever deleted.
+	TookFrom string `json:"tookFrom,omitempty"`
 	// Former are the instance UUIDs of replica VMs whose place this one took because
 	// their hosts were down. They have no disks, and are removed when they can be.
 	Former []string `json:"former,omitempty"`

@@ -56,7 +56,6 @@ func (c *checker) onlyVMs(raw rawJob) {
 
 // vmJob reads a job on VMs.
 func (c *checker) vmJob(raw rawJob) *VMJob {
-	c.badIf("/spec/reverses", raw.Spec.Reverses != nil, "is for jobs of disks only")
 	src, tgt := raw.Spec.Source, raw.Spec.Target
 	j := &VMJob{
 		Job: inventory.Job{
@@ -68,7 +67,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 			Checks: c.checks(raw.Spec.Checks),
 		},
 		SourceSite: src.Site, TargetSite: tgt.Site,
-		Journal: c.journal(raw), Failover: c.failover(raw),
+		Journal: c.journal(raw), Failover: c.failover(raw), Reverses: raw.Spec.Reverses,
 	}
 	_ = json.Unmarshal(src.VMs, &j.Source.VMs) // as the document
 	if j.Target.Suffix == "" {
@@ -81,6 +80,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 		j.RPO, j.FailIfRPOExceeds = c.rpo(raw, DefaultRPO, MinRPO, "")
 	}
 	c.selectors(j.Source.VMs)
+	c.reversesVM(j)
 	excluded := c.diskRefs("/spec/source/excludeDisks", j.Source.ExcludeDisks)
 	c.place(raw, j, excluded)
 	c.networks(j.Target.Networks)

@@ -145,6 +145,9 @@ type VMJob struct {
 	FailIfRPOExceeds Duration `json:"failIfRpoExceeds,omitempty"`
 	Journal          Journal  `json:"journal"`
 	Failover         Failover `json:"failover,omitzero"`
+	// Reverses is the failover that this job leads back from; nil: none. Such a job has
+	// one VM.
+	Reverses *Reverses `json:"reverses,omitempty"`
 }
 
 // Group is the job's protection group.

@@ -17,6 +17,12 @@ type Reverses struct {
 	// OldDisks: the replicas are the disks that the failed over job had as its source.
 	// They hold a copy, so only what differs is sent.
 	OldDisks bool `json:"oldDisks,omitempty"`
+	// VM is the instance UUID of the VM that the failed over job had as its source: with
+	// its disks it is the replica. Empty for jobs of disks.
+	VM string `json:"vm,omitempty"`
+	// Before is the job here, of the round before, whose replica that VM was and whose
+	// failover is what Job leads back from. Empty for jobs of disks, and in round 1.
+	Before string `json:"before,omitempty"`
 }
 
 // Round is how often the direction was reversed to get to this job.
@@ -56,9 +62,26 @@ func (c *checker) reverses(j *ReplicationJob) {
 	r := j.Reverses
 	switch {
 	case r == nil:
+	case r.VM != "" || r.Before != "":
+		c.bad(at+"/vm", "vms", "is for jobs on VMs only")
 	case r.Site != j.Source.Site:
 		c.bad(at+"/site", "reference", "%q: a job reverses one whose target is its own source, %s", r.Site, j.Source.Site)
 	case j.Source.Capture == cdp.Tap && r.OldDisks:
 		c.bad(at+"/oldDisks", "mode", "the client of a tap sends everything: use capture inline")
+	}
+}
+
+// reversesVM is reverses for a job on VMs.
+func (c *checker) reversesVM(j *VMJob) {
+	const at = "/spec/reverses"
+	r := j.Reverses
+	switch {
+	case r == nil:
+	case r.Site != j.SourceSite:
+		c.bad(at+"/site", "reference", "%q: a job reverses one whose target is its own source, %s", r.Site, j.SourceSite)
+	case r.VM == "" || !r.OldDisks:
+		c.bad(at+"/vm", "required", "a job on VMs that reverses another names the VM there, whose disks become the replica")
+	case len(j.Source.VMs) != 1 || j.Source.VMs[0].UUID == "":
+		c.bad("/spec/source/vms", "reference", "a job that reverses another has one VM, by its uuid")
 	}
 }

@@ -29,6 +29,9 @@ type Situation struct {
 	SourceSlots *inventory.Slots
 	// SameVCenter: source and target are the same vCenter.
 	SameVCenter bool
+	// TakesBack: the replica is the VM that the one VM of the job came from by a failover.
+	// It has its name, and no other is made.
+	TakesBack bool
 	// Taken are the VMs that other jobs protect: the job by instance UUID.
 	Taken map[string]string
 	// Known are the groups of this job's members, by instance UUID of the source
@@ -127,6 +130,9 @@ func checkVM(s Situation, place Placement, v inventory.VM, names map[string]stri
 	if len(v.BootOrder) > 0 {
 		problems = append(problems, inventory.Problem{VM: v.Name, Path: "/spec/source/vms", Rule: "boot-order", Warning: true,
 			Text: fmt.Sprintf("its boot order (%s) is not copied: its replica boots from its first disk. Check in a test failover that it starts", strings.Join(v.BootOrder, ", "))})
+	}
+	if s.TakesBack {
+		return problems
 	}
 	name := s.Job.Target.ReplicaName(v.Name)
 	if other := names[name]; other != "" {
