@@ -27,14 +27,23 @@ func (c *Client) InForce(ctx context.Context, name string) (failback.Seen, error
 			WithHint("list the jobs: tidemark get job")
 	}
 	job := jobs[at]
-	for _, o := range jobs {
-		if o.Retires(job.Target.Site, job.Name, job.Round()) {
-			job = o
-			break
-		}
+	for by := retiredBy(jobs, job); by != nil; by = retiredBy(jobs, job) { // each has a higher round
+		job = *by
 	}
 	run, err := c.failoverAt(ctx, job.Target.Site, job.Name)
 	return failback.Seen{Job: job, Run: run}, err
+}
+
+// JobsOf are the names of the jobs of the VMs of a job on VMs, at this site or a linked one;
+// none: it is no such job.
+func (c *Client) JobsOf(ctx context.Context, name string) (names []string, err error) {
+	jobs, err := c.jobsHereAndThere(ctx)
+	for _, j := range jobs {
+		if j.Of == name {
+			names = append(names, j.Name)
+		}
+	}
+	return names, err
 }
 
 // jobsHereAndThere are the jobs of this site, and then those of the linked ones.

@@ -216,6 +216,14 @@ func (v jobVMs) State(ctx context.Context, job string) (api.VMJobState, error) {
 	return api.VMJobState{}, cdp.Errorf(cdp.NotFound, "ask vcenter", job, "it has no such job")
 }
 
+func (v jobVMs) Reverse(ctx context.Context, r api.VMReverseRequest) (out api.VMReverseReply, err error) {
+	return out, v.ask(ctx, checkTime, api.VMJobReverse, r, &out)
+}
+
+func (v jobVMs) Start(ctx context.Context, job string) error {
+	return v.ask(ctx, stateTime, api.VMJobRun, api.VMJobName{Job: job}, nil)
+}
+
 func (v jobVMs) Delete(ctx context.Context, r api.VMJobDeleteRequest) (out api.Progress, err error) {
 	return out, v.ask(ctx, checkTime, api.VMJobDelete, r, &out)
 }

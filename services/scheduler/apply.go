@@ -89,6 +89,7 @@ func (s *Service) read(ctx context.Context, o spec.Object) (current, error) {
 	}
 	switch {
 	case o.VMJob != nil:
+		*o.VMJob = jobrules.ContinueVMs(*o.VMJob, vmJob)
 		x.revision = vmRev
 		if vmJob != nil && vmJob.Source.Capture != o.VMJob.Source.Capture {
 			x.Running, err = s.vmJobRuns(ctx, name)

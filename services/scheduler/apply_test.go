@@ -83,6 +83,10 @@ type owner struct {
 	vms      api.VMJobState
 	steps    []api.Progress // of a deletion at the vCenters
 	asked    []api.VMJobDeleteRequest
+	linked   map[string]spec.ReplicationJob // of the linked site
+	reverse  api.VMReverseReply
+	reversed []api.VMReverseRequest
+	started  []string // jobs on VMs
 	facts    []event.Payload
 	disks    map[string]api.DiskFacts // by path, where a good one would be no other
 	dead     map[cdp.Site]error       // sites where nobody looks at disks
@@ -92,7 +96,7 @@ type owner struct {
 func newOwner(t *testing.T) *owner {
 	o := &owner{t: t, spool: spoolshare.Default.Divide(0), jobs: newMemSpecs[spec.ReplicationJob](), vmJobs: newMemSpecs[spec.VMJob](), states: newMemSpecs[api.RunState]()}
 	o.Service = scheduler.New(scheduler.Config{Here: jobrules.Here{Site: "dr", Links: []cdp.Site{"prod"}}}, scheduler.Deps{
-		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Journal: o, Disks: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
+		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Linked: o, Journal: o, Disks: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
 	return o
 }
 

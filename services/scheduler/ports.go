@@ -82,6 +82,10 @@ type VMs interface {
 	Check(ctx context.Context, job spec.VMJob) (api.JobCheckReply, error)
 	// State is the state of one job on VMs; NotFound before it is taken up.
 	State(ctx context.Context, job string) (api.VMJobState, error)
+	// Reverse gives the job that leads back from the failover of a VM, and what refuses it.
+	Reverse(ctx context.Context, r api.VMReverseRequest) (api.VMReverseReply, error)
+	// Start has a job on VMs run; it is no error if it does.
+	Start(ctx context.Context, job string) error
 	// Delete ends a job at the vCenters, or one VM of it. Asked again it goes on.
 	Delete(ctx context.Context, r api.VMJobDeleteRequest) (api.Progress, error)
 }

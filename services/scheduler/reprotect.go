@@ -23,7 +23,6 @@ type reversal struct {
 	do       jobrules.Reversal
 	captured *api.CaptureGroup // the old disks, as they are captured here; nil: they are not
 	run      *failoverrun.Run  // the failover to lead back from
-	late     bool              // the copies are older than what was asked
 	wasHere  *failoverrun.Run  // the last failover of the reversed job's name
 }
 
@@ -36,14 +35,22 @@ func (s *Service) reprotect(ctx context.Context, r api.ReprotectRequest) (api.Re
 func (s *Service) reprotectJob(ctx context.Context, r api.ReprotectRequest) (api.ReprotectReply, error) {
 	s.writes.Lock()
 	defer s.writes.Unlock()
-	x, err := s.reversal(ctx, r)
-	reply := api.ReprotectReply{Job: x.job}
+	old, run, late, err := s.failedOver(ctx, r)
+	reply := api.ReprotectReply{}
 	switch {
 	case err != nil:
 		return reply, err
-	case x.late:
+	case late:
 		reply.Text = "the site " + string(r.Site) + " has to send what it knows of the failover " + r.Run
 		return reply, nil
+	case old.Of != "":
+		return s.reprotectVM(ctx, r, old, run)
+	}
+	x, err := s.reversal(ctx, r, old, run)
+	reply.Job = x.job
+	switch {
+	case err != nil:
+		return reply, err
 	case x.do == jobrules.Present && r.DryRun:
 		reply.Done = true
 		return reply, nil
@@ -78,23 +85,23 @@ func (s *Service) reprotectJob(ctx context.Context, r api.ReprotectRequest) (api
 	return reply, s.start(ctx, x.job)
 }
 
-// reversal reads what there is: the failed over job and its failover, as they were copied
-// here, and what is stored under the name of the reversed one.
-func (s *Service) reversal(ctx context.Context, r api.ReprotectRequest) (x reversal, err error) {
-	old, err := s.deps.Linked.Job(ctx, r.Site, r.Job)
+// failedOver is the failed over job and its failover, as they were copied here. late: the
+// copies are older than what is asked.
+func (s *Service) failedOver(ctx context.Context, r api.ReprotectRequest) (old spec.ReplicationJob, run *failoverrun.Run, late bool, err error) {
+	old, err = s.deps.Linked.Job(ctx, r.Site, r.Job)
 	if cdp.Is(err, cdp.NotFound) {
-		return x, cdp.Errorf(cdp.NotFound, opReprotect, r.Job, "the site %s has no such job, as far as it is known here", r.Site)
+		err = cdp.Errorf(cdp.NotFound, opReprotect, r.Job, "the site %s has no such job, as far as it is known here", r.Site)
 	}
-	if err != nil {
-		return x, err
+	if err == nil {
+		run, err = s.deps.Linked.Failover(ctx, r.Site, r.Job)
 	}
-	if x.run, err = s.deps.Linked.Failover(ctx, r.Site, r.Job); err != nil {
-		return x, err
-	}
-	if r.Run != "" && (x.run == nil || x.run.ID != r.Run || failback.Committed(old, x.run) != nil) {
-		x.late = true
-		return x, nil
-	}
+	late = err == nil && r.Run != "" && (run == nil || run.ID != r.Run || failback.Committed(old, run) != nil)
+	return old, run, late, err
+}
+
+// reversal reads what is stored under the name of the reversed job.
+func (s *Service) reversal(ctx context.Context, r api.ReprotectRequest, old spec.ReplicationJob, run *failoverrun.Run) (x reversal, err error) {
+	x.run = run
 	want := failback.Want{Name: r.As, Disks: r.Disks, Capture: r.Capture, Listen: r.Listen}
 	name, err := failback.Name(old, want)
 	if err == nil {

@@ -38,7 +38,7 @@ disks are served. Old disks are overwritten in steps 1 and 4: confirm that with 
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				return a.failback(ctx, cl, args[0], f)
+				return a.eachVM(ctx, cl, args[0], func(name string) error { return a.failback(ctx, cl, name, f) })
 			})
 		},
 	}
@@ -115,7 +115,11 @@ func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.
 			_, _, err := a.awaitReversed(ctx, there, j, true)
 			return err
 		case failback.Failover:
-			asked, err = there.StartFailover(ctx, failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: recovery.ToFiles, Planned: true, CommitPolicy: recovery.PolicyNone})
+			to := recovery.ToFiles
+			if j.Of != "" {
+				to = recovery.ToVM
+			}
+			asked, err = there.StartFailover(ctx, failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: to, Planned: true, CommitPolicy: recovery.PolicyNone})
 		case failback.Follow:
 			asked.Run = seen.Run.ID
 		case failback.Commit:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -40,6 +41,9 @@ disks are compared and only what differs is sent. They are overwritten: confirm 
 somebody is connected to them. Where the old disks are gone, give new or empty ones, one
 for each disk: --disk NAME=PATH.
 
+Of a VM the replica is the VM that it came from, which must be off and without snapshots;
+of a job on VMs all VMs are reversed, one after the other.
+
 The site that the machine came from is asked, for it becomes the target: it must be
 reachable, and its configuration must let jobs use the disks as replicas. The machine must
 have released its disks; start it on the exports that the command prints. The copy and the
@@ -57,11 +61,13 @@ the job, or until JOB is in force again, which is said before and confirmed with
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				seen, err := a.seenOf(ctx, cl, args[0])
-				if err != nil {
-					return err
-				}
-				return a.reprotect(ctx, cl, seen, f)
+				return a.eachVM(ctx, cl, args[0], func(name string) error {
+					seen, err := a.seenOf(ctx, cl, name)
+					if err != nil {
+						return err
+					}
+					return a.reprotect(ctx, cl, seen, f)
+				})
 			})
 		},
 	}
@@ -104,7 +110,7 @@ func (a *app) reprotect(ctx context.Context, c *client.Client, seen failback.See
 	r.Job, r.Site = seen.Job.Name, seen.Job.Target.Site
 	at := seen.Job.Source.Site
 	if x := seen.Job.Reverses; seen.Reversed() { // the request only makes sure of that
-		r.Job, r.Site, r.As, at = x.Job, x.Site, seen.Job.Name, seen.Job.Target.Site
+		r.Job, r.Site, r.As, at = x.Job, x.Site, cmp.Or(seen.Job.Of, seen.Job.Name), seen.Job.Target.Site
 	} else if err := failback.Committed(seen.Job, seen.Run); err != nil {
 		return err
 	} else {
@@ -122,7 +128,10 @@ func (a *app) reprotect(ctx context.Context, c *client.Client, seen failback.See
 		if f.out.text() {
 			fmt.Fprintf(a.out, "%s replicates %s\n", reply.Job.Name, out.Direction)
 		}
-		if !f.wait.no && reply.Job.Source.Capture == cdp.Inline {
+		for _, w := range reply.Warnings {
+			fmt.Fprintf(a.err, "  %s\n", w)
+		}
+		if !f.wait.no && (reply.Job.Source.Capture == cdp.Inline || reply.Job.Of != "") {
 			if out.ComparedBytes, out.SentBytes, err = a.awaitReversed(ctx, home, reply.Job, f.out.text()); err != nil {
 				return err
 			}
@@ -139,6 +148,9 @@ func (a *app) reprotect(ctx context.Context, c *client.Client, seen failback.See
 // offered says what a reprotection would do.
 func (a *app) offered(r api.ReprotectReply) error {
 	fmt.Fprintf(a.out, "%s will replicate %s\n", r.Job.Name, r.Job.Direction())
+	for _, w := range r.Warnings {
+		fmt.Fprintf(a.out, "  %s\n", w)
+	}
 	for _, d := range r.Job.Target.Disks {
 		fmt.Fprintf(a.out, "  disk %s to %s\n", d.Name, d.Path)
 	}
@@ -155,7 +167,7 @@ func (a *app) awaitReversed(ctx context.Context, c *client.Client, j spec.Replic
 	defer m.close()
 	told := !say
 	show := func(g health.Group) {
-		if g.Capture != nil && len(g.Capture.Exports) > 0 && !told {
+		if g.Capture != nil && len(g.Capture.Exports) > 0 && !told && j.Of == "" {
 			told = true
 			for _, x := range g.Capture.Exports {
 				fmt.Fprintf(a.out, "the machine's disk at %s  %s\n", j.Source.Site, x)
@@ -197,4 +209,19 @@ func (a *app) at(ctx context.Context, c *client.Client, site cdp.Site, fn func(*
 func elsewhere(site cdp.Site) error {
 	return cdp.Errorf(cdp.Conflict, "find the bus", string(site), "this has to be asked at the site %s, which cannot be reached from here", site).
 		WithHint("run the same command there: --site " + string(site))
+}
+
+// eachVM calls fn with a job, or with the job of each VM of a job on VMs. All are tried; the
+// error is the first.
+func (a *app) eachVM(ctx context.Context, c *client.Client, name string, fn func(string) error) error {
+	names, err := c.JobsOf(ctx, name)
+	if err != nil || len(names) == 0 {
+		return cmp.Or(err, fn(name))
+	}
+	for _, vm := range names {
+		if failed := fn(vm); failed != nil {
+			err = cmp.Or(err, cdp.Wrap(failed, "do it for", vm))
+		}
+	}
+	return err
 }

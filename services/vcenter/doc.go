@@ -10,7 +10,7 @@
 //	api power tap                           a source VM's power, and its I/O filter (sourceTaps)
 //	api fence                               a source VM is kept off while a failover runs its replica (fencer)
 //	api job-check job-run job-stop          jobs on VMs (jobControl)
-//	    job-delete job-status
+//	    job-delete job-status job-reverse
 //	api vm-build ... vm-remove              the steps of a failover to a VM (vmRuns)
 //	api filter-status filter-change         the life of I/O filters (filters)
 //	api transporter-list -deploy -remove    the life of transporters (transporters)
@@ -34,7 +34,9 @@
 //
 //	refused          something prevents its protection: see vmpolicy.Check
 //	preparing        the record: its group, its disks
-//	                 the replica VM, without disks, identified by its marks; power-on blocked
+//	                 the replica VM, without disks, identified by its marks; power-on blocked.
+//	                 Of a job that reverses another it is the VM that a failover came from
+//	                 (takeBack), with its own disks, and is never deleted
 //	                 each disk's file name, in the record; then the file, or the seed
 //	                 the disks at the transporter, found by UUID; their paths, in the record
 //	                 its own job, which capture and journal work by

@@ -57,7 +57,7 @@ func roleOf(service string) (role, bool) {
 			asks: map[string][]string{
 				subjects.Capture: {api.CaptureMarks, api.CaptureSpool, api.CaptureDisks, api.CaptureStatus},
 				subjects.Journal: {api.JournalStatus, api.JournalExports, api.JournalDisks},
-				subjects.VCenter: {api.VMJobCheck, api.VMJobStatus, api.VMJobDelete},
+				subjects.VCenter: {api.VMJobCheck, api.VMJobStatus, api.VMJobRun, api.VMJobDelete, api.VMJobReverse},
 			},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: {"job"}},

@@ -7,7 +7,8 @@
 // own, and whoever drives it may be killed at any moment.
 //
 // Two jobs take turns: web replicates prod -> dr, and web-back dr -> prod. Each reversal
-// counts a round, and of the two the job with the higher round is in force.
+// counts a round, and of the two the job with the higher round is in force. Of a VM each
+// round is a job of its own (VMName), and the one with the highest round is in force.
 //
 // What it never does: it does not decide whether disks may be overwritten (package
 // jobrules does), and it asks nobody.

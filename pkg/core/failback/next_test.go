@@ -81,8 +81,6 @@ func TestOnlyACommittedFailoverIsReversed(t *testing.T) {
 	j := web()
 	later := j
 	later.Reverses = &spec.Reverses{Site: "prod", Job: "web-back", Run: "r", Round: 2}
-	vm := j
-	vm.Source.VM = "4f"
 	test := run(j, "t", recovery.Ready)
 	test.Mode = recovery.Test
 	for name, c := range map[string]struct {
@@ -95,7 +93,6 @@ func TestOnlyACommittedFailoverIsReversed(t *testing.T) {
 		"undone":        {j, run(j, "r", recovery.Undone), "not failed over"},
 		"not final":     {j, run(j, "r", recovery.Ready), "not final"},
 		"earlier round": {later, run(j, "r", recovery.Committed), "not failed over"},
-		"a VM":          {vm, run(vm, "r", recovery.Committed), "replicates a VM"},
 	} {
 		if err := failback.Committed(c.job, c.run); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)

@@ -47,9 +47,6 @@ func Name(old spec.ReplicationJob, w Want) (string, error) {
 // with which the machine moved to its target.
 func Committed(old spec.ReplicationJob, run *failoverrun.Run) error {
 	switch {
-	case old.Of != "" || old.Source.VM != "":
-		return cdp.Errorf(cdp.Conflict, op, old.Name, "it replicates a VM, and only jobs on disks can be reversed yet").
-			WithHint("protect the VM that runs now with a new job; files of its old disks can be its seeds: target.seeds")
 	case !run.Holds(old) || run.Mode != recovery.Production || run.Over() && run.Phase != recovery.Committed:
 		return cdp.Errorf(cdp.Conflict, op, old.Name, "it was not failed over: the machine runs at %s", old.Source.Site).
 			WithHint("see: tidemark failover status " + old.Name + " --site " + string(old.Target.Site))

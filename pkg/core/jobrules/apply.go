@@ -35,7 +35,7 @@ func (h Here) Disks(j spec.ReplicationJob, now Stored) (api.Change, []api.Proble
 		p.add(cdp.Conflict, "/metadata/name", "unique", "give it another name", "it is the name of a job on VMs")
 	}
 	h.sites(&p, j.Source.Site, j.Target.Site)
-	p.directionStays(j, now.Job)
+	p.directionStays(j.Reverses, reversesOf(now))
 	change := changeOf(now.Job, j)
 	if change != api.Changed {
 		return change, p
@@ -58,6 +58,7 @@ func (h Here) VMs(j spec.VMJob, now Stored) (api.Change, []api.Problem) {
 		p.add(cdp.Conflict, "/metadata/name", "unique", "give it another name", "it is the name of a job of disks")
 	}
 	h.sites(&p, j.SourceSite, j.TargetSite)
+	p.directionStays(j.Reverses, reversesOf(now))
 	change := changeOf(now.VMJob, j)
 	if change != api.Changed {
 		return change, p

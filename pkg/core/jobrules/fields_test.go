@@ -26,7 +26,7 @@ const (
 
 // disksFields are all fields of a job of disks.
 var disksFields = map[string]when{
-	"name": another, "id": noted, "of": ofVM, "reverses.site": never, "reverses.job": never, "reverses.run": never, "reverses.round": never, "reverses.oldDisks": never,
+	"name": another, "id": noted, "of": ofVM, "reverses.site": never, "reverses.job": never, "reverses.run": never, "reverses.round": never, "reverses.oldDisks": never, "reverses.vm": never, "reverses.before": never,
 	"source.site": never, "source.capture": stopped, "source.listen": live, "source.vm": ofVM,
 	"source.disks.name": never, "source.disks.path": never, "source.disks.size": live /* it only grows */, "source.disks.key": ofVM, "source.disks.removedMillis": ofVM,
 	"target.site": never, "target.disks.name": never, "target.disks.path": never, "target.vm": ofVM, "target.adopt": ofVM,
@@ -38,6 +38,7 @@ var disksFields = map[string]when{
 // is a warning of the vcenter service.
 var vmsFields = map[string]when{
 	"name": another, "sourceSite": never, "targetSite": never,
+	"reverses.site": never, "reverses.job": never, "reverses.run": never, "reverses.round": never, "reverses.oldDisks": never, "reverses.vm": never, "reverses.before": never,
 	"source.vms.name": live, "source.vms.path": live, "source.vms.uuid": live, "source.vms.folder": live, "source.vms.tag": live, "source.vms.exclude": live,
 	"source.capture": stopped, "source.excludeDisks.vm": live, "source.excludeDisks.disk": live,
 	"source.filter": live, "source.policy": live, "source.quiesce": live,

@@ -86,8 +86,8 @@ func (p Places) CheckGroup(h Here, j spec.ReplicationJob, others []spec.Replicat
 // sources of either.
 func (p Places) used(h Here, j spec.ReplicationJob, others []spec.ReplicationJob) (sources, replicas []use) {
 	for _, o := range others {
-		if o.Name == j.Name {
-			continue
+		if o.Name == j.Name || j.Reverses != nil && o.Name == j.Reverses.Before {
+			continue // the round before, which was failed over
 		}
 		for _, d := range o.Source.Disks {
 			u := use{"a source of the job " + o.Name, p.Source[d.Path]}

@@ -15,11 +15,22 @@ const opReprotect = "reprotect job"
 
 // directionStays refuses to reverse a job by applying it: its replicas are somebody's old
 // disks then, and whether they may be overwritten is checked by a reprotection only.
-func (p *problems) directionStays(j spec.ReplicationJob, was *spec.ReplicationJob) {
-	if was == nil && j.Reverses == nil || was != nil && reflect.DeepEqual(j.Reverses, was.Reverses) {
+func (p *problems) directionStays(is, was *spec.Reverses) {
+	if reflect.DeepEqual(is, was) {
 		return
 	}
 	p.add(cdp.Conflict, "/spec", "immutable", "leave it out; to reverse a job that was failed over: tidemark reprotect JOB", "reverses is not changed by applying a job")
+}
+
+// reversesOf is the failover that what is stored leads back from; nil: none.
+func reversesOf(now Stored) *spec.Reverses {
+	switch {
+	case now.VMJob != nil:
+		return now.VMJob.Reverses
+	case now.Job != nil:
+		return now.Job.Reverses
+	}
+	return nil
 }
 
 // Continue is a description with what the file that people keep of a job does not say:
@@ -95,4 +106,30 @@ func Free(j spec.ReplicationJob, c *api.CaptureGroup) error {
 	}
 	return cdp.Errorf(cdp.Conflict, opReprotect, j.Reverses.Job, "its old disks at %s are in use, connected to them: %s", j.Target.Site, strings.Join(c.Clients, ", ")).
 		WithHint("shut that machine down: it is not the one that runs since the failover, and what it writes is discarded")
+}
+
+// ReversedVM reports whether vm, the job on VMs of that name at a site, leads back as rev
+// says; false: there is none, and it may be written. jobs are all jobs there.
+func ReversedVM(name string, here cdp.Site, rev spec.Reverses, vm *spec.VMJob, jobs []spec.ReplicationJob) (bool, error) {
+	for _, o := range jobs {
+		switch {
+		case o.Of != name && o.Retires(rev.Site, rev.Job, rev.Round-1):
+			return false, cdp.Errorf(cdp.Conflict, opReprotect, rev.Job, "the job %s reverses it already", o.Name).
+				WithHint("see how far it is: tidemark status " + o.Name + " --site " + string(here))
+		case o.Name == name:
+			return false, nameTaken(spec.ReplicationJob{Name: name, Reverses: &rev, Target: spec.Target{Site: here}})
+		}
+	}
+	if vm != nil && (vm.Reverses == nil || *vm.Reverses != rev) {
+		return false, nameTaken(spec.ReplicationJob{Name: name, Reverses: &rev, Target: spec.Target{Site: here}})
+	}
+	return vm != nil, nil
+}
+
+// ContinueVMs is Continue for a job on VMs.
+func ContinueVMs(j spec.VMJob, now *spec.VMJob) spec.VMJob {
+	if j.Reverses == nil && now != nil && now.SourceSite == j.SourceSite {
+		j.Reverses = now.Reverses
+	}
+	return j
 }
