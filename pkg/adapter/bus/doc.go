@@ -37,7 +37,8 @@
 //     and takes frames from it. The site that captures makes that consumer, so its
 //     name is what the peer may do.
 //   - durable frame numbers, back.
-//   - copies of events, specs and states, through consumers copy_<site>_<peer>.
+//   - copies of events, specs and states, through consumers copy_<site>_<peer>. A
+//     copy that has more than the peer, whose store was put back, is filled anew.
 //   - the endpoints and commands that peerEndpoints and peerCommands name.
 //
 // Every subject on a link names the site that it belongs to. A site passes

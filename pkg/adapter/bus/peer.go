@@ -103,6 +103,11 @@ const (
 	// followGrace is how long a restarted source may take until it is heard from. It
 	// is longer than the server waits for the answer to a reset, which is 5 s.
 	followGrace = 6 * time.Second
+	// followPause is the silence after which the peer may have been restarted.
+	followPause = 1500 * time.Millisecond
+	// compareEvery is how often a copy is compared with the peer's stream if it is never
+	// silent.
+	compareEvery = 10 * time.Second
 	// copyQuiet is how long a copy without source must have taken in nothing before
 	// its source is added again.
 	copyQuiet = 250 * time.Millisecond
@@ -118,19 +123,17 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 		return wrap(err, "follow", string(peer))
 	}
 	defer func() { _ = resets.Unsubscribe() }()
-	streams := peerStreams(conn.site, peer)
-	restartedAt := make([]time.Time, len(streams))
+	var copies []*following
+	for _, cfg := range peerStreams(conn.site, peer) {
+		copies = append(copies, &following{conn: conn, cfg: cfg})
+	}
 	for {
-		for i, cfg := range streams {
-			if time.Since(restartedAt[i]) < followGrace {
+		for _, f := range copies {
+			if time.Since(f.restartedAt) < followGrace {
 				continue
 			}
-			restarted, err := followCopy(ctx, conn, cfg)
-			if restarted {
-				restartedAt[i] = time.Now()
-			}
-			if err != nil && ctx.Err() == nil {
-				conn.notify(Notice{What: "peer not followed", Err: wrap(err, "follow", cfg.Name)})
+			if err := f.look(ctx); err != nil && ctx.Err() == nil {
+				conn.notify(Notice{What: "peer not followed", Err: wrap(err, "follow", f.cfg.Name)})
 			}
 		}
 		if err := clock.Sleep(ctx, clock.System, followEvery); err != nil {
@@ -139,24 +142,50 @@ func FollowPeer(ctx context.Context, conn *Conn, peer cdp.Site) error {
 	}
 }
 
-// followCopy restarts a copy whose source is silent although the peer answers.
-func followCopy(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (restarted bool, err error) {
+// following is a copy that is kept up to date.
+type following struct {
+	conn        *Conn
+	cfg         jetstream.StreamConfig
+	restartedAt time.Time
+	comparedAt  time.Time // zero: it is due, for the peer may have been restarted
+}
+
+// look restarts a copy that has stalled, and compares it with the peer's stream.
+func (f *following) look(ctx context.Context) error {
+	silent, restarted, err := followCopy(ctx, f.conn, f.cfg)
+	if silent > followPause || restarted {
+		f.comparedAt = time.Time{}
+	}
+	if err == nil && silent <= followPause && time.Since(f.comparedAt) >= compareEvery {
+		f.comparedAt = time.Now()
+		restarted, err = compareCopy(ctx, f.conn, f.cfg)
+	}
+	if restarted {
+		f.restartedAt = time.Now()
+	}
+	return err
+}
+
+// followCopy restarts a copy whose source is silent although the peer answers. silent is
+// for how long it was.
+func followCopy(ctx context.Context, conn *Conn, cfg jetstream.StreamConfig) (silent time.Duration, restarted bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	s, err := conn.js.Stream(ctx, cfg.Name)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
+	silent = followIdle
 	if now := s.CachedInfo().Sources; len(now) > 0 {
 		if a := now[0].Active; a >= 0 && a < followIdle {
-			return false, nil
+			return a, false, nil
 		}
 		src := cfg.Sources[0]
 		if err := conn.ask(ctx, src.External.APIPrefix+".CONSUMER.INFO."+src.Name+"."+src.Consumer.Name, nil, nil); err != nil {
-			return false, nil // it cannot be reached, or is not set up yet
+			return silent, false, nil // it cannot be reached, or is not set up yet
 		}
 	}
-	return true, restartCopy(ctx, conn.js, cfg)
+	return silent, true, restartCopy(ctx, conn.js, cfg)
 }
 
 // restartCopy removes the source and adds it again, which ends the server's

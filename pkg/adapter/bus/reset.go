@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -27,24 +28,46 @@ import (
 // that has not noticed the former yet would send into the void at once, and the copy
 // would find that out by the next heartbeat and ask again, for as long as the machine is
 // so slow.
+//
+// A copy that has more than the stream is filled anew: see compareCopy.
 func (c *Conn) serveResets(peer cdp.Site) (*nats.Subscription, error) {
+	anew := map[string]anewStep{} // the copies, by stream, that are to be filled anew
 	return c.nc.QueueSubscribe(subjects.CopyReset(c.site, peer, "*"), "reset", func(m *nats.Msg) {
 		if !strings.HasPrefix(m.Reply, peerReplies) {
 			return
 		}
 		token := strings.Split(m.Subject, ".")
-		request := nats.NewMsg(subjects.API + ".CONSUMER.RESET." + token[3] + "." + token[4])
+		stream, consumer := token[3], token[4]
+		var asked compareRequest
+		switch {
+		case json.Unmarshal(m.Data, &asked) == nil && asked.Has != 0:
+			past := c.endsBefore(stream, asked.Has)
+			if past {
+				anew[stream] = toForget
+			}
+			reply, _ := json.Marshal(compareReply{past})
+			c.sent(c.nc.Publish(m.Reply, reply), m.Subject)
+			return
+		case anew[stream] == toForget:
+			anew[stream] = toBegin
+			c.sent(c.nc.Publish(m.Reply, []byte(forget)), m.Subject)
+			return
+		}
+		request := nats.NewMsg(subjects.API + ".CONSUMER.RESET." + stream + "." + consumer)
 		request.Header, request.Data = m.Header, m.Data
-		if strings.HasPrefix(token[3], "KV_") {
+		if strings.HasPrefix(stream, "KV_") || anew[stream] == toBegin {
 			request.Data = []byte(`{"seq":1}`)
 		}
-		c.awaitUnbound(token[3], token[4])
+		c.awaitUnbound(stream, consumer)
 		answer, err := c.nc.RequestMsg(request, askTimeout)
 		if err != nil {
 			return // the peer asks again
 		}
 		reply := nats.NewMsg(m.Reply)
 		reply.Header, reply.Data = answer.Header, delivered(answer.Data)
+		if !bytes.Equal(reply.Data, answer.Data) { // it was not refused
+			delete(anew, stream)
+		}
 		c.sent(c.nc.PublishMsg(reply), m.Subject)
 	})
 }
