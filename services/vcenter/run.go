@@ -294,6 +294,10 @@ func givenAddresses(id *inventory.Identity) (out []string) {
 		if n.IP != "" {
 			out = append(out, n.IP)
 		}
+		for _, s := range n.IPv6 {
+			a, _, _ := strings.Cut(s, "/")
+			out = append(out, a)
+		}
 	}
 	return out
 }

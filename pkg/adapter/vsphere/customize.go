@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"net/netip"
 	"strings"
 
 	"github.com/vmware/govmomi/object"
@@ -89,6 +90,7 @@ func customization(id inventory.Identity, cards []types.BaseVirtualEthernetCard)
 				a.Gateway = []string{n.Gateway}
 			}
 		}
+		a.IpV6Spec = specV6(n)
 		if id.Windows {
 			a.DnsDomain = domain
 			if len(a.DnsServerList) == 0 {
@@ -119,4 +121,21 @@ func customization(id inventory.Identity, cards []types.BaseVirtualEthernetCard)
 	spec.Options = &types.CustomizationLinuxOptions{}
 	spec.Identity = &types.CustomizationLinuxPrep{HostName: name, Domain: domain}
 	return spec
+}
+
+// specV6 are the IPv6 addresses of a NIC; nil for none.
+func specV6(n inventory.NICIdentity) *types.CustomizationIPSettingsIpV6AddressSpec {
+	if len(n.IPv6) == 0 {
+		return nil
+	}
+	out := &types.CustomizationIPSettingsIpV6AddressSpec{}
+	for _, s := range n.IPv6 {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			out.Ip = append(out.Ip, &types.CustomizationFixedIpV6{IpAddress: p.Addr().String(), SubnetMask: int32(p.Bits())})
+		}
+	}
+	if n.GatewayV6 != "" {
+		out.Gateway = []string{n.GatewayV6}
+	}
+	return out
 }

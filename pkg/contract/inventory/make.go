@@ -42,10 +42,15 @@ type Identity struct {
 	Domain   string
 }
 
-// NICIdentity configures one NIC; an empty IP means DHCP.
+// NICIdentity configures one NIC; an empty IP means DHCP. It has at most one IPv4
+// address: a vCenter configures no more.
 type NICIdentity struct {
 	IP      string // 10.9.0.5
 	Mask    string // 255.255.255.0
 	Gateway string
 	DNS     []string
+	// IPv6 are addresses with their prefix lengths, 2001:db8:9::5/64, and GatewayV6
+	// their gateway.
+	IPv6      []string `json:",omitempty"`
+	GatewayV6 string   `json:",omitempty"`
 }

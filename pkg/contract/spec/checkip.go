@@ -51,7 +51,12 @@ func (c *checker) reIP(list []inventory.ReIP) {
 				continue
 			}
 			to, good := c.network(at+"/to", r.To)
-			if ok && good && from.Bits() != to.Bits() {
+			switch {
+			case !ok || !good:
+			case from.Addr().Is4() != to.Addr().Is4():
+				c.bad(at+"/to", "kind", "%s and %s are networks of IPv4 and of IPv6: an address keeps its kind", from, to)
+				good = false
+			case from.Bits() != to.Bits():
 				c.bad(at+"/to", "length", "%s and %s have different prefix lengths: they must be equal, because the host part is kept", from, to)
 			}
 			if good {
@@ -117,14 +122,12 @@ func (c *checker) address(at, raw string) (netip.Addr, bool) {
 	return a, err == nil
 }
 
-// network reads a network of IPv4 without a host part.
+// network reads a network without a host part.
 func (c *checker) network(at, raw string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(raw)
 	switch {
 	case err != nil:
 		c.bad(at, "cidr", "%q is not a network: write it as 10.1.0.0/24", raw)
-	case !p.Addr().Is4():
-		c.bad(at, "ipv4", "%s: only IPv4 addresses can be changed", raw)
 	case p.Bits() == 0:
 		c.bad(at, "cidr", "%s: a prefix length of 0 is not a network", raw)
 	case p != p.Masked():

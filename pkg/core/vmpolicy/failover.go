@@ -59,8 +59,12 @@ func checkFailover(j inventory.Job, v inventory.VM) []inventory.Problem {
 		return problems
 	}
 	for i, n := range v.Hardware.NICs {
-		if more := moreAddresses(v.Guest, n); id.NICs[i].IP != "" && len(more) > 0 {
-			add("/spec/target/reIP", "addresses", true, "%s also has %s, which it will not have at the target: only one IPv4 address of a card is configured", n.Label, strings.Join(more, ", "))
+		given := id.NICs[i]
+		if lost := lostAddresses(v.Guest, n, j.Target.ReIP); (given.IP != "" || len(given.IPv6) > 0) && len(lost) > 0 {
+			add("/spec/target/reIP", "addresses", true, "%s also has %s, which it will not have at the target: one IPv4 address of a card is configured, and IPv6 addresses for whose subnets there is a rule", n.Label, strings.Join(lost, ", "))
+		}
+		if had := guestAddress(v.Guest, n); given.IP == "" && had.Mask == "255.255.255.255" && !leased(v.Guest, n) {
+			add("/spec/target/reIP", "addresses", true, "%s has the address %s, whose subnet VMware Tools do not report: without a rule for it, it will use DHCP at the target", n.Label, had.IP)
 		}
 	}
 	if !id.Windows {
@@ -73,18 +77,23 @@ func checkFailover(j inventory.Job, v inventory.VM) []inventory.Problem {
 	return problems
 }
 
-// moreAddresses are those of a NIC besides its first IPv4 address, without link-local
-// ones.
-func moreAddresses(g inventory.Guest, n inventory.NIC) (out []string) {
+// lostAddresses are those of a NIC that no configuration gives again: all but its first
+// IPv4 address, the IPv6 addresses that rules move, and link-local ones.
+func lostAddresses(g inventory.Guest, n inventory.NIC, rules []inventory.ReIP) (out []string) {
 	first := guestAddress(g, n).IP
 	for _, x := range g.NICs {
 		if !x.Is(n) {
 			continue
 		}
 		for _, s := range x.IPs {
-			if p, err := netip.ParsePrefix(s); err == nil && p.Addr().String() != first && !p.Addr().IsLinkLocalUnicast() {
-				out = append(out, s)
+			p, err := netip.ParsePrefix(s)
+			if err != nil || p.Addr().String() == first || p.Addr().IsLinkLocalUnicast() {
+				continue
 			}
+			if p.Addr().Is6() && len(moveV6(&inventory.NICIdentity{}, []netip.Prefix{p}, rules)) > 0 {
+				continue
+			}
+			out = append(out, s)
 		}
 	}
 	return out

@@ -26,6 +26,13 @@ func TestWhatAFailoverCannotDoIsToldBefore(t *testing.T) {
 		{"more addresses", func(v *inventory.VM) {
 			v.Guest.NICs[0].IPs = append(v.Guest.NICs[0].IPs, "10.0.0.6/24", "2001:db8::5/64")
 		}, move, []string{"10.0.0.6/24, 2001:db8::5/64"}, false},
+		{"IPv6 that a rule moves", func(v *inventory.VM) {
+			v.Guest.NICs[0].IPs = append(v.Guest.NICs[0].IPs, "2001:db8::5/64")
+		}, append(move[:1:1], inventory.ReIP{From: "2001:db8::/64", To: "2001:db8:9::/64"}), nil, false},
+		{"a subnet that is not reported", func(v *inventory.VM) {
+			v.Hardware.NICs = append(v.Hardware.NICs, inventory.NIC{Key: 4001, Label: "Network adapter 2", NetName: "VM Network"})
+			v.Guest.NICs = append(v.Guest.NICs, inventory.GuestNIC{Key: 4001, IPs: []string{"192.168.7.5/32"}})
+		}, move, []string{"192.168.7.5, whose subnet VMware Tools do not report"}, false},
 		{"Windows", func(v *inventory.VM) { v.Guest.Family = "windowsGuest" }, move, []string{"domain membership, SID"}, false},
 		{"Windows without re-IP", func(v *inventory.VM) { v.Guest.Family = "windowsGuest" }, nil, nil, false},
 		{"a long Windows name", func(v *inventory.VM) {

@@ -13,8 +13,9 @@ import (
 // if no rule applies. A rule for the VM's NIC takes precedence over one for a
 // subnet, and an earlier rule over a later one. A NIC without a rule keeps its
 // guest's address, or uses DHCP if the address is not known with its subnet. A NIC that
-// uses DHCP keeps doing so, unless a rule names it. used are the indexes of the rules
-// that apply.
+// uses DHCP keeps doing so, unless a rule names it. IPv6 addresses are given as rules for
+// their subnets say, also to a NIC that uses DHCP. used are the indexes of the rules that
+// apply.
 func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, used []int) {
 	host, domain, _ := strings.Cut(v.Guest.HostName, ".")
 	if host == "" {
@@ -32,7 +33,10 @@ func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, u
 		for r, x := range rules {
 			if x.VM == v.Name && x.NIC == i {
 				if p, err := netip.ParsePrefix(x.IP); err == nil && p.Addr().Is4() {
-					nic, rule = inventory.NICIdentity{IP: p.Addr().String(), Mask: mask(p.Bits()), Gateway: had.Gateway, DNS: had.DNS}, r
+					nic, rule = inventory.NICIdentity{IP: p.Addr().String(), Mask: mask(p.Bits()), DNS: had.DNS}, r
+					if gw, err := netip.ParseAddr(had.Gateway); err == nil && p.Contains(gw) {
+						nic.Gateway = had.Gateway // one in another subnet could not be reached
+					}
 					break
 				}
 			}
@@ -58,6 +62,7 @@ func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, u
 				nic.DNS = x.DNS
 			}
 		}
+		used = append(used, moveV6(&nic, addressesV6(v.Guest, n), rules)...)
 		for _, d := range nic.DNS {
 			if !slices.Contains(out.DNS, d) {
 				out.DNS = append(out.DNS, d)
@@ -96,30 +101,6 @@ func Remember(was inventory.Guest, v inventory.VM, rules []inventory.ReIP) (g in
 		})])
 	}
 	return g, kept
-}
-
-// moved is the address in To with the same host part as ip, if ip is in From.
-func moved(r inventory.ReIP, ip string) (string, bool) {
-	if r.VM != "" {
-		return "", false
-	}
-	from, err1 := netip.ParsePrefix(r.From)
-	to, err2 := netip.ParsePrefix(r.To)
-	a, err3 := netip.ParseAddr(ip)
-	if err1 != nil || err2 != nil || err3 != nil || !a.Is4() || !from.Contains(a) || from.Bits() != to.Bits() {
-		return "", false
-	}
-	out, old, net := [4]byte{}, a.As4(), to.Masked().Addr().As4()
-	for i := range out {
-		m := byte(0)
-		if bits := from.Bits() - 8*i; bits >= 8 {
-			m = 0xFF
-		} else if bits > 0 {
-			m = ^byte(0xFF >> bits)
-		}
-		out[i] = net[i]&m | old[i]&^m
-	}
-	return netip.AddrFrom4(out).String(), true
 }
 
 // guestAddress is a NIC's first IPv4 address as the guest reports it.

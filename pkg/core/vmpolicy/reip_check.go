@@ -41,10 +41,10 @@ func checkReIP(rules []inventory.ReIP, vms []inventory.VM) []inventory.Problem {
 		from, err1 := netip.ParsePrefix(r.From)
 		to, err2 := netip.ParsePrefix(r.To)
 		switch {
-		case err1 != nil || !from.Addr().Is4():
-			bad("/from", "address", "%q: give an IPv4 subnet, such as 10.0.0.0/24", r.From)
-		case err2 != nil || !to.Addr().Is4():
-			bad("/to", "address", "%q: give an IPv4 subnet, such as 10.9.0.0/24", r.To)
+		case err1 != nil:
+			bad("/from", "address", "%q: give a subnet, such as 10.0.0.0/24", r.From)
+		case err2 != nil || to.Addr().Is4() != from.Addr().Is4():
+			bad("/to", "address", "%q: give a subnet of the same kind, such as 10.9.0.0/24", r.To)
 		case from.Bits() != to.Bits():
 			bad("/to", "size", "%s and %s differ in size", r.From, r.To)
 		case !used[i]:

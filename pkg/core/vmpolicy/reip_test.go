@@ -45,3 +45,37 @@ func TestCardsWithoutARuleThatMayNotKeepTheirAddress(t *testing.T) {
 		t.Errorf("rules for them: %+v", id.NICs)
 	}
 }
+
+// Rules for subnets of IPv6 move a card's addresses of those, whatever its IPv4 address
+// does. An address without a rule may have been announced by the source's routers.
+func TestIPv6AddressesAreMovedByRules(t *testing.T) {
+	v6 := inventory.ReIP{From: "2001:db8:1::/48", To: "2001:db8:9::/48", Gateway: "2001:db8:9::1", DNS: []string{"2001:db8:9::53"}}
+	for name, c := range map[string]struct {
+		ips   []string
+		dhcp  bool
+		rules []inventory.ReIP
+		want  []string
+		ip    string
+	}{
+		"one of each":         {[]string{"10.0.0.5/24", "fe80::1/64", "2001:db8:1:7::5/64"}, false, []inventory.ReIP{{From: "10.0.0.0/24", To: "10.9.0.0/24"}, v6}, []string{"2001:db8:9:7::5/64"}, "10.9.0.5"},
+		"a lease beside it":   {[]string{"10.0.0.5/24", "2001:db8:1::5/64"}, true, []inventory.ReIP{v6}, []string{"2001:db8:9::5/64"}, ""},
+		"no prefix reported":  {[]string{"10.0.0.5/24", "2001:db8:1::5/128"}, false, []inventory.ReIP{v6}, []string{"2001:db8:9::5/48"}, "10.0.0.5"},
+		"one without a rule":  {[]string{"10.0.0.5/24", "2001:db8:1::5/64", "2001:db8:2::5/64"}, false, []inventory.ReIP{v6}, []string{"2001:db8:9::5/64"}, "10.0.0.5"},
+		"rules of both kinds": {[]string{"2001:db8:1::5/64"}, false, []inventory.ReIP{{From: "0.0.0.0/1", To: "128.0.0.0/1"}, v6}, []string{"2001:db8:9::5/64"}, ""},
+	} {
+		v := web("web01")
+		v.Guest.NICs[0].IPs, v.Guest.NICs[0].DHCP = c.ips, c.dhcp
+		id, used := vmpolicy.Identify(v, c.rules)
+		if id == nil || len(used) == 0 {
+			t.Errorf("%s: no rule applies", name)
+			continue
+		}
+		if n := id.NICs[0]; !slices.Equal(n.IPv6, c.want) || n.IP != c.ip || n.GatewayV6 != "2001:db8:9::1" || !slices.Contains(n.DNS, "2001:db8:9::53") || !slices.Contains(id.DNS, "2001:db8:9::53") {
+			t.Errorf("%s: %+v", name, n)
+		}
+	}
+	id, _ := vmpolicy.Identify(web("web01"), []inventory.ReIP{{VM: "web01", IP: "10.9.0.7/24"}})
+	if n := id.NICs[0]; n.IP != "10.9.0.7" || n.Gateway != "" {
+		t.Errorf("a gateway that its subnet does not have: %+v", n)
+	}
+}
