@@ -190,6 +190,8 @@ func TestBadVMJobs(t *testing.T) {
 		{"{vm: web01, ip: 10.9.0.5/24, gateway: 10.9.0.1}", "{gateway: 10.9.0.1}", `36 /spec/target/reIP/0 (either) either vm and ip, or from and to, are required`},
 		{"{vm: web01, ip: 10.9.0.5/24, gateway: 10.9.0.1}", "{vm: web01, from: 10.1.0.0/24}", `36 /spec/target/reIP/0 (either) use either vm and ip, or from and to: a rule is for one network card or for a network`},
 		{"to: 10.9.0.0/24}", "to: 10.9.0.0/25}", `37 /spec/target/reIP/1/to (length) 10.1.0.0/24 and 10.9.0.0/25 have different prefix lengths: they must be equal, because the host part is kept`},
+		{"to: 10.9.0.0/24}", "to: 'fd09::/24'}", `37 /spec/target/reIP/1/to (kind) 10.1.0.0/24 and fd09::/24 are networks of IPv4 and of IPv6: an address keeps its kind`},
+		{"{from: 10.1.0.0/24, to", "{from: 'fd01::/48', to: 'fd09::/48', gateway: 'fd08::1'}\n    - {from: 10.1.0.0/24, to", `37 /spec/target/reIP/1/gateway (network) fd08::1 is not in the network fd09::/48, so it could not be reached`},
 		{"{from: 10.1.0.0/24, to", "{from: 10.1.0.7/24, to", `37 /spec/target/reIP/1/from (cidr) 10.1.0.7/24 has a host part: the network is 10.1.0.0/24`},
 		{"    - {from: 10.1.0.0/24, to", "    - {from: 10.1.0.0/16, to: 10.2.0.0/16}\n    - {from: 10.1.0.0/24, to", `38 /spec/target/reIP/2/from (unique) 10.1.0.0/24 overlaps 10.1.0.0/16 of reIP 1: two rules would apply to one address`},
 		{"    - {from: 10.1.0.0/24, to", "    - {vm: web01, ip: 10.9.0.5/24}\n    - {from: 10.1.0.0/24, to", "37 /spec/target/reIP/1/ip (unique) 10.9.0.5 is already assigned by reIP 0\n37 /spec/target/reIP/1/vm (unique) card 0 of web01 already gets its address from reIP 0"},

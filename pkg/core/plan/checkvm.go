@@ -71,6 +71,7 @@ func addresses(m inventory.Member) (out []string) {
 			if n.IP != "" {
 				out = append(out, n.IP)
 			}
+			out = append(out, plainIPs(n.IPv6)...)
 		}
 		return out
 	}

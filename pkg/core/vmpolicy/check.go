@@ -96,7 +96,7 @@ func Check(s Situation) []inventory.Problem {
 }
 
 func checkVM(s Situation, place Placement, v inventory.VM, names map[string]string) []inventory.Problem {
-	problems := append(checkDisks(s.Job, v), checkTwins(s, v)...)
+	problems := slices.Concat(checkDisks(s.Job, v), checkTwins(s, v), checkDatastoreNames(s.Job, v))
 	bad := func(path, rule, format string, args ...any) {
 		problems = append(problems, inventory.Problem{VM: v.Name, Path: path, Rule: rule, Text: fmt.Sprintf(format, args...)})
 	}

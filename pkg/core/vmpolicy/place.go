@@ -131,7 +131,7 @@ func mounted(inv inventory.Inventory, name string, hosts []inventory.Host) (inve
 	if why != "" {
 		return ds, why
 	}
-	if strings.ContainsAny(ds.Name, "[]%/\\") {
+	if strings.ContainsAny(ds.Name, oddNames) {
 		return ds, fmt.Sprintf("the datastore %q has a bracket, slash or percent sign in its name, which paths of files cannot have: rename it", ds.Name)
 	}
 	if !ds.Accessible {
