@@ -57,6 +57,9 @@ type SiteConfig struct {
 	// Leaf is host:port where it waits for the sites that dial it; empty if none
 	// does.
 	Leaf string `json:"leaf,omitempty"`
+	// Signer is the public key that it signs recovery points with, as its peers must know
+	// it: the line of its capture/signing.pub. Sites that are joined need none.
+	Signer string `json:"signer,omitempty"`
 	// Spool is the disk space for frames that wait to be sent, such as 60GiB, the
 	// default. The groups that are captured at the site share it.
 	Spool spec.Size `json:"spool,omitempty"`

@@ -57,6 +57,9 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 			return err
 		}
 	}
+	if err := cfg.bindPeerSigners(dir, here); err != nil {
+		return err
+	}
 	if cfg.Open {
 		log.Warn("open: true in the configuration: whoever reaches the addresses of the sites can do anything, such as delete every journal")
 	}
