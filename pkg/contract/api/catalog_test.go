@@ -109,6 +109,7 @@ var vcenterCalls = []call{
 	{"", api.VMJobRun, "Start a job on VMs.", api.VMJobName{}, api.Empty{}},
 	{"", api.VMJobStop, "Stop a job on VMs.", api.VMJobName{}, api.Empty{}},
 	{"", api.VMJobDelete, "End a job on VMs, or the protection of one VM of it. Ask again until it is done.", api.VMJobDeleteRequest{}, api.Progress{}},
+	{"", api.VMJobReverse, "Give the job on VMs that leads back from the failover of a VM, and what stands in its way. Changes nothing.", api.VMReverseRequest{}, api.VMReverseReply{}},
 	{"", api.VMJobStatus, "Say how jobs on VMs and their VMs are doing.", api.VMJobName{}, api.VMJobsReply{}},
 	{"", api.VMSetPower, "Start or stop a VM that is nobody's replica. Ask again until it is done.", api.SetPowerRequest{}, api.SetPowerReply{}},
 	{"", api.VMFreeze, "Freeze the disks of a VM with a snapshot, for a pass. Ask again until it is done.", api.FreezeRequest{}, api.FreezeReply{}},

@@ -73,11 +73,14 @@ type VMReverseRequest struct {
 	Capture cdp.CaptureMode `json:"capture,omitempty"`
 }
 
-// VMReverseReply is the job, without settings of recovery points and journal, the old VM's
-// disks, which are overwritten, and what refuses it.
+// VMReverseReply is the job that leads back from the failover of a VM.
 type VMReverseReply struct {
-	Job        spec.VMJob          `json:"job"`
-	Overwrites []DiskFacts         `json:"overwrites,omitempty"`
-	Problems   []inventory.Problem `json:"problems,omitempty"`
-	Warnings   []string            `json:"warnings,omitempty"`
+	// Job has the settings of recovery points and journal of the one that was failed over.
+	Job spec.VMJob `json:"job"`
+	// Overwrites are the old VM's disks, with their sizes.
+	Overwrites []DiskFacts `json:"overwrites,omitempty"`
+	// Problems refuse the job.
+	Problems []inventory.Problem `json:"problems,omitempty"`
+	// Warnings are what an operator has to see to.
+	Warnings []string `json:"warnings,omitempty"`
 }

@@ -4,8 +4,8 @@ package inventory
 // taken for a pass.
 type Slots struct {
 	UUID string `json:"uuid"` // the transporter's
-	Name string `json:"name"`
-	Free int    `json:"free"`
+	Name string `json:"name"` // the transporter's
+	Free int    `json:"free"` // how many more disks it can have
 }
 
 // Appliance is a transporter: a VM that runs Tidemark's services of a site.
