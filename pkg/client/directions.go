@@ -13,7 +13,8 @@ import (
 )
 
 // InForce is the job in force that a name leads to: the job itself, or the one that
-// reverses it, whichever has the higher round, with its last failover. Both sites' jobs are
+// reverses it, whichever has the higher round, with its last failover. A job that is being
+// reversed again, and is gone between two rounds, leads to the one that reverses it. Both sites' jobs are
 // looked at, those of linked sites as far as they were copied here. Whether it is
 // protected is left open. NotFound.
 func (c *Client) InForce(ctx context.Context, name string) (failback.Seen, error) {
@@ -22,6 +23,9 @@ func (c *Client) InForce(ctx context.Context, name string) (failback.Seen, error
 		return failback.Seen{}, err
 	}
 	at := slices.IndexFunc(jobs, func(j spec.ReplicationJob) bool { return j.Name == name })
+	if at < 0 { // what is left of a round is removed before the next one begins
+		at = slices.IndexFunc(jobs, func(j spec.ReplicationJob) bool { return j.Reverses != nil && j.Reverses.Job == name })
+	}
 	if at < 0 {
 		return failback.Seen{}, cdp.Errorf(cdp.NotFound, "find job", name, "there is no such job at site %s or a site linked with it", c.site).
 			WithHint("list the jobs: tidemark get job")

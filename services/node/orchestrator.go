@@ -15,7 +15,9 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/failback"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/orchestrator"
@@ -67,7 +69,7 @@ func runOrchestrator(ctx context.Context, e *env) error {
 	cl := client.Over(conn, e.peers, e.clock)
 	w := planWorld{cl, conn}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
-		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, VMs: planVMs{cl, conn, members}, Failovers: planFailovers{cl, conn},
+		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, VMs: planVMs{cl, conn, members}, Failovers: planFailovers{cl, conn}, Returns: planReturns{cl, conn},
 		World: w, Outside: outside{e.path(scriptDir), e.path(mailFile)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Plans(e.site, func(ctx context.Context) (last, before []plan.Run, err error) {
@@ -219,6 +221,30 @@ func (f planFailovers) End(ctx context.Context, job string, e orchestrator.Endin
 		err = cdp.Errorf(x.Kind, string(e.Goal)+" failover", job, "%s", x.Error).WithHint(x.Hint)
 	}
 	return err
+}
+
+// planReturns is orchestrator.Returns.
+type planReturns struct {
+	c    *client.Client
+	conn *bus.Conn
+}
+
+func (r planReturns) InForce(ctx context.Context, job string) (failback.Seen, error) {
+	seen, err := r.c.InForce(ctx, job)
+	if err != nil || seen.Job.Target.Site != r.conn.Site() || seen.Moved() {
+		return seen, err
+	}
+	g, err := r.c.GroupStatus(ctx, seen.Job.Name)
+	seen.Protected = g.State == health.Protected
+	return seen, err
+}
+
+func (r planReturns) Reprotect(ctx context.Context, q api.ReprotectRequest) (out api.ReprotectReply, err error) {
+	err = r.conn.Request(ctx, r.conn.Site(), subjects.Scheduler, api.JobReprotect, q, &out)
+	if err == nil {
+		err = api.ApplyReply{Kind: spec.KindJob, Name: out.Job.Name, Problems: out.Problems}.Err()
+	}
+	return out, err
 }
 
 // planWorld is orchestrator.World.

@@ -69,6 +69,10 @@ func (s *Service) HandleControl(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
+	return s.control(ctx, p, e.Source)
+}
+
+func (s *Service) control(ctx context.Context, p event.PlanControl, by string) error {
 	op := p.Do + " plan"
 	for {
 		run, rev, err := s.deps.Runs.Get(ctx, p.Plan)
@@ -80,9 +84,14 @@ func (s *Service) HandleControl(ctx context.Context, e event.Event) error {
 		case p.Run != "" && p.Run != run.ID:
 			return cdp.Errorf(cdp.Conflict, op, p.Plan, "the current run is %s, not %s", run.ID, p.Run)
 		}
-		ask := plan.Ask{Verb: plan.Verb(p.Do), Action: p.Action, By: e.Source}
+		ask := plan.Ask{Verb: plan.Verb(p.Do), Action: p.Action, By: by}
 		if err := run.CheckAsk(ask); err != nil {
 			return err
+		}
+		if ask.Verb == plan.Cancel {
+			if err := s.cancelSubRuns(ctx, run); err != nil {
+				return cdp.Wrap(err, op, p.Plan)
+			}
 		}
 		next, cmds := plan.Step(run, plan.Event{What: plan.Asked, Ask: ask, Now: s.deps.Clock.Now()})
 		_, err = s.deps.Runs.Put(ctx, next, rev)

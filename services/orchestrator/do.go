@@ -65,6 +65,12 @@ func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, e
 		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, []string{
 			"TIDEMARK_PLAN=" + run.Plan, "TIDEMARK_RUN=" + run.ID, "TIDEMARK_MODE=" + string(run.Mode), "TIDEMARK_ACTION=" + a.Name})
 		return cmp.Or(out, "exit code 0"), err
+	case a.Reprotect != nil:
+		return s.reprotect(ctx, run, t)
+	case a.Failback != nil:
+		return s.failback(ctx, run, t)
+	case a.RunPlan != nil:
+		return s.runPlan(ctx, run, t)
 	case a.Power != nil:
 		return s.setPower(ctx, until, a)
 	case a.Email != nil:
@@ -203,6 +209,8 @@ func (s *Service) cleanUp(ctx context.Context, run plan.Run, t plan.Task) (strin
 		return "the job runs, as before", s.setRunning(ctx, until, a.StopJob.Job, true)
 	case a.Power != nil:
 		return s.cleanPower(ctx, until, *a.Power)
+	case a.RunPlan != nil:
+		return s.cleanPlan(ctx, run, t, until)
 	}
 	job := a.Job()
 	x, err := s.deps.Failovers.Run(ctx, job)

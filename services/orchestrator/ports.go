@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failback"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
@@ -129,6 +130,16 @@ type Ending struct {
 	// who says so.
 	Verdict  cdp.Verdict
 	Note, By string
+}
+
+// Returns brings machines to this site that run at another since a committed failover.
+type Returns interface {
+	// InForce is what both sites show of the job in force that a name leads to, and whether
+	// it is protected, if this site is its target; NotFound.
+	InForce(ctx context.Context, job string) (failback.Seen, error)
+	// Reprotect asks for the job that leads here. Asked again it goes on: until Done its
+	// text is what is waited for.
+	Reprotect(ctx context.Context, r api.ReprotectRequest) (api.ReprotectReply, error)
 }
 
 // World is what conditions look at.

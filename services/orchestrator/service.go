@@ -48,6 +48,7 @@ type Deps struct {
 	Jobs      Jobs
 	VMs       VMs
 	Failovers Failovers
+	Returns   Returns
 	World     World
 	Outside   Outside
 	Events    Events

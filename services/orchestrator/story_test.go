@@ -77,41 +77,7 @@ func TestAKilledServiceHasEachEffectOnce(t *testing.T) {
 			w := newWorld()
 			s := w.service()
 			begin(t, w, s, full, mode)
-			kill, calls := make(chan struct{}), 0
-			killed := ""
-			ctx, cancel := context.WithCancel(t.Context())
-			w.hook = func(what string) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				if calls++; calls == n+1 {
-					killed = what
-					cancel()
-					close(kill)
-				}
-			}
-			ended := make(chan struct{})
-			go func() { defer close(ended); _ = s.Run(ctx) }()
-			for over := false; !over; {
-				w.mu.Lock()
-				changed := w.changed
-				w.mu.Unlock()
-				if over = w.last().Over(); over {
-					break
-				}
-				select {
-				case <-kill:
-					over = true
-				case <-changed:
-				case <-time.After(time.Minute):
-					t.Fatalf("%+v", w.last())
-				}
-			}
-			cancel()
-			<-ended
-			w.mu.Lock()
-			w.hook = nil
-			w.mu.Unlock()
-			play(t, w, w.service(), nil)
+			killed := w.killAt(t, s, n)
 			w.judge(t, mode, killed)
 			if killed == "" {
 				if n < 20 {
@@ -121,6 +87,47 @@ func TestAKilledServiceHasEachEffectOnce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// killAt runs a service, kills it at its call n, if it makes so many, and has another one
+// go on until the run is over. It says at which call; empty: at none.
+func (w *world) killAt(t *testing.T, s *orchestrator.Service, n int) (killed string) {
+	t.Helper()
+	kill, calls := make(chan struct{}), 0
+	ctx, cancel := context.WithCancel(t.Context())
+	w.hook = func(what string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if calls++; calls == n+1 {
+			killed = what
+			cancel()
+			close(kill)
+		}
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = s.Run(ctx) }()
+	for over := false; !over; {
+		w.mu.Lock()
+		changed := w.changed
+		w.mu.Unlock()
+		if over = w.last().Over(); over {
+			break
+		}
+		select {
+		case <-kill:
+			over = true
+		case <-changed:
+		case <-time.After(time.Minute):
+			t.Fatalf("%+v", w.last())
+		}
+	}
+	cancel()
+	<-ended
+	w.mu.Lock()
+	w.hook = nil
+	w.mu.Unlock()
+	play(t, w, w.service(), nil)
+	return killed
 }
 
 // judge checks what a run of the full plan has done, which was killed at a call.

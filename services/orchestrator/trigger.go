@@ -151,19 +151,15 @@ func (s *Service) idle(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	jobs := 0
-	for _, a := range def.Actions {
-		if a.Failover == nil || a.Mode == spec.InTest {
-			continue
-		}
-		jobs++
-		x, err := s.deps.Failovers.Run(ctx, a.Failover.Job)
+	jobs, err := s.recovers(ctx, def, map[string]bool{})
+	if err != nil || len(jobs) == 0 {
+		return "", err
+	}
+	for _, job := range jobs {
+		x, err := s.deps.Failovers.Run(ctx, job)
 		if err != nil || x == nil || !x.Recovered() {
 			return "", err
 		}
-	}
-	if jobs == 0 {
-		return "", nil
 	}
 	return "every job of the plan is failed over already: there is nothing to recover", nil
 }

@@ -43,6 +43,8 @@ type world struct {
 	effects   map[string]int
 	events    []event.Payload
 	endings   []orchestrator.Ending
+	returns   orchestrator.Returns
+	runs      orchestrator.Runs // nil: those of the plan shop
 	hook      func(what string) // called at each call, before and after its effect
 	states    map[string]trigger.State
 	stateRevs map[string]uint64
@@ -65,6 +67,9 @@ func (w *world) service() *orchestrator.Service {
 	deps := orchestrator.Deps{Plans: plans{w}, Checks: checks{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, VMs: w.vms, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
 	if w.now != nil {
 		deps.Clock = w.now
+	}
+	if deps.Returns = w.returns; w.runs != nil {
+		deps.Runs = w.runs
 	}
 	return orchestrator.New(cfg, deps)
 }

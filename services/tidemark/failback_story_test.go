@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -74,6 +75,29 @@ func TestJourney(t *testing.T) {
 	}
 	j.write("web-back", 3<<20, 'H')
 	j.until("protected", "status", "web-back", "--site", "prod")
+	j.homeByPlan()
+}
+
+// homeByPlan: a plan of prod brings the machine home, a plan of dr protects it again.
+func (j *journey) homeByPlan() {
+	const plan = `apiVersion: tidemark.dev/v1
+kind: SiteRecoveryJob
+metadata: {name: SITE-plan}
+spec:
+  site: SITE
+  actions:
+  - {name: web, ACTION: {job: web, overwrite: true}}
+`
+	for site, action := range map[string]string{"prod": "failback", "dr": "reprotect"} {
+		file := write(j.t, filepath.Join(j.dir, site+"-plan.yaml"), strings.NewReplacer("SITE", site, "ACTION", action).Replace(plan))
+		j.do(0, "plan", "apply", "-f", file, "--site", site)
+	}
+	out, _ := j.do(0, "plan", "run", "prod-plan", "--site", "prod", "--follow")
+	wants(j.t, out, "succeeded")
+	j.holds(j.src)
+	out, _ = j.do(0, "plan", "run", "dr-plan", "--site", "dr", "--follow")
+	wants(j.t, out, "succeeded", "web replicates prod -> dr, and is protected")
+	j.write("web", 0, 'I')
 }
 
 // refusedBeforeTheCommit: a machine that was not failed over for good is not reversed.

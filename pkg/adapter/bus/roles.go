@@ -94,7 +94,7 @@ func roleOf(service string) (role, bool) {
 		subjects.Orchestrator: {
 			emits: []string{"plan"}, handles: true, serves: true, watches: true,
 			commands: map[string][]string{subjects.Scheduler: {anyOf}, subjects.Failover: {anyOf}},
-			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {anyOf}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}},
+			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {anyOf}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}, subjects.Scheduler: {api.JobReprotect}},
 			reads:    map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
 			writes:   map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}},
 		},

@@ -16,7 +16,7 @@ import (
 func (c *checker) action(at string, a *Action) {
 	switch verbs := a.verbs(); {
 	case len(verbs) == 0:
-		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, wait, check, script, power, webhook, email, ask")
+		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, reprotect, failback, runPlan, wait, check, script, power, webhook, email, ask")
 	case len(verbs) > 1:
 		c.bad(at, "either", "says %s: an action does one thing", and(verbs))
 	}
@@ -61,7 +61,7 @@ func (c *checker) action(at string, a *Action) {
 // failover, and what stops a job or changes a VM's power, is not for a test unless
 // somebody says so.
 func (c *checker) actionMode(at string, a *Action) {
-	production := a.Undo != nil || a.Commit != nil
+	production := a.Undo != nil || a.Commit != nil || a.Return() != nil
 	switch {
 	case a.Mode == "" && (production || a.StopJob != nil || a.Power != nil):
 		a.Mode = InProduction
@@ -69,6 +69,8 @@ func (c *checker) actionMode(at string, a *Action) {
 		a.Mode = InTest
 	case a.Mode == "":
 		a.Mode = InBoth
+	case a.Return() != nil && a.Mode != InProduction:
+		c.bad(at+"/mode", "mode", "%s moves a machine for good: it is for the mode production only", a.Verb())
 	case production && a.Mode != InProduction:
 		c.bad(at+"/mode", "mode", "%s ends a production failover: it is for the mode production only", a.Verb())
 	case a.Cleanup != nil && a.Mode != InTest:
@@ -80,6 +82,8 @@ func (a Action) defaultTimeout() time.Duration {
 	switch {
 	case a.Failover != nil, a.Undo != nil, a.Commit != nil, a.Cleanup != nil:
 		return DefaultRecoveryTimeout
+	case a.Return() != nil, a.RunPlan != nil:
+		return DefaultReturnTimeout
 	case a.Ask != nil:
 		return DefaultAskTimeout
 	case a.Script != nil:

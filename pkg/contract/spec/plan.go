@@ -17,7 +17,9 @@ const (
 	DefaultRecoveryTimeout = 30 * time.Minute
 	DefaultAskTimeout      = 30 * time.Minute
 	DefaultScriptTimeout   = 5 * time.Minute
-	DefaultPowerTimeout    = 10 * time.Minute
+	// DefaultReturnTimeout is for reprotect and failback, which copy disks, and runPlan.
+	DefaultReturnTimeout = 24 * time.Hour
+	DefaultPowerTimeout  = 10 * time.Minute
 	// DefaultActionTimeout is for everything else.
 	DefaultActionTimeout = time.Minute
 
@@ -71,19 +73,22 @@ type Action struct {
 	// Timeout bounds each attempt. 0 for Wait, which ends by itself.
 	Timeout Duration `json:"timeout,omitempty"`
 
-	RunJob   *JobAction      `json:"runJob,omitempty"`
-	StopJob  *JobAction      `json:"stopJob,omitempty"`
-	Failover *FailoverAction `json:"failover,omitempty"`
-	Undo     *EndAction      `json:"undo,omitempty"`
-	Commit   *EndAction      `json:"commit,omitempty"`
-	Cleanup  *JobAction      `json:"cleanup,omitempty"`
-	Wait     Duration        `json:"wait,omitempty"`
-	Check    *Condition      `json:"check,omitempty"`
-	Script   *Script         `json:"script,omitempty"`
-	Power    *PowerAction    `json:"power,omitempty"`
-	Webhook  *Webhook        `json:"webhook,omitempty"`
-	Email    *Email          `json:"email,omitempty"`
-	Ask      *Question       `json:"ask,omitempty"`
+	RunJob    *JobAction      `json:"runJob,omitempty"`
+	StopJob   *JobAction      `json:"stopJob,omitempty"`
+	Failover  *FailoverAction `json:"failover,omitempty"`
+	Undo      *EndAction      `json:"undo,omitempty"`
+	Commit    *EndAction      `json:"commit,omitempty"`
+	Cleanup   *JobAction      `json:"cleanup,omitempty"`
+	Reprotect *ReturnAction   `json:"reprotect,omitempty"`
+	Failback  *ReturnAction   `json:"failback,omitempty"`
+	RunPlan   *PlanAction     `json:"runPlan,omitempty"`
+	Wait      Duration        `json:"wait,omitempty"`
+	Check     *Condition      `json:"check,omitempty"`
+	Script    *Script         `json:"script,omitempty"`
+	Power     *PowerAction    `json:"power,omitempty"`
+	Webhook   *Webhook        `json:"webhook,omitempty"`
+	Email     *Email          `json:"email,omitempty"`
+	Ask       *Question       `json:"ask,omitempty"`
 }
 
 // Job is the job that the action changes or looks at; empty: none.
@@ -129,6 +134,7 @@ func (a Action) verbs() (out []string) {
 	}{
 		{"runJob", a.RunJob != nil}, {"stopJob", a.StopJob != nil}, {"failover", a.Failover != nil},
 		{"undo", a.Undo != nil}, {"commit", a.Commit != nil}, {"cleanup", a.Cleanup != nil},
+		{"reprotect", a.Reprotect != nil}, {"failback", a.Failback != nil}, {"runPlan", a.RunPlan != nil},
 		{"wait", a.Wait != 0}, {"check", a.Check != nil}, {"script", a.Script != nil}, {"power", a.Power != nil},
 		{"webhook", a.Webhook != nil}, {"email", a.Email != nil}, {"ask", a.Ask != nil},
 	} {

@@ -35,6 +35,28 @@ type FailoverAction struct {
 	Listen string               `json:"listen,omitempty"`
 }
 
+// ReturnAction brings a machine to the plan's site, from which it was failed over. It is
+// not for a job on VMs.
+type ReturnAction struct {
+	Job string `json:"job"` // the job that was failed over, or the one that reverses it
+	// Overwrite confirms that the old disks are overwritten where they differ, and that
+	// points of an earlier round are dropped.
+	Overwrite bool `json:"overwrite,omitempty"`
+}
+
+// Return is what a reprotection or a failback says; nil: the action is neither.
+func (a Action) Return() *ReturnAction {
+	if a.Reprotect != nil {
+		return a.Reprotect
+	}
+	return a.Failback
+}
+
+// PlanAction runs another plan of the site in the mode of the run.
+type PlanAction struct {
+	Plan string `json:"plan"`
+}
+
 // Condition is what a check waits for. Exactly one field is set.
 type Condition struct {
 	RPO   *RPOBelow   `json:"rpo,omitempty"`

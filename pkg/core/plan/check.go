@@ -53,6 +53,8 @@ func Check(p spec.Plan, facts Facts) []api.PlanFinding {
 		c.needsSource(a)
 		c.young(a)
 		c.listens(i, a)
+		c.subplan(a)
+		c.back(a)
 		c.replica(i, a)
 	}
 	c.at = ""

@@ -46,7 +46,7 @@ func told(t *testing.T, d *datadriven.TestData) string {
 
 // shopFacts is a site with the jobs db and web, of which web has a replica VM, a
 // stopped job old and a job hourly with an RPO of an hour; with the script move-dns; and
-// with the plan other, which changes the job shared. Jobs on VMs are vm-db, vm-app,
+// with the plans other, which changes the job shared, and leads, which runs shop. Jobs on VMs are vm-db, vm-app,
 // vm-late, whose replica is not made yet, and vm-twin, whose VM is that of vm-db.
 func shopFacts() plan.Facts {
 	f := plan.Facts{
@@ -60,7 +60,7 @@ func shopFacts() plan.Facts {
 		Others: []spec.Plan{{Name: "other", Actions: []spec.Action{
 			{Name: "a", Failover: &spec.FailoverAction{Job: "shared"}},
 			{Name: "b", Failover: &spec.FailoverAction{Job: "vm-twin"}},
-		}}},
+		}}, {Name: "leads", Actions: []spec.Action{{Name: "a", RunPlan: &spec.PlanAction{Plan: "shop"}}}}},
 		VMFacts: plan.VMFacts{
 			VMs: map[string]inventory.Member{}, Slots: 3, Free: map[string]int64{"ds1": 10 << 30},
 			Addresses: plan.AddressesOf([]inventory.VM{guest("files", "u-files", "10.9.0.20/24"), guest("db-replica", "u-r-vm-db", "10.9.0.10/24")}),

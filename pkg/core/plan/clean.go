@@ -21,7 +21,7 @@ func (s *stepper) needsClean(i int) bool {
 	switch {
 	case rec.Attempt == 0:
 		return false
-	case a.Failover != nil:
+	case a.Failover != nil, a.RunPlan != nil:
 		return true
 	case a.StopJob != nil:
 		return rec.Was != nil && *rec.Was

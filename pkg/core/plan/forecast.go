@@ -68,6 +68,8 @@ func cleanUps(p spec.Plan, done []Forecast, at time.Duration) (out []Forecast) {
 		case f.Skipped != "":
 		case a.Failover != nil:
 			does = "end the test failover of " + a.Job()
+		case a.RunPlan != nil:
+			does = "end the run of " + a.RunPlan.Plan
 		case a.RunJob != nil:
 			does = "stop " + a.Job() + ", if it was stopped before"
 		case a.StopJob != nil:

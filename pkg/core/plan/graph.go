@@ -41,8 +41,13 @@ func levels(p spec.Plan) (out [][]spec.Action) {
 // label says what an action does, in a few words.
 func label(a spec.Action) string {
 	text := strings.TrimSpace(a.Verb() + " " + a.Job())
-	if a.Power != nil {
+	switch {
+	case a.Power != nil:
 		text += " " + string(a.Power.Do) + " " + a.Power.VM
+	case a.Return() != nil:
+		text += " " + a.Return().Job
+	case a.RunPlan != nil:
+		text += " " + a.RunPlan.Plan
 	}
 	for _, x := range []struct {
 		is   bool

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,4 +62,9 @@ func (r Run) NextText() string {
 		}
 	}
 	return ""
+}
+
+// Left reports whether something of a test could not be cleaned up.
+func (r Run) Left() bool {
+	return slices.ContainsFunc(r.Actions, func(rec Record) bool { return rec.Clean != nil && rec.Clean.Status == GaveUp })
 }

@@ -1,0 +1,126 @@
+package orchestrator_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failback"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/plan"
+)
+
+// pair is the job shop, which replicates dr -> prod, and the one that reverses it, as both
+// sites show them.
+type pair struct {
+	w    *world
+	seen failback.Seen
+	asks int // requests for the reversed job
+	look int // looks since it is there
+}
+
+// newPair is a machine that was failed over to prod for good.
+func newPair(w *world) *pair {
+	j := spec.ReplicationJob{Name: "shop", Source: spec.Source{Site: "dr", Disks: []spec.SourceDisk{{Name: "d", Path: "/vm/d"}}}, Target: spec.Target{Site: "prod", Disks: []spec.TargetDisk{{Name: "d", Path: "/r/d"}}}}
+	run := &failoverrun.Run{Request: failoverrun.Request{Job: "shop", ID: "f1", Mode: recovery.Production}, Pinned: failoverrun.Pinned{Spec: j}, Phase: recovery.Committed, Goal: recovery.Commit}
+	return &pair{w: w, seen: failback.Seen{Job: j, Run: run}}
+}
+
+func (p *pair) InForce(context.Context, string) (failback.Seen, error) {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	x := p.seen
+	if x.Job.Reverses != nil {
+		p.look++
+		x.Protected = p.look > 2
+		if x.Run = p.w.failovers[x.Job.Name]; x.Run != nil {
+			c := *x.Run
+			c.Pinned.Spec = x.Job
+			x.Run = &c
+		}
+	}
+	return x, nil
+}
+
+func (p *pair) Reprotect(ctx context.Context, r api.ReprotectRequest) (api.ReprotectReply, error) {
+	if !r.Yes {
+		return api.ReprotectReply{}, cdp.Errorf(cdp.Conflict, "reprotect job", r.Job, "old disks are overwritten").WithHint("if that is meant: --yes")
+	}
+	p.w.mu.Lock()
+	p.asks++
+	wait, seen := p.asks < 3, p.seen
+	p.w.mu.Unlock()
+	if wait {
+		return api.ReprotectReply{Text: "the site prod has to send what it knows"}, nil
+	}
+	back, err := failback.Reverse(seen.Job, seen.Run, nil, failback.Want{})
+	if err != nil {
+		return api.ReprotectReply{}, err
+	}
+	err = p.w.effect(ctx, "reprotect "+r.Job, false, func() { p.seen = failback.Seen{Job: back} })
+	return api.ReprotectReply{Done: err == nil, Job: back}, err
+}
+
+// A plan brings a machine home, killed before and after each of its effects: it is
+// protected back, failed over and committed once each. Asked again it is home.
+func TestAPlanBringsAMachineHome(t *testing.T) {
+	const actions = "- {name: home, retries: 1, retryEvery: 1ms, failback: {job: shop, overwrite: true}}"
+	for n := 0; ; n++ {
+		w := newWorld()
+		p := newPair(w)
+		w.returns = p
+		s := w.service()
+		begin(t, w, s, actions, recovery.Production)
+		killed := w.killAt(t, s, n)
+		rec := w.last().Actions[0]
+		if w.last().Phase != plan.Succeeded || !strings.Contains(rec.Text, "it is home") || !strings.Contains(rec.Text, "tidemark reprotect shop-back") {
+			t.Fatalf("killed %s: %+v", killed, w.last())
+		}
+		for _, name := range []string{"reprotect shop", "production failover shop-back", "commit shop-back"} {
+			if w.effects[name] != 1 {
+				t.Errorf("killed %s: %s took effect %d times", killed, name, w.effects[name])
+			}
+		}
+		if x := w.failovers["shop-back"]; !x.Planned || x.To != recovery.ToFiles {
+			t.Errorf("%+v", x)
+		}
+		if killed == "" {
+			return
+		}
+	}
+}
+
+// A machine is reprotected when that is confirmed; what runs here needs nothing, and what
+// is being failed over is left alone.
+func TestAPlanReprotectsAMachineOnceThatIsConfirmed(t *testing.T) {
+	for name, c := range map[string]struct {
+		action string
+		change func(*pair)
+		phase  plan.Phase
+		want   string
+	}{
+		"confirmed":      {"reprotect: {job: shop, overwrite: true}", func(*pair) {}, plan.Succeeded, "shop-back replicates prod -> dr (reversed), and is protected"},
+		"not confirmed":  {"reprotect: {job: shop}", func(*pair) {}, plan.Failed, "old disks are overwritten"},
+		"runs here":      {"reprotect: {job: shop, overwrite: true}", func(p *pair) { p.seen.Run = nil }, plan.Succeeded, "it runs here"},
+		"not final":      {"failback: {job: shop, overwrite: true}", func(p *pair) { p.seen.Run.Phase = recovery.Ready }, plan.Failed, "its failover f1 is ready"},
+		"of other sites": {"failback: {job: shop, overwrite: true}", func(p *pair) { p.seen.Job.Source.Site = "x" }, plan.Failed, "and this is dr"},
+	} {
+		w := newWorld()
+		p := newPair(w)
+		c.change(p)
+		w.returns = p
+		s := w.service()
+		begin(t, w, s, "- {name: a, "+c.action+"}", recovery.Production)
+		play(t, w, s, nil)
+		if rec := w.last().Actions[0]; w.last().Phase != c.phase || !strings.Contains(rec.Text, c.want) {
+			t.Errorf("%s: %s %+v", name, w.last().Phase, rec)
+		}
+		if w.effects["production failover shop-back"] != 0 {
+			t.Errorf("%s: %v", name, w.effects)
+		}
+	}
+}
