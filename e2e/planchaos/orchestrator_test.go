@@ -192,11 +192,14 @@ func (around) RPO(context.Context, string) (time.Duration, error)    { return ti
 func (around) Newest(context.Context, string) (time.Duration, error) { return time.Second, nil }
 func (around) Reachable(context.Context, cdp.Site) error             { return nil }
 func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }
-func (around) Scripts() ([]string, error)                            { return []string{"move-dns"}, nil }
-func (around) Post(context.Context, string, []byte) error            { return nil }
-func (around) Get(context.Context, string) (int, error)              { return 200, nil }
-func (around) Mail(context.Context, orchestrator.Mail) error         { return nil }
-func (around) Dial(context.Context, string) error                    { return nil }
+func (around) Up(context.Context, cdp.Site, api.UpRequest) (bool, string, error) {
+	return true, "", nil
+}
+func (around) Scripts() ([]string, error)                    { return []string{"move-dns"}, nil }
+func (around) Post(context.Context, string, []byte) error    { return nil }
+func (around) Get(context.Context, string) (int, error)      { return 200, nil }
+func (around) Mail(context.Context, orchestrator.Mail) error { return nil }
+func (around) Dial(context.Context, string) error            { return nil }
 
 // Script counts; nobody may run it twice for one attempt.
 func (a around) Script(ctx context.Context, file string, _, env []string) (string, error) {

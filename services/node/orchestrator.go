@@ -295,6 +295,15 @@ func (w planWorld) Reachable(ctx context.Context, site cdp.Site) error {
 	return err
 }
 
+func (w planWorld) Up(ctx context.Context, site cdp.Site, r api.UpRequest) (bool, string, error) {
+	var x api.UpReply
+	err := w.c.CheckSiteName(site)
+	if err == nil {
+		err = w.conn.Request(ctx, site, subjects.VCenter, api.VCenterUp, r, &x)
+	}
+	return x.Up, x.Text, err
+}
+
 func (w planWorld) Resolve(ctx context.Context, r api.ResolveRequest) error {
 	_, err := w.c.Journal().Resolve(ctx, r)
 	return err

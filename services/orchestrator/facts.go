@@ -58,6 +58,15 @@ func (s *Service) facts(ctx context.Context, p spec.Plan) (plan.Facts, string, e
 			f.Points[a.Name] = err.Error()
 		}
 	}
+	f.Blind = map[string]string{}
+	for _, t := range p.Triggers {
+		if t.Down == nil {
+			continue
+		}
+		if _, _, err := s.deps.World.Up(ctx, t.Down.Site, api.UpRequest{VM: t.Down.VM, Host: t.Down.Host}); err != nil && !cdp.Is(err, cdp.Transient) {
+			f.Blind[t.Name] = err.Error()
+		}
+	}
 	if f.Power, err = s.powerFacts(ctx, p); err != nil {
 		return f, "", err
 	}

@@ -150,6 +150,9 @@ type World interface {
 	Newest(ctx context.Context, job string) (age time.Duration, err error)
 	// Reachable is Transient if the services of a site do not answer.
 	Reachable(ctx context.Context, site cdp.Site) error
+	// Up reports whether a VM or host of a site is up, as its vCenter says, and in words
+	// what it is. Transient if the site does not answer.
+	Up(ctx context.Context, site cdp.Site, r api.UpRequest) (bool, string, error)
 	// Resolve finds a recovery point.
 	Resolve(ctx context.Context, r api.ResolveRequest) error
 }

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -29,6 +30,15 @@ func (s *Service) see(ctx context.Context, t spec.Trigger, raised bool) (trigger
 			return trigger.Holds, fmt.Sprintf("the RPO of %s is above %s", t.RPO.Job, t.RPO.Above)
 		}
 		return trigger.Ended, fmt.Sprintf("the RPO of %s is not above %s", t.RPO.Job, t.RPO.Above)
+	case t.Down != nil:
+		up, text, err := s.deps.World.Up(ctx, t.Down.Site, api.UpRequest{VM: t.Down.VM, Host: t.Down.Host})
+		switch {
+		case err != nil:
+			return trigger.Unknown, fmt.Sprintf("whether %s is up is not known: %s", cmp.Or(t.Down.VM, t.Down.Host), err)
+		case up:
+			return trigger.Ended, text
+		}
+		return trigger.Holds, text
 	case t.Unreachable != nil:
 		return s.seeSite(ctx, *t.Unreachable)
 	}

@@ -51,6 +51,7 @@ type world struct {
 	reports   map[string]api.WitnessReport
 	gone      map[cdp.Site]bool // what does not answer over the link
 	rpo       time.Duration
+	down      map[string]error // machines that are down: nil, or why that is not known
 	now       *clock.Simulated // nil: the system's clock
 }
 
@@ -310,6 +311,12 @@ func (a around) RPO(context.Context, string) (time.Duration, error) {
 	a.w.mu.Lock()
 	defer a.w.mu.Unlock()
 	return a.w.rpo, nil
+}
+func (a around) Up(_ context.Context, _ cdp.Site, r api.UpRequest) (bool, string, error) {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	err, down := a.w.down[r.VM+r.Host]
+	return !down, r.VM + r.Host + " was looked at", err
 }
 func (around) Newest(context.Context, string) (time.Duration, error) { return time.Minute, nil }
 func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }

@@ -24,7 +24,8 @@ type oneVM struct {
 	on, tools, gone bool
 	banned          string
 	marks           map[string]string
-	guestAsks       int // looks until its guest has shut down
+	host            string // its host's state
+	guestAsks       int    // looks until its guest has shut down
 }
 
 func (v *oneVM) About(context.Context) (inventory.About, error) {
@@ -46,7 +47,7 @@ func (v *oneVM) VM(_ context.Context, uuid string) (inventory.VM, error) {
 	if v.on {
 		power = inventory.PoweredOn
 	}
-	return inventory.VM{Place: inventory.Place{Ref: "VirtualMachine:vm-1", Name: "web01"}, UUID: uuid, Power: power, Hardware: inventory.Hardware{Extra: v.marks}}, nil
+	return inventory.VM{Place: inventory.Place{Ref: "VirtualMachine:vm-1", Name: "web01"}, UUID: uuid, Power: power, Host: "HostSystem:h1", Hardware: inventory.Hardware{Extra: v.marks}}, nil
 }
 
 func (v *oneVM) set(change func()) error {
@@ -102,7 +103,7 @@ func newFenced(t *testing.T) *fenced {
 	x.f = &faulty{VCenter: x.vm}
 	x.req = api.FenceRequest{Group: "shop-web01", VM: "u1", Target: "b", Run: "r1", Turn: 1, Wait: spec.Duration(time.Minute)}
 	x.a = &end{w: x.world, name: "a", recs: &records{m: map[string]record{}}}
-	x.a.svc = vcenter.New(vcenter.Config{Patience: 20 * time.Millisecond, CheckEvery: time.Millisecond}, vcenter.Deps{
+	x.a.svc = vcenter.New(vcenter.Config{Patience: 20 * time.Millisecond, CheckEvery: time.Millisecond, CacheFor: 50 * time.Millisecond}, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return x.f, nil },
 		Site:    func(context.Context) (vcenter.Site, error) { return vcenter.Site{Name: "a"}, nil },
 		Sourced: sourcedOf{jobsOf{x.world, "a"}, groupsOf{x.world, ""}}, Records: x.a.recs, Events: eventsOf{x.world}, Clock: clock.System,

@@ -20,7 +20,7 @@ func (v *oneVM) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	if err != nil {
 		return inventory.Inventory{}, nil
 	}
-	return inventory.Inventory{VMs: []inventory.VM{vm}}, nil
+	return inventory.Inventory{VMs: []inventory.VM{vm}, Hosts: v.hosts()}, nil
 }
 
 // A plan starts and stops a VM of the site, and is told when it is done; the same request

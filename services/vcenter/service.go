@@ -96,6 +96,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.VCenterVMs:       api.Answer(s.queries.vms),
 		api.VCenterCheck:     api.Answer(s.queries.check),
 		api.VCenterClocks:    api.Answer(s.queries.clocks),
+		api.VCenterUp:        api.Answer(s.queries.up),
 		api.VCenterMembers:   api.Answer(s.queries.members),
 
 		api.VMFreeze:  api.Answer(s.freezer.freeze),

@@ -15,7 +15,7 @@ var peerEndpoints = map[string][]string{
 	subjects.Capture: {api.CaptureMarks, api.CaptureStatus, api.CaptureSpool, api.CaptureDisks, api.CaptureClock, api.CaptureDrain, api.CaptureCopyStarted, api.CaptureSynced},
 	subjects.Journal: {api.JournalCursor, api.JournalSums},
 	subjects.VCenter: {
-		api.VCenterInventory, api.VCenterVMs, api.VCenterCheck, api.VCenterClocks, api.VCenterMembers, api.VMTap, api.VMFence,
+		api.VCenterInventory, api.VCenterVMs, api.VCenterUp, api.VCenterCheck, api.VCenterClocks, api.VCenterMembers, api.VMTap, api.VMFence,
 		api.FilterStatus, api.FilterChange, api.TransporterList, api.TransporterDeploy, api.TransporterRemove,
 	},
 }

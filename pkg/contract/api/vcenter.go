@@ -16,6 +16,7 @@ const (
 	VCenterVMs       = "vms"       // VMsRequest -> VMsReply: a page of VMs
 	VCenterCheck     = "check"     // CheckRequest -> SiteCheck
 	VCenterClocks    = "clocks"    // Empty -> ClocksReply
+	VCenterUp        = "up"        // UpRequest -> UpReply: is a VM or a host up
 	VCenterMembers   = "members"   // MembersRequest -> MembersReply: the VMs that selectors match now
 
 	// The specs of sites, of which the vcenter service is the only writer.
@@ -99,6 +100,18 @@ type SiteCheck struct {
 	// if it was not found.
 	Transporter *inventory.Appliance `json:"transporter,omitempty"`
 	Problems    []string             `json:"problems,omitempty"`
+}
+
+// UpRequest asks whether a VM or a host is up. One of VM and Host is set.
+type UpRequest struct {
+	VM   string `json:"vm,omitempty"`   // path, instance UUID or name
+	Host string `json:"host,omitempty"` // path or name
+}
+
+// UpReply says whether it is up, and in words what it is.
+type UpReply struct {
+	Up   bool   `json:"up"`
+	Text string `json:"text"`
 }
 
 // ClocksReply compares the hosts' clocks with the service's.

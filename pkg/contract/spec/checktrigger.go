@@ -26,7 +26,7 @@ func (c *checker) triggers(p *Plan) {
 func (c *checker) trigger(at string, t *Trigger) {
 	switch events := t.events(); {
 	case len(events) == 0:
-		c.bad(at, "either", "says nothing that could happen: use one of unreachable, rpo, signal, schedule")
+		c.bad(at, "either", "says nothing that could happen: use one of unreachable, down, rpo, signal, schedule")
 	case len(events) > 1:
 		c.bad(at, "either", "says %s: a trigger has one cause", and(events))
 	}
@@ -43,11 +43,14 @@ func (c *checker) trigger(at string, t *Trigger) {
 			t.CoolDown = Duration(DefaultCoolDown)
 		}
 	}
+	if t.For == 0 && (t.Unreachable != nil || t.Down != nil) {
+		t.For = Duration(DefaultTriggerFor)
+	}
+	if t.Down != nil && (t.Down.VM == "") == (t.Down.Host == "") {
+		c.bad(at+"/down", "either", "name either a vm or a host")
+	}
 	if t.Unreachable == nil {
 		return
-	}
-	if t.For == 0 {
-		t.For = Duration(DefaultTriggerFor)
 	}
 	c.witnesses(at+"/unreachable", t.Unreachable)
 }

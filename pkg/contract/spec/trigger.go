@@ -9,7 +9,7 @@ import (
 
 // Defaults of the triggers of a SiteRecoveryJob.
 const (
-	// DefaultTriggerFor is how long a site has to be unreachable.
+	// DefaultTriggerFor is how long a site has to be unreachable, or a machine down.
 	DefaultTriggerFor = 5 * time.Minute
 	DefaultCoolDown   = time.Hour
 
@@ -22,8 +22,9 @@ const (
 type Trigger struct {
 	Name string `json:"name"`
 
-	Unreachable *SiteGone `json:"unreachable,omitempty"`
-	RPO         *RPOAbove `json:"rpo,omitempty"`
+	Unreachable *SiteGone    `json:"unreachable,omitempty"`
+	Down        *MachineDown `json:"down,omitempty"`
+	RPO         *RPOAbove    `json:"rpo,omitempty"`
 	// Signal is raised and cleared by a command.
 	Signal   *Signal   `json:"signal,omitempty"`
 	Schedule *Schedule `json:"schedule,omitempty"`
@@ -59,6 +60,15 @@ type Witness struct {
 	Key  string `json:"key"` // Ed25519, in base64
 }
 
+// MachineDown holds while the vCenter of a site says that a VM or a host is down: that a VM
+// is not on, or its host does not answer. A site that does not answer says nothing. One of
+// VM and Host is set.
+type MachineDown struct {
+	Site cdp.Site `json:"site"`
+	VM   string   `json:"vm,omitempty"`   // path, instance UUID or name
+	Host string   `json:"host,omitempty"` // path or name
+}
+
 // RPOAbove holds while a job would lose more than Above.
 type RPOAbove struct {
 	Job   string   `json:"job"`
@@ -89,7 +99,7 @@ func (t Trigger) events() (out []string) {
 	for _, f := range []struct {
 		name string
 		set  bool
-	}{{"unreachable", t.Unreachable != nil}, {"rpo", t.RPO != nil}, {"signal", t.Signal != nil}, {"schedule", t.Schedule != nil}} {
+	}{{"unreachable", t.Unreachable != nil}, {"down", t.Down != nil}, {"rpo", t.RPO != nil}, {"signal", t.Signal != nil}, {"schedule", t.Schedule != nil}} {
 		if f.set {
 			out = append(out, f.name)
 		}

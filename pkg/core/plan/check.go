@@ -26,6 +26,9 @@ type Facts struct {
 	// Power says for each action on a VM's power, by the action, why it cannot be done;
 	// empty for one that can. Without an entry it is not known.
 	Power map[string]string
+	// Blind says for each trigger that looks at a machine why it cannot; without an entry
+	// it can, or that is not known.
+	Blind map[string]string
 	// Others are the other plans of the site.
 	Others []spec.Plan
 	VMFacts
@@ -239,6 +242,8 @@ func (c *checker) triggers() {
 			if _, known := c.facts.Jobs[t.RPO.Job]; !known {
 				c.bad("trigger", "the trigger %s waits for the job %s, and there is none at site %s", t.Name, t.RPO.Job, c.plan.Site)
 			}
+		case c.facts.Blind[t.Name] != "":
+			c.bad("trigger", "the trigger %s cannot see what it waits for: %s", t.Name, c.facts.Blind[t.Name])
 		case t.Unreachable == nil:
 		case t.Unreachable.Site == c.plan.Site:
 			c.bad("trigger", "the trigger %s waits until site %s is gone, and the plan runs there", t.Name, c.plan.Site)

@@ -55,6 +55,7 @@ func shopFacts() plan.Facts {
 			"old": {Source: "prod"}, "shared": {Source: "prod", Running: true}, "hourly": {Source: "prod", Running: true, RPO: time.Hour},
 		},
 		Scripts: map[string]bool{"move-dns": true},
+		Blind:   map[string]string{"blind": "there is no VM \"gone01\" at the site prod"},
 		Power:   map[string]string{"start-web": "the VM is the replica of the job web"},
 		Points:  map[string]string{"at-friday": "there is no recovery point with the tag friday"},
 		Others: []spec.Plan{{Name: "other", Actions: []spec.Action{
