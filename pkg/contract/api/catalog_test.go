@@ -102,6 +102,7 @@ var vcenterCalls = []call{
 	{"", api.VCenterVMs, "List the VMs of the vCenter, a page at a time.", api.VMsRequest{}, api.VMsReply{}},
 	{"", api.VCenterCheck, "Say whether the site has what its use requires.", api.CheckRequest{}, api.SiteCheck{}},
 	{"", api.VCenterClocks, "Compare the clocks of the hosts with that of the service.", api.Empty{}, api.ClocksReply{}},
+	{"", api.VCenterUp, "Say whether a VM or a host is up.", api.UpRequest{}, api.UpReply{}},
 	{"", api.VCenterMembers, "List the VMs that selectors match, a page at a time.", api.MembersRequest{}, api.MembersReply{}},
 	{"", api.SiteApply, "Check the document of a site, and store it.", api.ApplyRequest{}, api.ApplyReply{}},
 	{"", api.SiteDelete, "Delete the description of a site.", api.SiteRequest{}, api.Empty{}},

@@ -110,8 +110,8 @@ type UpRequest struct {
 
 // UpReply says whether it is up, and in words what it is.
 type UpReply struct {
-	Up   bool   `json:"up"`
-	Text string `json:"text"`
+	Up   bool   `json:"up"`   // a VM is on and its host connected; a host is connected
+	Text string `json:"text"` // what it is
 }
 
 // ClocksReply compares the hosts' clocks with the service's.
