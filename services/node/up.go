@@ -52,12 +52,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	if err != nil {
 		return err
 	}
-	if len(here) == len(cfg.Sites) {
-		if err := exchangeKeys(dir, cfg); err != nil {
-			return err
-		}
-	}
-	if err := cfg.bindPeerSigners(dir, here); err != nil {
+	if err := agreeOnKeys(dir, cfg, here); err != nil {
 		return err
 	}
 	if cfg.Open {
@@ -121,6 +116,17 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 	<-ctx.Done()
 	log.Info("stopping")
 	return nil
+}
+
+// agreeOnKeys has the sites know each other's keys: from each other's directories if all
+// are here, and as the file says.
+func agreeOnKeys(dir string, cfg Config, here []SiteConfig) error {
+	if len(here) == len(cfg.Sites) {
+		if err := exchangeKeys(dir, cfg); err != nil {
+			return err
+		}
+	}
+	return cfg.bindPeerSigners(dir, here)
 }
 
 func names(sites []SiteConfig) (out []cdp.Site) {
