@@ -22,6 +22,13 @@ import (
 // failover is a world with a replica that is ready; the source is dead.
 func failover(t *testing.T, change func(*spec.VMJob)) *world {
 	w := newWorld(t)
+	w.readyThenDead(change)
+	return w
+}
+
+// readyThenDead protects a VM until its replica is ready, and then has the source die.
+func (w *world) readyThenDead(change func(*spec.VMJob)) {
+	w.t.Helper()
 	_, err := w.a.sim.AddVM(web("web01"))
 	w.must(err)
 	w.must(w.a.sim.Tools("web01", true, "10.0.0.5"))
@@ -34,7 +41,6 @@ func failover(t *testing.T, change func(*spec.VMJob)) *world {
 	w.mu.Lock()
 	w.cut = true
 	w.mu.Unlock()
-	return w
 }
 
 func (w *world) step(name string, test bool) api.VMRunReply {

@@ -14,11 +14,17 @@ import (
 // homeward is a world whose VM runs at b since a committed failover.
 type homeward struct {
 	*world
+	faults         *faulty      // of the vCenter at a
 	web01, replica inventory.VM // at a, and at b
 }
 
 func newHomeward(t *testing.T) *homeward {
-	h := &homeward{world: failover(t, nil)}
+	h := &homeward{world: newWorld(t)}
+	h.a.stop() // before b asks it
+	h.faults = &faulty{VCenter: h.a.vc}
+	h.a.vc = h.faults
+	h.a.start()
+	h.readyThenDead(nil)
 	for _, step := range []string{api.VMAttach, api.VMBoot, api.VMKeep} {
 		h.step(step, false)
 	}
@@ -83,7 +89,7 @@ func TestAVMGoesHomeToItsOwnDisks(t *testing.T) {
 	if len(x.Problems) > 0 || len(x.Overwrites) != 2 || x.Overwrites[0].Size != 4*mib || x.Job.Target.Networks[0].To == "" {
 		t.Fatalf("%+v", x)
 	}
-	h.deceiveHome("Label", "Unplug")
+	h.faults.deceive("Label", "Unplug") // accepted, and not done
 	g := h.ready(h.a, x.Job)
 	h.isReplica(g)
 	h.keptByADeletion(x.Job)
@@ -112,16 +118,6 @@ func TestAVMGoesHomeToItsOwnDisks(t *testing.T) {
 	}
 }
 
-// deceiveHome restarts the service at a over a vCenter that accepts each of these calls
-// once, and then does not do it.
-func (h *homeward) deceiveHome(calls ...string) {
-	f := &faulty{VCenter: h.a.vc}
-	h.a.stop()
-	h.a.vc = f
-	h.a.start()
-	f.deceive(calls...)
-}
-
 // isReplica fails unless the old VM is the replica of the group, and its disks are at the
 // transporter as they were.
 func (h *homeward) isReplica(g spec.ReplicationJob) {
@@ -147,6 +143,10 @@ func (h *homeward) keptByADeletion(j spec.VMJob) {
 	h.t.Helper()
 	p := h.a.progress(api.VMJobDelete, api.VMJobDeleteRequest{Job: j.Name, Replicas: true})
 	h.unapply(j.Name)
+	h.until("the job is forgotten", func() bool {
+		_, err := ask[api.VMJobsReply](h.ctx, h.a, api.VMJobStatus, api.VMJobName{Job: j.Name})
+		return cdp.Is(err, cdp.NotFound)
+	})
 	v, ok := h.vm(h.a, "web01")
 	if !ok || len(v.Hardware.Disks) != 2 || v.Hardware.Disks[0].UUID != h.web01.Hardware.Disks[0].UUID || v.Ours() || !strings.Contains(p.Text, "not made by Tidemark") {
 		h.t.Errorf("%v %+v: %q", ok, v, p.Text)
