@@ -25,6 +25,7 @@ type freezer struct {
 	report  *reporter
 	clock   clock.Clock
 	passes  passMemory
+	slots   passSlots
 }
 
 // frozenVMs is what a freezer needs of a vCenter.
@@ -115,6 +116,9 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	}
 	if of := v.Mark(inventory.MarkGroup); of != "" {
 		return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it is the replica of the group %s since a failover, and is not captured any more", of)
+	}
+	if v, t, err = f.inTurn(ctx, vc, r, v, t, tell); err != nil {
+		return none, err
 	}
 	if err := f.withinReach(ctx, v); err != nil {
 		return none, err

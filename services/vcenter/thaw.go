@@ -12,8 +12,14 @@ import (
 
 // thaw handles api.VMThaw.
 func (f *freezer) thaw(ctx context.Context, r api.ThawRequest) (any, error) {
+	// A freeze that only waits for slots has made nothing yet.
+	f.lanes.stop(lane("source", r.Group), func(string) bool { return f.slots.waiting(r.Group) })
 	_, p, err := inLane(ctx, f.lanes, lane("source", r.Group), "thaw "+r.Keep, func(ctx context.Context, tell progress) (api.Empty, error) {
-		return api.Empty{}, cdp.Wrap(f.thawNow(ctx, r, tell), "thaw", string(r.Group))
+		err := f.thawNow(ctx, r, tell)
+		if err == nil && r.Keep == "" {
+			f.slots.give(r.Group)
+		}
+		return api.Empty{}, cdp.Wrap(err, "thaw", string(r.Group))
 	})
 	return p, err
 }
