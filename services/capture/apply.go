@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
 
 // retry is what is tried again, and why.
@@ -143,7 +144,7 @@ func (s *Service) jobOf(j spec.ReplicationJob) Job {
 	if c.Mode == cdp.CBT {
 		// A point is as old as its cycle when that is complete, and the next one's
 		// time goes on top: with two cycles to an RPO it is kept.
-		c.Every = j.RPO.Std() / 2
+		c.Every = vmpolicy.PassEvery(j.RPO.Std())
 	} else {
 		c.Listen = []Listen{s.listen(j)}
 	}

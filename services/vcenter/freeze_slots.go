@@ -34,12 +34,8 @@ type inLine struct {
 // passSlotsOf is how many slots a transporter has for frozen disks, and how many of them
 // are taken.
 func passSlotsOf(t inventory.VM) (all, taken int) {
-	for _, d := range t.Hardware.Disks {
-		if d.Mode == frozenMode {
-			taken++
-		}
-	}
-	return vmpolicy.FreeSlots(t) + taken, taken
+	all = vmpolicy.FreeSlots(vmpolicy.WithoutFrozen(t))
+	return all, all - vmpolicy.FreeSlots(t)
 }
 
 // take gives a group its slots, at the transporter as it was just read. It reports whether

@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/contract/inventory"
 )
@@ -22,6 +23,7 @@ type VCenter interface {
 // Reads are the ports that change nothing at the vCenter.
 type Reads interface {
 	Inventories
+	Speed
 	VMReader
 	TagReader
 	SiteAudit
@@ -57,6 +59,12 @@ type Inventories interface {
 	// Watch calls changed once at first, and whenever a VM, host or datastore may
 	// have changed, at most once a second, until ctx ends or the vCenter is lost.
 	Watch(ctx context.Context, changed func()) error
+}
+
+// Speed measures the vCenter.
+type Speed interface {
+	// CallTime is how long it takes to answer a call, as measured lately; 0: not known.
+	CallTime(ctx context.Context) time.Duration
 }
 
 // VMReader reads one VM.

@@ -260,6 +260,8 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 		Replicas:     map[string]string{},
 		JournalLimit: int64(r.job.Journal.Size),
 		JournalFree:  -1,
+		RPO:          r.job.RPO.Std(),
+		CallTime:     r.reply.CallTime,
 	}
 	x.Job.Name = r.job.Name
 	if site, err := r.s.site(ctx); err == nil {
@@ -286,6 +288,9 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 	for _, g := range groups {
 		if g.Source.VM != "" && g.Of != r.job.Name && !r.follows(g.Name) {
 			x.Taken[g.Source.VM] = cmp.Or(g.Of, g.Name) // the job that an operator knows
+			if g.Source.Site == r.job.SourceSite && g.Source.Capture == cdp.CBT {
+				x.Others = append(x.Others, vmpolicy.Load{VMs: 1, Disks: len(g.Source.Disks), Every: vmpolicy.PassEvery(g.RPO.Std())})
+			}
 		}
 	}
 	if r.job.Reverses != nil { // its disks are there

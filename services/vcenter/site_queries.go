@@ -29,6 +29,7 @@ type queried interface {
 	VMReader
 	TagReader
 	SiteAudit
+	Speed
 }
 
 // inventory handles api.VCenterInventory.
@@ -113,6 +114,11 @@ func (q *siteQueries) members(ctx context.Context, r api.MembersRequest) (any, e
 		if own.UUID != "" {
 			reply.Slots = &inventory.Slots{UUID: own.UUID, Name: own.Name, Free: vmpolicy.FreeSlots(vmpolicy.WithoutFrozen(own))}
 		}
+		vc, err := q.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		reply.CallTime = vc.CallTime(ctx)
 	}
 	for _, h := range inv.Hosts {
 		if slices.ContainsFunc(reply.VMs, func(v inventory.VM) bool { return v.Host == h.Ref }) {

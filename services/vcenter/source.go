@@ -124,7 +124,7 @@ func (s *jobControl) sourceMembers(ctx context.Context, site cdp.Site, selectors
 			return all, err
 		}
 		if after == "" {
-			all.About, all.Problems, all.Twins, all.Slots = page.About, page.Problems, page.Twins, page.Slots
+			all.About, all.Problems, all.Twins, all.Slots, all.CallTime = page.About, page.Problems, page.Twins, page.Slots, page.CallTime
 		}
 		all.VMs = append(all.VMs, page.VMs...)
 		for _, h := range page.Hosts {

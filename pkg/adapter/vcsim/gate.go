@@ -23,7 +23,8 @@ type gate struct {
 	faults   map[string]*injected // by method
 	tasks    map[string]*injected // by task name, e.g. createSnapshot
 	delays   map[string]*delayed
-	late     int // calls that wait for their delay
+	slow     time.Duration // what every call takes besides
+	late     int           // calls that wait for their delay
 	calls    map[string]int
 	reads    map[string]int // by the type of the first object
 	denied   map[string]bool
@@ -133,10 +134,12 @@ func (g *gate) check(ctx *simulator.Context, m *simulator.Method) fault {
 	if kind := readsOf(m); kind != "" {
 		g.reads[kind]++
 	}
-	var wait time.Duration
+	wait := g.slow
 	if d := g.delays[m.Name]; d != nil && d.times > 0 {
 		d.times--
-		wait = d.d
+		wait += d.d
+	}
+	if wait > 0 {
 		g.late++
 	}
 	var f fault
@@ -245,6 +248,13 @@ func (s *Site) Delay(method string, d time.Duration, times int) {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
 	s.gate.delays[method] = &delayed{d, times}
+}
+
+// Slow makes every call take longer from now on, as a busy vCenter does.
+func (s *Site) Slow(d time.Duration) {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	s.gate.slow = d
 }
 
 // Late is how many calls are being delayed, whether or not their clients still

@@ -49,6 +49,7 @@ type Client struct {
 	refs  knownRefs
 	swaps swaps
 	taken takenSnapshots
+	took  callTimes
 
 	mu      sync.Mutex // held while logging in
 	logins  uint64     // how often it was logged in
@@ -89,7 +90,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	// calls begin with a handshake.
 	transport.MaxIdleConnsPerHost = 16
 	c := &Client{cfg: cfg}
-	caller := &caller{next: sc, timeout: cfg.Timeout, trace: cfg.Trace}
+	caller := &caller{next: sc, timeout: cfg.Timeout, took: &c.took, trace: cfg.Trace}
 	if err := useVersion(ctx, sc, cfg.Timeout); err != nil {
 		transport.CloseIdleConnections()
 		return nil, c.fail(ctx, op, u.Host, err)
@@ -246,6 +247,7 @@ const cleanUp = 20 * time.Second
 type caller struct {
 	next    soap.RoundTripper
 	timeout time.Duration
+	took    *callTimes
 	trace   func(context.Context, string) (context.Context, func(error)) // may be nil
 }
 
@@ -254,6 +256,9 @@ type caller struct {
 func (c *caller) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout+waits(req))
 	defer cancel()
+	if waits(req) == 0 {
+		defer c.took.note(time.Now())
+	}
 	if name := callName(req); c.trace != nil && !looks(name) {
 		ctx, end := c.trace(ctx, name)
 		err := c.next.RoundTrip(ctx, req, res)

@@ -140,7 +140,10 @@ type MembersReply struct {
 	// Slots, on the first page, are those of the site's transporter that no replica's
 	// disk takes; nil: not known.
 	Slots *inventory.Slots `json:"slots,omitempty"`
-	More  bool             `json:"more,omitempty"`
+	// CallTime, on the first page, is how long the site's vCenter takes to answer a call,
+	// as measured lately; 0: not known.
+	CallTime time.Duration `json:"callTime,omitempty"`
+	More     bool          `json:"more,omitempty"`
 }
 
 // VMJobName names a job on VMs.

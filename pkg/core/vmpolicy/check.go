@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
@@ -42,6 +43,10 @@ type Situation struct {
 	// Replicas are the groups of all replicas' disk files, by canonical path
 	// (inventory.CleanFile).
 	Replicas map[string]string
+	// RPO is what the job asks for. CallTime is how long the source's vCenter takes for a
+	// call, 0 if unknown. Others are the VMs of other jobs that the source makes passes for.
+	RPO, CallTime time.Duration
+	Others        []Load
 	// JournalLimit is the size limit of one VM's journal in bytes, 0 for none.
 	// JournalFree are the bytes free for journals, below 0 if unknown.
 	JournalLimit, JournalFree int64
@@ -80,6 +85,7 @@ func Check(s Situation) []inventory.Problem {
 	problems = append(problems, checkSlots(s)...)
 	problems = append(problems, checkSourceSlots(s)...)
 	problems = append(problems, checkCapture(s)...)
+	problems = append(problems, checkPace(s)...)
 	names := map[string]string{}
 	for _, v := range s.Members {
 		blocked := false
