@@ -23,6 +23,7 @@ type jobList struct {
 
 	mu   sync.Mutex
 	jobs map[string]listedJob
+	all  []spec.ReplicationJob // what list gives; nil: jobs have changed
 }
 
 // listedJob is the newest that is known of a name; job is nil if it was deleted, or
@@ -54,11 +55,11 @@ func (l *jobList) note(name string, revision uint64, job *spec.ReplicationJob) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if known := l.jobs[name].revision; revision > known || revision == known && job == nil {
-		l.jobs[name] = listedJob{revision, job}
+		l.jobs[name], l.all = listedJob{revision, job}, nil
 	}
 }
 
-// list has the jobs of the target.
+// list has the jobs of the target. The caller does not change them.
 func (l *jobList) list(ctx context.Context) ([]spec.ReplicationJob, error) {
 	select {
 	case <-l.synced:
@@ -67,12 +68,16 @@ func (l *jobList) list(ctx context.Context) ([]spec.ReplicationJob, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []spec.ReplicationJob
+	if l.all != nil {
+		return l.all, nil
+	}
+	out := []spec.ReplicationJob{}
 	for _, x := range l.jobs {
 		if x.job != nil && x.job.Target.Site == l.target {
 			out = append(out, *x.job)
 		}
 	}
 	slices.SortFunc(out, func(a, b spec.ReplicationJob) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	l.all = slices.Clip(out) // who appends gets a copy
+	return l.all, nil
 }

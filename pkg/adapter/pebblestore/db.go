@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 	"golang.org/x/sync/errgroup"
 
 	"tidemark.dev/pkg/cdp"
@@ -222,6 +223,9 @@ func (d *DB) create(gi groupInfo) (*store, error) {
 	if err := fs.RemoveAll(path + unfinished); err != nil {
 		return nil, err
 	}
+	if err := beginNewest(fs, path+unfinished); err != nil {
+		return nil, err
+	}
 	s := &store{d: d, id: gi.ID}
 	db, err := s.openAt(path+unfinished, false)
 	if err != nil {
@@ -244,6 +248,24 @@ func (d *DB) create(gi groupInfo) (*store, error) {
 	defer d.mu.Unlock()
 	d.groups[gi.ID] = s
 	return s, nil
+}
+
+// beginNewest makes the folder of a new database with its format. Without that, Pebble
+// begins with the oldest format that it knows and raises it version by version, which costs
+// a dozen files and their syncs, and a file of a thousand jobs makes a thousand stores.
+func beginNewest(fs vfs.FS, path string) error {
+	if err := fs.MkdirAll(path, 0o755); err != nil {
+		return err
+	}
+	format, _, err := atomicfs.LocateMarker(fs, path, "format-version")
+	if err != nil {
+		return err
+	}
+	err = format.Move(pebble.FormatNewest.String())
+	if e := format.Close(); err == nil {
+		err = e
+	}
+	return err
 }
 
 // finish makes an unfinished store the group's, durably.
