@@ -104,7 +104,7 @@ func (t *target) PointCreated(context.Context, cdp.GroupID, cdp.Point)          
 func (t *target) PointChanged(context.Context, cdp.GroupID, cdp.Point, event.PointChange) {}
 func (t *target) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string)           {}
 func (t *target) StateChanged(context.Context, cdp.GroupID, event.JournalState, string)   {}
-func (t *target) Stored(context.Context, cdp.GroupID, spool.Message)                      {}
+func (t *target) Stored(context.Context, cdp.GroupID, spool.Message, time.Duration)       {}
 func (t *target) Alarm(_ context.Context, g cdp.GroupID, kind, text string) {
 	complain(fmt.Errorf("journal %s: %s: %s", g, kind, text))
 }

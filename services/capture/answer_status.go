@@ -43,7 +43,7 @@ func refusal(g cdp.GroupID, why error) api.CaptureRefused {
 func (s *Service) groupStatus(key jobKey, j spec.ReplicationJob, g *Group) api.CaptureGroup {
 	st := g.Status()
 	c := api.CaptureGroup{Group: key.group(), Target: key.target, State: st.State, Seq: st.Seq, Durable: st.Durable, InFlight: st.Pending, Spool: s.deps.Streams.Use().Share,
-		Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Exports: s.uris(j), Clients: s.groups.Clients(key.group())}
+		Dirty: st.DirtyBytes, Done: st.Done, Total: st.Total, Since: st.Since, Verified: st.Verified, Resyncs: st.Resyncs, Exports: s.uris(j), Clients: s.groups.Clients(key.group())}
 	why := st.Failed
 	if why == nil && st.State != event.Replicating {
 		why = st.Trouble

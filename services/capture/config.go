@@ -138,6 +138,8 @@ type GroupDeps struct {
 	Windows *window.Budget
 	// Snapshots freezes disks; nil: no job can be frozen here.
 	Snapshots Snapshots
+	// Timings hears how long writes take; nil: nobody.
+	Timings Timings
 	// Sums asks the target; nil: nothing is verified, everything is sent.
 	Sums Sums
 }
@@ -148,6 +150,9 @@ func (d GroupDeps) withDefaults() (GroupDeps, error) {
 	}
 	if d.Events == nil {
 		d.Events = noEvents{}
+	}
+	if d.Timings == nil {
+		d.Timings = noTimings{}
 	}
 	if d.Boot == "" {
 		var err error

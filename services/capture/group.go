@@ -97,7 +97,7 @@ func newGroup(job Job, cfg Config, deps GroupDeps) *Group {
 	g := &Group{setup: &setup{job: job, cfg: cfg, deps: deps}, done: make(chan struct{})}
 	g.notes = notes{group: job.Group, events: deps.Events, queue: make(chan any, 64)}
 	g.order = order{setup: g.setup, notes: &g.notes, state: event.Detached,
-		wake: wake.New(), room: wake.New()}
+		wake: wake.New(), room: wake.New(), tally: tally{resyncs: resyncs{}}}
 	g.guests = guestIO{setup: g.setup, order: &g.order}
 	g.sender = sender{order: &g.order}
 	if deps.Key != nil {

@@ -30,6 +30,7 @@ func (g *guestIO) write(d cdp.DiskID, p []byte, off int64) error {
 	if g.job.Mode == cdp.CBT {
 		return unix.EROFS // nobody's writes come here
 	}
+	began := g.deps.Clock.Now()
 	row, ok := g.flight.enter(d, off, int64(len(p)))
 	if !ok {
 		return unix.ESHUTDOWN
@@ -42,6 +43,7 @@ func (g *guestIO) write(d cdp.DiskID, p []byte, off int64) error {
 		}
 	}
 	g.order.record(d, off, int64(len(p)), p)
+	g.deps.Timings.Written(g.deps.Clock.Now().Sub(began))
 	return nil
 }
 

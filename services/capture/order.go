@@ -60,6 +60,7 @@ type tally struct {
 	trouble  error     // the last failure of stream, journal or disk
 	failed   error     // why the last pass failed; nil: it did not, or none has ended yet
 	meddled  error     // why the disks are copied again, until they are
+	resyncs  resyncs
 }
 
 // stamp is the time that frames and writes get. Those of a cbt group have the
@@ -113,6 +114,7 @@ func (o *order) update(reason string) {
 	case o.state == event.Replicating && copies(from) && o.total > 0:
 		o.copied = o.total
 	}
+	o.resyncs.note(o.job, from, o.state)
 	o.notes.add(Change{Group: o.job.Group, From: from, To: o.state, Reason: reason, At: now})
 	o.room.Ring()
 	o.wake.Ring()

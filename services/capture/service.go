@@ -50,6 +50,7 @@ type Deps struct {
 	Disk      func(path string, readOnly bool) (Disk, error)     // opens the image or block device at path
 	Look      func(paths []string, closely bool) []api.DiskFacts // says what is at each of some paths; nil: nobody asks
 	Events    Publisher
+	Timings   Timings                                                 // nil: nobody hears how long writes take
 	Join      func(ctx context.Context, trace string) context.Context // ctx within a trace; nil: nothing is traced
 	Notify    func(err error, job string)                             // of what is tried again
 	Clock     clock.Clock                                             // nil: the machine's
@@ -69,7 +70,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	var err error
 	s.groups, err = NewGroups(s.cfg, GroupDeps{
 		Stream: s.gate, Epochs: deps.Epochs, Journal: deps.Journal, Sums: deps.Sums, Events: listener{s},
-		Snapshots: deps.Snapshots, Servers: deps.Servers, Key: deps.Key, Windows: deps.Windows, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot})
+		Snapshots: deps.Snapshots, Servers: deps.Servers, Key: deps.Key, Windows: deps.Windows, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot, Timings: deps.Timings})
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type Status struct {
 	Done, Total int64
 	Since       time.Time
 	Verified    int64
+	Resyncs     map[event.ResyncCause]uint64 // since the group is open
 	// Trouble is the last failure of stream, journal or disk; it may be over.
 	Trouble error
 	// Failed is why a frozen group's last pass failed, until one goes well. As
@@ -42,7 +43,7 @@ func (g *Group) Status() Status {
 	m := o.book.Mark()
 	s := Status{State: o.state, Epoch: m.Epoch, Seq: o.out.seq, Acked: m.No, Durable: o.out.durable,
 		Pending: o.out.pending(), DirtyBytes: o.book.Bytes(), TotalBytes: o.book.Total(), Trouble: o.trouble, Failed: o.failed,
-		Verified: o.verified}
+		Verified: o.verified, Resyncs: o.resyncs.all()}
 	if o.state == event.NeedsResync {
 		if why := o.taps.absent(); why != nil {
 			s.Trouble = why

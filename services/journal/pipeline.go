@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +19,8 @@ import (
 // arrived is a frame and the message it came in.
 type arrived struct {
 	frame.Frame
-	m spool.Message
+	m  spool.Message
+	at time.Time
 }
 
 type batch struct {
@@ -94,6 +96,7 @@ func (x *intake) linkChanged(ctx context.Context, s spool.Status) {
 // admit decides about what arrives.
 func (x *intake) admit(ctx context.Context, memory *account, in <-chan spool.Message, out chan<- arrived) error {
 	for m := range in {
+		at := x.deps.Clock.Now()
 		f, ok, err := x.offer(ctx, m)
 		if err != nil {
 			return err
@@ -103,7 +106,7 @@ func (x *intake) admit(ctx context.Context, memory *account, in <-chan spool.Mes
 			continue
 		}
 		select {
-		case out <- arrived{f, m}:
+		case out <- arrived{f, m, at}:
 		case <-ctx.Done():
 			return nil
 		}
@@ -199,8 +202,9 @@ func (x *intake) store(ctx context.Context, memory *account, in <-chan batch) er
 		x.stored.Ring()
 		last := b.frames[len(b.frames)-1]
 		x.noteNewest(last.Header)
+		now := x.deps.Clock.Now()
 		for _, f := range b.frames {
-			x.deps.Facts.Stored(ctx, x.id, f.m)
+			x.deps.Facts.Stored(ctx, x.id, f.m, max(0, now.Sub(f.at)))
 		}
 		for _, p := range points {
 			p = x.expects.give(ctx, p)

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
@@ -83,9 +84,9 @@ type Facts interface {
 	HorizonMoved(ctx context.Context, group cdp.GroupID, b cdp.Bounds, reason string)
 	StateChanged(ctx context.Context, group cdp.GroupID, state event.JournalState, reason string)
 	Alarm(ctx context.Context, group cdp.GroupID, kind, text string)
-	// Stored is called with the headers of each stored frame's message, for
-	// those that carry a trace.
-	Stored(ctx context.Context, group cdp.GroupID, m spool.Message)
+	// Stored is called with each stored frame's message, whose headers may carry a
+	// trace, and with how long after its arrival it was durable.
+	Stored(ctx context.Context, group cdp.GroupID, m spool.Message, took time.Duration)
 }
 
 // ServedDisk is a disk that a DiskServer serves under a name.

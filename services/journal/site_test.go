@@ -109,7 +109,7 @@ func (s *site) PointCreated(_ context.Context, _ cdp.GroupID, p cdp.Point) {
 func (s *site) PointChanged(context.Context, cdp.GroupID, cdp.Point, event.PointChange) {}
 func (s *site) HorizonMoved(context.Context, cdp.GroupID, cdp.Bounds, string)           {}
 func (s *site) StateChanged(context.Context, cdp.GroupID, event.JournalState, string)   {}
-func (s *site) Stored(context.Context, cdp.GroupID, spool.Message)                      {}
+func (s *site) Stored(context.Context, cdp.GroupID, spool.Message, time.Duration)       {}
 func (s *site) Alarm(_ context.Context, _ cdp.GroupID, kind, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,7 +54,7 @@ func runCapture(ctx context.Context, e *env) error {
 		Site: e.site, Jobs: capturedJobs{e, jobs}, Runs: runs, TapBase: tapBase{e.site, sites},
 		Streams: frameStreams{bus.NewSpool(conn, cmp.Or(e.spool, spoolshare.Default))}, Epochs: newEpochs(conn, e.site, e.clock), Journal: journals{conn}, Sums: journals{conn}.Sums,
 		Key: key, Snapshots: vms, Machines: vms, Servers: tapServers{e}, Windows: e.windowBudget, Disk: e.places.openSource, Look: looker(e.places.sources), Clock: e.clock,
-		Events: conn, Join: telemetry.Join, Notify: func(err error, job string) { e.warn(err, "job", job) },
+		Events: conn, Timings: e.metrics.WritePath(e.site), Join: telemetry.Join, Notify: func(err error, job string) { e.warn(err, "job", job) },
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
+	"tidemark.dev/pkg/adapter/metrics"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/event"
@@ -15,8 +16,9 @@ import (
 // journalFacts emits what happens in the journals as events. An event of a point
 // is part of the trace of the frame that made the point.
 type journalFacts struct {
-	e    *env
-	conn *bus.Conn
+	e       *env
+	conn    *bus.Conn
+	timings *metrics.WritePath
 
 	mu sync.Mutex
 	// traced holds, by group, the trace of the newest frame that carried one.
@@ -63,13 +65,15 @@ func (w *journalFacts) Alarm(ctx context.Context, g cdp.GroupID, kind, text stri
 
 // Stored notes the trace of a frame that carries one: the point that the frame
 // makes belongs to it.
-func (w *journalFacts) Stored(ctx context.Context, g cdp.GroupID, m spool.Message) {
+func (w *journalFacts) Stored(ctx context.Context, g cdp.GroupID, m spool.Message, took time.Duration) {
 	if m.Header["Traceparent"] == nil && m.Header["traceparent"] == nil {
+		w.timings.Stored(took, "")
 		return
 	}
 	ctx, span := w.e.tel.Process(ctx, telemetry.Message{Template: "tidemark.write.v1.{site}.{group}"}, m.Header)
 	span.Set(telemetry.About{Job: string(g), Group: string(g)})
 	span.End(nil)
+	w.timings.Stored(took, telemetry.TraceID(ctx))
 	w.mu.Lock()
 	w.traced[g] = tracedFrame{m.No, context.WithoutCancel(ctx)}
 	w.mu.Unlock()

@@ -62,7 +62,11 @@ func TestMonitoringSeesAProtectedJob(t *testing.T) {
 		`tidemark_rpo_objective_seconds{replication_job="web",site="dr"} `,
 		`tidemark_last_point_timestamp_seconds{replication_job="web",site="dr"} `,
 		`tidemark_journal_bytes{replication_job="web",site="dr"} `,
-		`tidemark_clock_offset_seconds{replication_job="web",site="dr"} `)
+		`tidemark_clock_offset_seconds{replication_job="web",site="dr"} `,
+		`tidemark_resyncs_total{cause="overflow",replication_job="web",site="prod"} 0`,
+		`tidemark_journal_store_seconds_count{site="dr"} `)
+	poke(t, l.field("write to", "status", "web"), 0, 'A')
+	until("/metrics", `tidemark_guest_write_seconds_count{site="prod"} 1`, `tidemark_frame_durable_seconds_count{site="prod"} `)
 	until("/healthz", "200 OK\nok")
 	until("/readyz", "200 OK\nok")
 }

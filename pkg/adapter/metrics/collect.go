@@ -29,6 +29,9 @@ func (s *Server) Capture(site cdp.Site, ask func(context.Context) (api.CaptureSt
 			of.state(subjects.Capture, string(g.State), event.CaptureStates())
 			if g.State != event.CaptureStopped {
 				of.gauge(backlogBytes, float64(g.Dirty))
+				for _, cause := range event.ResyncCauses() {
+					of.count(resyncsTotal, g.Resyncs[event.ResyncCause(cause)], cause)
+				}
 			}
 		}
 	})
@@ -120,6 +123,10 @@ func (s series) of(site cdp.Site, job string) jobSeries {
 
 func (to jobSeries) gauge(d *prometheus.Desc, v float64, more ...string) {
 	to.series <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append(to.labels[:2:2], more...)...)
+}
+
+func (to jobSeries) count(d *prometheus.Desc, n uint64, more ...string) {
+	to.series <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append(to.labels[:2:2], more...)...)
 }
 
 // moment is a time, in seconds since 1970; the zero time is no data.

@@ -77,8 +77,13 @@ func TestEachServiceReportsWhatItKnows(t *testing.T) {
 	s.Journal("dr", answer(api.StatusReply{Groups: []api.GroupStatus{{Group: "web", State: event.JournalReceiving, Disks: make([]cdp.Disk, 1),
 		Received: at.Add(time.Second), Sealed: at, Oldest: &cdp.Point{Time: at.Add(-time.Hour)}, Newest: &cdp.Point{Time: at},
 		Bytes: 4096, Limit: 8192, ClockOffset: -3 * time.Second, ClockBound: time.Millisecond}}}))
-	s.Capture("prod", answer(api.CaptureStatusReply{Groups: []api.CaptureGroup{{Group: "web", Target: "dr", State: event.Resyncing, Dirty: 65536}}}))
+	s.Capture("prod", answer(api.CaptureStatusReply{Groups: []api.CaptureGroup{{Group: "web", Target: "dr", State: event.Resyncing, Dirty: 65536,
+		Resyncs: map[event.ResyncCause]uint64{event.ResyncOverflow: 3}}}}))
 	expect(t, s,
+		`resyncs_total{cause="disk",replication_job="web",site="prod"} 0`,
+		`resyncs_total{cause="overflow",replication_job="web",site="prod"} 3`,
+		`resyncs_total{cause="rejoined",replication_job="web",site="prod"} 0`,
+		`resyncs_total{cause="tap",replication_job="web",site="prod"} 0`,
 		`backlog_bytes{replication_job="web",site="prod"} 65536`,
 		`clock_offset_error_bound_seconds{replication_job="web",site="dr"} 0.001`,
 		`clock_offset_seconds{replication_job="web",site="dr"} -3`,

@@ -28,6 +28,7 @@ var (
 	clockOffset    = desc("clock_offset_seconds", "The target's clock minus the source's.")
 	clockBound     = desc("clock_offset_error_bound_seconds", "The greatest error of tidemark_clock_offset_seconds.")
 	backlogBytes   = desc("backlog_bytes", "Changed regions that a seed or resync has still to send. Frames on their way do not count.")
+	resyncsTotal   = desc("resyncs_total", "Resyncs since capture has the job's disks open: what was sent is compared or sent again.", "cause")
 	groupState     = desc("group_state", "1 for the state that the service's side of the job is in, 0 for its other states.", "service", "state")
 
 	failoverRunning = desc("failover_running", "1 while a production failover is neither committed nor undone, else 0.")
@@ -43,5 +44,5 @@ var (
 )
 
 var all = []*prometheus.Desc{rpoSeconds, rpoBound, rpoObjective, lastPoint, lastReceived, lastCaptured, historySeconds,
-	journalBytes, journalLimit, clockOffset, clockBound, backlogBytes, groupState,
+	journalBytes, journalLimit, clockOffset, clockBound, backlogBytes, resyncsTotal, groupState,
 	failoverRunning, cleanupPending, failoverFailed, lastTestPassed, planRunning, planFailed, planDuration, planLastRun, planLastSuccess}

@@ -21,7 +21,8 @@ import (
 // Server answers for all sites of a process. A nil one is switched off: it takes
 // everything and answers nobody. It is safe for concurrent use.
 type Server struct {
-	lis net.Listener
+	lis       net.Listener
+	latencies latencies
 
 	mu      sync.Mutex
 	started bool
@@ -50,7 +51,7 @@ func Listen(addr string) (*Server, error) {
 		e := &cdp.Error{Op: op, Kind: cdp.Conflict, Subject: addr, Cause: err}
 		return nil, e.WithHint("choose an address of this machine whose port is free: each process needs its own")
 	}
-	return &Server{lis: lis, expects: map[string]func(context.Context) error{}, sources: map[int]func(series){}}, nil
+	return &Server{lis: lis, latencies: newLatencies(), expects: map[string]func(context.Context) error{}, sources: map[int]func(series){}}, nil
 }
 
 // Addr is where it answers, with the port that was chosen.
@@ -73,7 +74,7 @@ func (s *Server) handler() http.Handler {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, ErrorHandling: promhttp.ContinueOnError}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg, ErrorHandling: promhttp.ContinueOnError, EnableOpenMetrics: true}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	return mux
@@ -152,6 +153,9 @@ func (s *Server) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range all {
 		to <- d
 	}
+	for _, h := range s.latencies.all() {
+		h.Describe(to)
+	}
 }
 
 // Collect asks all services at once.
@@ -164,6 +168,9 @@ func (s *Server) Collect(to chan<- prometheus.Metric) {
 		wg.Go(func() { collect(to) })
 	}
 	wg.Wait()
+	for _, h := range s.latencies.all() {
+		h.Collect(to)
+	}
 }
 
 var _ prometheus.Collector = (*Server)(nil)

@@ -90,7 +90,9 @@ type CaptureGroup struct {
 	Total    int64     `json:"totalBytes,omitempty"`
 	Since    time.Time `json:"since,omitzero"`
 	Verified int64     `json:"verifiedBytes,omitempty"`
-	Exports  []string  `json:"exports"` // NBD URIs to write to
+	// Resyncs counts the resyncs since capture has the group open, by cause.
+	Resyncs map[event.ResyncCause]uint64 `json:"resyncs,omitempty"`
+	Exports []string                     `json:"exports"` // NBD URIs to write to
 	// Clients names who is connected to them, one text for each connection.
 	Clients []string   `json:"clients,omitempty"`
 	Disks   []cdp.Disk `json:"disks"`

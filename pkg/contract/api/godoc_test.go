@@ -150,6 +150,8 @@ func unnamed(t reflect.Type, text string) string {
 	return string(r)
 }
 
+var absent = regexp.MustCompile(`\bnil\b`)
+
 // inJSON calls the fields of a struct by their names in JSON. An acronym stays: it is a
 // word of the text, too.
 func inJSON(t reflect.Type, text string) string {
@@ -159,11 +161,11 @@ func inJSON(t reflect.Type, text string) string {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name != "" && strings.ToUpper(strings.TrimSuffix(f.Name, "s")) != strings.TrimSuffix(f.Name, "s") {
+		if name != "" && strings.Contains(text, f.Name) && strings.ToUpper(strings.TrimSuffix(f.Name, "s")) != strings.TrimSuffix(f.Name, "s") {
 			text = regexp.MustCompile(`\b`+f.Name+`\b`).ReplaceAllString(text, "`"+name+"`")
 		}
 	}
-	return regexp.MustCompile(`\bnil\b`).ReplaceAllString(text, "absent")
+	return absent.ReplaceAllString(text, "absent")
 }
 
 func typeName(t reflect.Type) string { return t.PkgPath() + "." + t.Name() }

@@ -27,6 +27,23 @@ func CaptureStates() []string {
 	return names(Detached, Seeding, Replicating, Overflow, Resyncing, NeedsResync, Fenced, CaptureStopped)
 }
 
+// ResyncCause is why a group has to send again what it had sent.
+type ResyncCause string
+
+const (
+	// ResyncOverflow: the link or the target took less than guests wrote.
+	ResyncOverflow ResyncCause = "overflow"
+	// ResyncRejoined: capture began anew, or lost its place in the stream.
+	ResyncRejoined ResyncCause = "rejoined"
+	// ResyncTap: the client of a tap missed writes, or was not there.
+	ResyncTap ResyncCause = "tap"
+	// ResyncDisk: a write failed on the disk, or somebody else wrote to it.
+	ResyncDisk ResyncCause = "disk"
+)
+
+// ResyncCauses are the names of all causes.
+func ResyncCauses() []string { return names(ResyncOverflow, ResyncRejoined, ResyncTap, ResyncDisk) }
+
 // RPOClass is how old the newest recovery point can become in a state.
 type RPOClass string
 
