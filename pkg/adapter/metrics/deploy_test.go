@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -42,6 +43,7 @@ func TestRulesAndDocumentsNameWhatExists(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatal(files, err)
 	}
+	files = append(files, "../../../deploy/grafana/tidemark.json")
 	metrics, texts := exist(t), map[string]string{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -50,13 +52,28 @@ func TestRulesAndDocumentsNameWhatExists(t *testing.T) {
 		}
 		texts[filepath.Base(file)] = string(text)
 		for name := range named(string(text)) {
-			if !metrics[name] {
+			// A histogram has three series.
+			of := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_sum"), "_count")
+			if !metrics[name] && !metrics[of] {
 				t.Errorf("%s names %s, which does not exist", file, name)
 			}
 		}
 	}
 	if got := named(texts["README.md"]); !maps.Equal(got, metrics) {
 		t.Errorf("the table has %v, there are %v", slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(metrics)))
+	}
+	var board struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal([]byte(texts["tidemark.json"]), &board); err != nil || len(board.Panels) < 10 {
+		t.Error("the dashboard is not one:", len(board.Panels), err)
+	}
+	for _, p := range board.Panels {
+		for _, x := range p.Targets {
+			if len(named(x.Expr)) == 0 {
+				t.Errorf("a panel of the dashboard shows %q", x.Expr)
+			}
+		}
 	}
 	states := map[string][]string{"capture": event.CaptureStates(), "journal": event.JournalStates()}
 	for _, list := range states {
