@@ -62,7 +62,7 @@ func (s *Service) applyNow(ctx context.Context, key jobKey, j *spec.ReplicationJ
 	}
 	s.notify(err, key.name)
 	if _, taken := s.jobs.owner(key); !taken {
-		s.emit(event.CaptureStateChanged{Group: key.group(), State: event.Detached, Reason: err.Error(), RPOClass: event.RPOUnbounded})
+		s.tell(event.CaptureStateChanged{Group: key.group(), State: event.Detached, Reason: err.Error(), RPOClass: event.RPOUnbounded})
 	}
 }
 

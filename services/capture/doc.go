@@ -45,6 +45,7 @@
 //	copier (copier.go)    seed and resync of an inline group
 //	passes (pass_loop.go) seed, resync and cycles of a frozen group
 //	notes (notes.go)      facts on their way to listeners
+//	kept (facts_kept.go)  changes of state and alarms that wait for the bus
 //
 // # The way of one write
 //

@@ -21,15 +21,15 @@ func (l listener) StateChanged(c Change) {
 	case event.Overflow, event.Resyncing, event.NeedsResync:
 		class = event.RPOMinutes
 	}
-	l.s.emit(event.CaptureStateChanged{Group: c.Group, State: c.To, Reason: c.Reason, RPOClass: class})
+	l.s.tell(event.CaptureStateChanged{Group: c.Group, State: c.To, Reason: c.Reason, RPOClass: class})
 }
 
 func (l listener) Progress(p Progress) {
-	l.s.emit(event.CaptureProgress{Group: p.Group, Done: p.Done, Total: p.Total})
+	_ = l.s.emit(event.CaptureProgress{Group: p.Group, Done: p.Done, Total: p.Total}) // another one follows
 }
 
 func (l listener) ListenerFailed(g cdp.GroupID, err error) { l.s.notify(err, string(g)) }
 
 func (l listener) Alarm(g cdp.GroupID, kind AlarmKind, text string) {
-	l.s.emit(event.CaptureAlarm{Group: g, Kind: kind, Text: text})
+	l.s.tell(event.CaptureAlarm{Group: g, Kind: kind, Text: text})
 }

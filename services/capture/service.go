@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/engine/wake"
 	"tidemark.dev/pkg/engine/window"
 )
 
@@ -25,6 +26,7 @@ type Service struct {
 	ports      *tapPorts
 	lastPoints lastPoints
 	traces     traces
+	kept       keptFacts
 
 	ctx    context.Context // of tasks; ends with Run's
 	cancel context.CancelFunc
@@ -65,6 +67,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{cfg: cfg.WithDefaults(), deps: deps}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.jobs = newKeptJobs()
+	s.kept.bell = wake.New()
 	s.lastPoints.of = map[cdp.GroupID]*pendingPoint{}
 	s.traces.asked = map[cdp.GroupID]context.Context{}
 	var err error
@@ -85,6 +88,7 @@ func (s *Service) Run(ctx context.Context) error {
 	defer s.endTasks()
 	defer context.AfterFunc(ctx, s.cancel)() // tasks do not wait for groups to drain
 	eg.Go(func() error { return s.groups.Run(ctx) })
+	eg.Go(func() error { return s.publishKept(ctx) })
 	eg.Go(func() error {
 		return ended(ctx, s.deps.Jobs.Watch(ctx, func(target cdp.Site, name string, j *spec.ReplicationJob) error {
 			s.apply(ctx, jobKey{target, name}, j)
@@ -130,11 +134,13 @@ func (s *Service) notify(err error, job string) {
 	}
 }
 
-// emit publishes a fact. One that cannot be published is no reason to stop.
-func (s *Service) emit(p event.Payload) {
+// emit publishes a fact, or says why not. That is no reason to stop.
+func (s *Service) emit(p event.Payload) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.EmitTimeout)
 	defer cancel()
-	if err := s.deps.Events.Emit(ctx, p); err != nil {
+	err := s.deps.Events.Emit(ctx, p)
+	if err != nil {
 		s.notify(err, p.About())
 	}
+	return err
 }
