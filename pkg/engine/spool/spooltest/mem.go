@@ -190,8 +190,9 @@ func (s memSource) Pull(ctx context.Context, from cdp.FrameNo, status func(spool
 		case !s.m.exists:
 			now = spool.NoStream
 		case s.m.first > next:
+			err := cdp.Errorf(cdp.Corrupt, "pull frames", "", "wanted frame %d, the stream begins at %d", next, s.m.first)
 			s.m.mu.Unlock()
-			return cdp.Errorf(cdp.Corrupt, "pull frames", "", "wanted frame %d, the stream begins at %d", next, s.m.first)
+			return err
 		case s.m.last()+1 < next:
 			now = spool.Behind
 		case next <= s.m.last():
