@@ -136,6 +136,14 @@ func (c connection) Unblock(ctx context.Context, vm inventory.Ref) error {
 	return c.vc.Unblock(ctx, vm)
 }
 
+func (c connection) AutoStart(ctx context.Context, vm inventory.Ref) (inventory.AutoStart, error) {
+	return c.vc.AutoStart(ctx, vm)
+}
+
+func (c connection) SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory.AutoStart) error {
+	return c.vc.SetAutoStart(ctx, vm, x)
+}
+
 func (c connection) Customize(ctx context.Context, vm inventory.Ref, id inventory.Identity) error {
 	defer c.changed()
 	return c.vc.Customize(ctx, vm, id)

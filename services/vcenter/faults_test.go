@@ -164,6 +164,10 @@ func (f *faulty) Unblock(ctx context.Context, vm inventory.Ref) error {
 	return f.call("Unblock", func() error { return f.VCenter.Unblock(ctx, vm) })
 }
 
+func (f *faulty) SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory.AutoStart) error {
+	return f.call("SetAutoStart", func() error { return f.VCenter.SetAutoStart(ctx, vm, x) })
+}
+
 func (f *faulty) Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error {
 	return f.call("Label", func() error { return f.VCenter.Label(ctx, vm, name, note, extra) })
 }

@@ -31,6 +31,7 @@ type fencedVMs interface {
 	VMReader
 	Power
 	PowerBlock
+	AutoStarts
 	GuestShutdown
 }
 
@@ -46,6 +47,9 @@ type fenceRecord struct {
 	// it was given back.
 	Banned bool `json:"banned,omitempty"`
 	WasOn  bool `json:"wasOn,omitempty"`
+	// AutoStart is how its host started it by itself, until it was given back; nil: it did
+	// not, or that is not known yet.
+	AutoStart *inventory.AutoStart `json:"autoStart,omitempty"`
 }
 
 // fence handles api.VMFence.
@@ -90,7 +94,7 @@ func (f *fencer) fenceNow(ctx context.Context, r api.FenceRequest, tell progress
 	}
 	if was := rec.Value; !rec.exists() || was.Turn != r.Turn {
 		rec.Value = fenceRecord{Run: r.Run, Turn: r.Turn, Target: r.Target, VM: r.VM, Want: r.Want,
-			Banned: was.Banned || r.Want == recovery.Fenced, WasOn: was.WasOn || r.Want == recovery.Fenced && v.Power == inventory.PoweredOn}
+			AutoStart: was.AutoStart, Banned: was.Banned || r.Want == recovery.Fenced, WasOn: was.WasOn || r.Want == recovery.Fenced && v.Power == inventory.PoweredOn}
 		if err := rec.save(ctx); err != nil {
 			return err
 		}
@@ -100,7 +104,7 @@ func (f *fencer) fenceNow(ctx context.Context, r api.FenceRequest, tell progress
 		tell("the VM is no longer at the source's vCenter", 0, 0)
 		return nil
 	case r.Want == recovery.Fenced:
-		return f.off(ctx, vc, v, r, tell)
+		return f.off(ctx, vc, v, r, rec, tell)
 	}
 	return f.back(ctx, vc, v, rec, tell)
 }
@@ -154,12 +158,16 @@ func (f *fencer) takenBack(ctx context.Context, r api.FenceRequest) (string, err
 
 // off powers the VM off and forbids its power-on, and reads back that it is off. The
 // ban comes first, so that nothing starts the VM in between. Where the vCenter refuses
-// the ban, an emergency failover powers the VM off all the same.
-func (f *fencer) off(ctx context.Context, vc fencedVMs, v inventory.VM, r api.FenceRequest, tell progress) error {
+// the ban, or to keep the host from starting the VM, an emergency failover powers the VM
+// off all the same.
+func (f *fencer) off(ctx context.Context, vc fencedVMs, v inventory.VM, r api.FenceRequest, rec *record[fenceRecord], tell progress) error {
 	why := fmt.Sprintf("the failover %s runs it at the site %s: use tidemark failover undo %s there, or after a commit tidemark failover unfence %s", r.Run, r.Target, r.Group, r.Group)
-	banned := vc.Block(ctx, v.Ref, why)
-	if banned != nil && r.Shutdown != recovery.ShutNow {
-		return banned
+	refused := vc.Block(ctx, v.Ref, why)
+	if refused == nil {
+		refused = f.keepDown(ctx, vc, v, rec)
+	}
+	if refused != nil && r.Shutdown != recovery.ShutNow {
+		return refused
 	}
 	if v.Power != inventory.PoweredOff {
 		if err := f.shut(ctx, vc, v, r, tell); err != nil {
@@ -174,10 +182,14 @@ func (f *fencer) off(ctx context.Context, vc fencedVMs, v inventory.VM, r api.Fe
 		}
 		f.report.alarm(ctx, "fenced", v.Name, fmt.Sprintf("it was powered off, and cannot be powered on: the failover %s runs it at the site %s", r.Run, r.Target))
 	}
-	if banned != nil {
-		return cdp.Wrap(banned, "fence", v.Name+" is off, but can be powered on again")
+	if refused != nil {
+		return cdp.Wrap(refused, "fence", v.Name+" is off, but may be started again")
 	}
-	tell(v.Name+" is powered off at the source, and cannot be powered on", 0, 0)
+	text := v.Name + " is powered off at the source, and cannot be powered on"
+	if rec.Value.AutoStart != nil {
+		text += "; its host does not start it by itself any more"
+	}
+	tell(text, 0, 0)
 	return nil
 }
 
@@ -247,8 +259,11 @@ func (f *fencer) back(ctx context.Context, vc fencedVMs, v inventory.VM, rec *re
 		}
 		text = v.Name + " is powered on again at the source"
 	}
+	if err := f.startAgain(ctx, vc, v, rec.Value.AutoStart); err != nil { // last: the VM is worth more than this
+		return err
+	}
 	if rec.Value.Banned || rec.Value.WasOn {
-		rec.Value.Banned, rec.Value.WasOn = false, false
+		rec.Value.Banned, rec.Value.WasOn, rec.Value.AutoStart = false, false, nil
 		if err := rec.save(ctx); err != nil {
 			return err
 		}

@@ -25,7 +25,9 @@ type oneVM struct {
 	banned          string
 	marks           map[string]string
 	host            string // its host's state
-	guestAsks       int    // looks until its guest has shut down
+	starts          inventory.AutoStart
+	strict          bool // the list of what its host starts cannot be changed
+	guestAsks       int  // looks until its guest has shut down
 }
 
 func (v *oneVM) About(context.Context) (inventory.About, error) {
@@ -65,6 +67,20 @@ func (v *oneVM) Unblock(context.Context, inventory.Ref) error {
 	return v.set(func() { v.banned = "" })
 }
 
+func (v *oneVM) AutoStart(context.Context, inventory.Ref) (x inventory.AutoStart, err error) {
+	return x, v.set(func() { x = v.starts })
+}
+
+func (v *oneVM) SetAutoStart(_ context.Context, _ inventory.Ref, x inventory.AutoStart) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.strict {
+		return cdp.Errorf(cdp.Conflict, "change autostart", "web01", "it lacks a privilege")
+	}
+	v.starts = x
+	return nil
+}
+
 func (v *oneVM) PowerOff(context.Context, inventory.Ref) error {
 	return v.set(func() { v.on = false })
 }
@@ -97,8 +113,11 @@ type fenced struct {
 	req api.FenceRequest
 }
 
+// listed is how the VM's host starts it.
+var listed = inventory.AutoStart{StartAction: "powerOn", StartOrder: 2, StartDelay: 30, WaitForHeartbeat: "yes", StopAction: "systemDefault", StopDelay: -1}
+
 func newFenced(t *testing.T) *fenced {
-	x := &fenced{vm: &oneVM{on: true, tools: true}, world: &world{t: t, ctx: t.Context(), jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{
+	x := &fenced{vm: &oneVM{on: true, tools: true, starts: listed}, world: &world{t: t, ctx: t.Context(), jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{
 		"shop-web01": {Name: "shop-web01", Source: spec.Source{Site: "a", VM: "u1"}, Target: spec.Target{Site: "b"}}}}}
 	x.f = &faulty{VCenter: x.vm}
 	x.req = api.FenceRequest{Group: "shop-web01", VM: "u1", Target: "b", Run: "r1", Turn: 1, Wait: spec.Duration(time.Minute)}
@@ -126,6 +145,13 @@ func (x *fenced) is(power inventory.Power, banned bool) {
 	x.must(err)
 	if v.Power != power || x.vm.banned != "" != banned {
 		x.t.Fatalf("it is %s, banned: %q; want %s, %v", v.Power, x.vm.banned, power, banned)
+	}
+	want := listed
+	if banned {
+		want = listed.Off()
+	}
+	if x.vm.starts != want {
+		x.t.Fatalf("banned: %v, and its host's autostart is %+v", banned, x.vm.starts)
 	}
 }
 
@@ -220,13 +246,36 @@ func (x *fenced) faults() {
 			x.t.Fatalf("no call of a round was hit: %s", fault)
 		}
 	}
-	for _, call := range []string{"PowerOff", "PowerOn"} {
+	for _, call := range []string{"PowerOff", "PowerOn", "SetAutoStart"} {
 		round("accepted, then aborted: "+call, func() { x.f.deceive(call) })
 	}
-	for at := 1; at <= 4; at++ { // Block, PowerOff, Unblock, PowerOn
+	for at := 1; at <= 6; at++ { // Block, SetAutoStart, PowerOff, Unblock, PowerOn, SetAutoStart
 		for _, after := range []bool{false, true} {
 			round(fmt.Sprintf("fails at call %d, after its effect: %v", at, after), func() { x.f.set(at, after) })
 		}
 	}
 	x.f.calm()
+}
+
+// A VM that its host starts by itself is not fenced while that cannot be changed: a planned
+// failover does not begin, and an emergency one powers the VM off and says what to do.
+func TestAHostThatStartsTheVMByItself(t *testing.T) {
+	x := newFenced(t)
+	x.vm.strict = true
+	err := x.ask(recovery.Fenced, recovery.ShutGraceful)
+	if !cdp.Is(err, cdp.Conflict) || !strings.Contains(cdp.HintOf(err), "autostart list") || !x.vm.on {
+		t.Errorf("planned: %v, on: %v", err, x.vm.on)
+	}
+	if err = x.ask(recovery.Fenced, recovery.ShutNow); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), "may be started again") || x.vm.on {
+		t.Errorf("in an emergency: %v, on: %v", err, x.vm.on)
+	}
+	x.vm.strict = false
+	x.must(x.ask(recovery.Fenced, recovery.ShutNow))
+	x.is("off", true)
+	x.f.deceive("SetAutoStart")
+	if err := x.ask(recovery.Restored, ""); !cdp.Is(err, cdp.Transient) {
+		t.Errorf("accepted, then aborted: %v", err)
+	}
+	x.must(x.a.refused(api.VMFence, x.req)) // once more
+	x.is("on", false)
 }

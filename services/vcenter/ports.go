@@ -44,6 +44,7 @@ type Changes interface {
 	DiskSlots
 	Power
 	PowerBlock
+	AutoStarts
 	GuestShutdown
 	GuestNetworks
 	FilterLife
@@ -187,6 +188,14 @@ type PowerBlock interface {
 	// Block forbids power-on at the vCenter for everybody; Unblock allows it again.
 	Block(ctx context.Context, vm inventory.Ref, why string) error
 	Unblock(ctx context.Context, vm inventory.Ref) error
+}
+
+// AutoStarts says whether hosts start VMs by themselves.
+type AutoStarts interface {
+	// AutoStart is whether the VM's host starts it; zero if the host does not know it.
+	AutoStart(ctx context.Context, vm inventory.Ref) (inventory.AutoStart, error)
+	// SetAutoStart changes that, at the host that the VM is on now.
+	SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory.AutoStart) error
 }
 
 // GuestShutdown ends guests in order.

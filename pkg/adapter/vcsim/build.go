@@ -232,6 +232,7 @@ func (s *Site) extend(si *simulator.ServiceInstance, hosts []*simulator.HostSyst
 		ref := c.Self
 		h.ConfigManager.DateTimeSystem = &ref
 		s.clocks[h.Name] = c
+		s.registry().Put(newAutoStart(h))
 	}
 	s.fresh = &newVMs{target: s.target("NewVMs")}
 	s.registry().AddHandler(s.fresh)

@@ -40,6 +40,7 @@ var needs = map[string][]string{
 	"CreateFolder":                {"Folder.Create"},
 	"DisableMethods":              {"Global.DisableMethods"},
 	"EnableMethods":               {"Global.EnableMethods"},
+	"ReconfigureAutostart":        {"Host.Config.AutoStart"},
 	"InstallIoFilter_Task":        {"Host.Config.Patch"},
 	"UninstallIoFilter_Task":      {"Host.Config.Patch"},
 	"UpgradeIoFilter_Task":        {"Host.Config.Patch"},

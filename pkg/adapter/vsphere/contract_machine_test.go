@@ -208,6 +208,7 @@ func testPower(r *rig) {
 	for range 2 {
 		r.must(r.c.Unblock(r.ctx, ref))
 	}
+	testAutoStart(r, ref)
 	r.must(r.c.PowerOn(r.ctx, ref))
 	r.is(r.c.ShutdownGuest(r.ctx, ref), cdp.Conflict, "VMware Tools") // it has no guest
 	r.must(r.c.PowerOff(r.ctx, ref))
@@ -218,6 +219,29 @@ func testPower(r *rig) {
 	r.is(r.c.ShutdownGuest(r.ctx, gone), cdp.NotFound, "")
 	r.is(r.c.Unplug(r.ctx, gone, []string{"[x] y/z.vmdk"}), cdp.NotFound, "")
 	r.is(r.c.PowerOn(r.ctx, "nonsense"), cdp.Invalid, "")
+}
+
+// testAutoStart takes a VM out of its host's autostart list and puts it back.
+func testAutoStart(r *rig, ref inventory.Ref) {
+	is := func(what string, want inventory.AutoStart) {
+		r.Helper()
+		if got, err := r.c.AutoStart(r.ctx, ref); err != nil || got != want {
+			r.Errorf("%s: %+v, %v; want %+v", what, got, err, want)
+		}
+	}
+	is("a new VM", inventory.AutoStart{})
+	starts := inventory.AutoStart{StartAction: "powerOn", StartOrder: -1, StartDelay: 30, WaitForHeartbeat: "no", StopAction: "systemDefault", StopDelay: -1}
+	for range 2 {
+		r.must(r.c.SetAutoStart(r.ctx, ref, starts))
+		is("in the list", starts)
+		r.must(r.c.SetAutoStart(r.ctx, ref, starts.Off()))
+		is("not in the list", starts.Off())
+	}
+	late := starts
+	late.StartOrder = 9999 // the list is shorter now
+	r.must(r.c.SetAutoStart(r.ctx, ref, late))
+	is("in a list that is shorter than its place", starts)
+	r.must(r.c.SetAutoStart(r.ctx, ref, starts.Off()))
 }
 
 func testLabel(r *rig) {
