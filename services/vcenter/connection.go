@@ -136,11 +136,8 @@ func (c connection) Unblock(ctx context.Context, vm inventory.Ref) error {
 	return c.vc.Unblock(ctx, vm)
 }
 
-func (c connection) AutoStart(ctx context.Context, vm inventory.Ref) (inventory.AutoStart, error) {
-	return c.vc.AutoStart(ctx, vm)
-}
-
 func (c connection) SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory.AutoStart) error {
+	defer c.changed()
 	return c.vc.SetAutoStart(ctx, vm, x)
 }
 

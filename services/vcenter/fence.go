@@ -31,7 +31,8 @@ type fencedVMs interface {
 	VMReader
 	Power
 	PowerBlock
-	AutoStarts
+	AutoStartReader
+	AutoStarter
 	GuestShutdown
 }
 

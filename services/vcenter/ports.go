@@ -29,6 +29,7 @@ type Reads interface {
 	SiteAudit
 	SnapshotReader
 	DiskReader
+	AutoStartReader
 	FilterReader
 }
 
@@ -44,7 +45,7 @@ type Changes interface {
 	DiskSlots
 	Power
 	PowerBlock
-	AutoStarts
+	AutoStarter
 	GuestShutdown
 	GuestNetworks
 	FilterLife
@@ -190,11 +191,15 @@ type PowerBlock interface {
 	Unblock(ctx context.Context, vm inventory.Ref) error
 }
 
-// AutoStarts says whether hosts start VMs by themselves.
-type AutoStarts interface {
+// AutoStartReader knows which VMs hosts start by themselves.
+type AutoStartReader interface {
 	// AutoStart is whether the VM's host starts it; zero if the host does not know it.
 	AutoStart(ctx context.Context, vm inventory.Ref) (inventory.AutoStart, error)
-	// SetAutoStart changes that, at the host that the VM is on now.
+}
+
+// AutoStarter says which VMs hosts start by themselves.
+type AutoStarter interface {
+	// SetAutoStart says so to the host that the VM is on now. NotFound: it starts no VMs.
 	SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory.AutoStart) error
 }
 
