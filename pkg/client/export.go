@@ -31,7 +31,11 @@ func (c *Client) OpenExport(ctx context.Context, r ExportRequest) (api.Export, a
 	if err != nil {
 		return api.Export{}, none, cdp.Wrap(err, "export", job.Name)
 	}
-	x, err := j.Open(ctx, api.OpenRequest{Group: job.Group(), ID: r.ID, Seq: res.Seq, Scratch: r.Scratch, Listen: r.Listen, Purpose: api.ForExport})
+	limit := int64(0)
+	if r.Scratch {
+		limit = int64(job.Failover.Scratch)
+	}
+	x, err := j.Open(ctx, api.OpenRequest{Group: job.Group(), ID: r.ID, Seq: res.Seq, Scratch: r.Scratch, Listen: r.Listen, Purpose: api.ForExport, Limit: limit})
 	return x, res, cdp.Wrap(err, "export", job.Name)
 }
 

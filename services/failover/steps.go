@@ -47,7 +47,7 @@ func (s *Service) request(ctx context.Context, run failoverrun.Run, step recover
 		res, err := s.resolve(ctx, run)
 		return failoverrun.Result{Resolved: &res, Text: failoverrun.PointText(res)}, true, err
 	case recovery.Open:
-		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: run.ExportID(), Seq: run.Resolved.Seq, Scratch: true, Listen: run.Listen, Purpose: string(run.Mode)})
+		x, err := s.deps.Exports.Open(ctx, api.OpenRequest{Group: g, ID: run.ExportID(), Seq: run.Resolved.Seq, Scratch: true, Listen: run.Listen, Purpose: string(run.Mode), Limit: run.ScratchLimit()})
 		return failoverrun.Result{Export: &x, Text: "the disks are served: " + failoverrun.URIs(x)}, true, err
 	case recovery.Close:
 		text := s.outcome(ctx, run)

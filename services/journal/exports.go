@@ -42,6 +42,7 @@ type export struct {
 	view   *vault.View
 	disks  []block.Device
 	server DiskServer
+	budget *overlay.Budget // of the scratch; nil: no limit
 }
 
 const recordName = "export.json"
@@ -95,13 +96,13 @@ func (x *exports) openView(req api.OpenRequest) (api.Export, error) {
 		return api.Export{}, err
 	}
 	if e := x.open[req.ID]; e != nil {
-		if e.req != req {
+		if !e.req.Same(req) {
 			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "an export of this name is open, at write %d for %s", e.req.Seq, e.req.Purpose)
 		}
 		return x.describe(e), nil
 	}
 	if w := x.waiting[req.ID]; w != nil {
-		if w.req != req {
+		if !w.req.Same(req) {
 			return api.Export{}, cdp.Errorf(cdp.Conflict, op, req.ID, "an export of this name waits to be served, at write %d for %s", w.req.Seq, w.req.Purpose)
 		}
 		if err := x.serveWaiting(w); err != nil {
@@ -138,11 +139,18 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 	}()
 	dir := filepath.Join(x.dir, req.ID)
 	var served []ServedDisk
+	if req.Limit > 0 {
+		e.budget = overlay.NewBudget(req.Limit)
+	}
 	for _, d := range e.view.Disks() {
 		var b block.Device = viewDisk{e.view, d.ID}
 		if req.Scratch {
-			if b, err = overlay.Open(dir, d.Name, viewDisk{e.view, d.ID}, x.deps.OpenScratch); err != nil {
+			o, err := overlay.Open(dir, d.Name, viewDisk{e.view, d.ID}, x.deps.OpenScratch)
+			if err != nil {
 				return err
+			}
+			if b = o; e.budget != nil {
+				o.Within(e.budget)
 			}
 		}
 		e.disks = append(e.disks, b)
@@ -162,6 +170,9 @@ func (x *exports) serve(req api.OpenRequest) (err error) {
 
 func (x *exports) describe(e *export) api.Export {
 	out := api.Export{ID: e.req.ID, Group: x.group, Seq: e.req.Seq, Scratch: e.req.Scratch, Purpose: e.req.Purpose, Clients: e.server.Clients()}
+	if e.budget != nil {
+		out.Limit, out.Taken = e.req.Limit, e.budget.Taken()
+	}
 	for i, d := range e.view.Disks() {
 		ed := api.ExportDisk{Name: d.Name, Size: d.Size, URI: e.server.URI(d.Name)}
 		if o, ok := e.disks[i].(*overlay.Disk); ok {

@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 )
 
 // follow shows a run's steps until what was asked for is done, and then the outcome.
@@ -164,10 +165,11 @@ func (a *app) describeWritten(ctx context.Context, c *client.Client, s failoverr
 		return
 	}
 	open, err := c.Exports(ctx, s.Job)
-	text := "unknown: the journal does not answer"
+	text, limit := "unknown: the journal does not answer", ""
 	for _, x := range open {
 		if x.ID == s.ExportID() && err == nil {
 			text = fmt.Sprintf("%s in %d writes", humanize.IBytes(uint64(x.Written())), x.Writes())
+			limit = health.ScratchText(s, x, a.clock().Now())
 		}
 	}
 	what := "an undo discards it, a commit keeps it"
@@ -175,6 +177,9 @@ func (a *app) describeWritten(ctx context.Context, c *client.Client, s failoverr
 		what = "the clean-up discards it"
 	}
 	fmt.Fprintf(a.out, "%-10s %s; %s\n", "written", text, what)
+	if limit != "" {
+		fmt.Fprintf(a.out, "%-10s %s\n", "scratch", limit)
+	}
 }
 
 func currentStep(s failoverrun.Run) recovery.Step {

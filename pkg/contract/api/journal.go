@@ -184,6 +184,15 @@ type OpenRequest struct {
 	Listen  string      `json:"listen,omitempty"` // unix path or host:port; default a unix socket in the journal's directory
 	// Purpose is export, or the mode of the failover run.
 	Purpose string `json:"purpose"`
+	// Limit is how many bytes the scratch of all disks may take on disk; 0: no limit.
+	Limit int64 `json:"limit,omitempty"`
+}
+
+// Same reports whether both ask for the same export. It keeps the limit that it was opened
+// with.
+func (r OpenRequest) Same(x OpenRequest) bool {
+	r.Limit = x.Limit
+	return r == x
 }
 
 // ForExport is the purpose of exports that belong to no failover.
@@ -207,6 +216,10 @@ type Export struct {
 	Clients []string     `json:"clients,omitempty"` // who is connected, one for each connection
 	Trouble string       `json:"trouble,omitempty"` // why it cannot be served now; its disks have no URI then
 	Disks   []ExportDisk `json:"disks"`
+	// Limit is how many bytes the scratch of all disks may take on disk, and Taken what it
+	// takes now. 0: no limit, and not measured.
+	Limit int64 `json:"limit,omitempty"`
+	Taken int64 `json:"taken,omitempty"`
 }
 
 // Written is the size of the scratch of all disks, in bytes.

@@ -77,6 +77,7 @@ type rawJob struct {
 		Failover struct {
 			CommitPolicy recovery.Policy `json:"commitPolicy"`
 			CommitWindow string          `json:"commitWindow"`
+			Scratch      json.RawMessage `json:"scratch"`
 		} `json:"failover"`
 		// Of is set in jobs that the vcenter service derived.
 		Of string `json:"of"`
@@ -220,16 +221,20 @@ func (c *checker) journal(raw rawJob) Journal {
 	return out
 }
 
-// failover reads how production failovers end.
+// failover reads how production failovers end, and what tests may take.
 func (c *checker) failover(raw rawJob) Failover {
 	in := raw.Spec.Failover
+	scratch := c.size("/spec/failover/scratch", in.Scratch)
+	if len(in.Scratch) > 0 && scratch < 1<<20 {
+		c.bad("/spec/failover/scratch", "range", "%s: must be at least 1MiB", scratch)
+	}
 	if in.CommitPolicy.Goal() == "" {
 		if in.CommitWindow != "" {
 			c.bad("/spec/failover/commitWindow", "policy", "needs the commitPolicy commit or undo: with none a failover waits for a person")
 		}
-		return Failover{}
+		return Failover{Scratch: scratch}
 	}
-	out := Failover{CommitPolicy: in.CommitPolicy, CommitWindow: c.duration("/spec/failover/commitWindow", in.CommitWindow, Duration(recovery.DefaultWindow))}
+	out := Failover{Scratch: scratch, CommitPolicy: in.CommitPolicy, CommitWindow: c.duration("/spec/failover/commitWindow", in.CommitWindow, Duration(recovery.DefaultWindow))}
 	if w := out.CommitWindow.Std(); w < recovery.MinWindow || w > recovery.MaxWindow {
 		c.bad("/spec/failover/commitWindow", "range", "%s: must be from %s to %s", out.CommitWindow, Duration(recovery.MinWindow), Duration(recovery.MaxWindow))
 	}

@@ -17,6 +17,7 @@ func TestHowFailoversEnd(t *testing.T) {
 		"{}":                                     {},
 		"{commitPolicy: none}":                   {},
 		"{commitPolicy: commit}":                 {CommitPolicy: recovery.PolicyCommit, CommitWindow: Duration(time.Hour)},
+		"{scratch: 20GiB}":                       {Scratch: 20 << 30},
 		"{commitPolicy: undo, commitWindow: 1d}": {CommitPolicy: recovery.PolicyUndo, CommitWindow: Duration(24 * time.Hour)},
 	} {
 		for _, doc := range []string{good, goodVMs} {
@@ -54,6 +55,7 @@ func TestHowFailoversEnd(t *testing.T) {
 		"{commitPolicy: none, commitWindow: 1h}": "needs the commitPolicy commit or undo",
 		"{commitPolicy: undo, commitWindow: 4m}": "must be from 5m to 1d",
 		"{commitPolicy: undo, commitWindow: x}":  "/spec/failover/commitWindow",
+		"{scratch: 4096}":                        "must be at least 1MiB",
 		"{policy: undo}":                         "no field policy",
 	} {
 		if _, err := Parse("f", []byte(good+"  failover: "+text+"\n")); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), want) {

@@ -197,12 +197,16 @@ type TargetDisk struct {
 	Path string `json:"path"`
 }
 
-// Failover says how production failovers of a job end if their requests do not.
+// Failover says how production failovers of a job end if their requests do not, and what
+// its tests may take.
 type Failover struct {
 	// CommitPolicy is empty for none.
 	CommitPolicy recovery.Policy `json:"commitPolicy,omitempty"`
 	// CommitWindow is 0 without a policy that ends a failover.
 	CommitWindow Duration `json:"commitWindow,omitempty"`
+	// Scratch is how many bytes what is written to the disks of a test, or of a writable
+	// export, may take; 0: no limit.
+	Scratch Size `json:"scratch,omitempty"`
 }
 
 // Journal says what is kept.

@@ -30,7 +30,7 @@ var disksFields = map[string]when{
 	"source.site": never, "source.capture": stopped, "source.listen": live, "source.vm": ofVM,
 	"source.disks.name": never, "source.disks.path": never, "source.disks.size": live /* it only grows */, "source.disks.key": ofVM, "source.disks.removedMillis": ofVM,
 	"target.site": never, "target.disks.name": never, "target.disks.path": never, "target.vm": ofVM, "target.adopt": ofVM,
-	"rpo": live, "failIfRpoExceeds": live, "failover.commitPolicy": live, "failover.commitWindow": live,
+	"rpo": live, "failIfRpoExceeds": live, "failover.commitPolicy": live, "failover.commitWindow": live, "failover.scratch": live,
 	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live, "journal.lock": live,
 }
 
@@ -48,7 +48,7 @@ var vmsFields = map[string]when{
 	"target.reIP.vm": live, "target.reIP.nic": live, "target.reIP.ip": live, "target.reIP.from": live, "target.reIP.to": live, "target.reIP.gateway": live, "target.reIP.dns": live,
 	"target.seeds.vm": live, "target.seeds.disk": live, "target.seeds.file": live, "target.keepMAC": live, "target.keepUUID": live,
 	"checks.tools": live, "checks.ping": live, "checks.ports": live, "checks.script": live, "checks.timeoutNanos": live,
-	"rpo": live, "failIfRpoExceeds": live, "failover.commitPolicy": live, "failover.commitWindow": live,
+	"rpo": live, "failIfRpoExceeds": live, "failover.commitPolicy": live, "failover.commitWindow": live, "failover.scratch": live,
 	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live, "journal.lock": live,
 }
 

@@ -50,6 +50,9 @@ type Disk struct {
 	below Below
 	data  File
 	size  int64
+	path  string // of data
+	// budget bounds what data takes, with others; nil: the file system does.
+	budget *Budget
 
 	flush sync.Mutex // held by the one flush at a time; taken before mu
 
@@ -68,7 +71,8 @@ func Open(dir, name string, below Below, open OpenFile) (*Disk, error) {
 	}
 	d := &Disk{below: below, size: below.Size()}
 	path := filepath.Join(dir, name)
-	f, err := sized(path+".data", d.size)
+	d.path = path + ".data"
+	f, err := sized(d.path, d.size)
 	if err != nil {
 		return fail(err)
 	}
@@ -81,7 +85,7 @@ func Open(dir, name string, below Below, open OpenFile) (*Disk, error) {
 	if d.took, err = openCount(path + ".count"); err != nil {
 		return fail(errors.Join(err, d.here.close()))
 	}
-	if d.data, err = open(path + ".data"); err != nil {
+	if d.data, err = open(d.path); err != nil {
 		return fail(errors.Join(err, d.here.close(), d.took.f.Close()))
 	}
 	return d, nil
@@ -160,6 +164,11 @@ func (d *Disk) ReadAt(p []byte, off int64) error {
 func (d *Disk) WriteAt(p []byte, off int64, fua bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.budget != nil {
+		if err := d.budget.take(int64(len(p))); err != nil {
+			return err
+		}
+	}
 	if err := d.copyUp(off, int64(len(p))); err != nil {
 		return err
 	}
