@@ -229,9 +229,9 @@ func (a *app) cmdFailoverStatus() *cobra.Command {
 					a.describe(*st)
 					a.describeWritten(ctx, cl, *st)
 					fmt.Fprintln(a.out)
-					return out.print(a.out, nil, []string{"step", "state", "+start", "+end", "lasted", ""}, func(add func(...any)) {
+					return out.print(a.out, nil, []string{"step", "state", "lasted", "", "+start", "+end"}, func(add func(...any)) {
 						for _, s := range st.Steps {
-							add(s.Step, s.Status, clockText(s.StartedAt), clockText(s.EndedAt), lastedText(s), s.Text)
+							add(s.Step, s.Status, lastedText(s), s.Text, clockText(s.StartedAt), clockText(s.EndedAt))
 						}
 					})
 				})

@@ -146,12 +146,17 @@ func (x *fenced) is(power inventory.Power, banned bool) {
 	if v.Power != power || x.vm.banned != "" != banned {
 		x.t.Fatalf("it is %s, banned: %q; want %s, %v", v.Power, x.vm.banned, power, banned)
 	}
+}
+
+// hostStarts checks whether the VM's host starts it by itself, as it did at first.
+func (x *fenced) hostStarts(yes bool) {
+	x.t.Helper()
 	want := listed
-	if banned {
+	if !yes {
 		want = listed.Off()
 	}
 	if x.vm.starts != want {
-		x.t.Fatalf("banned: %v, and its host's autostart is %+v", banned, x.vm.starts)
+		x.t.Fatalf("its host's autostart is %+v, want %+v", x.vm.starts, want)
 	}
 }
 
@@ -197,8 +202,10 @@ func TestASourceVMIsFencedAndGivenBack(t *testing.T) {
 	x.must(x.ask(recovery.Fenced, recovery.ShutGraceful))
 	x.is("off", true)
 	x.must(x.ask(recovery.Fenced, recovery.ShutNow)) // of a later run
+	x.hostStarts(false)
 	x.must(x.ask(recovery.Restored, ""))
 	x.is("on", false)
+	x.hostStarts(true)
 
 	x.vm.tools = false
 	if err := x.ask(recovery.Fenced, recovery.ShutNone); !cdp.Is(err, cdp.Conflict) || !strings.Contains(cdp.HintOf(err), "graceful") {
@@ -214,6 +221,7 @@ func TestASourceVMIsFencedAndGivenBack(t *testing.T) {
 	x.is("off", true)
 	x.must(x.ask(recovery.Released, ""))
 	x.is("off", false)
+	x.hostStarts(true)
 
 	x.must(x.ask(recovery.Fenced, recovery.ShutNone)) // it is off
 	x.is("off", true)
@@ -241,6 +249,7 @@ func (x *fenced) faults() {
 				}
 			}
 			x.is(map[bool]inventory.Power{true: "off", false: "on"}[want == recovery.Fenced], want == recovery.Fenced)
+			x.hostStarts(want == recovery.Restored)
 		}
 		if x.f.was() == "" {
 			x.t.Fatalf("no call of a round was hit: %s", fault)
@@ -272,10 +281,12 @@ func TestAHostThatStartsTheVMByItself(t *testing.T) {
 	x.vm.strict = false
 	x.must(x.ask(recovery.Fenced, recovery.ShutNow))
 	x.is("off", true)
+	x.hostStarts(false)
 	x.f.deceive("SetAutoStart")
 	if err := x.ask(recovery.Restored, ""); !cdp.Is(err, cdp.Transient) {
 		t.Errorf("accepted, then aborted: %v", err)
 	}
 	x.must(x.a.refused(api.VMFence, x.req)) // once more
 	x.is("on", false)
+	x.hostStarts(true)
 }
