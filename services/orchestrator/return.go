@@ -92,6 +92,9 @@ func (s *Service) homewardStep(ctx context.Context, r spec.ReturnAction, next fu
 	here := s.cfg.Site
 	underWay := seen.Run != nil && !seen.Run.Over() && seen.Run.Mode == recovery.Production
 	switch j := seen.Job; {
+	case j.Of != "" || j.Source.VM != "":
+		return true, "", cdp.Errorf(cdp.Invalid, "bring home", j.Name, "it replicates a VM, and a plan brings back jobs on disks only").
+			WithHint(fmt.Sprintf("tidemark reprotect %s, or tidemark failback %s", j.Name, j.Name))
 	case j.Target.Site == here:
 		done, text, err = next(seen)
 		if text == "" && !done {

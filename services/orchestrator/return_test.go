@@ -107,6 +107,7 @@ func TestAPlanReprotectsAMachineOnceThatIsConfirmed(t *testing.T) {
 		"not confirmed":  {"reprotect: {job: shop}", func(*pair) {}, plan.Failed, "old disks are overwritten"},
 		"runs here":      {"reprotect: {job: shop, overwrite: true}", func(p *pair) { p.seen.Run = nil }, plan.Succeeded, "it runs here"},
 		"not final":      {"failback: {job: shop, overwrite: true}", func(p *pair) { p.seen.Run.Phase = recovery.Ready }, plan.Failed, "its failover f1 is ready"},
+		"a VM":           {"failback: {job: shop, overwrite: true}", func(p *pair) { p.seen.Job.Of, p.seen.Job.Source.VM = "shops", "u" }, plan.Failed, "a plan brings back jobs on disks only"},
 		"of other sites": {"failback: {job: shop, overwrite: true}", func(p *pair) { p.seen.Job.Source.Site = "x" }, plan.Failed, "and this is dr"},
 	} {
 		w := newWorld()

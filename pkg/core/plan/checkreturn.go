@@ -17,7 +17,7 @@ func (c *checker) back(a spec.Action) {
 		c.warn("overwrite", "it fails where old disks of %s are still there: that they are overwritten where they differ is confirmed with overwrite: true", r.Job)
 	}
 	if j, known := c.facts.Jobs[r.Job]; known && j.VM {
-		c.bad("vm", "the job %s replicates a VM, and only jobs on disks are reversed", r.Job)
+		c.bad("vm", "the job %s replicates a VM, and a plan brings back jobs on disks only", r.Job)
 	}
 }
 
