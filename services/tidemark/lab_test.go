@@ -19,6 +19,7 @@ import (
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/services/node"
 )
 
 // lab is a running `tidemark up` and a command line beside it, in one process.
@@ -215,6 +216,13 @@ func (l *lab) overhear(t *testing.T) func(endpoints ...string) {
 	}
 	var stops []func() map[string]bool
 	for site, at := range known.Sites {
+		// Who listens to everything is there for every request: nobody would be told
+		// any more that a service does not run yet.
+		for _, s := range []string{subjects.Scheduler, subjects.Capture, subjects.Journal, subjects.Failover} {
+			bustest.Eventually(t, s+" serves at "+string(site), func() bool {
+				return node.Health(t.Context(), node.HealthConfig{Site: site, Bus: at, Service: s}) == nil
+			})
+		}
 		creds, err := bus.LoadCredentials(filepath.Join(l.dir, string(site), "credentials.json"))
 		if err != nil {
 			t.Fatal(err)
