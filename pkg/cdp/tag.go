@@ -28,7 +28,7 @@ func IsPointID(name string) bool {
 
 // CheckTags returns an Invalid error that names the first tag which breaks TagRule.
 func CheckTags(tags []string) error {
-	const op = "check tags"
+	const op = "check"
 	for _, t := range tags {
 		n := utf8.RuneCountInString(t)
 		switch {

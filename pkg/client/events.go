@@ -21,23 +21,19 @@ type SeenEvent struct {
 	Site cdp.Site
 }
 
-// quiet is how long no event comes at the end of what is stored.
-const quiet = 700 * time.Millisecond
-
 // Events gives the events since a time that are stored here, in the order of their
 // times: of this site, and of those that it is linked with as far as they have arrived.
 // With follow it goes on with what happens, in the order in which it arrives, until ctx
 // ends, which is no error. fn is called from one goroutine; its error ends it.
 func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, follow bool, fn func(SeenEvent) error) error {
-	began := c.clock.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	sites := append([]cdp.Site{c.site}, c.peers...)
-	seen, errs := make(chan SeenEvent), make(chan error, len(sites))
+	seen, caughtUp, errs := make(chan SeenEvent), make(chan struct{}, len(sites)), make(chan error, len(sites))
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	for _, site := range sites {
-		filter := bus.EventFilter{Site: site, Area: f.Area, Fact: f.Fact, ID: f.ID}
+		filter := bus.EventFilter{Site: site, Area: f.Area, Fact: f.Fact, ID: f.ID, CaughtUp: func() { caughtUp <- struct{}{} }}
 		wg.Go(func() {
 			errs <- c.conn.WatchEvents(ctx, filter, func(_ context.Context, e bus.SeenEvent) error {
 				select {
@@ -48,17 +44,11 @@ func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, fol
 			})
 		})
 	}
-	end := c.clock.NewTimer(quiet)
-	defer end.Stop()
 	var stored []SeenEvent
 	live := false
-	for {
+	for left := len(sites); ; {
 		select {
 		case e := <-seen:
-			if !live && e.Time.Before(began) { // what happens meanwhile does not delay the end
-				end.Stop()
-				end.Reset(quiet)
-			}
 			if e.Time.Before(since) {
 				continue
 			}
@@ -72,7 +62,10 @@ func (c *Client) Events(ctx context.Context, f EventFilter, since time.Time, fol
 				return nil
 			}
 			return err
-		case <-end.C():
+		case <-caughtUp:
+			if left--; left > 0 {
+				continue
+			}
 			slices.SortStableFunc(stored, func(a, b SeenEvent) int { return a.Time.Compare(b.Time) })
 			for _, e := range stored {
 				if err := fn(e); err != nil {

@@ -32,7 +32,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	root.SetArgs(args)
 	at, err := root.ExecuteContextC(ctx)
 	if err != nil && !a.began {
-		err = usageError{err}
+		err = usageError{errors.New(strings.Join(strings.Fields(err.Error()), " "))} // suggestions are on lines of their own
 	}
 	if err != nil {
 		report(errw, err)

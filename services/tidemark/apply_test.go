@@ -55,6 +55,7 @@ var badArguments = []struct {
 	{exitUsage, "apply", "-f"},
 	{exitUsage, "apply -f /nowhere.yaml", "/nowhere.yaml"},
 	{exitUsage, "frobnicate", "frobnicate"},
+	{exitUsage, "statsu", "Did you mean this? status"},
 	{exitUsage, "job", "--help"},
 	{exitUsage, "job run", "arg"},
 	{exitUsage, "status --loud", "loud"},

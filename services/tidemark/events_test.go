@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
 )
 
@@ -44,7 +46,23 @@ func TestEventsAreInTheOrderOfTheirTimes(t *testing.T) {
 	if got := reasons("--since", "3h", "-o", "json"); !strings.HasPrefix(got, "because 2h0m0s") {
 		t.Error(got)
 	}
+	// A machine that is so slow that every pause is over before the first event came.
+	cl, err := client.Connect(t.Context(), client.Config{Site: "dr", Bus: client.SiteRef{URL: d.url}, Clock: hasty{clock.System}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	n := 0
+	err = cl.Events(t.Context(), client.EventFilter{Area: "job", Fact: "started"}, time.Time{}, false, func(client.SeenEvent) error { n++; return nil })
+	if err != nil || n != 4 {
+		t.Errorf("%d events: %v", n, err)
+	}
 }
+
+// hasty is a clock whose timers are due at once.
+type hasty struct{ clock.Clock }
+
+func (h hasty) NewTimer(time.Duration) clock.Timer { return h.Clock.NewTimer(0) }
 
 // A pattern that no event can match is refused, with those that some can.
 func TestAPatternThatMatchesNothingIsRefused(t *testing.T) {

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"tidemark.dev/pkg/contract/subjects"
 
@@ -23,6 +24,8 @@ type EventFilter struct {
 	// event kept. Newest, if set, starts with events emitted from now on.
 	After  uint64
 	Newest bool
+	// CaughtUp, if set, is called once, when every event that was stored has been given.
+	CaughtUp func()
 }
 
 // SeenEvent is an event with its place in its stream, for After.
@@ -49,6 +52,11 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 	}
 	filter := subjects.Root + "evt.v1." + string(f.Site) + "." + any(f.Area) + "." + any(f.Fact) + "." + any(f.ID)
 	next := f.After + 1
+	caughtUp := func() error { return nil }
+	if f.CaughtUp != nil {
+		once := sync.OnceFunc(f.CaughtUp)
+		caughtUp = func() error { once(); return nil }
+	}
 	for newest := f.Newest; ; {
 		var err error
 		if newest { // from here on a cut must not lose any
@@ -56,7 +64,7 @@ func (c *Conn) WatchEvents(ctx context.Context, f EventFilter, fn func(context.C
 			newest = err != nil
 		}
 		if err == nil {
-			err = c.follow(ctx, stream, filter, next, nil, func(m stored) error {
+			err = c.follow(ctx, stream, filter, next, caughtUp, func(m stored) error {
 				err := c.seen(ctx, f.Site, m, fn)
 				if err == nil {
 					next = m.seq + 1
