@@ -44,8 +44,8 @@ func shape(s map[string]any) map[string]any {
 	return out
 }
 
-// Who speaks to this version as to the last release is understood, and understands the
-// answer: what that release took is taken, and what it gave is given.
+// Clients of the last release still work: this version accepts every request that the
+// release accepted, and its answers have every field that the release's had.
 func TestCompatibleWithTheLastRelease(t *testing.T) {
 	now := shapes(t)
 	if *record {
@@ -180,7 +180,7 @@ func list(v any) (out []string) {
 	return out
 }
 
-// What breaks somebody is found.
+// Every kind of incompatible change is reported.
 func TestWhatIsIncompatibleIsFound(t *testing.T) {
 	data, err := fs.ReadFile(schemas.FS, "cmd/v1/journal/point-pin.json")
 	if err != nil {

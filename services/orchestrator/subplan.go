@@ -84,8 +84,8 @@ func (s *Service) cleanPlan(ctx context.Context, run plan.Run, t plan.Task, unti
 	}
 }
 
-// cancelSubRuns cancels the runs of other plans that a run has in progress, before that
-// is cancelled itself: a request that is interrupted in between is made again.
+// cancelSubRuns cancels the runs of other plans that a run has started, before the run
+// itself is canceled. A cancel that is interrupted halfway is requested again.
 func (s *Service) cancelSubRuns(ctx context.Context, run plan.Run) error {
 	for _, t := range run.Tasks() {
 		a := run.Action(t.Action)

@@ -110,8 +110,8 @@ func TestAJobOnVMsThatCannotLeadBack(t *testing.T) {
 	}
 }
 
-// What leads forth again is a job of its own, with the settings that the first had, and
-// the first one's disks are its own.
+// Reversing a reversal makes a third job. It has the settings of the first, and names it as
+// the one that the VM was a replica of.
 func TestAVMIsProtectedForthAgain(t *testing.T) {
 	o := failedOver(t)
 	o.jobs.m["web-first"] = spec.ReplicationJob{Name: "web-first", Of: "first", Journal: spec.Journal{History: 700, Lock: 70}}

@@ -216,8 +216,8 @@ func (l *lab) overhear(t *testing.T) func(endpoints ...string) {
 	}
 	var stops []func() map[string]bool
 	for site, at := range known.Sites {
-		// Who listens to everything is there for every request: nobody would be told
-		// any more that a service does not run yet.
+		// A subscriber to everything counts as a responder to every request. Before the
+		// services run it would hide that they do not.
 		for _, s := range []string{subjects.Scheduler, subjects.Capture, subjects.Journal, subjects.Failover} {
 			bustest.Eventually(t, s+" serves at "+string(site), func() bool {
 				return node.Health(t.Context(), node.HealthConfig{Site: site, Bus: at, Service: s}) == nil

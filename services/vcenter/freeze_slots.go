@@ -39,8 +39,8 @@ func passSlotsOf(t inventory.VM) (all, taken int) {
 }
 
 // take gives a group its slots, at the transporter as it was just read. It reports whether
-// that took a while. A pass that needs more than there are gets them when it is alone, and
-// fails by itself.
+// that took a while. A pass that needs more slots than exist gets them once it is alone,
+// and then fails at the vCenter.
 func (p *passSlots) take(ctx context.Context, g cdp.GroupID, disks int, t inventory.VM, waits func()) (waited bool, err error) {
 	p.mu.Lock()
 	if p.all, p.seen = passSlotsOf(t); p.held == nil {

@@ -90,8 +90,8 @@ func Resting(c *Conn, site cdp.Site) int {
 	return len(l.resting)
 }
 
-// Seeks are how far apart so many pulls from a site look for streams that do not exist,
-// and how long one waits then whose stream does.
+// Seeks says how often n pulls from a site look for streams that are missing, and how
+// long a pull whose stream exists waits meanwhile.
 func Seeks(c *Conn, site cdp.Site, n int) (absent, exists time.Duration) {
 	l := c.lookoutFor(site)
 	all := make([]*puller, n)

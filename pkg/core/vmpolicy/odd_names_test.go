@@ -7,8 +7,8 @@ import (
 	"tidemark.dev/pkg/core/vmpolicy"
 )
 
-// A source's datastore whose name paths cannot have as it is warns once, by its name,
-// also if only a snapshot's base is there.
+// A source datastore whose name is written differently in paths causes one warning that
+// names it, even if only the base of a snapshot is on it.
 func TestOddNamesOfASourcesDatastoresAreTold(t *testing.T) {
 	for _, c := range []struct {
 		file, below string
