@@ -23,7 +23,7 @@ func (v *oneVM) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	return inventory.Inventory{VMs: []inventory.VM{vm}, Hosts: v.hosts()}, nil
 }
 
-// A plan starts and stops a VM of the site, and is told when it is done; the same request
+// A plan starts and stops a VM of the site and learns when that is done. The same request
 // again changes nothing.
 func TestAVMIsStartedAndStoppedForAPlan(t *testing.T) {
 	x := newFenced(t)

@@ -28,11 +28,11 @@ func open(t *testing.T, b *bus.Bucket[thing], err error) *bus.Bucket[thing] {
 }
 
 // buckets opens the jobs of dr at dr, and their copy at prod.
-func buckets(t *testing.T, s *bustest.Sites) (own, near *bus.Bucket[thing]) {
+func buckets(t *testing.T, dr, prod *bus.Conn) (own, near *bus.Bucket[thing]) {
 	t.Helper()
-	b, err := bus.OpenBucket[thing](t.Context(), s.Connect("dr", "setup"), "dr", subjects.BucketSpec, "job")
+	b, err := bus.OpenBucket[thing](t.Context(), dr, "dr", subjects.BucketSpec, "job")
 	own = open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](t.Context(), s.Connect("prod", "setup"), "dr", subjects.BucketSpec, "job")
+	b, err = bus.OpenPeerBucket[thing](t.Context(), prod, "dr", subjects.BucketSpec, "job")
 	return own, open(t, b, err)
 }
 
@@ -41,8 +41,8 @@ func buckets(t *testing.T, s *bustest.Sites) (own, near *bus.Bucket[thing]) {
 func TestBucketAcrossSites(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t, bustest.Secured)
-	own, near := buckets(t, s)
-	other, _ := buckets(t, s)
+	own, near := buckets(t, s.Connect("dr", "setup"), s.Connect("prod", "setup"))
+	other, _ := buckets(t, s.Connect("dr", "setup"), s.Connect("prod", "setup"))
 	if _, err := bus.OpenBucket[thing](ctx, s.Connect("prod", "setup"), "dr", subjects.BucketSpec, "job"); !cdp.Is(err, cdp.Invalid) || cdp.HintOf(err) == "" {
 		t.Fatalf("a peer's bucket was opened: %v", err)
 	}
@@ -82,7 +82,8 @@ func TestBucketAcrossSites(t *testing.T) {
 
 func TestWatchAndListACopy(t *testing.T) {
 	ctx := t.Context()
-	own, near := buckets(t, bustest.Start(t, bustest.Secured))
+	s := bustest.Start(t, bustest.Secured)
+	own, near := buckets(t, s.Connect("dr", "setup"), s.Connect("prod", "setup"))
 	rev, err := own.Create(ctx, "vm1", thing{2})
 	if err == nil {
 		rev, err = own.Update(ctx, "vm1", thing{4}, rev)
@@ -189,7 +190,7 @@ func TestAStreamThatIsAsWantedIsLeftAlone(t *testing.T) {
 func TestAValueThatCannotBeReadIsSetAside(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t, bustest.Secured)
-	own, near := buckets(t, s)
+	own, near := buckets(t, s.Connect("dr", "setup"), s.Connect("prod", "setup"))
 	for key, n := range map[string]int{"a": 1, "b": 2, "c": 3} {
 		if _, err := own.Put(ctx, key, thing{n}); err != nil {
 			t.Fatal(err)

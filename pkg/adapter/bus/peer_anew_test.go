@@ -19,10 +19,7 @@ func TestAPeersStoreThatWasPutBackIsFollowedAnew(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t, bustest.Secured)
 	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
-	own := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
-	near := open(t, b, err)
+	own, near := buckets(t, cd, cp)
 	var seen recorder
 	background(t, seen.watch(s.Connect("prod", subjects.Operator), bus.EventFilter{Site: "dr"}))
 	write := func(from, to int) {

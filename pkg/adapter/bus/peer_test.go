@@ -23,10 +23,7 @@ func TestSitesStartInAnyOrder(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Apart(t, bustest.Secured)
 	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
-	own := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
-	near := open(t, b, err)
+	own, near := buckets(t, cd, cp)
 	if _, err := own.Put(ctx, "vm1", thing{1}); err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +108,7 @@ func TestARestartedCopyLosesNothing(t *testing.T) {
 	ctx := t.Context()
 	s := bustest.Start(t)
 	cp, cd := s.Connect("prod", "capture"), s.Connect("dr", "scheduler")
-	b, err := bus.OpenBucket[thing](ctx, cd, "dr", subjects.BucketSpec, "job")
-	own := open(t, b, err)
-	b, err = bus.OpenPeerBucket[thing](ctx, cp, "dr", subjects.BucketSpec, "job")
-	near := open(t, b, err)
+	own, near := buckets(t, cd, cp)
 	if _, err := own.Put(ctx, "stays", thing{1}); err != nil {
 		t.Fatal(err)
 	}
