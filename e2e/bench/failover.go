@@ -94,7 +94,10 @@ func (f *failoverBench) vcenter(name string) (*vcsim.Site, error) {
 	if _, err := s.AddVM(vcsim.VMSpec{Name: "tm-" + name, Extra: map[string]string{"disk.EnableUUID": "TRUE"}, On: true}); err != nil {
 		return s, err
 	}
-	creds := filepath.Join(f.Bench.dir, name+".creds")
+	creds := filepath.Join(f.dir, name, "vcenters", "sim.yaml")
+	if err := os.MkdirAll(filepath.Dir(creds), 0o700); err != nil {
+		return s, err
+	}
 	if err := os.WriteFile(creds, fmt.Appendf(nil, "username: %q\npassword: %q\nurl: %q\nthumbprint: %q\n", s.User(), s.Password(), strings.TrimSuffix(s.URL(), "/sdk"), s.Thumbprint()), 0o600); err != nil {
 		return s, err
 	}
@@ -103,8 +106,8 @@ kind: Site
 metadata: {name: %s}
 spec:
   kind: vsphere
-  vsphere: {url: %q, thumbprint: %q, credentials: %q, transporter: tm-%s, devices: %q}
-`, name, strings.TrimSuffix(s.URL(), "/sdk"), s.Thumbprint(), creds, name, filepath.Join(s.Config().Devices, "tm-"+name)), 0o600)
+  vsphere: {url: %q, thumbprint: %q, credentials: sim, transporter: tm-%s, devices: %q}
+`, name, strings.TrimSuffix(s.URL(), "/sdk"), s.Thumbprint(), name, filepath.Join(s.Config().Devices, "tm-"+name)), 0o600)
 }
 
 // start runs both sites and applies them.

@@ -95,10 +95,10 @@ spec:
   vsphere:
     url: %s
     thumbprint: "%s"
-    credentials: %s
+    credentials: lab
     transporter: %s
     devices: %s
-`, o.name, url, site.Thumbprint(), creds, o.transporter(), filepath.Join(site.Config().Devices, o.transporter()))
+`, o.name, url, site.Thumbprint(), o.transporter(), filepath.Join(site.Config().Devices, o.transporter()))
 	known := filepath.Join(o.dir, "known_hosts")
 	host := strings.TrimPrefix(url, "https://")
 	env := fmt.Sprintf("export GOVC_URL='%s' GOVC_USERNAME='%s' GOVC_PASSWORD='%s' GOVC_TLS_KNOWN_HOSTS='%s'\n", site.URL(), site.User(), site.Password(), known)
@@ -120,7 +120,7 @@ spec:
 	}
 	fmt.Printf("vCenter %s serves.\n", o.name)
 	for _, l := range [][2]string{{"url", url}, {"thumbprint", site.Thumbprint()}, {"user", site.User()}, {"password", "in " + creds},
-		{"tidemark", "tidemark apply -f " + file}, {"govc", ". " + filepath.Join(o.dir, "govc.env") + "; govc ls   (or GOVC_INSECURE=1)"},
+		{"tidemark", "link DIR/" + o.name + "/vcenters/lab.yaml to " + creds + "; tidemark apply -f " + file}, {"govc", ". " + filepath.Join(o.dir, "govc.env") + "; govc ls   (or GOVC_INSECURE=1)"},
 		{"I/O filter", bundle}, {"consoles", filepath.Join(o.dir, "vms", "NAME", "serial.log")}} {
 		fmt.Printf("  %-10s  %s\n", l[0], l[1])
 	}

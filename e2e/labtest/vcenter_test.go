@@ -79,13 +79,14 @@ func (s *site) dial(file string) {
 	got, err := spec.Parse(file, text)
 	s.must(err)
 	s.spec = *got[0].Site.VSphere
-	creds, err := os.ReadFile(s.spec.Credentials)
+	login := filepath.Join(s.dir, "credentials.yaml")
+	creds, err := os.ReadFile(login)
 	s.must(err)
 	cfg := vsphere.Config{URL: s.spec.URL, Thumbprint: s.spec.Thumbprint}
 	if _, err := fmt.Sscanf(string(creds), "username: %q\npassword: %q\n", &cfg.User, &cfg.Password); err != nil {
 		s.Fatalf("credentials %q: %v", creds, err)
 	}
-	if st, err := os.Stat(s.spec.Credentials); err != nil || st.Mode().Perm() != 0o600 {
+	if st, err := os.Stat(login); err != nil || st.Mode().Perm() != 0o600 {
 		s.Fatalf("credentials: %v, %v", st.Mode(), err)
 	}
 	s.c, err = vsphere.Dial(s.ctx, cfg)

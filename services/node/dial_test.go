@@ -3,6 +3,7 @@ package node
 import (
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,9 +23,9 @@ func TestRefusedLoginIsNotRepeated(t *testing.T) {
 	url := siteServer(t)
 	sim := vcsim.NewSite(t, vcsim.Config{Name: "dr"})
 	where := "url: " + sim.URL() + "\nthumbprint: " + sim.Thumbprint() + "\n"
-	file := write(t, filepath.Join(t.TempDir(), "vc.yaml"), where+"username: "+sim.User()+"\npassword: wrong\n")
 	dial, put := dialer(t, url)
-	put(spec.VSphere{Credentials: file})
+	file := write(t, dial.e.path(loginDir, "vc.yaml"), where+"username: "+sim.User()+"\npassword: wrong\n")
+	put(spec.VSphere{Credentials: "vc"})
 	for range 5 {
 		if _, err := dial.vcenter(t.Context()); !cdp.Is(err, cdp.Invalid) {
 			t.Fatal(err)
@@ -48,7 +49,11 @@ func TestRefusedLoginIsNotRepeated(t *testing.T) {
 func dialer(t *testing.T, url string) (dial *vcenterDial, put func(spec.VSphere)) {
 	t.Helper()
 	conn := connectAs(t, url, "dr", subjects.VCenter)
-	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: t.TempDir(), log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, loginDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e := &env{clock: clock.System, site: "dr", peers: []cdp.Site{"prod"}, dir: dir, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	sites, err := openSpecs[spec.Site](t.Context(), e, conn, subjects.KeySite)
 	if err != nil {
 		t.Fatal(err)
@@ -72,20 +77,25 @@ func dialer(t *testing.T, url string) (dial *vcenterDial, put func(spec.VSphere)
 func TestAChangedSpecRedirectsNoPassword(t *testing.T) {
 	url := siteServer(t)
 	sim, evil := vcsim.NewSite(t, vcsim.Config{Name: "dr"}), vcsim.NewSite(t, vcsim.Config{Name: "evil"})
-	in := func(name, text string) string { return write(t, filepath.Join(t.TempDir(), name), text) }
-	who := "username: " + sim.User() + "\npassword: " + sim.Password() + "\n"
-	file := in("vc.yaml", "url: "+sim.URL()+"\nthumbprint: "+sim.Thumbprint()+"\n"+who)
 	dial, put := dialer(t, url)
-	put(spec.VSphere{Credentials: file, URL: strings.TrimSuffix(sim.URL(), "/sdk"), Thumbprint: sim.Thumbprint()})
+	in := func(name, text string) string { return write(t, dial.e.path(loginDir, name), text) }
+	who := "username: " + sim.User() + "\npassword: " + sim.Password() + "\n"
+	whole := "url: " + sim.URL() + "\nthumbprint: " + sim.Thumbprint() + "\n" + who
+	in("vc.yaml", whole)
+	in("old.yaml", who)
+	elsewhere := write(t, filepath.Join(t.TempDir(), "vc.yaml"), whole)
+	put(spec.VSphere{Credentials: "vc", URL: strings.TrimSuffix(sim.URL(), "/sdk"), Thumbprint: sim.Thumbprint()})
 	if _, err := dial.vcenter(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for name, v := range map[string]spec.VSphere{
-		"all of it":     {Credentials: file, URL: evil.URL(), Thumbprint: evil.Thumbprint()},
-		"the address":   {Credentials: file, URL: evil.URL()},
-		"the trust":     {Credentials: file, URL: sim.URL(), Thumbprint: evil.Thumbprint()},
-		"an authority":  {Credentials: file, CA: in("ca.pem", string(evil.CertPEM()))},
-		"a file of old": {Credentials: in("old.yaml", who), URL: evil.URL(), Thumbprint: evil.Thumbprint()},
+		"all of it":     {Credentials: "vc", URL: evil.URL(), Thumbprint: evil.Thumbprint()},
+		"the address":   {Credentials: "vc", URL: evil.URL()},
+		"the trust":     {Credentials: "vc", URL: sim.URL(), Thumbprint: evil.Thumbprint()},
+		"an authority":  {Credentials: "vc", CA: in("ca.pem", string(evil.CertPEM()))},
+		"a path":        {Credentials: elsewhere},
+		"a way out":     {Credentials: "../vcenters/vc"},
+		"a file of old": {Credentials: "old", URL: evil.URL(), Thumbprint: evil.Thumbprint()},
 	} {
 		put(v)
 		if _, err := dial.vcenter(t.Context()); !cdp.Is(err, cdp.Invalid) || strings.Contains(err.Error(), sim.Password()) {
@@ -95,7 +105,7 @@ func TestAChangedSpecRedirectsNoPassword(t *testing.T) {
 	if n := evil.Calls("Login"); n != 0 {
 		t.Errorf("the other vCenter was sent the password %d times", n)
 	}
-	put(spec.VSphere{Credentials: file})
+	put(spec.VSphere{Credentials: "vc"})
 	if _, err := dial.vcenter(t.Context()); err != nil {
 		t.Error("the spec was put right:", err)
 	}

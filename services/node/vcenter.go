@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"path"
 	"strings"
 
@@ -42,6 +43,9 @@ func runVCenter(ctx context.Context, e *env) error {
 	records, err := bus.OpenBucket[json.RawMessage](ctx, conn, e.site, subjects.BucketState, subjects.KeyVCenter)
 	if err != nil {
 		return err
+	}
+	if err := os.MkdirAll(e.path(loginDir), 0o700); err != nil { // so that people see where logins belong
+		return &cdp.Error{Op: "prepare vcenter", Kind: cdp.Invalid, Subject: e.path(loginDir), Cause: err}
 	}
 	dial := &vcenterDial{e: e, sites: sites}
 	defer dial.close()

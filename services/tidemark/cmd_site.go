@@ -145,7 +145,7 @@ on what the site is used for: source or target of a job on VMs, I/O filters if a
 taps, transporters if one was deployed; or on --for. Privileges that only other uses
 need are listed as not needed yet, which is no fault. Everything missing is listed.
 The exit code is 4 if something is missing, 5 if a site or its vCenter does not answer,
-and 2 if the password, the certificate or the credentials file is wrong, or a vCenter
+and 2 if the password, the certificate or the login file is wrong, or a vCenter
 answers that is not the site's.`),
 		Example: "  tidemark site check\n  tidemark site check prod --for source,transporter\n  tidemark site check prod -o json",
 		RunE: func(c *cobra.Command, args []string) error {

@@ -253,12 +253,12 @@ func decode[T any](t *testing.T, text string) (v T) {
 const twoSites = `apiVersion: tidemark.dev/v1
 kind: Site
 metadata: {name: prod}
-spec: {kind: vsphere, vsphere: {url: "https://vc.prod", credentials: /etc/vc.yaml, transporter: tm-prod}}
+spec: {kind: vsphere, vsphere: {url: "https://vc.prod", credentials: vc, transporter: tm-prod}}
 ---
 apiVersion: tidemark.dev/v1
 kind: Site
 metadata: {name: dr}
-spec: {kind: vsphere, vsphere: {url: "https://vc.dr", credentials: /etc/vc.yaml, transporter: tm-dr}}
+spec: {kind: vsphere, vsphere: {url: "https://vc.dr", credentials: vc, transporter: tm-dr}}
 `
 
 func aboutVC() inventory.About {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +79,11 @@ func New(cfg Config) (*Stage, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "log"), 0o700); err != nil {
 		return nil, err
 	}
+	for _, site := range []string{Prod, DR} {
+		if err := s.login(site); err != nil {
+			return nil, err
+		}
+	}
 	up := s.config()
 	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, "run")
 	s.DRVCenter = s.vcenter(DR, s.Ports.DRVCenter, cfg.Boot)
@@ -86,6 +92,19 @@ func New(cfg Config) (*Stage, error) {
 	s.ProdCapture = s.process("prod-capture", cfg.Tidemark, "serve", "capture", "--dir", s.State(), "--allow", cfg.Dir, "--site", Prod, "--peer", DR,
 		"--credentials", filepath.Join(s.State(), Prod, "credentials.json"), "--connect-timeout", "60s")
 	return s, nil
+}
+
+// login puts what a site's vCenter says of itself where the site looks for its login.
+func (s *Stage) login(site string) error {
+	at := filepath.Join(s.State(), site, "vcenters", "lab.yaml")
+	if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+		return err
+	}
+	err := os.Symlink(filepath.Join(s.Dir(site), "credentials.yaml"), at)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
 }
 
 func (s *Stage) process(name string, args ...string) *proc.Process {

@@ -59,7 +59,7 @@ func (c *checker) vsphere(in *rawVSphere) *VSphere {
 		raw   json.RawMessage
 	}{{"username", in.Username}, {"password", in.Password}} {
 		if x.raw != nil {
-			c.bad(at+"/"+x.field, "secret", "a %s must not be in a spec, which many can read: put username and password in a file of mode 0600 on the machine of the site's services, and its path in credentials", x.field)
+			c.bad(at+"/"+x.field, "secret", "a %s must not be in a spec, which many can read: put username and password in the file DIR/SITE/vcenters/NAME.yaml, mode 0600, on the machine of the site's vcenter service, and NAME in credentials", x.field)
 		}
 	}
 	if v.URL != "" {
@@ -76,7 +76,9 @@ func (c *checker) vsphere(in *rawVSphere) *VSphere {
 		v.Devices = DefaultDevices
 	}
 	c.absolute(at+"/ca", v.CA)
-	c.absolute(at+"/credentials", v.Credentials)
+	if v.Credentials != "" && cdp.CheckName("", v.Credentials) != nil {
+		c.bad(at+"/credentials", "name", "%q: write the NAME of the file DIR/SITE/vcenters/NAME.yaml on the machine of the site's vcenter service: %s", v.Credentials, cdp.NameRule)
+	}
 	c.absolute(at+"/devices", v.Devices)
 	c.text(at+"/transporter", v.Transporter)
 	if host, port, err := net.SplitHostPort(v.Taps); v.Taps != "" && (err != nil || host == "" || port == "0" || CheckListen(v.Taps) != nil) {
@@ -98,7 +100,7 @@ func (c *checker) vcenterURL(at, raw string) {
 	case u.Scheme != "https":
 		c.bad(at, "url", "%q: must be https, because the password is sent over it", hideUser(raw))
 	case u.User != nil:
-		c.bad(at, "secret", "user and password must not be in the URL: put them in the file that credentials names")
+		c.bad(at, "secret", "user and password must not be in the URL: put them in the login file that credentials names")
 	case u.Path != "" && u.Path != "/" && u.Path != "/sdk" || u.RawQuery != "" || u.Fragment != "":
 		c.bad(at, "url", "%q: write only the host, as https://%s", raw, u.Host)
 	case u.Port() != "":

@@ -94,13 +94,13 @@ type Site struct {
 // VSphere is how a site's vCenter, or its ESXi host, is reached. Its paths are
 // on the machine that the site's services run on.
 type VSphere struct {
-	// URL, Thumbprint and CA are for people: the credentials file decides, and they
+	// URL, Thumbprint and CA are for people: the login file decides, and they
 	// must be as it has them, or empty.
 	URL        string `json:"url,omitempty"` // https://vc.example.com
 	Thumbprint string `json:"thumbprint,omitempty"`
 	CA         string `json:"ca,omitempty"`
-	// Credentials is a file, mode 0600, with url, thumbprint or ca, username and
-	// password as YAML.
+	// Credentials names the login: the file vcenters/NAME.yaml, mode 0600, in the site's
+	// directory, with url, thumbprint or ca, username and password.
 	Credentials string `json:"credentials"`
 	// Transporter is the VM that the site's services run on, by name, path or
 	// UUID; disks are attached to it to be read and written.

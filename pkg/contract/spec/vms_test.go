@@ -19,7 +19,7 @@ spec:
   vsphere:
     url: https://vc.example.com/sdk
     thumbprint: 3e:11:5f:0c:9a:77:21:d0:4b:88:12:6f:aa:5d:03:c4:19:e2:7b:50
-    credentials: /etc/tidemark/vcenter.yaml
+    credentials: vcenter
 ---
 apiVersion: tidemark.dev/v1
 kind: ReplicationJob
@@ -60,7 +60,7 @@ func TestVMs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Object{
-		{Line: 1, Site: &Site{Name: "prod", Kind: "vsphere", VSphere: &VSphere{URL: "https://vc.example.com/sdk", Credentials: "/etc/tidemark/vcenter.yaml",
+		{Line: 1, Site: &Site{Name: "prod", Kind: "vsphere", VSphere: &VSphere{URL: "https://vc.example.com/sdk", Credentials: "vcenter",
 			Thumbprint: "3E:11:5F:0C:9A:77:21:D0:4B:88:12:6F:AA:5D:03:C4:19:E2:7B:50", Devices: "/dev/disk/by-id"}}},
 		{Line: 10, VMJob: &VMJob{SourceSite: "prod", TargetSite: "dr", RPO: Duration(time.Minute),
 			Journal: Journal{Mode: cdp.Rollback, History: Duration(24 * time.Hour)},
@@ -116,21 +116,21 @@ func bad(t *testing.T, from, to string) string {
 
 // TestBadSites: one problem each, at its line, in words.
 func TestBadSites(t *testing.T) {
-	const secret = " must not be in a spec, which many can read: put username and password in a file of mode 0600 on the machine of the site's services, and its path in credentials"
+	const secret = " must not be in a spec, which many can read: put username and password in the file DIR/SITE/vcenters/NAME.yaml, mode 0600, on the machine of the site's vcenter service, and NAME in credentials"
 	for _, x := range []struct{ from, to, want string }{
 		{"    url: https://vc.example.com/sdk", "    url: http://vc.example.com", `7 /spec/vsphere/url (url) "http://vc.example.com": must be https, because the password is sent over it`},
-		{"    url: https://vc.example.com/sdk", "    url: https://root:pw@vc", `7 /spec/vsphere/url (secret) user and password must not be in the URL: put them in the file that credentials names`},
+		{"    url: https://vc.example.com/sdk", "    url: https://root:pw@vc", `7 /spec/vsphere/url (secret) user and password must not be in the URL: put them in the login file that credentials names`},
 		{"    url: https://vc.example.com/sdk", "    url: http://root:pw@vc", `7 /spec/vsphere/url (url) "...@vc": must be https, because the password is sent over it`},
 		{"    url: https://vc.example.com/sdk", "    url: vc.example.com", `7 /spec/vsphere/url (url) "vc.example.com" is not a URL: write https://vc.example.com`},
 		{"    url: https://vc.example.com/sdk", "    url: https://vc/ui", `7 /spec/vsphere/url (url) "https://vc/ui": write only the host, as https://vc`},
 		{"thumbprint: 3e:11", "thumbprint: 3e-11", `8 /spec/vsphere/thumbprint (thumbprint) "3e-11:5f:0c:9a:77:21:d0:4b:88:12:6f:aa:5d:03:c4:19:e2:7b:50" is not a thumbprint: write the 32 bytes of the certificate's SHA-256 (or the 20 of its SHA-1) in hex with colons, as openssl x509 -fingerprint -sha256 prints them`},
-		{"    credentials: /etc", "    ca: /etc/ca.pem\n    credentials: /etc", `9 /spec/vsphere/ca (either) use either thumbprint or ca, not both`},
-		{"    credentials: /etc", "    credentials: etc", `9 /spec/vsphere/credentials (path) "etc/tidemark/vcenter.yaml": must be an absolute path without . and ..`},
-		{"    credentials: /etc/tidemark/vcenter.yaml", "    transporter: tm", `6 /spec/vsphere (required) credentials is missing`},
-		{"    credentials: /etc", "    password: hunter2\n    credentials: /etc", `9 /spec/vsphere/password (secret) a password` + secret},
-		{"    credentials: /etc", "    username: root\n    credentials: /etc", `9 /spec/vsphere/username (secret) a username` + secret},
-		{"    credentials: /etc", "    transporter: ' x'\n    credentials: /etc", `9 /spec/vsphere/transporter (text) " x": has leading or trailing space, or control characters`},
-		{"    credentials: /etc", "    insecure: true\n    credentials: /etc", `9 /spec/vsphere (additionalProperties) there is no field insecure`},
+		{"    credentials: v", "    ca: /etc/ca.pem\n    credentials: v", `9 /spec/vsphere/ca (either) use either thumbprint or ca, not both`},
+		{"    credentials: v", "    credentials: /etc/v", `9 /spec/vsphere/credentials (name) "/etc/vcenter": write the NAME of the file DIR/SITE/vcenters/NAME.yaml on the machine of the site's vcenter service: ` + cdp.NameRule},
+		{"    credentials: vcenter", "    transporter: tm", `6 /spec/vsphere (required) credentials is missing`},
+		{"    credentials: v", "    password: hunter2\n    credentials: v", `9 /spec/vsphere/password (secret) a password` + secret},
+		{"    credentials: v", "    username: root\n    credentials: v", `9 /spec/vsphere/username (secret) a username` + secret},
+		{"    credentials: v", "    transporter: ' x'\n    credentials: v", `9 /spec/vsphere/transporter (text) " x": has leading or trailing space, or control characters`},
+		{"    credentials: v", "    insecure: true\n    credentials: v", `9 /spec/vsphere (additionalProperties) there is no field insecure`},
 		{"kind: vsphere", "kind: block", `6 /spec/vsphere (kind) is for sites of kind vsphere only`},
 		{"kind: vsphere", "kind: hyperv", "5 /spec/kind (enum) must be one of block, vsphere\n6 /spec/vsphere (kind) is for sites of kind vsphere only"},
 	} {
