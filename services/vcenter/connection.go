@@ -146,6 +146,16 @@ func (c connection) Customize(ctx context.Context, vm inventory.Ref, id inventor
 	return c.vc.Customize(ctx, vm, id)
 }
 
+func (c connection) RunInGuest(ctx context.Context, vm inventory.Ref, s inventory.GuestScript) (inventory.GuestResult, error) {
+	defer c.changed()
+	return c.vc.RunInGuest(ctx, vm, s)
+}
+
+func (c connection) ForgetGuestRun(ctx context.Context, vm inventory.Ref, s inventory.GuestScript) error {
+	defer c.changed()
+	return c.vc.ForgetGuestRun(ctx, vm, s)
+}
+
 func (c connection) InstallFilter(ctx context.Context, cluster inventory.Ref, bundleURL string) error {
 	defer c.changed()
 	return c.vc.InstallFilter(ctx, cluster, bundleURL)

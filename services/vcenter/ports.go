@@ -48,6 +48,7 @@ type Changes interface {
 	AutoStarter
 	GuestShutdown
 	GuestNetworks
+	GuestRunner
 	FilterLife
 	FilterTaps
 	Appliances
@@ -216,6 +217,17 @@ type GuestNetworks interface {
 	Connect(ctx context.Context, vm inventory.Ref, networks map[int32]inventory.Ref) error
 	// Customize configures the guest's network at its next start.
 	Customize(ctx context.Context, vm inventory.Ref, id inventory.Identity) error
+}
+
+// GuestRunner runs scripts in guests, by VMware Tools.
+type GuestRunner interface {
+	// RunInGuest waits for the script's end. One of an ID that the guest ran before is
+	// not run again: its result is returned. When ctx ends, the script goes on. Transient:
+	// VMware Tools do not answer yet. Invalid: a wrong login. Conflict: the guest does not
+	// allow it, or the script was begun earlier and ended without a result.
+	RunInGuest(ctx context.Context, vm inventory.Ref, s inventory.GuestScript) (inventory.GuestResult, error)
+	// ForgetGuestRun removes what the script left in the guest, its result, too.
+	ForgetGuestRun(ctx context.Context, vm inventory.Ref, s inventory.GuestScript) error
 }
 
 // FilterLife installs and removes I/O filters.

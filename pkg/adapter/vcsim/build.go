@@ -220,6 +220,8 @@ func (s *Site) extend(si *simulator.ServiceInstance, hosts []*simulator.HostSyst
 	g.redirect("HostDatastoreBrowser", &browserMethods{s.target("HostDatastoreBrowser")})
 	g.redirect("HostSystem", &hostMethods{s.target("HostSystem")})
 	g.redirect("AuthorizationManager", &authMethods{s.target("AuthorizationManager")})
+	g.redirect("GuestFileManager", &guestFiles{s.target("GuestFileManager")})
+	g.redirect("GuestProcessManager", &guestProcesses{s.target("GuestProcessManager"), s.guests})
 	if si.Content.IoFilterManager != nil && !s.cfg.ESX {
 		s.iof = newFilterManager(s, *si.Content.IoFilterManager)
 		s.registry().Put(s.iof)

@@ -40,6 +40,9 @@ type Config struct {
 	// disk of a VM, and for each filtered disk after OnPower has let a VM start
 	// (attached is true then).
 	OnFilter func(ev PowerEvent, diskKey int32, filter string, params map[string]string, attached bool)
+	// OnProgram runs a program that a client starts in a guest, and that is no shell;
+	// nil: guests have none.
+	OnProgram func(GuestProgram)
 	// CBTMaxExtents limits the extents of one QueryChangedDiskAreas answer.
 	// 0 is no limit.
 	CBTMaxExtents int

@@ -48,6 +48,11 @@ var needs = map[string][]string{
 	"ExitMaintenanceMode_Task":    {"Host.Config.Maintenance"},
 	"StartProgramInGuest":         {"VirtualMachine.GuestOperations.Execute"},
 	"InitiateFileTransferToGuest": {"VirtualMachine.GuestOperations.Modify"},
+	"MakeDirectoryInGuest":        {"VirtualMachine.GuestOperations.Modify"},
+	"DeleteDirectoryInGuest":      {"VirtualMachine.GuestOperations.Modify"},
+	"ChangeFileAttributesInGuest": {"VirtualMachine.GuestOperations.Modify"},
+	"ListFilesInGuest":            {"VirtualMachine.GuestOperations.Query"},
+	"ListProcessesInGuest":        {"VirtualMachine.GuestOperations.Query"},
 }
 
 func privileges(m *simulator.Method) []string {

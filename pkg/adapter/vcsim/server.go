@@ -30,6 +30,8 @@ func (s *Site) serve() error {
 	s.svc.HandleFunc("HEAD /folder/", s.serveFolder)
 	s.svc.HandleFunc("PUT /folder/", s.serveFolder)
 	s.svc.HandleFunc("POST /folder/", s.serveFolder)
+	s.svc.HandleFunc("GET /guest/", s.serveGuest)
+	s.svc.HandleFunc("PUT /guest/", s.serveGuest)
 	s.svc.HandleFunc("PUT /nfc/", s.serveUpload)
 	s.svc.HandleFunc("POST /nfc/", s.serveUpload)
 	if err := probeListen(s.cfg.Listen); err != nil {

@@ -51,6 +51,7 @@ type Site struct {
 	closed   bool
 
 	gate   *gate
+	guests *guests
 	fresh  *newVMs
 	iof    *filterManager // nil on ESX
 	clocks map[string]*hostClock
@@ -71,7 +72,7 @@ func Start(cfg Config) (*Site, error) {
 		closing:  make(chan struct{}),
 		clocks:   map[string]*hostClock{},
 	}
-	s.gate = newGate(s)
+	s.gate, s.guests = newGate(s), newGuests(cfg.OnProgram)
 	if err = s.identify(); err != nil {
 		return nil, err
 	}
@@ -115,6 +116,7 @@ func (s *Site) Close() {
 	s.mu.Unlock()
 	s.stopServing()
 	s.tasks.Wait()
+	s.guests.close()
 	s.model.Remove()
 }
 

@@ -84,6 +84,13 @@ func (c *Client) failed(ctx context.Context, op, subject string, f types.BaseMet
 	case *types.InvalidLogin:
 		return say(cdp.Invalid, "the user name or password is wrong").
 			WithHint("correct the site's credentials file; it will be read again")
+	case *types.InvalidGuestLogin:
+		return say(cdp.Invalid, "the guest refuses this user or password").
+			WithHint("give the login of a user of the guest itself, an administrator if the script changes the system")
+	case *types.GuestPermissionDenied:
+		return say(cdp.Conflict, "the guest does not let this user do that").WithHint("give an administrator's login of the guest")
+	case *types.GuestOperationsUnavailable:
+		return say(cdp.Transient, "VMware Tools do not answer in the guest yet")
 	case *types.NotAuthenticated:
 		return say(cdp.Transient, "the new session ended at once")
 	case *types.ManagedObjectNotFound:
@@ -169,7 +176,7 @@ func kindOf(f types.BaseMethodFault, name string) cdp.Kind {
 	case "NotFound":
 		return cdp.NotFound
 	case "Timedout", "ConcurrentAccess", "SystemError", "RuntimeFault", "HostCommunication", "OperationDisallowedOnHost",
-		"InaccessibleDatastore", "CannotAccessNetwork", "GuestOperationsUnavailable":
+		"InaccessibleDatastore", "CannotAccessNetwork":
 		return cdp.Transient
 	}
 	if _, ok := f.(types.BaseHostCommunication); ok {
