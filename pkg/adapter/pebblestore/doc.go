@@ -4,8 +4,10 @@
 //
 // # Damage
 //
-// A byte that changed on disk costs one group. Frames are in tables of their own, so that
-// damage to them costs nothing else. A store is opened without its damaged end, which is
+// A byte that changed on disk costs one group. Frames, the index, floors and checksums are
+// in tables of their own, so that damage to one costs nothing else. The rows that say what
+// the group is, how far it got, and which points it has are stored twice (twins.go), in
+// tables of their own: what is damaged of them is restored. A store is opened without its damaged end, which is
 // noted as lost (mend.go); one that is damaged otherwise is not opened, with an error of
 // kind Corrupt that names the file. A damaged table that is found later fails the reads
 // that need it, and DB.Damage says so. No damage ends the process.
@@ -55,6 +57,7 @@
 //
 //	u32 group  'f' u64 frame u16 part    part 0: header and table of the frame;
 //	                                     part k: bytes (k-1)*16 KiB on of its payload
+//	u32 group  'h'                       u64: entries of frames up to here were added
 //	u32 group  'i' u16 disk u48 block ^u64 seq    index: u64 frame, u32 offset, u8 mask, u8 zero
 //	u32 group  'j' u16 disk u48 region ^u64 seq   index of whole-region zeros: empty
 //	u32 group  'k'                       u64: every frame up to here is in the index
@@ -67,6 +70,7 @@
 //	u32 group  's'                       state: JSON
 //	u32 group  't' u16 disk u48 block    u32: checksum of the replica's block
 //	u32 0      'g' name                  the group: JSON
+//	u32 number 'w' the rest of a key     a copy of the row: of 'g', 'k', 'l', 'n' and 's'
 //
 // There is no cursor: the largest 'f' key is the newest frame. So a frame and the
 // fact that it is stored are one write, and a frame that comes again is found.

@@ -206,11 +206,30 @@ func (p *pendingTable) Abort() {
 	p.db.done()
 }
 
-// AddIndex adds sorted entries and moves the mark of what is indexed.
+// AddIndex adds sorted entries, and then moves the mark of what is indexed. A crash in
+// between leaves entries that are added once more, as they are.
 func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
+	const op = "store index"
+	if len(entries) > 0 {
+		if err := g.addEntries(upTo, entries); err != nil {
+			return failed(op, err)
+		}
+	}
+	u := g.Begin().(*update)
+	u.set(g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(upTo)))
+	return cdp.Wrap(u.Commit(), op, "")
+}
+
+// addEntries adds sorted entries, with a row that says how far they go: they may be found
+// after a crash without the frames that they are of.
+func (g *Group) addEntries(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
 	p, err := g.s.newTable()
 	if err != nil {
-		return failed("store index", err)
+		return err
+	}
+	if err := p.w.Set(g.key(nil, kindRuns), be.AppendUint64(nil, uint64(upTo))); err != nil {
+		p.Abort()
+		return err
 	}
 	var k []byte
 	var v [14]byte
@@ -230,13 +249,8 @@ func (g *Group) AddIndex(upTo cdp.FrameNo, entries []vault.IndexEntry) error {
 		}
 		if err != nil {
 			p.Abort()
-			return failed("store index", err)
+			return err
 		}
-	}
-	be.PutUint64(v[:8], uint64(upTo))
-	if err := p.w.Set(g.key(k, kindIndexed), v[:8]); err != nil {
-		p.Abort()
-		return failed("store index", err)
 	}
 	return p.Commit()
 }

@@ -156,11 +156,26 @@ func (g *Group) state() (st vault.State, indexed cdp.FrameNo, err error) {
 	})
 	if err == nil {
 		_, err = g.get(g.key(nil, kindIndexed), func(v []byte) error {
+			if len(v) != 8 {
+				return cdp.Errorf(cdp.Corrupt, "load group", "", "the mark of what is indexed has %d bytes", len(v))
+			}
 			indexed = cdp.FrameNo(be.Uint64(v))
 			return nil
 		})
 	}
 	return st, indexed, failed("load group", err)
+}
+
+// runs is up to which frame entries are in the index, even if a damaged log has lost that
+// it is indexed so far; 0 if that is not known.
+func (g *Group) runs() (upTo cdp.FrameNo) {
+	_, _ = g.get(g.key(nil, kindRuns), func(v []byte) error { // damaged: it costs what needs the index
+		if len(v) == 8 {
+			upTo = cdp.FrameNo(be.Uint64(v))
+		}
+		return nil
+	})
+	return upTo
 }
 
 // Tables calls fn for the stored frames in [from, to].

@@ -16,6 +16,7 @@ var (
 
 const (
 	kindFrame   = 'f'
+	kindRuns    = 'h'
 	kindIndex   = 'i'
 	kindWhole   = 'j'
 	kindIndexed = 'k'
@@ -26,6 +27,7 @@ const (
 	kindZero    = 'r'
 	kindState   = 's'
 	kindSum     = 't'
+	kindTwin    = 'w'
 	kindGroup   = 'g'
 
 	pieceSize = 16 << 10
@@ -39,20 +41,19 @@ func (g *Group) frameKey(dst []byte, no cdp.FrameNo, part uint16) []byte {
 	return be.AppendUint16(be.AppendUint64(g.key(dst, kindFrame), uint64(no)), part)
 }
 
-// framesApart has Pebble put frames into tables of their own, so that damage to them
-// never costs the group's state.
-func framesApart(k []byte) (p pebble.SpanPolicy, end []byte, err error) {
-	switch {
-	case len(k) >= 5 && be.Uint32(k) == 0: // the groups
-		return p, be.AppendUint32(nil, 1), nil
-	case len(k) < 5 || k[4] > kindFrame:
+// apart has Pebble put frames, the index, floors, checksums, and the rows that are stored
+// twice with their copies, into tables of their own each, so that damage to one never
+// costs the others.
+func apart(k []byte) (p pebble.SpanPolicy, end []byte, err error) {
+	if len(k) < 5 {
 		return p, nil, nil
 	}
-	end = append(bytes.Clone(k[:4]), kindFrame)
-	if k[4] == kindFrame {
-		end[4]++
+	for _, kind := range []byte{kindFrame, kindFrame + 1, kindIndexed, kindFloor, kindState, kindSum, kindTwin} {
+		if k[4] < kind {
+			return p, append(bytes.Clone(k[:4]), kind), nil
+		}
 	}
-	return p, end, nil
+	return p, be.AppendUint32(nil, be.Uint32(k)+1), nil
 }
 
 func frameOfKey(k []byte) (cdp.FrameNo, uint16) {

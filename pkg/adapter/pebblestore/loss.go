@@ -39,8 +39,8 @@ func (s *store) compare() error {
 	if err != nil {
 		return err
 	}
-	if bad.frame != 0 || was.frame > end.No || found.Indexed > end.No {
-		lost := cdp.Loss{From: end.No + 1, To: max(was.frame, found.Indexed), Found: time.Now().UTC(), Why: "the end of the journal's log is damaged or missing"}
+	if known := max(was.frame, found.Indexed, g.runs()); bad.frame != 0 || known > end.No {
+		lost := cdp.Loss{From: end.No + 1, To: known, Found: time.Now().UTC(), Why: "the end of the journal's log is damaged or missing"}
 		if bad.frame != 0 {
 			lost.To, lost.Why = max(lost.To, bad.frame), bad.why
 		}
@@ -139,7 +139,8 @@ func (u *update) cut(end frame.Header, found vault.Loaded, lost cdp.Loss, points
 			return failed("cut history", err)
 		}
 	}
-	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(min(found.Indexed, end.No))), nil))
+	u.set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(min(found.Indexed, end.No))))
+	u.note(u.b.Set(u.g.key(nil, kindRuns), be.AppendUint64(nil, uint64(end.No)), nil))
 	err := u.g.Points(func(p cdp.Point) error {
 		if _, noted := points[p.Frame]; p.Frame > end.No && !noted {
 			points[p.Frame] = notedPoint{Point: p}

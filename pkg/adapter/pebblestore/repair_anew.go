@@ -124,6 +124,9 @@ func (x *remains) see(k, v []byte, at pebble.SeqNum) {
 	if len(k) < 5 || be.Uint32(k) != x.g.num {
 		return
 	}
+	if k[4] == kindTwin && len(k) > 5 {
+		k = slices.Concat(k[:4], k[5:])
+	}
 	switch k[4] {
 	case kindGroup:
 		_ = json.Unmarshal(v, &x.info)
@@ -188,7 +191,7 @@ func (x *remains) readTable(path string) {
 }
 
 func (x *remains) spans() (out []pebble.KeyRange) {
-	for _, kind := range []byte{kindFrame, kindGroup, kindPoint, kindState} {
+	for _, kind := range []byte{kindFrame, kindGroup, kindPoint, kindState, kindTwin} {
 		out = append(out, pebble.KeyRange{Start: x.g.key(nil, kind), End: x.g.key(nil, kind+1)})
 	}
 	return out

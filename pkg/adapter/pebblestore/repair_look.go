@@ -2,7 +2,6 @@ package pebblestore
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -41,6 +40,17 @@ func (r *repair) look(s *store) (bad unreadable, err error) {
 			err = failed(opRepair, e)
 		}
 	}()
+	if err := r.dropTables(s, db); err != nil {
+		return bad, err
+	}
+	what, err := restoreTwins(db)
+	if err != nil {
+		return bad, err
+	}
+	if what != "" {
+		r.mends = true
+		r.Found = append(r.Found, what)
+	}
 	infos, err := readInfos(db.DB)
 	if err != nil {
 		return bad, failed(opRepair, err)
@@ -51,9 +61,6 @@ func (r *repair) look(s *store) (bad unreadable, err error) {
 		}
 	}
 	g := &Group{s: s, num: s.info.Num}
-	if err := r.dropTables(g, db); err != nil {
-		return bad, err
-	}
 	if r.online {
 		return g.damagedEnd()
 	}
@@ -120,8 +127,9 @@ func (g *Group) needsEnd() (bad unreadable, err error) {
 	return bad, nil
 }
 
-// dropTables removes the tables that cannot be opened, if they hold frames only.
-func (r *repair) dropTables(g *Group, db *database) error {
+// dropTables removes the tables that cannot be opened, if they hold frames only, or only
+// rows that are stored twice.
+func (r *repair) dropTables(s *store, db *database) error {
 	levels, err := db.SSTables()
 	if err != nil {
 		return failed(opRepair, err)
@@ -129,31 +137,44 @@ func (r *repair) dropTables(g *Group, db *database) error {
 	for _, tables := range levels {
 		for _, t := range tables {
 			name := t.BackingSSTNum.String() + ".sst"
-			why := opens(filepath.Join(g.s.path(), name))
+			why := opens(filepath.Join(s.path(), name))
 			if why == nil {
 				continue
 			}
 			if !isDamage(why) {
 				return &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: name, Cause: why}
 			}
-			from, to := t.Smallest.UserKey, t.Largest.UserKey
-			if !g.isFrame(from) || !g.isFrame(to) && !bytes.Equal(to, g.key(nil, kindFrame+1)) {
+			spans, held := spansOf(t.Smallest.UserKey, t.Largest.UserKey)
+			if spans == nil {
 				return cdp.Errorf(cdp.Corrupt, opRepair, name, "it cannot be opened, and holds more than frames: %s", firstLine(why))
 			}
-			if err := db.Excise(context.Background(), pebble.KeyRange{Start: from, End: append(to[:len(to):len(to)], 0)}); err != nil {
+			if err := excise(db, spans); err != nil {
 				return failed(opRepair, err)
-			}
-			first, _ := frameOfKey(from)
-			held := fmt.Sprintf("the frames from %d on", first)
-			if g.isFrame(to) {
-				last, _ := frameOfKey(to)
-				held = fmt.Sprintf("the frames %d to %d", first, last)
 			}
 			r.mends = true
 			r.Found = append(r.Found, fmt.Sprintf("%s, which held %s, cannot be opened: %s", name, held, firstLine(why)))
 		}
 	}
 	return nil
+}
+
+// spansOf is what to remove if a table from one key to another cannot be opened, and what
+// it held; nil if it holds what nothing replaces.
+func spansOf(from, to []byte) (spans []pebble.KeyRange, held string) {
+	if len(from) < 5 || len(to) < 5 {
+		return nil, ""
+	}
+	g := &Group{num: be.Uint32(from)}
+	if g.isFrame(from) && (g.isFrame(to) || bytes.Equal(to, g.key(nil, kindFrame+1))) {
+		first, _ := frameOfKey(from)
+		held = fmt.Sprintf("the frames from %d on", first)
+		if g.isFrame(to) {
+			last, _ := frameOfKey(to)
+			held = fmt.Sprintf("the frames %d to %d", first, last)
+		}
+		return []pebble.KeyRange{{Start: from, End: append(to[:len(to):len(to)], 0)}}, held
+	}
+	return twinsOf(g.num).spansOf(from, to), "a copy of the journal's state"
 }
 
 func (g *Group) isFrame(k []byte) bool {

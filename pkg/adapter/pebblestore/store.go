@@ -92,7 +92,7 @@ func (s *store) options(on *disk) *pebble.Options {
 		},
 	}
 	o.Experimental.CompactionScheduler = &compactions{}
-	o.Experimental.SpanPolicyFunc = framesApart
+	o.Experimental.SpanPolicyFunc = apart
 	for i := range o.Levels {
 		l := &o.Levels[i]
 		l.BlockSize = pieceSize
@@ -204,6 +204,13 @@ func (s *store) load() error {
 			}
 		}
 	}
+	what, err := restoreTwins(s.current())
+	if err != nil {
+		return err
+	}
+	if what != "" {
+		s.damage.set(cdp.Errorf(cdp.Corrupt, "read journal store", string(s.id), "%s", what))
+	}
 	infos, err := readInfos(s.current().DB)
 	if err != nil {
 		return failed("read group", err)
@@ -239,7 +246,9 @@ func putInfo(db *pebble.DB, gi groupInfo) error {
 	if err != nil {
 		return err
 	}
-	return db.Set(infoKey(gi.ID), v, pebble.Sync)
+	b := db.NewBatch()
+	defer b.Close()
+	return errors.Join(b.Set(infoKey(gi.ID), v, nil), b.Set(twinKey(infoKey(gi.ID)), v, nil), b.Commit(pebble.Sync))
 }
 
 // says is what the open store says of its group.

@@ -43,7 +43,13 @@ func (u *update) note(err error) {
 func (u *update) json(k []byte, v any) {
 	raw, err := json.Marshal(v)
 	u.note(err)
-	u.note(u.b.Set(k, raw, nil))
+	u.set(k, raw)
+}
+
+// set puts a row that is stored twice.
+func (u *update) set(k, v []byte) {
+	u.note(u.b.Set(k, v, nil))
+	u.note(u.b.Set(twinKey(k), v, nil))
 }
 
 func (u *update) SetState(s vault.State) { u.json(u.g.key(u.k, kindState), s) }
@@ -67,7 +73,13 @@ func (u *update) PutFloor(disk cdp.DiskID, b cdp.Block, p []byte) {
 	u.note(u.b.Set(u.k, nil, nil))
 }
 
-func (u *update) del(k []byte) { u.k = k; u.note(u.b.Delete(k, nil)) }
+func (u *update) del(k []byte) {
+	u.k = k
+	u.note(u.b.Delete(k, nil))
+	if twinned(k[4]) {
+		u.note(u.b.Delete(twinKey(k), nil))
+	}
+}
 
 func (u *update) PutSum(disk cdp.DiskID, b cdp.Block, sum uint32) {
 	u.k = u.g.placeKey(u.k, kindSum, disk, uint64(b))
@@ -114,7 +126,7 @@ func (u *update) SkipTo(f frame.Frame) {
 	u.drop(f.No, f.No+1) // with the payload it may have
 	u.k = u.g.frameKey(u.k, f.No, 0)
 	u.note(u.b.Set(u.k, slices.Concat(f.HeaderBytes(), f.TableBytes()), nil))
-	u.note(u.b.Set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(f.No)), nil))
+	u.set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(f.No)))
 	u.newest = f.No
 }
 
