@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose images lab tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose images ova lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -29,6 +29,9 @@ demo-guest: build ## the same with a real Linux guest and a database (QEMU)
 
 images: build ## the container image tidemark: the static binary and nothing else
 	docker build -q -f deploy/compose/Dockerfile -t tidemark:$(VERSION) -t tidemark:latest bin
+
+ova: build ## the transporter for vCenters: Debian's kernel and the static binary
+	$(GO) run ./e2e/ova -bin $(BIN) -version $(VERSION) -o bin/tidemark-transporter.ova
 
 demo-compose: images ## two sites of containers: protect a disk, kill the source, fail over by a message
 	$(GO) run ./e2e/demo -bin $(BIN) -compose

@@ -62,6 +62,7 @@ var adapters = []struct {
 	vendors []string
 	on      []string
 }{
+	{path: "pkg/adapter/appliance", vendors: []string{"github.com/insomniacslk/dhcp", "github.com/vmware/vmw-guestinfo"}},
 	{path: "pkg/adapter/bus", vendors: []string{"github.com/nats-io", "github.com/minio/highwayhash"}, on: []string{"pkg/adapter/telemetry", "pkg/adapter/bus"}},
 	{path: "pkg/adapter/metrics", vendors: []string{"github.com/prometheus"}},
 	{path: "pkg/adapter/pebblestore", vendors: []string{"github.com/cockroachdb/pebble"}},

@@ -23,11 +23,11 @@ func TestModuleOrder(t *testing.T) {
 // The archive is read back by another implementation, busybox's.
 func TestCPIO(t *testing.T) {
 	var b bytes.Buffer
-	c := &cpioWriter{w: &b}
-	c.dir("bin")
-	c.link("bin/sh", "busybox")
-	c.file("init", 0o755, []byte("hello"))
-	if err := c.close(); err != nil {
+	c := &Archive{W: &b}
+	c.Dir("bin")
+	c.Link("bin/sh", "busybox")
+	c.File("init", 0o755, []byte("hello"))
+	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if b.Len()%4 != 0 || bytes.Count(b.Bytes(), []byte("070701")) != 4 {

@@ -5,12 +5,14 @@ import (
 	"io"
 )
 
-// cpioWriter writes the "newc" archive the Linux kernel unpacks as an
+// Archive writes the "newc" archive the Linux kernel unpacks as an
 // initramfs (Documentation/driver-api/early-userspace/buffer-format.rst): per
 // file a header of six magic digits and thirteen fields of eight hex digits, the
 // name with a NUL, padding to four bytes, the data, padding to four bytes.
-type cpioWriter struct {
-	w     io.Writer
+//
+// The first error is that of Close.
+type Archive struct {
+	W     io.Writer
 	inode int
 	err   error // the first one; later calls do nothing
 }
@@ -21,17 +23,17 @@ const (
 	cpioLink = 0o120000
 )
 
-func (c *cpioWriter) dir(name string)                         { c.add(name, cpioDir|0o755, nil) }
-func (c *cpioWriter) link(name, target string)                { c.add(name, cpioLink|0o777, []byte(target)) }
-func (c *cpioWriter) file(name string, perm int, data []byte) { c.add(name, cpioFile|perm, data) }
+func (c *Archive) Dir(name string)                         { c.add(name, cpioDir|0o755, nil) }
+func (c *Archive) Link(name, target string)                { c.add(name, cpioLink|0o777, []byte(target)) }
+func (c *Archive) File(name string, perm int, data []byte) { c.add(name, cpioFile|perm, data) }
 
-// close ends the archive and returns the first error of all calls.
-func (c *cpioWriter) close() error {
+// Close ends the archive and returns the first error of all calls.
+func (c *Archive) Close() error {
 	c.add("TRAILER!!!", 0, nil)
 	return c.err
 }
 
-func (c *cpioWriter) add(name string, mode int, data []byte) {
+func (c *Archive) add(name string, mode int, data []byte) {
 	c.inode++
 	head := fmt.Sprintf("070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
 		c.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0, name)
@@ -39,11 +41,11 @@ func (c *cpioWriter) add(name string, mode int, data []byte) {
 	c.padded(data)
 }
 
-func (c *cpioWriter) padded(b []byte) {
+func (c *Archive) padded(b []byte) {
 	if c.err != nil {
 		return
 	}
-	if _, c.err = c.w.Write(b); c.err == nil {
-		_, c.err = c.w.Write(make([]byte, -len(b)&3))
+	if _, c.err = c.W.Write(b); c.err == nil {
+		_, c.err = c.W.Write(make([]byte, -len(b)&3))
 	}
 }

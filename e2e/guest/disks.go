@@ -62,7 +62,7 @@ func buildDisks(ctx context.Context, dir string) error {
 	if err := runIsolated(ctx, env, "mmdebstrap", append(args, sources...)...); err != nil {
 		return err
 	}
-	if err := unpackKernel(ctx, debs, dir); err != nil {
+	if err := unpackKernel(ctx, debs, dir, drivers); err != nil {
 		return err
 	}
 	// The log's disk is what the tree has under /wal, which stays as its mount point.

@@ -23,31 +23,31 @@ func buildInitrd(disks, out string) error {
 	}
 	defer f.Close()
 	buf := bufio.NewWriter(f)
-	c := &cpioWriter{w: buf}
+	c := &Archive{W: buf}
 	for _, d := range []string{"bin", "dev", "proc", "sys", "root", "lib", "lib/modules"} {
-		c.dir(d)
+		c.Dir(d)
 	}
-	c.file("bin/busybox", 0o755, bb)
+	c.File("bin/busybox", 0o755, bb)
 	for _, a := range applets {
-		c.link("bin/"+a, "busybox")
+		c.Link("bin/"+a, "busybox")
 	}
-	c.file("init", 0o755, []byte(asset("initramfs.sh")))
-	c.file("pid1.sh", 0o755, []byte(asset("pid1.sh")))
+	c.File("init", 0o755, []byte(asset("initramfs.sh")))
+	c.File("pid1.sh", 0o755, []byte(asset("pid1.sh")))
 
 	modules := filepath.Join(disks, "modules")
 	order, err := os.ReadFile(filepath.Join(modules, "order"))
 	if err != nil {
 		return err
 	}
-	c.file("lib/modules/order", 0o644, order)
+	c.File("lib/modules/order", 0o644, order)
 	for _, name := range strings.Fields(string(order)) {
 		ko, err := os.ReadFile(filepath.Join(modules, name))
 		if err != nil {
 			return err
 		}
-		c.file("lib/modules/"+name, 0o644, ko)
+		c.File("lib/modules/"+name, 0o644, ko)
 	}
-	if err := c.close(); err != nil {
+	if err := c.Close(); err != nil {
 		return err
 	}
 	if err := buf.Flush(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,10 +13,35 @@ import (
 // drivers are the modules without which the guest sees no disk.
 var drivers = []string{"virtio_pci", "virtio_blk", "ext4"}
 
+// Kernel returns a directory with Debian's kernel for clouds and the drivers: vmlinuz,
+// modules/*.ko and modules/order, as unpackKernel leaves them. It is downloaded if the
+// cache does not have it.
+func Kernel(ctx context.Context, drivers []string) (string, error) {
+	out, err := exec.CommandContext(ctx, "apt-cache", "depends", "linux-image-cloud-amd64").Output()
+	if err != nil {
+		return "", fmt.Errorf("guest: find the newest kernel: %w", err)
+	}
+	_, name, _ := strings.Cut(string(out), "Depends: ")
+	name, _, _ = strings.Cut(name, "\n")
+	return cached(ctx, "kernel-"+hashOf(append(drivers, name)...), func(dir string) error {
+		debs := filepath.Join(dir, "debs")
+		if err := os.Mkdir(debs, 0o755); err != nil {
+			return err
+		}
+		if err := run(ctx, nil, "sh", "-c", `cd "$1" && apt-get download "$2"`, "sh", debs, name); err != nil {
+			return err
+		}
+		if err := unpackKernel(ctx, debs, dir, drivers); err != nil {
+			return err
+		}
+		return os.RemoveAll(debs)
+	})
+}
+
 // unpackKernel takes the kernel and the drivers out of the one package in debs:
 // dir/vmlinuz, dir/modules/*.ko, and dir/modules/order with one file name per
 // line, dependencies first.
-func unpackKernel(ctx context.Context, debs, dir string) error {
+func unpackKernel(ctx context.Context, debs, dir string, drivers []string) error {
 	packages, err := filepath.Glob(filepath.Join(debs, "linux-image-*.deb"))
 	if err != nil || len(packages) != 1 {
 		return fmt.Errorf("want one kernel package in %s, have %v", debs, packages)

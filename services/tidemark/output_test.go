@@ -21,7 +21,7 @@ import (
 
 // Every command that prints facts prints them as data, too.
 func TestEveryCommandThatPrintsFactsPrintsData(t *testing.T) {
-	silent := " up serve retry drop validate witness graph health secrets keys invite join accept nats-config nats-context attach close delete top deploy upgrade remove install uninstall resolve events completion bash zsh fish powershell man help "
+	silent := " appliance up serve retry drop validate witness graph health secrets keys invite join accept nats-config nats-context attach close delete top deploy upgrade remove install uninstall resolve events completion bash zsh fish powershell man help "
 	verdicts := []string{"tidemark config check", "tidemark schema show"} // answered by the exit code, or JSON as it is
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
