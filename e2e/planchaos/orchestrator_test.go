@@ -166,6 +166,16 @@ func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
 	return err
 }
 
+func (f failovers) Check(ctx context.Context, job, run string) error {
+	err := f.send(func(s *failover.Service) error {
+		return s.Recheck(context.WithoutCancel(ctx), api.FailoverCheckRequest{Job: job, Run: run})
+	})
+	if cdp.Is(err, cdp.Duplicate) {
+		err = nil
+	}
+	return err
+}
+
 func (f failovers) End(ctx context.Context, job string, e orchestrator.Ending) error {
 	err := f.send(func(s *failover.Service) error { return s.Ask(context.WithoutCancel(ctx), job, e.Run, e.Goal) })
 	if err != nil && !cdp.Is(err, cdp.Duplicate) {

@@ -208,6 +208,14 @@ func (f planFailovers) Start(ctx context.Context, r failoverrun.Request) error {
 	return f.conn.Request(ctx, f.conn.Site(), subjects.Failover, api.FailoverStart, r, nil)
 }
 
+func (f planFailovers) Check(ctx context.Context, job, run string) error {
+	_, err := f.c.CheckFailover(ctx, job, run)
+	if cdp.Is(err, cdp.Duplicate) {
+		return nil
+	}
+	return err
+}
+
 func (f planFailovers) End(ctx context.Context, job string, e orchestrator.Ending) error {
 	asked, err := f.c.EndFailover(ctx, job, client.Ending{Goal: e.Goal, Run: e.Run, Force: e.Force, Verdict: e.Verdict, Note: e.Note, By: e.By})
 	if cdp.Is(err, cdp.Duplicate) {

@@ -69,28 +69,28 @@ func (s *Service) HandleControl(ctx context.Context, e event.Event) error {
 	if err := e.Into(&p); err != nil {
 		return err
 	}
-	return s.control(ctx, p, e.Source)
+	return s.ask(ctx, p.Plan, p.Run, plan.Ask{Verb: plan.Verb(p.Do), Action: p.Action, By: e.Source})
 }
 
-func (s *Service) control(ctx context.Context, p event.PlanControl, by string) error {
-	op := p.Do + " plan"
+// ask changes a plan's run as asked; an empty id means the current one.
+func (s *Service) ask(ctx context.Context, name, id string, ask plan.Ask) error {
+	op := string(ask.Verb) + " plan"
 	for {
-		run, rev, err := s.deps.Runs.Get(ctx, p.Plan)
+		run, rev, err := s.deps.Runs.Get(ctx, name)
 		switch {
 		case cdp.Is(err, cdp.NotFound):
-			return cdp.Errorf(cdp.NotFound, op, p.Plan, "it was never run")
+			return cdp.Errorf(cdp.NotFound, op, name, "it was never run")
 		case err != nil:
-			return cdp.Wrap(err, op, p.Plan)
-		case p.Run != "" && p.Run != run.ID:
-			return cdp.Errorf(cdp.Conflict, op, p.Plan, "the current run is %s, not %s", run.ID, p.Run)
+			return cdp.Wrap(err, op, name)
+		case id != "" && id != run.ID:
+			return cdp.Errorf(cdp.Conflict, op, name, "the current run is %s, not %s", run.ID, id)
 		}
-		ask := plan.Ask{Verb: plan.Verb(p.Do), Action: p.Action, By: by}
 		if err := run.CheckAsk(ask); err != nil {
 			return err
 		}
 		if ask.Verb == plan.Cancel {
 			if err := s.cancelSubRuns(ctx, run); err != nil {
-				return cdp.Wrap(err, op, p.Plan)
+				return cdp.Wrap(err, op, name)
 			}
 		}
 		next, cmds := plan.Step(run, plan.Event{What: plan.Asked, Ask: ask, Now: s.deps.Clock.Now()})
@@ -99,7 +99,7 @@ func (s *Service) control(ctx context.Context, p event.PlanControl, by string) e
 			continue
 		}
 		if err != nil {
-			return cdp.Wrap(err, op, p.Plan)
+			return cdp.Wrap(err, op, name)
 		}
 		s.tell(ctx, next, cmds)
 		return nil

@@ -24,6 +24,7 @@
 //	job-run, job-stop                    scheduler   Jobs.SetRunning
 //	failover start                       failover    Failovers.Start
 //	failover.cleanup, undo, commit       failover    Failovers.End
+//	request check                        failover    Failovers.Check
 //	request reprotect                    scheduler   Returns
 //	power of other VMs                   vcenter     VMs.SetPower
 //	scripts, webhooks, e-mails           outside     Outside

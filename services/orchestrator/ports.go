@@ -115,6 +115,9 @@ type Failovers interface {
 	Run(ctx context.Context, job string) (*failoverrun.Run, error)
 	// Start begins a run. The same id again is the same run.
 	Start(ctx context.Context, r failoverrun.Request) error
+	// Check has the VM of a job's run checked again, and returns when that was asked for. It
+	// is no error if it is being checked already.
+	Check(ctx context.Context, job, run string) error
 	// End brings a job's run to its end and returns when that is done; no error if
 	// it was done already.
 	End(ctx context.Context, job string, e Ending) error

@@ -38,9 +38,9 @@ func (s *Service) reprotect(ctx context.Context, run plan.Run, t plan.Task) (str
 // attempt goes on where the last one stopped.
 func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
 	const op = "fail back"
-	a := run.Action(t.Action)
+	home := *run.Action(t.Action).Failback
 	id := failback.RunPrefix + short(run.Ref(t.Action, t.Attempt))
-	return s.homeward(ctx, run.Until(t), *a.Failback, func(seen failback.Seen) (bool, string, error) {
+	return s.homeward(ctx, run.Until(t), home, func(seen failback.Seen) (bool, string, error) {
 		next, err := failback.Next(seen)
 		job := seen.Job.Name
 		switch {
@@ -55,7 +55,11 @@ func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task) (stri
 		case next == failback.Failover && seen.Run != nil && seen.Run.ID == id:
 			return true, "", cdp.Errorf(cdp.Conflict, op, job, "the failover home has failed: %s", seen.Run.Summary()).WithHint(seen.Run.Hint)
 		case next == failback.Failover:
-			return false, "", s.deps.Failovers.Start(ctx, failoverrun.Request{Job: job, ID: id, Mode: recovery.Production, To: recovery.ToFiles, Planned: true})
+			req := failoverrun.Request{Job: job, ID: id, Mode: recovery.Production, To: recovery.ToFiles, Planned: true, Shutdown: home.Shutdown, CommitPolicy: recovery.PolicyNone}
+			if seen.Job.Of != "" {
+				req.To = recovery.ToVM
+			}
+			return false, "", s.deps.Failovers.Start(ctx, req)
 		}
 		return false, "", nil // it is on its way, or copied
 	})
@@ -92,9 +96,6 @@ func (s *Service) homewardStep(ctx context.Context, r spec.ReturnAction, next fu
 	here := s.cfg.Site
 	underWay := seen.Run != nil && !seen.Run.Over() && seen.Run.Mode == recovery.Production
 	switch j := seen.Job; {
-	case j.Of != "" || j.Source.VM != "":
-		return true, "", cdp.Errorf(cdp.Invalid, "bring home", j.Name, "it replicates a VM, and a plan brings back jobs on disks only").
-			WithHint(fmt.Sprintf("tidemark reprotect %s, or tidemark failback %s", j.Name, j.Name))
 	case j.Target.Site == here:
 		done, text, err = next(seen)
 		if text == "" && !done {
@@ -104,7 +105,7 @@ func (s *Service) homewardStep(ctx context.Context, r spec.ReturnAction, next fu
 	case j.Source.Site != here:
 		return true, "", cdp.Errorf(cdp.Conflict, "bring home", j.Name, "it replicates %s, and this is %s", j.Direction(), here)
 	case seen.Moved():
-		reply, err := s.deps.Returns.Reprotect(ctx, api.ReprotectRequest{Job: j.Name, Site: j.Target.Site, Run: seen.Run.ID, Yes: r.Overwrite})
+		reply, err := s.deps.Returns.Reprotect(ctx, api.ReprotectRequest{Job: j.Name, Site: j.Target.Site, Run: seen.Run.ID, Disks: r.Disks, Yes: r.Overwrite})
 		return false, reply.Text, err
 	case underWay:
 		return true, "", cdp.Errorf(cdp.Conflict, "bring home", j.Name, "its failover %s is %s", seen.Run.ID, seen.Run.Phase).

@@ -235,6 +235,30 @@ func TestAFailoverThatGoesBackSaysWhy(t *testing.T) {
 	}
 }
 
+// Each retry of a failover whose VM failed a check makes the checks again. The VM is not
+// started anew, and once they pass the run goes on.
+func TestARetryChecksTheVMAgain(t *testing.T) {
+	for _, mended := range []bool{true, false} {
+		w := newWorld()
+		s := w.service()
+		w.mended = mended
+		w.looked = func(x *failoverrun.Run) {
+			if x.Job == "db" && x.CheckedAt.IsZero() {
+				x.CheckFailed, x.CheckedAt = true, time.Unix(1, 0)
+			}
+		}
+		begin(t, w, s, "- {name: db, retries: 2, retryEvery: 1ms, failover: {job: db, to: vm}}\n- {name: web, failover: {job: web, to: nbd}}", recovery.Production)
+		play(t, w, s, nil)
+		want, checks := plan.Succeeded, 1
+		if !mended {
+			want, checks = plan.Failed, 2
+		}
+		if w.last().Phase != want || w.effects["check db"] != checks || w.effects["production failover db"] != 1 {
+			t.Errorf("mended %v: %+v %v", mended, w.last(), w.effects)
+		}
+	}
+}
+
 // A check that does not hold says what was seen. It gives up 200 ms after it began, and has
 // 20 s to say so.
 func TestAConditionThatDoesNotHoldSaysWhatItIs(t *testing.T) {

@@ -1,12 +1,12 @@
 package orchestrator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/plan"
 )
@@ -26,16 +26,20 @@ func ownSubRun(run plan.Run, action string, sub plan.Run) bool {
 	return false
 }
 
-// runPlan runs another plan in the mode of this run, and waits until that is over. The run
-// of an earlier attempt is adopted while it goes on, and if it succeeded.
+// runPlan runs another plan in the mode of this run, and waits until that is over. While
+// this run is paused, so is the other. The run of an earlier attempt is adopted while it
+// goes on, and if it succeeded.
 func (s *Service) runPlan(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
 	name, until := run.Action(t.Action).RunPlan.Plan, run.Until(t)
 	id := subRun(run, t.Action, t.Attempt)
 	for {
-		var sub plan.Run
+		var sub, now plan.Run
 		err := s.patient(ctx, until, func(ctx context.Context) (err error) {
-			sub, _, err = s.deps.Runs.Get(ctx, name)
-			return ignore(err, cdp.NotFound)
+			if sub, _, err = s.deps.Runs.Get(ctx, name); ignore(err, cdp.NotFound) != nil {
+				return err
+			}
+			now, _, err = s.deps.Runs.Get(ctx, run.Plan)
+			return err
 		})
 		if err != nil {
 			return "", err
@@ -47,17 +51,38 @@ func (s *Service) runPlan(ctx context.Context, run plan.Run, t plan.Task) (strin
 		case ours && sub.ID == id && sub.Over():
 			return "", cdp.Errorf(cdp.Conflict, opRun, name, "its run %s %s: %s", sub.ID, sub.Phase, sub.Summary()).WithHint("see: tidemark plan status " + name)
 		case ours && !sub.Over():
+			err = s.keepInStep(ctx, now, sub)
+		case now.Phase == plan.Paused: // it begins when this run goes on
 		default:
-			req := plan.Request{Plan: name, ID: id, Mode: run.Mode, By: "plan " + run.Plan + ", run " + run.ID}
-			err := s.patient(ctx, until, func(ctx context.Context) error { return s.begin(ctx, req) })
-			if err = ignore(err, cdp.Duplicate); err != nil {
-				return "", err
-			}
+			req := plan.Request{Plan: name, ID: id, Mode: run.Mode, By: runner(run)}
+			err = s.patient(ctx, until, func(ctx context.Context) error { return s.begin(ctx, req) })
+			err = ignore(err, cdp.Duplicate)
+		}
+		if err != nil && !cdp.Is(err, cdp.Transient) {
+			return "", err
 		}
 		if !s.pause(ctx, until, s.cfg.PollEvery) {
-			return "", cdp.Errorf(cdp.Transient, opRun, name, "its run did not come to its end in time")
+			return "", cmp.Or(err, error(cdp.Errorf(cdp.Transient, opRun, name, "its run did not come to its end in time")))
 		}
 	}
+}
+
+// runner is who starts and pauses the plans that a run runs.
+func runner(run plan.Run) string { return "plan " + run.Plan + ", run " + run.ID }
+
+// keepInStep pauses the run of another plan while the run that began it is paused, and then
+// has it go on. One that a person paused stays paused.
+func (s *Service) keepInStep(ctx context.Context, run, sub plan.Run) error {
+	do := plan.Pause
+	switch {
+	case run.Phase == plan.Paused && sub.Phase == plan.Running:
+	case run.Phase == plan.Running && sub.Phase == plan.Paused && sub.PausedWith == run.Plan:
+		do = plan.Resume
+	default:
+		return nil
+	}
+	err := s.ask(ctx, sub.Plan, sub.ID, plan.Ask{Verb: do, By: runner(run), With: run.Plan})
+	return ignore(ignore(err, cdp.Conflict), cdp.Duplicate) // it has changed meanwhile
 }
 
 // cleanPlan ends the run of another plan that a test began. It cleans up after itself.
@@ -101,7 +126,7 @@ func (s *Service) cancelSubRuns(ctx context.Context, run plan.Run) error {
 
 // cancelSubRun cancels a run. It is no error if that is over, or is not there.
 func (s *Service) cancelSubRun(ctx context.Context, name, id string) error {
-	err := s.control(ctx, event.PlanControl{Plan: name, Run: id, Do: string(plan.Cancel)}, "/"+string(s.cfg.Site)+"/orchestrator")
+	err := s.ask(ctx, name, id, plan.Ask{Verb: plan.Cancel, By: "/" + string(s.cfg.Site) + "/orchestrator"})
 	for _, k := range []cdp.Kind{cdp.NotFound, cdp.Conflict, cdp.Duplicate} {
 		err = ignore(err, k)
 	}

@@ -151,6 +151,74 @@ func TestACancelledRunCancelsThePlanThatItRuns(t *testing.T) {
 	}
 }
 
+// wait waits until something is so.
+func (w *world) wait(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		w.mu.Lock()
+		so := is()
+		w.mu.Unlock()
+		switch {
+		case so:
+			return
+		case time.Now().After(end):
+			t.Fatalf("not %s: %+v", what, w.last())
+		}
+	}
+}
+
+// While a run is paused, so is the run of the plan that it runs, and it goes on with it. One
+// that a person paused stays so.
+func TestAPausedRunPausesThePlanThatItRuns(t *testing.T) {
+	w, r := nested(t, "- {name: sure, ask: {text: go on}}\n- {name: db, failover: {job: db}}")
+	s := w.service()
+	do := func(plan, verb, action string) {
+		t.Helper()
+		if err := send(t, s.HandleControl, event.PlanControl{Plan: plan, Do: verb, Action: action}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin(t, w, s, "- {name: ready, ask: {text: begin}}\n"+outer, recovery.Production)
+	ended := make(chan struct{})
+	go func() { defer close(ended); play(t, w, s, nil) }()
+	w.wait(t, "asking", func() bool { return w.run.Actions[0].Status == plan.Started })
+	do("shop", "approve", "ready")
+	w.wait(t, "asking in the inner plan", func() bool { return r.inner != nil && r.inner.Actions[0].Status == plan.Started })
+	do("shop", "pause", "")
+	w.wait(t, "paused with it", func() bool { return r.inner.Phase == plan.Paused })
+	do("inner", "approve", "sure")
+	if text := r.inner.NextText(); text != "it goes on with the plan that paused it: tidemark plan resume shop" || w.effects["production failover db"] != 0 {
+		t.Errorf("%q %v", text, w.effects)
+	}
+	do("shop", "resume", "")
+	<-ended
+	if w.last().Phase != plan.Succeeded || r.inner.Phase != plan.Succeeded || w.effects["production failover db"] != 1 {
+		t.Errorf("%+v %+v %v", w.last(), r.inner, w.effects)
+	}
+
+	w, r = nested(t, "- {name: sure, ask: {text: go on}}\n- {name: db, failover: {job: db}}")
+	s = w.service()
+	begin(t, w, s, outer, recovery.Production)
+	ended = make(chan struct{})
+	go func() { defer close(ended); play(t, w, s, nil) }()
+	w.wait(t, "asking", func() bool { return r.inner != nil && r.inner.Actions[0].Status == plan.Started })
+	do("inner", "pause", "")
+	do("inner", "approve", "sure")
+	do("shop", "pause", "")
+	do("shop", "resume", "")
+	w.mu.Lock()
+	stays := r.inner.Phase == plan.Paused && r.inner.PausedWith == ""
+	w.mu.Unlock()
+	if !stays {
+		t.Errorf("%+v", r.inner)
+	}
+	do("inner", "resume", "")
+	<-ended
+	if w.last().Phase != plan.Succeeded {
+		t.Errorf("%+v", w.last())
+	}
+}
+
 // A trigger counts what a plan recovers through the plans that it runs: it starts the plan
 // although all jobs of the plan itself run here already.
 func TestATriggerCountsTheJobsOfThePlansThatAPlanRuns(t *testing.T) {

@@ -38,6 +38,7 @@ type world struct {
 	changed   chan struct{} // closed and replaced at each change of the run
 	running   map[string]bool
 	failovers map[string]*failoverrun.Run
+	mended    bool                   // the next check of a failover's VM passes
 	looked    func(*failoverrun.Run) // called when a failover is looked at
 	held      chan struct{}          // the lease
 	effects   map[string]int
@@ -289,6 +290,14 @@ func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
 	}
 	return f.w.effect(ctx, string(r.Mode)+" failover "+r.Job, err != nil, func() {
 		f.w.failovers[r.Job] = &failoverrun.Run{Request: r, Phase: recovery.Ready, Goal: recovery.Recover}
+	})
+}
+
+func (f failovers) Check(ctx context.Context, job, _ string) error {
+	return f.w.effect(ctx, "check "+job, false, func() {
+		if f.w.failovers[job].CheckedAt = time.Now(); f.w.mended {
+			f.w.failovers[job].CheckFailed = false
+		}
 	})
 }
 

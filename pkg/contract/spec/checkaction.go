@@ -40,6 +40,14 @@ func (c *checker) action(at string, a *Action) {
 	if a.Failover != nil {
 		c.failoverAction(at+"/failover", a)
 	}
+	if r := a.Return(); r != nil {
+		names, paths := map[string]int{}, map[string]int{}
+		for i, d := range r.Disks {
+			disk := at + "/" + a.Verb() + "/disks/" + itoa(i)
+			c.unique(disk+"/name", d.Name, names, i)
+			c.path(disk+"/path", d.Path, paths, i)
+		}
+	}
 	if a.Check != nil {
 		c.condition(at+"/check", a.Check)
 	}
@@ -99,6 +107,8 @@ func (c *checker) failoverAction(at string, a *Action) {
 	c.when(at+"/before", f.Before != nil && f.Point != "", "use either point or before")
 	c.when(at+"/planned", f.Planned && (f.Point != "" || f.Before != nil), "goes to the source's last write, so point and before are not allowed")
 	c.when(at+"/planned", f.Planned && a.Mode == InTest, "has no effect in a test: the mode must be production or both")
+	c.when(at+"/shutdown", f.Shutdown != "" && !f.Planned, "needs planned: an unplanned failover does not wait for a guest to shut down")
+	c.when(at+"/shutdown", f.Shutdown != "" && (f.Listen != "" || f.To != "" && f.To != recovery.ToVM), "needs vm: no other failover powers off a VM")
 	c.when(at+"/to", f.To == recovery.ToFiles && a.Mode != InProduction, "a test cannot use files, because they are the replica itself: use nbd or vm, or the mode production")
 	c.when(at+"/listen", f.Listen != "" && f.To == recovery.ToVM, "not allowed with vm: nothing is served over NBD")
 	if f.Listen != "" {

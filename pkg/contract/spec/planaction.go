@@ -25,6 +25,8 @@ type FailoverAction struct {
 	Job string `json:"job"`
 	// Planned includes the source's last writes. In a test run it has no effect.
 	Planned bool `json:"planned,omitempty"`
+	// Shutdown is how a planned failover powers off the VM at the source; empty: as usual.
+	Shutdown recovery.Shutdown `json:"shutdown,omitempty"`
 	// Point is latest, last-write, a tag or a point's name; or the newest write at or
 	// before Before. With neither it is the last write, and in a test run the newest
 	// point.
@@ -35,13 +37,17 @@ type FailoverAction struct {
 	Listen string               `json:"listen,omitempty"`
 }
 
-// ReturnAction brings a machine to the plan's site, from which it was failed over. It is
-// not for a job on VMs.
+// ReturnAction brings a machine to the plan's site, from which it was failed over. Of a job
+// on VMs it brings one VM.
 type ReturnAction struct {
 	Job string `json:"job"` // the job that was failed over, or the one that reverses it
 	// Overwrite confirms that the old disks are overwritten where they differ, and that
 	// points of an earlier round are dropped.
 	Overwrite bool `json:"overwrite,omitempty"`
+	// Disks are the replicas; none: the old disks, or of a VM the VM that it came from.
+	Disks []TargetDisk `json:"disks,omitempty"`
+	// Shutdown is how a failback powers off the VM that runs now; empty: as usual.
+	Shutdown recovery.Shutdown `json:"shutdown,omitempty"`
 }
 
 // Return is what a reprotection or a failback says; nil: the action is neither.

@@ -83,11 +83,12 @@ func (s *stepper) asked(k Ask) {
 	i := s.index(k.Action)
 	switch k.Verb {
 	case Cancel:
+		s.PausedWith = ""
 		s.finish(Cancelled)
 	case Pause:
-		s.Phase = Paused
+		s.Phase, s.PausedWith = Paused, k.With
 	case Resume:
-		s.Phase = Running
+		s.Phase, s.PausedWith = Running, ""
 	case Skip:
 		st := Skipped
 		if s.Actions[i].Status == Started {

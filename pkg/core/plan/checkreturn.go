@@ -13,11 +13,15 @@ func (c *checker) back(a spec.Action) {
 	if r == nil {
 		return
 	}
-	if !r.Overwrite {
+	if !r.Overwrite && len(r.Disks) == 0 {
 		c.warn("overwrite", "it fails where old disks of %s are still there: that they are overwritten where they differ is confirmed with overwrite: true", r.Job)
 	}
-	if j, known := c.facts.Jobs[r.Job]; known && j.VM {
-		c.bad("vm", "the job %s replicates a VM, and a plan brings back jobs on disks only", r.Job)
+	switch j, known := c.facts.Jobs[r.Job]; {
+	case !known:
+	case j.VM && len(r.Disks) > 0:
+		c.bad("vm", "the job %s replicates a VM, whose replica is the VM that it came from: leave disks out", r.Job)
+	case !j.VM && r.Shutdown != "":
+		c.bad("vm", "the job %s replicates disks, and no VM is shut down for them: leave shutdown out", r.Job)
 	}
 }
 

@@ -70,4 +70,7 @@ type Ask struct {
 	Verb   Verb
 	Action string
 	By     string
+	// With is the plan that runs this one, and pauses it while it is paused itself; empty:
+	// a person asks.
+	With string
 }

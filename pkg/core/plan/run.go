@@ -92,10 +92,13 @@ type Run struct {
 	Spec     spec.Plan `json:"spec"`
 	Phase    Phase     `json:"phase"`
 	// Outcome is what a test that is being cleaned up came to.
-	Outcome   Phase     `json:"outcome,omitempty"`
-	Actions   []Record  `json:"actions"`
-	StartedAt time.Time `json:"startedAt,omitzero"`
-	EndedAt   time.Time `json:"endedAt,omitzero"`
+	Outcome Phase `json:"outcome,omitempty"`
+	// PausedWith is the plan that runs this one and paused it; empty: a person did, or the
+	// run is not paused.
+	PausedWith string    `json:"pausedWith,omitempty"`
+	Actions    []Record  `json:"actions"`
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	EndedAt    time.Time `json:"endedAt,omitzero"`
 	// Trace is the trace of all that the run does, as a W3C traceparent.
 	Trace string `json:"trace,omitempty"`
 }

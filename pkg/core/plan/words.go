@@ -57,6 +57,8 @@ func (r Run) NextText() string {
 			return "clean up: tidemark plan retry " + name
 		case r.Phase == Failed && r.Mode == recovery.Production && rec.Status == GaveUp && r.Spec.Actions[i].Critical:
 			return "go on: tidemark plan retry " + name + ", or tidemark plan skip " + name
+		case r.Phase == Paused && r.PausedWith != "":
+			return "it goes on with the plan that paused it: tidemark plan resume " + r.PausedWith
 		case r.Phase == Paused:
 			return "go on: tidemark plan resume " + r.Plan
 		}
