@@ -47,7 +47,8 @@ func told(t *testing.T, d *datadriven.TestData) string {
 // shopFacts is a site with the jobs db and web, of which web has a replica VM, a
 // stopped job old and a job hourly with an RPO of an hour; with the script move-dns; and
 // with the plans other, which changes the job shared, and leads, which runs shop. Jobs on VMs are vm-db, vm-app,
-// vm-late, whose replica is not made yet, and vm-twin, whose VM is that of vm-db.
+// vm-late, whose replica is not made yet, vm-sick, whose replica is in trouble, and vm-twin,
+// whose VM is that of vm-db.
 func shopFacts() plan.Facts {
 	f := plan.Facts{
 		Jobs: map[string]plan.JobFacts{
@@ -72,7 +73,7 @@ func shopFacts() plan.Facts {
 			}},
 		},
 	}
-	for name, ip := range map[string]string{"vm-db": "10.9.0.10", "vm-app": "10.9.0.20", "vm-late": "10.9.0.30", "vm-twin": "10.9.0.10"} {
+	for name, ip := range map[string]string{"vm-db": "10.9.0.10", "vm-app": "10.9.0.20", "vm-late": "10.9.0.30", "vm-twin": "10.9.0.10", "vm-sick": "10.9.0.40"} {
 		m := inventory.Member{VM: guest(strings.TrimPrefix(name, "vm-"), "u-"+name, "10.0.0.5/24"), ReplicaUUID: "u-r-" + name, State: inventory.Ready, Networks: map[int32]inventory.Ref{4000: "n"}}
 		m.Identity = &inventory.Identity{NICs: []inventory.NICIdentity{{IP: ip}}}
 		m.VM.Hardware.NICs = []inventory.NIC{{Key: 4000, Label: "Network adapter 1", NetName: "VM Network"}}
@@ -86,6 +87,8 @@ func shopFacts() plan.Facts {
 			m.VM.Hardware.NICs = append(m.VM.Hardware.NICs, inventory.NIC{Key: 4001, Label: "Network adapter 2", NetName: "Backup"})
 		case "vm-late":
 			m.State = inventory.Preparing
+		case "vm-sick":
+			m.Trouble = "its snapshot cannot be removed"
 		case "vm-twin":
 			job.UUID = "u-vm-db"
 		}
