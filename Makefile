@@ -83,6 +83,7 @@ bench: ## figures, each with its target
 	$(GO) run ./e2e/bench
 
 fuzz: ## a minute on each decoder that reads what others wrote
+	$(GO) test ./pkg/contract/predicate -run xxx -fuzz FuzzParse -fuzztime 60s
 	$(GO) test ./pkg/core/frame -run xxx -fuzz FuzzParse -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzHandshake -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzTransmission -fuzztime 60s

@@ -14,6 +14,7 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/failover"
@@ -201,6 +202,7 @@ type around struct{ conductor }
 func (around) RPO(context.Context, string) (time.Duration, error)    { return time.Second, nil }
 func (around) Newest(context.Context, string) (time.Duration, error) { return time.Second, nil }
 func (around) Reachable(context.Context, cdp.Site) error             { return nil }
+func (around) Status(context.Context, string) (health.Group, error)  { return health.Group{}, nil }
 func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }
 func (around) Up(context.Context, cdp.Site, api.UpRequest) (bool, string, error) {
 	return true, "", nil

@@ -272,6 +272,10 @@ func (w planWorld) RPO(ctx context.Context, job string) (time.Duration, error) {
 	return time.Duration(*g.RPOSeconds * float64(time.Second)), nil
 }
 
+func (w planWorld) Status(ctx context.Context, job string) (health.Group, error) {
+	return w.c.GroupStatus(ctx, job)
+}
+
 func (w planWorld) Newest(ctx context.Context, job string) (time.Duration, error) {
 	g, err := w.c.Journal().Status(ctx, cdp.GroupID(job))
 	if err == nil && g.Newest == nil {

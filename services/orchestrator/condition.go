@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/predicate"
 	"tidemark.dev/pkg/contract/spec"
 )
 
@@ -53,7 +55,37 @@ func (s *Service) look(ctx context.Context, c spec.Condition) (string, error) {
 		}
 		return string(c.Unreachable) + " does not answer", nil
 	}
+	switch {
+	case c.Status != nil:
+		return s.status(ctx, *c.Status)
+	case c.VM != "":
+		up, text, err := s.deps.World.Up(ctx, s.cfg.Site, api.UpRequest{VM: c.VM, Tools: true})
+		if err == nil && !up {
+			err = cdp.Errorf(cdp.Conflict, "look at VM", c.VM, "%s", text)
+		}
+		return text, err
+	}
 	return "", cdp.Errorf(cdp.Internal, "check", "", "this version does not know the condition")
+}
+
+// status is look at what a job's status shows.
+func (s *Service) status(ctx context.Context, c spec.StatusIs) (string, error) {
+	p, err := predicate.Parse(c.Holds)
+	if err != nil {
+		return "", cdp.Errorf(cdp.Invalid, "check", c.Job, "%q cannot be read: %w", c.Holds, err)
+	}
+	g, err := s.deps.World.Status(ctx, c.Job)
+	if err != nil {
+		return "", err
+	}
+	holds, seen, err := p.Holds(g)
+	switch {
+	case err != nil:
+		return "", cdp.Errorf(cdp.Conflict, "look at the status of", c.Job, "%w: %s", err, seen)
+	case !holds:
+		return "", cdp.Errorf(cdp.Conflict, "look at the status of", c.Job, "%s", seen)
+	}
+	return seen, nil
 }
 
 func below(what string, is time.Duration, limit spec.Duration, err error) (string, error) {

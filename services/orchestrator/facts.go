@@ -67,6 +67,15 @@ func (s *Service) facts(ctx context.Context, p spec.Plan) (plan.Facts, string, e
 			f.Blind[t.Name] = err.Error()
 		}
 	}
+	f.Unseen = map[string]string{}
+	for _, a := range p.Actions {
+		if a.Check == nil || a.Check.VM == "" {
+			continue
+		}
+		if _, _, err := s.deps.World.Up(ctx, s.cfg.Site, api.UpRequest{VM: a.Check.VM, Tools: true}); err != nil && !cdp.Is(err, cdp.Transient) {
+			f.Unseen[a.Name] = err.Error()
+		}
+	}
 	if f.Power, err = s.powerFacts(ctx, p); err != nil {
 		return f, "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failback"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 )
@@ -156,6 +157,8 @@ type World interface {
 	// Up reports whether a VM or host of a site is up, as its vCenter says, and in words
 	// what it is. Transient if the site does not answer.
 	Up(ctx context.Context, site cdp.Site, r api.UpRequest) (bool, string, error)
+	// Status is what tidemark status shows of a job.
+	Status(ctx context.Context, job string) (health.Group, error)
 	// Resolve finds a recovery point.
 	Resolve(ctx context.Context, r api.ResolveRequest) error
 }

@@ -58,7 +58,9 @@ const full = `- {name: there, check: {unreachable: prod}}
 - {name: db, failover: {job: db}}
 - {name: web, failover: {job: web}}
 - {name: dns, critical: false, script: {file: move-dns}}
-- {name: check, check: {http: {url: "http://x/", status: 204}}}`
+- {name: check, check: {http: {url: "http://x/", status: 204}}}
+- {name: answers, check: {vm: web01}}
+- {name: well, check: {status: {job: db, holds: 'state == "protected" and objectiveSeconds <= 5'}}}`
 
 func begin(t *testing.T, w *world, s *orchestrator.Service, actions string, mode recovery.Mode) {
 	t.Helper()
@@ -268,8 +270,12 @@ func TestAConditionThatDoesNotHoldSaysWhatItIs(t *testing.T) {
 		"http: {url: \"http://x/\", status: 200}": "it answers with status 204, not 200",
 		"reachable: prod":                         "nobody answers",
 		"unreachable: dr":                         "its services answer",
+		"vm: web01":                               "web01 was looked at",
+		`status: {job: db, holds: "rpoSeconds < 30 and state == \"protected\""}`:     "only numbers can be compared with <: rpoSeconds is not known",
+		`status: {job: db, holds: "state != \"protected\" or objectiveSeconds > 9"}`: `state is "protected", objectiveSeconds is 5`,
 	} {
 		w := newWorld()
+		w.down = map[string]error{"web01": nil}
 		s := w.service()
 		begin(t, w, s, fmt.Sprintf("- {name: a, check: {%s}, timeout: 20200ms}", check), recovery.Production)
 		play(t, w, s, nil)

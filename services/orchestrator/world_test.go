@@ -15,6 +15,7 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/orchestrator"
@@ -326,6 +327,9 @@ func (a around) Up(_ context.Context, _ cdp.Site, r api.UpRequest) (bool, string
 	defer a.w.mu.Unlock()
 	err, down := a.w.down[r.VM+r.Host]
 	return !down, r.VM + r.Host + " was looked at", err
+}
+func (a around) Status(_ context.Context, job string) (health.Group, error) {
+	return health.Group{Job: job, State: health.Protected, ObjectiveSeconds: 5}, nil
 }
 func (around) Newest(context.Context, string) (time.Duration, error) { return time.Minute, nil }
 func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }

@@ -49,7 +49,7 @@ func (v *oneVM) VM(_ context.Context, uuid string) (inventory.VM, error) {
 	if v.on {
 		power = inventory.PoweredOn
 	}
-	return inventory.VM{Place: inventory.Place{Ref: "VirtualMachine:vm-1", Name: "web01"}, UUID: uuid, Power: power, Host: "HostSystem:h1", Hardware: inventory.Hardware{Extra: v.marks}}, nil
+	return inventory.VM{Place: inventory.Place{Ref: "VirtualMachine:vm-1", Name: "web01"}, UUID: uuid, Power: power, Host: "HostSystem:h1", Hardware: inventory.Hardware{Extra: v.marks}, Guest: inventory.Guest{ToolsRunning: v.tools}}, nil
 }
 
 func (v *oneVM) set(change func()) error {

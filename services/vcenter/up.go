@@ -50,6 +50,10 @@ func (q *siteQueries) up(ctx context.Context, r api.UpRequest) (any, error) {
 	if v.State != "" && v.State != connected {
 		return api.UpReply{Text: fmt.Sprintf("the VM %s is %s", v.Name, v.State)}, nil
 	}
+	if r.Tools && v.Power == inventory.PoweredOn {
+		does := map[bool]string{true: "run", false: "do not run"}[v.Guest.ToolsRunning]
+		return api.UpReply{Up: v.Guest.ToolsRunning, Text: fmt.Sprintf("the VM %s is on, and its VMware Tools %s", v.Name, does)}, nil
+	}
 	return api.UpReply{Up: v.Power == inventory.PoweredOn, Text: fmt.Sprintf("the VM %s is %s", v.Name, v.Power)}, nil
 }
 

@@ -30,8 +30,13 @@ func TestWhetherAMachineIsUp(t *testing.T) {
 	vm, host := api.UpRequest{VM: "web01"}, api.UpRequest{Host: "esx1"}
 	want(vm, true, "the VM web01 is on")
 	want(host, true, "the host esx1 is connected")
+	answers := api.UpRequest{VM: "web01", Tools: true}
+	want(answers, true, "the VM web01 is on, and its VMware Tools run")
+	x.must(x.vm.set(func() { x.vm.tools = false }))
+	want(answers, false, "its VMware Tools do not run")
 	x.must(x.vm.PowerOff(x.ctx, ""))
 	want(vm, false, "the VM web01 is off")
+	want(answers, false, "the VM web01 is off")
 	x.must(x.vm.PowerOn(x.ctx, ""))
 	x.must(x.vm.set(func() { x.vm.host = "notResponding" }))
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // the inventory is read again in a while

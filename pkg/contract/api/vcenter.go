@@ -106,6 +106,8 @@ type SiteCheck struct {
 type UpRequest struct {
 	VM   string `json:"vm,omitempty"`   // path, instance UUID or name
 	Host string `json:"host,omitempty"` // path or name
+	// Tools: a VM is up only if its VMware Tools run, too.
+	Tools bool `json:"tools,omitempty"`
 }
 
 // UpReply says whether it is up, and in words what it is.

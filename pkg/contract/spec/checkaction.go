@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"tidemark.dev/pkg/contract/predicate"
 	"tidemark.dev/pkg/contract/recovery"
 )
 
@@ -126,6 +127,7 @@ func (c *checker) condition(at string, x *Condition) {
 	}{
 		{"rpo", x.RPO != nil}, {"point", x.Point != nil}, {"port", x.Port != ""}, {"http", x.HTTP != nil},
 		{"reachable", x.Reachable != ""}, {"unreachable", x.Unreachable != ""},
+		{"status", x.Status != nil}, {"vm", x.VM != ""},
 	} {
 		if f.set {
 			said = append(said, f.name)
@@ -133,7 +135,7 @@ func (c *checker) condition(at string, x *Condition) {
 	}
 	switch {
 	case len(said) == 0:
-		c.bad(at, "either", "checks nothing: use one of rpo, point, port, http, reachable, unreachable")
+		c.bad(at, "either", "checks nothing: use one of rpo, point, port, http, reachable, unreachable, status, vm")
 	case len(said) > 1:
 		c.bad(at, "either", "checks %s: an action checks one thing", and(said))
 	}
@@ -141,6 +143,10 @@ func (c *checker) condition(at string, x *Condition) {
 		host, port, err := net.SplitHostPort(x.Port)
 		n, perr := strconv.Atoi(port)
 		c.when(at+"/port", err != nil || perr != nil || host == "" || n < 1 || n > 65535, "%q: write host:port", x.Port)
+	}
+	if x.Status != nil && x.Status.Holds != "" {
+		_, err := predicate.Parse(x.Status.Holds)
+		c.when(at+"/status/holds", err != nil, "%q cannot be read: %v", x.Status.Holds, err)
 	}
 	if x.HTTP != nil {
 		c.url(at+"/http/url", x.HTTP.URL)

@@ -110,6 +110,8 @@ func (a Action) Job() string {
 		return a.Check.RPO.Job
 	case a.Check != nil && a.Check.Point != nil:
 		return a.Check.Point.Job
+	case a.Check != nil && a.Check.Status != nil:
+		return a.Check.Status.Job
 	}
 	return ""
 }

@@ -72,6 +72,16 @@ type Condition struct {
 	// Reachable and Unreachable are sites whose services answer, or do not.
 	Reachable   cdp.Site `json:"reachable,omitempty"`
 	Unreachable cdp.Site `json:"unreachable,omitempty"`
+	// Status is about what a job's status shows.
+	Status *StatusIs `json:"status,omitempty"`
+	// VM is one of the plan's site that is on, and whose VMware Tools run.
+	VM string `json:"vm,omitempty"` // path, instance UUID or name
+}
+
+// StatusIs holds while a condition over the status of a job does; see package predicate.
+type StatusIs struct {
+	Job   string `json:"job"`
+	Holds string `json:"holds"`
 }
 
 // RPOBelow holds while a job would lose less than Below.

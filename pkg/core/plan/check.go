@@ -4,14 +4,17 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/predicate"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/health"
 )
 
 // Facts are what is known of the site that a plan would run at.
@@ -29,6 +32,9 @@ type Facts struct {
 	// Blind says for each trigger that looks at a machine why it cannot; without an entry
 	// it can, or that is not known.
 	Blind map[string]string
+	// Unseen says for each check of a VM, by its action, why that VM cannot be looked at;
+	// without an entry it can, or that is not known.
+	Unseen map[string]string
 	// Others are the other plans of the site.
 	Others []spec.Plan
 	VMFacts
@@ -188,8 +194,25 @@ func (c *checker) site(a spec.Action) {
 	if why := c.facts.Power[a.Name]; why != "" {
 		c.bad("power", "the VM %s cannot be changed: %s", a.Power.VM, why)
 	}
+	if why := c.facts.Unseen[a.Name]; why != "" {
+		c.warn("vm", "the VM %s cannot be looked at now: %s", a.Check.VM, why)
+	}
+	if a.Check != nil && a.Check.Status != nil {
+		c.status(*a.Check.Status)
+	}
 	if a.Script != nil && c.facts.Scripts != nil && !c.facts.Scripts[a.Script.File] {
 		c.bad("script", "there is no program %s in the script directory of site %s", a.Script.File, c.plan.Site)
+	}
+}
+
+// status checks that a condition names fields that a job's status can have.
+func (c *checker) status(x spec.StatusIs) {
+	p, err := predicate.Parse(x.Holds)
+	if err != nil {
+		return // the spec was refused for that
+	}
+	for _, f := range p.Unknown(reflect.TypeFor[health.Group]()) {
+		c.bad("status", "the status of a job has no field %s: see tidemark status %s -o json", f, x.Job)
 	}
 }
 

@@ -58,6 +58,7 @@ func shopFacts() plan.Facts {
 		Scripts: map[string]bool{"move-dns": true},
 		Blind:   map[string]string{"blind": "there is no VM \"gone01\" at the site prod"},
 		Power:   map[string]string{"start-web": "the VM is the replica of the job web"},
+		Unseen:  map[string]string{"gone": "there is no VM \"web09\" at the site dr"},
 		Points:  map[string]string{"at-friday": "there is no recovery point with the tag friday"},
 		Others: []spec.Plan{{Name: "other", Actions: []spec.Action{
 			{Name: "a", Failover: &spec.FailoverAction{Job: "shared"}},
