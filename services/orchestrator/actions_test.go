@@ -4,11 +4,13 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/services/orchestrator"
 )
@@ -34,6 +36,34 @@ func (outside) Dial(context.Context, string) error       { return nil }
 
 func (o outside) Mail(ctx context.Context, m orchestrator.Mail) error {
 	return o.w.effect(ctx, "mail "+strings.Join(m.To, " ")+": "+m.Subject, false, func() {})
+}
+
+// around is what conditions and triggers look at.
+type around struct{ w *world }
+
+func (a around) RPO(context.Context, string) (time.Duration, error) {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	return a.w.rpo, nil
+}
+func (a around) Up(_ context.Context, _ cdp.Site, r api.UpRequest) (bool, string, error) {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	err, down := a.w.down[r.VM+r.Host]
+	return !down, r.VM + r.Host + " was looked at", err
+}
+func (a around) Status(_ context.Context, job string) (health.Group, error) {
+	return health.Group{Job: job, State: health.Protected, ObjectiveSeconds: 5}, nil
+}
+func (around) Newest(context.Context, string) (time.Duration, error) { return time.Minute, nil }
+func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }
+func (a around) Reachable(_ context.Context, site cdp.Site) error {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	if a.w.gone[site] {
+		return cdp.Errorf(cdp.Transient, "look", string(site), "nobody answers")
+	}
+	return nil
 }
 
 // machines are VMs by name, and whether they are on. The guest of deaf has no tools.

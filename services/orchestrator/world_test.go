@@ -15,7 +15,6 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
-	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/pkg/core/trigger"
 	"tidemark.dev/services/orchestrator"
@@ -313,33 +312,6 @@ func (f failovers) End(ctx context.Context, job string, e orchestrator.Ending) e
 		f.w.failovers[job].Goal = g
 		f.w.failovers[job].Phase = map[recovery.Goal]recovery.Phase{recovery.Cleanup: recovery.Cleaned, recovery.Undo: recovery.Undone, recovery.Commit: recovery.Committed}[g]
 	})
-}
-
-type around struct{ w *world }
-
-func (a around) RPO(context.Context, string) (time.Duration, error) {
-	a.w.mu.Lock()
-	defer a.w.mu.Unlock()
-	return a.w.rpo, nil
-}
-func (a around) Up(_ context.Context, _ cdp.Site, r api.UpRequest) (bool, string, error) {
-	a.w.mu.Lock()
-	defer a.w.mu.Unlock()
-	err, down := a.w.down[r.VM+r.Host]
-	return !down, r.VM + r.Host + " was looked at", err
-}
-func (a around) Status(_ context.Context, job string) (health.Group, error) {
-	return health.Group{Job: job, State: health.Protected, ObjectiveSeconds: 5}, nil
-}
-func (around) Newest(context.Context, string) (time.Duration, error) { return time.Minute, nil }
-func (around) Resolve(context.Context, api.ResolveRequest) error     { return nil }
-func (a around) Reachable(_ context.Context, site cdp.Site) error {
-	a.w.mu.Lock()
-	defer a.w.mu.Unlock()
-	if a.w.gone[site] {
-		return cdp.Errorf(cdp.Transient, "look", string(site), "nobody answers")
-	}
-	return nil
 }
 
 type triggers struct{ w *world }
