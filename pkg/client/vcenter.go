@@ -87,6 +87,9 @@ func (c *Client) SiteUses(ctx context.Context) (map[cdp.Site][]inventory.Role, e
 		if j.Source.Capture == cdp.Tap {
 			add(j.SourceSite, inventory.ForFilter)
 		}
+		if j.Target.GuestLogin != "" {
+			add(j.TargetSite, inventory.ForGuests)
+		}
 	}
 	return out, nil
 }

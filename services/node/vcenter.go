@@ -47,12 +47,15 @@ func runVCenter(ctx context.Context, e *env) error {
 	if err := os.MkdirAll(e.path(loginDir), 0o700); err != nil { // so that people see where logins belong
 		return &cdp.Error{Op: "prepare vcenter", Kind: cdp.Invalid, Subject: e.path(loginDir), Cause: err}
 	}
+	if err := os.MkdirAll(e.path(guestDir), 0o700); err != nil {
+		return &cdp.Error{Op: "prepare vcenter", Kind: cdp.Invalid, Subject: e.path(guestDir), Cause: err}
+	}
 	dial := &vcenterDial{e: e, sites: sites}
 	defer dial.close()
 	w := vcenterWiring{e, conn, dial.site}
 	s := vcenter.New(vcenter.Config{}, vcenter.Deps{
 		VCenter: dial.vcenter, Site: dial.site, Jobs: vmJobs{jobs}, Groups: vmGroups{groups, conn}, Sourced: sourceSpecs{jobs, groups}, Records: vmRecords{records},
-		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Files: vcenterFiles{e.places}, Notify: func(err error) { e.warn(err) },
+		Peer: w, Runs: w, Journal: w, Capture: w, Events: conn, Files: vcenterFiles{e.places}, Guests: guestLogins(e.path(guestDir)), Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Run(ctx) })

@@ -62,7 +62,7 @@ func (s *siteState) check(ctx context.Context, c *client.Client) error {
 }
 
 // siteRoles are those that a site may have.
-var siteRoles = []inventory.Role{inventory.AsSource, inventory.AsTarget, inventory.ForFilter, inventory.ForAppliance}
+var siteRoles = []inventory.Role{inventory.AsSource, inventory.AsTarget, inventory.ForFilter, inventory.ForAppliance, inventory.ForGuests}
 
 // rolesOf reads roles from flags.
 func rolesOf(names []string) ([]inventory.Role, error) {

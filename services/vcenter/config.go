@@ -27,6 +27,9 @@ type Config struct {
 	CheckEvery time.Duration
 	// CheckTimeout is for jobs that set none. Default 5 min.
 	CheckTimeout time.Duration
+	// GuestWait is how long a started guest's VMware Tools may take to answer, before a
+	// failover goes on without the guest's addresses. Default 5 min.
+	GuestWait time.Duration
 	// LateFor is how long after a call its effect may still appear, if the caller died.
 	// Default 2 min.
 	LateFor time.Duration
@@ -53,6 +56,7 @@ func (c Config) withDefaults() Config {
 	def(&c.DeviceWait, time.Minute)
 	def(&c.CheckEvery, 2*time.Second)
 	def(&c.CheckTimeout, 5*time.Minute)
+	def(&c.GuestWait, 5*time.Minute)
 	def(&c.LateFor, 2*time.Minute)
 	def(&c.TapWait, 30*time.Second)
 	def(&c.AnswerWait, 15*time.Minute)

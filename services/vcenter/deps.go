@@ -35,7 +35,9 @@ type Deps struct {
 	// Prober checks VMs from outside; nil: over the network.
 	Prober Prober
 	// Files judges paths that requests and jobs name; nil: all may be used.
-	Files  Files
+	Files Files
+	// Guests are the logins at guests; nil: there are none.
+	Guests Guests
 	Clock  clock.Clock // nil: clock.System
 	Notify func(error)
 }
@@ -157,6 +159,19 @@ type Files interface {
 	OVA(path string) (string, io.ReadCloser, error)
 	// Script is a program to run.
 	Script(path string) (string, error)
+}
+
+// Guests are the logins at guests that this machine has, by name. No message and no spec
+// has one.
+type Guests interface {
+	// Login is Invalid if there is none of the name, or it may not be used.
+	Login(name string) (user, password string, err error)
+}
+
+type noGuests struct{}
+
+func (noGuests) Login(name string) (user, password string, err error) {
+	return "", "", cdp.Errorf(cdp.Invalid, "read guest login", name, "this machine has no logins at guests")
 }
 
 type anyFile struct{}

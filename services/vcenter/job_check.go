@@ -57,6 +57,11 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 			reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/checks/script", Rule: "allowed", Text: err.Error()})
 		}
 	}
+	if name := r.Job.Target.GuestLogin; name != "" {
+		if _, _, err := s.guests.Login(name); err != nil {
+			reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/target/guestLogin", Rule: "login", Text: strings.TrimSuffix(err.Error()+": "+cdp.HintOf(err), ": ")})
+		}
+	}
 	x.joinsAndLeaves(&reply, refused)
 	return reply, nil
 }

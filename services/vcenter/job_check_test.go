@@ -32,6 +32,10 @@ func TestKnownProblemsDoNotPreventAChange(t *testing.T) {
 	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 1 || r.Warnings[0].Path != "/spec/target/reIP/0/from" {
 		t.Fatalf("%+v", r)
 	}
+	inside := job
+	if inside.Target.GuestLogin = "windows"; !strings.Contains(told(w.checked(inside).Problems), "/spec/target/guestLogin") {
+		t.Error("a login at guests that this site does not have is taken")
+	}
 	w.apply(job)
 	w.until("web01 is ready", func() bool { return w.states()["web01"] == "ready" })
 	bad := web("db01")

@@ -34,6 +34,7 @@ type jobControl struct {
 	journal Journal
 	capture Capture
 	local   Files
+	guests  Guests
 	report  *reporter
 	clock   clock.Clock
 

@@ -28,8 +28,10 @@ type runRecord struct {
 	// Making is when the vCenter was last asked to make something for the test, as
 	// long as the outcome is unknown: it may still appear later.
 	Making time.Time `json:"making,omitzero"`
-	// Unset is why the vCenter refused to configure the guest's addresses, Unwired why
-	// its network cards are not on their networks. The VM was started all the same.
+	// Given is the VM whose guest was given its addresses from inside.
+	Given string `json:"given,omitempty"`
+	// Unset is why the guest's addresses are not configured, Unwired why its network cards
+	// are not on their networks. The VM was started all the same.
 	Unset   string `json:"unset,omitempty"`
 	Unwired string `json:"unwired,omitempty"`
 }
@@ -61,6 +63,7 @@ type vmRuns struct {
 	jobs    Jobs
 	prober  Prober
 	local   Files
+	guests  Guests
 	report  *reporter
 	clock   clock.Clock
 	cfg     Config
@@ -80,6 +83,7 @@ type runVMs interface {
 	Power
 	PowerBlock
 	GuestNetworks
+	GuestRunner
 }
 
 // run is one step of a failover while it holds the group's lock.
@@ -166,7 +170,7 @@ func (r *run) enter(ctx context.Context, stage runStage, change func(*runRecord)
 }
 
 func sameRun(a, b runRecord) bool {
-	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Unset == b.Unset && a.Unwired == b.Unwired && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
+	return a.Run == b.Run && a.Test == b.Test && a.Stage == b.Stage && a.VM == b.VM && a.UUID == b.UUID && a.Making.Equal(b.Making) && a.Given == b.Given && a.Unset == b.Unset && a.Unwired == b.Unwired && a.Name == b.Name && slices.Equal(a.Disks, b.Disks)
 }
 
 // vm is the VM that the run starts; NotFound.

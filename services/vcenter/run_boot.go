@@ -80,7 +80,7 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 		if err := r.connectCards(ctx, v); err != nil {
 			return none, err
 		}
-		if id := r.identity(); id != nil && len(v.Hardware.NICs) > 0 {
+		if id := r.identity(); id != nil && id.Login == "" && len(v.Hardware.NICs) > 0 {
 			r.tell("configures the guest's addresses", 0, 0)
 			if err := r.customize(ctx, v, *id); err != nil {
 				return none, err
@@ -96,6 +96,9 @@ func (r *run) boot(ctx context.Context) (api.VMRunReply, error) {
 		if v, err = r.see(ctx, v, "boot", "it is not on", isOn); err != nil {
 			return none, err
 		}
+	}
+	if err := r.readdress(ctx, v, r.cfg.GuestWait); err != nil {
+		return none, err
 	}
 	text := v.Name + " is powered on"
 	for _, why := range []string{r.rec.Value.Unwired, r.rec.Value.Unset} {

@@ -15,7 +15,8 @@ import (
 )
 
 // check handles api.VMCheck: it repeats the VM's checks until all pass or the time is
-// up, and returns the last results. It changes nothing.
+// up, and returns the last results. It changes nothing, but for a guest whose addresses
+// could not be set when it was started.
 func (r *run) check(ctx context.Context) (api.VMRunReply, error) {
 	var none api.VMRunReply
 	var checks inventory.Checks
@@ -27,6 +28,11 @@ func (r *run) check(ctx context.Context) (api.VMRunReply, error) {
 	}
 	if checks.Timeout <= 0 {
 		checks.Timeout = r.cfg.CheckTimeout
+	}
+	if v, err := r.vm(ctx); err == nil && v.Power == inventory.PoweredOn {
+		if err := r.readdress(ctx, v, 0); err != nil {
+			return none, err
+		}
 	}
 	over := clock.After(r.clock, checks.Timeout)
 	end := r.clock.Now().Add(checks.Timeout)

@@ -34,6 +34,9 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Files == nil {
 		deps.Files = anyFile{}
 	}
+	if deps.Guests == nil {
+		deps.Guests = noGuests{}
+	}
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
@@ -64,10 +67,10 @@ func New(cfg Config, deps Deps) *Service {
 	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, local: deps.Files, report: report,
 		clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (applianceVMs, error) { return site.connect(ctx) }}
 	s.transporters.unheard.Store(true) // the last process may have left some
-	s.runs = &vmRuns{cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records, jobs: deps.Jobs, prober: deps.Prober, local: deps.Files,
+	s.runs = &vmRuns{cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records, jobs: deps.Jobs, prober: deps.Prober, local: deps.Files, guests: deps.Guests,
 		report: report, clock: deps.Clock, cfg: cfg, connect: func(ctx context.Context) (runVMs, error) { return site.connect(ctx) }}
 	s.jobs = &jobControl{cfg: cfg, site: deps.Site, cache: cache, hotadd: hot, lanes: s.lanes, locks: locks, records: deps.Records,
-		jobs: deps.Jobs, groups: deps.Groups, sourced: deps.Sourced, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture, local: deps.Files,
+		jobs: deps.Jobs, groups: deps.Groups, sourced: deps.Sourced, peer: deps.Peer, runs: deps.Runs, journal: deps.Journal, capture: deps.Capture, local: deps.Files, guests: deps.Guests,
 		report: report, clock: deps.Clock, controls: map[string]*control{},
 		connect: func(ctx context.Context) (memberVMs, error) { return site.connect(ctx) }}
 	s.watcher = &watcher{connector: site, cache: cache, changed: s.jobs.wakeAll, report: report, clock: deps.Clock, beat: cfg.Beat}

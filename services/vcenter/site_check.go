@@ -24,7 +24,7 @@ func (q *siteQueries) check(ctx context.Context, r api.CheckRequest) (any, error
 		return nil, err
 	}
 	reply := api.SiteCheck{About: inv.About, Lacks: []inventory.Missing{}}
-	roles := []inventory.Role{inventory.AsSource, inventory.AsTarget, inventory.ForAppliance}
+	roles := []inventory.Role{inventory.AsSource, inventory.AsTarget, inventory.ForAppliance, inventory.ForGuests}
 	if !inv.About.ESX {
 		roles = append(roles, inventory.ForFilter)
 	}

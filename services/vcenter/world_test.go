@@ -111,13 +111,14 @@ func (e *end) start() {
 		CacheFor: time.Second, DeviceWait: time.Minute, CheckEvery: 10 * time.Millisecond, AnswerWait: cmp.Or(e.answerWait, time.Minute)}
 	cfg.LateFor = 3 * time.Second // longer than the calls that tests delay
 	cfg.TapWait = time.Second
+	cfg.GuestWait = 100 * time.Millisecond
 	e.svc = vcenter.New(cfg, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return e.vc, nil },
 		Site: func(context.Context) (vcenter.Site, error) {
 			return vcenter.Site{Name: e.name, Transporter: "transporter", Devices: filepath.Join(e.sim.Config().Devices, "transporter")}, nil
 		},
 		Jobs: jobsOf{w, e.name}, Groups: groupsOf{w, e.name}, Sourced: sourcedOf{jobsOf{w, e.name}, groupsOf{w, ""}}, Records: e.recs, Peer: peerOf{w}, Runs: runsOf{w},
-		Journal: journalOf{w}, Capture: captureOf{w}, Events: eventsOf{w}, Clock: clock.System, Prober: probes{},
+		Journal: journalOf{w}, Capture: captureOf{w}, Events: eventsOf{w}, Clock: clock.System, Prober: probes{}, Guests: logins{},
 		Notify: func(err error) { w.t.Log(e.name, err) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())

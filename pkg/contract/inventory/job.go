@@ -51,6 +51,9 @@ type JobTarget struct {
 	Suffix   string       `json:"suffix,omitempty"`
 	Networks []NetworkMap `json:"networks,omitempty"`
 	ReIP     []ReIP       `json:"reIP,omitempty"`
+	// GuestLogin names the login at guests with which addresses are changed from inside;
+	// empty: the vCenter's customization changes them.
+	GuestLogin string `json:"guestLogin,omitempty"`
 	// Seeds are files that already hold a copy of a source disk: a restored
 	// backup or an old replica. They are verified and become the replica's disks.
 	Seeds []Seed `json:"seeds,omitempty"`

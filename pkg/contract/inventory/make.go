@@ -40,13 +40,18 @@ type Identity struct {
 	NICs     []NICIdentity
 	DNS      []string
 	Domain   string
+	// Login is the guest login with which a script inside the guest configures it; empty:
+	// the vCenter does, by its customization.
+	Login string `json:",omitempty"`
 }
 
-// NICIdentity configures one NIC; an empty IP means DHCP. It has at most one IPv4
-// address: a vCenter configures no more.
+// NICIdentity configures one NIC; an empty IP means DHCP.
 type NICIdentity struct {
-	IP      string // 10.9.0.5
-	Mask    string // 255.255.255.0
+	IP   string // 10.9.0.5
+	Mask string // 255.255.255.0
+	// More are further IPv4 addresses with their prefix lengths, which only a script inside
+	// the guest configures: a vCenter takes one.
+	More    []string `json:",omitempty"`
 	Gateway string
 	DNS     []string
 	// IPv6 are addresses with their prefix lengths, 2001:db8:9::5/64, and GatewayV6

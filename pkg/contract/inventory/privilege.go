@@ -30,4 +30,6 @@ const (
 	ForFilter Role = "iofilter"
 	// ForAppliance is needed only to deploy transporters.
 	ForAppliance Role = "transporter"
+	// ForGuests is needed only where something is done inside guests.
+	ForGuests Role = "guest"
 )

@@ -23,17 +23,18 @@ type rawVMs struct {
 
 // rawPlace is what the target of a job on VMs has beside site and disks.
 type rawPlace struct {
-	Host      string                 `json:"host"`
-	Cluster   string                 `json:"cluster"`
-	Datastore string                 `json:"datastore"`
-	Folder    string                 `json:"folder"`
-	Pool      string                 `json:"pool"`
-	Suffix    string                 `json:"suffix"`
-	Networks  []inventory.NetworkMap `json:"networks"`
-	ReIP      []inventory.ReIP       `json:"reIP"`
-	Seeds     []inventory.Seed       `json:"seeds"`
-	KeepMAC   bool                   `json:"keepMAC"`
-	KeepUUID  bool                   `json:"keepUUID"`
+	Host       string                 `json:"host"`
+	Cluster    string                 `json:"cluster"`
+	Datastore  string                 `json:"datastore"`
+	Folder     string                 `json:"folder"`
+	Pool       string                 `json:"pool"`
+	Suffix     string                 `json:"suffix"`
+	Networks   []inventory.NetworkMap `json:"networks"`
+	ReIP       []inventory.ReIP       `json:"reIP"`
+	Seeds      []inventory.Seed       `json:"seeds"`
+	KeepMAC    bool                   `json:"keepMAC"`
+	KeepUUID   bool                   `json:"keepUUID"`
+	GuestLogin string                 `json:"guestLogin"`
 }
 
 // rawChecks are checks as they are written.
@@ -63,7 +64,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 			Source: inventory.JobSource{Capture: src.Capture, ExcludeDisks: src.ExcludeDisks,
 				Filter: src.Filter, Policy: src.Policy, Quiesce: src.Quiesce},
 			Target: inventory.JobTarget{Host: tgt.Host, Cluster: tgt.Cluster, Datastore: tgt.Datastore, Folder: tgt.Folder, Pool: tgt.Pool,
-				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC, KeepUUID: tgt.KeepUUID},
+				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC, KeepUUID: tgt.KeepUUID, GuestLogin: tgt.GuestLogin},
 			Checks: c.checks(raw.Spec.Checks),
 		},
 		SourceSite: src.Site, TargetSite: tgt.Site,
@@ -85,6 +86,12 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 	c.place(raw, j, excluded)
 	c.networks(j.Target.Networks)
 	c.reIP(j.Target.ReIP)
+	if j.Target.GuestLogin != "" {
+		c.when("/spec/target/guestLogin", len(j.Target.ReIP) == 0, "there is no reIP: nothing is changed in the guests")
+		if err := cdp.CheckName("guestLogin", j.Target.GuestLogin); err != nil {
+			c.bad("/spec/target/guestLogin", "name", "%v", err)
+		}
+	}
 	return j
 }
 

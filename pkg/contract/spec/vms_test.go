@@ -181,6 +181,7 @@ func TestBadVMJobs(t *testing.T) {
 		{"    - {vm: web01, disk: scsi0:0", "    - {disk: scsi0:0", `39 /spec/target/seeds/0 (required) vm is missing: a seed is for one VM's disk`},
 		{"    host: esx11", "    host: esx11\n    suffix: a/b", `30 /spec/target/suffix (pattern) "a/b": must contain only letters, digits, spaces and . _ -, 1 to 40 characters`},
 		// Addresses.
+		{"    host: esx11", "    host: esx11\n    guestLogin: a/b", `30 /spec/target/guestLogin (name) check name guestLogin: "a/b": must be lower-case letters, digits and dashes, starting with a letter, at most 40 long`},
 		{"ip: 10.9.0.5/24", "ip: 10.9.0.5", `36 /spec/target/reIP/0/ip (cidr) "10.9.0.5": write an address with its prefix length, as 10.9.0.5/24`},
 		{"ip: 10.9.0.5/24", "ip: 10.9.0.255/24", `36 /spec/target/reIP/0/ip (host) 10.9.0.255 is the address of the network itself, or its broadcast address`},
 		{"ip: 10.9.0.5/24", "ip: 'fd00::5/64'", `36 /spec/target/reIP/0/ip (ipv4) fd00::5/64: only IPv4 addresses can be given to a guest`},

@@ -75,9 +75,9 @@ func Check(s Situation) []inventory.Problem {
 		job("/spec/target/datastore", "datacenter", "the datastore %s is in another datacenter than the transporter %s: disks can be attached within a datacenter only", place.Home.Path, t.Path)
 	}
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target, place.Datacenter)...)
-	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Members)...)
-	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 {
-		job("/spec/target/reIP", "esx", "a single ESXi host cannot configure guest addresses: reIP needs a vCenter")
+	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Job.Target.GuestLogin, s.Members)...)
+	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 && s.Job.Target.GuestLogin == "" {
+		job("/spec/target/reIP", "esx", "a single ESXi host cannot configure guest addresses: reIP needs a vCenter, or target.guestLogin")
 	}
 	problems = append(problems, checkRefs(s.Job, s.Members)...)
 	problems = append(problems, checkSeeds(s, place.Datacenter)...)

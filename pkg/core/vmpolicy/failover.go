@@ -54,32 +54,47 @@ func checkFailover(j inventory.Job, v inventory.VM) []inventory.Problem {
 			add("/spec/source/vms", "nic", false, "%s is a network card of the kind %q, which cannot be made for its replica: replace it, by a vmxnet3 card for instance", n.Label, n.Kind)
 		}
 	}
-	id, _ := Identify(v, j.Target.ReIP)
+	id, _ := Identify(v, j.Target.ReIP, j.Target.GuestLogin)
 	if id == nil {
 		return problems
 	}
 	for i, n := range v.Hardware.NICs {
 		given := id.NICs[i]
-		if lost := lostAddresses(v.Guest, n, j.Target.ReIP); (given.IP != "" || len(given.IPv6) > 0) && len(lost) > 0 {
-			add("/spec/target/reIP", "addresses", true, "%s also has %s, which it will not have at the target: one IPv4 address of a card is configured, and IPv6 addresses for whose subnets there is a rule", n.Label, strings.Join(lost, ", "))
+		if lost := lostAddresses(v.Guest, n, j.Target); (given.IP != "" || len(given.IPv6) > 0) && len(lost) > 0 {
+			add("/spec/target/reIP", "addresses", true, "%s also has %s, which it will not have at the target: %s", n.Label, strings.Join(lost, ", "), given4(id.Login))
 		}
 		if had := guestAddress(v.Guest, n); given.IP == "" && had.Mask == "255.255.255.255" && !leased(v.Guest, n) {
 			add("/spec/target/reIP", "addresses", true, "%s has the address %s, whose subnet VMware Tools do not report: without a rule for it, it will use DHCP at the target", n.Label, had.IP)
 		}
 	}
+	if id.Login != "" {
+		if v.Power == inventory.PoweredOn && !v.Guest.ToolsRunning {
+			add("/spec/target/guestLogin", "tools", true, "VMware Tools do not run in its guest: without them its addresses cannot be set from inside at the target, and a failover starts it with its old ones")
+		}
+		return problems
+	}
 	if !id.Windows {
 		return problems
 	}
-	add("/spec/target/reIP", "sysprep", true, "the vCenter changes the addresses of a Windows guest by sysprep: it loses its domain membership, SID and time zone")
+	add("/spec/target/reIP", "sysprep", true, "the vCenter changes the addresses of a Windows guest by sysprep: it loses its domain membership, SID and time zone; with target.guestLogin only its addresses are changed, from inside")
 	if name := id.HostName; len(name) > 15 || strings.Trim(name, "0123456789") == "" {
 		add("/spec/target/reIP", "sysprep", true, "its host name %q is refused by sysprep, which takes at most 15 characters, not digits alone: a failover would start it with its old addresses", name)
 	}
 	return problems
 }
 
+// given4 says which addresses of a card are configured.
+func given4(login string) string {
+	if login == "" {
+		return "one IPv4 address of a card is configured (all with target.guestLogin), and IPv6 addresses for whose subnets there is a rule"
+	}
+	return "IPv6 addresses are configured if there is a rule for their subnets"
+}
+
 // lostAddresses are those of a NIC that no configuration gives again: all but its first
-// IPv4 address, the IPv6 addresses that rules move, and link-local ones.
-func lostAddresses(g inventory.Guest, n inventory.NIC, rules []inventory.ReIP) (out []string) {
+// IPv4 address, more of them that a script inside the guest gives, the IPv6 addresses that
+// rules move, and link-local ones.
+func lostAddresses(g inventory.Guest, n inventory.NIC, to inventory.JobTarget) (out []string) {
 	first := guestAddress(g, n).IP
 	for _, x := range g.NICs {
 		if !x.Is(n) {
@@ -90,7 +105,14 @@ func lostAddresses(g inventory.Guest, n inventory.NIC, rules []inventory.ReIP) (
 			if err != nil || p.Addr().String() == first || p.Addr().IsLinkLocalUnicast() {
 				continue
 			}
-			if p.Addr().Is6() && len(moveV6(&inventory.NICIdentity{}, []netip.Prefix{p}, rules)) > 0 {
+			var given inventory.NICIdentity
+			switch {
+			case p.Addr().Is6():
+				moveV6(&given, []netip.Prefix{p}, to.ReIP)
+			case to.GuestLogin != "":
+				moveMore(&given, []netip.Prefix{p}, to.ReIP)
+			}
+			if len(given.IPv6)+len(given.More) > 0 {
 				continue
 			}
 			out = append(out, s)

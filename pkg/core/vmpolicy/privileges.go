@@ -57,6 +57,10 @@ func Privileges(roles ...inventory.Role) []inventory.Privilege {
 		{ID: "Resource.AssignVMToPool", Role: inventory.ForAppliance, Purpose: "put the transporter into a resource pool"},
 		{ID: "Network.Assign", Role: inventory.ForAppliance, Purpose: "connect the transporter to networks"},
 		{ID: "Datastore.AllocateSpace", Role: inventory.ForAppliance, Purpose: "make the transporter's disks"},
+
+		{ID: "VirtualMachine.GuestOperations.Execute", Role: inventory.ForGuests, Purpose: "run the script that sets a guest's addresses, and those of plans"},
+		{ID: "VirtualMachine.GuestOperations.Modify", Role: inventory.ForGuests, Purpose: "put such a script into the guest, and remove it"},
+		{ID: "VirtualMachine.GuestOperations.Query", Role: inventory.ForGuests, Purpose: "read how it ended"},
 	}
 	if len(roles) == 0 {
 		return table

@@ -16,12 +16,15 @@ import (
 // uses DHCP keeps doing so, unless a rule names it. IPv6 addresses are given as rules for
 // their subnets say, also to a NIC that uses DHCP. used are the indexes of the rules that
 // apply.
-func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, used []int) {
+//
+// With a guest login the addresses are configured inside the guest, and a NIC's further
+// IPv4 addresses are moved, or kept, as well.
+func Identify(v inventory.VM, rules []inventory.ReIP, login string) (id *inventory.Identity, used []int) {
 	host, domain, _ := strings.Cut(v.Guest.HostName, ".")
 	if host == "" {
 		host = cleanName(v.Name)
 	}
-	out := inventory.Identity{HostName: host, Domain: domain, Windows: v.Windows()}
+	out := inventory.Identity{HostName: host, Domain: domain, Windows: v.Windows(), Login: login}
 	for i, n := range v.Hardware.NICs {
 		had := guestAddress(v.Guest, n)
 		nic, rule := had, -1
@@ -61,6 +64,9 @@ func Identify(v inventory.VM, rules []inventory.ReIP) (id *inventory.Identity, u
 			if x := rules[rule]; len(x.DNS) > 0 {
 				nic.DNS = x.DNS
 			}
+		}
+		if login != "" && nic.IP != "" {
+			used = append(used, moveMore(&nic, moreAddresses(v.Guest, n), rules)...)
 		}
 		used = append(used, moveV6(&nic, addressesV6(v.Guest, n), rules)...)
 		for _, d := range nic.DNS {

@@ -9,11 +9,11 @@ import (
 )
 
 // checkReIP finds invalid rules, and rules that apply to no VM.
-func checkReIP(rules []inventory.ReIP, vms []inventory.VM) []inventory.Problem {
+func checkReIP(rules []inventory.ReIP, login string, vms []inventory.VM) []inventory.Problem {
 	var problems []inventory.Problem
 	used := map[int]bool{}
 	for _, v := range vms {
-		_, hits := Identify(v, rules)
+		_, hits := Identify(v, rules, login)
 		for _, h := range hits {
 			used[h] = true
 		}

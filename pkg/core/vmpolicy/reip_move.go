@@ -32,6 +32,46 @@ func moved(r inventory.ReIP, ip string) (string, bool) {
 	return there.String(), true
 }
 
+// moveMore gives a NIC its further IPv4 addresses: moved by a rule, or as they were. It
+// returns the rules that apply. One whose prefix length is not known is not given without
+// a rule.
+func moveMore(nic *inventory.NICIdentity, had []netip.Prefix, rules []inventory.ReIP) (used []int) {
+	for _, p := range had {
+		to := p
+		at := slices.IndexFunc(rules, func(x inventory.ReIP) bool { _, ok := moved(x, p.Addr().String()); return ok })
+		if at >= 0 {
+			ip, _ := moved(rules[at], p.Addr().String())
+			subnet, _ := netip.ParsePrefix(rules[at].To)
+			a, _ := netip.ParseAddr(ip)
+			to = netip.PrefixFrom(a, subnet.Bits())
+			used = append(used, at)
+		}
+		if to.Bits() < to.Addr().BitLen() && to.Addr().String() != nic.IP {
+			nic.More = append(nic.More, to.String())
+		}
+	}
+	return used
+}
+
+// moreAddresses are a NIC's IPv4 addresses after its first, as the guest reports them.
+func moreAddresses(g inventory.Guest, n inventory.NIC) (out []netip.Prefix) {
+	if leased(g, n) {
+		return nil
+	}
+	first := guestAddress(g, n).IP
+	for _, x := range g.NICs {
+		if !x.Is(n) {
+			continue
+		}
+		for _, s := range x.IPs {
+			if p, err := netip.ParsePrefix(s); err == nil && p.Addr().Is4() && p.Addr().String() != first {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
 // moveV6 gives a NIC the IPv6 addresses that rules move, with the length of the guest's
 // prefix, or that of the rule if it is not known. It returns the rules that apply. An
 // address without a rule is not given: it may be one that routers of the source announced.

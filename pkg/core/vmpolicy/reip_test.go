@@ -10,18 +10,18 @@ import (
 
 func TestIdentify(t *testing.T) {
 	v := web("web01")
-	if id, _ := vmpolicy.Identify(v, nil); id != nil {
+	if id, _ := vmpolicy.Identify(v, nil, ""); id != nil {
 		t.Error("no rule, but", id)
 	}
 	subnet := inventory.ReIP{From: "10.0.0.0/23", To: "172.16.8.0/23"}
-	id, used := vmpolicy.Identify(v, []inventory.ReIP{subnet})
+	id, used := vmpolicy.Identify(v, []inventory.ReIP{subnet}, "")
 	if id == nil || id.HostName != "web01" || id.Domain != "example.com" || len(used) != 1 {
 		t.Fatalf("%+v", id)
 	}
 	if n := id.NICs[0]; n.IP != "172.16.8.5" || n.Mask != "255.255.254.0" || n.Gateway != "172.16.8.1" || !slices.Equal(n.DNS, []string{"10.0.0.2"}) {
 		t.Errorf("%+v", n)
 	}
-	id, used = vmpolicy.Identify(v, []inventory.ReIP{subnet, {VM: "web01", IP: "10.9.0.7/24", Gateway: "10.9.0.254", DNS: []string{"9.9.9.9"}}})
+	id, used = vmpolicy.Identify(v, []inventory.ReIP{subnet, {VM: "web01", IP: "10.9.0.7/24", Gateway: "10.9.0.254", DNS: []string{"9.9.9.9"}}}, "")
 	if n := id.NICs[0]; n.IP != "10.9.0.7" || n.Mask != "255.255.255.0" || n.Gateway != "10.9.0.254" || n.DNS[0] != "9.9.9.9" || used[0] != 1 {
 		t.Errorf("%+v %v", n, used)
 	}
@@ -36,11 +36,11 @@ func TestCardsWithoutARuleThatMayNotKeepTheirAddress(t *testing.T) {
 		inventory.GuestNIC{Key: 4001, IPs: []string{"10.0.0.33/24"}, DHCP: true},
 		inventory.GuestNIC{Key: 4002, IPs: []string{"192.168.7.5/32"}})
 	subnet := inventory.ReIP{From: "10.0.0.0/24", To: "10.9.0.0/24"}
-	id, _ := vmpolicy.Identify(v, []inventory.ReIP{subnet})
+	id, _ := vmpolicy.Identify(v, []inventory.ReIP{subnet}, "")
 	if id == nil || id.NICs[0].IP != "10.9.0.5" || id.NICs[1].IP != "" || id.NICs[2].IP != "" {
 		t.Fatalf("%+v", id)
 	}
-	id, _ = vmpolicy.Identify(v, []inventory.ReIP{subnet, {VM: "web01", NIC: 1, IP: "10.9.0.9/24"}, {From: "192.168.7.0/24", To: "10.9.7.0/24"}})
+	id, _ = vmpolicy.Identify(v, []inventory.ReIP{subnet, {VM: "web01", NIC: 1, IP: "10.9.0.9/24"}, {From: "192.168.7.0/24", To: "10.9.7.0/24"}}, "")
 	if id.NICs[1].IP != "10.9.0.9" || id.NICs[2].IP != "10.9.7.5" {
 		t.Errorf("rules for them: %+v", id.NICs)
 	}
@@ -65,7 +65,7 @@ func TestIPv6AddressesAreMovedByRules(t *testing.T) {
 	} {
 		v := web("web01")
 		v.Guest.NICs[0].IPs, v.Guest.NICs[0].DHCP = c.ips, c.dhcp
-		id, used := vmpolicy.Identify(v, c.rules)
+		id, used := vmpolicy.Identify(v, c.rules, "")
 		if id == nil || len(used) == 0 {
 			t.Errorf("%s: no rule applies", name)
 			continue
@@ -74,8 +74,31 @@ func TestIPv6AddressesAreMovedByRules(t *testing.T) {
 			t.Errorf("%s: %+v", name, n)
 		}
 	}
-	id, _ := vmpolicy.Identify(web("web01"), []inventory.ReIP{{VM: "web01", IP: "10.9.0.7/24"}})
+	id, _ := vmpolicy.Identify(web("web01"), []inventory.ReIP{{VM: "web01", IP: "10.9.0.7/24"}}, "")
 	if n := id.NICs[0]; n.IP != "10.9.0.7" || n.Gateway != "" {
 		t.Errorf("a gateway that its subnet does not have: %+v", n)
+	}
+}
+
+// A vCenter gives a card one IPv4 address. Inside the guest all are given, moved or as
+// they were.
+func TestFurtherAddressesAreGivenInsideTheGuest(t *testing.T) {
+	v := web("web01")
+	v.Guest.NICs[0].IPs = []string{"10.0.0.5/24", "10.0.0.6/24", "192.168.1.6/25", "10.0.0.7/32", "172.16.0.1/32"}
+	rules := []inventory.ReIP{{From: "192.168.1.0/24", To: "192.168.9.0/24"}, {From: "10.0.0.0/24", To: "10.9.0.0/24"}}
+	id, used := vmpolicy.Identify(v, rules, "linux")
+	if id == nil || id.Login != "linux" || !slices.Equal(id.NICs[0].More, []string{"10.9.0.6/24", "192.168.9.6/24", "10.9.0.7/24"}) || !slices.Contains(used, 0) {
+		t.Fatalf("%+v, rules %v", id, used)
+	}
+	id, used = vmpolicy.Identify(v, rules[:1], "linux")
+	if id == nil || id.NICs[0].IP != "10.0.0.5" || !slices.Equal(id.NICs[0].More, []string{"10.0.0.6/24", "192.168.9.6/24"}) {
+		t.Errorf("a rule for a further address alone: %+v, rules %v", id, used)
+	}
+	if id, _ = vmpolicy.Identify(v, rules[:1], ""); id != nil {
+		t.Errorf("what the vCenter cannot do: %+v", id)
+	}
+	v.Guest.NICs[0].DHCP = true
+	if id, _ = vmpolicy.Identify(v, rules, "linux"); id != nil {
+		t.Errorf("a card with DHCP: %+v", id)
 	}
 }

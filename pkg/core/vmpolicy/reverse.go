@@ -39,6 +39,9 @@ func Reverse(was inventory.Job, name, now string, old inventory.VM, inv inventor
 		j.Checks.Script = ""
 		warnings = append(warnings, "the check script "+was.Checks.Script+" is on the transporter of the other site, and is left out")
 	}
+	if was.Target.GuestLogin != "" {
+		warnings = append(warnings, "the guest login "+was.Target.GuestLogin+" is of the other site: without target.guestLogin, which names one of this site, the vCenter's customization changes the addresses, which is sysprep on Windows")
+	}
 	if was.Source.Policy != "" {
 		warnings = append(warnings, "the storage policy that attaches the I/O filter is of the other vCenter: the filter is attached without one")
 	}

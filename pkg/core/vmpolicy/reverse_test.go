@@ -27,7 +27,7 @@ func TestReverse(t *testing.T) {
 		Datastores: []inventory.Datastore{{Place: inventory.Place{Name: "ds", Path: "/dc/datastore/ds"}}}, Folders: []inventory.Place{{Path: "/dc/vm/prod"}},
 		Networks: []inventory.Network{{Place: inventory.Place{Ref: "n1", Path: "/dc/network/lan"}}, {Place: inventory.Place{Ref: "n2", Path: "/dc/network/dmz"}}}}
 	was := inventory.Job{Source: inventory.JobSource{Capture: cdp.Tap, Filter: "f", Policy: "p"}, Checks: inventory.Checks{Ping: true, Script: "/check"},
-		Target: inventory.JobTarget{Networks: []inventory.NetworkMap{{From: "lan", To: "/x/network/dr", Test: "t"}, {From: "dmz", To: "/x/network/dr"}},
+		Target: inventory.JobTarget{GuestLogin: "linux", Networks: []inventory.NetworkMap{{From: "lan", To: "/x/network/dr", Test: "t"}, {From: "dmz", To: "/x/network/dr"}},
 			ReIP: []inventory.ReIP{{From: "10.0.0.0/24", To: "10.9.0.0/24"}, {VM: "db", NIC: 1, IP: "10.9.1.5/24"}}}}
 	j, warnings := vmpolicy.Reverse(was, "back", "uuid", gone(10), inv)
 	to := j.Target
@@ -37,7 +37,7 @@ func TestReverse(t *testing.T) {
 	if len(to.Networks) != 1 || to.Networks[0] != (inventory.NetworkMap{From: "dr", To: "/dc/network/lan"}) || len(to.ReIP) != 1 || to.ReIP[0].From != "10.9.0.0/24" || to.ReIP[0].To != "10.0.0.0/24" {
 		t.Errorf("%+v", to)
 	}
-	for i, want := range []string{"eth1 was on dmz", "network card 1 of db", "check script /check", "storage policy"} {
+	for i, want := range []string{"eth1 was on dmz", "network card 1 of db", "check script /check", "guest login linux", "storage policy"} {
 		if !strings.Contains(warnings[i], want) {
 			t.Errorf("%q lacks %q", warnings[i], want)
 		}
