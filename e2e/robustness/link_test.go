@@ -51,10 +51,12 @@ func (w *world) keepsPace(what string, before, now traffic.Pace) {
 	}
 }
 
-// A link that is cut, slow, or flaps costs RPO and nothing else.
+// A link that is cut, slow, or flaps costs RPO and nothing else: no plan starts, until the
+// source is killed.
 func TestLink(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "rollback")
+	w.watched()
 	w.guests.Start()
 	w.protected()
 	before := w.during(func() { time.Sleep(4 * time.Second) })
@@ -65,6 +67,7 @@ func TestLink(t *testing.T) {
 		time.Sleep(*cutFlag)
 	})
 	w.keepsPace("the link is cut", before, cut)
+	w.nothingStarts()
 	h, err := w.health()
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +125,7 @@ func TestLink(t *testing.T) {
 	w.keepsPace("the link is silent", before, still)
 	w.settle()
 	w.oneChain()
+	w.startsOnce()
 }
 
 // oneChain: the journal has what capture has given, no more and no less.
