@@ -134,7 +134,7 @@ func (w *world) round(t *testing.T, name string) {
 		w.keepUp(ctx, &wg, who, func(ctx context.Context) { _ = born().Run(ctx) })
 	}
 	w.failing = alive
-	w.operate(t, first, mode)
+	w.operate(t, name, first, mode)
 	w.settled(t)
 	w.later.Wait()
 	cancel()
@@ -154,7 +154,7 @@ func (w *world) command(t *testing.T, handle func(context.Context, event.Event) 
 
 // operate is the operator: starts the run, pauses and resumes it, and when the faults
 // have ended does what the run says is to be done.
-func (w *world) operate(t *testing.T, s *orchestrator.Service, mode recovery.Mode) {
+func (w *world) operate(t *testing.T, name string, s *orchestrator.Service, mode recovery.Mode) {
 	began := time.Now()
 	for end := began.Add(3 * time.Minute); !w.last().Over(); time.Sleep(time.Millisecond) {
 		if w.last().ID == "" {
@@ -172,7 +172,7 @@ func (w *world) operate(t *testing.T, s *orchestrator.Service, mode recovery.Mod
 			w.command(t, s.HandleControl, event.PlanControl{Plan: "shop", Do: "resume"})
 		}
 		if time.Now().After(end) {
-			t.Fatalf("the run is stuck: %+v", w.last())
+			t.Fatalf("%s: the run is stuck: %s", name, w.said())
 		}
 	}
 	w.mu.Lock()
@@ -187,9 +187,24 @@ func (w *world) operate(t *testing.T, s *orchestrator.Service, mode recovery.Mod
 			return // a test that failed stays failed; it is cleaned up
 		}
 		if time.Now().After(end) {
-			t.Fatalf("nothing helps: %+v", w.last())
+			t.Fatalf("%s: nothing helps: %s", name, w.said())
 		}
 	}
+}
+
+// said is what there is to see of a run that does not go on: its actions, and the failovers.
+func (w *world) said() string {
+	r := w.last()
+	text := fmt.Sprintf("it is %s", r.Phase)
+	for _, a := range r.Actions {
+		text += fmt.Sprintf("\n%s: %s, attempt %d, clean-up %+v: %s", a.Name, a.Status, a.Attempt, a.Clean, a.Text)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for job, x := range w.runs {
+		text += fmt.Sprintf("\nfailover of %s: %s is %s, goal %s, next %q, check failed %t, %s: %+v", job, x.ID, x.Phase, x.Goal, x.Next, x.CheckFailed, x.Error, x.Steps)
+	}
+	return text
 }
 
 // cleaned reports whether a run is over and has left nothing that can be retried.

@@ -67,10 +67,10 @@ func runOrchestrator(ctx context.Context, e *env) error {
 		return err
 	}
 	cl := client.Over(conn, e.peers, e.clock)
-	w := planWorld{cl, conn}
+	w, out := planWorld{cl, conn}, outside{e.path(scriptDir), e.path(mailFile)}
 	s := orchestrator.New(orchestrator.Config{Site: e.site}, orchestrator.Deps{
 		Plans: sitePlans{ownSpecs[spec.Plan]{plans}, e}, Checks: planChecks{checks}, Runs: planRuns{e, runs, log}, Triggers: planTriggers{triggers}, Witnesses: planWitnesses{witnesses}, Lease: lease, Jobs: planJobs{cl}, VMs: planVMs{cl, conn, members}, Failovers: planFailovers{cl, conn}, Returns: planReturns{cl, conn},
-		World: w, Outside: outside{e.path(scriptDir), e.path(mailFile)}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
+		World: w, Outside: out, Guests: planGuests{out, conn}, Events: conn, Clock: e.clock, Tracer: planTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Plans(e.site, func(ctx context.Context) (last, before []plan.Run, err error) {
 		if last, err = allOf(ctx, runs); err == nil {

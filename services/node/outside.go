@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -62,11 +61,7 @@ func (o outside) Script(ctx context.Context, file string, args, env []string) (s
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
-	text := out.String()
-	if len(text) > outputKept {
-		text = "... " + text[len(text)-outputKept:]
-	}
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	text := ending(out.String())
 	if err != nil {
 		return "", cdp.Errorf(cdp.Conflict, "run script", file, "%w: %s", err, text)
 	}

@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 	"tidemark.dev/services/orchestrator"
@@ -36,6 +37,16 @@ func (outside) Dial(context.Context, string) error       { return nil }
 
 func (o outside) Mail(ctx context.Context, m orchestrator.Mail) error {
 	return o.w.effect(ctx, "mail "+strings.Join(m.To, " ")+": "+m.Subject, false, func() {})
+}
+
+// insides are guests, each of which runs what has one ID once.
+type insides struct{ w *world }
+
+func (i insides) Run(ctx context.Context, r orchestrator.GuestRun) (string, error) {
+	i.w.mu.Lock()
+	ran := i.w.running["guest "+r.ID]
+	i.w.mu.Unlock()
+	return "set", i.w.effect(ctx, r.File+" in "+r.VM+" as "+r.Login, ran, func() { i.w.running["guest "+r.ID] = true })
 }
 
 // around is what conditions and triggers look at.
@@ -115,6 +126,34 @@ func TestAPlanStartsAndStopsVMs(t *testing.T) {
 				t.Errorf("%s: %s is on: %t", mode, vm, w.running[vm])
 			}
 		}
+	}
+}
+
+// A script runs in the guest of the VM that a failover started, once, wherever the service is
+// killed: of the test VM in a test, and of the replica in production.
+func TestAPlanRunsAScriptInAGuestOnce(t *testing.T) {
+	for _, mode := range []recovery.Mode{recovery.Production, recovery.Test} {
+		for n := 0; ; n++ {
+			w := newWorld()
+			w.looked = func(x *failoverrun.Run) { x.VM = &api.VMRun{UUID: string(x.Mode) + "-vm"} }
+			s := w.service()
+			begin(t, w, s, "- {name: db, failover: {job: db, to: vm}}\n- {name: set, guest: {job: db, file: move-dns, login: linux}}\n- {name: tell, guest: {vm: web01, file: move-dns, login: linux}}", mode)
+			killed := w.killAt(t, s, n)
+			other := map[recovery.Mode]int{recovery.Production: 1}[mode]
+			if w.last().Phase != plan.Succeeded || w.last().Actions[1].Text != "set" || w.effects["move-dns in "+string(mode)+"-vm as linux"] != 1 || w.effects["move-dns in web01 as linux"] != other {
+				t.Fatalf("%s, killed %s: %+v %v", mode, killed, w.last(), w.effects)
+			}
+			if killed == "" {
+				break
+			}
+		}
+	}
+	w := newWorld()
+	s := w.service()
+	begin(t, w, s, "- {name: set, guest: {job: db, file: move-dns, login: linux}}", recovery.Production)
+	play(t, w, s, nil)
+	if rec := w.last().Actions[0]; rec.Status != plan.GaveUp || !strings.Contains(rec.Text, "no production failover of the job runs a VM here") {
+		t.Errorf("%+v", rec)
 	}
 }
 

@@ -61,9 +61,10 @@ func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, e
 	case a.Check != nil:
 		return s.condition(s.deps.Tracer.Silent(ctx), until, *a.Check)
 	case a.Script != nil:
-		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, []string{
-			"TIDEMARK_PLAN=" + run.Plan, "TIDEMARK_RUN=" + run.ID, "TIDEMARK_MODE=" + string(run.Mode), "TIDEMARK_ACTION=" + a.Name})
+		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, environment(run, a.Name))
 		return cmp.Or(out, "exit code 0"), err
+	case a.Guest != nil:
+		return s.guest(ctx, run, t, *a.Guest)
 	case a.Reprotect != nil:
 		return s.reprotect(ctx, run, t)
 	case a.Failback != nil:

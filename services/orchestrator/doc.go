@@ -27,6 +27,7 @@
 //	request check                        failover    Failovers.Check
 //	request reprotect                    scheduler   Returns
 //	power of other VMs                   vcenter     VMs.SetPower
+//	scripts in guests                    vcenter     Guests
 //	scripts, webhooks, e-mails           outside     Outside
 //	connections                          outside     Outside
 //	plan.* events                        everyone    Events.Emit

@@ -179,6 +179,23 @@ type Outside interface {
 	Dial(ctx context.Context, address string) error
 }
 
+// Guests runs scripts of the script directory in guests.
+type Guests interface {
+	// Run waits for the end of a script and returns the end of its output. One of an ID that
+	// the guest ran before is not run again: its result is returned. Transient: VMware Tools
+	// do not answer yet. Conflict: its exit code is not 0, or the guest does not allow it.
+	Run(ctx context.Context, r GuestRun) (string, error)
+}
+
+// GuestRun is a script that is run in a VM's guest.
+type GuestRun struct {
+	ID    string
+	VM    string // path, instance UUID or name
+	File  string // in the script directory
+	Login string // the name of the login at the guest
+	Env   []string
+}
+
 // Mail is an e-mail.
 type Mail struct {
 	// ID is the same for the same message.

@@ -51,6 +51,7 @@ type Deps struct {
 	Returns   Returns
 	World     World
 	Outside   Outside
+	Guests    Guests
 	Events    Events
 	Clock     clock.Clock
 	Tracer    Tracer

@@ -66,7 +66,7 @@ func newWorld() *world {
 // service is a service in this world, with Plans, Runs and so on as ports.
 func (w *world) service() *orchestrator.Service {
 	cfg := orchestrator.Config{Site: "dr", LookEvery: look, PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond, Margin: 20 * time.Second}
-	deps := orchestrator.Deps{Plans: plans{w}, Checks: checks{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, VMs: w.vms, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Events: w, Clock: clock.System}
+	deps := orchestrator.Deps{Plans: plans{w}, Checks: checks{w}, Runs: runs{w}, Triggers: triggers{w}, Witnesses: witnesses{w}, Lease: w, Jobs: jobs{w}, VMs: w.vms, Failovers: failovers{w}, World: around{w}, Outside: outside{w}, Guests: insides{w}, Events: w, Clock: clock.System}
 	if w.now != nil {
 		deps.Clock = w.now
 	}

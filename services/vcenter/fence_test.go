@@ -26,8 +26,9 @@ type oneVM struct {
 	marks           map[string]string
 	host            string // its host's state
 	starts          inventory.AutoStart
-	strict          bool // the list of what its host starts cannot be changed
-	guestAsks       int  // looks until its guest has shut down
+	strict          bool           // the list of what its host starts cannot be changed
+	guestAsks       int            // looks until its guest has shut down
+	ran             map[string]int // scripts in its guest, by ID
 }
 
 func (v *oneVM) About(context.Context) (inventory.About, error) {
@@ -125,7 +126,7 @@ func newFenced(t *testing.T) *fenced {
 	x.a.svc = vcenter.New(vcenter.Config{Patience: 20 * time.Millisecond, CheckEvery: time.Millisecond, CacheFor: 50 * time.Millisecond}, vcenter.Deps{
 		VCenter: func(context.Context) (vcenter.VCenter, error) { return x.f, nil },
 		Site:    func(context.Context) (vcenter.Site, error) { return vcenter.Site{Name: "a"}, nil },
-		Sourced: sourcedOf{jobsOf{x.world, "a"}, groupsOf{x.world, ""}}, Records: x.a.recs, Events: eventsOf{x.world}, Clock: clock.System,
+		Sourced: sourcedOf{jobsOf{x.world, "a"}, groupsOf{x.world, ""}}, Records: x.a.recs, Events: eventsOf{x.world}, Guests: oneLogin{}, Clock: clock.System,
 	})
 	return x
 }

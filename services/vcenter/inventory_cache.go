@@ -155,3 +155,23 @@ func (c *inventoryCache) vm(ctx context.Context, vc VMReader, subject string, is
 	}
 	return inventory.VM{}, cdp.Errorf(cdp.NotFound, "find VM", subject, "it does not exist any more")
 }
+
+// find is a VM by its path, instance UUID or name. One that is not there may be new, so it is
+// looked for again.
+func (c *inventoryCache) find(ctx context.Context, name string) (inventory.VM, error) {
+	inv, err := c.recent(ctx)
+	if err != nil {
+		return inventory.VM{}, err
+	}
+	v, why := inv.FindVM(name)
+	if why == "" {
+		return v, nil
+	}
+	if inv, err = c.fresh(ctx); err != nil {
+		return inventory.VM{}, err
+	}
+	if v, why = inv.FindVM(name); why != "" {
+		return v, cdp.Errorf(cdp.NotFound, "find VM", name, "%s", why)
+	}
+	return v, nil
+}

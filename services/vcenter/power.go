@@ -60,18 +60,13 @@ func (p *vmPower) find(ctx context.Context, r api.SetPowerRequest) (vc poweredVM
 	if !r.Want.Known() || r.Wait < 0 || r.Wait.Std() > time.Hour {
 		return nil, v, cdp.Errorf(cdp.Invalid, "read request", r.VM, "want %q, wait %s: must be start, shutdown or off, and at most 1h", r.Want, r.Wait)
 	}
-	inv, err := p.cache.recent(ctx)
+	found, err := p.cache.find(ctx, r.VM)
 	if err != nil {
 		return nil, v, err
 	}
-	found, why := inv.FindVM(r.VM)
-	if why != "" { // it may be new
-		if inv, err = p.cache.fresh(ctx); err != nil {
-			return nil, v, err
-		}
-		if found, why = inv.FindVM(r.VM); why != "" {
-			return nil, v, cdp.Errorf(cdp.NotFound, "find VM", r.VM, "%s", why)
-		}
+	inv, err := p.cache.recent(ctx)
+	if err != nil {
+		return nil, v, err
 	}
 	if vc, err = p.connect(ctx); err != nil {
 		return nil, v, err

@@ -17,6 +17,7 @@ type Service struct {
 	taps         *sourceTaps
 	fencer       *fencer
 	power        *vmPower
+	scripts      *guestScripts
 	runs         *vmRuns
 	filters      *filters
 	transporters *transporters
@@ -62,6 +63,8 @@ func New(cfg Config, deps Deps) *Service {
 		connect: func(ctx context.Context) (fencedVMs, error) { return site.connect(ctx) }}
 	s.power = &vmPower{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, clock: deps.Clock, pause: cfg.CheckEvery,
 		connect: func(ctx context.Context) (poweredVMs, error) { return site.connect(ctx) }}
+	s.scripts = &guestScripts{cache: cache, lanes: s.lanes, logins: deps.Guests,
+		connect: func(ctx context.Context) (scriptedVMs, error) { return site.connect(ctx) }}
 	s.filters = &filters{cache: cache, lanes: s.lanes, records: deps.Records, report: report,
 		connect: func(ctx context.Context) (filtered, error) { return site.connect(ctx) }}
 	s.transporters = &transporters{site: deps.Site, cache: cache, lanes: s.lanes, records: deps.Records, journal: deps.Journal, local: deps.Files, report: report,
@@ -109,7 +112,8 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.VMTap:     api.Answer(s.taps.tap),
 		api.VMFence:   api.Answer(s.fencer.fence),
 
-		api.VMSetPower: api.Answer(s.power.set),
+		api.VMSetPower:    api.Answer(s.power.set),
+		api.VMGuestScript: api.Answer(s.scripts.run),
 
 		api.VMJobCheck:   api.Answer(s.jobs.jobCheck),
 		api.VMJobRun:     api.Answer(s.jobs.jobRun),

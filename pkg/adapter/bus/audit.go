@@ -30,7 +30,7 @@ var recorded = map[string][]string{
 	subjects.Setup:        {api.BusApply},
 	subjects.VCenter: {
 		api.SiteApply, api.SiteDelete, api.VMJobRun, api.VMJobStop, api.VMJobDelete,
-		api.FilterChange, api.TransporterDeploy, api.TransporterRemove, api.VMSetPower,
+		api.FilterChange, api.TransporterDeploy, api.TransporterRemove, api.VMSetPower, api.VMGuestScript,
 	},
 }
 

@@ -112,6 +112,7 @@ var vcenterCalls = []call{
 	{"", api.VMJobDelete, "End a job on VMs, or the protection of one VM of it. Ask again until it is done.", api.VMJobDeleteRequest{}, api.Progress{}},
 	{"", api.VMJobReverse, "Give the job on VMs that leads back from the failover of a VM, and what stands in its way. Changes nothing.", api.VMReverseRequest{}, api.VMReverseReply{}},
 	{"", api.VMJobStatus, "Say how jobs on VMs and their VMs are doing.", api.VMJobName{}, api.VMJobsReply{}},
+	{"", api.VMGuestScript, "Run a script in a VM's guest by VMware Tools, once. Ask again until it is done.", api.GuestScriptRequest{}, api.GuestScriptReply{}},
 	{"", api.VMSetPower, "Start or stop a VM that is nobody's replica. Ask again until it is done.", api.SetPowerRequest{}, api.SetPowerReply{}},
 	{"", api.VMFreeze, "Freeze the disks of a VM with a snapshot, for a pass. Ask again until it is done.", api.FreezeRequest{}, api.FreezeReply{}},
 	{"", api.VMChanged, "List the areas of a frozen disk that changed.", api.ChangedRequest{}, api.ChangedReply{}},

@@ -32,7 +32,8 @@ const (
 	VMJobStatus  = "job-status"  // VMJobName ("" all) -> VMJobsReply
 
 	// Served for plans.
-	VMSetPower = "set-power" // SetPowerRequest -> SetPowerReply: start or stop a VM that is nobody's replica
+	VMSetPower    = "set-power"    // SetPowerRequest -> SetPowerReply: start or stop a VM that is nobody's replica
+	VMGuestScript = "guest-script" // GuestScriptRequest -> GuestScriptReply: run a script in a VM's guest, once
 
 	// Served at the source, for capture.
 	VMFreeze  = "freeze"  // FreezeRequest -> FreezeReply
@@ -282,6 +283,27 @@ type SetPowerRequest struct {
 type SetPowerReply struct {
 	Progress
 	Power inventory.Power `json:"power"`
+}
+
+// GuestScriptRequest runs a script in a VM's guest by VMware Tools: PowerShell on Windows,
+// POSIX shell elsewhere.
+type GuestScriptRequest struct {
+	VM string `json:"vm"` // path, instance UUID or name
+	// ID says which run this is: a guest runs what has one ID once, however often it is
+	// asked for.
+	ID string `json:"id"`
+	// Login names the login at the guest: a file that only the vcenter service's machine has.
+	Login string `json:"login"`
+	Text  string `json:"text"` // of the script
+	// Env is added to its environment, as NAME=value.
+	Env []string `json:"env,omitempty"`
+}
+
+// GuestScriptReply is done when the script has ended.
+type GuestScriptReply struct {
+	Progress
+	Exit   int    `json:"exit"`             // its exit code
+	Output string `json:"output,omitempty"` // the end of what it wrote
 }
 
 // FenceRequest says what the source VM of a failover must be. The source carries it

@@ -17,7 +17,7 @@ import (
 func (c *checker) action(at string, a *Action) {
 	switch verbs := a.verbs(); {
 	case len(verbs) == 0:
-		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, reprotect, failback, runPlan, wait, check, script, power, webhook, email, ask")
+		c.bad(at, "either", "says nothing to do: use one of runJob, stopJob, failover, undo, commit, cleanup, reprotect, failback, runPlan, wait, check, script, guest, power, webhook, email, ask")
 	case len(verbs) > 1:
 		c.bad(at, "either", "says %s: an action does one thing", and(verbs))
 	}
@@ -55,6 +55,10 @@ func (c *checker) action(at string, a *Action) {
 	if a.Script != nil && a.Script.File != "" {
 		c.when(at+"/script/file", !scriptName(a.Script.File), "%q: give the name of a file in the site's script directory, without a path", a.Script.File)
 	}
+	if g := a.Guest; g != nil {
+		c.when(at+"/guest", (g.Job == "") == (g.VM == ""), "name either the job of the VM that its failover started, or a vm")
+		c.when(at+"/guest/file", g.File != "" && !scriptName(g.File), "%q: give the name of a file in the site's script directory, without a path", g.File)
+	}
 	if a.Webhook != nil {
 		c.url(at+"/webhook/url", a.Webhook.URL)
 	}
@@ -72,7 +76,7 @@ func (c *checker) action(at string, a *Action) {
 func (c *checker) actionMode(at string, a *Action) {
 	production := a.Undo != nil || a.Commit != nil || a.Return() != nil
 	switch {
-	case a.Mode == "" && (production || a.StopJob != nil || a.Power != nil):
+	case a.Mode == "" && (production || a.StopJob != nil || a.Power != nil || a.Guest != nil && a.Guest.Job == ""):
 		a.Mode = InProduction
 	case a.Mode == "" && a.Cleanup != nil:
 		a.Mode = InTest
@@ -95,7 +99,7 @@ func (a Action) defaultTimeout() time.Duration {
 		return DefaultReturnTimeout
 	case a.Ask != nil:
 		return DefaultAskTimeout
-	case a.Script != nil:
+	case a.Script != nil, a.Guest != nil:
 		return DefaultScriptTimeout
 	case a.Power != nil:
 		return DefaultPowerTimeout

@@ -85,6 +85,7 @@ type Action struct {
 	Wait      Duration        `json:"wait,omitempty"`
 	Check     *Condition      `json:"check,omitempty"`
 	Script    *Script         `json:"script,omitempty"`
+	Guest     *GuestScript    `json:"guest,omitempty"`
 	Power     *PowerAction    `json:"power,omitempty"`
 	Webhook   *Webhook        `json:"webhook,omitempty"`
 	Email     *Email          `json:"email,omitempty"`
@@ -112,12 +113,14 @@ func (a Action) Job() string {
 		return a.Check.Point.Job
 	case a.Check != nil && a.Check.Status != nil:
 		return a.Check.Status.Job
+	case a.Guest != nil:
+		return a.Guest.Job
 	}
 	return ""
 }
 
 // Changes reports whether the action changes something of its job.
-func (a Action) Changes() bool { return a.Job() != "" && a.Check == nil }
+func (a Action) Changes() bool { return a.Job() != "" && a.Check == nil && a.Guest == nil }
 
 // Verb is what the action does, as the name of its field; empty for an action that
 // says nothing.
@@ -137,7 +140,7 @@ func (a Action) verbs() (out []string) {
 		{"runJob", a.RunJob != nil}, {"stopJob", a.StopJob != nil}, {"failover", a.Failover != nil},
 		{"undo", a.Undo != nil}, {"commit", a.Commit != nil}, {"cleanup", a.Cleanup != nil},
 		{"reprotect", a.Reprotect != nil}, {"failback", a.Failback != nil}, {"runPlan", a.RunPlan != nil},
-		{"wait", a.Wait != 0}, {"check", a.Check != nil}, {"script", a.Script != nil}, {"power", a.Power != nil},
+		{"wait", a.Wait != 0}, {"check", a.Check != nil}, {"script", a.Script != nil}, {"guest", a.Guest != nil}, {"power", a.Power != nil},
 		{"webhook", a.Webhook != nil}, {"email", a.Email != nil}, {"ask", a.Ask != nil},
 	} {
 		if f.set {

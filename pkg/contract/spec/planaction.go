@@ -108,6 +108,16 @@ type Script struct {
 	Args []string `json:"args,omitempty"`
 }
 
+// GuestScript runs a script of the script directory inside a VM's guest: that of the VM
+// which the failover of a job started, or of a VM of the plan's site.
+type GuestScript struct {
+	Job  string `json:"job,omitempty"`
+	VM   string `json:"vm,omitempty"` // path, instance UUID or name
+	File string `json:"file"`         // a name, no path
+	// Login names the login at the guest, which only the machine of the vcenter service has.
+	Login string `json:"login"`
+}
+
 // Webhook is a POST of the run's state as JSON. An answer from 200 to 299 is
 // success.
 type Webhook struct {

@@ -109,6 +109,8 @@ func (c *checker) job(a spec.Action) {
 		c.bad("job", "there is no job %s at site %s; of a job on VMs, name the job of a VM", a.Job(), c.plan.Site)
 	case a.Failover != nil && a.Failover.To == recovery.ToVM && !j.VM:
 		c.bad("vm", "the job %s has no replica VM: use nbd", a.Job())
+	case a.Guest != nil && !j.VM:
+		c.bad("vm", "the job %s has no replica VM, so there is no guest: use script", a.Job())
 	case a.Failover != nil && !j.Running:
 		c.warn("stopped", "the job %s is stopped: its newest recovery point gets older", a.Job())
 	}
@@ -200,8 +202,15 @@ func (c *checker) site(a spec.Action) {
 	if a.Check != nil && a.Check.Status != nil {
 		c.status(*a.Check.Status)
 	}
-	if a.Script != nil && c.facts.Scripts != nil && !c.facts.Scripts[a.Script.File] {
-		c.bad("script", "there is no program %s in the script directory of site %s", a.Script.File, c.plan.Site)
+	file := ""
+	switch {
+	case a.Script != nil:
+		file = a.Script.File
+	case a.Guest != nil:
+		file = a.Guest.File
+	}
+	if file != "" && c.facts.Scripts != nil && !c.facts.Scripts[file] {
+		c.bad("script", "there is no program %s in the script directory of site %s", file, c.plan.Site)
 	}
 }
 

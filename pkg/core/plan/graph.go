@@ -44,6 +44,8 @@ func label(a spec.Action) string {
 	switch {
 	case a.Power != nil:
 		text += " " + string(a.Power.Do) + " " + a.Power.VM
+	case a.Guest != nil:
+		text += " " + strings.TrimSpace(a.Guest.VM+" "+a.Guest.File)
 	case a.Return() != nil:
 		text += " " + a.Return().Job
 	case a.RunPlan != nil:

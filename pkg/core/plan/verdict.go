@@ -21,7 +21,7 @@ func (r Run) Verdict(failover, until string) (v cdp.Verdict, note string) {
 	done := 0
 	for i, rec := range r.Actions {
 		a := r.Spec.Actions[i]
-		speaks := rec.Name == failover || a.Critical && (a.Check != nil || a.Script != nil || a.Ask != nil) && before[rec.Name][failover]
+		speaks := rec.Name == failover || a.Critical && (a.Check != nil || a.Script != nil || a.Guest != nil || a.Ask != nil) && before[rec.Name][failover]
 		if !speaks || !a.Mode.In(r.Mode) || until != "" && !before[until][rec.Name] {
 			continue
 		}

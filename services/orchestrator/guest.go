@@ -1,0 +1,45 @@
+package orchestrator
+
+import (
+	"cmp"
+	"context"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/plan"
+)
+
+// guest runs a script inside a VM. The guest runs what has one ID once, so an attempt that
+// was interrupted goes on with the script that it began.
+func (s *Service) guest(ctx context.Context, run plan.Run, t plan.Task, g spec.GuestScript) (string, error) {
+	until := run.Until(t)
+	vm := g.VM
+	if g.Job != "" {
+		var x *failoverrun.Run
+		err := s.patient(ctx, until, func(ctx context.Context) (err error) {
+			x, err = s.deps.Failovers.Run(ctx, g.Job)
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		here := x != nil && x.VM != nil && x.Mode == run.Mode && (x.Recovered() || x.Mode == recovery.Test && !x.Over())
+		if !here {
+			return "", cdp.Errorf(cdp.Conflict, "run script in guest", g.Job, "no %s failover of the job runs a VM here", run.Mode)
+		}
+		vm = x.VM.UUID
+	}
+	var out string
+	err := s.stubborn(ctx, until, func(ctx context.Context) (err error) {
+		out, err = s.deps.Guests.Run(ctx, GuestRun{ID: run.Plan + "." + run.Ref(t.Action, t.Attempt), VM: vm, File: g.File, Login: g.Login, Env: environment(run, t.Action)})
+		return err
+	})
+	return cmp.Or(out, "exit code 0"), err
+}
+
+// environment says to a script what it runs for.
+func environment(run plan.Run, action string) []string {
+	return []string{"TIDEMARK_PLAN=" + run.Plan, "TIDEMARK_RUN=" + run.ID, "TIDEMARK_MODE=" + string(run.Mode), "TIDEMARK_ACTION=" + action}
+}
