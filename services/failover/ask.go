@@ -146,6 +146,7 @@ func (s *Service) ask(ctx context.Context, job, id string, asked failoverrun.Eve
 			continue
 		}
 		if err != nil {
+			s.doubt(job)
 			return cdp.Wrap(err, op, job)
 		}
 		s.tell(s.deps.Tracer.Join(ctx, run.Trace), next, cmds)

@@ -87,10 +87,12 @@ func (s *Service) note(ctx context.Context, job string, e failoverrun.Event) err
 		if _, err = s.deps.Records.Put(ctx, job, next, rev); cdp.Is(err, cdp.Conflict) {
 			continue
 		}
-		if err == nil {
-			s.tell(s.deps.Tracer.Join(ctx, next.Trace), next, cmds)
+		if err != nil {
+			s.doubt(job)
+			return err
 		}
-		return err
+		s.tell(s.deps.Tracer.Join(ctx, next.Trace), next, cmds)
+		return nil
 	}
 }
 

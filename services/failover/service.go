@@ -134,6 +134,19 @@ func (s *Service) kick(job string) {
 	k.window.Ring()
 }
 
+// doubt makes sure that the job's run is looked at after a write of which nobody knows
+// whether it was made. If it was, nobody else would do what the record says then.
+func (s *Service) doubt(job string) {
+	s.mu.Lock()
+	k, known := s.kicks[job]
+	s.mu.Unlock()
+	if !known {
+		s.kick(job)
+		return
+	}
+	k.run.Ring()
+}
+
 // kickBeside makes sure that what the job's run does beside its steps is looked at: what
 // it owes at its source, and its commit window.
 func (s *Service) kickBeside(job string) {

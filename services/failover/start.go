@@ -86,6 +86,7 @@ func (s *Service) begin(ctx context.Context, r failoverrun.Request, asked time.T
 		return s.raced(ctx, r)
 	}
 	if err != nil {
+		s.doubt(r.Job)
 		return cdp.Wrap(err, op, r.Job)
 	}
 	s.tell(ctx, next, cmds)

@@ -25,6 +25,7 @@ type world struct {
 	specRev  uint64
 	rec      *failoverrun.Run
 	rev      uint64
+	lose     bool // the answer to the next write of the record is lost
 	dead     bool // the source
 	old      oldVM
 	silent   bool // the journal
@@ -143,6 +144,10 @@ func (w *world) Put(_ context.Context, _ string, s failoverrun.Run, rev uint64) 
 		return 0, cdp.Errorf(cdp.Conflict, "put", "", "revision")
 	}
 	w.rec, w.rev = &s, rev+1
+	if w.lose { // the write is made, but the answer is lost
+		w.lose = false
+		return 0, cdp.Errorf(cdp.Transient, "put", "", "no answer")
+	}
 	return w.rev, nil
 }
 
