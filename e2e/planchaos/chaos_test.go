@@ -113,13 +113,13 @@ func (w *world) round(t *testing.T, name string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var over *failover.Service
-	alive := func() *failover.Service { mu.Lock(); defer mu.Unlock(); return over }
-	set := func(s *failover.Service) { mu.Lock(); defer mu.Unlock(); over = s }
+	var over *life
+	alive := func() *life { mu.Lock(); defer mu.Unlock(); return over }
+	set := func(l *life) { mu.Lock(); defer mu.Unlock(); over = l }
 	w.keepUp(ctx, &wg, failing, func(ctx context.Context) {
 		s := failover.New(failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, RetryMax: 5 * time.Millisecond, OwedMax: 5 * time.Millisecond, SourceTimeout: 10 * time.Millisecond, Grace: time.Millisecond},
 			failover.Deps{Jobs: specs{w}, Records: records{w}, Journal: target{w}, Exports: target{w}, Replica: target{w}, VMs: target{w}, Source: source{w}, Events: w, Clock: clock.System})
-		set(s)
+		set(&life{s, ctx})
 		_ = s.Run(ctx)
 		set(nil)
 	})
@@ -228,7 +228,7 @@ func (w *world) mend(t *testing.T, s *orchestrator.Service, r plan.Run) {
 	}
 	w.mu.Unlock()
 	if f := w.failing(); f != nil && len(stuck) > 0 {
-		_ = f.Ask(context.WithoutCancel(t.Context()), stuck[0], "", recovery.Undo)
+		_ = f.service.Ask(f.ctx, stuck[0], "", recovery.Undo)
 		return
 	}
 	for _, a := range r.Actions {

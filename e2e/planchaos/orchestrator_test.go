@@ -25,7 +25,7 @@ import (
 type conductor struct {
 	w    *world
 	name string
-	over func() *failover.Service // the failover service now; nil while it is down
+	over func() *life // the failover service now; nil while it is down
 }
 
 // plans are orchestrator.Plans: the one plan.
@@ -150,17 +150,17 @@ func (f failovers) Run(ctx context.Context, job string) (*failoverrun.Run, error
 }
 
 // send delivers a command to the failover service that lives.
-func (f failovers) send(deliver func(*failover.Service) error) error {
+func (f failovers) send(deliver func(context.Context, *failover.Service) error) error {
 	return f.w.again(func() error {
-		if s := f.over(); s != nil {
-			return deliver(s)
+		if l := f.over(); l != nil {
+			return deliver(l.ctx, l.service)
 		}
 		return lost("send command")
 	})
 }
 
 func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
-	err := f.send(func(s *failover.Service) error { return s.Start(context.WithoutCancel(ctx), r) })
+	err := f.send(func(ctx context.Context, s *failover.Service) error { return s.Start(ctx, r) })
 	if cdp.Is(err, cdp.Duplicate) {
 		err = nil
 	}
@@ -168,8 +168,8 @@ func (f failovers) Start(ctx context.Context, r failoverrun.Request) error {
 }
 
 func (f failovers) Check(ctx context.Context, job, run string) error {
-	err := f.send(func(s *failover.Service) error {
-		return s.Recheck(context.WithoutCancel(ctx), api.FailoverCheckRequest{Job: job, Run: run})
+	err := f.send(func(ctx context.Context, s *failover.Service) error {
+		return s.Recheck(ctx, api.FailoverCheckRequest{Job: job, Run: run})
 	})
 	if cdp.Is(err, cdp.Duplicate) {
 		err = nil
@@ -178,7 +178,7 @@ func (f failovers) Check(ctx context.Context, job, run string) error {
 }
 
 func (f failovers) End(ctx context.Context, job string, e orchestrator.Ending) error {
-	err := f.send(func(s *failover.Service) error { return s.Ask(context.WithoutCancel(ctx), job, e.Run, e.Goal) })
+	err := f.send(func(ctx context.Context, s *failover.Service) error { return s.Ask(ctx, job, e.Run, e.Goal) })
 	if err != nil && !cdp.Is(err, cdp.Duplicate) {
 		return err
 	}

@@ -37,8 +37,14 @@ type world struct {
 	wrong   []string // what must never be
 	faults  map[string]int
 	later   sync.WaitGroup
-	failing func() *failover.Service // the one that lives; nil: none
-	held    chan struct{}            // the orchestrators' lease
+	failing func() *life  // the failover service that lives; nil: none
+	held    chan struct{} // the orchestrators' lease
+}
+
+// life is a failover service until it is killed, and with it the requests that it has.
+type life struct {
+	service *failover.Service
+	ctx     context.Context
 }
 
 // group is a job: its VM at the source, its journal and replica at the target.
