@@ -2,11 +2,17 @@ package capture
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/engine/durable"
 	"tidemark.dev/pkg/engine/wake"
 )
 
@@ -14,15 +20,48 @@ import (
 // oldest are lost.
 const maxKeptFacts = 1000
 
-// keptFacts are changes of state and alarms that could not be published, in order. Who
+// keptFacts are changes of state and alarms that could not be published, in order. Whoever
 // follows a group by its events, such as a plan's trigger, would go on from a state that
-// is over: so they are published when the bus answers. A restart of the service forgets
-// them; its groups then begin anew.
+// is over: so they are published when the bus answers. A file has them for the next
+// process. It may have some that were published since: those are published twice, in
+// order, and never a later one before an earlier one.
 type keptFacts struct {
 	bell wake.Bell
+	path string // of the file; one goroutine at a time writes it
 
-	mu sync.Mutex
-	of []event.Payload
+	mu      sync.Mutex
+	of      []event.Payload
+	changed bool // the file does not have all of it
+}
+
+// fact is a fact in the file; one of its fields is set.
+type fact struct {
+	State *event.CaptureStateChanged `json:"state,omitempty"`
+	Alarm *event.CaptureAlarm        `json:"alarm,omitempty"`
+}
+
+// openKeptFacts reads what the last process could not publish. A damaged file is moved
+// out of the way.
+func (s *Service) openKeptFacts() error {
+	k := &s.kept
+	k.bell, k.path = wake.New(), filepath.Join(s.cfg.StateDir, "events.json")
+	of, err := durable.ReadRecord[[]fact](k.path)
+	if cdp.Is(err, cdp.Corrupt) {
+		s.notify(err, "")
+		_, err = durable.SetAside(k.path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, f := range of {
+		switch {
+		case f.State != nil:
+			k.of = append(k.of, *f.State)
+		case f.Alarm != nil:
+			k.of = append(k.of, *f.Alarm)
+		}
+	}
+	return nil
 }
 
 // tell publishes a fact, now or when the bus answers.
@@ -39,7 +78,7 @@ func (s *Service) tell(p event.Payload) {
 	if len(k.of) == maxKeptFacts {
 		k.of = append(k.of[:1], k.of[2:]...) // the first is on its way
 	}
-	k.of = append(k.of, p)
+	k.of, k.changed = append(k.of, p), true
 	k.bell.Ring()
 }
 
@@ -56,30 +95,77 @@ func (k *keptFacts) next() (event.Payload, bool) {
 func (k *keptFacts) done() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.of = k.of[1:]
+	k.of, k.changed = k.of[1:], true
 }
 
-// publishKept publishes what is kept until ctx ends. What can never be published is
-// dropped.
-func (s *Service) publishKept(ctx context.Context) error {
-	pauses := clock.Backoff{Clock: s.deps.Clock, Min: s.cfg.RetryMin, Max: s.cfg.RetryMax}
-	for {
-		p, ok := s.kept.next()
-		if !ok {
-			pauses.Reset()
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-s.kept.bell:
-				continue
-			}
-		}
-		if pauses.Wait(ctx) != nil {
-			return nil
-		}
-		if err := s.emit(p); err == nil || cdp.Is(err, cdp.Invalid) {
-			s.kept.done()
-			pauses.Reset()
+// save brings the file up to date.
+func (k *keptFacts) save() error {
+	k.mu.Lock()
+	if !k.changed {
+		k.mu.Unlock()
+		return nil
+	}
+	k.changed = false
+	of := make([]fact, len(k.of))
+	for i, p := range k.of {
+		switch p := p.(type) {
+		case event.CaptureStateChanged:
+			of[i].State = &p
+		case event.CaptureAlarm:
+			of[i].Alarm = &p
 		}
 	}
+	k.mu.Unlock()
+	if len(of) == 0 {
+		return durable.RemoveRecord(k.path)
+	}
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
+		return err
+	}
+	return durable.WriteRecord(k.path, of)
+}
+
+// saveKept saves what is kept, or says why it cannot.
+func (s *Service) saveKept() {
+	if err := s.kept.save(); err != nil {
+		s.notify(&cdp.Error{Op: "keep events", Kind: cdp.Transient, Subject: s.kept.path, Cause: err}, "")
+	}
+}
+
+// publishKept saves what is kept, and publishes it, until ctx ends.
+func (s *Service) publishKept(ctx context.Context) error {
+	pauses := clock.Backoff{Min: s.cfg.RetryMin, Max: s.cfg.RetryMax}
+	var again <-chan time.Time
+	for {
+		s.saveKept()
+		if _, has := s.kept.next(); has && again == nil {
+			again = clock.After(s.deps.Clock, pauses.Next())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.kept.bell:
+		case <-again:
+			again = nil
+			if s.publishAll(ctx) {
+				pauses.Reset()
+			}
+		}
+	}
+}
+
+// publishAll publishes what is kept as far as the bus takes it. What can never be
+// published is dropped.
+func (s *Service) publishAll(ctx context.Context) (all bool) {
+	for ctx.Err() == nil {
+		p, ok := s.kept.next()
+		if !ok {
+			return true
+		}
+		if err := s.emit(p); err != nil && !cdp.Is(err, cdp.Invalid) {
+			return false
+		}
+		s.kept.done()
+	}
+	return false
 }

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -70,6 +72,57 @@ func TestChangesOfStateAreHeardAfterTheBusWasDown(t *testing.T) {
 	bus.set(false)
 	step(event.Seeding, "")
 	until(event.Replicating, event.Overflow, event.Resyncing, event.Seeding)
+}
+
+// A capture that is stopped while the bus is down has told nobody what happened last. The
+// next one does, in order, and only once; a damaged file stops nothing.
+func TestChangesOfStateAreHeardAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	bus := &deafBus{down: true}
+	start := func() (s *Service, stop func()) {
+		x := &site{bus: newBus(1)}
+		s, err := New(Config{StateDir: filepath.Join(dir, "state"), WindowDir: filepath.Join(dir, "window"), RetryMin: time.Millisecond}, Deps{Site: "prod", Jobs: x,
+			Runs: noRuns{}, TapBase: x, Streams: x, Epochs: epochs{x.bus}, Journal: journal{x.bus}, Servers: nbdServers{}, Disk: openFile, Events: bus, Boot: "boot-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		return s, func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	s, stop := start()
+	listener{s}.StateChanged(Change{Group: "web", To: event.Overflow, Reason: "the target is slow"})
+	listener{s}.Alarm("web", "meddling", "somebody else wrote")
+	stop()
+	s, stop = start()
+	listener{s}.StateChanged(Change{Group: "web", To: event.Resyncing})
+	stop()
+	bus.set(false)
+	file := filepath.Join(dir, "state", "events.json")
+	s, stop = start()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(file); err != nil && bus.has(event.Overflow, "", event.Resyncing) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("heard %v", bus.heard)
+		}
+	}
+	stop()
+	if err := os.WriteFile(file, []byte("[{\ncrc32c 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, stop = start()
+	stop()
+	if _, err := os.Stat(file + ".damaged"); err != nil || !bus.has(event.Overflow, "", event.Resyncing) {
+		t.Error(err, bus.heard)
+	}
 }
 
 func TestOfTooManyChangesTheOldestAreLost(t *testing.T) {

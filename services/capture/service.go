@@ -12,7 +12,6 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
-	"tidemark.dev/pkg/engine/wake"
 	"tidemark.dev/pkg/engine/window"
 )
 
@@ -67,7 +66,6 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{cfg: cfg.WithDefaults(), deps: deps}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.jobs = newKeptJobs()
-	s.kept.bell = wake.New()
 	s.lastPoints.of = map[cdp.GroupID]*pendingPoint{}
 	s.traces.asked = map[cdp.GroupID]context.Context{}
 	var err error
@@ -75,6 +73,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		Stream: s.gate, Epochs: deps.Epochs, Journal: deps.Journal, Sums: deps.Sums, Events: listener{s},
 		Snapshots: deps.Snapshots, Servers: deps.Servers, Key: deps.Key, Windows: deps.Windows, Disk: deps.Disk, Clock: deps.Clock, Boot: deps.Boot, Timings: deps.Timings})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.openKeptFacts(); err != nil {
 		return nil, err
 	}
 	s.ports, err = openTapPorts(s.cfg.StateDir, func(err error) { s.notify(err, "") })
@@ -85,6 +86,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 // served from the moment the job is known; they are replicated while it runs.
 func (s *Service) Run(ctx context.Context) error {
 	eg, ctx := errgroup.WithContext(ctx)
+	defer s.saveKept() // also what the ends of groups and tasks told
 	defer s.endTasks()
 	defer context.AfterFunc(ctx, s.cancel)() // tasks do not wait for groups to drain
 	eg.Go(func() error { return s.groups.Run(ctx) })
