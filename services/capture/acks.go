@@ -35,7 +35,7 @@ func (s *sender) hear(d Durable) {
 		return
 	}
 	o.ack(d.No)
-	o.timeDurable(d.No)
+	s.timeDurable(d.No)
 	o.out.release(d.No)
 	o.mu.Unlock()
 	if d.Epoch == s.epoch {

@@ -59,6 +59,14 @@ func (g *gate) Publish(f frame.Frame) error {
 	return x.Publish(f)
 }
 
+// traced is TracedStream's Traced; none where the stream is not one.
+func (g *gate) traced(no cdp.FrameNo) (cdp.FrameNo, string) {
+	if t, ok := g.open.(TracedStream); ok {
+		return t.Traced(no)
+	}
+	return 0, ""
+}
+
 func (g *gate) Recreate(ctx context.Context, first cdp.FrameNo) error {
 	x, err := g.through(ctx)
 	if err != nil {

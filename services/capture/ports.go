@@ -64,6 +64,9 @@ type TracedStream interface {
 	Stream
 	// PublishIn is Publish as a part of the trace in ctx.
 	PublishIn(ctx context.Context, f frame.Frame) error
+	// Traced is the newest frame up to no that is part of a trace, and the id of that
+	// trace; empty if there is none that was not returned before.
+	Traced(no cdp.FrameNo) (frame cdp.FrameNo, trace string)
 }
 
 // Stream is a group's frames on the bus. One goroutine calls it. Its channels

@@ -9,35 +9,39 @@ import (
 	"time"
 )
 
+// monitored is what the site answers a Prometheus that asks for path.
+func (l *lab) monitored(path string) string {
+	l.t.Helper()
+	addr := regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`).FindStringSubmatch(l.log.String())
+	if addr == nil {
+		l.t.Fatal("nobody says where to ask:\n" + l.log.String())
+	}
+	req, err := http.NewRequestWithContext(l.t.Context(), http.MethodGet, "http://"+addr[1]+path, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,*/*;q=0.1") // as Prometheus does
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return resp.Status + "\n" + string(body)
+}
+
 // Monitoring sees a job from both its sites, and that the process is ready.
 func TestMonitoringSeesAProtectedJob(t *testing.T) {
 	t.Parallel() // it mostly waits
 	dir := short(t)
 	l := newLab(t, dir, "", "metrics: \":0\"\n")
-	addr := regexp.MustCompile(`address=(127\.0\.0\.1:\d+)`).FindStringSubmatch(l.log.String())
-	if addr == nil {
-		t.Fatal("nobody says where to ask:\n" + l.log.String())
-	}
-	get := func(path string) string {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr[1]+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = resp.Body.Close() }()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.Status + "\n" + string(body)
-	}
 	until := func(path string, wants ...string) {
 		t.Helper()
 		for end := time.Now().Add(90 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-			got, missing := get(path), ""
+			got, missing := l.monitored(path), ""
 			for _, want := range wants {
 				if !strings.Contains(got, want) {
 					missing = want

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -98,7 +99,7 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 	dir := short(t)
-	l := newLab(t, dir, "", "otlp: "+srv.URL+"\n")
+	l := newLab(t, dir, "", "otlp: "+srv.URL+"\nmetrics: \":0\"\n")
 	file, _, _ := jobFile(t, dir)
 	l.do(0, "apply", "-f", file)
 	l.do(0, "job", "run", "web")
@@ -112,6 +113,7 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	l.until("succeeded", "plan", "status", "p")
 
 	cycle := s.await(t, "", "recovery point", "send tidemark.write.v1", "process tidemark.write.v1", "send tidemark.evt.v1.{site}.journal.point-created")
+	l.exemplars(s, "tidemark_frame_durable_seconds", "tidemark_journal_store_seconds")
 	run := s.await(t, trace, "process tidemark.cmd.v1.{site}.orchestrator.run", "plan act", "failover open", "journal.resolve", "journal.open",
 		"send tidemark.evt.v1.{site}.failover.step", "plan clean-up", "failover close", "send tidemark.evt.v1.{site}.plan.finished")
 	for what, want := range map[string]struct {
@@ -141,6 +143,27 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	explained(t, slices.Concat(cycle, run))
 	if len(run) > 150 {
 		t.Errorf("the trace of a run has %d spans: is every poll one?", len(run))
+	}
+}
+
+// exemplars waits until the histograms lead to traces that the collector has.
+func (l *lab) exemplars(s *spans, histograms ...string) {
+	l.t.Helper()
+	for _, h := range histograms {
+		exemplar := regexp.MustCompile(h + `_bucket.* # \{trace_id="(\w+)"\}`)
+		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+			text := l.monitored("/metrics")
+			m := exemplar.FindStringSubmatch(text)
+			s.mu.Lock()
+			found := m != nil && s.traces[m[1]] != nil
+			s.mu.Unlock()
+			if found {
+				break
+			}
+			if time.Now().After(end) {
+				l.t.Fatalf("%s leads to no trace, or to one that does not exist: %v\n%s", h, m, text)
+			}
+		}
 	}
 }
 

@@ -68,6 +68,7 @@ type FrameSink struct {
 	// out are the frames without a Result, in the order of publishing.
 	// Invariant: len(out) + len(results) <= cap(results), so sending never blocks.
 	out    []outstanding
+	traced tracedFrames
 	last   cdp.FrameNo // the newest frame that the stream is known to have
 	still  stall
 	closed bool
@@ -159,6 +160,9 @@ func (s *FrameSink) publish(ctx context.Context, f frame.Frame, sampled bool) er
 		return err
 	}
 	s.out = append(s.out, o)
+	if sampled {
+		s.traced.add(f.No, o.span.Trace())
+	}
 	gen := s.gen
 	s.mu.Unlock()
 

@@ -140,6 +140,14 @@ func TestSampledFramesCarryTheirTrace(t *testing.T) {
 	if !slices.Equal(traced, []cdp.FrameNo{2, 4}) {
 		t.Error("traced frames", traced)
 	}
+	no, first := sink.Traced(3)
+	last, second := sink.Traced(4)
+	if no != 2 || last != 4 || len(first) != 32 || len(second) != 32 || first == second {
+		t.Errorf("the trace of frame %d is %q, that of frame %d %q", no, first, last, second)
+	}
+	if no, id := sink.Traced(4); id != "" {
+		t.Errorf("frame %d was told twice", no)
+	}
 	// With the connection closed nothing is sent, and Close still succeeds.
 	r.capture.Close()
 	if err := sink.Publish(spooltest.Make(5, 1, 512)); !cdp.Is(err, cdp.Transient) {

@@ -52,21 +52,25 @@ func (w *WritePath) Written(took time.Duration) {
 	}
 }
 
-// Durable: a frame is known to be durable that long after it was closed.
-func (w *WritePath) Durable(took time.Duration) {
+// Durable: a frame is known to be durable that long after it was closed. trace, if not
+// empty, is the trace that the frame is part of, and becomes an exemplar.
+func (w *WritePath) Durable(took time.Duration, trace string) {
 	if w != nil {
-		w.of.durable.WithLabelValues(w.site).Observe(took.Seconds())
+		observe(w.of.durable.WithLabelValues(w.site), took, trace)
 	}
 }
 
-// Stored: a frame is on disk that long after it arrived. trace, if not empty, is the trace
-// that the frame belongs to, and becomes an exemplar.
+// Stored: a frame is on disk that long after it arrived. trace is as in Durable.
 func (w *WritePath) Stored(took time.Duration, trace string) {
-	switch {
-	case w == nil:
-	case trace == "":
-		w.of.stored.WithLabelValues(w.site).Observe(took.Seconds())
-	default:
-		w.of.stored.WithLabelValues(w.site).(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+	if w != nil {
+		observe(w.of.stored.WithLabelValues(w.site), took, trace)
 	}
+}
+
+func observe(in prometheus.Observer, took time.Duration, trace string) {
+	if trace == "" {
+		in.Observe(took.Seconds())
+		return
+	}
+	in.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
 }

@@ -26,6 +26,14 @@ func (s Span) End(err error) {
 	s.s.End()
 }
 
+// Trace is the id of the trace that the span is in; empty when tracing is off.
+func (s Span) Trace() string {
+	if s.s == nil {
+		return ""
+	}
+	return s.s.SpanContext().TraceID().String()
+}
+
 // Set adds what the work is about.
 func (s Span) Set(of About) {
 	if s.s != nil {
