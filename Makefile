@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose images ova lab tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose images ova packages lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -27,8 +27,21 @@ demo: build ## protect two disks, lose the source, bring them back: the whole st
 demo-guest: build ## the same with a real Linux guest and a database (QEMU)
 	$(GO) run ./e2e/demo -bin $(BIN) -guest
 
+# A package manager orders versions: without a release it is the number of the commit.
+export PACKAGE_VERSION ?= $(or $(patsubst v%,%,$(filter v%,$(VERSION))),0.0.0+$(shell git rev-list --count HEAD 2>/dev/null || echo 0).$(VERSION))
+
+# nfpm is pinned in e2e/nfpm, a module of its own.
+packages: build ## bin/tidemark_*.deb and bin/tidemark-*.rpm: the binary, the systemd unit, the manual page, completions
+	GOWORK=off CGO_ENABLED=0 $(GO) build -C e2e/nfpm -trimpath -ldflags "-s -w" -o ../../bin/nfpm github.com/goreleaser/nfpm/v2/cmd/nfpm
+	mkdir -p bin/packages && rm -f bin/*.deb bin/*.rpm
+	$(BIN) man >bin/packages/tidemark.1
+	$(BIN) completion bash >bin/packages/tidemark.bash
+	$(BIN) completion zsh >bin/packages/_tidemark
+	$(BIN) completion fish >bin/packages/tidemark.fish
+	for p in deb rpm; do GOARCH=$$($(GO) env GOARCH) bin/nfpm package -f deploy/packages/nfpm.yaml -p $$p -t bin || exit 1; done
+
 images: build ## the container image tidemark: the static binary and nothing else
-	docker build -q -f deploy/compose/Dockerfile -t tidemark:$(VERSION) -t tidemark:latest bin
+	tar -c -C bin tidemark -C ../deploy/compose Dockerfile | docker build -q -t tidemark:$(VERSION) -t tidemark:latest -
 
 ova: build ## the transporter for vCenters: Debian's kernel and the static binary
 	$(GO) run ./e2e/ova -bin $(BIN) -version $(VERSION) -o bin/tidemark-transporter.ova
