@@ -98,11 +98,13 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	if err != nil {
 		return none, err
 	}
+	gave := f.slots.before()
 	v, t, gone, err := f.look(ctx, vc, r.VM)
 	if err == nil && !gone {
 		// A disk and its frozen copy have the same UUID, so there can be one pass only.
 		var changed bool
 		if changed, err = f.thawOf(ctx, vc, v, t, api.ThawRequest{Group: r.Group, VM: r.VM, Keep: r.Pass}, tell); err == nil && changed {
+			gave = f.slots.before()
 			v, t, gone, err = f.look(ctx, vc, r.VM)
 		}
 	}
@@ -117,7 +119,7 @@ func (f *freezer) freezeNow(ctx context.Context, r api.FreezeRequest, tell progr
 	if of := v.Mark(inventory.MarkGroup); of != "" {
 		return none, cdp.Errorf(cdp.Conflict, "freeze", v.Name, "it is the replica of the group %s since a failover, and is not captured any more", of)
 	}
-	if v, t, err = f.inTurn(ctx, vc, r, v, t, tell); err != nil {
+	if v, t, err = f.inTurn(ctx, vc, r, v, slotLook{t, gave}, tell); err != nil {
 		return none, err
 	}
 	if err := f.withinReach(ctx, v); err != nil {

@@ -1,7 +1,6 @@
 package vcenter
 
 import (
-	"context"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
@@ -27,75 +26,87 @@ func transporterWith(frozen int) inventory.VM {
 	return v
 }
 
-// queued takes slots for a pass that has to wait, and returns how that ends once it waits.
-func queued(t *testing.T, ctx context.Context, p *passSlots, g cdp.GroupID, disks int) <-chan error {
+// asks is a pass that asks for slots at a transporter with so many frozen disks.
+func asks(p *passSlots, g cdp.GroupID, disks, frozen int) <-chan struct{} {
+	return p.enter(slotAsk{group: g, disks: disks, look: slotLook{transporterWith(frozen), p.before()}})
+}
+
+// queued asks for slots for a pass that has to wait for them.
+func queued(t *testing.T, p *passSlots, g cdp.GroupID, disks, frozen int) <-chan struct{} {
 	t.Helper()
-	waits, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		waited, err := p.take(ctx, g, disks, transporterWith(0), func() { close(waits) })
-		if !waited {
-			t.Errorf("%s found slots that there are not", g)
-		}
-		ended <- err
-	}()
-	<-waits
-	if !p.waiting(g) {
-		t.Errorf("%s does not wait", g)
+	turn := asks(p, g, disks, frozen)
+	if turn == nil || !p.waiting(g) {
+		t.Fatalf("%s does not wait for slots that there are not", g)
 	}
-	return ended
+	return turn
 }
 
 // Passes for whose disks the transporter has no slots wait in line until others have
 // ended, and can be given up.
 func TestPassesWaitForSlotsInTurn(t *testing.T) {
-	ctx := t.Context()
 	p := &passSlots{}
 	at := func(g cdp.GroupID, disks, frozen int) {
 		t.Helper()
-		if waited, err := p.take(ctx, g, disks, transporterWith(frozen), func() { t.Errorf("%s waits", g) }); waited || err != nil {
-			t.Fatalf("%s: %v, %v", g, waited, err)
+		if asks(p, g, disks, frozen) != nil {
+			t.Fatalf("%s waits", g)
 		}
 	}
 	at("a", 8, 0)
 	at("b", 7, 8)
 	at("a", 8, 15) // the same pass again
-	wide := queued(t, ctx, p, "wide", 15)
-	narrow := queued(t, ctx, p, "narrow", 1) // it does not overtake
-	gctx, giveUp := context.WithCancel(ctx)
-	gone := queued(t, gctx, p, "gone", 1)
-	giveUp()
-	if err := <-gone; !cdp.Is(err, cdp.Transient) || p.waiting("gone") {
-		t.Errorf("given up: %v", err)
+	wide := queued(t, p, "wide", 15, 15)
+	narrow := queued(t, p, "narrow", 1, 15) // it does not overtake
+	queued(t, p, "gone", 1, 15)
+	p.give("gone") // given up
+	if p.waiting("gone") {
+		t.Error("a pass that was given up is in line")
 	}
 	p.give("a")
 	if !p.waiting("wide") || !p.waiting("narrow") {
 		t.Error("seven disks are attached, and one with fifteen went on")
 	}
 	p.give("b")
-	if err := <-wide; err != nil || !p.waiting("narrow") {
-		t.Errorf("the first in line: %v", err)
+	<-wide
+	if !p.waiting("narrow") {
+		t.Error("the second in line went on with the first")
 	}
 	p.give("wide")
-	if err := <-narrow; err != nil {
-		t.Error(err)
-	}
+	<-narrow
 	p.give("narrow")
 	at("huge", 40, 0) // it fails by itself, with what is wrong
 	p.give("huge")
 }
 
 // After a restart the passes that went on count by the disks that are attached, until it
-// is known that one has ended.
+// is known that one has ended. A pass does not wait for its own disks.
 func TestPassesFromBeforeARestartCount(t *testing.T) {
 	p := &passSlots{}
-	waits, ended := make(chan struct{}), make(chan error, 1)
-	go func() {
-		_, err := p.take(t.Context(), "new", 2, transporterWith(14), func() { close(waits) })
-		ended <- err
-	}()
-	<-waits
+	turn := queued(t, p, "new", 2, 14)
 	p.give("old")
-	if err := <-ended; err != nil {
-		t.Error(err)
+	<-turn
+	p = &passSlots{}
+	if p.enter(slotAsk{group: "old", disks: 14, own: 14, look: slotLook{transporterWith(14), p.before()}}) != nil {
+		t.Error("a pass waits for its own disks")
 	}
+	p = &passSlots{}
+	if p.enter(slotAsk{group: "half", disks: 8, own: 7, look: slotLook{transporterWith(14), p.before()}}) != nil {
+		t.Error("a pass with a part of its disks waits for those")
+	}
+}
+
+// A look at the transporter may take seconds. Disks that were detached meanwhile are no
+// reason to wait: there would be nobody left to wait for.
+func TestALookFromBeforeSlotsWereGivenBackIsOld(t *testing.T) {
+	p := &passSlots{}
+	asks(p, "a", 15, 0)
+	look := slotLook{transporterWith(15), p.before()}
+	p.give("a")
+	if p.enter(slotAsk{group: "b", disks: 15, look: look}) != nil {
+		t.Error("a pass waits for one that has ended")
+	}
+	p.give("b")
+	// Without anybody who gives slots back, another look finds that they are free.
+	turn := queued(t, p, "c", 15, 15)
+	p.looked(slotLook{transporterWith(0), p.before()})
+	<-turn
 }

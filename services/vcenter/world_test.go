@@ -74,20 +74,25 @@ type end struct {
 }
 
 func newWorld(t *testing.T) *world {
+	return newWorldWith(t, vcsim.VMSpec{Name: "transporter", Disks: []vcsim.DiskSpec{{Size: mib}}})
+}
+
+// newWorldWith is a world whose sites have such a transporter.
+func newWorldWith(t *testing.T, transporter vcsim.VMSpec) *world {
 	t.Parallel() // most of the time is spent waiting for tasks
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{}, running: map[string]bool{},
 		journals: map[cdp.GroupID]bool{}, answers: map[string]bool{}, holds: map[string][]string{}, free: -1}
-	w.a, w.b = w.newEnd("a"), w.newEnd("b")
+	transporter.Extra, transporter.On = map[string]string{"disk.EnableUUID": "TRUE"}, true
+	w.a, w.b = w.newEnd("a", transporter), w.newEnd("b", transporter)
 	return w
 }
 
-func (w *world) newEnd(name cdp.Site) *end {
+func (w *world) newEnd(name cdp.Site, transporter vcsim.VMSpec) *end {
 	e := &end{w: w, name: name, recs: &records{m: map[string]record{}}}
 	e.sim = vcsim.NewSite(w.t, vcsim.Config{Name: string(name), RevertKeepsCBT: true})
-	_, err := e.sim.AddVM(vcsim.VMSpec{Name: "transporter", Disks: []vcsim.DiskSpec{{Size: mib}},
-		Extra: map[string]string{"disk.EnableUUID": "TRUE"}, On: true})
+	_, err := e.sim.AddVM(transporter)
 	w.must(err)
 	e.c, err = vsphere.Dial(w.ctx, vsphere.Config{URL: e.sim.URL(), Thumbprint: e.sim.Thumbprint(), User: e.sim.User(), Password: e.sim.Password()})
 	w.must(err)
