@@ -41,17 +41,17 @@ type fact struct {
 }
 
 // openKeptFacts reads what the last process could not publish. A damaged file is moved
-// out of the way.
-func (s *Service) openKeptFacts() error {
+// out of the way; one that cannot be read is reported, and costs no disk its service.
+func (s *Service) openKeptFacts() {
 	k := &s.kept
 	k.bell, k.path = wake.New(), filepath.Join(s.cfg.StateDir, "events.json")
 	of, err := durable.ReadRecord[[]fact](k.path)
 	if cdp.Is(err, cdp.Corrupt) {
-		s.notify(err, "")
-		_, err = durable.SetAside(k.path)
+		_, aside := durable.SetAside(k.path)
+		err = errors.Join(err, aside)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		s.notify(&cdp.Error{Op: "read kept events", Kind: cdp.Transient, Subject: k.path, Cause: err}, "")
 	}
 	for _, f := range of {
 		switch {
@@ -61,7 +61,6 @@ func (s *Service) openKeptFacts() error {
 			k.of = append(k.of, *f.Alarm)
 		}
 	}
-	return nil
 }
 
 // tell publishes a fact, now or when the bus answers.

@@ -75,7 +75,7 @@ func TestChangesOfStateAreHeardAfterTheBusWasDown(t *testing.T) {
 }
 
 // A capture that is stopped while the bus is down has told nobody what happened last. The
-// next one does, in order, and only once; a damaged file stops nothing.
+// next one does, in order, and only once; a damaged or unreadable file stops nothing.
 func TestChangesOfStateAreHeardAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	bus := &deafBus{down: true}
@@ -123,6 +123,11 @@ func TestChangesOfStateAreHeardAfterARestart(t *testing.T) {
 	if _, err := os.Stat(file + ".damaged"); err != nil || !bus.has(event.Overflow, "", event.Resyncing) {
 		t.Error(err, bus.heard)
 	}
+	if err := os.Mkdir(file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, stop = start()
+	stop()
 }
 
 func TestOfTooManyChangesTheOldestAreLost(t *testing.T) {

@@ -75,9 +75,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openKeptFacts(); err != nil {
-		return nil, err
-	}
+	s.openKeptFacts()
 	s.ports, err = openTapPorts(s.cfg.StateDir, func(err error) { s.notify(err, "") })
 	return s, err
 }
