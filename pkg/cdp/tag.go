@@ -12,6 +12,9 @@ const (
 	// LastWrite is the word for the newest write that the disks can be brought to,
 	// which is past the newest recovery point while writes arrive.
 	LastWrite = "last-write"
+	// Proven is the word for the newest recovery point whose last test passed. A tag of that
+	// word says the same.
+	Proven = "proven"
 	// MaxTags is the most tags that a point can have, and MaxTag the most
 	// characters in one.
 	MaxTags, MaxTag = 16, 64

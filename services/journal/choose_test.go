@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/cdp"
@@ -16,5 +17,17 @@ func TestAnIDIsNeverATag(t *testing.T) {
 	}
 	if p, err := choose(ps, "p4"); !cdp.Is(err, cdp.NotFound) {
 		t.Error(p, err)
+	}
+}
+
+// proven is the newest point whose last test passed, and no point without one.
+func TestTheNewestPointThatPassedItsTestIsChosen(t *testing.T) {
+	tested := func(v cdp.Verdict) *cdp.PointTest { return &cdp.PointTest{Verdict: v} }
+	ps := []cdp.Point{{Frame: 1, Tested: tested(cdp.Passed)}, {Frame: 2, Tested: tested(cdp.Passed)}, {Frame: 3, Tested: tested(cdp.Failed)}, {Frame: 4}}
+	if p, err := choose(ps, cdp.Proven); err != nil || p.Frame != 2 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err := choose(ps[2:], cdp.Proven); !cdp.Is(err, cdp.NotFound) || !strings.Contains(err.Error(), "has passed a test") {
+		t.Error(err)
 	}
 }

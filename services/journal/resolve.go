@@ -106,7 +106,7 @@ func (g *group) resolveLastWrite() (api.Resolved, error) {
 	return api.Resolved{Seq: s, Time: t.Add(source), Bound: bound}, err
 }
 
-// choose finds a point by its id, by the word latest, or as the newest with a
+// choose finds a point by its id, by the words latest and proven, or as the newest with a
 // tag. An id never means a tag. It is pure; ps are oldest first.
 func choose(ps []cdp.Point, name string) (cdp.Point, error) {
 	for _, p := range slices.Backward(ps) {
@@ -116,6 +116,8 @@ func choose(ps []cdp.Point, name string) (cdp.Point, error) {
 			found = p.ID() == name
 		case name == cdp.Latest:
 			found = true
+		case name == cdp.Proven:
+			found = found || p.Tested != nil && p.Tested.Verdict == cdp.Passed
 		}
 		if found {
 			return p, nil
@@ -124,6 +126,10 @@ func choose(ps []cdp.Point, name string) (cdp.Point, error) {
 	if len(ps) == 0 {
 		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "there is no recovery point yet: the first copy is not complete, or has not begun").
 			WithHint("see how far it is: tidemark status")
+	}
+	if name == cdp.Proven {
+		return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "no recovery point that is kept has passed a test").
+			WithHint("test one: tidemark failover JOB --mode test, then tidemark failover cleanup JOB --verdict passed")
 	}
 	return cdp.Point{}, cdp.Errorf(cdp.NotFound, "resolve point", name, "no recovery point has this name or tag").
 		WithHint("list the points that can be recovered with: tidemark point list JOB")

@@ -84,7 +84,7 @@ before: see tidemark failover policy.`),
 		},
 	}
 	p := c.Flags()
-	p.StringVar(&f.point, "point", "", "the recovery point, as listed by: tidemark point list JOB; or latest, or last-write")
+	p.StringVar(&f.point, "point", "", "the recovery point, as listed by: tidemark point list JOB; or latest, last-write, or proven (the newest whose last test passed)")
 	p.StringVar(&f.at, "at", "", atHelp)
 	p.StringVar(&f.mode, "mode", "", "test or production; required")
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")

@@ -88,7 +88,7 @@ func pointNames(ctx context.Context, c *client.Client, before []string) []string
 		return nil
 	}
 	points, _ := c.Points(ctx, before[0])
-	tags, ids := []string{cdp.Latest, cdp.LastWrite}, []string{}
+	tags, ids := []string{cdp.Latest, cdp.LastWrite, cdp.Proven}, []string{}
 	for _, p := range slices.Backward(points) {
 		tags, ids = append(tags, p.Tags...), append(ids, p.ID())
 	}

@@ -27,7 +27,7 @@ type FailoverAction struct {
 	Planned bool `json:"planned,omitempty"`
 	// Shutdown is how a planned failover powers off the VM at the source; empty: as usual.
 	Shutdown recovery.Shutdown `json:"shutdown,omitempty"`
-	// Point is latest, last-write, a tag or a point's name; or the newest write at or
+	// Point is latest, last-write, proven, a tag or a point's name; or the newest write at or
 	// before Before. With neither it is the last write, and in a test run the newest
 	// point.
 	Point  string     `json:"point,omitempty"`
