@@ -13,7 +13,9 @@ import (
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/spool/spooltest"
+	"tidemark.dev/pkg/engine/vault/vaulttest"
 )
 
 // The service is killed, and the end of its newest log is lost. What it had reported
@@ -54,6 +56,88 @@ func TestHistoryLostAtTheEndOfTheLogIsNamed(t *testing.T) {
 		})
 	})
 	after.readsAt(w, kept)
+}
+
+// The service is killed, and its log is damaged before the end. The journal opens by itself
+// without what was written from there on, and names it. The source goes on from where
+// history ends. Every new point reads back. One that is left reads back or is refused: the
+// replica has later writes, and what their blocks held before was in the lost log.
+func TestAJournalWithADamagedLogOpensByItself(t *testing.T) {
+	s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+	s.start(cdp.Rollback)
+	w := newTraffic(s, 96)
+	w.mustSend(2)
+	s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
+	s.restart(cdp.Rollback)
+	w.mustSend(5)
+	s.until("base", func() bool { b := s.status().Bounds; return b.Base == b.Head })
+	log, size := newestLog(t, s.dir)
+	kept := s.newest()
+	w.mustSend(12)
+	s.until("base", func() bool { b := s.status().Bounds; return b.Base == b.Head })
+	lost := s.newest()
+	after := &site{t: t, dir: s.killed(), mem: spooltest.NewMem(1 << 30)}
+	s.shut()
+	flipIn(t, filepath.Join(after.dir, log), size+size/16)
+
+	w.s, w.sink = after, after.mem.Sink(t)
+	if err := w.sink.Recreate(t.Context(), cdp.FrameNo(len(w.m.Frames)+1)); err != nil { // the stream was purged
+		t.Fatal(err)
+	}
+	cur := after.cursorAfterDamage()
+	defer after.shut()
+	if cur.Frame < kept.Frame || cur.Frame >= lost.Frame {
+		t.Fatalf("the source goes on after frame %d; the log was damaged after %d of %d", cur.Frame, kept.Frame, lost.Frame)
+	}
+	after.alarmed(AlarmLost)
+	if ls := after.status().Losses; len(ls) != 1 || ls[0].To != lost.Frame || len(ls[0].Points) != int(lost.Frame-cur.Frame) {
+		t.Errorf("lost: %+v", ls)
+	}
+	if err := w.sink.Recreate(t.Context(), cur.Frame+1); err != nil {
+		t.Fatal(err)
+	}
+	w.m.GoOnAfter(cur.Frame, cur.Head, frame.Hash(cur.Hash))
+	w.frames = w.frames[:cur.Frame]
+	w.epoch = 2
+	flags := frame.ExtentStart
+	for d, disk := range testDisks { // the source sends what it has, in a new extent
+		for off := int64(0); off < disk.Size; off += 256 << 10 {
+			if err := w.publish(flags, vaulttest.ModelWrite{Disk: cdp.DiskID(d), Off: off, Len: min(256<<10, disk.Size-off)}); err != nil {
+				t.Fatal(err)
+			}
+			flags = 0
+		}
+	}
+	w.mustSend(3)
+	after.until("base", func() bool { b := after.status().Bounds; return b.Base == b.Head && after.status().Stuck == nil })
+	read := 0
+	for _, p := range must[api.PointsReply](after, api.JournalPoints, api.PointsRequest{Group: "g"}).Points {
+		e := must[api.Export](after, api.JournalOpen, api.OpenRequest{Group: "g", ID: "look", Seq: p.Seq, Purpose: "export"})
+		err := after.readExport(w.m, p.Seq, e)
+		if err != nil && p.Seq > cur.Head {
+			t.Errorf("%s, which is newer than the damage: %v", p.ID(), err)
+		}
+		if err == nil {
+			read++
+		}
+		must[api.Empty](after, api.JournalClose, api.CloseRequest{Group: "g", ID: "look"})
+	}
+	if read < 3 {
+		t.Errorf("%d points can be read", read)
+	}
+}
+
+// flipIn changes a bit of a file.
+func flipIn(t *testing.T, path string, at int) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err == nil {
+		raw[at] ^= 0x10
+		err = os.WriteFile(path, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // killed is a copy of the directory as kill -9 leaves it. The store still tidies up:

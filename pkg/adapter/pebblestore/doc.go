@@ -26,8 +26,8 @@
 //
 // A frame that cannot be read, and that the replica still needs or that is not in the
 // index, ends history before it (Group.EndBefore). What mends a store that does not open
-// does the same on a copy, and removes tables of frames that cannot be opened; Repair also
-// cuts damaged logs, reads everything and keeps the damaged store. What follows
+// does the same on a copy, removes tables of frames that cannot be opened, and cuts damaged
+// logs; Repair also reads everything and keeps the damaged store. What follows
 // the damage is lost, and noted as what a damaged end of the log takes. Of what it cannot
 // mend it makes, if asked, a store without history: whose it is, and where numbers go on.
 // The source then compares its disks with the replica, as for a first copy.

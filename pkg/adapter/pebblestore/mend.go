@@ -14,8 +14,8 @@ import (
 	"tidemark.dev/pkg/engine/vault"
 )
 
-// mend mends a damaged store as Repair does, if nothing is damaged but its end: the newest
-// frame, frames that the index lacks, and tables of frames that cannot be opened. It reads
+// mend mends a damaged store as Repair does, if nothing is damaged but its log, its end (the
+// newest frame, frames that the index lacks), and tables that can be spared. It reads
 // only what opening needs. It reports whether it put a mended copy in the store's place;
 // otherwise nothing has changed. The caller holds mu.
 func (s *store) mend() bool {

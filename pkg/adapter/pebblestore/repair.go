@@ -101,7 +101,7 @@ func (r *repair) mendCopy() error {
 	if err == nil {
 		err = copyStore(r.path(), r.copied())
 	}
-	if err == nil && !r.online {
+	if err == nil {
 		err = r.cutLogs()
 	}
 	if err != nil {
@@ -159,6 +159,7 @@ func (r *repair) mend(d *DB) error {
 	}
 	if r.logs { // floors may be lost with it, which the replica would need to go back
 		bad.back = false
+		bad.why = r.Found[0]
 	}
 	if s.unreadable = bad; bad.frame != 0 {
 		r.mends = true
