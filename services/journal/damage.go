@@ -42,19 +42,40 @@ func (k *housekeeper) reportLosses(ctx context.Context) {
 	}
 }
 
-// reportDamage raises an alarm when damage was found.
+// reportDamage raises an alarm when damage was found. If what was found in the store is
+// news, the index may be what is damaged: it can be made anew.
 func (k *housekeeper) reportDamage(ctx context.Context) {
 	if err := k.damage(); err != nil && k.damaged.news(err, k.deps.Clock) {
 		k.deps.Facts.Alarm(ctx, k.job.id, AlarmDamage, err.Error())
 	}
+	if err := k.deps.Stores.Damage(k.job.id); err != nil && err.Error() != k.indexTried {
+		k.indexTried = err.Error()
+		k.reindex()
+	}
+}
+
+// reindex has a damaged index made anew, and reports whether it was damaged.
+func (k *housekeeper) reindex() bool {
+	if st := k.vault.State(); st.Halted || st.Sealed { // a failover needs the journal as it is
+		return false
+	}
+	damaged, err := k.vault.Reindex()
+	if err != nil || !damaged {
+		return false
+	}
+	k.restart()
+	return true
 }
 
 // endBeforeDamage ends history where a frame that base has to pass cannot be read, if
 // that is what keeps base: the source sends again what the disks hold, in a new extent.
 func (k *housekeeper) endBeforeDamage() bool {
 	no, err := k.vault.EndBeforeDamage()
-	if err != nil || no == 0 {
+	if err != nil {
 		return false // the move's own error says what is wrong
+	}
+	if no == 0 {
+		return k.reindex()
 	}
 	k.restart()
 	return true

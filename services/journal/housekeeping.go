@@ -30,6 +30,8 @@ type housekeeper struct {
 
 	trouble said // the last that was reported
 	damaged said
+	// indexTried is the damage for which the index was read last.
+	indexTried string
 
 	// Of run: whether history was dropped since the last reclaim, and when that was.
 	dropped   bool

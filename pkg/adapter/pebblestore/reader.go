@@ -38,12 +38,9 @@ func (g *Group) Reader() (vault.Reader, error) {
 		r.Close()
 		return nil, failed(op, err)
 	}
-	r.wholes = r.whole.First()
-	r.floors = r.floor.First()
-	if err := r.errors(); err != nil {
-		r.Close()
-		return nil, failed(op, err)
-	}
+	// What is damaged fails the look-ups that need it, and no others.
+	r.wholes = r.whole.First() || r.whole.Error() != nil
+	r.floors = r.floor.First() || r.floor.Error() != nil
 	return r, nil
 }
 

@@ -218,13 +218,18 @@ func (r *repair) readsBack(g *Group, l vault.Loaded) error {
 			return err
 		}
 	}
-	it, err := g.iter(g.key(nil, kindFrame+1), g.key(nil, 0xFF))
+	return g.readsAll(kindFrame+1, 0xFF)
+}
+
+// readsAll reads all rows from one kind to another: each block is compared with its checksum.
+func (g *Group) readsAll(from, end byte) error {
+	it, err := g.iter(g.key(nil, from), g.key(nil, end))
 	if err != nil {
 		return failed("read store", err)
 	}
 	defer it.Close()
 	for ok := it.First(); ok; ok = it.Next() {
-		continue // each block is compared with its checksum
+		continue
 	}
 	return failed("read store", it.Error())
 }

@@ -34,6 +34,7 @@ type store struct {
 	mu         sync.Mutex // held while it is opened and closed
 	info       groupInfo
 	unreadable unreadable // where the next opening ends history
+	badIndex   error      // why the next opening drops the index; nil: it does not
 
 	using sync.Mutex
 	db    *database // nil: closed
@@ -220,6 +221,13 @@ func (s *store) load() error {
 		return cdp.Errorf(cdp.Corrupt, "read group", string(s.id), "the store does not say that it holds this group")
 	}
 	s.info = infos[i]
+	if s.badIndex != nil {
+		if err := (&Group{s: s, num: s.info.Num}).dropIndex(); err != nil {
+			return err
+		}
+		s.damage.set(cdp.Errorf(cdp.Corrupt, "read journal store", string(s.id), "the index was damaged, and was made anew from the frames: %s", firstLine(s.badIndex)))
+		s.badIndex = nil
+	}
 	return s.compare()
 }
 

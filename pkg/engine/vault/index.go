@@ -50,9 +50,9 @@ func (x *index) load(found Loaded, points *pointList) error {
 	t := newTail()
 	if found.Newest != nil {
 		u := x.store.Begin()
-		unstored := false
+		unstored, most := false, x.most // entries until some are written
 		next := max(found.Indexed+1, found.Oldest)
-		err := x.store.Tables(next, found.Newest.No, func(f frame.Table) error {
+		read := func(f frame.Table) error {
 			if f.No != next {
 				return missing(next)
 			}
@@ -64,8 +64,18 @@ func (x *index) load(found Loaded, points *pointList) error {
 				points.set(p)
 				unstored = true
 			}
+			if len(t.list) >= most {
+				return errStop
+			}
 			return nil
-		})
+		}
+		err := x.store.Tables(next, found.Newest.No, read)
+		for ; err == errStop; err = x.store.Tables(next, found.Newest.No, read) {
+			if x.store.AddIndex(t.upTo, t.sorted()) == nil { // else it is kept in memory
+				t = newTail()
+			}
+			most = len(t.list) + x.most
+		}
 		if err == nil && unstored {
 			err = u.Commit()
 		} else {

@@ -82,6 +82,11 @@ type Store interface {
 	// An error: nothing has changed.
 	EndBefore(no cdp.FrameNo, why error) error
 
+	// DropIndex drops the index if a part of it cannot be read, and reports whether it did.
+	// The store must be loaded again then: what it says to be indexed are the frames that
+	// have no write after horizon and base. An error: nothing has changed.
+	DropIndex() (bool, error)
+
 	// AddFloors saves floors of blocks that have none, sorted by disk and block,
 	// and zero floors of regions. They are durable at the latest with the next
 	// Commit of an Update. If it is Full, nothing has changed.

@@ -29,6 +29,22 @@ func (g *Group) EndBeforeDamage() (cdp.FrameNo, error) {
 	return no, nil
 }
 
+// Reindex has the index made anew from the frames, if a part of it cannot be read, and
+// reports whether it does. The journal is broken from then on; Recover makes the index.
+func (g *Group) Reindex() (bool, error) {
+	const op = "make the index anew"
+	g.mover.mu.Lock()
+	defer g.mover.mu.Unlock()
+	if err := g.ledger.check(op); err != nil {
+		return false, err
+	}
+	dropped, err := g.store.DropIndex()
+	if dropped {
+		_ = g.ledger.breakOn(cdp.Errorf(cdp.Corrupt, op, "", "a part of the index cannot be read"))
+	}
+	return dropped, cdp.Wrap(err, op, "")
+}
+
 // endBeforeUnindexed ends history before the first frame that the index lacks and that
 // cannot be read: nobody knows what it wrote, so no point from there on can be read. What
 // it wrote is gone from the replica once that went back to the end of history. The store

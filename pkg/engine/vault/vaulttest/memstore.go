@@ -129,6 +129,9 @@ func (m *MemStore) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	return nil
 }
 
+// DropIndex drops nothing: what is in memory is never damaged.
+func (m *MemStore) DropIndex() (bool, error) { return false, nil }
+
 // EndBefore ends history at once.
 func (m *MemStore) EndBefore(no cdp.FrameNo, _ error) error {
 	m.mu.Lock()
