@@ -5,7 +5,8 @@
 // # Damage
 //
 // A byte that changed on disk costs one group. Frames, the index, floors and checksums are
-// in tables of their own, so that damage to one costs nothing else. The rows that say what
+// in tables of their own, so that damage to one costs nothing else, and an index that is
+// damaged is made anew from the frames (Group.DropIndex). The rows that say what
 // the group is, how far it got, and which points it has are stored twice (twins.go), in
 // tables of their own: what is damaged of them is restored. A store is opened without its damaged end, which is
 // noted as lost (mend.go); one that is damaged otherwise is not opened, with an error of

@@ -60,41 +60,16 @@ func (g *Group) dropIndex() error {
 	if err != nil {
 		return err
 	}
-	upTo, err := g.lastBefore(min(l.State.Horizon, l.State.Base, l.State.Moving), l)
-	if err != nil {
-		return err
-	}
 	db := g.s.current()
 	b := db.NewBatch()
 	defer b.Close()
 	u := &update{g: g, b: b}
-	u.set(g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(upTo)))
+	u.set(g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(vault.Unneeded(l))))
 	if err := errors.Join(u.err, b.Commit(pebble.Sync)); err != nil {
 		return failed("drop index", err)
 	}
 	return failed("drop index", excise(db, []pebble.KeyRange{{Start: g.key(nil, kindRuns), End: g.key(nil, kindIndexed)}}))
 }
-
-// lastBefore is the newest frame that has no write after seq, and before which none has.
-func (g *Group) lastBefore(seq cdp.Seq, l vault.Loaded) (cdp.FrameNo, error) {
-	if l.Newest == nil {
-		return 0, nil
-	}
-	last := l.Oldest - 1
-	err := g.Tables(l.Oldest, l.Newest.No, func(t frame.Table) error {
-		if t.No != last+1 || t.Last() > seq {
-			return errFound
-		}
-		last = t.No
-		return nil
-	})
-	if err == errFound || cdp.Is(err, cdp.Corrupt) { // the frames from there on are to be read
-		err = nil
-	}
-	return last, err
-}
-
-var errFound = errors.New("found")
 
 // endBefore is the newest frame once history ends before a frame. Where none before
 // it is stored, because the replica has them all, one without writes takes the place of

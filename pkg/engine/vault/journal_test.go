@@ -72,6 +72,9 @@ func (w memWorld) replica() *vaulttest.MemReplica { return w.r }
 func (w memWorld) close() error                   { return nil }
 func (w memWorld) crash(rng *rand.Rand) error {
 	w.r.Crash(func() bool { return rng.IntN(2) == 0 })
+	if rng.IntN(3) == 0 { // the index was damaged, too
+		return w.s.LoseIndex()
+	}
 	return nil
 }
 

@@ -83,8 +83,8 @@ type Store interface {
 	EndBefore(no cdp.FrameNo, why error) error
 
 	// DropIndex drops the index if a part of it cannot be read, and reports whether it did.
-	// The store must be loaded again then: what it says to be indexed are the frames that
-	// have no write after horizon and base. An error: nothing has changed.
+	// The store must be loaded again then: what it says to be indexed is Unneeded. An error:
+	// nothing has changed.
 	DropIndex() (bool, error)
 
 	// AddFloors saves floors of blocks that have none, sorted by disk and block,

@@ -29,6 +29,16 @@ func (g *Group) EndBeforeDamage() (cdp.FrameNo, error) {
 	return no, nil
 }
 
+// Unneeded is up to which frame the index needs no entries. All frames that are stored have
+// some, whatever horizon says: a floor may be older than horizon until the entries before
+// that are dropped. Only one that went straight into the replica has none.
+func Unneeded(l Loaded) cdp.FrameNo {
+	if l.Oldest != 0 && l.State.Cursor >= l.Oldest {
+		return l.State.Cursor
+	}
+	return max(1, l.Oldest) - 1
+}
+
 // Reindex has the index made anew from the frames, if a part of it cannot be read, and
 // reports whether it does. The journal is broken from then on; Recover makes the index.
 func (g *Group) Reindex() (bool, error) {
