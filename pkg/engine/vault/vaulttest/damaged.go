@@ -45,3 +45,17 @@ func (d Damaged) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	}
 	return d.Store.Payload(no, off, p)
 }
+
+// DropIndex drops nothing: what is in memory is never damaged.
+func (m *MemStore) DropIndex() (bool, error) { return false, nil }
+
+// LoseIndex drops the index, as DropIndex does with a damaged one.
+func (m *MemStore) LoseIndex() error {
+	l, err := m.Load()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.d.blocks)
+	clear(m.d.wholes)
+	m.d.indexed = vault.Unneeded(l)
+	return err
+}

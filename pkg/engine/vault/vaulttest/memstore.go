@@ -129,20 +129,6 @@ func (m *MemStore) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	return nil
 }
 
-// DropIndex drops nothing: what is in memory is never damaged.
-func (m *MemStore) DropIndex() (bool, error) { return false, nil }
-
-// LoseIndex drops the index, as DropIndex does with a damaged one.
-func (m *MemStore) LoseIndex() error {
-	l, err := m.Load()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	clear(m.d.blocks)
-	clear(m.d.wholes)
-	m.d.indexed = vault.Unneeded(l)
-	return err
-}
-
 // EndBefore ends history at once.
 func (m *MemStore) EndBefore(no cdp.FrameNo, _ error) error {
 	m.mu.Lock()
