@@ -107,14 +107,16 @@ func (s *Service) startVM(ctx context.Context, name string) (api.ReprotectReply,
 	return s.reversedGroup(ctx, name)
 }
 
-// reversedGroup is the job of the VM of a reversed job, or what it waits for.
+// reversedGroup is the job of the VM of a reversed job, or what it waits for. The vcenter
+// service writes that job and then has it run: it is done when both are.
 func (s *Service) reversedGroup(ctx context.Context, name string) (api.ReprotectReply, error) {
 	jobs, err := s.deps.Jobs.List(ctx)
 	if err != nil {
 		return api.ReprotectReply{}, err
 	}
 	if i := slices.IndexFunc(jobs, func(o spec.ReplicationJob) bool { return o.Of == name }); i >= 0 {
-		return api.ReprotectReply{Job: jobs[i], Done: true}, nil
+		run, _, err := found(s.deps.Runs.Get(ctx, jobs[i].Name))
+		return api.ReprotectReply{Job: jobs[i], Done: run.Running(), Text: "the job of the VM is being started"}, err
 	}
 	reply := api.ReprotectReply{Text: "the old VM becomes the replica"}
 	st, err := s.deps.VMs.State(ctx, name)

@@ -79,6 +79,10 @@ func TestAJobOnVMsLeadsBackFromAFailover(t *testing.T) {
 		t.Errorf("%+v", is.Reverses)
 	}
 	o.jobs.m["back-web01"] = spec.ReplicationJob{Name: "back-web01", Of: is.Name, Reverses: is.Reverses, Source: spec.Source{Site: "prod"}, Target: spec.Target{Site: "dr"}}
+	if r, err = o.reprotect(api.ReprotectRequest{}); err != nil || r.Done { // nobody had it run yet
+		t.Error(r, err)
+	}
+	o.states.m["back-web01"] = api.RunState{Desired: api.DesiredRunning}
 	if r, err = o.reprotect(api.ReprotectRequest{}); err != nil || !r.Done || r.Job.Name != "back-web01" || r.Job.Direction() != "prod -> dr (reversed)" {
 		t.Error(r, err)
 	}
