@@ -96,18 +96,18 @@ func overview(w io.Writer, c *client.Client, out format, all []health.Job) error
 		fmt.Fprintf(w, "No jobs at site %s. Create one with: tidemark apply -f FILE\n", c.Site())
 		return nil
 	}
-	head := []string{"job", "state", "rpo", "newest", "journal", "+clock error", "newest at", "history", "space"}
+	head := []string{"job", "direction", "state", "rpo", "newest", "journal", "+clock error", "newest at", "history", "space"}
 	err := out.print(w, all, head, func(add func(...any)) {
 		for _, h := range all {
 			state := paint(w, h.Level, h.StateText())
 			switch {
 			case h.VMs != nil:
-				add(h.Job, state, h.RPOText(), count(len(h.VMs), "VM"), "")
+				add(h.Job, h.Direction, state, h.RPOText(), count(len(h.VMs), "VM"), "")
 				continue
 			case h.Of != "":
 				h.Job = "  " + h.Job
 			}
-			add(h.Job, state, h.RPOText(), h.NewestID(), h.JournalShare(), h.ErrorText(), h.NewestTime(), h.History, h.JournalSize())
+			add(h.Job, h.Direction, state, h.RPOText(), h.NewestID(), h.JournalShare(), h.ErrorText(), h.NewestTime(), h.History, h.JournalSize())
 		}
 	})
 	if !out.text() {

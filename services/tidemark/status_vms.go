@@ -14,9 +14,10 @@ func writeVMJob(w io.Writer, h health.Job, j spec.VMJob) error {
 		fmt.Fprintf(w, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	say("job", "%s", j.Name)
+	say("direction", "%s", j.Direction())
 	say("state", "%s", paint(w, h.Level, string(h.State)))
 	say("rpo now", "%s (objective %s)", h.RPO, h.Objective)
-	say("capture", "%s, from %s to %s", j.Source.Capture, j.SourceSite, j.TargetSite)
+	say("capture", "%s", j.Source.Capture)
 	say("history", "%s", h.History)
 	for _, p := range h.Problems {
 		say("problem", "%s", p.Text)

@@ -141,14 +141,14 @@ func TestVMJobLife(t *testing.T) {
 	wants(t, out, "of: shop", "vms:")
 
 	out, _ = d.do(0, "job", "status", "shop")
-	wants(t, out, "web01", "shop-web01", "web01-replica", "refused", "db01: Hard disk 2 is a physical RDM", "cbt, from prod to dr")
+	wants(t, out, "web01", "shop-web01", "web01-replica", "refused", "db01: Hard disk 2 is a physical RDM", "capture      cbt", "prod -> dr")
 	lacks(t, out, "protected")
 	got := decode[health.Job](t, outOf(d.do(0, "status", "shop", "-o", "json")))
 	if len(got.VMs) != 2 || got.VMs[0].Group != "shop-web01" || got.VMs[1].Member != "refused" {
 		t.Errorf("%+v", got)
 	}
 	out, _ = d.do(0, "status")
-	wants(t, out, "shop ", "2 VMs", "  shop-web01", "shop: db01: Hard disk 2 is a physical RDM")
+	wants(t, out, "DIRECTION", "prod -> dr", "shop ", "2 VMs", "  shop-web01", "shop: db01: Hard disk 2 is a physical RDM")
 	all := decode[[]health.Job](t, outOf(d.do(0, "status", "-o", "json")))
 	if len(all) != 2 || all[0].Job != "shop" || all[1].Of != "shop" {
 		t.Errorf("%+v", all)

@@ -42,8 +42,21 @@ func (j ReplicationJob) Adopts() bool {
 // Direction says from where to where a job replicates, and whether that is the reverse
 // of how it began.
 func (j ReplicationJob) Direction() string {
-	text := string(j.Source.Site) + " -> " + string(j.Target.Site)
-	if j.Round()%2 == 1 {
+	return directionText(j.Source.Site, j.Target.Site, j.Round())
+}
+
+// Direction is as that of a ReplicationJob.
+func (j VMJob) Direction() string {
+	round := 0
+	if j.Reverses != nil {
+		round = j.Reverses.Round
+	}
+	return directionText(j.SourceSite, j.TargetSite, round)
+}
+
+func directionText(from, to cdp.Site, round int) string {
+	text := string(from) + " -> " + string(to)
+	if round%2 == 1 {
 		text += " (reversed)"
 	}
 	return text

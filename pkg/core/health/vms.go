@@ -51,7 +51,7 @@ type VMFacts struct {
 // JudgeVMs says how well the VMs of a job are protected.
 func JudgeVMs(f VMFacts) Job {
 	j := Job{VMs: []VM{}}
-	j.Job, j.Objective, j.RPO, j.State, j.History = f.Job.Name, f.Job.RPO.String(), noData, Unknown, f.Job.Journal.History.String()
+	j.Job, j.Direction, j.Objective, j.RPO, j.State, j.History = f.Job.Name, f.Job.Direction(), f.Job.RPO.String(), noData, Unknown, f.Job.Journal.History.String()
 	j.ObjectiveSeconds, j.Problems = f.Job.RPO.Std().Seconds(), []Problem{}
 	if f.Err != nil {
 		j.problem("is the service vcenter running at the target? what is replicated can be failed over without it", "the vcenter service does not answer: %v", f.Err)
