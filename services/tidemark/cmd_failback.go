@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failback"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/health"
@@ -30,20 +31,28 @@ Each step that is done already is left out, and what is done is read from both s
 failback that was interrupted anywhere goes on when it is asked for again. Only differences
 are sent, in both directions.
 
-The planned failover is refused while the machine is connected to its disks: shut it down
-when the command says so, and ask again. Start it at home once step 4 has printed where its
+Of a VM, step 2 shuts the guest down and starts the VM at home. A guest that does not shut
+down ends that step, unless --shutdown forced powers the VM off then. Of a job on VMs, the
+VMs that were failed over are brought home one after the other; the others stay as they are.
+
+Any other machine is yours to shut down: step 2 is refused while it is connected to its
+disks. Shut it down then, and ask again. Start it at home once step 4 has printed where its
 disks are served. Old disks are overwritten in steps 1 and 4: confirm that with --yes.`),
-		Example: "  tidemark failback web --yes",
+		Example: "  tidemark failback web --yes\n  tidemark failback shop --yes --shutdown forced --shutdown-wait 10m",
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.shutdown.how == "none" && f.shutdown.wait != 0 {
+				return usage("--shutdown-wait needs a shutdown that waits: graceful or forced")
+			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				return a.eachVM(ctx, cl, args[0], func(name string) error { return a.failback(ctx, cl, name, f) })
+				return a.eachAway(ctx, cl, args[0], func(name string) error { return a.failback(ctx, cl, name, f) })
 			})
 		},
 	}
 	p := c.Flags()
 	p.BoolVar(&f.Yes, "yes", false, "confirm that old disks are overwritten, and that points of an earlier round are dropped")
+	f.shutdown.register(c, "how a VM is shut down before it goes home: graceful (the default), forced, or none if it is off already", "how long its guest may take to shut down (default 5m)")
 	p.DurationVar(&f.wait.timeout, "timeout", 24*time.Hour, "how long to wait")
 	f.out.register(c)
 	return c
@@ -115,11 +124,7 @@ func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.
 			_, _, err := a.awaitReversed(ctx, there, j, true)
 			return err
 		case failback.Failover:
-			to := recovery.ToFiles
-			if j.Of != "" {
-				to = recovery.ToVM
-			}
-			asked, err = there.StartFailover(ctx, failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: to, Planned: true, CommitPolicy: recovery.PolicyNone})
+			asked, err = there.StartFailover(ctx, f.homeward(j))
 		case failback.Follow:
 			asked.Run = seen.Run.ID
 		case failback.Commit:
@@ -130,4 +135,13 @@ func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.
 		}
 		return a.follow(ctx, there, asked, true, asTable)
 	})
+}
+
+// homeward is the planned failover that brings a machine home.
+func (f reprotectFlags) homeward(j spec.ReplicationJob) failoverrun.Request {
+	r := failoverrun.Request{Job: j.Name, ID: shortID("failback"), Mode: recovery.Production, To: recovery.ToFiles, Planned: true, CommitPolicy: recovery.PolicyNone}
+	if j.Of != "" {
+		r.To, r.Shutdown, r.ShutdownWait = recovery.ToVM, recovery.Shutdown(f.shutdown.how), spec.Duration(f.shutdown.wait)
+	}
+	return r
 }

@@ -21,8 +21,9 @@ import (
 type failoverFlags struct {
 	point, at, mode, to, listen, run string
 	planned, ready, force, noReIP    bool
-	shutdown, policy                 string
-	shutdownWait, window             time.Duration
+	policy                           string
+	window                           time.Duration
+	shutdown                         shutdownFlags
 	wait                             waitFlags
 	out                              format
 }
@@ -90,7 +91,7 @@ before: see tidemark failover policy.`),
 	p.StringVar(&f.to, "to", "", "vm, nbd or files (default: vm if the job has a replica VM, else nbd)")
 	p.StringVar(&f.listen, "listen", "", "where to serve the disks: host:port, or the path of a unix socket")
 	p.BoolVar(&f.planned, "planned", false, "include the source's last writes; the source site must be reachable")
-	f.registerShutdown(c)
+	f.shutdown.register(c, "the VM at the source: none, or with --planned graceful (the default) or forced", "with --planned: how long its guest may take to shut down (default 5m)")
 	f.registerPolicy(c)
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
 	p.BoolVar(&f.force, "force", false, "with --mode production: begin although clients read points of the job, or, with --planned, use the source's disks")
@@ -106,17 +107,22 @@ before: see tidemark failover policy.`),
 	return c
 }
 
-// registerShutdown adds the options of the VM at the source.
-func (f *failoverFlags) registerShutdown(c *cobra.Command) {
-	c.Flags().StringVar(&f.shutdown, "shutdown", "", "the VM at the source: none, or with --planned graceful (the default) or forced")
-	c.Flags().DurationVar(&f.shutdownWait, "shutdown-wait", 0, "with --planned: how long its guest may take to shut down (default 5m)")
+// shutdownFlags say how a failover powers off the VM that it moves.
+type shutdownFlags struct {
+	how  string
+	wait time.Duration
+}
+
+func (f *shutdownFlags) register(c *cobra.Command, how, wait string) {
+	c.Flags().StringVar(&f.how, "shutdown", "", how)
+	c.Flags().DurationVar(&f.wait, "shutdown-wait", 0, wait)
 	completeWords(c, "shutdown", "none", "graceful", "forced")
 }
 
 // request checks the flags and makes the run's request.
 func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, error) {
 	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned,
-		Shutdown: recovery.Shutdown(f.shutdown), ShutdownWait: spec.Duration(f.shutdownWait), Force: f.force, NoReIP: f.noReIP,
+		Shutdown: recovery.Shutdown(f.shutdown.how), ShutdownWait: spec.Duration(f.shutdown.wait), Force: f.force, NoReIP: f.noReIP,
 		CommitPolicy: recovery.Policy(f.policy), CommitWindow: spec.Duration(f.window)}
 	if f.mode == "" {
 		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")

@@ -23,8 +23,10 @@ type reprotectFlags struct {
 	api.ReprotectRequest
 	disks   []string
 	capture string
-	wait    waitFlags
-	out     format
+	// shutdown is of a failback only.
+	shutdown shutdownFlags
+	wait     waitFlags
+	out      format
 }
 
 func (a *app) cmdReprotect() *cobra.Command {
@@ -42,7 +44,7 @@ somebody is connected to them. Where the old disks are gone, give new or empty o
 for each disk: --disk NAME=PATH.
 
 Of a VM the replica is the VM that it came from, which must be off and without snapshots;
-of a job on VMs all VMs are reversed, one after the other.
+of a job on VMs all VMs that were failed over are reversed, one after the other.
 
 The site that the machine came from is asked, for it becomes the target: it must be
 reachable, and its configuration must let jobs use the disks as replicas. The machine must
@@ -61,7 +63,7 @@ the job, or until JOB is in force again, which is said before and confirmed with
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				return a.eachVM(ctx, cl, args[0], func(name string) error {
+				return a.eachAway(ctx, cl, args[0], func(name string) error {
 					seen, err := a.seenOf(ctx, cl, name)
 					if err != nil {
 						return err
@@ -211,17 +213,31 @@ func elsewhere(site cdp.Site) error {
 		WithHint("run the same command there: --site " + string(site))
 }
 
-// eachVM calls fn with a job, or with the job of each VM of a job on VMs. All are tried; the
-// error is the first.
-func (a *app) eachVM(ctx context.Context, c *client.Client, name string, fn func(string) error) error {
+// eachAway calls fn with a job, or with the job of each VM of a job on VMs that was failed
+// over. All of those are tried; the error is the first.
+func (a *app) eachAway(ctx context.Context, c *client.Client, name string, fn func(string) error) error {
 	names, err := c.JobsOf(ctx, name)
 	if err != nil || len(names) == 0 {
 		return cmp.Or(err, fn(name))
 	}
+	away := 0
 	for _, vm := range names {
-		if failed := fn(vm); failed != nil {
+		seen, failed := c.InForce(ctx, vm)
+		if failed == nil && seen.Stayed() {
+			fmt.Fprintf(a.err, "  %s was not failed over: it runs at %s\n", vm, seen.Job.Source.Site)
+			continue
+		}
+		away++
+		if failed == nil {
+			failed = fn(vm)
+		}
+		if failed != nil {
 			err = cmp.Or(err, cdp.Wrap(failed, "do it for", vm))
 		}
+	}
+	if away == 0 {
+		return cdp.Errorf(cdp.Conflict, "find the VMs to bring home", name, "none of its %d VMs was failed over", len(names)).
+			WithHint("see: tidemark status " + name)
 	}
 	return err
 }

@@ -24,6 +24,10 @@ type Seen struct {
 // Moved reports whether the machine moved to the job's target for good.
 func (s Seen) Moved() bool { return s.production() && s.Run.Phase == recovery.Committed }
 
+// Stayed reports whether the machine never left the site where it was first protected:
+// there is nothing to reverse, and nothing to bring home.
+func (s Seen) Stayed() bool { return s.Job.Round() == 0 && !s.production() }
+
 // production reports whether a production failover of the job is under way or committed.
 func (s Seen) production() bool {
 	return s.Run.Holds(s.Job) && s.Run.Mode == recovery.Production && (!s.Run.Over() || s.Run.Phase == recovery.Committed)
@@ -68,7 +72,7 @@ func Next(s Seen) (Step, error) {
 		return Commit, nil
 	case run != nil:
 		return Follow, nil
-	case !away && s.Job.Round() == 0:
+	case s.Stayed():
 		return "", cdp.Errorf(cdp.Conflict, op, s.Job.Name, "it was not failed over: the machine runs at %s", s.Job.Source.Site)
 	case !s.Protected:
 		return Protect, nil
