@@ -141,6 +141,11 @@ func (c connection) SetAutoStart(ctx context.Context, vm inventory.Ref, x invent
 	return c.vc.SetAutoStart(ctx, vm, x)
 }
 
+func (c connection) SetHARestart(ctx context.Context, vm inventory.Ref, x inventory.HARestart) error {
+	defer c.changed()
+	return c.vc.SetHARestart(ctx, vm, x)
+}
+
 func (c connection) Customize(ctx context.Context, vm inventory.Ref, id inventory.Identity) error {
 	defer c.changed()
 	return c.vc.Customize(ctx, vm, id)

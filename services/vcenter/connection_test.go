@@ -8,7 +8,7 @@ import (
 
 // reads are the calls that change nothing at a vCenter. Every other call must
 // invalidate the inventory cache. Add a call here only if it changes nothing.
-var reads = []string{"AutoStart", "About", "Inventory", "Watch", "CallTime", "VM", "Machines", "Tags", "Lacks", "Clocks", "Snapshots", "Changed", "DiskSize", "DiskUUID", "Filters"}
+var reads = []string{"AutoStart", "HARestart", "About", "Inventory", "Watch", "CallTime", "VM", "Machines", "Tags", "Lacks", "Clocks", "Snapshots", "Changed", "DiskSize", "DiskUUID", "Filters"}
 
 func TestEveryChangeInvalidatesTheInventoryCache(t *testing.T) {
 	port := reflect.TypeFor[VCenter]()

@@ -168,6 +168,10 @@ func (f *faulty) SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory
 	return f.call("SetAutoStart", func() error { return f.VCenter.SetAutoStart(ctx, vm, x) })
 }
 
+func (f *faulty) SetHARestart(ctx context.Context, vm inventory.Ref, x inventory.HARestart) error {
+	return f.call("SetHARestart", func() error { return f.VCenter.SetHARestart(ctx, vm, x) })
+}
+
 func (f *faulty) Label(ctx context.Context, vm inventory.Ref, name, note string, extra map[string]string) error {
 	return f.call("Label", func() error { return f.VCenter.Label(ctx, vm, name, note, extra) })
 }

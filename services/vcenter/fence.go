@@ -31,8 +31,7 @@ type fencedVMs interface {
 	VMReader
 	Power
 	PowerBlock
-	AutoStartReader
-	AutoStarter
+	startedVMs
 	GuestShutdown
 }
 
@@ -48,9 +47,7 @@ type fenceRecord struct {
 	// it was given back.
 	Banned bool `json:"banned,omitempty"`
 	WasOn  bool `json:"wasOn,omitempty"`
-	// AutoStart is how its host started it by itself, until it was given back; nil: it did
-	// not, or that is not known yet.
-	AutoStart *inventory.AutoStart `json:"autoStart,omitempty"`
+	starters
 }
 
 // fence handles api.VMFence.
@@ -95,7 +92,7 @@ func (f *fencer) fenceNow(ctx context.Context, r api.FenceRequest, tell progress
 	}
 	if was := rec.Value; !rec.exists() || was.Turn != r.Turn {
 		rec.Value = fenceRecord{Run: r.Run, Turn: r.Turn, Target: r.Target, VM: r.VM, Want: r.Want,
-			AutoStart: was.AutoStart, Banned: was.Banned || r.Want == recovery.Fenced, WasOn: was.WasOn || r.Want == recovery.Fenced && v.Power == inventory.PoweredOn}
+			starters: was.starters, Banned: was.Banned || r.Want == recovery.Fenced, WasOn: was.WasOn || r.Want == recovery.Fenced && v.Power == inventory.PoweredOn}
 		if err := rec.save(ctx); err != nil {
 			return err
 		}
@@ -163,9 +160,10 @@ func (f *fencer) takenBack(ctx context.Context, r api.FenceRequest) (string, err
 // off all the same.
 func (f *fencer) off(ctx context.Context, vc fencedVMs, v inventory.VM, r api.FenceRequest, rec *record[fenceRecord], tell progress) error {
 	why := fmt.Sprintf("the failover %s runs it at the site %s: use tidemark failover undo %s there, or after a commit tidemark failover unfence %s", r.Run, r.Target, r.Group, r.Group)
+	var unset error
 	refused := vc.Block(ctx, v.Ref, why)
 	if refused == nil {
-		refused = f.keepDown(ctx, vc, v, rec)
+		unset, refused = f.keepDown(ctx, vc, v, rec)
 	}
 	if refused != nil && r.Shutdown != recovery.ShutNow {
 		return refused
@@ -189,6 +187,12 @@ func (f *fencer) off(ctx context.Context, vc fencedVMs, v inventory.VM, r api.Fe
 	text := v.Name + " is powered off at the source, and cannot be powered on"
 	if rec.Value.AutoStart != nil {
 		text += "; its host does not start it by itself any more"
+	}
+	switch {
+	case unset != nil:
+		text += "; vSphere HA would restart it if it ran, because its setting could not be changed: " + unset.Error()
+	case rec.Value.HA != nil:
+		text += "; vSphere HA does not restart it any more"
 	}
 	tell(text, 0, 0)
 	return nil
@@ -260,11 +264,11 @@ func (f *fencer) back(ctx context.Context, vc fencedVMs, v inventory.VM, rec *re
 		}
 		text = v.Name + " is powered on again at the source"
 	}
-	if err := f.startAgain(ctx, vc, v, rec.Value.AutoStart); err != nil { // last: the VM is worth more than this
+	if err := startAgain(ctx, vc, v, rec.Value.starters); err != nil { // last: the VM is worth more than this
 		return err
 	}
 	if rec.Value.Banned || rec.Value.WasOn {
-		rec.Value.Banned, rec.Value.WasOn, rec.Value.AutoStart = false, false, nil
+		rec.Value.Banned, rec.Value.WasOn, rec.Value.starters = false, false, starters{}
 		if err := rec.save(ctx); err != nil {
 			return err
 		}

@@ -26,7 +26,9 @@ type oneVM struct {
 	marks           map[string]string
 	host            string // its host's state
 	starts          inventory.AutoStart
-	strict          bool           // the list of what its host starts cannot be changed
+	strict          bool // the list of what its host starts cannot be changed
+	ha              inventory.HARestart
+	haStrict        bool           // its HA setting cannot be changed
 	guestAsks       int            // looks until its guest has shut down
 	ran             map[string]int // scripts in its guest, by ID
 }
@@ -82,6 +84,21 @@ func (v *oneVM) SetAutoStart(_ context.Context, _ inventory.Ref, x inventory.Aut
 	return nil
 }
 
+func (v *oneVM) HARestart(context.Context, inventory.Ref) (x inventory.HARestart, err error) {
+	return x, v.set(func() { x = v.ha })
+}
+
+func (v *oneVM) SetHARestart(_ context.Context, _ inventory.Ref, x inventory.HARestart) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.haStrict {
+		return cdp.Errorf(cdp.Conflict, "change the HA settings of", "web01", "it lacks a privilege")
+	}
+	v.ha = x
+	v.ha.Restarts = !x.Disabled()
+	return nil
+}
+
 func (v *oneVM) PowerOff(context.Context, inventory.Ref) error {
 	return v.set(func() { v.on = false })
 }
@@ -117,8 +134,11 @@ type fenced struct {
 // listed is how the VM's host starts it.
 var listed = inventory.AutoStart{StartAction: "powerOn", StartOrder: 2, StartDelay: 30, WaitForHeartbeat: "yes", StopAction: "systemDefault", StopDelay: -1}
 
+// restarted is how HA of the VM's cluster restarts it.
+var restarted = inventory.HARestart{Restarts: true, Override: true, Priority: "high"}
+
 func newFenced(t *testing.T) *fenced {
-	x := &fenced{vm: &oneVM{on: true, tools: true, starts: listed}, world: &world{t: t, ctx: t.Context(), jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{
+	x := &fenced{vm: &oneVM{on: true, tools: true, starts: listed, ha: restarted}, world: &world{t: t, ctx: t.Context(), jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{
 		"shop-web01": {Name: "shop-web01", Source: spec.Source{Site: "a", VM: "u1"}, Target: spec.Target{Site: "b"}}}}}
 	x.f = &faulty{VCenter: x.vm}
 	x.req = api.FenceRequest{Group: "shop-web01", VM: "u1", Target: "b", Run: "r1", Turn: 1, Wait: spec.Duration(time.Minute)}
@@ -149,15 +169,19 @@ func (x *fenced) is(power inventory.Power, banned bool) {
 	}
 }
 
-// hostStarts checks whether the VM's host starts it by itself, as it did at first.
-func (x *fenced) hostStarts(yes bool) {
+// startsByItself checks whether the VM's host starts it by itself, and HA restarts it, as
+// they did at first.
+func (x *fenced) startsByItself(yes bool) {
 	x.t.Helper()
-	want := listed
+	want, ha := listed, restarted
 	if !yes {
-		want = listed.Off()
+		want, ha = listed.Off(), restarted.Off()
 	}
 	if x.vm.starts != want {
 		x.t.Fatalf("its host's autostart is %+v, want %+v", x.vm.starts, want)
+	}
+	if x.vm.ha != ha {
+		x.t.Fatalf("HA does %+v, want %+v", x.vm.ha, ha)
 	}
 }
 
@@ -203,10 +227,10 @@ func TestASourceVMIsFencedAndGivenBack(t *testing.T) {
 	x.must(x.ask(recovery.Fenced, recovery.ShutGraceful))
 	x.is("off", true)
 	x.must(x.ask(recovery.Fenced, recovery.ShutNow)) // of a later run
-	x.hostStarts(false)
+	x.startsByItself(false)
 	x.must(x.ask(recovery.Restored, ""))
 	x.is("on", false)
-	x.hostStarts(true)
+	x.startsByItself(true)
 
 	x.vm.tools = false
 	if err := x.ask(recovery.Fenced, recovery.ShutNone); !cdp.Is(err, cdp.Conflict) || !strings.Contains(cdp.HintOf(err), "graceful") {
@@ -222,7 +246,7 @@ func TestASourceVMIsFencedAndGivenBack(t *testing.T) {
 	x.is("off", true)
 	x.must(x.ask(recovery.Released, ""))
 	x.is("off", false)
-	x.hostStarts(true)
+	x.startsByItself(true)
 
 	x.must(x.ask(recovery.Fenced, recovery.ShutNone)) // it is off
 	x.is("off", true)
@@ -250,16 +274,16 @@ func (x *fenced) faults() {
 				}
 			}
 			x.is(map[bool]inventory.Power{true: "off", false: "on"}[want == recovery.Fenced], want == recovery.Fenced)
-			x.hostStarts(want == recovery.Restored)
+			x.startsByItself(want == recovery.Restored)
 		}
 		if x.f.was() == "" {
 			x.t.Fatalf("no call of a round was hit: %s", fault)
 		}
 	}
-	for _, call := range []string{"PowerOff", "PowerOn", "SetAutoStart"} {
+	for _, call := range []string{"PowerOff", "PowerOn", "SetAutoStart", "SetHARestart"} {
 		round("accepted, then aborted: "+call, func() { x.f.deceive(call) })
 	}
-	for at := 1; at <= 6; at++ { // Block, SetAutoStart, PowerOff, Unblock, PowerOn, SetAutoStart
+	for at := 1; at <= 8; at++ { // Block, SetAutoStart, SetHARestart, PowerOff, Unblock, PowerOn, SetAutoStart, SetHARestart
 		for _, after := range []bool{false, true} {
 			round(fmt.Sprintf("fails at call %d, after its effect: %v", at, after), func() { x.f.set(at, after) })
 		}
@@ -282,12 +306,28 @@ func TestAHostThatStartsTheVMByItself(t *testing.T) {
 	x.vm.strict = false
 	x.must(x.ask(recovery.Fenced, recovery.ShutNow))
 	x.is("off", true)
-	x.hostStarts(false)
+	x.startsByItself(false)
 	x.f.deceive("SetAutoStart")
 	if err := x.ask(recovery.Restored, ""); !cdp.Is(err, cdp.Transient) {
 		t.Errorf("accepted, then aborted: %v", err)
 	}
 	x.must(x.a.refused(api.VMFence, x.req)) // once more
 	x.is("on", false)
-	x.hostStarts(true)
+	x.startsByItself(true)
+}
+
+// An HA setting that cannot be changed stops no failover: HA restarts what ran when a host
+// failed, and the fenced VM is off. The answer says what was left as it is.
+func TestAnHASettingThatCannotBeChangedIsNamed(t *testing.T) {
+	x := newFenced(t)
+	x.vm.haStrict = true
+	x.req.Turn++
+	x.req.Want, x.req.Shutdown = recovery.Fenced, recovery.ShutGraceful
+	if p := x.a.progress(api.VMFence, x.req); !p.Done || !strings.Contains(p.Text, "vSphere HA would restart it") || !strings.Contains(p.Text, "lacks a privilege") {
+		t.Errorf("%+v", p)
+	}
+	x.is("off", true)
+	x.vm.haStrict = false
+	x.must(x.ask(recovery.Restored, ""))
+	x.startsByItself(true)
 }

@@ -30,6 +30,7 @@ type Reads interface {
 	SnapshotReader
 	DiskReader
 	AutoStartReader
+	HAReader
 	FilterReader
 }
 
@@ -46,6 +47,7 @@ type Changes interface {
 	Power
 	PowerBlock
 	AutoStarter
+	HARestarter
 	GuestShutdown
 	GuestNetworks
 	GuestRunner
@@ -202,6 +204,19 @@ type AutoStartReader interface {
 type AutoStarter interface {
 	// SetAutoStart says so to the host that the VM is on now. NotFound: it starts no VMs.
 	SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory.AutoStart) error
+}
+
+// HAReader knows which VMs vSphere HA restarts.
+type HAReader interface {
+	// HARestart is whether HA of the VM's cluster restarts it; zero in no cluster.
+	HARestart(ctx context.Context, vm inventory.Ref) (inventory.HARestart, error)
+}
+
+// HARestarter says which VMs vSphere HA restarts.
+type HARestarter interface {
+	// SetHARestart gives the VM a restart priority of its own in the cluster that it is in
+	// now, or takes that away. NotFound: it is in none.
+	SetHARestart(ctx context.Context, vm inventory.Ref, x inventory.HARestart) error
 }
 
 // GuestShutdown ends guests in order.

@@ -84,6 +84,7 @@ type runVMs interface {
 	PowerBlock
 	GuestNetworks
 	GuestRunner
+	startedVMs
 }
 
 // run is one step of a failover while it holds the group's lock.

@@ -75,15 +75,33 @@ func (h *homeward) fence(turn uint64) api.Progress {
 	return h.a.progress(api.VMFence, api.FenceRequest{Group: "shop-web01", VM: h.web01.UUID, Target: "b", Run: "r", Turn: turn, Want: recovery.Fenced, Shutdown: recovery.ShutNow})
 }
 
+// anyTime is how the VM's host starts it.
+var anyTime = inventory.AutoStart{StartAction: "powerOn", StartOrder: -1, StartDelay: -1, WaitForHeartbeat: "no", StopAction: "systemDefault", StopDelay: -1}
+
+// startsByItself checks whether the VM at a is started by its host, and restarted by HA.
+func (h *homeward) startsByItself(yes bool) {
+	h.t.Helper()
+	x, err := h.a.c.AutoStart(h.ctx, h.web01.Ref)
+	h.must(err)
+	ha, err := h.a.c.HARestart(h.ctx, h.web01.Ref)
+	h.must(err)
+	if x.Starts() != yes || ha.Restarts != yes || yes && ha.Override {
+		h.t.Errorf("autostart %+v, HA %+v; want %v", x, ha, yes)
+	}
+}
+
 // A VM that was failed over is protected back to the VM that it came from: that one,
 // with its own disks, is the replica, and runs again after a failover home. Then it is
 // protected to the other site again. Tidemark did not make that VM, and never deletes it.
 func TestAVMGoesHomeToItsOwnDisks(t *testing.T) {
 	h := newHomeward(t)
+	h.must(h.a.c.SetAutoStart(h.ctx, h.web01.Ref, anyTime))
+	h.startsByItself(true)
 	if got := texts(h.reverse(h.a, "shop-web01", "back", h.replica, spec.Reverses{Run: "r", Round: 1}).Problems); !strings.Contains(got, "is on: shut it down") {
 		t.Error(got)
 	}
 	h.fence(1)
+	h.startsByItself(false)
 	h.must(h.a.sim.GuestWrite("web01", h.web01.Hardware.Disks[0].Key, 1000, []byte("as it was")))
 	x := h.reverse(h.a, "shop-web01", "back", h.replica, spec.Reverses{Run: "r", Round: 1})
 	if len(x.Problems) > 0 || len(x.Overwrites) != 2 || x.Overwrites[0].Size != 4*mib || x.Job.Target.Networks[0].To == "" {
@@ -108,6 +126,7 @@ func TestAVMGoesHomeToItsOwnDisks(t *testing.T) {
 	if v.Power != inventory.PoweredOn || v.Ours() || v.Note != h.web01.Note || v.UUID != h.web01.UUID || len(v.Snapshots) > 0 || v.Hardware.Address(v.Hardware.Disks[1]) != "scsi0:1" || v.Hardware.Disks[0].UUID != h.web01.Hardware.Disks[0].UUID {
 		t.Errorf("%+v", v)
 	}
+	h.startsByItself(true)
 	y := h.reverse(h.b, g.Name, "again", v, spec.Reverses{Run: "home", Round: 2, Before: "shop-web01"})
 	if len(y.Problems) > 0 {
 		t.Fatalf("%+v", y.Problems)

@@ -172,6 +172,9 @@ func (r *run) commit(ctx context.Context) (api.VMRunReply, error) {
 	if err := r.vc.Label(ctx, v.Ref, "", note, unmarked()); err != nil {
 		return none, err
 	}
+	if err := r.startHome(ctx, v); err != nil {
+		return none, err
+	}
 	text := v.Name + " is the VM from now on"
 	others, err := r.dropOthers(ctx)
 	if err != nil {

@@ -163,6 +163,8 @@ func (s *Site) buildNetworks(hosts []*simulator.HostSystem) error {
 	switch c := reg.Get(*hosts[0].Parent).(type) {
 	case *simulator.ClusterComputeResource:
 		c.Network = all
+		enabled := true // as most clusters have it
+		c.ConfigurationEx.(*types.ClusterConfigInfoEx).DasConfig.Enabled = &enabled
 	case *mo.ComputeResource:
 		c.Network = all
 	}

@@ -53,6 +53,8 @@ var needs = map[string][]string{
 	"ChangeFileAttributesInGuest": {"VirtualMachine.GuestOperations.Modify"},
 	"ListFilesInGuest":            {"VirtualMachine.GuestOperations.Query"},
 	"ListProcessesInGuest":        {"VirtualMachine.GuestOperations.Query"},
+
+	"ReconfigureComputeResource_Task": {"Host.Inventory.EditCluster"},
 }
 
 func privileges(m *simulator.Method) []string {

@@ -209,6 +209,7 @@ func testPower(r *rig) {
 		r.must(r.c.Unblock(r.ctx, ref))
 	}
 	testAutoStart(r, ref)
+	testHARestart(r, ref)
 	r.must(r.c.PowerOn(r.ctx, ref))
 	r.is(r.c.ShutdownGuest(r.ctx, ref), cdp.Conflict, "VMware Tools") // it has no guest
 	r.must(r.c.PowerOff(r.ctx, ref))
@@ -242,6 +243,32 @@ func testAutoStart(r *rig, ref inventory.Ref) {
 	r.must(r.c.SetAutoStart(r.ctx, ref, late))
 	is("in a list that is shorter than its place", starts)
 	r.must(r.c.SetAutoStart(r.ctx, ref, starts.Off()))
+}
+
+// testHARestart has the cluster's HA leave a VM off, and gives its setting back.
+func testHARestart(r *rig, ref inventory.Ref) {
+	is := func(what string, want inventory.HARestart) {
+		r.Helper()
+		if got, err := r.c.HARestart(r.ctx, ref); err != nil || got.Override != want.Override || got.Priority != want.Priority || got.Restarts && want.Disabled() {
+			r.Errorf("%s: %+v, %v; want %+v", what, got, err, want)
+		}
+	}
+	first, err := r.c.HARestart(r.ctx, ref)
+	r.must(err)
+	if err := r.c.SetHARestart(r.ctx, ref, first.Off()); cdp.Is(err, cdp.NotFound) {
+		r.Log("not in a cluster: HA is not tried")
+		return
+	}
+	high := inventory.HARestart{Override: true, Priority: "high"}
+	for range 2 {
+		is("left off", first.Off())
+		r.must(r.c.SetHARestart(r.ctx, ref, high))
+		is("with a priority of its own", high)
+		r.must(r.c.SetHARestart(r.ctx, ref, first))
+		is("as at first", first)
+		r.must(r.c.SetHARestart(r.ctx, ref, first.Off()))
+	}
+	r.must(r.c.SetHARestart(r.ctx, ref, first))
 }
 
 func testLabel(r *rig) {

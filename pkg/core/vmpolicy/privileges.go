@@ -29,6 +29,7 @@ func Privileges(roles ...inventory.Role) []inventory.Privilege {
 		{ID: "VirtualMachine.Config.ChangeTracking", Role: inventory.AsSource, Purpose: "turn changed-block tracking on"},
 		{ID: "VirtualMachine.Provisioning.DiskRandomRead", Role: inventory.AsSource, Purpose: "query changed blocks"},
 		{ID: "Host.Config.AutoStart", Role: inventory.AsSource, Purpose: "keep a host from starting a source while a failover runs its replica"},
+		{ID: "Host.Inventory.EditCluster", Role: inventory.AsSource, Purpose: "keep vSphere HA from restarting a source while a failover runs its replica"},
 
 		{ID: "VirtualMachine.Inventory.Create", Role: inventory.AsTarget, Purpose: "make replica VMs"},
 		{ID: "VirtualMachine.Inventory.Delete", Role: inventory.AsTarget, Purpose: "remove replica and test VMs"},
