@@ -13,6 +13,8 @@
 //	world_test.go     a protected VM, and its judges
 //	site_test.go      the loss of a site, with a tap and with cbt
 //	seed_test.go      a seed that is interrupted
+//	unseen_test.go    writes that nobody sees, and a planned failover
+//	home_test.go      the way home from it
 //	vcenter_test.go   the lab's vCenter itself: guests, snapshots, death
 //
 // TIDEMARK_GUEST=0 skips as package guest says. TIDEMARK_BIN and TIDEMARK_LAB_BIN

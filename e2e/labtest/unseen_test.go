@@ -12,7 +12,7 @@ import (
 // Somebody takes the filter off the running VM, as a change of its storage policy
 // does; then the VM is powered off, on again, and off for a planned failover. That
 // nobody sees is reported and put right, no point lacks what its guest had
-// committed by its time, and the planned failover loses nothing.
+// committed by its time, and the planned failover loses nothing. Then the VM goes home.
 func TestWhatIsNotSeenIsNoPoint(t *testing.T) {
 	w := newWorld(t)
 	w.protect(stage.Protection{Capture: "tap"}, 2, 40)
@@ -72,4 +72,5 @@ func TestWhatIsNotSeenIsNoPoint(t *testing.T) {
 	w.must(err)
 	w.must(l.Verify(w.console.LastAck()))
 	w.Logf("the planned failover has %d rows; %d were acknowledged", l.Max, w.console.LastAck())
+	w.home(console)
 }

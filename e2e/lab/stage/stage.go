@@ -42,7 +42,7 @@ type Config struct {
 	// Job is the name of the job that protects the VM: unlike those of other
 	// stages on this machine, for capture's window is named after it. Default shop.
 	Job string
-	// Boot is what guests do that dr powers on: run, check or resume. Default
+	// Boot is what guests do when they are powered on: run, check or resume. Default
 	// resume.
 	Boot string
 	// Ports fixes where everybody listens; nil chooses free ones.
@@ -85,7 +85,7 @@ func New(cfg Config) (*Stage, error) {
 		}
 	}
 	up := s.config()
-	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, "run")
+	s.ProdVCenter = s.vcenter(Prod, s.Ports.ProdVCenter, cfg.Boot)
 	s.DRVCenter = s.vcenter(DR, s.Ports.DRVCenter, cfg.Boot)
 	s.ProdTidemark = s.process("prod-tidemark", cfg.Tidemark, "up", "--only", Prod, "--dir", s.State(), "--allow", cfg.Dir, "--config", up)
 	s.DRTidemark = s.process("dr-tidemark", cfg.Tidemark, "up", "--only", DR, "--dir", s.State(), "--allow", cfg.Dir, "--config", up)
@@ -150,8 +150,8 @@ func (s *Stage) config() string { return filepath.Join(s.cfg.Dir, "up.yaml") }
 // configure writes the file. The sites are processes of their own, so dr is given
 // the public key with which prod opens the link.
 func (s *Stage) configure(ctx context.Context) error {
-	sites := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [vcenter]}\n"+
-		"  - {name: %s, listen: %q, leaf: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\n",
+	sites := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\n"+
+		"  - {name: %s, listen: %q, leaf: %q}\n",
 		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
 	draft := s.config() + ".draft"
 	if err := os.WriteFile(draft, []byte(sites+fmt.Sprintf("links: [{from: %s, to: %s}]\n", Prod, DR)), 0o600); err != nil {
@@ -218,5 +218,5 @@ func (s *Stage) LoseProd() { proc.Kill(s.ProdVCenter, s.ProdTidemark, s.ProdCapt
 func (s *Stage) Stop() error {
 	err := errors.Join(proc.Stop(20*time.Second, s.ProdCapture), proc.Stop(20*time.Second, s.ProdTidemark, s.DRTidemark),
 		proc.Stop(20*time.Second, s.ProdVCenter, s.DRVCenter))
-	return errors.Join(err, proc.ForgetWindows(s.Group()))
+	return errors.Join(err, proc.ForgetWindows(s.Job()+"-*")) // the way home is a group of its own
 }
