@@ -132,7 +132,7 @@ func (c *Client) onlyVM(ctx context.Context, name string) (*spec.ReplicationJob,
 			names = append(names, m.Name)
 		}
 		return nil, cdp.Errorf(cdp.Invalid, op, name, "it is a job on %d VMs: %s", len(list), strings.Join(names, ", ")).
-			WithHint("say which VM: give one of these names")
+			WithHint("say which VM: give one of these names; tidemark failover also takes --vm and --all")
 	}
 	return &list[0], nil
 }

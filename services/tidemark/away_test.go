@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -71,4 +73,51 @@ func TestAFailbackShutsTheVMDown(t *testing.T) {
 	if !cdp.Is((failoverrun.Request{Job: "web", ID: "r", Mode: recovery.Production, To: recovery.ToFiles, Planned: true, Shutdown: recovery.ShutForced}).Check(), cdp.Invalid) {
 		t.Error("a job of disks can be told to shut a VM down")
 	}
+}
+
+// VMs of a job are failed over in the order that is asked for, and never more at the same
+// time than that. One that is refused stops no other.
+func TestSomeVMsOfAJobAreFailedOver(t *testing.T) {
+	t.Parallel() // it mostly waits
+	d := newDesk(t)
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){api.VMJobCheck: says(api.JobCheckReply{VMs: []string{"web01", "db01"}})})
+	d.apply(0, shopJob)
+	d.put("shop", "shop-app01", "shop-db01", "shop-web01")
+	runs, err := bus.OpenBucket[failoverrun.Run](t.Context(), connectAs(t, d.url, "dr", subjects.Failover), "dr", subjects.BucketState, subjects.KeyFailover)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var started []string
+	f := d.serve("dr", subjects.Failover, map[string]func([]byte) (any, error){api.FailoverStart: func(req []byte) (any, error) {
+		var r failoverrun.Request
+		if err := json.Unmarshal(req, &r); err != nil || r.Job == "" { // the question whether it answers
+			return api.Empty{}, nil
+		}
+		if n := len(started); n > 0 { // only one at a time: the one before is ready
+			before, err := runs.Get(t.Context(), started[n-1])
+			if err != nil || before.Value.Phase != recovery.Ready {
+				t.Errorf("%s began before %s was ready: %+v, %v", r.Job, started[n-1], before.Value.Phase, err)
+			}
+		}
+		if r.Job == "shop-app01" {
+			return nil, cdp.Errorf(cdp.Conflict, "start failover", r.Job, "clients read its points")
+		}
+		started = append(started, r.Job)
+		_, err := runs.Put(t.Context(), r.Job, failoverrun.Run{Request: r, Phase: recovery.Ready, Goal: recovery.Recover})
+		return api.Empty{}, err
+	}})
+	args := []string{"failover", "shop", "--mode", "production", "--planned", "--run", "r7"}
+	out, errs := d.do(exitConflict, append(args, "--vm", "web01", "--all", "--parallel", "1")...)
+	wants(t, errs, "1 of 3  shop-web01", "2 of 3  shop-app01: failed", "fail over shop-app01", "clients read its points")
+	wants(t, out, "shop-web01  r7   ready: the VM runs", "shop-db01   r7   ready: the VM runs")
+	wants(t, f.saw(), `"job":"shop-web01","run":"r7"`)
+	if want := []string{"shop-web01", "shop-db01"}; !slices.Equal(started, want) {
+		t.Errorf("%v began, want %v", started, want)
+	}
+	_, errs = d.do(exitNotFound, append(args, "--vm", "mail01")...)
+	wants(t, errs, `no VM "mail01"`, "shop-db01, shop-web01")
+	_, errs = d.do(exitUsage, append(args, "--vm", "web01", "--parallel", "0")...)
+	wants(t, errs, "at least 1")
+	_, errs = d.do(exitUsage, "failover", "shop", "--mode", "test", "--all", "--point", "p7")
+	wants(t, errs, "a point of one VM")
 }

@@ -24,16 +24,13 @@ type failoverFlags struct {
 	policy                           string
 	window                           time.Duration
 	shutdown                         shutdownFlags
+	vms                              vmFlags
 	wait                             waitFlags
 	out                              format
 }
 
-func (a *app) cmdFailover() *cobra.Command {
-	var f failoverFlags
-	c := &cobra.Command{
-		Use:   "failover JOB",
-		Short: "Recover a job at its target site",
-		Long: long(`Make a job's disks available at the target site as they were at a recovery point.
+// failoverLong is the help of tidemark failover.
+const failoverLong = `Make a job's disks available at the target site as they were at a recovery point.
 
   --mode test        touches neither production nor the replica, and replication
                      goes on. End it with: tidemark failover cleanup JOB
@@ -63,9 +60,21 @@ the source is powered off as soon as the replica VM is on; if the source does no
 that is done when it returns, and the status says so until then. --shutdown none leaves
 its power to you. What is not a VM of a vCenter is yours to shut down before.
 
+Of a job on several VMs each VM is failed over by itself. Choose them with --vm, the most
+important first, or --all: they start in that order, at most --parallel at the same time,
+and one that fails stops no other. What must survive the loss of this terminal, or wait for
+another VM, is for a plan: see tidemark plan.
+
 With --commit-policy, or failover.commitPolicy in the job's spec, a production failover
 that nobody ends is committed, or undone, some time after it was ready. A warning comes
-before: see tidemark failover policy.`),
+before: see tidemark failover policy.`
+
+func (a *app) cmdFailover() *cobra.Command {
+	var f failoverFlags
+	c := &cobra.Command{
+		Use:   "failover JOB",
+		Short: "Recover a job at its target site",
+		Long:  long(failoverLong),
 		Example: `  tidemark failover web --mode test
   tidemark failover web --mode test --at 2026-11-22T03:15:00Z
   tidemark failover web --mode production --planned
@@ -73,6 +82,7 @@ before: see tidemark failover policy.`),
   tidemark failover shop-db1 --mode production --planned --shutdown forced --shutdown-wait 10m
   tidemark failover shop-db1 --mode production --commit-policy=undo --commit-window 2h
   tidemark failover shop-db1 --mode test --to vm
+  tidemark failover shop --mode production --planned --vm db1 --vm web1 --parallel 2
   tidemark failover status web
   tidemark failover undo web`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
@@ -81,7 +91,14 @@ before: see tidemark failover policy.`),
 			if err != nil {
 				return err
 			}
-			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error { return a.failover(ctx, cl, r, f) })
+			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
+				ctx, cancel := f.wait.bound(ctx)
+				defer cancel()
+				if f.vms.given() {
+					return a.failoverVMs(ctx, cl, r, f)
+				}
+				return a.failover(ctx, cl, r, f)
+			})
 		},
 	}
 	p := c.Flags()
@@ -93,6 +110,7 @@ before: see tidemark failover policy.`),
 	p.BoolVar(&f.planned, "planned", false, "include the source's last writes; the source site must be reachable")
 	f.shutdown.register(c, "the VM at the source: none, or with --planned graceful (the default) or forced", "with --planned: how long its guest may take to shut down (default 5m)")
 	f.registerPolicy(c)
+	f.vms.register(c)
 	p.BoolVar(&f.ready, "wait-ready", false, "with --to nbd: also wait until the replica has been moved to the point")
 	p.BoolVar(&f.force, "force", false, "with --mode production: begin although clients read points of the job, or, with --planned, use the source's disks")
 	p.BoolVar(&f.noReIP, "no-reip", false, "with --to vm: the guest keeps the addresses that it had at the source")
@@ -124,6 +142,12 @@ func (f failoverFlags) request(job string, now time.Time) (failoverrun.Request, 
 	r := failoverrun.Request{Job: job, ID: f.run, Mode: recovery.Mode(f.mode), To: recovery.Destination(f.to), Point: f.point, Listen: f.listen, Planned: f.planned,
 		Shutdown: recovery.Shutdown(f.shutdown.how), ShutdownWait: spec.Duration(f.shutdown.wait), Force: f.force, NoReIP: f.noReIP,
 		CommitPolicy: recovery.Policy(f.policy), CommitWindow: spec.Duration(f.window)}
+	switch {
+	case f.vms.parallel < 1 && f.vms.given():
+		return r, usage("--parallel %d: must be at least 1", f.vms.parallel)
+	case cdp.IsPointID(f.point) && f.vms.given():
+		return r, usage("--point %s is a point of one VM: with --vm or --all use --at, a tag, latest or last-write", f.point)
+	}
 	if f.mode == "" {
 		return r, usage("no mode given: use --mode test, which does not touch production, or --mode production")
 	}
@@ -151,8 +175,6 @@ func shortID(prefix string) string { return prefix + "-" + strings.ToLower(rand.
 
 // failover starts a run and follows it until the disks can be used.
 func (a *app) failover(ctx context.Context, c *client.Client, r failoverrun.Request, f failoverFlags) error {
-	ctx, cancel := f.wait.bound(ctx)
-	defer cancel()
 	asked, err := c.StartFailover(ctx, r)
 	if err != nil {
 		return err

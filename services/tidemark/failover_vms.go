@@ -1,0 +1,144 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
+	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/failoverrun"
+)
+
+// vmFlags choose VMs of a job on VMs.
+type vmFlags struct {
+	names    []string // in the order in which they are failed over
+	all      bool
+	parallel int
+}
+
+func (f *vmFlags) register(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.names, "vm", nil, "of a job on VMs: a VM to fail over, by its name or that of its own job; repeat it, the most important first")
+	c.Flags().BoolVar(&f.all, "all", false, "of a job on VMs: fail over all VMs; those of --vm first")
+	c.Flags().IntVar(&f.parallel, "parallel", 4, "with --vm or --all: how many VMs are failed over at the same time")
+}
+
+func (f vmFlags) given() bool { return f.all || len(f.names) > 0 }
+
+// pick is the jobs of the VMs that are meant, in the order in which they are failed over.
+// members has the names of the VMs by their jobs, as far as they are known.
+func (f vmFlags) pick(of string, jobs []spec.ReplicationJob, members map[string]string) ([]string, error) {
+	const op = "choose VMs"
+	var known, out []string
+	for _, j := range jobs {
+		known = append(known, j.Name)
+	}
+	for _, name := range f.names {
+		i := slices.IndexFunc(known, func(job string) bool { return job == name || job == of+"-"+name || members[job] == name })
+		if i < 0 {
+			return nil, cdp.Errorf(cdp.NotFound, op, of, "it has no VM %q: it has %s", name, strings.Join(known, ", "))
+		}
+		if slices.Contains(out, known[i]) {
+			return nil, cdp.Errorf(cdp.Invalid, op, of, "%q is given twice", name)
+		}
+		out = append(out, known[i])
+	}
+	if f.all {
+		for _, job := range known {
+			if !slices.Contains(out, job) {
+				out = append(out, job)
+			}
+		}
+	}
+	return out, nil
+}
+
+// failoverVMs fails over several VMs of a job, each with a run of its own: in the order
+// that is asked for, and at most so many at the same time. One that fails stops no other;
+// the error is that of the first in the order.
+func (a *app) failoverVMs(ctx context.Context, c *client.Client, r failoverrun.Request, f failoverFlags) error {
+	of, err := c.VMJob(ctx, r.Job)
+	if err != nil {
+		return err
+	}
+	if of == nil {
+		return usage("--vm and --all are for jobs on VMs, and %s is none", r.Job)
+	}
+	jobs, err := c.ProtectedVMs(ctx, of.Name)
+	if err != nil {
+		return err
+	}
+	members := map[string]string{}
+	if states, err := c.VMJobStates(ctx, of.Name); err == nil && states[of.Name] != nil { // without it, the names of jobs do
+		for _, m := range states[of.Name].Members {
+			members[string(m.Group)] = m.VM
+		}
+	}
+	names, err := f.vms.pick(of.Name, jobs, members)
+	switch {
+	case err != nil:
+		return err
+	case len(names) == 0:
+		return cdp.Errorf(cdp.NotFound, "choose VMs", of.Name, "it has no VM yet").WithHint("see why: tidemark job status " + of.Name)
+	}
+	runs, errs := make([]failoverrun.Run, len(names)), make([]error, len(names))
+	var say sync.Mutex
+	var turns errgroup.Group
+	turns.SetLimit(f.vms.parallel)
+	for i, job := range names {
+		turns.Go(func() error {
+			one := r
+			one.Job = job
+			runs[i], errs[i] = a.failoverOne(ctx, c, one, f)
+			say.Lock()
+			defer say.Unlock()
+			fmt.Fprintf(a.err, "  %d of %d  %s: %s\n", i+1, len(names), job, outcomeText(runs[i], errs[i]))
+			return nil
+		})
+	}
+	_ = turns.Wait() // each has its own error
+	err = f.out.print(a.out, runs, []string{"job", "run", "state"}, func(add func(...any)) {
+		for i, job := range names {
+			add(job, r.ID, outcomeText(runs[i], errs[i]))
+		}
+	})
+	for i, failed := range errs {
+		err = cmp.Or(err, cdp.Wrap(failed, "fail over", names[i]))
+	}
+	return err
+}
+
+// failoverOne starts a run, and waits until its VM can be used unless nobody is to wait.
+func (a *app) failoverOne(ctx context.Context, c *client.Client, r failoverrun.Request, f failoverFlags) (failoverrun.Run, error) {
+	begun := failoverrun.Run{Request: r}
+	asked, err := c.StartFailover(ctx, r)
+	if err != nil || f.wait.no {
+		return begun, err
+	}
+	run, err := c.FollowFailover(ctx, asked, f.ready, func(failoverrun.Run) {})
+	if err != nil {
+		return begun, err
+	}
+	if run.Phase == recovery.Failed {
+		return run, cdp.Errorf(run.Kind, "failover", run.Job, "%s", run.Error).WithHint(run.Hint)
+	}
+	return run, nil
+}
+
+func outcomeText(run failoverrun.Run, err error) string {
+	switch {
+	case err != nil:
+		return "failed: " + err.Error()
+	case run.Phase == "":
+		return "started"
+	}
+	return run.PhaseText()
+}
