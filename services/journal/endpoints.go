@@ -106,7 +106,7 @@ func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	}
 	reply := api.StatusReply{Groups: []api.GroupStatus{}, Transporter: s.cfg.Transporter}
 	for id, w := range s.wanted {
-		st := api.GroupStatus{Group: id, State: w.state(), Reason: w.reason().Error(), Hint: cdp.HintOf(w.reason()), Mode: w.Mode, Limit: w.Limit}
+		st := api.GroupStatus{Group: id, State: w.state(), Reason: w.reason().Error(), Hint: cdp.HintOf(w.reason()), Mode: w.Mode, Limit: w.Limit, History: w.History}
 		reply.Groups = append(reply.Groups, st)
 	}
 	s.mu.Unlock()

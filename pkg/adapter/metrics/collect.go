@@ -52,6 +52,9 @@ func (to jobSeries) journal(g api.GroupStatus) {
 	if g.Limit > 0 {
 		to.gauge(journalLimit, float64(g.Limit))
 	}
+	if g.History > 0 {
+		to.gauge(historyObjective, g.History.Seconds())
+	}
 	if len(g.Disks) == 0 {
 		return // the job has no journal yet
 	}

@@ -76,7 +76,7 @@ func TestEachServiceReportsWhatItKnows(t *testing.T) {
 	}}))
 	s.Journal("dr", answer(api.StatusReply{Groups: []api.GroupStatus{{Group: "web", State: event.JournalReceiving, Disks: make([]cdp.Disk, 1),
 		Received: at.Add(time.Second), Sealed: at, Oldest: &cdp.Point{Time: at.Add(-time.Hour)}, Newest: &cdp.Point{Time: at},
-		Bytes: 4096, Limit: 8192, ClockOffset: -3 * time.Second, ClockBound: time.Millisecond}}}))
+		Bytes: 4096, Limit: 8192, History: time.Hour, ClockOffset: -3 * time.Second, ClockBound: time.Millisecond}}}))
 	s.Capture("prod", answer(api.CaptureStatusReply{Groups: []api.CaptureGroup{{Group: "web", Target: "dr", State: event.Resyncing, Dirty: 65536,
 		Resyncs: map[event.ResyncCause]uint64{event.ResyncOverflow: 3}}}}))
 	expect(t, s,
@@ -91,6 +91,7 @@ func TestEachServiceReportsWhatItKnows(t *testing.T) {
 		`group_state{replication_job="web",service="journal",site="dr",state="receiving"} 1`,
 		`journal_bytes{replication_job="web",site="dr"} 4096`,
 		`journal_history_seconds{replication_job="web",site="dr"} 3600`,
+		`journal_history_objective_seconds{replication_job="web",site="dr"} 3600`,
 		`journal_limit_bytes{replication_job="web",site="dr"} 8192`,
 		`last_captured_timestamp_seconds{replication_job="web",site="dr"} 1000.5`,
 		`last_point_timestamp_seconds{replication_job="web",site="dr"} 1000.5`,

@@ -51,6 +51,11 @@ func (s *Server) Plans(site cdp.Site, ask func(context.Context) (last, before []
 			if ended.Over() {
 				of.moment(planLastRun, ended.EndedAt)
 				of.gauge(planDuration, max(0, ended.EndedAt.Sub(ended.StartedAt).Seconds()))
+				for _, a := range ended.Actions {
+					if !a.BegunAt.IsZero() && !a.EndedAt.IsZero() {
+						of.gauge(planAction, max(0, a.EndedAt.Sub(a.BegunAt).Seconds()), a.Name)
+					}
+				}
 			}
 			if passed(tested) {
 				of.moment(planLastSuccess, tested.EndedAt)

@@ -38,10 +38,13 @@ func TestWhatWaitsForSomebodyIsReported(t *testing.T) {
 	}, failovers...)...)
 	remove()
 	s.Plans("dr", func(context.Context) ([]plan.Run, []plan.Run, error) {
-		return []plan.Run{run(recovery.Production, plan.Failed, 500, 501)}, nil, nil
+		last := run(recovery.Production, plan.Failed, 500, 501)
+		last.Actions = []plan.Record{{Name: "db", BegunAt: time.Unix(500, 0), EndedAt: time.Unix(501, 0)}, {Name: "web"}} // web never began
+		return []plan.Run{last}, nil, nil
 	})
 	expect(t, s, append([]string{
 		`plan_running{plan="shop",site="dr"} 0`, `plan_failed{plan="shop",site="dr"} 1`, `plan_run_duration_seconds{plan="shop",site="dr"} 1`,
+		`plan_action_duration_seconds{action="db",plan="shop",site="dr"} 1`,
 		`plan_last_run_timestamp_seconds{plan="shop",site="dr"} 501`,
 	}, failovers...)...)
 }

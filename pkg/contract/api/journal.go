@@ -70,7 +70,9 @@ type GroupStatus struct {
 	Points     int        `json:"points"`
 	Bytes      int64      `json:"bytes"` // of history on disk
 	Limit      int64      `json:"limit"` // 0: none
-	FreeBytes  int64      `json:"freeBytes"`
+	// History is how long the job asks to keep recovery points.
+	History   time.Duration `json:"historyNanos,omitempty"`
+	FreeBytes int64         `json:"freeBytes"`
 	// ClockOffset is target minus source clock, ClockBound its greatest error;
 	// ClockBound 0 means not measured yet.
 	ClockOffset time.Duration `json:"clockOffsetNanos"`
