@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose images ova packages lab tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose demo-observability images ova packages lab tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -48,6 +48,17 @@ ova: build ## the transporter for vCenters: Debian's kernel and the static binar
 
 demo-compose: images ## two sites of containers: protect a disk, kill the source, fail over by a message
 	$(GO) run ./e2e/demo -bin $(BIN) -compose
+
+# Not part of CI: to compile Jaeger takes two cores four minutes the first time.
+# Prometheus is Debian's (make tools).
+demo-observability: images ## demo-compose with Jaeger and Prometheus: the failover is one trace, and seen
+	GOWORK=off CGO_ENABLED=0 $(GO) build -C e2e/jaeger -trimpath -ldflags "-s -w" -o ../../bin/jaeger/all-in-one-linux github.com/jaegertracing/jaeger/cmd/all-in-one
+	tar -c -C bin/jaeger all-in-one-linux -C ../../deploy/compose/jaeger Dockerfile | docker build -q -t tidemark-jaeger -
+	rm -rf bin/prometheus && mkdir -p bin/prometheus/bin
+	cp /usr/bin/prometheus /usr/bin/promtool bin/prometheus/bin/
+	ldd /usr/bin/prometheus /usr/bin/promtool | grep -o '/lib[^ ]*' | sort -u | xargs cp -L --parents -t bin/prometheus
+	tar -c -C bin/prometheus . -C ../../deploy/compose/prometheus Dockerfile | docker build -q -t tidemark-prometheus -
+	$(GO) run ./e2e/demo -bin $(BIN) -compose -observe
 
 lab: build ## two vSphere sites to play with: simulated vCenters, real guests (QEMU)
 	$(GO) build -trimpath -o bin/lab ./e2e/lab

@@ -20,13 +20,15 @@ import (
 // containers is the demo over two sites of containers.
 type containers struct {
 	disks
-	stack *stack
-	sure  int // as many writes are in a durable point
+	stack    *stack
+	observed bool // by Jaeger and Prometheus
+	sure     int  // as many writes are in a durable point
 }
 
 // runCompose tells the short story over deploy/compose/demo.yaml: the source's
-// containers are killed, and one message brings the disks back at the target.
-func runCompose(ctx context.Context, bin, dir string, out io.Writer) (err error) {
+// containers are killed, and one message brings the disks back at the target. If it
+// is observed it ends with a look at Jaeger and Prometheus.
+func runCompose(ctx context.Context, bin, dir string, observed bool, out io.Writer) (err error) {
 	dir, remove, err := demoDir(dir)
 	if err != nil {
 		return err
@@ -36,12 +38,17 @@ func runCompose(ctx context.Context, bin, dir string, out io.Writer) (err error)
 		return err
 	}
 	began := time.Now()
-	c := &containers{disks: disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "prod/capture/shop.sock"),
+	c := &containers{observed: observed, disks: disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "prod/capture/shop.sock"),
 		rec: record{sizes: []int64{64 << 20, 16 << 20}}, rng: rand.New(rand.NewPCG(rand.Uint64(), 0)),
 		tm: &tidemark{bin: bin, dir: filepath.Join(dir, "nats-dr"), out: out}}}
 	c.step(1, "Two sites of containers start: prod, the source, and dr, the target")
 	if c.stack, err = prepare(ctx, bin, dir); err != nil {
 		return err
+	}
+	acts := []func(context.Context) error{c.start, c.protect, c.upgrade, c.work, c.burn, c.recover}
+	if observed {
+		c.stack.observe()
+		acts = append(acts, c.traced, c.measured)
 	}
 	defer func() {
 		if err != nil {
@@ -49,7 +56,7 @@ func runCompose(ctx context.Context, bin, dir string, out io.Writer) (err error)
 		}
 		err = errors.Join(err, c.stack.down())
 	}()
-	for _, act := range []func(context.Context) error{c.start, c.protect, c.upgrade, c.work, c.burn, c.recover} {
+	for _, act := range acts {
 		if err := act(ctx); err != nil {
 			return err
 		}
@@ -120,7 +127,11 @@ const (
 
 func (c *containers) recover(ctx context.Context) error {
 	c.step(6, "Failover to the newest point, by a message")
-	c.say("$ nats pub %s '%s'", startSubject, startMessage)
+	header := ""
+	if c.observed {
+		header = " -H Traceparent:" + fireTraceparent
+	}
+	c.say("$ nats pub %s '%s'%s", startSubject, startMessage, header)
 	if err := c.publish(startSubject, startMessage); err != nil {
 		return err
 	}
@@ -162,7 +173,12 @@ func (c *containers) publish(subject, text string) error {
 		return err
 	}
 	defer nc.Close()
-	if err := nc.Publish(subject, []byte(text)); err != nil {
+	m := nats.NewMsg(subject)
+	m.Data = []byte(text)
+	if c.observed {
+		m.Header.Set("Traceparent", fireTraceparent)
+	}
+	if err := nc.PublishMsg(m); err != nil {
 		return err
 	}
 	return nc.FlushTimeout(time.Minute)

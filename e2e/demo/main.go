@@ -18,6 +18,7 @@ func main() {
 	bin := flag.String("bin", "bin/tidemark", "the tidemark binary")
 	guest := flag.Bool("guest", false, "with a real Linux guest and PostgreSQL, in QEMU")
 	compose := flag.Bool("compose", false, "two sites of containers, with Docker Compose; the image tidemark is there")
+	observe := flag.Bool("observe", false, "with -compose: adds Jaeger and Prometheus; the images tidemark-jaeger and tidemark-prometheus are there")
 	keep := flag.String("dir", "", "work in this folder and leave it there; default a temporary one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -27,7 +28,7 @@ func main() {
 	case *guest:
 		err = runGuest(ctx, *bin, os.Stdout)
 	case *compose:
-		err = runCompose(ctx, *bin, *keep, os.Stdout)
+		err = runCompose(ctx, *bin, *keep, *observe, os.Stdout)
 	default:
 		err = runDisks(ctx, *bin, *keep, os.Stdout)
 	}
