@@ -105,7 +105,7 @@ func TestChangesOfStateAreHeardAfterARestart(t *testing.T) {
 	stop()
 	bus.set(false)
 	file := filepath.Join(dir, "state", "events.json")
-	s, stop = start()
+	_, stop = start()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := os.Stat(file); err != nil && bus.has(event.Overflow, "", event.Resyncing) {
 			break

@@ -146,25 +146,35 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	}
 }
 
-// exemplars waits until the histograms lead to traces that the collector has.
+// exemplars waits until the histograms have led to traces that the collector has. It gets
+// spans later than the histograms get exemplars, which newer ones replace.
 func (l *lab) exemplars(s *spans, histograms ...string) {
 	l.t.Helper()
 	for _, h := range histograms {
 		exemplar := regexp.MustCompile(h + `_bucket.* # \{trace_id="(\w+)"\}`)
-		for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		seen := map[string]bool{}
+		for end := time.Now().Add(time.Minute); !s.any(seen); time.Sleep(50 * time.Millisecond) {
 			text := l.monitored("/metrics")
-			m := exemplar.FindStringSubmatch(text)
-			s.mu.Lock()
-			found := m != nil && s.traces[m[1]] != nil
-			s.mu.Unlock()
-			if found {
-				break
+			for _, m := range exemplar.FindAllStringSubmatch(text, -1) {
+				seen[m[1]] = true
 			}
 			if time.Now().After(end) {
-				l.t.Fatalf("%s leads to no trace, or to one that does not exist: %v\n%s", h, m, text)
+				l.t.Fatalf("%s leads to no trace, or to ones that do not exist: %v\n%s", h, seen, text)
 			}
 		}
 	}
+}
+
+// any reports whether the collector has one of these traces.
+func (s *spans) any(ids map[string]bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range ids {
+		if s.traces[id] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // explained reports spans that the guide does not explain.
