@@ -111,6 +111,10 @@ fuzz: ## a minute on each decoder that reads what others wrote
 	$(GO) test ./pkg/core/frame -run xxx -fuzz FuzzParse -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzHandshake -fuzztime 60s
 	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzTransmission -fuzztime 60s
+	$(GO) test ./pkg/adapter/nbd -run xxx -fuzz FuzzClient -fuzztime 60s
+	$(GO) test ./pkg/contract/event -run xxx -fuzz FuzzDecode -fuzztime 60s
+	$(GO) test ./pkg/contract/spec -run xxx -fuzz FuzzParse -fuzztime 60s
+	$(GO) test ./pkg/contract/predicate -run xxx -fuzz FuzzParse -fuzztime 60s
 
 soak: ## 200 rounds of a flipped bit in any file of a stopped site, and 200 of plans under faults: an hour; SEED=n runs one again
 	$(GO) test ./e2e/planchaos -count=1 -v -timeout 1h -args -rounds 200 -seed $(or $(SEED),0)
