@@ -22,6 +22,9 @@ type deployRecord struct {
 	// Old is the VM that an upgrade replaces. Without it the transporter is new and
 	// was never heard: see hearLate.
 	Old inventory.Ref `json:"old,omitempty"`
+	// Data is the disk that the old VM gives to the new one; zero: it gives none, or not
+	// yet.
+	Data dataDisk `json:"data,omitzero"`
 }
 
 // deployStage is how far a deployment, upgrade or removal is.
@@ -234,7 +237,7 @@ func (d *deployment) importOVA(ctx context.Context, at spot, name, mark string) 
 	extra := map[string]string{"disk.EnableUUID": "TRUE", inventory.MarkTransporter: mark, inventory.MarkRecipe: d.recipe.mark()}
 	ref, err := d.vc.Import(ctx, inventory.Import{OVA: d.r.OVA, Name: name, Note: "Transporter " + d.r.Name + " of Tidemark",
 		Host: at.Host, Pool: at.Pool, Folder: at.Folder, Datastore: at.Home.Ref,
-		Networks: map[string]inventory.Ref{"": at.network}, Guestinfo: maps.Clone(settings), Extra: extra,
+		Networks: map[string]inventory.Ref{"": at.network}, Guestinfo: maps.Clone(settings), Extra: extra, KeepData: mark != d.r.Name && d.givesData(ctx),
 	}, func(percent int) { d.tell("imports the OVA", int64(percent), 100) })
 	if err != nil {
 		return inventory.VM{}, err
@@ -311,7 +314,11 @@ func (d *deployment) rollBack(ctx context.Context) error {
 	if d.rec.Value.Old != "" {
 		mark += beside
 	}
-	if v, found := findTransporter(inv, mark); found {
+	v, found := findTransporter(inv, mark)
+	if err := d.returnData(ctx, v.Ref); err != nil {
+		return err
+	}
+	if found {
 		if err := d.destroy(ctx, d.vc, v); err != nil {
 			return err
 		}

@@ -245,16 +245,24 @@ func TestATransporterThatNeverAnswers(t *testing.T) {
 	w.says(w.b.refused(api.TransporterDeploy, up), cdp.Conflict, "shop-web01")
 }
 
+// Wherever it is killed, the upgrade moves what the transporter keeps.
 func TestAnInterruptedDeploymentContinues(t *testing.T) {
-	w, r := transporters(t)
+	w, r := ownTransporters(t)
 	w.journal(true)
 	up := r
 	up.Upgrade = true
+	up.Settings = map[string]string{"nats": "nats://10.0.0.2"}
 	w.b.killing(func(f *faulty, retry func(func() error)) string {
 		for _, x := range []api.DeployRequest{r, up} {
 			retry(func() error { return w.b.refused(api.TransporterDeploy, x) })
+			if !x.Upgrade {
+				w.keep("the journals")
+			}
 		}
 		f.calm()
+		if _, content := w.dataFile("tp2"); content != "the journals" {
+			t.Errorf("its data disk has %q", content)
+		}
 		got := w.picture(w.b)
 		recs, err := w.b.recs.List(w.ctx, "")
 		w.must(err)

@@ -10,17 +10,19 @@ import (
 )
 
 // upgrade replaces the VM v by a new one. The old VM stays, powered off, until the
-// new one answers. Journals stay on the disks of the appliance that made them, so
-// the old VM must keep none: this is checked before anything is made, and again
-// right before it is powered off. If anything refuses the upgrade, it is rolled
-// back.
+// new one answers. The data disk of Tidemark's own appliance, with its journals, moves to
+// the new VM. Any other appliance must keep no journals: this is checked before anything
+// is made, and again right before it is powered off. If anything refuses the upgrade, it
+// is rolled back.
 func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inventory.VM) error {
 	if !d.rec.exists() {
 		if err := d.home(ctx, d.op, d.r.Name, inv, v, "it cannot replace itself: install the new version of tidemark on it the way it was installed"); err != nil {
 			return err
 		}
-		if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {
-			return err
+		if _, gives := dataOf(v); !gives {
+			if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {
+				return err
+			}
 		}
 		if _, err := d.place(inv); err != nil {
 			return err
@@ -39,8 +41,10 @@ func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inv
 		}
 		return d.do(ctx) // what was heard is what an earlier request asked for
 	case stage == deploySwitched && other:
-		if err := d.keepsNothing(ctx, d.op, d.r.Name, true); err != nil {
-			return err
+		if d.rec.Value.Data == (dataDisk{}) {
+			if err := d.keepsNothing(ctx, d.op, d.r.Name, true); err != nil {
+				return err
+			}
 		}
 		if err := d.rollBack(ctx); err != nil {
 			return err
@@ -61,7 +65,7 @@ func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inv
 			return d.giveUp(ctx, err)
 		}
 	}
-	if err := d.switchOver(ctx, inv); err != nil {
+	if err := d.switchOver(ctx, inv, fresh); err != nil {
 		return d.giveUp(ctx, err)
 	}
 	if err := d.bringUp(ctx, fresh); err != nil {
@@ -99,22 +103,35 @@ func (d *deployment) old(inv inventory.Inventory) (inventory.VM, bool) {
 	return inv.VMs[i], true
 }
 
-// switchOver powers the old VM off if it keeps nothing. Once that is recorded, it is
-// not asked again: it is off, and the new VM answers to its name.
-func (d *deployment) switchOver(ctx context.Context, inv inventory.Inventory) error {
+// switchOver powers the old VM off, if it keeps nothing or gives what it keeps to the new
+// one. Once that is recorded, it is not asked again: it is off, and the new VM answers to
+// its name.
+func (d *deployment) switchOver(ctx context.Context, inv inventory.Inventory, fresh inventory.VM) error {
 	old, there := d.old(inv)
-	if !there || d.rec.Value.Stage == deploySwitched && old.Power != inventory.PoweredOn {
+	if !there {
 		return nil
 	}
-	if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {
-		return err
+	if d.rec.Value.Stage == deploySwitched && old.Power != inventory.PoweredOn {
+		return d.giveData(ctx, fresh.Ref)
+	}
+	data, gives := dataOf(old)
+	if gives = gives && fresh.Mark(inventory.MarkData) != ""; !gives {
+		if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {
+			return err
+		}
 	}
 	d.tell("powers the old one off", 0, 0)
 	if err := d.vc.PowerOff(ctx, old.Ref); err != nil && !cdp.Is(err, cdp.NotFound) {
 		return err
 	}
 	d.rec.Value.Stage = deploySwitched
-	return d.rec.save(ctx)
+	if gives {
+		d.rec.Value.Data = data
+	}
+	if err := d.rec.save(ctx); err != nil {
+		return err
+	}
+	return d.giveData(ctx, fresh.Ref)
 }
 
 // finish destroys the old VM and gives its name to the new one.

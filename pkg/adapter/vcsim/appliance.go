@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,21 @@ func Appliance(t testing.TB, content []byte) []File {
 	ovf := fmt.Appendf(nil, applianceOVF, len(disk), len(content))
 	mf := fmt.Appendf(nil, "SHA256(transporter.ovf)= %x\nSHA256(disk1.vmdk)= %x\n", sha256.Sum256(ovf), sha256.Sum256(disk))
 	return []File{{"transporter.ovf", ovf}, {"transporter.mf", mf}, {"disk1.vmdk", disk}}
+}
+
+// WithDataDisk makes the files those of an OVA such as Tidemark's own: it has a blank
+// second disk of size bytes, in the slot scsi0:1, on which it keeps everything.
+func WithDataDisk(files []File, size int64) []File {
+	ovf := strings.NewReplacer(
+		`ovf:id="transporter"`, `ovf:id="tidemark-transporter"`,
+		"</DiskSection>", fmt.Sprintf(`<Disk ovf:capacity="%d" ovf:capacityAllocationUnits="byte" ovf:diskId="data"/></DiskSection>`, size),
+		`<Item><rasd:AddressOnParent>7<`, `<Item><rasd:AddressOnParent>1</rasd:AddressOnParent><rasd:ElementName>Disk 2</rasd:ElementName>
+        <rasd:HostResource>ovf:/disk/data</rasd:HostResource><rasd:InstanceID>6</rasd:InstanceID><rasd:Parent>3</rasd:Parent>
+        <rasd:ResourceType>17</rasd:ResourceType></Item>
+      <Item><rasd:AddressOnParent>7<`,
+	).Replace(string(files[0].Body))
+	mf := fmt.Appendf(nil, "SHA256(transporter.ovf)= %x\nSHA256(disk1.vmdk)= %x\n", sha256.Sum256([]byte(ovf)), sha256.Sum256(files[2].Body))
+	return []File{{files[0].Name, []byte(ovf)}, {files[1].Name, mf}, files[2]}
 }
 
 // OVA packs files in their order, and returns the name of the OVA.

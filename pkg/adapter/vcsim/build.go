@@ -215,6 +215,7 @@ func (s *Site) extend(si *simulator.ServiceInstance, hosts []*simulator.HostSyst
 	g.redirect("VirtualMachineSnapshot", &snapshotMethods{s.target("Snapshot")})
 	g.redirect("Folder", &folderMethods{s.target("Folder")})
 	g.redirect("ViewManager", &viewMethods{s.target("ViewManager")})
+	g.redirect("OvfManager", &ovfMethods{s.target("OvfManager")})
 	g.redirect("ResourcePool", &poolMethods{s.target("ResourcePool")})
 	g.redirect("Datacenter", &datacenterMethods{s.target("Datacenter")})
 	g.redirect("VirtualDiskManager", &diskMethods{s.target("VirtualDiskManager")})

@@ -113,12 +113,28 @@ func (c *Client) importSpec(ctx context.Context, o *ova, i inventory.Import) (*t
 	if i.Note != "" {
 		spec.ConfigSpec.Annotation = i.Note
 	}
+	if o.desc.VirtualSystem.ID == inventory.OwnAppliance {
+		ownAppliance(&spec.ConfigSpec, i.KeepData)
+	}
 	for _, m := range []map[string]string{i.Guestinfo, i.Extra} {
 		for _, k := range slices.Sorted(maps.Keys(m)) {
 			spec.ConfigSpec.ExtraConfig = append(spec.ConfigSpec.ExtraConfig, &types.OptionValue{Key: k, Value: m[k]})
 		}
 	}
 	return result, nil
+}
+
+// ownAppliance marks a VM of Tidemark's own OVA, and leaves its data disk out if it gets
+// another's.
+func ownAppliance(c *types.VirtualMachineConfigSpec, keepData bool) {
+	c.ExtraConfig = append(c.ExtraConfig, &types.OptionValue{Key: inventory.MarkData, Value: inventory.OwnData})
+	if !keepData {
+		return
+	}
+	c.DeviceChange = slices.DeleteFunc(c.DeviceChange, func(x types.BaseVirtualDeviceConfigSpec) bool {
+		d, is := x.GetVirtualDeviceConfigSpec().Device.(*types.VirtualDisk)
+		return is && d.UnitNumber != nil && *d.UnitNumber == 1
+	})
 }
 
 // mapNetworks gives every network of the descriptor one of the vCenter's.

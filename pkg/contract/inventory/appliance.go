@@ -36,4 +36,14 @@ type Import struct {
 	Networks  map[string]Ref    // by the OVF's network name; "" is for all others
 	Guestinfo map[string]string // guestinfo.* settings
 	Extra     map[string]string // other advanced settings, such as marks
+	// KeepData: of Tidemark's own OVA, the blank data disk is not made, for the VM gets
+	// another one's.
+	KeepData bool
 }
+
+// OwnAppliance is the id of the virtual system in Tidemark's own OVA. Such a VM keeps
+// everything on the disk at OwnData, which is blank at first.
+const (
+	OwnAppliance = "tidemark-transporter"
+	OwnData      = "scsi0:1"
+)

@@ -8,6 +8,7 @@ const (
 	MarkInstead     = "tidemark.instead"     // of a replica: the UUID of the one whose place it took
 	MarkTransporter = "tidemark.transporter" // of a transporter: its name
 	MarkDisks       = "tidemark.disks"       // of a transporter: the UUIDs of its own disks, separated by commas
+	MarkData        = "tidemark.data"        // of a transporter: the slot of the disk that has everything it keeps, scsi0:1
 	MarkRecipe      = "tidemark.recipe"      // of a transporter: what it was deployed from, as JSON; no secret
 )
 

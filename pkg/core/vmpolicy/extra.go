@@ -28,7 +28,7 @@ func NeedsExtra(key string) bool {
 // replica or Tidemark itself needs it. Others may hold secrets.
 func MayReadExtra(key string) bool {
 	switch key {
-	case inventory.MarkGroup, inventory.MarkJob, inventory.MarkRun, inventory.MarkTransporter, inventory.MarkDisks, inventory.MarkRecipe, inventory.GuestName, inventory.GuestVersion:
+	case inventory.MarkGroup, inventory.MarkJob, inventory.MarkRun, inventory.MarkTransporter, inventory.MarkDisks, inventory.MarkData, inventory.MarkRecipe, inventory.GuestName, inventory.GuestVersion:
 		return true
 	}
 	return NeedsExtra(key)

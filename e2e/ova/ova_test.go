@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The transporter is built, deployed through a vCenter, boots on VMware's devices, joins
+// the bus with the users that it was given, and keeps the journal of a job; its upgrade to
+// another OVA keeps that journal, too.
+func TestTransporter(t *testing.T) {
+	w := newWorld(t)
+	began := time.Now()
+	ova := w.build("1.0")
+	w.Logf("built after %.1fs", time.Since(began).Seconds())
+	w.protect()
+	w.transporter("deploy", "--name", "tm-dr", "--ova", ova)
+	w.Logf("deployed after %.1fs", time.Since(began).Seconds())
+	w.until("protected", "status", "shop", "--site", "dr")
+	point := w.newest()
+	w.same(point)
+	w.Logf("a point reads back after %.1fs", time.Since(began).Seconds())
+	if out := w.run("transporter", "list", "--site", "dr"); !strings.Contains(out, "shop") {
+		t.Errorf("it is not listed as the keeper of shop's journal:\n%s", out)
+	}
+	w.transporter("upgrade", "tm-dr", "--ova", w.build("2.0"))
+	w.Logf("upgraded after %.1fs", time.Since(began).Seconds())
+	w.same(point)
+	w.until("protected", "status", "shop", "--site", "dr")
+}
+
+// build makes an OVA of a version.
+func (w *world) build(version string) string {
+	w.Helper()
+	out := filepath.Join(w.dir, version+".ova")
+	w.must(recipe{bin: tidemark, parts: "../../deploy/appliance", version: version, dataGiB: 2}.build(w.ctx, out))
+	return out
+}
+
+// protect applies a job of one disk with content, and starts it.
+func (w *world) protect() {
+	w.Helper()
+	content := make([]byte, 4<<20)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range content {
+		content[i] = byte(rng.Uint32())
+	}
+	w.write(w.disk(), string(content))
+	w.write(filepath.Join(w.dir, "site.yaml"), "apiVersion: tidemark.dev/v1\nkind: Site\nmetadata: {name: dr}\nspec: {kind: vsphere, vsphere: {credentials: sim}}\n")
+	w.write(filepath.Join(w.dir, "job.yaml"), `apiVersion: tidemark.dev/v1
+kind: ReplicationJob
+metadata: {name: shop}
+spec:
+  source: {site: prod, capture: inline, disks: [{name: root, path: `+w.disk()+`}]}
+  target: {site: dr, disks: [{name: root, path: /var/lib/tidemark/replicas/root.img}]}
+  rpo: 1s
+  journal: {mode: rollback, history: 1h, size: 256MiB}
+`)
+	w.until("No jobs", "status", "--site", "dr")
+	w.run("apply", "-f", filepath.Join(w.dir, "site.yaml"), "--site", "dr")
+}
+
+func (w *world) disk() string { return filepath.Join(w.dir, "root.img") }
+
+// transporter deploys or upgrades the transporter.
+func (w *world) transporter(args ...string) {
+	w.Helper()
+	args = append(append([]string{"transporter"}, args...), "--site", "dr", "--host", "dr-esx1", "--datastore", "dr-ds1", "--network", "VM Network", "--timeout", bootWait.String(),
+		"--set", "site=dr", "--set", "peers=prod", "--set", "nats="+w.nats, "--set-file", "credentials="+filepath.Join(w.dir, "secrets", "journal.json"))
+	w.run(args...)
+	if args[1] == "deploy" {
+		w.run("apply", "-f", filepath.Join(w.dir, "job.yaml"), "--site", "dr")
+		w.run("job", "run", "shop", "--site", "dr")
+	}
+}
+
+// newest is the newest recovery point.
+func (w *world) newest() string {
+	w.Helper()
+	var points []struct {
+		ID string `json:"id"`
+	}
+	w.must(json.Unmarshal([]byte(w.run("point", "list", "shop", "--site", "dr", "-o", "json")), &points))
+	if len(points) == 0 {
+		w.Fatal("there is no recovery point")
+	}
+	return points[len(points)-1].ID
+}
+
+// same compares the disk at a point with the source's, which nobody has written to.
+func (w *world) same(point string) {
+	w.Helper()
+	var x struct {
+		ID    string `json:"id"`
+		Disks []struct {
+			URI string `json:"uri"`
+		} `json:"disks"`
+	}
+	w.must(json.Unmarshal([]byte(w.run("export", "shop", "--site", "dr", "--point", point, "--listen", "0.0.0.0:10809", "--detach", "-o", "json")), &x))
+	_, name, _ := strings.Cut(strings.TrimPrefix(x.Disks[0].URI, "nbd://"), "/")
+	out, err := exec.CommandContext(w.ctx, "qemu-img", "compare", "-f", "raw", "-F", "raw", w.disk(), "nbd://"+w.forward+"/"+name).CombinedOutput()
+	if err != nil {
+		w.Fatalf("the disk at %s is not the source's: %v %s", point, err, out)
+	}
+	w.run("export", "close", "shop", x.ID, "--site", "dr")
+}
