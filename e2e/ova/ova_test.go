@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -83,13 +84,13 @@ func (w *world) transporter(args ...string) {
 func (w *world) newest() string {
 	w.Helper()
 	var points []struct {
-		ID string `json:"id"`
+		Frame uint64 `json:"frame"`
 	}
 	w.must(json.Unmarshal([]byte(w.run("point", "list", "shop", "--site", "dr", "-o", "json")), &points))
 	if len(points) == 0 {
 		w.Fatal("there is no recovery point")
 	}
-	return points[len(points)-1].ID
+	return fmt.Sprintf("p%d", points[len(points)-1].Frame)
 }
 
 // same compares the disk at a point with the source's, which nobody has written to.

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -131,7 +133,15 @@ type vcenterFiles struct{ places }
 
 var _ vcenter.Files = vcenterFiles{}
 
+// ownOVA is the file of Tidemark's own transporter. It lies beside the program, or where
+// packages put it.
+const ownOVA = "tidemark-transporter.ova"
+
+// OVA implements vcenter.Files.
 func (f vcenterFiles) OVA(path string) (string, io.ReadCloser, error) {
+	if path == "" {
+		return openOwnOVA()
+	}
 	real, err := f.sources.Resolve(path)
 	if err != nil {
 		return "", nil, err
@@ -143,6 +153,27 @@ func (f vcenterFiles) OVA(path string) (string, io.ReadCloser, error) {
 	return real, file, nil
 }
 
+func openOwnOVA() (string, io.ReadCloser, error) {
+	const op = "find Tidemark's own OVA"
+	program, err := os.Executable()
+	if err != nil {
+		return "", nil, cdp.Wrap(err, op, "")
+	}
+	paths := []string{filepath.Join(filepath.Dir(program), ownOVA), filepath.Join("/usr/share/tidemark", ownOVA)}
+	for _, path := range paths {
+		file, err := os.Open(path)
+		if err == nil {
+			return path, file, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", nil, cdp.Errorf(cdp.Invalid, op, path, "%w", err)
+		}
+	}
+	return "", nil, cdp.Errorf(cdp.NotFound, op, paths[0], "there is no such file, nor %s", paths[1]).
+		WithHint("build it with: make ova; or name another OVA with --ova")
+}
+
+// Script implements vcenter.Files.
 func (f vcenterFiles) Script(path string) (string, error) {
 	real, err := f.scripts.Resolve(path)
 	if err == nil {

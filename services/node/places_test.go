@@ -1,6 +1,7 @@
 package node
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,32 @@ func TestNoServiceRunsAProgramOutside(t *testing.T) {
 		if _, _, err := f.OVA(path); !cdp.Is(err, cdp.Invalid) {
 			t.Errorf("%s as an OVA: %v", path, err)
 		}
+	}
+}
+
+// Without a path, the transporter is Tidemark's own, from beside the program.
+func TestTheOwnOVALiesBesideTheProgram(t *testing.T) {
+	p, _, _, _ := fenced(t)
+	f := vcenterFiles{p}
+	if _, _, err := f.OVA(""); !cdp.Is(err, cdp.NotFound) || !strings.Contains(cdp.HintOf(err), "make ova") {
+		t.Errorf("%v; %s", err, cdp.HintOf(err))
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(filepath.Dir(program), ownOVA)
+	if err := os.WriteFile(own, []byte("an OVA"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(own) })
+	path, file, err := f.OVA("")
+	if err != nil || path != own {
+		t.Fatal(path, err)
+	}
+	defer file.Close()
+	if b, err := io.ReadAll(file); err != nil || string(b) != "an OVA" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
 

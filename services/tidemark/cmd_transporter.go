@@ -19,7 +19,7 @@ import (
 
 func (a *app) cmdTransporter() *cobra.Command {
 	return group("transporter", "Deploy, list, upgrade and remove transporters",
-		"  tidemark transporter list\n  tidemark transporter deploy --site dr --name tidemark-dr --ova /srv/tidemark.ova --host esx11 --datastore ds1 --network Management",
+		"  tidemark transporter list\n  tidemark transporter deploy --site dr --name tidemark-dr --host esx11 --datastore ds1 --network Management",
 		a.cmdTransporterDeploy(), a.cmdTransporterList(), a.cmdTransporterUpgrade(), a.cmdTransporterRemove())
 }
 
@@ -89,7 +89,8 @@ func (s settings) read() (map[string]string, error) {
 }
 
 const ovaHelp = `The OVA is a file on the machine that the site's services run on. A relative path is
-resolved here.`
+resolved here. Without --ova it is Tidemark's own (make ova): tidemark-transporter.ova
+beside the program, or in /usr/share/tidemark.`
 
 func (a *app) cmdTransporterDeploy() *cobra.Command {
 	var site siteFlag
@@ -97,11 +98,11 @@ func (a *app) cmdTransporterDeploy() *cobra.Command {
 	var r api.DeployRequest
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: "deploy --name NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Deploy a transporter from an OVA and start it", Args: cobra.NoArgs,
+		Use: "deploy --name NAME --host HOST --datastore DATASTORE --network NETWORK", Short: "Deploy a transporter from an OVA and start it", Args: cobra.NoArgs,
 		Long: long("Import an OVA as a VM, pass it its settings, start it, and wait until its journal\nservice answers on the bus. Deploying it again with the same settings changes nothing.\n" + ovaHelp),
-		Example: `  tidemark transporter deploy --site dr --name tidemark-dr --ova /srv/tidemark.ova \
+		Example: `  tidemark transporter deploy --site dr --name tidemark-dr \
     --host esx11 --datastore ds1 --network Management \
-    --set nats=nats://10.9.0.2:4223 --set-file credentials=/etc/tidemark/transporter.creds`,
+    --set site=dr --set peers=prod --set nats=nats://10.9.0.2:4223 --set-file credentials=secrets/journal.json`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if r.Name == "" {
 				return usage("--name is required")
@@ -118,7 +119,7 @@ func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployR
 	p := c.Flags()
 	site.register(c)
 	set.register(c)
-	p.StringVar(&r.OVA, "ova", "", "the OVA, a file on the machine of the site's services")
+	p.StringVar(&r.OVA, "ova", "", "the OVA, a file on the machine of the site's services (default: Tidemark's own)")
 	p.StringVar(&r.Host, "host", "", "the ESXi host, by name or inventory path")
 	p.StringVar(&r.Datastore, "datastore", "", "the datastore, by name or inventory path")
 	p.StringVar(&r.Network, "network", "", "the network, by name or inventory path")
@@ -128,7 +129,7 @@ func deployFlags(c *cobra.Command, site *siteFlag, set *settings, r *api.DeployR
 
 // deploy asks for a transporter until it is there.
 func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.DeployRequest, wait time.Duration) error {
-	for _, f := range []struct{ flag, value string }{{"ova", r.OVA}, {"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
+	for _, f := range []struct{ flag, value string }{{"host", r.Host}, {"datastore", r.Datastore}, {"network", r.Network}} {
 		if f.value == "" {
 			return usage("--%s is required", f.flag)
 		}
@@ -137,8 +138,10 @@ func (a *app) deploy(ctx context.Context, site siteFlag, set settings, r api.Dep
 	if r.Settings, err = set.read(); err != nil {
 		return err
 	}
-	if r.OVA, err = filepath.Abs(r.OVA); err != nil {
-		return usage("--ova %s: %v", r.OVA, err)
+	if r.OVA != "" {
+		if r.OVA, err = filepath.Abs(r.OVA); err != nil {
+			return usage("--ova %s: %v", r.OVA, err)
+		}
 	}
 	return a.with(ctx, func(ctx context.Context, cl *client.Client) error {
 		s, err := site.of(cl)
@@ -168,13 +171,14 @@ func (a *app) cmdTransporterUpgrade() *cobra.Command {
 	r := api.DeployRequest{Upgrade: true}
 	var wait time.Duration
 	c := &cobra.Command{
-		Use: "upgrade NAME --ova FILE --host HOST --datastore DATASTORE --network NETWORK", Short: "Replace a transporter by one from a newer OVA", Args: cobra.ExactArgs(1),
+		Use: "upgrade NAME --host HOST --datastore DATASTORE --network NETWORK", Short: "Replace a transporter by one from a newer OVA", Args: cobra.ExactArgs(1),
 		Long: long(`Deploy a new transporter in place of an old one. The old one is powered off and kept
 until the new one answers; if it never does, the old one is started again. Give the
-placement and the settings as for deploy. The upgrade is refused while the old
+placement and the settings as for deploy. The journals of Tidemark's own transporter move
+to the new VM, with its data disk. Of any other OVA, the upgrade is refused while the old
 transporter holds a journal, or does not answer, so that this is unknown.
 ` + ovaHelp),
-		Example: "  tidemark transporter upgrade tidemark-dr --site dr --ova /srv/tidemark-2.ova --host esx11 --datastore ds1 --network Management",
+		Example: "  tidemark transporter upgrade tidemark-dr --site dr --host esx11 --datastore ds1 --network Management",
 		RunE: func(c *cobra.Command, args []string) error {
 			r.Name = args[0]
 			return a.deploy(c.Context(), site, set, r, wait)

@@ -41,7 +41,7 @@ func TestTransporters(t *testing.T) {
 	d.do(0, "transporter", "remove", "tm-dr", "--force")
 	wants(t, f.saw(), `{"name":"tm-dr","force":true}`)
 	for want, more := range map[string][]string{
-		"--ova is required": {"--name", "x"}, "set twice": append(args[2:], "--set", "nats=y"), "write KEY=VALUE": append(args[2:], "--set", "nonsense"), "/nowhere": append(args[2:], "--set-file", "k=/nowhere"),
+		"--host is required": {"--name", "x"}, "set twice": append(args[2:], "--set", "nats=y"), "write KEY=VALUE": append(args[2:], "--set", "nonsense"), "/nowhere": append(args[2:], "--set-file", "k=/nowhere"),
 	} {
 		_, errs := d.do(exitUsage, append([]string{"transporter", "deploy"}, more...)...)
 		wants(t, errs, want)

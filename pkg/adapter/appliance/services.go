@@ -2,6 +2,8 @@ package appliance
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +50,9 @@ func (s Settings) install(dir, state string) (command, error) {
 	if err := owned(state); err != nil {
 		return command{}, err
 	}
+	if err := s.login(paths["vcenter.yaml"], state); err != nil {
+		return command{}, err
+	}
 	c := command{env: []string{"TIDEMARK_TRANSPORTER=" + s.Name, "TIDEMARK_DIR=" + state, "HOME=" + state, "TMPDIR=/tmp", "PATH=/"}}
 	if s.Up != "" {
 		c.args = []string{"up", "--config", paths["up.yaml"]}
@@ -63,6 +68,28 @@ func (s Settings) install(dir, state string) (command, error) {
 	}
 	c.env = append(c.env, "TIDEMARK_NATS="+s.NATS, "TIDEMARK_TLS_CA="+paths["ca.pem"], "TIDEMARK_TLS_CERT="+paths["cert.pem"], "TIDEMARK_TLS_KEY="+paths["key.pem"])
 	return c, nil
+}
+
+// login puts the login of the site's vCenter where the vcenter service looks for it. The
+// file itself stays in memory.
+func (s Settings) login(path, state string) error {
+	if path == "" {
+		return nil
+	}
+	dir := filepath.Join(state, s.Site, "vcenters")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := owned(d); err != nil {
+			return err
+		}
+	}
+	link := filepath.Join(dir, "vcenter.yaml")
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Symlink(path, link)
 }
 
 // owned gives a file to the services.

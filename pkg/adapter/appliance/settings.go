@@ -15,8 +15,8 @@ import (
 type Settings struct {
 	// Name is the transporter's name, which its services report.
 	Name string
-	// Up is the content of an up.yaml; VCenter is that of /etc/tidemark/vcenter.yaml. With
-	// Up the appliance runs whole sites; otherwise services of one site.
+	// Up is the content of an up.yaml; VCenter is that of the login named vcenter of the
+	// site. With Up the appliance runs whole sites; otherwise services of one site.
 	Up, VCenter string
 	// NATS is the URL of the site's server.
 	NATS, Site string
@@ -47,7 +47,7 @@ var Keys = []Setting{
 	{"tls-cert", "Certificate of the client, PEM"},
 	{"tls-key", "Key of the client, PEM"},
 	{"up", "Content of an up.yaml, to run whole sites in place of services"},
-	{"vcenter", "Content of /etc/tidemark/vcenter.yaml"},
+	{"vcenter", "Content of the login file of the site's vCenter, whose name is vcenter"},
 	{"address", "IPv4 address with prefix, such as 10.9.0.5/24 (default: DHCP)"},
 	{"gateway", "IPv4 gateway"},
 	{"dns", "Addresses of DNS servers"},
@@ -104,6 +104,9 @@ func ReadSettings(get func(key string) (string, error)) (Settings, error) {
 func (s *Settings) checkServices(wrong func(key, format string, args ...any)) {
 	if s.Name == "" {
 		wrong("name", "it is not set: give the transporter a name")
+	}
+	if s.VCenter != "" && s.Site == "" {
+		wrong("vcenter", "it needs site, too: the site whose vCenter it is")
 	}
 	if s.Up != "" {
 		return

@@ -32,6 +32,7 @@ func TestWrongSettingsAreNamedAllAtOnce(t *testing.T) {
 		"gateway only": {[]string{"gateway", "10.9.0.1"}, []string{"gateway: it needs address"}},
 		"dns":          {[]string{"dns", "10.9.0.2, ns1"}, []string{`dns: "ns1"`}},
 		"a flag":       {[]string{"services", "journal --dir=/"}, []string{`services: "--dir=/"`}},
+		"no site":      {[]string{"vcenter", "url: x"}, []string{"vcenter: it needs site"}},
 		"half of TLS":  {[]string{"tls-key", "PEM"}, []string{"give tls-cert and tls-key"}},
 	} {
 		_, err := settings(c.kv...)
@@ -68,10 +69,16 @@ func TestSettingsBecomeACommandAndFiles(t *testing.T) {
 	if st, err := os.Stat(filepath.Join(dir, "credentials.json")); err != nil || st.Mode().Perm() != 0o400 {
 		t.Error(st.Mode(), err)
 	}
-	if s, err = settings("name", "tm", "up", "sites: []", "vcenter", "url: x"); err != nil {
+	if s, err = settings("name", "tm", "site", "dr", "up", "sites: []", "vcenter", "url: x"); err != nil {
 		t.Fatal(err)
 	}
-	if c, err = s.install(t.TempDir(), t.TempDir()); err != nil || c.args[0] != "up" || len(c.args) != 3 {
-		t.Error(c.args, err)
+	state := t.TempDir()
+	for range 2 {
+		if c, err = s.install(dir, state); err != nil || c.args[0] != "up" || len(c.args) != 3 {
+			t.Error(c.args, err)
+		}
+	}
+	if b, err := os.ReadFile(filepath.Join(state, "dr", "vcenters", "vcenter.yaml")); string(b) != "url: x\n" {
+		t.Errorf("the vCenter's login: %q, %v", b, err)
 	}
 }

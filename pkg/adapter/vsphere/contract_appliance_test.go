@@ -3,6 +3,7 @@ package vsphere_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,6 +86,38 @@ func contractImport(e *env) {
 	}
 	_, err = e.c.Import(e.ctx, i, nil)
 	e.is(err, cdp.Conflict, "taken")
+}
+
+// Tidemark's own OVA has a blank data disk, unless the VM gets another one's.
+func contractImportOwn(e *env) {
+	ova := vcsim.OVA(e.T, vcsim.WithDataDisk(appliance(e.T), 8<<20)...)
+	for _, keep := range []bool{false, true} {
+		i := e.importing(ova, fmt.Sprintf("own-%v", keep))
+		i.KeepData = keep
+		ref, err := e.c.Import(e.ctx, i, nil)
+		e.must(err)
+		e.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if err := e.c.Destroy(ctx, ref, true); err != nil {
+				e.Errorf("clean up: %v", err)
+			}
+		})
+		v, _ := e.named(i.Name)
+		var sizes []int64
+		for _, d := range v.Hardware.Disks {
+			if at := v.Hardware.Address(d); at != inventory.OwnData || d.Size == 8<<20 {
+				sizes = append(sizes, d.Size)
+			}
+		}
+		want := []int64{4 << 20, 8 << 20}
+		if keep {
+			want = want[:1]
+		}
+		if !slices.Equal(sizes, want) || v.Mark(inventory.MarkData) != inventory.OwnData {
+			e.Errorf("keeping data: %v: its disks are %+v, marked %q", keep, v.Hardware.Disks, v.Mark(inventory.MarkData))
+		}
+	}
 }
 
 // The disk's content is that of the OVA, with or without a manifest.

@@ -158,6 +158,7 @@ var contract = map[string]func(*env){
 	"Clocks":     contractClocks,
 	"Watch":      contractWatch,
 	"Import":     contractImport,
+	"ImportOwn":  contractImportOwn,
 	"Filters":    contractFilters,
 }
 

@@ -351,10 +351,10 @@ type FiltersReply struct {
 }
 
 // DeployRequest deploys a transporter from an OVA. Its path is on the machine of
-// the service. Upgrade replaces the existing one.
+// the service; without one it is Tidemark's own. Upgrade replaces the existing one.
 type DeployRequest struct {
 	Name      string            `json:"name"`
-	OVA       string            `json:"ova"`
+	OVA       string            `json:"ova,omitempty"`
 	Host      string            `json:"host"`
 	Datastore string            `json:"datastore"`
 	Network   string            `json:"network"`
