@@ -68,7 +68,7 @@ func TestOnlyABlankDiskGetsAFileSystem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const larger = 256 << 20
+	const larger = 64 << 20
 	disk := func(size int64, writes map[int64]string) *os.File {
 		f, err := os.Create(filepath.Join(t.TempDir(), "disk"))
 		if err != nil {

@@ -63,6 +63,9 @@ func (s Settings) install(dir, state string) (command, error) {
 	for _, p := range s.Peers {
 		c.args = append(c.args, "--peer", p)
 	}
+	if s.DiskClients != "" {
+		c.args = append(c.args, "--disk-clients", s.DiskClients)
+	}
 	if s.Credentials != "" {
 		c.args = append(c.args, "--credentials", paths["credentials.json"])
 	}

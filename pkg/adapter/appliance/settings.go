@@ -22,6 +22,9 @@ type Settings struct {
 	NATS, Site string
 	Peers      []string
 	Services   []string
+	// DiskClients says who may open disks over TCP, as tidemark serve --disk-clients; empty:
+	// its default.
+	DiskClients string
 	// Credentials, CA, Cert and Key are contents of files.
 	Credentials, CA, Cert, Key string
 
@@ -42,6 +45,7 @@ var Keys = []Setting{
 	{"nats", "URL of the site's NATS server"},
 	{"peers", "Names of the sites that this one is linked with"},
 	{"services", "Services to run (default: journal)"},
+	{"disk-clients", "Who may open disks over TCP: named (default) or anybody"},
 	{"credentials", "Content of the file with the users of these services"},
 	{"tls-ca", "Certificate authority, PEM"},
 	{"tls-cert", "Certificate of the client, PEM"},
@@ -65,7 +69,7 @@ func ReadSettings(get func(key string) (string, error)) (Settings, error) {
 		}
 		raw[k.Key] = strings.TrimSpace(v)
 	}
-	s := Settings{Name: raw["name"], Up: raw["up"], VCenter: raw["vcenter"], NATS: raw["nats"], Site: raw["site"], Peers: words(raw["peers"]), Services: words(raw["services"]),
+	s := Settings{Name: raw["name"], Up: raw["up"], VCenter: raw["vcenter"], NATS: raw["nats"], Site: raw["site"], Peers: words(raw["peers"]), Services: words(raw["services"]), DiskClients: raw["disk-clients"],
 		Credentials: raw["credentials"], CA: raw["tls-ca"], Cert: raw["tls-cert"], Key: raw["tls-key"], NTP: words(raw["ntp"])}
 	var bad []error
 	wrong := func(key, format string, args ...any) {
@@ -116,6 +120,9 @@ func (s *Settings) checkServices(wrong func(key, format string, args ...any)) {
 	}
 	if u, err := url.Parse(s.NATS); err != nil || u.Host == "" {
 		wrong("nats", "%q is not a URL such as nats://10.9.0.2:4222", s.NATS)
+	}
+	if s.DiskClients != "" && cdp.CheckName("disk-clients", s.DiskClients) != nil {
+		wrong("disk-clients", "%q is neither named nor anybody", s.DiskClients)
 	}
 	if len(s.Services) == 0 {
 		s.Services = []string{"journal"}

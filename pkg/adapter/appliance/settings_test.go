@@ -49,7 +49,7 @@ func TestWrongSettingsAreNamedAllAtOnce(t *testing.T) {
 }
 
 func TestSettingsBecomeACommandAndFiles(t *testing.T) {
-	s, err := settings("name", "tm-dr", "site", "dr", "nats", "nats://10.0.0.1:4222", "peers", "prod, hq", "services", "journal capture", "credentials", "{}\n", "tls-ca", "CA", "address", "10.0.0.5/24")
+	s, err := settings("name", "tm-dr", "site", "dr", "nats", "nats://10.0.0.1:4222", "peers", "prod, hq", "services", "journal capture", "disk-clients", "anybody", "credentials", "{}\n", "tls-ca", "CA", "address", "10.0.0.5/24")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestSettingsBecomeACommandAndFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := strings.Join(c.args, " "), "serve journal capture --site dr --connect-timeout 1m --peer prod --peer hq --credentials "+dir+"/credentials.json"; got != want {
+	if got, want := strings.Join(c.args, " "), "serve journal capture --site dr --connect-timeout 1m --peer prod --peer hq --disk-clients anybody --credentials "+dir+"/credentials.json"; got != want {
 		t.Errorf("%s\nnot %s", got, want)
 	}
 	for _, want := range []string{"TIDEMARK_TRANSPORTER=tm-dr", "TIDEMARK_NATS=nats://10.0.0.1:4222", "TIDEMARK_TLS_CA=" + dir + "/ca.pem", "TIDEMARK_TLS_KEY="} {
