@@ -89,7 +89,12 @@ func (w *world) write(path, text string) {
 func (w *world) try(args ...string) (string, error) {
 	c := exec.CommandContext(w.ctx, tidemark, args...)
 	c.Env = append(os.Environ(), "TIDEMARK_DIR="+w.state())
-	out, err := c.CombinedOutput()
+	var warnings strings.Builder
+	c.Stderr = &warnings
+	out, err := c.Output()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, warnings.String())
+	}
 	return string(out), err
 }
 
