@@ -12,6 +12,7 @@
 //	main_test.go      builds the programs
 //	world_test.go     a protected VM, and its judges
 //	site_test.go      the loss of a site, with a tap and with cbt
+//	plan_test.go      the same by a site recovery job
 //	seed_test.go      a seed that is interrupted
 //	unseen_test.go    writes that nobody sees, and a planned failover
 //	home_test.go      the way home from it

@@ -17,9 +17,11 @@ func TestTapSurvivesTheSite(t *testing.T) {
 	w.loseSite()
 }
 
-// The same on a stock vSphere, by snapshots and changed areas.
+// The same on a stock vSphere, by snapshots and changed areas; a site recovery job brings
+// the VM back, in its tests and in production.
 func TestCBTSurvivesTheSite(t *testing.T) {
 	w := newWorld(t)
+	w.byPlan = true
 	w.protect(stage.Protection{Capture: "cbt", RPO: 10 * time.Second}, 3, 100)
 	w.loseSite()
 }

@@ -23,6 +23,7 @@ type world struct {
 	*stage.Stage
 	ctx     context.Context
 	console *guest.Console // of the VM at prod
+	byPlan  bool           // a site recovery job fails over, and not a person
 }
 
 // newWorld returns when the guest's database is up and Tidemark answers.
@@ -133,13 +134,12 @@ func (w *world) bounds(pt cdp.Point) (acked, newest int64) {
 func (w *world) failover(pt cdp.Point, test bool) {
 	w.Helper()
 	began := time.Now()
-	mode := "production"
+	mode := recovery.Production
 	if test {
-		mode = "test"
+		mode = recovery.Test
 	}
 	before := w.serials()
-	_, err := w.Tidemark(w.ctx, "failover", w.Group(), "--mode", mode, "--to", "vm", "--point", pt.ID())
-	w.must(err)
+	w.failOver(pt, mode)
 	up := time.Since(began)
 	st, err := w.Failover(w.ctx)
 	w.must(err)
@@ -219,8 +219,7 @@ func (w *world) serials() []string {
 // cleanup ends a test failover, and looks for what it left.
 func (w *world) cleanup() {
 	w.Helper()
-	_, err := w.Tidemark(w.ctx, "failover", "cleanup", w.Group())
-	w.must(err)
+	w.endTest()
 	st, err := w.Failover(w.ctx)
 	w.must(err)
 	if st.Phase != recovery.Cleaned {
