@@ -126,7 +126,8 @@ func (s *flipSite) settled(ctx context.Context, j *flipJob) (reason string, poin
 		g, err := s.client.GroupStatus(ctx, j.name)
 		if err == nil {
 			reason = said(g)
-			if points, err = s.client.Points(ctx, j.name); err == nil || namesDamage(err.Error()) {
+			// The journal may have found out between the two questions.
+			if points, err = s.client.Points(ctx, j.name); err == nil || reason != "" && namesDamage(err.Error()) {
 				return reason, points, nil
 			}
 			err = fmt.Errorf("%w; %s: %v", err, g.State, g.Problems)

@@ -55,10 +55,31 @@ func openExpected(ctx context.Context, cfg Config, deps Deps, id cdp.GroupID, v 
 		return nil, &cdp.Error{Op: "read expected points", Kind: cdp.Transient, Subject: x.path, Cause: err}
 	}
 	x.list = list
+	lost, _ := deps.Stores.Losses(id) // why they cannot be read is reported with the losses
+	x.again(lost)
 	for _, p := range v.Points() {
 		x.give(ctx, p)
 	}
 	return x, nil
+}
+
+// again expects points that were lost: if the source still has their frames and sends
+// them again, they get back the tags and pins that they had. Where that cannot be kept the
+// journal opens all the same.
+func (x *expected) again(lost []cdp.Loss) {
+	list, points := slices.Clone(x.list), x.vault.Points()
+	for _, l := range lost {
+		for _, p := range l.Points {
+			here := slices.ContainsFunc(points, func(is cdp.Point) bool { return is.Request == p.Request }) ||
+				slices.ContainsFunc(list, func(e expectedPoint) bool { return e.Request == p.Request })
+			if p.Request != 0 && !here && (len(p.Tags) > 0 || p.Pinned) && len(list) < expectMax {
+				list = append(list, expectedPoint{api.ExpectRequest{Group: x.group, Request: p.Request, Tags: p.Tags, Pinned: p.Pinned}, x.deps.Clock.Now()})
+			}
+		}
+	}
+	if len(list) > len(x.list) {
+		_ = x.keep(list)
+	}
 }
 
 // expect handles api.JournalExpect.
