@@ -17,12 +17,18 @@ import (
 // siteVMs is capture.Snapshots and capture.Machines: the vcenter service of the
 // site makes and removes the snapshots, and attaches their disks to this machine.
 type siteVMs struct {
-	conn  *bus.Conn
+	conn  requester
 	site  cdp.Site
 	clock clock.Clock
 }
 
+// requester asks a service of a site. It is the bus.
+type requester interface {
+	Request(ctx context.Context, site cdp.Site, service, endpoint string, in, out any) error
+}
+
 var (
+	_ requester         = (*bus.Conn)(nil)
 	_ capture.Snapshots = siteVMs{}
 	_ capture.Machines  = siteVMs{}
 )
