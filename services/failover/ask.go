@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -55,6 +56,9 @@ func (s *Service) end(ctx context.Context, job, id string, asked failoverrun.Eve
 		if err := s.unlocked(ctx, job); err != nil {
 			return err
 		}
+		if err := s.agreed(ctx, job); err != nil {
+			return err
+		}
 	}
 	if !force {
 		if err := s.unused(ctx, job, g); err != nil {
@@ -75,6 +79,22 @@ func (s *Service) unlocked(ctx context.Context, job string) error {
 		left := spec.Duration(st.Lock.Left.Round(time.Second))
 		err = cdp.Errorf(cdp.Conflict, "check retention lock", job, "the retention lock holds recovery points for another %s, and a commit would make them worthless", left).
 			WithHint("leave the failover uncommitted until then: what runs goes on to run")
+	}
+	return cdp.Wrap(err, string(recovery.Commit)+" failover", job)
+}
+
+// agreed is Conflict unless two persons agreed that the job's run is committed, where the
+// site asks for that. A commit that has begun goes on.
+func (s *Service) agreed(ctx context.Context, job string) error {
+	if s.deps.Approvals == nil {
+		return nil
+	}
+	run, _, err := s.deps.Records.Get(ctx, job)
+	if cdp.Is(err, cdp.NotFound) || err == nil && run.CheckAsk(recovery.Commit) != nil {
+		return nil // which is refused, or nothing new
+	}
+	if err == nil {
+		err = s.deps.Approvals.Agreed(ctx, approval.Act{What: approval.Commit, Job: job, Of: "run " + run.ID})
 	}
 	return cdp.Wrap(err, string(recovery.Commit)+" failover", job)
 }

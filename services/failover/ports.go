@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -14,6 +15,12 @@ import (
 type Jobs interface {
 	// Get is a job's spec as it is now, with its revision; NotFound.
 	Get(ctx context.Context, name string) (failoverrun.Pinned, error)
+}
+
+// Approvals knows what persons agreed to.
+type Approvals interface {
+	// Agreed is nil if enough persons agreed to the act, or none has to; else Conflict.
+	Agreed(ctx context.Context, a approval.Act) error
 }
 
 // Records keeps one run per job.

@@ -40,8 +40,10 @@ type Deps struct {
 	VMs     VMs
 	Source  Source
 	Events  Events
-	Clock   clock.Clock // of the target site
-	Tracer  Tracer
+	// Approvals: nil, nothing needs an approval.
+	Approvals Approvals
+	Clock     clock.Clock // of the target site
+	Tracer    Tracer
 	// Notify takes errors of what will be tried again.
 	Notify func(error)
 }

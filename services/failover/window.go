@@ -91,6 +91,9 @@ func (s *Service) endByPolicy(ctx context.Context, run failoverrun.Run) error {
 		if err := s.unlocked(ctx, run.Job); err != nil {
 			return err
 		}
+		if err := s.agreed(ctx, run.Job); err != nil {
+			return err
+		}
 	}
 	if err := s.unused(ctx, run.Job, goal); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/engine/vault"
 )
 
@@ -72,9 +73,17 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 			err = g.unshown(p, r.Force)
 		}
 		if err == nil {
+			err = g.agreed(ctx, "delete "+p.ID())
+		}
+		if err == nil {
 			err = g.vault.DeletePoint(p.Frame)
 		}
 	} else {
+		if r.Pinned != nil && p.Pinned && !*r.Pinned {
+			if err := g.agreed(ctx, "unpin "+p.ID()); err != nil {
+				return p, err
+			}
+		}
 		listed := p
 		p, err = g.vault.EditPoint(p.Frame, func(p *cdp.Point) error {
 			if r.Pinned != nil && p.Pinned && !*r.Pinned {
@@ -93,6 +102,15 @@ func (g *group) editPoint(ctx context.Context, r api.EditPointRequest) (cdp.Poin
 		g.deps.Facts.PointChanged(ctx, g.job.id, p, change)
 	}
 	return p, err
+}
+
+// agreed is Conflict unless two persons agreed to take a point from the group, where the
+// site asks for that.
+func (g *group) agreed(ctx context.Context, of string) error {
+	if g.deps.Approvals == nil {
+		return nil
+	}
+	return g.deps.Approvals.Agreed(ctx, approval.Act{What: approval.RemovePoint, Job: string(g.job.id), Of: of})
 }
 
 // edited applies what a request changes to a point of a journal that has run so long.

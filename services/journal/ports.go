@@ -8,6 +8,7 @@ import (
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/block"
 	"tidemark.dev/pkg/engine/overlay"
 	"tidemark.dev/pkg/engine/spool"
@@ -118,6 +119,12 @@ type DiskServer interface {
 	Close() error
 }
 
+// Approvals knows what persons agreed to.
+type Approvals interface {
+	// Agreed is nil if enough persons agreed to the act, or none has to; else Conflict.
+	Agreed(ctx context.Context, a approval.Act) error
+}
+
 // Deps are the service's surroundings.
 type Deps struct {
 	Stores   Stores
@@ -131,6 +138,8 @@ type Deps struct {
 	// Look says what is at each of some paths; nil: nobody asks.
 	Look  func(paths []string, closely bool) []api.DiskFacts
 	Facts Facts
+	// Approvals: nil, nothing needs an approval.
+	Approvals Approvals
 	// Memory is shared by all journals of the process. Default: that of 2 GiB.
 	Memory *Memory
 	Clock  clock.Clock

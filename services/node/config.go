@@ -68,6 +68,9 @@ type SiteConfig struct {
 	TLS         bus.TLSFiles `json:"tls,omitzero"`
 	Allow       Allow        `json:"allow,omitzero"`
 	DiskClients DiskClients  `json:"diskClients,omitempty"`
+	// Approvers are persons of whom two have to agree to what destroys history that no
+	// lock holds. None: nobody has to.
+	Approvers []Approver `json:"approvers,omitempty"`
 }
 
 // LinkConfig is a connection that one site opens to another. What crosses it, in

@@ -105,6 +105,9 @@ func (c Config) check() error {
 		if err := s.DiskClients.Check(field + ".diskClients"); err != nil {
 			return err
 		}
+		if _, err := approversOf(s.Approvers, field+".approvers"); err != nil {
+			return err
+		}
 		if err := cdp.CheckName(field+".name", string(s.Name)); err != nil {
 			return err
 		}

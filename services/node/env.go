@@ -10,6 +10,7 @@ import (
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/spoolshare"
 	"tidemark.dev/pkg/engine/window"
 	"tidemark.dev/services/journal"
@@ -40,6 +41,8 @@ type env struct {
 	places places
 	// tls is the site's certificate, for NBD over TCP too; none: no TLS.
 	tls bus.TLSFiles
+	// approvers have to agree, two of them, to what destroys history; none: nobody has to.
+	approvers approval.Approvers
 	// diskClients says who may open disks over TCP.
 	diskClients DiskClients
 }

@@ -31,10 +31,14 @@ func runFailover(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	agreed, err := openApprovals(ctx, e, conn)
+	if err != nil {
+		return err
+	}
 	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
 		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
-		Events: conn, Clock: clock.System, Tracer: failoverTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
+		Events: conn, Approvals: agreed, Clock: clock.System, Tracer: failoverTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Failovers(e.site, func(ctx context.Context) ([]failoverrun.Run, error) { return allOf(ctx, records) })()
 	g, ctx := errgroup.WithContext(ctx)

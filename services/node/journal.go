@@ -55,8 +55,12 @@ func runJournal(ctx context.Context, e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	agreed, err := openApprovals(ctx, e, conn)
+	if err != nil {
+		return err
+	}
 	s := journal.New(journal.Config{Dir: filepath.Join(dir, "exports"), Transporter: os.Getenv(envTransporter)},
-		journal.Deps{Stores: w, Space: space, Streams: w, Replicas: e.places, Servers: nbdServers{e.door(), e.places}, OpenScratch: openScratch, Capture: w, Look: looker(e.places.replicas), Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, timings: e.metrics.WritePath(e.site), traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
+		journal.Deps{Stores: w, Space: space, Streams: w, Replicas: e.places, Servers: nbdServers{e.door(), e.places}, OpenScratch: openScratch, Capture: w, Approvals: agreed, Look: looker(e.places.replicas), Memory: e.memory, Facts: &journalFacts{e: e, conn: conn, timings: e.metrics.WritePath(e.site), traced: map[cdp.GroupID]tracedFrame{}}, Clock: clock.System})
 	defer e.metrics.Journal(e.site, asked[api.StatusReply](s.Endpoints()[api.JournalStatus]))()
 	specs, err := openJobs(ctx, e, conn)
 	if err != nil {

@@ -44,10 +44,14 @@ func runScheduler(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	agreed, err := openApprovals(ctx, e, conn)
+	if err != nil {
+		return err
+	}
 	all := newJobList(own.b, e.site)
 	s := scheduler.New(scheduler.Config{Here: jobrules.Here{Site: e.site, Links: e.peers}}, scheduler.Deps{
 		Jobs: scheduledJobs{ownSpecs[spec.ReplicationJob]{own.b}, own, all}, VMJobs: ownSpecs[spec.VMJob]{vmJobs},
-		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Linked: linked, Journal: pointCounts{conn, e.site}, Disks: jobDisks{conn, e.clock}, VMs: jobVMs{conn, e.site},
+		Runs: runStates{e, states}, Bad: badEntries{e, own.b, vmJobs, states}, Failovers: failovers{records}, Linked: linked, Approvals: agreed, Journal: pointCounts{conn, e.site}, Disks: jobDisks{conn, e.clock}, VMs: jobVMs{conn, e.site},
 		Marks: marks{conn}, Sources: sources{conn}, Events: conn, Clock: e.clock, Trace: cycleTrace(e.tel), Notify: func(err error) { e.warn(err) },
 	})
 	g, ctx := errgroup.WithContext(ctx)

@@ -42,6 +42,8 @@ type ServeConfig struct {
 	Allow Allow
 	// DiskClients says who may open disks over TCP; empty: ByName.
 	DiskClients DiskClients
+	// Approvers are persons of whom two have to agree to what destroys history.
+	Approvers []Approver
 	// OTLP is the URL of an OpenTelemetry collector; empty: no tracing.
 	OTLP string
 	// Metrics is host:port where monitoring may ask the process; empty: nowhere.
@@ -61,6 +63,9 @@ func Serve(ctx context.Context, cfg ServeConfig, log *slog.Logger, ready func())
 		return cdp.Wrap(err, "serve", string(cfg.Site))
 	}
 	e := &env{site: cfg.Site, memory: boundMemory(int64(cfg.Memory)), peers: cfg.Peers, dir: dir, clock: clock.System, log: log, spool: spoolshare.Budget(cfg.Spool), windowBudget: windowBudget(cfg.Windows), tls: cfg.Bus.TLS, diskClients: cfg.DiskClients, dial: bus.Config{URL: cfg.Bus.URL, Credential: cfg.Bus.Credential, TLS: cfg.Bus.TLS}}
+	if e.approvers, err = approversOf(cfg.Approvers, "approvers"); err != nil {
+		return err
+	}
 	setsUp := true
 	e.places = placesOf(filepath.Dir(dir), cfg.Site, append([]cdp.Site{cfg.Site}, cfg.Peers...), cfg.Allow, cfg.Bus.TLS.Key, cfg.Credentials)
 	if cfg.Credentials != "" {

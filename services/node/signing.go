@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"tidemark.dev/pkg/cdp"
-	"tidemark.dev/pkg/core/frame"
 	"tidemark.dev/pkg/engine/durable"
 )
 
@@ -24,7 +23,7 @@ func signingKey(dir string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	public := frame.PublicKey(key.Public().(ed25519.PublicKey)).String() + "\n"
+	public := PublicHalf(key) + "\n"
 	at := filepath.Join(dir, "signing.pub")
 	if have, err := os.ReadFile(at); err == nil && string(have) == public {
 		return key, nil

@@ -86,13 +86,15 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		return err
 	}
 	wg.Go(func() { answerMonitoring(ctx, monitoring, log) })
-	memory, windows := boundMemory(int64(cfg.Memory)), windowBudget(cfg.Windows)
-	refs := map[cdp.Site]client.SiteRef{}
+	memory, windows, refs := boundMemory(int64(cfg.Memory)), windowBudget(cfg.Windows), map[cdp.Site]client.SiteRef{}
 	for _, s := range here {
 		e := &env{
 			site: s.Name, peers: cfg.peers(s.Name), dir: filepath.Join(dir, string(s.Name)), clock: clock.System, log: log, memory: memory,
 			dial: bus.Config{Server: servers[s.Name]}, creds: creds[s.Name], tls: cfg.tls(s), diskClients: cfg.diskClients(s), metrics: monitoring, spool: spoolshare.Budget(s.Spool), windowBudget: windows,
 			places: placesOf(dir, s.Name, names(cfg.Sites), cfg.allow(s), cfg.tls(s).Key),
+		}
+		if e.approvers, err = approversOf(s.Approvers, "approvers"); err != nil {
+			return err
 		}
 		if e.tel, err = telemetry.Setup(ctx, telemetry.Config{Service: "up", Site: string(e.site), Endpoint: cfg.OTLP}); err != nil {
 			return err

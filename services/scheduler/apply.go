@@ -33,7 +33,9 @@ func (s *Service) apply(ctx context.Context, r api.ApplyRequest) (api.ApplyReply
 	if err != nil {
 		return reply, cdp.Wrap(err, opApply, o.Name())
 	}
-	s.judge(o, now, &reply)
+	if err := s.judge(ctx, o, now, &reply); err != nil {
+		return reply, cdp.Wrap(err, opApply, o.Name())
+	}
 	if o.Job != nil && reply.Change == api.Created {
 		if reply.Problems = s.room(ctx, *o.Job); len(reply.Problems) > 0 {
 			reply.Change = ""
@@ -120,7 +122,7 @@ func (s *Service) deletedJob(ctx context.Context, name string) *spec.Replication
 }
 
 // judge adds to the reply what the change is, and what refuses it.
-func (s *Service) judge(o spec.Object, now current, reply *api.ApplyReply) {
+func (s *Service) judge(ctx context.Context, o spec.Object, now current, reply *api.ApplyReply) error {
 	if o.VMJob != nil {
 		reply.Change, reply.Problems = s.cfg.Here.VMs(*o.VMJob, now.Stored)
 	} else {
@@ -131,7 +133,9 @@ func (s *Service) judge(o spec.Object, now current, reply *api.ApplyReply) {
 	}
 	if len(reply.Problems) > 0 {
 		reply.Change = ""
+		return nil
 	}
+	return s.agreedToShorten(ctx, o, now, reply)
 }
 
 // checkVMs adds what the vcenter services of both sites find about a job on VMs.
@@ -172,7 +176,9 @@ func (s *Service) write(ctx context.Context, o spec.Object, reply *api.ApplyRepl
 	if err != nil {
 		return err
 	}
-	s.judge(o, now, reply)
+	if err := s.judge(ctx, o, now, reply); err != nil {
+		return err
+	}
 	if o.Job != nil && len(reply.Problems) == 0 { // another job may have taken the disks meanwhile
 		if err := s.checkDisks(ctx, *o.Job, now, reply); err != nil {
 			return err

@@ -52,6 +52,9 @@ func (s *Service) deleteAny(ctx context.Context, r deletion) (api.Progress, erro
 		return api.Progress{}, err
 	}
 	if vmJob != nil {
+		if err := s.agreedToDelete(ctx, r, rev); err != nil {
+			return api.Progress{}, err
+		}
 		return s.deleteVMJob(ctx, r, rev)
 	}
 	job, rev, err := found(s.deps.Jobs.Get(ctx, r.Job))
@@ -62,6 +65,11 @@ func (s *Service) deleteAny(ctx context.Context, r deletion) (api.Progress, erro
 	case job == nil:
 		return api.Progress{}, cdp.Errorf(cdp.NotFound, opDelete, r.Job, "there is no such job at site %s", s.cfg.Here.Site).
 			WithHint("list the jobs: tidemark get job")
+	}
+	if err := s.agreedToDelete(ctx, r, rev); err != nil {
+		return api.Progress{}, err
+	}
+	switch {
 	case job.Of != "":
 		return s.releaseVM(ctx, r, *job, rev)
 	case r.Replicas:

@@ -16,6 +16,7 @@ func (s *Service) Endpoints() map[string]api.Endpoint {
 		api.JobApply:      api.Answer(func(ctx context.Context, r api.ApplyRequest) (any, error) { return s.apply(ctx, r) }),
 		api.JobDelete:     api.Answer(func(ctx context.Context, r api.JobDeleteRequest) (any, error) { return s.delete(ctx, deletion{r, ""}) }),
 		api.JobReprotect:  api.Answer(func(ctx context.Context, r api.ReprotectRequest) (any, error) { return s.reprotect(ctx, r) }),
+		api.JobApprove:    api.Answer(s.approve),
 		api.VMGroupApply:  api.Answer(s.applyGroup),
 		api.VMGroupDelete: api.Answer(s.deleteGroup),
 	}

@@ -7,6 +7,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -45,6 +46,15 @@ type Runs interface {
 type Failovers interface {
 	// Run is a group's last run; nil if it never had one.
 	Run(ctx context.Context, group string) (*failoverrun.Run, error)
+}
+
+// Approvals keeps what persons agreed to. Who they are is the machine's to say.
+type Approvals interface {
+	// Agreed is nil if enough persons agreed to the act, or none has to; else Conflict.
+	Agreed(ctx context.Context, a approval.Act) error
+	// Keep keeps the agreement of a person, and says who agreed to the act by now:
+	// Invalid if it is not good, Conflict once it has ended.
+	Keep(ctx context.Context, l approval.Line) (agreed []string, err error)
 }
 
 // Journal is this site's journal service.

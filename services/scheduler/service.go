@@ -30,6 +30,7 @@ type Deps struct {
 	Bad       BadEntries
 	Failovers Failovers
 	Linked    Linked
+	Approvals Approvals // nil: nothing needs an approval
 	Journal   Journal
 	Disks     Disks
 	VMs       VMs

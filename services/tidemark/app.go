@@ -82,7 +82,7 @@ are written, and recovers them there at any recovery point.
 		a.cmdApply(), a.cmdGet(), a.cmdDelete(),
 		a.cmdJob(), a.cmdPoint(), a.cmdFailover(), a.cmdReprotect(), a.cmdFailback(), a.cmdExport(), a.cmdPlan(),
 		a.cmdSite(), a.cmdInventory(), a.cmdTransporter(), a.cmdIOFilter(), a.cmdClock(),
-		a.cmdStatus(), a.cmdHealth(), a.cmdTop(), a.cmdEvents(), a.cmdAudit(), a.cmdDeadLetter(), a.cmdBus(), a.cmdSchema(), a.cmdNATSContext(), a.cmdTap(), a.cmdRepair(), a.cmdVerify(), a.cmdMan(), a.cmdVersion(), a.cmdAppliance(),
+		a.cmdStatus(), a.cmdHealth(), a.cmdTop(), a.cmdEvents(), a.cmdAudit(), a.cmdApprove(), a.cmdDeadLetter(), a.cmdBus(), a.cmdSchema(), a.cmdNATSContext(), a.cmdTap(), a.cmdRepair(), a.cmdVerify(), a.cmdMan(), a.cmdVersion(), a.cmdAppliance(),
 	)
 	return root
 }

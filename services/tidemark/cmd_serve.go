@@ -15,7 +15,7 @@ import (
 
 func (a *app) cmdServe() *cobra.Command {
 	var clients, creds, otlp, monitoring, spool, memory, windows string
-	var peers, allow []string
+	var peers, allow, approvers []string
 	var verbose bool
 	c := &cobra.Command{
 		Use:   "serve SERVICE...",
@@ -64,12 +64,17 @@ site's NATS server, for instance.`),
 			if err := who.Check("--disk-clients"); err != nil {
 				return err
 			}
-			return a.serve(c.Context(), node.ServeConfig{Allow: allowed, DiskClients: who, Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Metrics: monitoring, Spool: room, Memory: most, Windows: unsent}, verbose)
+			two, err := node.ParseApprovers(approvers)
+			if err != nil {
+				return err
+			}
+			return a.serve(c.Context(), node.ServeConfig{Allow: allowed, Approvers: two, DiskClients: who, Services: services, Peers: siteNames(peers), Credentials: creds, OTLP: otlp, Metrics: monitoring, Spool: room, Memory: most, Windows: unsent}, verbose)
 		},
 	}
 	c.Flags().StringSliceVar(&peers, "peer", nil, "a site that this one is linked with; can be repeated (default: as the site was last set up)")
 	c.Flags().StringSliceVar(&allow, "allow", nil, allowHelp)
 	c.Flags().StringVar(&clients, "disk-clients", "named", diskClientsHelp)
+	c.Flags().StringSliceVar(&approvers, "approver", nil, "NAME=KEY of a person; two of those named have to agree to what destroys history, as with approvers in up.yaml; can be repeated")
 	c.Flags().StringVar(&creds, "credentials", "", "file with the users of the site's NATS server")
 	c.Flags().StringVar(&spool, "spool", spec.Size(spoolshare.Default).String(), "disk space at the site for frames that wait to be sent, as in up.yaml; its NATS server must have as much")
 	c.Flags().StringVar(&memory, "memory", "", "memory that the process aims to stay below, as in up.yaml (default: a quarter of the machine's)")

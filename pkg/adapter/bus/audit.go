@@ -23,7 +23,7 @@ const whoHeader = "Tidemark-Who"
 // recorded are the requests that change what a site keeps, by service. What services ask
 // of each other to carry out a command is not among them: the command is recorded.
 var recorded = map[string][]string{
-	subjects.Scheduler:    {api.JobApply, api.JobDelete, api.JobReprotect},
+	subjects.Scheduler:    {api.JobApply, api.JobDelete, api.JobReprotect, api.JobApprove},
 	subjects.Journal:      {api.JournalEditPoint},
 	subjects.Failover:     {api.FailoverStart, api.FailoverUnfence, api.FailoverPolicy, api.FailoverCheck},
 	subjects.Orchestrator: {api.PlanApply, api.PlanDelete},

@@ -32,9 +32,7 @@ type role struct {
 
 // roleOf is the table of roles. Every service also writes the lease it leads by.
 func roleOf(service string) (role, bool) {
-	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}
-	people := everything()
-	people[subjects.Setup] = []string{api.BusApply} // to what is declared, and nothing of theirs
+	states := []string{"job", "capture", "journal", "rpo", "rpo-round", "failover", "vcenter", "links", "lease", "orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check", "approval"}
 	roles := map[string]role{
 		subjects.Capture: {
 			emits: []string{"capture"}, handles: true, serves: true, framesOut: true,
@@ -49,7 +47,7 @@ func roleOf(service string) (role, bool) {
 		subjects.Journal: {
 			emits: []string{"journal"}, handles: true, serves: true, framesIn: true,
 			asks:   map[string][]string{subjects.Capture: {api.CaptureStatus, api.CaptureClock}},
-			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: {subjects.KeyApproval}},
 			writes: map[string][]string{subjects.BucketState: {"journal"}},
 		},
 		subjects.Scheduler: {
@@ -60,7 +58,7 @@ func roleOf(service string) (role, bool) {
 				subjects.VCenter: {api.VMJobCheck, api.VMJobStatus, api.VMJobRun, api.VMJobDelete, api.VMJobReverse},
 			},
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "site"}, subjects.BucketState: states},
-			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: {"job"}},
+			writes: map[string][]string{subjects.BucketSpec: {"job", "vmjob"}, subjects.BucketState: {"job", subjects.KeyApproval}},
 		},
 		subjects.RPOMonitor: {
 			emits: []string{"rpo"}, serves: true, watches: true,
@@ -94,13 +92,13 @@ func roleOf(service string) (role, bool) {
 		subjects.Orchestrator: {
 			emits: []string{"plan"}, handles: true, serves: true, watches: true,
 			commands: map[string][]string{subjects.Scheduler: {anyOf}, subjects.Failover: {anyOf}},
-			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {anyOf}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}, subjects.Scheduler: {api.JobReprotect}},
+			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {api.JournalStatus, api.JournalPoints, api.JournalResolve}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}, subjects.Scheduler: {api.JobReprotect}},
 			reads:    map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
 			writes:   map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}},
 		},
 		subjects.Witness: {asks: map[string][]string{subjects.Orchestrator: {api.PlanWitness}}},
 		subjects.Operator: {
-			watches: true, buried: true, studies: true, commands: everything(), asks: people,
+			watches: true, buried: true, studies: true, commands: everything(), asks: peoplesAsks(),
 			reads: map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site", "plan"}, subjects.BucketState: states},
 		},
 	}
@@ -132,7 +130,26 @@ func commanders(service, verb string) (out []string) {
 	return out
 }
 
-// everything is what a person may command and ask: whatever the services know.
+// peoplesAsks is what a person may ask. What are steps of runs, or the vcenter service's
+// own, is asked by services alone: they have checked first that it may be, and that two
+// persons agreed where a site wants that.
+func peoplesAsks() map[string][]string {
+	all := everything()
+	all[subjects.Setup] = []string{api.BusApply} // to what is declared, and nothing of theirs
+	all[subjects.Journal] = []string{
+		api.JournalStatus, api.JournalNewest, api.JournalPoints, api.JournalResolve, api.JournalCursor, api.JournalOpen, api.JournalClose, api.JournalExports,
+		api.JournalEditPoint, api.JournalTested, api.JournalExpect, api.JournalSums, api.JournalDisks,
+	}
+	all[subjects.Scheduler] = []string{api.JobApply, api.JobDelete, api.JobReprotect, api.JobApprove}
+	all[subjects.VCenter] = []string{
+		api.VCenterInventory, api.VCenterVMs, api.VCenterCheck, api.VCenterClocks, api.VCenterUp, api.VCenterMembers, api.SiteApply, api.SiteDelete,
+		api.VMJobCheck, api.VMJobRun, api.VMJobStop, api.VMJobReverse, api.VMJobStatus, api.VMSetPower, api.VMPower, api.FilterStatus, api.FilterChange,
+		api.TransporterList, api.TransporterDeploy, api.TransporterRemove,
+	}
+	return all
+}
+
+// everything is what a person may command: whatever the services know.
 func everything() map[string][]string {
 	all := map[string][]string{}
 	for _, service := range []string{subjects.Capture, subjects.Journal, subjects.Scheduler, subjects.RPOMonitor, subjects.Failover, subjects.VCenter, subjects.Orchestrator} {

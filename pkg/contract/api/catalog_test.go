@@ -5,6 +5,7 @@ import (
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -79,6 +80,7 @@ var schedulerCalls = []call{
 	{"", api.JobApply, "Check the document of a job, and store it.", api.ApplyRequest{}, api.ApplyReply{}},
 	{"", api.JobDelete, "Delete a stopped job and its journal. Ask again until it is done.", api.JobDeleteRequest{}, api.Progress{}},
 	{"", api.JobReprotect, "Make the job that leads back from a committed failover. Ask again until it is done.", api.ReprotectRequest{}, api.ReprotectReply{}},
+	{"", api.JobApprove, "Take the agreement of one of two persons to an act that destroys history.", approval.Line{}, api.ApproveReply{}},
 	{"", api.VMGroupApply, "Store the job of one VM of a job on VMs.", api.VMGroupApplyRequest{}, api.Empty{}},
 	{"", api.VMGroupDelete, "Delete the job of one VM, if there is one.", api.GroupRequest{}, api.Empty{}},
 }

@@ -17,7 +17,7 @@ import (
 
 // described are the Go packages whose types cross the bus in requests and answers, below
 // pkg.
-var described = []string{"cdp", "contract/api", "contract/event", "contract/inventory", "contract/recovery", "contract/spec", "core/failoverrun", "core/plan"}
+var described = []string{"cdp", "contract/api", "contract/event", "contract/inventory", "contract/recovery", "contract/spec", "core/approval", "core/failoverrun", "core/plan"}
 
 // godoc is what the sources say of types: their comments, those of their fields, and the
 // values of enumerations. Keys are "tidemark.dev/pkg/cdp.Point" and the same with ".Time".

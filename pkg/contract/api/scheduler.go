@@ -15,10 +15,21 @@ const (
 	// ReprotectRequest -> ReprotectReply: ask again until Done.
 	JobReprotect = "job-reprotect"
 
+	// JobApprove takes what one person agrees to: approval.Line -> ApproveReply.
+	JobApprove = "approve"
+
 	// The jobs of single VMs, which the vcenter service derives from jobs on VMs.
 	VMGroupApply  = "group-apply"  // VMGroupApplyRequest -> Empty
 	VMGroupDelete = "group-delete" // GroupRequest -> Empty: none is no error
 )
+
+// ApproveReply says who has agreed to an act by now, and how many have to.
+type ApproveReply struct {
+	// Agreed names those who have.
+	Agreed []string `json:"agreed"`
+	// Needed is how many have to.
+	Needed int `json:"needed"`
+}
 
 // JobDeleteRequest deletes a stopped job and its journal.
 type JobDeleteRequest struct {

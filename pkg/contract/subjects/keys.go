@@ -22,6 +22,9 @@ const (
 	KeyFailover = "failover"
 	KeyVCenter  = "vcenter"
 	KeyLinks    = "links"
+	// KeyApproval: []approval.Line, what approvers agreed to, by a digest of the act;
+	// written by the scheduler.
+	KeyApproval = "approval"
 	// KeyPlanRun: plan.Run, the last run of a plan, by the plan's name; KeyPlanLog: the
 	// runs before it, by <plan>.<run>.
 	KeyPlanRun = "orchestrator"
