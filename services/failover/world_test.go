@@ -13,6 +13,7 @@ import (
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/services/failover"
 )
@@ -47,10 +48,12 @@ type world struct {
 	vm       vcenter
 	effects  map[string]int
 	finished map[recovery.Phase]int
-	clock    clock.Clock
-	warnings []event.FailoverWindowEnding
-	point    *cdp.Point     // that is resolved; nil: a write
-	tested   *cdp.PointTest // of the point p9
+	// disagreed is the error of approvals; nil: two persons agreed to everything.
+	disagreed error
+	clock     clock.Clock
+	warnings  []event.FailoverWindowEnding
+	point     *cdp.Point     // that is resolved; nil: a write
+	tested    *cdp.PointTest // of the point p9
 }
 
 func newWorld() *world {
@@ -63,7 +66,17 @@ func newWorld() *world {
 
 func (w *world) service() *failover.Service {
 	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, OwedMax: 5 * time.Millisecond, SourceTimeout: 20 * time.Millisecond, Grace: w.grace}
-	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Clock: w.clock})
+	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Approvals: w, Clock: w.clock})
+}
+
+// Agreed is failover.Approvals.
+func (w *world) Agreed(_ context.Context, a approval.Act) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.disagreed != nil && (a.What != approval.Commit || a.Job != "web" || a.Of != "run r") {
+		return cdp.Errorf(cdp.Internal, "approve", a.Job, "asked about %v", a)
+	}
+	return w.disagreed
 }
 
 func (w *world) state() failoverrun.Run {

@@ -18,6 +18,7 @@ import (
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
+	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
 	"tidemark.dev/pkg/core/jobrules"
 	"tidemark.dev/pkg/core/spoolshare"
@@ -90,13 +91,14 @@ type owner struct {
 	facts    []event.Payload
 	disks    map[string]api.DiskFacts // by path, where a good one would be no other
 	dead     map[cdp.Site]error       // sites where nobody looks at disks
+	agreed   func(approval.Act) error // nil: two persons agreed to everything
 	looked   atomic.Int64             // paths
 }
 
 func newOwner(t *testing.T) *owner {
 	o := &owner{t: t, spool: spoolshare.Default.Divide(0), jobs: newMemSpecs[spec.ReplicationJob](), vmJobs: newMemSpecs[spec.VMJob](), states: newMemSpecs[api.RunState]()}
 	o.Service = scheduler.New(scheduler.Config{Here: jobrules.Here{Site: "dr", Links: []cdp.Site{"prod"}}}, scheduler.Deps{
-		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Linked: o, Journal: o, Disks: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
+		Jobs: ownerJobs{o.jobs}, VMJobs: o.vmJobs, Runs: ownerRuns{o.states}, Failovers: o, Linked: o, Approvals: o, Journal: o, Disks: o, VMs: o, Sources: o, Events: o, Clock: clock.System})
 	return o
 }
 
