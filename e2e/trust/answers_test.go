@@ -45,22 +45,40 @@ func serving() []string {
 	return slices.DeleteFunc(roles(), func(r string) bool { return r == subjects.Operator || r == subjects.Witness })
 }
 
-// may reports whether a role may ask a service of its site for an endpoint.
-func may(role, service, endpoint string) bool {
-	allowed := bus.Permissions(role, "dr", "prod").Publish
-	return slices.Contains(allowed, subjects.RequestSubject("dr", service, endpoint)) || slices.Contains(allowed, subjects.RequestSubject("dr", service, "*"))
+// grants are the subjects that each role may publish to at its site.
+type grants map[string]map[string]bool
+
+func allGrants() grants {
+	g := grants{}
+	for _, role := range roles() {
+		g[role] = map[string]bool{}
+		for _, subject := range bus.Permissions(role, "dr", "prod").Publish {
+			g[role][subject] = true
+		}
+	}
+	return g
 }
 
-// Each endpoint of each service is asked by a person for an answer in the inbox of every
-// role that may not ask for it. No answer comes there, and each comes where it may.
-func TestAnswersGoToThoseWhoMayAsk(t *testing.T) {
-	t.Parallel()
-	s := bustest.Start(t, bustest.Secured)
-	names := endpoints(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer cancel()
+// may reports whether a role may ask a service of its site for an endpoint.
+func (g grants) may(role, service, endpoint string) bool {
+	return g[role][subjects.RequestSubject("dr", service, endpoint)] || g[role][subjects.RequestSubject("dr", service, "*")]
+}
+
+// asker is who asks a service for an endpoint: a person, or the first role that may; empty:
+// nobody may.
+func (g grants) asker(service, endpoint string) string {
+	for _, role := range append([]string{subjects.Operator}, roles()...) {
+		if g.may(role, service, endpoint) {
+			return role
+		}
+	}
+	return ""
+}
+
+// serveEverything has each service answer each endpoint until ctx ends, and returns once
+// all answer whom they may.
+func serveEverything(ctx context.Context, t *testing.T, s *bustest.Sites, wg *sync.WaitGroup, names []string, granted grants) {
+	t.Helper()
 	for _, service := range serving() {
 		all := map[string]api.Endpoint{}
 		for _, e := range names {
@@ -68,11 +86,30 @@ func TestAnswersGoToThoseWhoMayAsk(t *testing.T) {
 		}
 		conn := s.Connect("dr", service)
 		wg.Go(func() { _ = conn.Serve(ctx, service, all) })
-		asker := s.Connect("dr", subjects.Operator)
+		askers := map[string]*bus.Conn{}
 		for _, e := range names {
-			bustest.Eventually(t, service+" answers "+e, func() bool { return asker.Request(t.Context(), "dr", service, e, nil, nil) == nil })
+			role := granted.asker(service, e)
+			if role != "" && askers[role] == nil {
+				askers[role] = s.Connect("dr", role)
+			}
+			if role != "" {
+				bustest.Eventually(t, service+" answers "+e, func() bool { return askers[role].Request(t.Context(), "dr", service, e, nil, nil) == nil })
+			}
 		}
 	}
+}
+
+// Each endpoint of each service is asked, by somebody who may, for an answer in the inbox of
+// every role that may not ask for it. No answer comes there, and each comes where it may.
+func TestAnswersGoToThoseWhoMayAsk(t *testing.T) {
+	t.Parallel()
+	s := bustest.Start(t, bustest.Secured)
+	names, granted := endpoints(t), allGrants()
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	serveEverything(ctx, t, s, &wg, names, granted)
 	spy, _ := admin(t, s, "dr")
 	var mu sync.Mutex
 	heard := map[string]bool{}
@@ -82,30 +119,36 @@ func TestAnswersGoToThoseWhoMayAsk(t *testing.T) {
 	if err := spy.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttacker(t, s.DR.ClientURL(), s.Credential("dr", subjects.Operator))
-	good, evil := a.nc.NewInbox(), []string{}
-	ask := func(service, endpoint, reply string) {
-		if err := a.nc.PublishRequest(subjects.RequestSubject("dr", service, endpoint), reply, nil); err != nil {
+	attackers := map[string]*attacker{}
+	for _, role := range roles() {
+		attackers[role] = newAttacker(t, s.DR.ClientURL(), s.Credential("dr", role))
+	}
+	ask := func(who, service, endpoint, reply string) {
+		if err := attackers[who].nc.PublishRequest(subjects.RequestSubject("dr", service, endpoint), reply, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var answers []string
+	var answers, evil []string
 	for _, service := range serving() {
 		for _, e := range names {
-			at := "." + service + "." + e
+			who := granted.asker(service, e)
+			if who == "" {
+				continue
+			}
+			good, at := bus.InboxPrefix(who)+".good", "."+service+"."+e
 			for _, role := range roles() {
-				if reply := bus.InboxPrefix(role) + ".evil" + at; role != service && !may(role, service, e) {
+				if reply := bus.InboxPrefix(role) + ".evil" + at; role != service && !granted.may(role, service, e) {
 					evil = append(evil, reply)
-					ask(service, e, reply)
+					ask(who, service, e, reply)
 				}
 			}
 			for _, reply := range []string{"_INBOX.evil" + at, "$KV.tidemark-spec.job.evil" + at} {
 				evil = append(evil, reply)
-				ask(service, e, reply)
+				ask(who, service, e, reply)
 			}
 			// A service takes the requests for an endpoint in order.
 			answers = append(answers, good+at)
-			ask(service, e, good+at)
+			ask(who, service, e, good+at)
 		}
 	}
 	if len(evil) < 2000 {
@@ -129,12 +172,12 @@ func TestAnswersGoToThoseWhoMayAsk(t *testing.T) {
 // that answer: it could publish anything anywhere.
 func TestARoleAnswersItselfNowhere(t *testing.T) {
 	t.Parallel()
-	s := bustest.Start(t, bustest.Secured)
+	s, granted := bustest.Start(t, bustest.Secured), allGrants()
 	for _, role := range serving() {
 		a := newAttacker(t, s.DR.ClientURL(), s.Credential("dr", role))
 		own := []string{micro.APIPrefix + ".PING.tidemark-" + role}
 		for _, e := range endpoints(t) {
-			if may(role, role, e) {
+			if granted.may(role, role, e) {
 				own = append(own, subjects.RequestSubject("dr", role, e))
 			}
 		}
