@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -167,7 +168,7 @@ func openVault(ctx context.Context, cfg Config, deps Deps, spec GroupSpec, disks
 		v, err = vault.Open(ctx, disks, store, r, engine)
 	}
 	if cdp.Is(err, cdp.Corrupt) && cdp.HintOf(err) == "" {
-		err = &cdp.Error{Op: "open journal", Kind: cdp.Corrupt, Subject: string(spec.Group), Cause: err,
+		err = &cdp.Error{Op: "open journal", Kind: cdp.Corrupt, Subject: string(spec.Group), Cause: fmt.Errorf("its store is damaged: %w", err),
 			Hint: "stop the journal service, and see what still reads: tidemark repair " + string(spec.Group)}
 	}
 	if err != nil {
