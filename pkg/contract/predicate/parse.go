@@ -11,11 +11,8 @@ import (
 // Predicate is a condition that was parsed.
 type Predicate struct {
 	root   node
-	fields []string
+	fields []string // the paths of those that it names, in order
 }
-
-// Fields are the paths of the fields that it names, in order.
-func (p Predicate) Fields() []string { return p.fields }
 
 // The depth of parentheses and negations is bounded, for a plan may come from anybody who
 // may write plans.
