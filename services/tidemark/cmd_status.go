@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -96,22 +99,25 @@ func overview(w io.Writer, c *client.Client, out format, all []health.Job) error
 		fmt.Fprintf(w, "No jobs at site %s. Create one with: tidemark apply -f FILE\n", c.Site())
 		return nil
 	}
-	head := []string{"job", "direction", "state", "rpo", "newest", "journal", "+clock error", "newest at", "history", "space"}
+	head := []string{"job", "state", "rpo", "newest", "journal", "+direction", "+clock error", "newest at", "history", "space"}
 	err := out.print(w, all, head, func(add func(...any)) {
 		for _, h := range all {
 			state := paint(w, h.Level, h.StateText())
 			switch {
 			case h.VMs != nil:
-				add(h.Job, h.Direction, state, h.RPOText(), count(len(h.VMs), "VM"), "")
+				add(h.Job, state, h.RPOText(), count(len(h.VMs), "VM"), "", h.Direction)
 				continue
 			case h.Of != "":
 				h.Job = "  " + h.Job
 			}
-			add(h.Job, h.Direction, state, h.RPOText(), h.NewestID(), h.JournalShare(), h.ErrorText(), h.NewestTime(), h.History, h.JournalSize())
+			add(h.Job, state, h.RPOText(), h.NewestID(), h.JournalShare(), h.Direction, h.ErrorText(), h.NewestTime(), h.History, h.JournalSize())
 		}
 	})
 	if !out.text() {
 		return err
+	}
+	if out == asTable {
+		writeDirections(w, all)
 	}
 	for _, h := range all {
 		for _, p := range h.Problems {
@@ -122,4 +128,34 @@ func overview(w io.Writer, c *client.Client, out format, all []health.Job) error
 		}
 	}
 	return err
+}
+
+// writeDirections says below the overview, which has no room for it, which jobs replicate
+// from where to where. The jobs of all directions but the most common one are named.
+func writeDirections(w io.Writer, all []health.Job) {
+	var order []string
+	jobs := map[string][]string{}
+	for _, h := range all {
+		if h.Direction == "" || h.Of != "" { // a VM goes where its job does
+			continue
+		}
+		if jobs[h.Direction] == nil {
+			order = append(order, h.Direction)
+		}
+		jobs[h.Direction] = append(jobs[h.Direction], h.Job)
+	}
+	if len(order) == 0 {
+		return
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(len(jobs[a]), len(jobs[b])) })
+	fmt.Fprintln(w)
+	last := len(order) - 1
+	for _, d := range order[:last] {
+		fmt.Fprintln(w, wrap(w, d+": "+strings.Join(jobs[d], ", ")))
+	}
+	which := "all jobs"
+	if last > 0 {
+		which = "all other jobs"
+	}
+	fmt.Fprintf(w, "%s: %s\n", order[last], which)
 }

@@ -155,7 +155,7 @@ func (j *journey) reprotected() {
 	out = j.until("the job web-back protects the machine now: dr -> prod (reversed)", "status", "web")
 	lacks(j.t, out, "write to")
 	out, _ = j.do(0, "status", "--site", "prod")
-	wants(j.t, out, "web-back  dr -> prod (reversed)  protected")
+	wants(j.t, out, "web-back  protected", "dr -> prod (reversed): all jobs")
 }
 
 // home: the machine goes home, however often that is asked for.

@@ -75,7 +75,9 @@ func busy() []health.Job {
 	problem := []health.Problem{{Text: "the first copy is not complete, and nothing can be recovered until it is: 30 MiB of 100 MiB (30%), 3.0 MiB/s, 23s left", Do: "wait"}}
 	return []health.Job{
 		{Group: health.Group{Job: "shop-db00001", State: health.Seeding, Level: health.NotProtected, RPO: "none yet", Objective: "5s", Problems: problem,
-			Copy: &health.Copy{Percent: 34, Left: 7800}}},
+			Copy: &health.Copy{Percent: 34, Left: 7800}, Direction: "prod -> dr"}},
+		{Group: health.Group{Job: "shop-db00003", State: health.Protected, RPO: "4.42s", Objective: "5s", Direction: "dr -> prod (reversed)"}},
+		{Group: health.Group{Job: "shop-db00004", State: health.Protected, RPO: "4.42s", Objective: "5s", Direction: "prod -> dr"}},
 		{Group: health.Group{Job: "shop-db00002", Of: "shop", State: health.Protected, RPO: "4.42s +- 1ms", RPOSeconds: &seconds, Objective: "5s", Journal: j}},
 	}
 }
@@ -88,14 +90,15 @@ func TestTheOverviewFitsATerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	table, _, _ := strings.Cut(b.String(), "\n\n")
+	table, below, _ := strings.Cut(b.String(), "\n\n")
 	for line := range strings.Lines(table) {
 		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
 	wants(t, table, "seeding 34% 2h10m left", "4.42s of 5s", "p1234567", "16% of 50 GiB")
-	wants(t, wide.String(), "2001-09-09 01:46:40.000Z", "8.0 GiB of 50 GiB")
+	wants(t, below, "dr -> prod (reversed): shop-db00003\nprod -> dr: all other jobs\n")
+	wants(t, wide.String(), "2001-09-09 01:46:40.000Z", "8.0 GiB of 50 GiB", "DIRECTION", "prod -> dr")
 }
 
 // terminal is a real one: what is written to it can be read.

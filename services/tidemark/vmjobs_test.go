@@ -148,7 +148,7 @@ func TestVMJobLife(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	out, _ = d.do(0, "status")
-	wants(t, out, "DIRECTION", "prod -> dr", "shop ", "2 VMs", "  shop-web01", "shop: db01: Hard disk 2 is a physical RDM")
+	wants(t, out, "prod -> dr: all jobs", "shop ", "2 VMs", "  shop-web01", "shop: db01: Hard disk 2 is a physical RDM")
 	all := decode[[]health.Job](t, outOf(d.do(0, "status", "-o", "json")))
 	if len(all) != 2 || all[0].Job != "shop" || all[1].Of != "shop" {
 		t.Errorf("%+v", all)

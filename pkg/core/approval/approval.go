@@ -62,7 +62,7 @@ type Line struct {
 
 // text is what is signed. No part of it has a line break: see Valid.
 func (l Line) text() []byte {
-	return []byte(strings.Join([]string{"tidemark approval 1", string(l.Site), string(l.What), l.Job, l.Of, l.By, l.Until.UTC().Format(time.RFC3339)}, "\n"))
+	return []byte(strings.Join([]string{"tidemark.dev approval 1", string(l.Site), string(l.What), l.Job, l.Of, l.By, l.Until.UTC().Format(time.RFC3339)}, "\n"))
 }
 
 // Sign makes the line of a person.
