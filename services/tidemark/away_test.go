@@ -58,7 +58,7 @@ func TestOnlyVMsThatWereFailedOverGoHome(t *testing.T) {
 	wants(t, errs, "graceful or forced")
 }
 
-// A failback shuts a VM down as it was told to. A machine that is no VM is its owner's to
+// A failback shuts a VM down as its command says. A machine that is no VM is its owner's to
 // shut down.
 func TestAFailbackShutsTheVMDown(t *testing.T) {
 	f := reprotectFlags{shutdown: shutdownFlags{how: "forced", wait: 10 * time.Minute}}

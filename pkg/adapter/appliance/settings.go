@@ -11,7 +11,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
-// Settings are what a transporter is told by its VM.
+// Settings are what the VM of a transporter says of it.
 type Settings struct {
 	// Name is the transporter's name, which its services report.
 	Name string

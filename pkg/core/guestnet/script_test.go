@@ -148,7 +148,7 @@ iface ens224 inet dhcp
 	}
 }
 
-// A guest whose network is more than cards is told, and not changed.
+// A guest whose network is more than cards is refused, and not changed.
 func TestAGuestThatTheScriptDoesNotUnderstandIsLeftAlone(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string
