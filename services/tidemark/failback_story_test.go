@@ -154,8 +154,8 @@ func (j *journey) reprotected() {
 	j.write("web-back", 0, 'D')
 	out = j.until("the job web-back protects the machine now: dr -> prod (reversed)", "status", "web")
 	lacks(j.t, out, "write to")
-	out, _ = j.do(0, "status", "--site", "prod")
-	wants(j.t, out, "web-back  protected", "dr -> prod (reversed): all jobs")
+	out = j.until("web-back  protected", "status", "--site", "prod")
+	wants(j.t, out, "dr -> prod (reversed): all jobs")
 }
 
 // home: the machine goes home, however often that is asked for.
