@@ -71,14 +71,20 @@ func (c *Client) SetAutoStart(ctx context.Context, vm inventory.Ref, x inventory
 
 // autoStarter is what starts VMs on the VM's host; nil: there is none.
 func (c *Client) autoStarter(ctx context.Context, op string, vm types.ManagedObjectReference) (*types.ManagedObjectReference, error) {
+	h, err := c.hostOf(ctx, op, vm, "configManager.autoStartManager")
+	return h.ConfigManager.AutoStartManager, err
+}
+
+// hostOf reads a property of the host that a VM is on. It is empty if the VM is on none.
+func (c *Client) hostOf(ctx context.Context, op string, vm types.ManagedObjectReference, what string) (mo.HostSystem, error) {
 	m, err := c.load(ctx, op, vm, "runtime.host")
 	if err != nil || m.Runtime.Host == nil {
-		return nil, err
+		return mo.HostSystem{}, err
 	}
 	var h mo.HostSystem
 	err = c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
 		h = mo.HostSystem{}
-		return property.DefaultCollector(v).RetrieveOne(ctx, *m.Runtime.Host, []string{"configManager.autoStartManager"}, &h)
+		return property.DefaultCollector(v).RetrieveOne(ctx, *m.Runtime.Host, []string{what}, &h)
 	})
-	return h.ConfigManager.AutoStartManager, err
+	return h, err
 }

@@ -64,20 +64,14 @@ func (c *Client) SetHARestart(ctx context.Context, vm inventory.Ref, want invent
 // haOf is the cluster of a VM's host, nil if it has none, and how its HA treats the VM.
 func (c *Client) haOf(ctx context.Context, op string, vm types.ManagedObjectReference) (*types.ManagedObjectReference, inventory.HARestart, error) {
 	var x inventory.HARestart
-	m, err := c.load(ctx, op, vm, "runtime.host")
-	if err != nil || m.Runtime.Host == nil {
+	h, err := c.hostOf(ctx, op, vm, "parent")
+	if err != nil || h.Parent == nil || h.Parent.Type != "ClusterComputeResource" {
 		return nil, x, err
 	}
-	var h mo.HostSystem
 	var cl mo.ClusterComputeResource
 	err = c.do(ctx, op, vm.String(), func(ctx context.Context, v *vim25.Client) error {
-		h, cl = mo.HostSystem{}, mo.ClusterComputeResource{}
-		pc := property.DefaultCollector(v)
-		err := pc.RetrieveOne(ctx, *m.Runtime.Host, []string{"parent"}, &h)
-		if err != nil || h.Parent == nil || h.Parent.Type != "ClusterComputeResource" {
-			return err
-		}
-		return pc.RetrieveOne(ctx, *h.Parent, []string{"configurationEx"}, &cl)
+		cl = mo.ClusterComputeResource{}
+		return property.DefaultCollector(v).RetrieveOne(ctx, *h.Parent, []string{"configurationEx"}, &cl)
 	})
 	cfg, ok := cl.ConfigurationEx.(*types.ClusterConfigInfoEx)
 	if err != nil || !ok {
