@@ -38,6 +38,21 @@ func (c *Client) InForce(ctx context.Context, name string) (failback.Seen, error
 	return failback.Seen{Job: job, Run: run}, err
 }
 
+// FailedOver is the job that another one reverses, with its last failover, whatever else
+// reverses it. NotFound.
+func (c *Client) FailedOver(ctx context.Context, r spec.Reverses) (failback.Seen, error) {
+	jobs, err := c.jobsHereAndThere(ctx)
+	if err != nil {
+		return failback.Seen{}, err
+	}
+	at := slices.IndexFunc(jobs, func(j spec.ReplicationJob) bool { return j.Name == r.Job && j.Target.Site == r.Site })
+	if at < 0 {
+		return failback.Seen{}, cdp.Errorf(cdp.NotFound, "find job", r.Job, "the site %s has no such job, as far as it is known at %s", r.Site, c.site)
+	}
+	run, err := c.failoverAt(ctx, r.Site, r.Job)
+	return failback.Seen{Job: jobs[at], Run: run}, err
+}
+
 // JobsOf are the names of the jobs of the VMs of a job on VMs, at this site or a linked one;
 // none: it is no such job.
 func (c *Client) JobsOf(ctx context.Context, name string) (names []string, err error) {
@@ -108,12 +123,13 @@ func (c *Client) reversals(ctx context.Context) (out []spec.ReplicationJob, err 
 	return out, nil
 }
 
-// retiredBy is the job of jobs that takes the place of another; nil: none does.
-func retiredBy(jobs []spec.ReplicationJob, j spec.ReplicationJob) *spec.ReplicationJob {
+// retiredBy is the job of jobs that takes the place of another; nil: none does. Of two, one
+// at a site that was lost, the later one counts.
+func retiredBy(jobs []spec.ReplicationJob, j spec.ReplicationJob) (by *spec.ReplicationJob) {
 	for i, o := range jobs {
-		if o.Retires(j.Target.Site, j.Name, j.Round()) {
-			return &jobs[i]
+		if o.Retires(j.Target.Site, j.Name, j.Round()) && (by == nil || o.Round() > by.Round()) {
+			by = &jobs[i]
 		}
 	}
-	return nil
+	return by
 }

@@ -41,7 +41,7 @@ func TestJobsOfOneNameAtTwoSitesAreTwoJobs(t *testing.T) {
 
 	put("dr", "prod") // applied at prod: dr is its source
 	bustest.Eventually(t, "the copy of prod's job", func() bool {
-		j, err := sourced.VMJob(t.Context(), "shop")
+		j, err := sourced.VMJob(t.Context(), "prod", "shop")
 		return err == nil && j.TargetSite == "prod"
 	})
 	if j, err := own.Get(t.Context(), "shop"); !cdp.Is(err, cdp.NotFound) {
@@ -52,7 +52,7 @@ func TestJobsOfOneNameAtTwoSitesAreTwoJobs(t *testing.T) {
 	if j, err := own.Get(t.Context(), "shop"); err != nil || j.SourceSite != "prod" {
 		t.Errorf("%+v, %v", j, err)
 	}
-	if j, err := sourced.VMJob(t.Context(), "shop"); err != nil || j.TargetSite != "prod" {
+	if j, err := sourced.VMJob(t.Context(), "prod", "shop"); err != nil || j.TargetSite != "prod" {
 		t.Errorf("as the source dr is given its own job: %+v, %v", j, err)
 	}
 }

@@ -116,8 +116,8 @@ func (s sourceSpecs) Group(ctx context.Context, name string) (spec.ReplicationJo
 	return s.groups.get(ctx, name, func(x spec.ReplicationJob) bool { return x.Source.Site == s.groups.e.site })
 }
 
-func (s sourceSpecs) VMJob(ctx context.Context, name string) (spec.VMJob, error) {
-	return s.jobs.get(ctx, name, func(x spec.VMJob) bool { return x.SourceSite == s.jobs.e.site })
+func (s sourceSpecs) VMJob(ctx context.Context, target cdp.Site, name string) (spec.VMJob, error) {
+	return s.jobs.get(ctx, name, func(x spec.VMJob) bool { return x.TargetSite == target })
 }
 
 // vmRecords is vcenter.Records.

@@ -35,8 +35,11 @@ func (s *Service) reprotect(ctx context.Context, r api.ReprotectRequest) (api.Re
 func (s *Service) reprotectJob(ctx context.Context, r api.ReprotectRequest) (api.ReprotectReply, error) {
 	s.writes.Lock()
 	defer s.writes.Unlock()
-	old, run, late, err := s.failedOver(ctx, r)
 	reply := api.ReprotectReply{}
+	if r.To != "" && r.To != s.cfg.Here.Site {
+		return reply, cdp.Errorf(cdp.Invalid, opReprotect, r.Job, "it is to go to %s, and this is %s", r.To, s.cfg.Here.Site)
+	}
+	old, run, late, err := s.failedOver(ctx, r)
 	switch {
 	case err != nil:
 		return reply, err
@@ -102,7 +105,7 @@ func (s *Service) failedOver(ctx context.Context, r api.ReprotectRequest) (old s
 // reversal reads what is stored under the name of the reversed job.
 func (s *Service) reversal(ctx context.Context, r api.ReprotectRequest, old spec.ReplicationJob, run *failoverrun.Run) (x reversal, err error) {
 	x.run = run
-	want := failback.Want{Name: r.As, Disks: r.Disks, Capture: r.Capture, Listen: r.Listen}
+	want := failback.Want{Round: r.Round, To: r.To, Name: r.As, Disks: r.Disks, Capture: r.Capture, Listen: r.Listen}
 	name, err := failback.Name(old, want)
 	if err == nil {
 		x.now, err = s.read(ctx, spec.Object{Job: &spec.ReplicationJob{Name: name}})
@@ -120,7 +123,7 @@ func (s *Service) reversal(ctx context.Context, r api.ReprotectRequest, old spec
 	if err != nil {
 		return x, err
 	}
-	if x.do, err = s.cfg.Here.Reverse(x.job, x.now.Stored, jobs, x.wasHere); err == nil && x.do == jobrules.Present {
+	if x.do, err = s.cfg.Here.Reverse(x.job, old.Reverses, x.now.Stored, jobs, x.wasHere); err == nil && x.do == jobrules.Present {
 		x.job = *x.now.Job
 	}
 	return x, err

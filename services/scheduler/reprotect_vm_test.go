@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -29,6 +30,12 @@ func (o *owner) Failover(context.Context, cdp.Site, string) (*failoverrun.Run, e
 func (o *owner) Reverse(_ context.Context, r api.VMReverseRequest) (api.VMReverseReply, error) {
 	o.reversed = append(o.reversed, r)
 	x := o.reverse
+	if r.Place != nil {
+		x.Overwrites, x.Copies = nil, 1<<30
+		x.Job = spec.VMJob{Job: inventory.Job{Name: r.Name, Source: inventory.JobSource{Capture: cdp.CBT, VMs: []inventory.Selector{{UUID: "503e115f-0c9a-7721-d04b-88126faa5d03"}}}, Target: *r.Place}, SourceSite: r.Of.Target.Site, TargetSite: r.Site,
+			RPO: spec.Duration(time.Minute), Journal: spec.Journal{Mode: cdp.Rollback, History: spec.Duration(time.Hour)}, Reverses: &r.Reverses}
+		return x, nil
+	}
 	x.Job = spec.VMJob{Job: inventory.Job{Name: r.Name}, SourceSite: r.Of.Target.Site, TargetSite: r.Of.Source.Site, RPO: r.Of.RPO, Journal: r.Of.Journal, Reverses: &r.Reverses}
 	return x, nil
 }
@@ -99,7 +106,7 @@ func TestAJobOnVMsThatCannotLeadBack(t *testing.T) {
 		"for jobs of disks": func(_ *owner, r *api.ReprotectRequest) { r.Disks = []spec.TargetDisk{{Name: "a", Path: "/a"}} },
 		"another job":       func(o *owner, _ *api.ReprotectRequest) { o.vmJobs.m["shop-web01-back"] = spec.VMJob{} },
 		"same name":         func(_ *owner, r *api.ReprotectRequest) { r.As = "shop" },
-		"it came from": func(o *owner, _ *api.ReprotectRequest) {
+		"where a new VM has to be made": func(o *owner, _ *api.ReprotectRequest) {
 			j := o.linked["shop-web01"]
 			j.Source.Site = "moon"
 			o.linked["shop-web01"] = j
@@ -128,5 +135,50 @@ func TestAVMIsProtectedForthAgain(t *testing.T) {
 	is := o.vmJobs.m["first-r2"]
 	if is.Reverses == nil || is.Reverses.Before != "web-first" || is.Reverses.Round != 2 || is.Journal.Lock != 70 || is.Journal.History != 700 {
 		t.Errorf("%+v", o.vmJobs.m)
+	}
+}
+
+// A VM can be brought to a new VM, at any site. Nothing is overwritten by that, so nothing
+// has to be confirmed, and what was asked for before is not changed by asking for another
+// place.
+func TestAVMIsBroughtToAnotherSite(t *testing.T) {
+	o := failedOver(t)
+	j := o.linked["shop-web01"]
+	j.Source.Site = "burnt"
+	o.linked["shop-web01"], o.run.Pinned.Spec = j, j
+	place := &inventory.JobTarget{Host: "esx1", Datastore: "ds1", Suffix: "-home"}
+	if _, err := o.reprotect(api.ReprotectRequest{To: "moon", Place: place}); !cdp.Is(err, cdp.Invalid) || !strings.Contains(err.Error(), "is to go to moon") {
+		t.Error(err)
+	}
+	bad := *place
+	bad.Suffix = "a/b"
+	if r, err := o.reprotect(api.ReprotectRequest{Place: &bad}); err != nil || len(r.Problems) != 1 || r.Problems[0].Path != "/spec/target/suffix" || len(o.vmJobs.m) != 0 {
+		t.Error(r, err)
+	}
+	if r, err := o.reprotect(api.ReprotectRequest{Place: place, DryRun: true}); err != nil || r.Copies != 1<<30 || r.Bytes() != 0 || len(o.vmJobs.m) != 0 {
+		t.Error(r, err)
+	}
+	r, err := o.reprotect(api.ReprotectRequest{To: "dr", Place: place})
+	is := o.vmJobs.m["shop-web01-back"]
+	if err != nil || r.Copies != 1<<30 || is.Reverses == nil || is.Reverses.OldDisks || is.Reverses.VM != "" || is.TargetSite != "dr" || is.Job.Target.Host != "esx1" {
+		t.Fatal(r, err, is)
+	}
+	for range 2 { // with the place or without, it goes on
+		if _, err := o.reprotect(api.ReprotectRequest{Place: place}); err != nil {
+			t.Error(err)
+		}
+		place = &is.Job.Target
+	}
+	other := *place
+	other.Datastore = "ds2"
+	if _, err := o.reprotect(api.ReprotectRequest{Place: &other}); !cdp.Is(err, cdp.Conflict) || !strings.Contains(err.Error(), "to another place") {
+		t.Error(err)
+	}
+	if _, err := o.reprotect(api.ReprotectRequest{Place: place, Round: 2}); !cdp.Is(err, cdp.Invalid) {
+		t.Error(err)
+	}
+	_, err = o.reprotect(api.ReprotectRequest{Place: place, Round: 3}) // the site of the first is lost
+	if is := o.vmJobs.m["shop-web01-r3"]; err != nil || is.Reverses == nil || is.Reverses.Round != 3 {
+		t.Error(err, is)
 	}
 }

@@ -3,12 +3,14 @@ package main
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/contract/subjects"
@@ -120,4 +122,27 @@ func TestSomeVMsOfAJobAreFailedOver(t *testing.T) {
 	wants(t, errs, "at least 1")
 	_, errs = d.do(exitUsage, "failover", "shop", "--mode", "test", "--all", "--point", "p7")
 	wants(t, errs, "a point of one VM")
+}
+
+// Where a VM goes that does not go home is said in full, or not at all.
+func TestThePlaceOfANewVM(t *testing.T) {
+	for want, f := range map[string]placeFlags{
+		"not both":      {target: inventory.JobTarget{Host: "h", Cluster: "c", Datastore: "d"}},
+		"--datastore":   {target: inventory.JobTarget{Host: "h"}},
+		"or --cluster":  {target: inventory.JobTarget{Datastore: "d"}},
+		"for a new VM":  {seeds: []string{"scsi0:0=[d] a/a.vmdk"}},
+		"write FROM=TO": {networks: []string{"lan"}},
+		"DISK=FILE":     {seeds: []string{"scsi0:0"}},
+	} {
+		if _, err := f.place(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if p, err := (placeFlags{to: "c"}).place(); p != nil || err != nil {
+		t.Error(p, err)
+	}
+	p, err := placeFlags{target: inventory.JobTarget{Cluster: "c", Datastore: "d"}, networks: []string{"DR=VM Network"}, seeds: []string{"scsi0:0=[d] a/a.vmdk"}}.place()
+	if err != nil || p.Networks[0] != (inventory.NetworkMap{From: "DR", To: "VM Network"}) || p.Seeds[0].File != "[d] a/a.vmdk" || p.Seeds[0].Disk != "scsi0:0" {
+		t.Error(p, err)
+	}
 }

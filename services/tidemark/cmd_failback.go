@@ -33,25 +33,42 @@ are sent, in both directions.
 
 Of a VM, step 2 shuts the guest down and starts the VM at home. A guest that does not shut
 down ends that step, unless --shutdown forced powers the VM off then. Of a job on VMs, the
-VMs that were failed over are brought home one after the other; the others stay as they are.
+VMs that were failed over are brought home one after the other, or those of --vm; the others
+stay as they are.
+
+Home is where the machine came from, or where you say: step 1 takes --to, --host, --cluster,
+--datastore and the others as reprotect does. In step 4 the machine's disks where it ran last
+are the replicas again. To have addresses changed at a new place, reprotect first, add
+target.reIP to the new job, and ask for the failback then.
 
 Any other machine is yours to shut down: step 2 is refused while it is connected to its
 disks. Shut it down then, and ask again. Start it at home once step 4 has printed where its
 disks are served. Old disks are overwritten in steps 1 and 4: confirm that with --yes.`),
-		Example: "  tidemark failback web --yes\n  tidemark failback shop --yes --shutdown forced --shutdown-wait 10m",
+		Example: "  tidemark failback shop --vm db1 --to spare --cluster c1 --datastore ds1 --network DR=LAN --yes\n  tidemark failback web --yes\n  tidemark failback shop --yes --shutdown forced --shutdown-wait 10m",
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.shutdown.how == "none" && f.shutdown.wait != 0 {
 				return usage("--shutdown-wait needs a shutdown that waits: graceful or forced")
 			}
+			var err error
+			if f.Disks, err = disksOf(f.disks); err == nil {
+				f.Place, err = f.place.place()
+			}
+			if err != nil {
+				return err
+			}
+			f.To = cdp.Site(f.place.to)
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				return a.eachAway(ctx, cl, args[0], func(name string) error { return a.failback(ctx, cl, name, f) })
+				return a.eachAway(ctx, cl, args[0], f, func(name string) error { return a.failback(ctx, cl, name, f) })
 			})
 		},
 	}
 	p := c.Flags()
 	p.BoolVar(&f.Yes, "yes", false, "confirm that old disks are overwritten, and that points of an earlier round are dropped")
+	p.StringArrayVar(&f.disks, "disk", nil, "NAME=PATH: a new or empty disk at home instead of the old one; for every disk, or for none")
+	f.place.register(c)
+	f.vms.choose(c)
 	f.shutdown.register(c, "how a VM is shut down before it goes home: graceful (the default), forced, or none if it is off already", "how long its guest may take to shut down (default 5m)")
 	p.DurationVar(&f.wait.timeout, "timeout", 24*time.Hour, "how long to wait")
 	f.out.register(c)
@@ -61,7 +78,7 @@ disks are served. Old disks are overwritten in steps 1 and 4: confirm that with 
 // failback does one step after the other, each chosen by what is seen.
 func (a *app) failback(ctx context.Context, c *client.Client, name string, f reprotectFlags) error {
 	for {
-		seen, err := a.seenOf(ctx, c, name)
+		seen, err := a.goingTo(ctx, c, name, &f)
 		if err != nil {
 			return err
 		}
@@ -114,6 +131,9 @@ func (a *app) failbackStep(ctx context.Context, c *client.Client, seen failback.
 	j := seen.Job
 	if next == failback.Reprotect {
 		f.out, f.wait.no = asTable, true // the next step waits
+		if j.Round()%2 == 1 {            // to the other site again, to what was left there
+			f.To, f.Place, f.Disks, f.Round = "", nil, nil, 0
+		}
 		return a.reprotect(ctx, c, seen, f)
 	}
 	return a.at(ctx, c, j.Target.Site, func(there *client.Client) error {

@@ -23,6 +23,8 @@ type reprotectFlags struct {
 	api.ReprotectRequest
 	disks   []string
 	capture string
+	place   placeFlags
+	vms     vmFlags
 	// shutdown is of a failback only.
 	shutdown shutdownFlags
 	wait     waitFlags
@@ -44,27 +46,39 @@ somebody is connected to them. Where the old disks are gone, give new or empty o
 for each disk: --disk NAME=PATH.
 
 Of a VM the replica is the VM that it came from, which must be off and without snapshots;
-of a job on VMs all VMs that were failed over are reversed, one after the other.
+of a job on VMs all VMs that were failed over are reversed, one after the other, or those of
+--vm.
 
-The site that the machine came from is asked, for it becomes the target: it must be
+To bring a machine elsewhere, or where its old home is gone, say where. A VM gets a new VM
+with --host or --cluster, and --datastore; --to SITE names another site, with a vCenter of its
+own. Everything is copied to new disks, except where --seed names a file that holds a copy of
+a disk: that is compared, and overwritten where it differs (--yes). Cards are connected as
+--network says. The old VM, if there is one, stays as it is, and off. A machine that is no VM
+takes --to SITE with --disk.
+
+The site that the machine came from, or that of --to, is asked, for it becomes the target: it must be
 reachable, and its configuration must let jobs use the disks as replicas. The machine must
 have released its disks; start it on the exports that the command prints. The copy and the
 comparison go on beside it.
 
 The recovery points of JOB ended with the commit. They stay until they are deleted with
 the job, or until JOB is in force again, which is said before and confirmed with --yes.`),
-		Example: "  tidemark reprotect web --dry-run\n  tidemark reprotect web --yes\n  tidemark reprotect web --disk root=/vm/new/root.img --disk data=/vm/new/data.img",
+		Example: "  tidemark reprotect shop --vm db1 --host esx7 --datastore ds2 --network DR=LAN\n  tidemark reprotect web --dry-run\n  tidemark reprotect web --yes\n  tidemark reprotect web --disk root=/vm/new/root.img --disk data=/vm/new/data.img",
 		RunE: func(c *cobra.Command, args []string) error {
 			var err error
 			if f.Disks, err = disksOf(f.disks); err != nil {
 				return err
 			}
 			f.Capture = cdp.CaptureMode(f.capture)
+			if f.Place, err = f.place.place(); err != nil {
+				return err
+			}
+			f.To = cdp.Site(f.place.to)
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := f.wait.bound(ctx)
 				defer cancel()
-				return a.eachAway(ctx, cl, args[0], func(name string) error {
-					seen, err := a.seenOf(ctx, cl, name)
+				return a.eachAway(ctx, cl, args[0], f, func(name string) error {
+					seen, err := a.goingTo(ctx, cl, name, &f)
 					if err != nil {
 						return err
 					}
@@ -80,6 +94,8 @@ the job, or until JOB is in force again, which is said before and confirmed with
 	p.StringArrayVar(&f.disks, "disk", nil, "NAME=PATH: a new or empty replica instead of the old disk; for every disk, or for none")
 	p.StringVar(&f.capture, "capture", "", "inline (the default), or tap with other disks")
 	p.StringVar(&f.Listen, "listen", "", "where the disks are served to the machine: host:port, or the path of a unix socket")
+	f.place.register(c)
+	f.vms.choose(c)
 	f.wait.register(c, 24*time.Hour)
 	f.out.register(c)
 	completeWords(c, "capture", "inline", "tap")
@@ -110,8 +126,9 @@ type reprotected struct {
 func (a *app) reprotect(ctx context.Context, c *client.Client, seen failback.Seen, f reprotectFlags) error {
 	r := f.ReprotectRequest
 	r.Job, r.Site = seen.Job.Name, seen.Job.Target.Site
-	at := seen.Job.Source.Site
+	at := cmp.Or(r.To, seen.Job.Source.Site)
 	if x := seen.Job.Reverses; seen.Reversed() { // the request only makes sure of that
+		r.Round = x.Round
 		r.Job, r.Site, r.As, at = x.Job, x.Site, cmp.Or(seen.Job.Of, seen.Job.Name), seen.Job.Target.Site
 	} else if err := failback.Committed(seen.Job, seen.Run); err != nil {
 		return err
@@ -132,6 +149,9 @@ func (a *app) reprotect(ctx context.Context, c *client.Client, seen failback.See
 		}
 		for _, w := range reply.Warnings {
 			fmt.Fprintf(a.err, "  %s\n", w)
+		}
+		if text := failback.CopyText(reply); text != "" {
+			fmt.Fprintf(a.err, "  %s\n", text)
 		}
 		if !f.wait.no && (reply.Job.Source.Capture == cdp.Inline || reply.Job.Of != "") {
 			if out.ComparedBytes, out.SentBytes, err = a.awaitReversed(ctx, home, reply.Job, f.out.text()); err != nil {
@@ -156,8 +176,10 @@ func (a *app) offered(r api.ReprotectReply) error {
 	for _, d := range r.Job.Target.Disks {
 		fmt.Fprintf(a.out, "  disk %s to %s\n", d.Name, d.Path)
 	}
-	if text := failback.OfferText(r); text != "" {
-		fmt.Fprintf(a.out, "%s\n", text)
+	for _, text := range []string{failback.CopyText(r), failback.OfferText(r)} {
+		if text != "" {
+			fmt.Fprintf(a.out, "%s\n", text)
+		}
 	}
 	return nil
 }
@@ -214,11 +236,23 @@ func elsewhere(site cdp.Site) error {
 }
 
 // eachAway calls fn with a job, or with the job of each VM of a job on VMs that was failed
-// over. All of those are tried; the error is the first.
-func (a *app) eachAway(ctx context.Context, c *client.Client, name string, fn func(string) error) error {
+// over, or of those that are chosen. All of those are tried; the error is the first.
+func (a *app) eachAway(ctx context.Context, c *client.Client, name string, f reprotectFlags, fn func(string) error) error {
 	names, err := c.JobsOf(ctx, name)
-	if err != nil || len(names) == 0 {
-		return cmp.Or(err, fn(name))
+	switch {
+	case err != nil:
+		return err
+	case len(names) == 0 && f.vms.given():
+		return usage("--vm is for jobs on VMs, and %s is none", name)
+	case len(names) == 0:
+		return fn(name)
+	case f.vms.given():
+		if names, err = f.vms.pick(name, names, a.vmNames(ctx, c, name)); err != nil {
+			return err
+		}
+	}
+	if len(names) > 1 && f.Place != nil && len(f.Place.Seeds) > 0 {
+		return usage("--seed is for one VM, and %s has %d: choose it with --vm", name, len(names))
 	}
 	away := 0
 	for _, vm := range names {

@@ -14,7 +14,6 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
-	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failoverrun"
 )
 
@@ -31,16 +30,18 @@ func (f *vmFlags) register(c *cobra.Command) {
 	c.Flags().IntVar(&f.parallel, "parallel", 4, "with --vm or --all: how many VMs are failed over at the same time")
 }
 
+// choose registers the flag of commands that take VMs one after the other.
+func (f *vmFlags) choose(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.names, "vm", nil, "of a job on VMs: only this VM, by its name or that of its own job; repeat it")
+}
+
 func (f vmFlags) given() bool { return f.all || len(f.names) > 0 }
 
 // pick is the jobs of the VMs that are meant, in the order in which they are failed over.
 // members has the names of the VMs by their jobs, as far as they are known.
-func (f vmFlags) pick(of string, jobs []spec.ReplicationJob, members map[string]string) ([]string, error) {
+func (f vmFlags) pick(of string, known []string, members map[string]string) ([]string, error) {
 	const op = "choose VMs"
-	var known, out []string
-	for _, j := range jobs {
-		known = append(known, j.Name)
-	}
+	var out []string
 	for _, name := range f.names {
 		i := slices.IndexFunc(known, func(job string) bool { return job == name || job == of+"-"+name || members[job] == name })
 		if i < 0 {
@@ -61,6 +62,31 @@ func (f vmFlags) pick(of string, jobs []spec.ReplicationJob, members map[string]
 	return out, nil
 }
 
+// chosen is the jobs of the VMs of a job on VMs that are meant.
+func (a *app) chosen(ctx context.Context, c *client.Client, of string, f vmFlags) ([]string, error) {
+	jobs, err := c.ProtectedVMs(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	var known []string
+	for _, j := range jobs {
+		known = append(known, j.Name)
+	}
+	return f.pick(of, known, a.vmNames(ctx, c, of))
+}
+
+// vmNames are the names of the VMs of a job on VMs by their jobs, as far as the vcenter
+// service of this site says: without them, the names of jobs do.
+func (a *app) vmNames(ctx context.Context, c *client.Client, of string) map[string]string {
+	names := map[string]string{}
+	if states, err := c.VMJobStates(ctx, of); err == nil && states[of] != nil {
+		for _, m := range states[of].Members {
+			names[string(m.Group)] = m.VM
+		}
+	}
+	return names
+}
+
 // failoverVMs fails over several VMs of a job, each with a run of its own: in the order
 // that is asked for, and at most so many at the same time. One that fails stops no other;
 // the error is that of the first in the order.
@@ -72,17 +98,7 @@ func (a *app) failoverVMs(ctx context.Context, c *client.Client, r failoverrun.R
 	if of == nil {
 		return usage("--vm and --all are for jobs on VMs, and %s is none", r.Job)
 	}
-	jobs, err := c.ProtectedVMs(ctx, of.Name)
-	if err != nil {
-		return err
-	}
-	members := map[string]string{}
-	if states, err := c.VMJobStates(ctx, of.Name); err == nil && states[of.Name] != nil { // without it, the names of jobs do
-		for _, m := range states[of.Name].Members {
-			members[string(m.Group)] = m.VM
-		}
-	}
-	names, err := f.vms.pick(of.Name, jobs, members)
+	names, err := a.chosen(ctx, c, of.Name, f.vms)
 	switch {
 	case err != nil:
 		return err

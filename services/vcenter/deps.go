@@ -62,13 +62,13 @@ type Jobs interface {
 	Watch(ctx context.Context, fn func(name string, job *spec.VMJob) error) error
 }
 
-// SourceSpecs are the specs of jobs whose source is this site, whichever site is
-// their target.
+// SourceSpecs are the specs of jobs, whichever site is their target.
 type SourceSpecs interface {
-	// Group is NotFound only if no site has the group: its snapshots are then removed.
+	// Group is one whose source is this site. NotFound only if no site has the group: its
+	// snapshots are then removed.
 	Group(ctx context.Context, name string) (spec.ReplicationJob, error)
-	// VMJob is the job on VMs that a group belongs to; NotFound.
-	VMJob(ctx context.Context, name string) (spec.VMJob, error)
+	// VMJob is a job on VMs whose target is a site; NotFound.
+	VMJob(ctx context.Context, target cdp.Site, name string) (spec.VMJob, error)
 }
 
 // Groups are the specs of the members' own jobs, one for each VM, whose target is

@@ -285,6 +285,6 @@ func (s sourcedOf) Group(ctx context.Context, name string) (spec.ReplicationJob,
 	return s.groups.Get(ctx, name)
 }
 
-func (s sourcedOf) VMJob(ctx context.Context, name string) (spec.VMJob, error) {
+func (s sourcedOf) VMJob(ctx context.Context, _ cdp.Site, name string) (spec.VMJob, error) {
 	return s.jobs.Get(ctx, name)
 }

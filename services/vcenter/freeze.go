@@ -202,7 +202,7 @@ func (f *freezer) takeSnapshot(ctx context.Context, vc frozenVMs, v inventory.VM
 	}
 	quiesce := false
 	if g, err := f.specs.Group(ctx, string(r.Group)); err == nil && g.Of != "" {
-		if j, err := f.specs.VMJob(ctx, g.Of); err == nil {
+		if j, err := f.specs.VMJob(ctx, g.Target.Site, g.Of); err == nil {
 			quiesce = j.Job.Source.Quiesce && j.Job.Source.Capture == cdp.CBT
 		}
 	}

@@ -35,7 +35,7 @@ func (r *round) updateMembers(ctx context.Context, refused map[string][]inventor
 		group := vmpolicy.GroupName(r.job.Name, v.Name, v.UUID, func(n string) bool { return taken[n] })
 		taken[string(group)] = true
 		join := r.join
-		if r.job.Reverses != nil {
+		if r.job.Reverses.TakesBack() {
 			join = r.joinOld
 		}
 		if err := join(ctx, group, v); err != nil {

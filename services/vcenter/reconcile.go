@@ -253,7 +253,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 	x := vmpolicy.Situation{
 		Job: r.job.Job, Members: r.vms(), Selectors: r.reply.Problems, Twins: r.reply.Twins, SourceSlots: r.reply.Slots, Target: r.target, Filters: r.filters, Hosts: r.reply.Hosts,
 		SameVCenter:  r.reply.About.UUID != "" && r.reply.About.UUID == r.target.About.UUID,
-		TakesBack:    r.job.Reverses != nil,
+		TakesBack:    r.job.Reverses.TakesBack(),
 		Taken:        map[string]string{},
 		Known:        map[string]string{},
 		Made:         map[string]bool{},
@@ -293,7 +293,7 @@ func (r *round) problems(ctx context.Context) ([]inventory.Problem, error) {
 			}
 		}
 	}
-	if r.job.Reverses != nil { // its disks are there
+	if r.job.Reverses.TakesBack() { // its disks are there
 		for _, v := range x.Members {
 			x.Made[v.UUID] = true
 		}

@@ -48,7 +48,7 @@ func (t *sourceTaps) tapNow(ctx context.Context, r api.TapRequest, tell progress
 	if err != nil {
 		return err
 	}
-	j, err := t.specs.VMJob(ctx, g.Of)
+	j, err := t.specs.VMJob(ctx, g.Target.Site, g.Of)
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func (r *memberRound) unfilter(ctx context.Context, v inventory.VM, keys []int32
 	var j spec.VMJob
 	g, err := r.s.sourced.Group(ctx, r.m.Value.TookFrom)
 	if err == nil {
-		j, err = r.s.sourced.VMJob(ctx, g.Of)
+		j, err = r.s.sourced.VMJob(ctx, g.Target.Site, g.Of)
 	}
 	if cdp.Is(err, cdp.NotFound) || err == nil && j.Job.Source.Filter == "" {
 		return nil

@@ -14,6 +14,11 @@ type ReprotectRequest struct {
 	Site cdp.Site `json:"site"`
 	// As names the reversed job. Empty: it is chosen.
 	As string `json:"as,omitempty"`
+	// To is the site that is asked, where that is not the one that the machine came from.
+	To cdp.Site `json:"to,omitempty"`
+	// Place is where a new VM is made for the machine of a job on VMs, in names of the
+	// site that is asked. Nil: it goes back to the VM that it came from.
+	Place *inventory.JobTarget `json:"place,omitempty"`
 	// Disks are its replicas. None: the job's old disks, which are overwritten where they
 	// differ.
 	Disks []spec.TargetDisk `json:"disks,omitempty"`
@@ -25,6 +30,9 @@ type ReprotectRequest struct {
 	// Yes confirms that old disks are overwritten and the points of an earlier round are
 	// dropped.
 	Yes bool `json:"yes,omitempty"`
+	// Round is that of the reversed job, where another one reverses the same failover at a
+	// site that is lost; 0: the one after the job's own.
+	Round int `json:"round,omitempty"`
 	// Run is the failover that was committed: until the site that is asked has a copy of
 	// that, nothing is done. Empty: whatever is known there.
 	Run string `json:"run,omitempty"`
@@ -36,6 +44,9 @@ type ReprotectReply struct {
 	Job spec.ReplicationJob `json:"job"`
 	// Overwrites are the old disks, with their sizes. None: the replicas are new.
 	Overwrites []DiskFacts `json:"overwrites,omitempty"`
+	// Copies is how many bytes are copied in full, because nothing at the target holds a
+	// copy of them.
+	Copies int64 `json:"copiesBytes,omitempty"`
 	// Diverged is how many writes the old disks took that the failover did not reach, and
 	// that are discarded; nil: not known.
 	Diverged *uint64 `json:"divergedWrites,omitempty"`
@@ -59,8 +70,8 @@ func (r ReprotectReply) Bytes() (n int64) {
 	return n
 }
 
-// VMReverseRequest asks the vcenter service of the site that a VM came from for the job on
-// VMs that leads back.
+// VMReverseRequest asks the vcenter service of a site for the job on VMs that leads back
+// there from the failover of a VM.
 type VMReverseRequest struct {
 	// Name is that of the job.
 	Name string `json:"name"`
@@ -71,14 +82,20 @@ type VMReverseRequest struct {
 	Reverses spec.Reverses `json:"reverses"`
 	// Capture is how its writes are to be captured; empty: as those of the old VM were.
 	Capture cdp.CaptureMode `json:"capture,omitempty"`
+	// Site is the one that is asked, and Place where it makes a new VM; nil: the VM goes
+	// back to the one that it came from.
+	Site  cdp.Site             `json:"site,omitempty"`
+	Place *inventory.JobTarget `json:"place,omitempty"`
 }
 
 // VMReverseReply is the job that leads back from the failover of a VM.
 type VMReverseReply struct {
 	// Job has the settings of recovery points and journal of the one that was failed over.
 	Job spec.VMJob `json:"job"`
-	// Overwrites are the old VM's disks, with their sizes.
+	// Overwrites are the old VM's disks, or seeds, with their sizes.
 	Overwrites []DiskFacts `json:"overwrites,omitempty"`
+	// Copies is how many bytes are copied in full, to new disks.
+	Copies int64 `json:"copiesBytes,omitempty"`
 	// Problems refuse the job.
 	Problems []inventory.Problem `json:"problems,omitempty"`
 	// Warnings are what an operator has to see to.

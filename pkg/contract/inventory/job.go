@@ -40,13 +40,16 @@ type DiskRef struct {
 // JobTarget says where the replicas are kept, in names or inventory paths.
 // Exactly one of Host and Cluster is set.
 type JobTarget struct {
-	Host      string `json:"host,omitempty"`
-	Cluster   string `json:"cluster,omitempty"`
+	// Host runs the replicas' VMs, or a host of Cluster does.
+	Host    string `json:"host,omitempty"`
+	Cluster string `json:"cluster,omitempty"`
+	// Datastore has their disks.
 	Datastore string `json:"datastore"`
 	// Disks are placed elsewhere than on Datastore.
-	Disks  []DiskPlace `json:"disks,omitempty"`
-	Folder string      `json:"folder,omitempty"`
-	Pool   string      `json:"pool,omitempty"`
+	Disks []DiskPlace `json:"disks,omitempty"`
+	// Folder and Pool are those of the VMs; empty: the datacenter's, and the host's.
+	Folder string `json:"folder,omitempty"`
+	Pool   string `json:"pool,omitempty"`
 	// Suffix of a replica's name; default -replica.
 	Suffix   string       `json:"suffix,omitempty"`
 	Networks []NetworkMap `json:"networks,omitempty"`

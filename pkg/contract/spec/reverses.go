@@ -18,11 +18,19 @@ type Reverses struct {
 	// They hold a copy, so only what differs is sent.
 	OldDisks bool `json:"oldDisks,omitempty"`
 	// VM is the instance UUID of the VM that the failed over job had as its source: with
-	// its disks it is the replica. Empty for jobs of disks.
+	// its disks it is the replica. Empty for jobs of disks, and where a new VM is made.
 	VM string `json:"vm,omitempty"`
 	// Before is the job here, of the round before, whose replica that VM was and whose
 	// failover is what Job leads back from. Empty for jobs of disks, and in round 1.
 	Before string `json:"before,omitempty"`
+}
+
+// TakesBack reports whether the replica is the VM that the failover came from.
+func (r *Reverses) TakesBack() bool { return r != nil && r.VM != "" }
+
+// Same reports whether both lead back from the same failover.
+func (r Reverses) Same(o Reverses) bool {
+	return r.Site == o.Site && r.Job == o.Job && r.Run == o.Run && r.Round == o.Round
 }
 
 // Round is how often the direction was reversed to get to this job.
@@ -92,8 +100,8 @@ func (c *checker) reversesVM(j *VMJob) {
 	case r == nil:
 	case r.Site != j.SourceSite:
 		c.bad(at+"/site", "reference", "%q: a job reverses one whose target is its own source, %s", r.Site, j.SourceSite)
-	case r.VM == "" || !r.OldDisks:
-		c.bad(at+"/vm", "required", "a job on VMs that reverses another names the VM there, whose disks become the replica")
+	case (r.VM != "") != r.OldDisks:
+		c.bad(at+"/vm", "required", "a job on VMs that reverses another into old disks names the VM there, whose disks they are, and one that makes a new VM names none")
 	case len(j.Source.VMs) != 1 || j.Source.VMs[0].UUID == "":
 		c.bad("/spec/source/vms", "reference", "a job that reverses another has one VM, by its uuid")
 	}

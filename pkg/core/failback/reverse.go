@@ -2,6 +2,7 @@ package failback
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"tidemark.dev/pkg/cdp"
@@ -20,6 +21,10 @@ type Want struct {
 	// Name of the reversed job; empty: that of the job which this one reversed, or the
 	// job's own with -back.
 	Name string
+	// Round is as Round takes it.
+	Round int
+	// To is the site that the machine is brought to; empty: the one that it came from.
+	To cdp.Site
 	// Disks are the replicas; none: the old disks, which hold a copy.
 	Disks []spec.TargetDisk
 	// Capture is inline, or tap with other disks; empty: inline.
@@ -31,7 +36,10 @@ type Want struct {
 // Name is the name of the job that reverses another.
 func Name(old spec.ReplicationJob, w Want) (string, error) {
 	name := cmp.Or(w.Name, old.Name+suffix)
-	if w.Name == "" && old.Reverses != nil {
+	switch {
+	case w.Name == "" && w.Round > old.Round()+1: // the usual name is that of the job at the lost site
+		name = fmt.Sprintf("%s-r%d", old.Name, w.Round)
+	case w.Name == "" && old.Reverses != nil:
 		name = old.Reverses.Job
 	}
 	if err := cdp.CheckName("job", name); err != nil {
@@ -64,12 +72,16 @@ func Reverse(old spec.ReplicationJob, run *failoverrun.Run, before *spec.Replica
 	if err := Committed(old, run); err != nil {
 		return none, err
 	}
+	round, err := Round(old, w.Round)
+	if err != nil {
+		return none, err
+	}
 	name, err := Name(old, w)
 	if err != nil {
 		return none, err
 	}
 	j := spec.ReplicationJob{Name: name, RPO: old.RPO, FailIfRPOExceeds: old.FailIfRPOExceeds, Journal: old.Journal,
-		Reverses: &spec.Reverses{Site: old.Target.Site, Job: old.Name, Run: run.ID, Round: old.Round() + 1, OldDisks: len(w.Disks) == 0}}
+		Reverses: &spec.Reverses{Site: old.Target.Site, Job: old.Name, Run: run.ID, Round: round, OldDisks: len(w.Disks) == 0}}
 	// A lock would keep the failover home from being committed until it is over, and a
 	// commit policy is about failovers of the old job.
 	j.Journal.Lock = 0
@@ -78,7 +90,11 @@ func Reverse(old spec.ReplicationJob, run *failoverrun.Run, before *spec.Replica
 		j.RPO, j.FailIfRPOExceeds, j.Journal, j.Failover, listen = before.RPO, before.FailIfRPOExceeds, before.Journal, before.Failover, before.Source.Listen
 	}
 	j.Source = spec.Source{Site: old.Target.Site, Capture: cmp.Or(w.Capture, cdp.Inline), Listen: cmp.Or(w.Listen, listen)}
-	j.Target.Site = old.Source.Site
+	j.Target.Site = cmp.Or(w.To, old.Source.Site)
+	if j.Target.Site != old.Source.Site && len(w.Disks) == 0 {
+		return none, cdp.Errorf(cdp.Invalid, op, old.Name, "its old disks are at %s, not at %s: everything is sent to new ones", old.Source.Site, w.To).
+			WithHint("name a new or empty one for each disk: --disk NAME=PATH")
+	}
 	if j.Source.Capture != cdp.Inline && (j.Source.Capture != cdp.Tap || j.Reverses.OldDisks) {
 		return none, cdp.Errorf(cdp.Invalid, op, old.Name, "capture %q: must be inline, or tap with other disks than the old ones: the client of a tap sends everything", w.Capture)
 	}

@@ -8,6 +8,14 @@ import (
 	"tidemark.dev/pkg/core/health"
 )
 
+// CopyText says how much is copied in full; empty: only what differs is sent.
+func CopyText(r api.ReprotectReply) string {
+	if r.Copies == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s are copied in full to new disks at %s: nothing there holds a copy of them", health.BytesText(r.Copies), r.Job.Target.Site)
+}
+
 // OfferText says what a reversal overwrites and drops; empty if that is nothing.
 func OfferText(r api.ReprotectReply) string {
 	var parts []string

@@ -54,9 +54,10 @@ const (
 	Present Reversal = "present" // it is there
 )
 
-// Reverse says whether a reversed job may take its name here. jobs are all jobs here, and
-// run is the last failover of that name here; nil: none.
-func (h Here) Reverse(j spec.ReplicationJob, now Stored, jobs []spec.ReplicationJob, run *failoverrun.Run) (Reversal, error) {
+// Reverse says whether a reversed job may take its name here. before is what the job that was
+// failed over reversed; nil: none. jobs are all jobs here, and run is the last failover of that
+// name here; nil: none.
+func (h Here) Reverse(j spec.ReplicationJob, before *spec.Reverses, now Stored, jobs []spec.ReplicationJob, run *failoverrun.Run) (Reversal, error) {
 	r := j.Reverses
 	for _, o := range jobs {
 		if o.Name != j.Name && o.Retires(r.Site, r.Job, r.Round-1) {
@@ -79,7 +80,7 @@ func (h Here) Reverse(j spec.ReplicationJob, now Stored, jobs []spec.Replication
 				WithHint("protect what runs now: tidemark reprotect " + j.Name)
 		}
 		return Present, nil
-	case old.Round() >= j.Round() || !pairs(*old, j):
+	case old.Round() >= j.Round() || !pairs(*old, j) && (before == nil || before.Site != h.Site || before.Job != old.Name):
 		return "", nameTaken(j)
 	case !run.Holds(*old) || run.Phase != recovery.Committed:
 		return "", cdp.Errorf(cdp.Conflict, opReprotect, r.Job, "the job %s at %s is in the way: no failover of it was committed", j.Name, h.Site).
@@ -120,7 +121,7 @@ func ReversedVM(name string, here cdp.Site, rev spec.Reverses, vm *spec.VMJob, j
 			return false, nameTaken(spec.ReplicationJob{Name: name, Reverses: &rev, Target: spec.Target{Site: here}})
 		}
 	}
-	if vm != nil && (vm.Reverses == nil || *vm.Reverses != rev) {
+	if vm != nil && (vm.Reverses == nil || !vm.Reverses.Same(rev)) {
 		return false, nameTaken(spec.ReplicationJob{Name: name, Reverses: &rev, Target: spec.Target{Site: here}})
 	}
 	return vm != nil, nil

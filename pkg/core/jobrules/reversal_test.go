@@ -31,6 +31,9 @@ func TestWhatAReversedJobMayReplace(t *testing.T) {
 	twin.Name = "twin"
 	elsewhere := third
 	elsewhere.Target.Site = "elsewhere"
+	moved := first
+	moved.Source.Site = "burnt"
+	movedAway := &failoverrun.Run{Request: committed.Request, Pinned: failoverrun.Pinned{Spec: moved}, Phase: recovery.Committed}
 	for name, c := range map[string]struct {
 		job  spec.ReplicationJob
 		now  *spec.ReplicationJob
@@ -38,18 +41,22 @@ func TestWhatAReversedJobMayReplace(t *testing.T) {
 		run  *failoverrun.Run
 		want Reversal
 		text string // of the refusal
+		// before is what the job that was failed over reversed.
+		before *spec.Reverses
 	}{
-		"nothing is there":               {third, nil, nil, nil, Write, ""},
-		"it is there":                    {third, &third, nil, committed, Present, ""},
-		"an earlier round":               {third, &first, nil, committed, Replace, ""},
-		"an earlier round, not over":     {third, &first, nil, &undone, "", "is in the way"},
-		"an earlier round, never failed": {third, &first, nil, nil, "", "is in the way"},
-		"another job":                    {third, &other, nil, nil, "", "another job web-back"},
-		"reversed under another name":    {third, nil, []spec.ReplicationJob{twin}, nil, "", "twin reverses it already"},
-		"failed over itself":             {first, &first, nil, committed, "", "failed over itself"},
-		"asked at the wrong site":        {elsewhere, nil, nil, nil, "", "this is home"},
+		"nothing is there":                         {third, nil, nil, nil, Write, "", nil},
+		"it is there":                              {third, &third, nil, committed, Present, "", nil},
+		"an earlier round":                         {third, &first, nil, committed, Replace, "", nil},
+		"an earlier round, not over":               {third, &first, nil, &undone, "", "is in the way", nil},
+		"an earlier round, never failed":           {third, &first, nil, nil, "", "is in the way", nil},
+		"another job":                              {third, &other, nil, nil, "", "another job web-back", nil},
+		"reversed under another name":              {third, nil, []spec.ReplicationJob{twin}, nil, "", "twin reverses it already", nil},
+		"failed over itself":                       {first, &first, nil, committed, "", "failed over itself", nil},
+		"asked at the wrong site":                  {elsewhere, nil, nil, nil, "", "this is home", nil},
+		"an earlier round, back from a third site": {third, &moved, nil, movedAway, Replace, "", &spec.Reverses{Site: "home", Job: "web-back"}},
+		"another job that was failed over":         {third, &moved, nil, movedAway, "", "another job web-back", &spec.Reverses{Site: "home", Job: "db-back"}},
 	} {
-		got, err := home.Reverse(c.job, Stored{Job: c.now}, c.jobs, c.run)
+		got, err := home.Reverse(c.job, c.before, Stored{Job: c.now}, c.jobs, c.run)
 		if got != c.want || (err != nil) != (c.text != "") || err != nil && !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

@@ -1,6 +1,7 @@
 package vmpolicy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -34,18 +35,57 @@ func Reverse(was inventory.Job, name, now string, old inventory.VM, inv inventor
 	j.Target.Networks, more = reverseNetworks(was.Target.Networks, old, inv)
 	warnings = append(warnings, more...)
 	j.Target.ReIP, more = reverseAddresses(was.Target.ReIP)
-	warnings = append(warnings, more...)
+	warnings = append(append(warnings, more...), leftBehind(&j, was)...)
+	return j, warnings
+}
+
+// HomeSuffix ends the name of a VM that is made for one that does not go back to the VM it
+// came from.
+const HomeSuffix = "-home"
+
+// ReverseAnew is the job that leads the VM with the UUID now, which was failed over by was, to
+// a new VM at a place; home says that this is the vCenter that it came from, whose networks
+// and addresses are known.
+func ReverseAnew(was inventory.Job, name, now string, place inventory.JobTarget, home bool, inv inventory.Inventory) (j inventory.Job, warnings []string) {
+	j = inventory.Job{Name: name,
+		Source: inventory.JobSource{VMs: []inventory.Selector{{UUID: now}}, Capture: was.Source.Capture, Filter: was.Source.Filter, Quiesce: was.Source.Quiesce},
+		Target: place, Checks: was.Checks}
+	j.Target.Suffix = cmp.Or(place.Suffix, HomeSuffix)
+	j.Target.KeepMAC, j.Target.KeepUUID = place.KeepMAC || was.Target.KeepMAC, place.KeepUUID || was.Target.KeepUUID
+	switch {
+	case home:
+		for _, n := range was.Target.Networks {
+			from := path.Base(n.To)
+			if slices.ContainsFunc(j.Target.Networks, func(m inventory.NetworkMap) bool { return m.From == from }) {
+				continue
+			}
+			if to, why := inv.FindNetwork(n.From); why == "" {
+				j.Target.Networks = append(j.Target.Networks, inventory.NetworkMap{From: from, To: to.Path})
+			}
+		}
+		if len(place.ReIP) == 0 {
+			j.Target.ReIP, warnings = reverseAddresses(was.Target.ReIP)
+		}
+	case len(was.Target.ReIP) > 0 && len(place.ReIP) == 0:
+		warnings = append(warnings, "the guest keeps the addresses that it has now: which ones it needs at this site is not known: apply the job with target.reIP before it is failed over")
+	}
+	return j, append(warnings, leftBehind(&j, was)...)
+}
+
+// leftBehind are warnings of what of a job is known at its target only, and is left out of
+// the job that leads back.
+func leftBehind(j *inventory.Job, was inventory.Job) (warnings []string) {
 	if j.Checks.Script != "" {
 		j.Checks.Script = ""
 		warnings = append(warnings, "the check script "+was.Checks.Script+" is on the transporter of the other site, and is left out")
 	}
-	if was.Target.GuestLogin != "" {
+	if was.Target.GuestLogin != "" && j.Target.GuestLogin == "" {
 		warnings = append(warnings, "the guest login "+was.Target.GuestLogin+" is of the other site: without target.guestLogin, which names one of this site, the vCenter's customization changes the addresses, which is sysprep on Windows")
 	}
 	if was.Source.Policy != "" {
 		warnings = append(warnings, "the storage policy that attaches the I/O filter is of the other vCenter: the filter is attached without one")
 	}
-	return j, warnings
+	return warnings
 }
 
 // folderOf is the folder of a VM; empty: the datacenter's.
@@ -135,7 +175,7 @@ func OldDisks(old, now inventory.VM) (disks []inventory.MemberDisk, why string) 
 		at := now.Hardware.Address(d)
 		i := slices.IndexFunc(old.Hardware.Disks, func(x inventory.Disk) bool { return old.Hardware.Address(x) == at })
 		if i < 0 {
-			return nil, fmt.Sprintf("the old VM %s has no disk at %s: attach one of %s there, or protect the VM with a new job", old.Path, at, bytes(d.Size))
+			return nil, fmt.Sprintf("the old VM %s has no disk at %s: attach one of %s there, or have a new VM made: --host or --cluster, and --datastore", old.Path, at, bytes(d.Size))
 		}
 		x := old.Hardware.Disks[i]
 		switch {
