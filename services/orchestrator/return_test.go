@@ -42,7 +42,7 @@ func (p *pair) back(seen failback.Seen, r api.ReprotectRequest) (spec.Replicatio
 	if seen.Job.Of == "" {
 		return failback.Reverse(seen.Job, seen.Run, nil, failback.Want{Disks: r.Disks})
 	}
-	rev, err := failback.ReversesVM(seen.Job, seen.Run)
+	rev, err := failback.ReversesVM(seen.Job, seen.Run, seen.Job.Source.Site, false, seen.Job.Round()+1)
 	j := spec.ReplicationJob{Name: seen.Job.Name + "-back", Of: seen.Job.Name + "-back", Reverses: &rev}
 	j.Source, j.Target = spec.Source{Site: "prod", VM: rev.VM}, spec.Target{Site: "dr", VM: "shop"}
 	return j, err
