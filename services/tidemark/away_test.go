@@ -1,15 +1,18 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/inventory"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
@@ -145,4 +148,51 @@ func TestThePlaceOfANewVM(t *testing.T) {
 	if err != nil || p.Networks[0] != (inventory.NetworkMap{From: "DR", To: "VM Network"}) || p.Seeds[0].File != "[d] a/a.vmdk" || p.Seeds[0].Disk != "scsi0:0" {
 		t.Error(p, err)
 	}
+}
+
+// VMs of a job are undone, committed and cleaned up one by one. Of all, those that have
+// nothing to end are left, and one that is refused stops no other.
+func TestSomeVMsOfAJobAreUndone(t *testing.T) {
+	t.Parallel() // it mostly waits
+	d := newDesk(t)
+	d.serve("dr", subjects.VCenter, map[string]func([]byte) (any, error){api.VMJobCheck: says(api.JobCheckReply{VMs: []string{"web01", "db01"}})})
+	d.apply(0, shopJob)
+	d.put("shop", "shop-app01", "shop-db01", "shop-web01")
+	conn := connectAs(t, d.url, "dr", subjects.Failover)
+	runs, err := bus.OpenBucket[failoverrun.Run](t.Context(), conn, "dr", subjects.BucketState, subjects.KeyFailover)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(job string, goal recovery.Goal, phase recovery.Phase) {
+		if _, err := runs.Put(t.Context(), job, failoverrun.Run{Request: failoverrun.Request{Job: job, ID: "r7", Mode: recovery.Production, To: recovery.ToVM}, Goal: goal, Phase: phase}); err != nil {
+			t.Error(err)
+		}
+	}
+	put("shop-web01", recovery.Recover, recovery.Ready)
+	put("shop-db01", recovery.Recover, recovery.Ready)
+	ctx, cancel := context.WithCancel(t.Context())
+	var served sync.WaitGroup
+	served.Go(func() {
+		_ = conn.HandleCommands(ctx, subjects.Failover, map[string]bus.Handler{"undo": func(_ context.Context, e event.Event) error {
+			var p event.FailoverUndo
+			if err := e.Into(&p); err != nil {
+				return err
+			}
+			if p.Job == "shop-db01" {
+				return cdp.Errorf(cdp.Conflict, "undo failover", p.Job, "clients use it")
+			}
+			put(p.Job, recovery.Undo, recovery.Undone)
+			return nil
+		}})
+	})
+	defer func() { cancel(); served.Wait() }()
+	_, errs := d.do(exitNotFound, "failover", "undo", "shop", "--vm", "mail01")
+	wants(t, errs, `no VM "mail01"`)
+	_, errs = d.do(exitConflict, "failover", "cleanup", "shop", "--all")
+	wants(t, errs, "none of its 3 VMs has anything to cleanup")
+	out, errs := d.do(exitConflict, "failover", "undo", "shop", "--all", "--yes")
+	wants(t, errs, "shop-app01 has nothing to undo", "shop-db01: failed", "clients use it", "undo failover of shop-db01")
+	wants(t, out, "shop-web01  r7", "undone")
+	out, _ = d.do(0, "failover", "undo", "shop", "--vm", "web01", "--yes")
+	wants(t, out, "shop-web01  r7", "undone")
 }

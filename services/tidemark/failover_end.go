@@ -11,6 +11,7 @@ import (
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/contract/recovery"
+	"tidemark.dev/pkg/core/failoverrun"
 )
 
 // failoverEnds are the commands that end a run.
@@ -31,15 +32,29 @@ says how much, and does nothing without --yes.`),
 func (a *app) failoverAsk(g recovery.Goal, use, short, more string) *cobra.Command {
 	var w waitFlags
 	var yes bool
+	var vms vmFlags
 	end := client.Ending{Goal: g}
 	var out format
 	c := &cobra.Command{
-		Use: use, Short: short, Long: long(short + "." + more), Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
+		Use: use, Short: short, Long: long(short + "." + more + `
+
+Of a job on several VMs choose those that are meant with --vm, or --all.`), Args: cobra.ExactArgs(1), ValidArgsFunction: a.complete(jobNames),
 		Example: "  tidemark failover " + strings.Replace(use, "JOB", "web", 1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if vms.given() && vms.parallel < 1 {
+				return usage("--parallel %d: must be at least 1", vms.parallel)
+			}
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {
 				ctx, cancel := w.bound(ctx)
 				defer cancel()
+				if vms.given() {
+					if g == recovery.Cleanup {
+						if err := checkVerdict(&end); err != nil {
+							return err
+						}
+					}
+					return a.endVMs(ctx, cl, args[0], end, vms, yes, w.no, out)
+				}
 				if g == recovery.Undo && !yes && !end.Force {
 					if err := a.discards(ctx, cl, args[0]); err != nil {
 						return err
@@ -79,9 +94,66 @@ func (a *app) failoverAsk(g recovery.Goal, use, short, more string) *cobra.Comma
 		c.Flags().StringVar(&end.Note, "note", "", "with --verdict: why")
 		completeWords(c, "verdict", "passed", "failed")
 	}
+	vms.register(c)
 	w.register(c, 5*time.Minute)
 	out.register(c)
 	return c
+}
+
+// endVMs ends the runs of several VMs of a job, each by itself. Of all its VMs, those that
+// have nothing to end are left as they are.
+func (a *app) endVMs(ctx context.Context, c *client.Client, name string, end client.Ending, vms vmFlags, yes, now bool, out format) error {
+	of, err := c.VMJob(ctx, name)
+	if err != nil {
+		return err
+	}
+	if of == nil {
+		return usage("--vm and --all are for jobs on VMs, and %s is none", name)
+	}
+	named, err := a.chosen(ctx, c, name, vmFlags{names: vms.names, all: vms.all})
+	if err != nil {
+		return err
+	}
+	var jobs []string
+	for i, job := range named {
+		run, err := c.Failover(ctx, cdp.GroupID(job))
+		if err != nil {
+			return err
+		}
+		if i >= len(vms.names) && (run == nil || run.CheckAsk(end.Goal) != nil) {
+			fmt.Fprintf(a.err, "  %s has nothing to %s\n", job, end.Goal)
+			continue
+		}
+		jobs = append(jobs, job)
+	}
+	if len(jobs) == 0 {
+		return cdp.Errorf(cdp.Conflict, string(end.Goal)+" failover", name, "none of its %d VMs has anything to %s", len(named), end.Goal).
+			WithHint("see: tidemark status " + name)
+	}
+	return a.eachVM(jobs, vms.parallel, out, string(end.Goal)+" failover of", func(job string) (failoverrun.Run, error) {
+		if end.Goal == recovery.Undo && !yes && !end.Force {
+			if err := a.discards(ctx, c, job); err != nil {
+				return failoverrun.Run{}, err
+			}
+		}
+		asked, err := c.EndFailover(ctx, job, end)
+		if cdp.Is(err, cdp.Duplicate) {
+			run, err := c.Failover(ctx, cdp.GroupID(job))
+			if err != nil || run == nil {
+				return failoverrun.Run{}, err
+			}
+			return *run, nil
+		}
+		begun := failoverrun.Run{Request: failoverrun.Request{Job: job, ID: asked.Run}}
+		if err != nil || now {
+			return begun, err
+		}
+		run, err := c.FollowFailover(ctx, asked, false, func(failoverrun.Run) {})
+		if err == nil && run.Phase == recovery.Failed {
+			err = cdp.Errorf(run.Kind, string(end.Goal)+" failover", job, "%s", run.Error).WithHint(run.Hint)
+		}
+		return run, err
+	})
 }
 
 // checkVerdict says whether the verdict of a test can be kept, and who gives it.

@@ -25,9 +25,9 @@ type vmFlags struct {
 }
 
 func (f *vmFlags) register(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.names, "vm", nil, "of a job on VMs: a VM to fail over, by its name or that of its own job; repeat it, the most important first")
-	c.Flags().BoolVar(&f.all, "all", false, "of a job on VMs: fail over all VMs; those of --vm first")
-	c.Flags().IntVar(&f.parallel, "parallel", 4, "with --vm or --all: how many VMs are failed over at the same time")
+	c.Flags().StringArrayVar(&f.names, "vm", nil, "of a job on VMs: a VM that is meant, by its name or that of its own job; repeat it, the most important first")
+	c.Flags().BoolVar(&f.all, "all", false, "of a job on VMs: all VMs; those of --vm first")
+	c.Flags().IntVar(&f.parallel, "parallel", 4, "with --vm or --all: for how many VMs that is done at the same time")
 }
 
 // choose registers the flag of commands that take VMs one after the other.
@@ -72,7 +72,11 @@ func (a *app) chosen(ctx context.Context, c *client.Client, of string, f vmFlags
 	for _, j := range jobs {
 		known = append(known, j.Name)
 	}
-	return f.pick(of, known, a.vmNames(ctx, c, of))
+	names, err := f.pick(of, known, a.vmNames(ctx, c, of))
+	if err == nil && len(names) == 0 {
+		err = cdp.Errorf(cdp.NotFound, "choose VMs", of, "it has no VM yet").WithHint("see why: tidemark job status " + of)
+	}
+	return names, err
 }
 
 // vmNames are the names of the VMs of a job on VMs by their jobs, as far as the vcenter
@@ -99,35 +103,41 @@ func (a *app) failoverVMs(ctx context.Context, c *client.Client, r failoverrun.R
 		return usage("--vm and --all are for jobs on VMs, and %s is none", r.Job)
 	}
 	names, err := a.chosen(ctx, c, of.Name, f.vms)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(names) == 0:
-		return cdp.Errorf(cdp.NotFound, "choose VMs", of.Name, "it has no VM yet").WithHint("see why: tidemark job status " + of.Name)
 	}
-	runs, errs := make([]failoverrun.Run, len(names)), make([]error, len(names))
+	return a.eachVM(names, f.vms.parallel, f.out, "fail over", func(job string) (failoverrun.Run, error) {
+		one := r
+		one.Job = job
+		return a.failoverOne(ctx, c, one, f)
+	})
+}
+
+// eachVM does something about the run of each VM of a job, in their order and for at most so
+// many at the same time. One that fails stops no other; the error is that of the first in the
+// order.
+func (a *app) eachVM(jobs []string, parallel int, out format, what string, do func(job string) (failoverrun.Run, error)) error {
+	runs, errs := make([]failoverrun.Run, len(jobs)), make([]error, len(jobs))
 	var say sync.Mutex
 	var turns errgroup.Group
-	turns.SetLimit(f.vms.parallel)
-	for i, job := range names {
+	turns.SetLimit(parallel)
+	for i, job := range jobs {
 		turns.Go(func() error {
-			one := r
-			one.Job = job
-			runs[i], errs[i] = a.failoverOne(ctx, c, one, f)
+			runs[i], errs[i] = do(job)
 			say.Lock()
 			defer say.Unlock()
-			fmt.Fprintf(a.err, "  %d of %d  %s: %s\n", i+1, len(names), job, outcomeText(runs[i], errs[i]))
+			fmt.Fprintf(a.err, "  %d of %d  %s: %s\n", i+1, len(jobs), job, outcomeText(runs[i], errs[i]))
 			return nil
 		})
 	}
 	_ = turns.Wait() // each has its own error
-	err = f.out.print(a.out, runs, []string{"job", "run", "state"}, func(add func(...any)) {
-		for i, job := range names {
-			add(job, r.ID, outcomeText(runs[i], errs[i]))
+	err := out.print(a.out, runs, []string{"job", "run", "state"}, func(add func(...any)) {
+		for i, job := range jobs {
+			add(job, runs[i].ID, outcomeText(runs[i], errs[i]))
 		}
 	})
 	for i, failed := range errs {
-		err = cmp.Or(err, cdp.Wrap(failed, "fail over", names[i]))
+		err = cmp.Or(err, cdp.Wrap(failed, what, jobs[i]))
 	}
 	return err
 }
