@@ -13,7 +13,7 @@ import (
 
 // condition waits until a condition holds, and says so in words. If it does not in
 // time, the error is what was seen last.
-func (s *Service) condition(ctx context.Context, until time.Time, c spec.Condition) (string, error) {
+func (s *Service) condition(ctx context.Context, until *deadline, c spec.Condition) (string, error) {
 	for {
 		tctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 		text, err := s.look(tctx, c)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/recovery"
@@ -14,7 +13,7 @@ import (
 )
 
 // do does a task and says what came of it.
-func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event {
+func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task, until *deadline) plan.Event {
 	ctx, end := s.deps.Tracer.Span(ctx, run, t)
 	e := plan.Event{What: plan.Finished, Task: t}
 	var err error
@@ -22,7 +21,7 @@ func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event 
 	switch t.Work {
 	case plan.Look:
 		e.What = plan.Looked
-		err = s.patient(ctx, run.Until(t), func(ctx context.Context) error {
+		err = s.patient(ctx, until, func(ctx context.Context) error {
 			var err error
 			if a := run.Action(t.Action); a.Power != nil {
 				e.Was, err = s.isOn(ctx, *a.Power)
@@ -32,9 +31,9 @@ func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event 
 			return err
 		})
 	case plan.CleanUp:
-		e.Text, err = s.cleanUp(ctx, run, t)
+		e.Text, err = s.cleanUp(ctx, run, t, until)
 	default:
-		e.Text, err = s.act(ctx, run, t)
+		e.Text, err = s.act(ctx, run, t, until)
 	}
 	if err != nil {
 		e.What, e.Err = plan.Refused, err
@@ -43,15 +42,15 @@ func (s *Service) do(ctx context.Context, run plan.Run, t plan.Task) plan.Event 
 }
 
 // act does what an action says, and gives the outcome in words.
-func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
-	a, until := run.Action(t.Action), run.Until(t)
+func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
+	a := run.Action(t.Action)
 	switch {
 	case a.RunJob != nil:
 		return "the job runs", s.setRunning(ctx, until, a.RunJob.Job, true)
 	case a.StopJob != nil:
 		return "the job is stopped", s.setRunning(ctx, until, a.StopJob.Job, false)
 	case a.Failover != nil:
-		return s.failover(ctx, run, t)
+		return s.failover(ctx, run, t, until)
 	case a.Undo != nil:
 		return s.end(ctx, until, a.Undo.Job, Ending{Goal: recovery.Undo, Force: a.Undo.Force})
 	case a.Commit != nil:
@@ -64,13 +63,13 @@ func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, e
 		out, err := s.deps.Outside.Script(ctx, a.Script.File, a.Script.Args, environment(run, a.Name))
 		return cmp.Or(out, "exit code 0"), err
 	case a.Guest != nil:
-		return s.guest(ctx, run, t, *a.Guest)
+		return s.guest(ctx, run, t, until, *a.Guest)
 	case a.Reprotect != nil:
-		return s.reprotect(ctx, run, t)
+		return s.reprotect(ctx, run, t, until)
 	case a.Failback != nil:
-		return s.failback(ctx, run, t)
+		return s.failback(ctx, run, t, until)
 	case a.RunPlan != nil:
-		return s.runPlan(ctx, run, t)
+		return s.runPlan(ctx, run, t, until)
 	case a.Power != nil:
 		return s.setPower(ctx, until, a)
 	case a.Email != nil:
@@ -85,12 +84,12 @@ func (s *Service) act(ctx context.Context, run plan.Run, t plan.Task) (string, e
 	return "", cdp.Errorf(cdp.Internal, "do action", a.Name, "this version does not know how to do it")
 }
 
-func (s *Service) setRunning(ctx context.Context, until time.Time, job string, running bool) error {
+func (s *Service) setRunning(ctx context.Context, until *deadline, job string, running bool) error {
 	return s.patient(ctx, until, func(ctx context.Context) error { return s.deps.Jobs.SetRunning(ctx, job, running) })
 }
 
 // end brings a failover of a job to its end.
-func (s *Service) end(ctx context.Context, until time.Time, job string, e Ending) (string, error) {
+func (s *Service) end(ctx context.Context, until *deadline, job string, e Ending) (string, error) {
 	err := s.stubborn(ctx, until, func(ctx context.Context) error { return s.deps.Failovers.End(ctx, job, e) })
 	return string(e.Goal) + " is done", err
 }
@@ -105,7 +104,7 @@ func judged(run plan.Run, failover, until string, e Ending) Ending {
 }
 
 // stubborn is patient with something that takes as long as it takes.
-func (s *Service) stubborn(ctx context.Context, until time.Time, try func(context.Context) error) error {
+func (s *Service) stubborn(ctx context.Context, until *deadline, try func(context.Context) error) error {
 	for retry := s.backoff(); ; {
 		err := try(ctx)
 		if err == nil || !cdp.Is(err, cdp.Transient) || !s.pause(ctx, until, retry.Next()) {
@@ -115,8 +114,8 @@ func (s *Service) stubborn(ctx context.Context, until time.Time, try func(contex
 }
 
 // cleanUp takes back what an action did in a test.
-func (s *Service) cleanUp(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
-	a, until := run.Action(t.Action), run.Until(t)
+func (s *Service) cleanUp(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
+	a := run.Action(t.Action)
 	switch {
 	case a.RunJob != nil:
 		return "the job is stopped, as before", s.setRunning(ctx, until, a.RunJob.Job, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -42,7 +43,21 @@ type driver struct {
 // doing is a task in progress.
 type doing struct {
 	plan.Task
-	stop context.CancelFunc
+	until *deadline
+	stop  context.CancelFunc
+}
+
+// deadline is when a task times out. It moves when the run is paused and goes on. It is
+// safe for concurrent use.
+type deadline struct{ at atomic.Pointer[time.Time] }
+
+// set takes the time; zero: it does not time out.
+func (d *deadline) set(at time.Time) { d.at.Store(&at) }
+
+// left is the time that is left, and whether it has an end.
+func (d *deadline) left(now time.Time) (time.Duration, bool) {
+	at := *d.at.Load()
+	return at.Sub(now), !at.IsZero()
 }
 
 // drive continues a run from its record. An error is about the record.
@@ -117,14 +132,20 @@ func (d *driver) start(ctx context.Context, wg *sync.WaitGroup) {
 		}
 	}
 	for _, t := range tasks {
-		if _, busy := d.doing[t.Action]; busy || d.run.Once(t) && !d.begun[t] {
+		x, busy := d.doing[t.Action]
+		if busy && x.Task == t {
+			x.until.set(d.run.Until(t))
+		}
+		if busy || d.run.Once(t) && !d.begun[t] {
 			continue
 		}
 		tctx, stop := context.WithCancel(ctx)
-		d.doing[t.Action] = doing{t, stop}
+		x = doing{t, &deadline{}, stop}
+		x.until.set(d.run.Until(t))
+		d.doing[t.Action] = x
 		run := d.run
 		wg.Go(func() {
-			e := d.s.do(tctx, run, t)
+			e := d.s.do(tctx, run, t, x.until)
 			select {
 			case d.answers <- e:
 			case <-ctx.Done():
@@ -161,7 +182,7 @@ func (d *driver) next(ctx context.Context, name string) (plan.Event, error) {
 
 // patient tries until it succeeds, fails for good, or has no time left. What may
 // pass is tried again.
-func (s *Service) patient(ctx context.Context, until time.Time, try func(context.Context) error) error {
+func (s *Service) patient(ctx context.Context, until *deadline, try func(context.Context) error) error {
 	for retry := s.backoff(); ; {
 		tctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 		err := try(tctx)
@@ -173,6 +194,7 @@ func (s *Service) patient(ctx context.Context, until time.Time, try func(context
 }
 
 // pause waits, and reports whether there is time left then.
-func (s *Service) pause(ctx context.Context, until time.Time, d time.Duration) bool {
-	return s.deps.Clock.Now().Add(d+s.cfg.Margin).Before(until) && clock.Sleep(ctx, s.deps.Clock, d) == nil
+func (s *Service) pause(ctx context.Context, until *deadline, d time.Duration) bool {
+	left, ends := until.left(s.deps.Clock.Now())
+	return (!ends || left > d+s.cfg.Margin) && clock.Sleep(ctx, s.deps.Clock, d) == nil
 }

@@ -17,9 +17,9 @@ import (
 // action that an earlier attempt began, and that goes on, is continued; if a check of its VM
 // failed, a retry makes the checks again. A job that somebody has failed over before stays as
 // it is: a plan recovers the others.
-func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
+func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
 	const op = "fail over"
-	a, until := run.Action(t.Action), run.Until(t)
+	a := run.Action(t.Action)
 	job := a.Failover.Job
 	req, err := s.request(ctx, until, run, t)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s *Service) failover(ctx context.Context, run plan.Run, t plan.Task) (stri
 }
 
 // request is the failover that an attempt asks for.
-func (s *Service) request(ctx context.Context, until time.Time, run plan.Run, t plan.Task) (r failoverrun.Request, err error) {
+func (s *Service) request(ctx context.Context, until *deadline, run plan.Run, t plan.Task) (r failoverrun.Request, err error) {
 	f := run.Action(t.Action).Failover
 	r = failoverrun.Request{Job: f.Job, ID: run.Ref(t.Action, t.Attempt), Mode: run.Mode, To: f.To, Point: f.Point, At: f.Before, Listen: f.Listen}
 	if f.Planned && run.Mode == recovery.Production {

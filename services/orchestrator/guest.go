@@ -13,8 +13,7 @@ import (
 
 // guest runs a script inside a VM. The guest runs what has one ID once, so an attempt that
 // was interrupted goes on with the script that it began.
-func (s *Service) guest(ctx context.Context, run plan.Run, t plan.Task, g spec.GuestScript) (string, error) {
-	until := run.Until(t)
+func (s *Service) guest(ctx context.Context, run plan.Run, t plan.Task, until *deadline, g spec.GuestScript) (string, error) {
 	vm := g.VM
 	if g.Job != "" {
 		var x *failoverrun.Run

@@ -12,7 +12,7 @@ import (
 )
 
 // setPower starts or stops a VM.
-func (s *Service) setPower(ctx context.Context, until time.Time, a spec.Action) (string, error) {
+func (s *Service) setPower(ctx context.Context, until *deadline, a spec.Action) (string, error) {
 	r := api.SetPowerRequest{VM: a.Power.VM, Want: a.Power.Do, Wait: min(a.Timeout, spec.Duration(time.Hour))}
 	err := s.stubborn(ctx, until, func(ctx context.Context) error {
 		_, err := s.deps.VMs.SetPower(ctx, r)
@@ -29,7 +29,7 @@ func (s *Service) isOn(ctx context.Context, p spec.PowerAction) (bool, error) {
 
 // cleanPower puts a VM back to what it was before a test. The guest of one that the test
 // started shuts down, if it can.
-func (s *Service) cleanPower(ctx context.Context, until time.Time, p spec.PowerAction) (string, error) {
+func (s *Service) cleanPower(ctx context.Context, until *deadline, p spec.PowerAction) (string, error) {
 	back := []inventory.PowerChange{inventory.PowerStart}
 	if p.Do == inventory.PowerStart {
 		back = []inventory.PowerChange{inventory.PowerShutdown, inventory.PowerOff}
@@ -37,7 +37,8 @@ func (s *Service) cleanPower(ctx context.Context, until time.Time, p spec.PowerA
 	var err error
 	for _, want := range back {
 		// A shutdown gets half of the time that is left.
-		wait := max(time.Second, until.Sub(s.deps.Clock.Now())/2)
+		left, _ := until.left(s.deps.Clock.Now())
+		wait := max(time.Second, left/2)
 		err = s.stubborn(ctx, until, func(ctx context.Context) error {
 			_, err := s.deps.VMs.SetPower(ctx, api.SetPowerRequest{VM: p.VM, Want: want, Wait: spec.Duration(wait)})
 			return err

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -18,9 +17,9 @@ import (
 
 // reprotect has the machine of a job, which runs at another site since a committed
 // failover, protected to this one, and waits until it is.
-func (s *Service) reprotect(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
+func (s *Service) reprotect(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
 	a := run.Action(t.Action)
-	return s.homeward(ctx, run.Until(t), *a.Reprotect, func(seen failback.Seen) (bool, string, error) {
+	return s.homeward(ctx, until, *a.Reprotect, func(seen failback.Seen) (bool, string, error) {
 		switch {
 		case seen.Moved():
 			return true, "", cdp.Errorf(cdp.Conflict, "reprotect job", seen.Job.Name, "its machine runs here since the failover %s: it is reprotected at %s", seen.Run.ID, seen.Job.Source.Site)
@@ -36,11 +35,11 @@ func (s *Service) reprotect(ctx context.Context, run plan.Run, t plan.Task) (str
 // failback brings the machine of a job home: it is protected to this site, failed over as
 // planned, and that is committed. Each step follows from what both sites show, so an
 // attempt goes on where the last one stopped.
-func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
+func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
 	const op = "fail back"
 	home := *run.Action(t.Action).Failback
 	id := failback.RunPrefix + short(run.Ref(t.Action, t.Attempt))
-	return s.homeward(ctx, run.Until(t), home, func(seen failback.Seen) (bool, string, error) {
+	return s.homeward(ctx, until, home, func(seen failback.Seen) (bool, string, error) {
 		next, err := failback.Next(seen)
 		job := seen.Job.Name
 		switch {
@@ -68,7 +67,7 @@ func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task) (stri
 // homeward does the steps that a machine's way to this site begins with, and hands what is
 // seen of the reversed job to next until that says that it is done. What may pass is
 // waited for.
-func (s *Service) homeward(ctx context.Context, until time.Time, r spec.ReturnAction, next func(failback.Seen) (bool, string, error)) (string, error) {
+func (s *Service) homeward(ctx context.Context, until *deadline, r spec.ReturnAction, next func(failback.Seen) (bool, string, error)) (string, error) {
 	for retry := s.backoff(); ; {
 		done, text, err := s.homewardStep(ctx, r, next)
 		if done || err != nil && !cdp.Is(err, cdp.Transient) && !cdp.Is(err, cdp.Full) {

@@ -285,6 +285,32 @@ func TestAConditionThatDoesNotHoldSaysWhatItIs(t *testing.T) {
 	}
 }
 
+// A check that is in progress when its run is paused is made for as long as the pause lasts:
+// its time-out does not count.
+func TestACheckDoesNotTimeOutWhileItsRunIsPaused(t *testing.T) {
+	w := newWorld()
+	w.rpo = time.Hour
+	s := w.service()
+	begin(t, w, s, "- {name: well, timeout: 22s, check: {rpo: {job: db, below: 1m}}}", recovery.Production) // 20 s of them are its margin
+	ended := make(chan struct{})
+	go func() { defer close(ended); play(t, w, s, nil) }()
+	w.wait(t, "begun", func() bool { return w.run.Actions[0].Status == plan.Started })
+	if err := send(t, s.HandleControl, event.PlanControl{Plan: "shop", Do: "pause"}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	if rec := w.last().Actions[0]; rec.Status != plan.Started {
+		t.Fatalf("%+v", rec)
+	}
+	w.mu.Lock()
+	w.rpo = time.Second
+	w.mu.Unlock()
+	<-ended
+	if r := w.last(); r.Phase != plan.Succeeded || !r.PausedAt.IsZero() {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAPlanOfAnotherSiteAndARunningOneAreRefused(t *testing.T) {
 	w := newWorld()
 	s := w.service()

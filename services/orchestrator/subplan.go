@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"time"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/spec"
@@ -29,8 +28,8 @@ func ownSubRun(run plan.Run, action string, sub plan.Run) bool {
 // runPlan runs another plan in the mode of this run, and waits until that is over. While
 // this run is paused, so is the other. The run of an earlier attempt is adopted while it
 // goes on, and if it succeeded.
-func (s *Service) runPlan(ctx context.Context, run plan.Run, t plan.Task) (string, error) {
-	name, until := run.Action(t.Action).RunPlan.Plan, run.Until(t)
+func (s *Service) runPlan(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
+	name := run.Action(t.Action).RunPlan.Plan
 	id := subRun(run, t.Action, t.Attempt)
 	for {
 		var sub, now plan.Run
@@ -86,7 +85,7 @@ func (s *Service) keepInStep(ctx context.Context, run, sub plan.Run) error {
 }
 
 // cleanPlan ends the run of another plan that a test began. It cleans up after itself.
-func (s *Service) cleanPlan(ctx context.Context, run plan.Run, t plan.Task, until time.Time) (string, error) {
+func (s *Service) cleanPlan(ctx context.Context, run plan.Run, t plan.Task, until *deadline) (string, error) {
 	name := run.Action(t.Action).RunPlan.Plan
 	for {
 		sub, _, err := s.deps.Runs.Get(ctx, name)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"time"
 
 	"tidemark.dev/pkg/contract/recovery"
 )
@@ -81,6 +82,7 @@ func (s *stepper) ready(i int) bool {
 // finish is the end of the actions. A test is cleaned up next. After a failure in
 // production, what has not begun stays pending, so that it can go on after a retry.
 func (s *stepper) finish(outcome Phase) {
+	s.PausedWith, s.PausedAt = "", time.Time{}
 	if outcome == Cancelled || s.Mode == recovery.Test {
 		for i, rec := range s.Actions {
 			switch rec.Status {

@@ -83,12 +83,11 @@ func (s *stepper) asked(k Ask) {
 	i := s.index(k.Action)
 	switch k.Verb {
 	case Cancel:
-		s.PausedWith = ""
 		s.finish(Cancelled)
 	case Pause:
-		s.Phase, s.PausedWith = Paused, k.With
+		s.Phase, s.PausedWith, s.PausedAt = Paused, k.With, s.now
 	case Resume:
-		s.Phase, s.PausedWith = Running, ""
+		s.resume()
 	case Skip:
 		st := Skipped
 		if s.Actions[i].Status == Started {
@@ -103,6 +102,16 @@ func (s *stepper) asked(k Ask) {
 	case Refuse:
 		s.set(i, GaveUp, "refused by "+k.By)
 	}
+}
+
+// resume ends a pause. It does not count as time of what was in progress.
+func (s *stepper) resume() {
+	for i, rec := range s.Actions {
+		if rec.Status == Started && s.held(i) && !s.PausedAt.IsZero() { // older records do not have it
+			s.Actions[i].Until = rec.Until.Add(s.now.Sub(s.PausedAt))
+		}
+	}
+	s.Phase, s.PausedWith, s.PausedAt = Running, "", time.Time{}
 }
 
 // goOn takes a run that has failed up again.

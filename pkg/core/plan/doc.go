@@ -17,6 +17,10 @@
 // counts as a failed attempt, and is run again only if the plan allows retries. An
 // answer to another attempt than the current one comes late and changes nothing.
 //
+// # Time
+//
+// Each attempt and each question has its time. It stands still while the run is paused.
+//
 // # Phases
 //
 //	running <-> paused

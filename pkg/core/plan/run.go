@@ -95,10 +95,12 @@ type Run struct {
 	Outcome Phase `json:"outcome,omitempty"`
 	// PausedWith is the plan that runs this one and paused it; empty: a person did, or the
 	// run is not paused.
-	PausedWith string    `json:"pausedWith,omitempty"`
-	Actions    []Record  `json:"actions"`
-	StartedAt  time.Time `json:"startedAt,omitzero"`
-	EndedAt    time.Time `json:"endedAt,omitzero"`
+	PausedWith string `json:"pausedWith,omitempty"`
+	// PausedAt is since when the run is paused; zero: it is not.
+	PausedAt  time.Time `json:"pausedAt,omitzero"`
+	Actions   []Record  `json:"actions"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	EndedAt   time.Time `json:"endedAt,omitzero"`
 	// Trace is the trace of all that the run does, as a W3C traceparent.
 	Trace string `json:"trace,omitempty"`
 }
@@ -153,14 +155,14 @@ func (r Run) Wake() time.Time {
 			first = t
 		}
 	}
-	for _, rec := range r.Actions {
+	for i, rec := range r.Actions {
 		switch {
 		case r.Phase == Cleaning:
 			if rec.Clean != nil && (rec.Clean.Status == Started || rec.Clean.Status == Waiting) {
 				at(rec.Clean.Until)
 			}
 		case r.Over():
-		case rec.Status == Started || rec.Status == Waiting && r.Phase == Running:
+		case rec.Status == Started && !r.held(i), rec.Status == Waiting && r.Phase == Running:
 			at(rec.Until)
 		}
 	}
@@ -197,14 +199,22 @@ func (r Run) index(name string) int {
 // timed reports whether an action ends without anything being done.
 func timed(a spec.Action) bool { return a.Wait != 0 || a.Ask != nil }
 
-// Until is when a task of this run times out.
+// Until is when a task of this run times out; zero while the run is paused, for that time
+// does not count.
 func (r Run) Until(t Task) time.Time {
-	rec := r.Actions[r.index(t.Action)]
-	if t.Work == CleanUp {
-		return rec.Clean.Until
+	i := r.index(t.Action)
+	switch {
+	case t.Work == CleanUp:
+		return r.Actions[i].Clean.Until
+	case r.held(i):
+		return time.Time{}
 	}
-	return rec.Until
+	return r.Actions[i].Until
 }
+
+// held reports whether the time-out of an action stands still. A wait goes on: it is for
+// something else than the run.
+func (r Run) held(i int) bool { return r.Phase == Paused && r.Spec.Actions[i].Wait == 0 }
 
 // Once reports whether a task must not be done twice.
 func (r Run) Once(t Task) bool { return t.Work == Act && once(r.Action(t.Action)) }

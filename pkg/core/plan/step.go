@@ -134,7 +134,7 @@ func (s *stepper) tick() {
 		case !due:
 		case rec.Status == Waiting && s.Phase == Running:
 			s.attempt(i)
-		case rec.Status != Started:
+		case rec.Status != Started || s.held(i):
 		case a.Wait != 0:
 			s.set(i, Done, "waited "+a.Wait.String())
 		case a.Ask != nil && a.Ask.Default == spec.Approve:

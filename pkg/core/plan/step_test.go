@@ -222,6 +222,44 @@ func TestAPausedRunBeginsNothing(t *testing.T) {
 	s.ends(plan.Cancelled)
 }
 
+// However long a run is paused, what is in progress has its whole time: an attempt, and a
+// person who is asked. A wait ends all the same.
+func TestTimeOutsStandStillWhileARunIsPaused(t *testing.T) {
+	const actions = `- {name: db, group: all, critical: false, failover: {job: db}, timeout: 1m}
+- {name: sure, group: all, ask: {text: go on, default: refuse}, timeout: 2m}
+- {name: dns, group: all, wait: 5m}`
+	s := begin(t, recovery.Production, actions)
+	task, status := s.task("db"), func(i int) plan.Status { return s.Actions[i].Status }
+	s.now = t0.Add(50 * time.Second)
+	_ = s.ask(plan.Pause, "")
+	if at := s.Until(task); !at.IsZero() || !s.Wake().Equal(t0.Add(5*time.Minute)) {
+		t.Errorf("the attempt ends at %s, and next is %s", at, s.Wake())
+	}
+	s.now = t0.Add(time.Hour)
+	s.step(plan.Event{What: plan.Tick})
+	if status(0) != plan.Started || status(1) != plan.Started || status(2) != plan.Done {
+		t.Errorf("%+v", s.Actions)
+	}
+	_ = s.ask(plan.Resume, "")
+	if at := s.Until(task); !at.Equal(t0.Add(time.Hour + 10*time.Second)) {
+		t.Errorf("the attempt ends at %s", at)
+	}
+	s.pass()
+	if status(0) != plan.GaveUp || !s.PausedAt.IsZero() {
+		t.Errorf("%+v", s.Run)
+	}
+	s = begin(t, recovery.Production, actions)
+	_ = s.ask(plan.Pause, "")
+	s.now = t0.Add(time.Hour)
+	s.step(plan.Event{What: plan.Resumed}) // another driver took over
+	_ = s.ask(plan.Resume, "")
+	s.pass()
+	s.pass()
+	if status(0) != plan.GaveUp || status(1) != plan.GaveUp || !s.now.Equal(t0.Add(time.Hour+2*time.Minute)) {
+		t.Errorf("%s %+v", s.now, s.Actions)
+	}
+}
+
 func TestAnAttemptThatTakesTooLongFailsAndIsTriedAgain(t *testing.T) {
 	s := begin(t, recovery.Production, "- {name: a, failover: {job: db}, retries: 1, retryEvery: 5s, timeout: 1m}")
 	first := s.task("a")
