@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose demo-observability images ova packages lab tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose demo-observability images ova packages lab lab-story tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -119,6 +119,11 @@ fuzz: ## a minute on each decoder that reads what others wrote
 soak: ## 200 rounds of a flipped bit in any file of a stopped site, and 200 of plans under faults: an hour; SEED=n runs one again
 	$(GO) test ./e2e/planchaos -count=1 -v -timeout 1h -args -rounds 200 -seed $(or $(SEED),0)
 	$(GO) test ./e2e/robustness -run TestAFlippedBitOfAStoppedSite -count=1 -v -timeout 4h -args -flip-rounds 200 -seed $(or $(SEED),0)
+
+# Not part of CI: nine guests boot, and their disks are copied.
+lab-story: build ## three real guests, a database, its application and their front: tested on a schedule, lost, recovered, brought home by plans
+	$(GO) build -trimpath -o bin/lab ./e2e/lab
+	TIDEMARK_BIN=$(CURDIR)/$(BIN) TIDEMARK_LAB_BIN=$(CURDIR)/bin/lab $(GO) test ./e2e/labtest -run TestThreeGuestsGoAndComeBack -count=1 -v -timeout 1h -args -story
 
 tools: ## the Debian packages that tests and demos need
 	apt-get install -y --no-install-recommends $$(cat e2e/packages.txt)

@@ -152,7 +152,12 @@ func (c *Console) AckedBefore(t time.Time) int64 {
 // the report. A database that does not come up is a finding, as in CheckLedger.
 func (c *Console) Ledger(ctx context.Context) (Ledger, error) {
 	err := c.serial.wait(ctx, "the report of the ledger", func() bool {
-		return bytes.Contains(c.serial.lines, []byte("AMCHECK ok\n")) || bytes.Contains(c.serial.lines, []byte("AMCHECK bad\n"))
+		for _, last := range []string{"AMCHECK ok\n", "AMCHECK bad\n", "RECORD count="} {
+			if bytes.Contains(c.serial.lines, []byte(last)) {
+				return true
+			}
+		}
+		return false
 	})
 	if err != nil && !c.serial.gaveUp() {
 		return Ledger{}, err

@@ -69,6 +69,12 @@ func (im *Images) Clone(ctx context.Context, dir string) (root, data string, err
 	return root, data, nil
 }
 
+// MakePlain makes a root disk that nobody uses that of a machine without a database: see
+// assets/pid1.sh.
+func MakePlain(ctx context.Context, root string) error {
+	return run(ctx, nil, "debugfs", "-w", "-R", "write /dev/null /var/lib/tidemark/plain", root)
+}
+
 // CopySparse copies a disk image and leaves its holes holes.
 func CopySparse(ctx context.Context, from, to string) error {
 	out, err := exec.CommandContext(ctx, "cp", "--reflink=auto", "--sparse=always", from, to).CombinedOutput()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/vmware/govmomi"
@@ -22,7 +23,8 @@ const (
 )
 
 // furnish makes a site what an administrator would: hosts with the I/O filter,
-// the VM that Tidemark's transporter is, and one with a guest.
+// the VM that Tidemark's transporter is, and VMs with guests. A vCenter that goes on has
+// its VMs, and its hosts have lost the filter.
 func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vcsim.Site, bundle string) error {
 	c, err := site.Client(ctx)
 	if err != nil {
@@ -38,11 +40,33 @@ func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vcsim.Si
 			return err
 		}
 	}
-	if err := o.addTransporter(ctx, c, site); err != nil || o.vm == "" {
+	if o.again {
+		tm, err := site.VM(o.transporter())
+		if err != nil {
+			return err
+		}
+		return power(ctx, c, tm)
+	}
+	if err := o.addTransporter(ctx, c, site); err != nil {
 		return err
 	}
+	for _, name := range o.vms {
+		if err := o.addGuest(ctx, h, c, site, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addGuest makes a VM with a guest, NAME or NAME:plain.
+func (o vcenterFlags) addGuest(ctx context.Context, h *hypervisor, c *govmomi.Client, site *vcsim.Site, name string) error {
+	name, kind, _ := strings.Cut(name, ":")
+	what := "Debian with PostgreSQL; writes a ledger while it is on"
+	if kind == "plain" {
+		what = "Debian; writes a record while it is on"
+	}
 	vm, err := site.AddVM(vcsim.VMSpec{
-		Name: o.vm, Annotation: "Debian with PostgreSQL; writes a ledger while it is on", GuestID: "debian11_64Guest", Version: "vmx-19",
+		Name: name, Annotation: what, GuestID: "debian11_64Guest", Version: "vmx-19",
 		CPUs: 2, MemoryMB: 512, Firmware: "bios", NICs: []vcsim.NICSpec{{}}, Tags: []string{"tier/gold"},
 		Disks: []vcsim.DiskSpec{{Size: guest.RootBytes}, {Size: guest.DataBytes}},
 	})
@@ -54,9 +78,19 @@ func (o vcenterFlags) furnish(ctx context.Context, h *hypervisor, site *vcsim.Si
 			return err
 		}
 	}
+	if kind == "plain" {
+		if err := guest.MakePlain(ctx, vm.Disks[0].Flat); err != nil {
+			return err
+		}
+	}
 	if o.off {
 		return nil
 	}
+	return power(ctx, c, vm)
+}
+
+// power powers a VM on.
+func power(ctx context.Context, c *govmomi.Client, vm vcsim.VMRef) error {
 	t, err := object.NewVirtualMachine(c.Client, vm.Ref).PowerOn(ctx)
 	if err != nil {
 		return err

@@ -129,9 +129,9 @@ func (h *hypervisor) power(ev vcsim.PowerEvent) error {
 // watch tells the vCenter what a host would see of the guest: its tools, and its
 // end.
 func (h *hypervisor) watch(ev vcsim.PowerEvent, m *machine) {
-	up := m.qemu.WaitFor(m.ctx, "PG-UP")
+	up := m.qemu.WaitFor(m.ctx, "-UP uptime=") // of its database, or of a plain machine
 	if up == nil {
-		h.tell("%s: its database is up", ev.VM)
+		h.tell("%s: its guest is up", ev.VM)
 		if err := h.vcenter().Tools(ev.UUID, true, address(ev)); err != nil && m.ctx.Err() == nil {
 			h.tell("%s: %v", ev.VM, err)
 		}

@@ -14,8 +14,19 @@ import (
 )
 
 type vcenterFlags struct {
-	name, dir, listen, boot, tidemark, vm string
-	off, filter                           bool
+	name, dir, listen, boot, tidemark string
+	vms                               names
+	off, filter, again                bool
+}
+
+// names is a flag that is given once for each name.
+type names []string
+
+func (n *names) String() string { return strings.Join(*n, " ") }
+
+func (n *names) Set(name string) error {
+	*n = append(*n, name)
+	return nil
 }
 
 // cmdVCenter runs one vCenter with its guests, until ctx ends.
@@ -27,8 +38,9 @@ func cmdVCenter(ctx context.Context, args []string) error {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8989", "`host:port` of the vCenter")
 	f.StringVar(&o.boot, "boot", "run", "what guests do: run writes a ledger, check reports it and powers off, resume reports it and goes on")
 	f.StringVar(&o.tidemark, "tidemark", "", "command `line` of tidemark up to its verb, for the I/O filters' daemons")
-	f.StringVar(&o.vm, "vm", "", "`name` of a VM with a guest to make and power on")
-	f.BoolVar(&o.off, "off", false, "leave that VM off")
+	f.Var(&o.vms, "vm", "`name` of a VM with a guest to make and power on; NAME:plain has no database")
+	f.BoolVar(&o.off, "off", false, "leave those VMs off")
+	f.BoolVar(&o.again, "again", false, "go on in the directory of a vCenter that ended: it has its VMs, and they are off")
 	f.BoolVar(&o.filter, "filter", true, "install the I/O filter on the hosts")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -45,7 +57,12 @@ func cmdVCenter(ctx context.Context, args []string) error {
 }
 
 func (o vcenterFlags) serve(ctx context.Context) (err error) {
-	if o.dir, err = emptyDir(o.dir); err != nil {
+	if o.again {
+		o.dir, err = filepath.Abs(o.dir)
+	} else {
+		o.dir, err = emptyDir(o.dir)
+	}
+	if err != nil {
 		return err
 	}
 	h, err := newHypervisor(ctx, o.dir, guest.Mode(o.boot), strings.Fields(o.tidemark), os.Stdout)

@@ -26,18 +26,19 @@ type world struct {
 	byPlan  bool           // a site recovery job fails over, and not a person
 }
 
-// newWorld returns when the guest's database is up and Tidemark answers.
-func newWorld(t *testing.T) *world {
+// newWorld returns when the guest's database is up and Tidemark answers. Beside it there
+// are VMs without a database.
+func newWorld(t *testing.T, plain ...string) *world {
 	t.Helper()
 	guest.Require(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute+time.Duration(len(plain))*10*time.Minute)
 	t.Cleanup(cancel)
 	dir, err := os.MkdirTemp("", "tml") // short: sockets are in it
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s, err := stage.New(stage.Config{Dir: dir, Tidemark: tidemark, Lab: lab, Job: "shop" + filepath.Base(dir)[3:]})
+	s, err := stage.New(stage.Config{Dir: dir, Tidemark: tidemark, Lab: lab, Job: "shop" + filepath.Base(dir)[3:], Plain: plain})
 	if err != nil {
 		t.Fatal(err)
 	}

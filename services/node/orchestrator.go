@@ -247,6 +247,12 @@ func (r planReturns) InForce(ctx context.Context, job string) (failback.Seen, er
 	return seen, err
 }
 
+func (r planReturns) Copied(ctx context.Context, job string) (compared, sent int64, err error) {
+	g, err := r.c.GroupStatus(ctx, job)
+	compared, sent = g.Copied()
+	return compared, sent, err
+}
+
 func (r planReturns) Reprotect(ctx context.Context, q api.ReprotectRequest) (out api.ReprotectReply, err error) {
 	err = r.conn.Request(ctx, r.conn.Site(), subjects.Scheduler, api.JobReprotect, q, &out)
 	if err == nil {

@@ -141,6 +141,9 @@ type Returns interface {
 	// InForce is what both sites show of the job in force that a name leads to, and whether
 	// it is protected, if this site is its target; NotFound.
 	InForce(ctx context.Context, job string) (failback.Seen, error)
+	// Copied is how much of the disks of a job to this site was compared with what they held,
+	// and how much of that was sent, in bytes; 0 if it is not known.
+	Copied(ctx context.Context, job string) (compared, sent int64, err error)
 	// Reprotect asks for the job that leads here. Asked again it goes on: until Done its
 	// text is what is waited for.
 	Reprotect(ctx context.Context, r api.ReprotectRequest) (api.ReprotectReply, error)

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/dustin/go-humanize"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
@@ -28,7 +30,7 @@ func (s *Service) reprotect(ctx context.Context, run plan.Run, t plan.Task, unti
 		case !seen.Protected:
 			return false, "", nil
 		}
-		return true, fmt.Sprintf("%s replicates %s, and is protected", seen.Job.Name, seen.Job.Direction()), nil
+		return true, fmt.Sprintf("%s replicates %s, and is protected", seen.Job.Name, seen.Job.Direction()) + s.copied(ctx, seen), nil
 	})
 }
 
@@ -39,6 +41,7 @@ func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task, until
 	const op = "fail back"
 	home := *run.Action(t.Action).Failback
 	id := failback.RunPrefix + short(run.Ref(t.Action, t.Attempt))
+	copied := "" // it is known until the failover home begins
 	return s.homeward(ctx, until, home, func(seen failback.Seen) (bool, string, error) {
 		next, err := failback.Next(seen)
 		job := seen.Job.Name
@@ -46,7 +49,7 @@ func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task, until
 		case err != nil:
 			return true, "", err
 		case next == failback.Reprotect: // that is done at the site it came from
-			return true, fmt.Sprintf("it is home. It is not protected until that is asked for at %s: tidemark reprotect %s", seen.Job.Source.Site, job), nil
+			return true, fmt.Sprintf("it is home. It is not protected until that is asked for at %s: tidemark reprotect %s", seen.Job.Source.Site, job) + copied, nil
 		case next == failback.Home:
 			return true, fmt.Sprintf("it is home, and replicates %s", seen.Job.Direction()), nil
 		case next == failback.Commit:
@@ -58,10 +61,21 @@ func (s *Service) failback(ctx context.Context, run plan.Run, t plan.Task, until
 			if seen.Job.Of != "" {
 				req.To = recovery.ToVM
 			}
+			copied = s.copied(ctx, seen)
 			return false, "", s.deps.Failovers.Start(ctx, req)
 		}
 		return false, "", nil // it is on its way, or copied
 	})
+}
+
+// copied says how much of a machine's old disks differed from what it has now; empty: that
+// is not known.
+func (s *Service) copied(ctx context.Context, seen failback.Seen) string {
+	compared, sent, err := s.deps.Returns.Copied(ctx, seen.Job.Name)
+	if err != nil || compared == 0 || !seen.Job.Adopts() {
+		return ""
+	}
+	return fmt.Sprintf("; of its disks %s of %s differed and were sent", humanize.IBytes(uint64(sent)), humanize.IBytes(uint64(compared)))
 }
 
 // homeward does the steps that a machine's way to this site begins with, and hands what is

@@ -64,6 +64,10 @@ func (p *pair) InForce(context.Context, string) (failback.Seen, error) {
 	return x, nil
 }
 
+func (p *pair) Copied(context.Context, string) (compared, sent int64, err error) {
+	return 1 << 30, 3 << 20, nil
+}
+
 func (p *pair) Reprotect(ctx context.Context, r api.ReprotectRequest) (api.ReprotectReply, error) {
 	if !r.Yes {
 		return api.ReprotectReply{}, cdp.Errorf(cdp.Conflict, "reprotect job", r.Job, "old disks are overwritten").WithHint("if that is meant: --yes")
@@ -120,6 +124,9 @@ func bringsHome(t *testing.T, action string, change func(*pair), want func(failo
 			t.Errorf("%+v", x)
 		}
 		if killed == "" {
+			if !strings.HasSuffix(rec.Text, "; of its disks 3.0 MiB of 1.0 GiB differed and were sent") {
+				t.Error(rec.Text)
+			}
 			return
 		}
 	}
@@ -134,7 +141,7 @@ func TestAPlanReprotectsAMachineOnceThatIsConfirmed(t *testing.T) {
 		phase  plan.Phase
 		want   string
 	}{
-		"confirmed":      {"reprotect: {job: shop, overwrite: true}", func(*pair) {}, plan.Succeeded, "shop-back replicates prod -> dr (reversed), and is protected"},
+		"confirmed":      {"reprotect: {job: shop, overwrite: true}", func(*pair) {}, plan.Succeeded, "shop-back replicates prod -> dr (reversed), and is protected; of its disks 3.0 MiB of 1.0 GiB differed and were sent"},
 		"not confirmed":  {"reprotect: {job: shop}", func(*pair) {}, plan.Failed, "old disks are overwritten"},
 		"runs here":      {"reprotect: {job: shop, overwrite: true}", func(p *pair) { p.seen.Run = nil }, plan.Succeeded, "it runs here"},
 		"not final":      {"failback: {job: shop, overwrite: true}", func(p *pair) { p.seen.Run.Phase = recovery.Ready }, plan.Failed, "its failover f1 is ready"},

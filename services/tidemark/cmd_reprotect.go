@@ -207,10 +207,8 @@ func (a *app) awaitReversed(ctx context.Context, c *client.Client, j spec.Replic
 		return 0, 0, err
 	}
 	show(g)
-	for _, d := range g.Capture.Disks {
-		compared += d.Size
-	}
-	return compared, max(0, compared-g.Capture.Verified), nil
+	compared, sent = g.Copied()
+	return compared, sent, nil
 }
 
 // at calls fn with a client of a site: c, if that is its site.

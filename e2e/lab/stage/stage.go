@@ -45,6 +45,8 @@ type Config struct {
 	// Boot is what guests do when they are powered on: run, check or resume. Default
 	// resume.
 	Boot string
+	// Plain are the names of more VMs of prod, without a database; the job protects them, too.
+	Plain []string
 	// Ports fixes where everybody listens; nil chooses free ones.
 	Ports *Ports
 }
@@ -116,14 +118,18 @@ func (s *Stage) vcenter(site, listen, boot string) *proc.Process {
 		"--tidemark", fmt.Sprintf("%s --dir %s --site %s", s.cfg.Tidemark, s.State(), site)}
 	if site == Prod {
 		args = append(args, "--vm", VM)
+		for _, name := range s.cfg.Plain {
+			args = append(args, "--vm", name+":plain")
+		}
 	}
 	return s.process(site+"-vcenter", args...)
 }
 
-// Job is the job that protects the VM, Group the protection group that it makes
-// of it.
-func (s *Stage) Job() string   { return s.cfg.Job }
-func (s *Stage) Group() string { return s.cfg.Job + "-" + VM }
+// Job is the job that protects the VMs, Group the protection group that it makes of the VM,
+// and GroupOf that of any.
+func (s *Stage) Job() string              { return s.cfg.Job }
+func (s *Stage) Group() string            { return s.GroupOf(VM) }
+func (s *Stage) GroupOf(vm string) string { return s.cfg.Job + "-" + vm }
 
 // Dir is the directory of a site's vCenter.
 func (s *Stage) Dir(site string) string { return filepath.Join(s.cfg.Dir, site) }
@@ -150,7 +156,7 @@ func (s *Stage) config() string { return filepath.Join(s.cfg.Dir, "up.yaml") }
 // configure writes the file. The sites are processes of their own, so dr is given
 // the public key with which prod opens the link.
 func (s *Stage) configure(ctx context.Context) error {
-	sites := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [journal, scheduler, rpo-monitor, failover, vcenter]}\n"+
+	sites := fmt.Sprintf("sites:\n  - {name: %s, listen: %q, services: [journal, scheduler, rpo-monitor, failover, orchestrator, vcenter]}\n"+
 		"  - {name: %s, listen: %q, leaf: %q}\n",
 		Prod, s.Ports.ProdNATS, DR, s.Ports.DRNATS, s.Ports.Leaf)
 	draft := s.config() + ".draft"
@@ -175,19 +181,25 @@ func (s *Stage) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, w := range []struct {
-		p  *proc.Process
-		ok func() error
-	}{
-		{s.DRVCenter, func() error { _, err := os.Stat(s.SiteFile(DR)); return err }},
-		{s.ProdVCenter, func() error { _, err := os.Stat(s.SiteFile(Prod)); return err }},
-		{s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err }},
-		// Capture looks up in Tidemark's directory where prod's bus is.
-		{s.ProdTidemark, func() error { _, err := s.Tidemark(ctx, "site", "list", "--site", Prod); return err }},
-	} {
-		if err := until(ctx, w.p, w.ok); err != nil {
-			return err
-		}
+	err := until(ctx, s.DRVCenter, func() error { _, err := os.Stat(s.SiteFile(DR)); return err })
+	if err == nil {
+		err = until(ctx, s.DRTidemark, func() error { _, err := s.Tidemark(ctx, "status"); return err })
+	}
+	if err != nil {
+		return err
+	}
+	return s.prodAnswers(ctx)
+}
+
+// prodAnswers waits for prod's vCenter and its Tidemark, and starts capture, which looks up
+// in Tidemark's directory where prod's bus is.
+func (s *Stage) prodAnswers(ctx context.Context) error {
+	err := until(ctx, s.ProdVCenter, func() error { _, err := os.Stat(s.SiteFile(Prod)); return err })
+	if err == nil {
+		err = until(ctx, s.ProdTidemark, func() error { _, err := s.Tidemark(ctx, "site", "list", "--site", Prod); return err })
+	}
+	if err != nil {
+		return err
 	}
 	return s.ProdCapture.Start()
 }
@@ -213,6 +225,21 @@ func until(ctx context.Context, p *proc.Process, ok func() error) error {
 // LoseProd is the loss of the source site at once: guests, hosts, vCenter, NATS,
 // vcenter service and capture, with kill -9.
 func (s *Stage) LoseProd() { proc.Kill(s.ProdVCenter, s.ProdTidemark, s.ProdCapture) }
+
+// ReturnProd brings the source site back after LoseProd: all that was on its disks. Its VMs
+// are off, as after a power cut.
+func (s *Stage) ReturnProd(ctx context.Context) error {
+	if err := os.Remove(s.SiteFile(Prod)); err != nil { // it says that the vCenter serves
+		return err
+	}
+	s.ProdVCenter.Args = append(s.ProdVCenter.Args, "--again")
+	for _, p := range []*proc.Process{s.ProdVCenter, s.ProdTidemark} {
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	return s.prodAnswers(ctx)
+}
 
 // Stop ends everything, Tidemark first, and removes what capture keeps in memory.
 func (s *Stage) Stop() error {

@@ -52,10 +52,15 @@ type Standing struct {
 
 // Standing asks for the group's state.
 func (s *Stage) Standing(ctx context.Context) (Standing, error) {
+	return s.StandingOf(ctx, s.Group())
+}
+
+// StandingOf asks for the state of any group.
+func (s *Stage) StandingOf(ctx context.Context, group string) (Standing, error) {
 	var all []Standing
-	err := s.ask(ctx, &all, "job", "status", s.Group())
+	err := s.ask(ctx, &all, "job", "status", group)
 	if err == nil && len(all) != 1 {
-		err = fmt.Errorf("job status %s: %d answers", s.Group(), len(all))
+		err = fmt.Errorf("job status %s: %d answers", group, len(all))
 	}
 	if err != nil {
 		return Standing{}, err
@@ -85,8 +90,11 @@ func (s *Stage) Until(ctx context.Context, what string, fit func(Standing) bool)
 }
 
 // Points lists the group's points, oldest first.
-func (s *Stage) Points(ctx context.Context) (ps []cdp.Point, err error) {
-	return ps, s.ask(ctx, &ps, "point", "list", s.Group())
+func (s *Stage) Points(ctx context.Context) ([]cdp.Point, error) { return s.PointsOf(ctx, s.Group()) }
+
+// PointsOf lists the points of any group.
+func (s *Stage) PointsOf(ctx context.Context, group string) (ps []cdp.Point, err error) {
+	return ps, s.ask(ctx, &ps, "point", "list", group)
 }
 
 // Failover is the state of the group's failover run.
@@ -109,12 +117,16 @@ func (s *Stage) WriteJob(p Protection) (string, error) {
 	} else {
 		rpo = cmp.Or(rpo, 20*time.Second)
 	}
+	vms := []string{"{name: " + VM + "}"}
+	for _, name := range s.cfg.Plain {
+		vms = append(vms, "{name: "+name+"}")
+	}
 	file := filepath.Join(s.cfg.Dir, "job.yaml")
 	return file, os.WriteFile(file, []byte(fmt.Sprintf(`apiVersion: tidemark.dev/v1
 kind: ReplicationJob
 metadata: {name: %s}
 spec:
-  source: {site: %s, capture: %s, vms: [{name: %s}]}
+  source: {site: %s, capture: %s, vms: [%s]}
   target:
     site: %s
     cluster: %s-cluster
@@ -123,7 +135,7 @@ spec:
   checks: {tools: true, timeout: 3m}
   rpo: %s
   journal: {mode: rollback, history: 1h}
-`, s.Job(), Prod, capture, VM, DR, DR, DR, rpo)), 0o600)
+`, s.Job(), Prod, capture, strings.Join(vms, ", "), DR, DR, DR, rpo)), 0o600)
 }
 
 // Filter is the I/O filter that is installed on the hosts.

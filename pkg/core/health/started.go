@@ -71,3 +71,15 @@ func (g Group) Progress() api.Progress {
 	}
 	return p
 }
+
+// Copied is how many bytes of the job's disks were compared in its last seed, and how many
+// of them were sent; 0 if that is not known.
+func (g Group) Copied() (compared, sent int64) {
+	if g.Capture == nil {
+		return 0, 0
+	}
+	for _, d := range g.Capture.Disks {
+		compared += d.Size
+	}
+	return compared, max(0, compared-g.Capture.Verified)
+}
