@@ -51,6 +51,10 @@ func (g planGuests) Run(ctx context.Context, r orchestrator.GuestRun) (string, e
 	}
 }
 
+func (g planGuests) Forget(ctx context.Context, r orchestrator.GuestRun) error {
+	return g.conn.Request(ctx, g.conn.Site(), subjects.VCenter, api.VMGuestScript, api.GuestScriptRequest{VM: r.VM, ID: r.ID, Login: r.Login, Forget: true}, nil)
+}
+
 // ending is the end of what a program wrote.
 func ending(text string) string {
 	if len(text) > outputKept {

@@ -46,7 +46,28 @@ func (i insides) Run(ctx context.Context, r orchestrator.GuestRun) (string, erro
 	i.w.mu.Lock()
 	ran := i.w.running["guest "+r.ID]
 	i.w.mu.Unlock()
-	return "set", i.w.effect(ctx, r.File+" in "+r.VM+" as "+r.Login, ran, func() { i.w.running["guest "+r.ID] = true })
+	return "set", i.w.effect(ctx, r.File+" in "+r.VM+" as "+r.Login, ran, func() {
+		i.w.running["guest "+r.ID], i.w.running["left of "+r.ID+" in "+r.VM] = true, true
+	})
+}
+
+func (i insides) Forget(_ context.Context, r orchestrator.GuestRun) error {
+	i.w.mu.Lock()
+	defer i.w.mu.Unlock()
+	delete(i.w.running, "left of "+r.ID+" in "+r.VM)
+	return nil
+}
+
+// left is what scripts left in guests.
+func (w *world) left() (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for what := range w.running {
+		if strings.HasPrefix(what, "left of ") {
+			out = append(out, what)
+		}
+	}
+	return out
 }
 
 // around is what conditions and triggers look at.
@@ -130,7 +151,7 @@ func TestAPlanStartsAndStopsVMs(t *testing.T) {
 }
 
 // A script runs in the guest of the VM that a failover started, once, wherever the service is
-// killed: of the test VM in a test, and of the replica in production.
+// killed: of the test VM in a test, and of the replica in production, where it leaves nothing.
 func TestAPlanRunsAScriptInAGuestOnce(t *testing.T) {
 	for _, mode := range []recovery.Mode{recovery.Production, recovery.Test} {
 		for n := 0; ; n++ {
@@ -142,6 +163,11 @@ func TestAPlanRunsAScriptInAGuestOnce(t *testing.T) {
 			other := map[recovery.Mode]int{recovery.Production: 1}[mode]
 			if w.last().Phase != plan.Succeeded || w.last().Actions[1].Text != "set" || w.effects["move-dns in "+string(mode)+"-vm as linux"] != 1 || w.effects["move-dns in web01 as linux"] != other {
 				t.Fatalf("%s, killed %s: %+v %v", mode, killed, w.last(), w.effects)
+			}
+			// The VM of a test goes with all that is in it; and when the service is killed with all
+			// on record, nobody looks at the run again.
+			if left := w.left(); len(left) > 0 && mode == recovery.Production && killed != "after put" {
+				t.Errorf("%s, killed %s: %v", mode, killed, left)
 			}
 			if killed == "" {
 				break

@@ -79,6 +79,7 @@ func (s *Service) drive(ctx context.Context, name string) error {
 		if err := d.apply(ctx, e); err != nil {
 			return err
 		}
+		d.tidyGuests(ctx, &wg, e)
 		if d.run.Over() {
 			s.active.see(d.run)
 			return nil

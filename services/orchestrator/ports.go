@@ -188,6 +188,9 @@ type Guests interface {
 	// the guest ran before is not run again: its result is returned. Transient: VMware Tools
 	// do not answer yet. Conflict: its exit code is not 0, or the guest does not allow it.
 	Run(ctx context.Context, r GuestRun) (string, error)
+	// Forget removes what a script that has ended left in the guest, its result, too. It is no
+	// error if there is nothing. Only ID, VM and Login of r matter.
+	Forget(ctx context.Context, r GuestRun) error
 }
 
 // GuestRun is a script that is run in a VM's guest.

@@ -28,8 +28,8 @@ type scriptedVMs interface {
 func (g *guestScripts) run(ctx context.Context, r api.GuestScriptRequest) (any, error) {
 	const op = "run script in guest"
 	var reply api.GuestScriptReply
-	if r.ID == "" || r.Text == "" || strings.ContainsAny(strings.Join(r.Env, ""), "\r\n") {
-		return nil, cdp.Errorf(cdp.Invalid, op, r.VM, "it needs an id and a text, and values of the environment have no line breaks")
+	if r.ID == "" || (r.Text == "") != r.Forget || strings.ContainsAny(strings.Join(r.Env, ""), "\r\n") {
+		return nil, cdp.Errorf(cdp.Invalid, op, r.VM, "it needs an id and a text, or an id and forget, and values of the environment have no line breaks")
 	}
 	found, err := g.cache.find(ctx, r.VM)
 	if err != nil {
@@ -38,6 +38,10 @@ func (g *guestScripts) run(ctx context.Context, r api.GuestScriptRequest) (any, 
 	user, password, err := g.logins.Login(r.Login)
 	if err != nil {
 		return nil, err
+	}
+	if r.Forget {
+		reply.Progress.Done = true
+		return reply, cdp.Wrap(g.forget(ctx, found.UUID, inventory.GuestScript{ID: r.ID, User: user, Password: password}), op, r.VM)
 	}
 	got, so, err := inLane(ctx, g.lanes, "guest/"+found.UUID, r.ID, func(ctx context.Context, tell progress) (inventory.GuestResult, error) {
 		vc, err := g.connect(ctx)
@@ -53,4 +57,18 @@ func (g *guestScripts) run(ctx context.Context, r api.GuestScriptRequest) (any, 
 	})
 	reply.Progress, reply.Exit, reply.Output = so, got.Exit, strings.ToValidUTF8(got.Output, "?")
 	return reply, cdp.Wrap(err, op, r.VM)
+}
+
+// forget removes what a script left in a guest.
+func (g *guestScripts) forget(ctx context.Context, uuid string, s inventory.GuestScript) error {
+	vc, err := g.connect(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := vc.VM(ctx, uuid)
+	if err != nil {
+		return err
+	}
+	s.Windows = v.Windows()
+	return vc.ForgetGuestRun(ctx, v.Ref, s)
 }

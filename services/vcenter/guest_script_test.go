@@ -33,6 +33,13 @@ func (v *oneVM) RunInGuest(_ context.Context, _ inventory.Ref, s inventory.Guest
 	})
 }
 
+func (v *oneVM) ForgetGuestRun(_ context.Context, _ inventory.Ref, s inventory.GuestScript) error {
+	if s.User != "root" || s.Password != "secret" {
+		return cdp.Errorf(cdp.Invalid, "forget", s.ID, "a wrong login")
+	}
+	return v.set(func() { delete(v.ran, s.ID) })
+}
+
 // A script runs in a guest with the login that only this machine has, once however often it
 // is asked for, and its end is answered as it was.
 func TestAScriptRunsInAGuestForAPlan(t *testing.T) {
@@ -47,6 +54,10 @@ func TestAScriptRunsInAGuestForAPlan(t *testing.T) {
 	if x.vm.ran["run1"] != 1 {
 		t.Error(x.vm.ran)
 	}
+	forget := api.GuestScriptRequest{VM: "web01", ID: "run1", Login: "linux", Forget: true}
+	if got, err := ask[api.GuestScriptReply](x.ctx, x.a, api.VMGuestScript, forget); err != nil || !got.Done || x.vm.ran["run1"] != 0 {
+		t.Errorf("%+v %v %v", got, err, x.vm.ran)
+	}
 	for want, change := range map[cdp.Kind]func(*api.GuestScriptRequest){
 		cdp.NotFound: func(r *api.GuestScriptRequest) { r.VM = "nosuch" },
 		cdp.Invalid:  func(r *api.GuestScriptRequest) { r.Login = "windows" },
@@ -57,7 +68,7 @@ func TestAScriptRunsInAGuestForAPlan(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
-	for _, bad := range []api.GuestScriptRequest{{VM: "web01", Login: "linux", Text: "x"}, {VM: "web01", Login: "linux", ID: "x"}, {VM: "web01", Login: "linux", ID: "x", Text: "x", Env: []string{"A=b\nc"}}} {
+	for _, bad := range []api.GuestScriptRequest{{VM: "web01", Login: "linux", Text: "x"}, {VM: "web01", Login: "linux", ID: "x"}, {VM: "web01", Login: "linux", ID: "x", Text: "x", Env: []string{"A=b\nc"}}, {VM: "web01", Login: "linux", ID: "x", Text: "x", Forget: true}} {
 		if _, err := ask[api.GuestScriptReply](x.ctx, x.a, api.VMGuestScript, bad); !cdp.Is(err, cdp.Invalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}

@@ -170,8 +170,7 @@ func (g *guestRun) await(ctx context.Context) (inventory.GuestResult, error) {
 			return g.result(ctx)
 		}
 		if !runs {
-			return none, cdp.Errorf(cdp.Conflict, opGuest, g.vm.String(), "the script began, and ended without a result: it was killed, or the guest was restarted").
-				WithHint("look in the guest at " + g.dir)
+			return none, cdp.Errorf(cdp.Conflict, opGuest, g.vm.String(), "the script began, and ended without a result: it was killed, or the guest was restarted")
 		}
 		pause := min(max(time.Since(began)/10, 100*time.Millisecond), 2*time.Second)
 		if err := clock.Sleep(ctx, clock.System, pause); err != nil {

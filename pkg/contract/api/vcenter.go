@@ -294,9 +294,12 @@ type GuestScriptRequest struct {
 	ID string `json:"id"`
 	// Login names the login at the guest: a file that only the vcenter service's machine has.
 	Login string `json:"login"`
-	Text  string `json:"text"` // of the script
+	Text  string `json:"text,omitempty"` // of the script
 	// Env is added to its environment, as NAME=value.
 	Env []string `json:"env,omitempty"`
+	// Forget removes what the script with this ID left in the guest, its result, too: it has
+	// ended, and nobody asks for it again. Nothing is run.
+	Forget bool `json:"forget,omitempty"`
 }
 
 // GuestScriptReply is done when the script has ended.
