@@ -2,6 +2,7 @@ package orchestrator_test
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -28,8 +29,13 @@ func (o outside) Script(ctx context.Context, file string, _, _ []string) (string
 	return "moved", o.w.effect(ctx, "script "+file, false, func() {})
 }
 
-func (o outside) Post(ctx context.Context, url string, _ []byte) error {
-	return o.w.effect(ctx, "post "+url, false, func() {})
+// Post notes what the run said of its first action.
+func (o outside) Post(ctx context.Context, url string, body []byte) error {
+	var r plan.Run
+	if err := json.Unmarshal(body, &r); err != nil {
+		return err
+	}
+	return o.w.effect(ctx, "post "+url+": "+r.Actions[0].Name+" is "+string(r.Actions[0].Status), false, func() {})
 }
 
 func (outside) Get(context.Context, string) (int, error) { return 204, nil }
@@ -146,6 +152,25 @@ func TestAPlanStartsAndStopsVMs(t *testing.T) {
 			if w.running[vm] != on {
 				t.Errorf("%s: %s is on: %t", mode, vm, w.running[vm])
 			}
+		}
+	}
+}
+
+// A webhook is told once what the run is. One that was in progress when the service was
+// killed is not told again by itself: nobody knows whether it heard.
+func TestAWebhookIsToldOnce(t *testing.T) {
+	for n := 0; ; n++ {
+		w := newWorld()
+		s := w.service()
+		begin(t, w, s, "- {name: db, failover: {job: db}}\n- {name: tell, critical: false, webhook: {url: \"http://x/hook\"}}", recovery.Production)
+		killed := w.killAt(t, s, n)
+		told, rec := w.effects["post http://x/hook: db is done"], w.last().Actions[1]
+		interrupted := rec.Status == plan.GaveUp && strings.Contains(rec.Text, "nobody knows whether it had its effect")
+		if told > 1 || told == 0 && !interrupted || w.last().Phase != plan.Succeeded {
+			t.Fatalf("killed %s: told %d times; %+v", killed, told, w.last())
+		}
+		if killed == "" {
+			return
 		}
 	}
 }

@@ -330,3 +330,33 @@ func TestReportsOfOthersAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// A schedule has the plan tested at its time, by nobody, cleans up, and leaves the job
+// running; the run says what began it. It is not tested again before its next time.
+func TestAScheduleTestsThePlanAndCleansUp(t *testing.T) {
+	w := watch(t, "{name: nightly, schedule: {at: '13:00'}}")
+	w.pass(59 * time.Minute)
+	if runs := w.begun(); len(runs) > 0 {
+		t.Fatal("it began early:", runs)
+	}
+	w.pass(2 * time.Minute)
+	for end := time.Now().Add(time.Minute); !w.last().Over() && time.Now().Before(end); {
+		w.pass(look)
+	}
+	r := w.last()
+	rec := r.Actions[0]
+	if r.Phase != plan.Succeeded || r.Mode != recovery.Test || r.By != "trigger nightly" || rec.Clean == nil || rec.Clean.Status != plan.Done || !strings.Contains(rec.Clean.Text, "is cleaned up") {
+		t.Fatalf("%+v", r)
+	}
+	w.pass(2 * time.Hour)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for what, n := range map[string]int{"test failover db": 1, "cleanup db": 1, "production failover db": 0, "stop db": 0, "run db": 0} {
+		if w.effects[what] != n {
+			t.Errorf("%s: %v", what, w.effects)
+		}
+	}
+	if s := w.states["shop.nightly"]; s.Phase != trigger.Armed || !s.Next.Equal(time.Date(2026, 12, 1, 13, 0, 0, 0, time.UTC)) {
+		t.Errorf("%+v", s)
+	}
+}
