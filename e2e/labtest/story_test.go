@@ -199,15 +199,17 @@ func (w *tale) neverPaused(vm string, r plan.Run) {
 // inventory is the VMs of a site with their power, and nothing that changes by itself.
 func (w *tale) inventory(site string) string {
 	w.Helper()
-	out, err := w.Tidemark(w.ctx, "inventory", "--site", site, "-o", "json")
+	out, err := w.Tidemark(w.ctx, "inventory", site, "--fresh", "--site", site, "-o", "json")
 	w.must(err)
-	var inv struct {
+	var sites []struct {
 		VMs []struct{ Name, UUID, Power string }
 	}
-	w.must(json.Unmarshal([]byte(out), &inv))
+	w.must(json.Unmarshal([]byte(out), &sites))
 	var all []string
-	for _, v := range inv.VMs {
-		all = append(all, v.Name+" "+v.UUID+" "+v.Power)
+	for _, s := range sites {
+		for _, v := range s.VMs {
+			all = append(all, v.Name+" "+v.UUID+" "+v.Power)
+		}
 	}
 	if len(all) == 0 {
 		w.Fatalf("no VMs in %s", out)
