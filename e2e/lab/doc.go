@@ -22,6 +22,9 @@
 // A VM has a guest if it has two disks of the guest's sizes and not the setting
 // lab.boot=no. The guest has no network; what it tells is on its console.
 //
+// A VM is plain if it is made as NAME:plain: it has no database, and costs little.
+//
 // The process's death, kill -9 included, is the death of vCenter, hosts and
-// guests: nothing it started survives it.
+// guests: nothing it started survives it. What is in its directory does: with --again it
+// is the same vCenter, and its VMs are off.
 package main

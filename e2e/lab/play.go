@@ -80,7 +80,7 @@ func emptyDir(dir string) (string, error) {
 		return "", err
 	}
 	if have, err := os.ReadDir(dir); err != nil || len(have) > 0 {
-		return "", errors.Join(err, fmt.Errorf("%s is not empty: a vCenter's inventory does not outlive its process, so an old lab cannot go on", dir))
+		return "", errors.Join(err, fmt.Errorf("%s is not empty, and an old lab does not go on: name an empty directory, or none", dir))
 	}
 	return dir, nil
 }

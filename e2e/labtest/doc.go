@@ -13,6 +13,8 @@
 //	world_test.go     a protected VM, and its judges
 //	site_test.go      the loss of a site, with a tap and with cbt
 //	plan_test.go      the same by a site recovery job
+//	story_test.go     three guests, by plans all the way: make lab-story
+//	story_home_test.go  their way home
 //	seed_test.go      a seed that is interrupted
 //	unseen_test.go    writes that nobody sees, and a planned failover
 //	home_test.go      the way home from it

@@ -1,21 +1,16 @@
 package labtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/dustin/go-humanize"
 
 	"tidemark.dev/e2e/guest"
 	"tidemark.dev/e2e/lab/stage"
@@ -138,7 +133,7 @@ func (w *tale) drill() {
 	}
 	w.Logf("the test %s, due at %s, began at %s; its machines run after %s", r.ID, at.Format(time.TimeOnly), r.StartedAt.UTC().Format(time.TimeOnly), began.Sub(r.StartedAt).Round(time.Second))
 	for _, file := range w.fresh(serials, 3) {
-		w.judged(file, "in the test", func(l guest.Ledger) (int64, error) { return l.Max, l.Verify(1) })
+		w.judged(w.vmOf(file), file, "in the test", func(l guest.Ledger) (int64, error) { return l.Max, l.Verify(1) })
 	}
 	_, err := w.Tidemark(w.ctx, "plan", "approve", "shop-dr", "looked")
 	w.must(err)
@@ -246,7 +241,7 @@ func (w *tale) fresh(before []string, n int) (out []string) {
 }
 
 // judged has a machine judge its own disks.
-func (w *tale) judged(file, when string, verify func(guest.Ledger) (int64, error)) *guest.Console {
+func (w *tale) judged(vm, file, when string, verify func(guest.Ledger) (int64, error)) *guest.Console {
 	w.Helper()
 	soon, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
 	defer cancel()
@@ -255,7 +250,6 @@ func (w *tale) judged(file, when string, verify func(guest.Ledger) (int64, error
 	l, err := c.Ledger(soon)
 	w.must(err)
 	rows, err := verify(l)
-	vm := filepath.Base(filepath.Dir(filepath.Dir(file)))
 	w.Logf("  %s %s: %d rows; without a database: %t", vm, when, rows, l.Plain)
 	if err != nil {
 		w.Errorf("%s %s: %v", vm, when, err)
@@ -284,7 +278,7 @@ func (w *tale) disaster() {
 	for _, file := range w.fresh(serials, 3) {
 		vm := w.vmOf(file)
 		least := w.consoles[vm].AckedBefore(newest[vm].Time.Add(-newest[vm].Bound))
-		found[vm] = w.judged(file, fmt.Sprintf("after the loss of prod (%d acknowledged there, %d before the newest point)", acked[vm], least), func(l guest.Ledger) (int64, error) {
+		found[vm] = w.judged(vm, file, fmt.Sprintf("after the loss of prod (%d acknowledged there, %d before the newest point)", acked[vm], least), func(l guest.Ledger) (int64, error) {
 			if l.Plain == (vm == stage.VM) {
 				w.Errorf("%s: without a database: %t", vm, l.Plain)
 			}
@@ -311,125 +305,4 @@ func (w *tale) vmOf(file string) string {
 	}
 	w.Fatalf("%s is the console of none of %v", file, w.vms)
 	return ""
-}
-
-// said is what an action says that it sent.
-var said = regexp.MustCompile(`([0-9.]+ [KMG]?i?B) of ([0-9.]+ [KMG]?i?B) differed and were sent`)
-
-// comeHome brings site A back, and has a plan there bring the three home.
-func (w *tale) comeHome() {
-	w.Helper()
-	old := map[string][]string{} // copies of the old disks
-	for _, vm := range w.vms {
-		for i, file := range w.flats(vm) {
-			to := filepath.Join(w.State(), fmt.Sprintf("%s-%d.old", vm, i))
-			w.must(guest.CopySparse(w.ctx, file, to))
-			old[vm] = append(old[vm], to)
-		}
-	}
-	soon, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
-	defer cancel()
-	w.must(w.ReturnProd(soon))
-	w.apply(stage.Prod, "shop-home", fmt.Sprintf(`  objective: 1h
-  actions:
-  - {name: db, failback: {job: %s, overwrite: true, shutdown: forced}, timeout: 1h}
-  - {name: app, failback: {job: %s, overwrite: true, shutdown: forced}, timeout: 1h}
-  - {name: front, failback: {job: %s, overwrite: true, shutdown: forced}, timeout: 1h}
-`, w.GroupOf(stage.VM), w.GroupOf(app), w.GroupOf(front)))
-	_, err := w.Tidemark(w.ctx, "plan", "run", "shop-home", "--follow", "--site", stage.Prod)
-	w.must(err)
-	r, err := w.run(stage.Prod, "shop-home")
-	w.must(err)
-	w.inOrder(r)
-	for i, vm := range w.vms {
-		last := w.consoles[vm].LastAck()
-		c := w.judged(w.Serial(stage.Prod, vm), fmt.Sprintf("at home (%d acknowledged at dr)", last), func(l guest.Ledger) (int64, error) { return l.Max, l.Verify(last) })
-		w.must(c.WaitAcks(soon2(w.ctx, w.T), 5))
-		w.onlyChanges(vm, r.Actions[i].Text, old[vm])
-	}
-	if at := w.inventory(stage.DR); strings.Contains(at, "poweredOn") && !w.onlyTransporter(at) {
-		w.Errorf("VMs run at both sites:\n%s", at)
-	}
-}
-
-func soon2(ctx context.Context, t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// onlyTransporter reports whether nothing but Tidemark's own machine is on.
-func (w *tale) onlyTransporter(inventory string) bool {
-	for line := range strings.Lines(inventory) {
-		if strings.Contains(line, "poweredOn") && !strings.HasPrefix(line, "tm-") {
-			return false
-		}
-	}
-	return true
-}
-
-// flats are the disks of a VM of prod.
-func (w *tale) flats(vm string) []string {
-	w.Helper()
-	files, err := filepath.Glob(filepath.Join(w.Dir(stage.Prod), "datastores", "*", vm, "*-flat.vmdk"))
-	w.must(err)
-	if len(files) != 2 {
-		w.Fatalf("the disks of %s are %v", vm, files)
-	}
-	return files
-}
-
-// onlyChanges compares what an action said that it sent with what changed on the disks at
-// home, which are as the last write at dr left them, and the machine's first writes at home.
-func (w *tale) onlyChanges(vm, text string, old []string) {
-	w.Helper()
-	m := said.FindStringSubmatch(text)
-	if m == nil {
-		w.Errorf("%s: it does not say what it sent: %q", vm, text)
-		return
-	}
-	sent, err := humanize.ParseBytes(m[1])
-	w.must(err)
-	whole, err := humanize.ParseBytes(m[2])
-	w.must(err)
-	var changed uint64
-	for i, file := range w.flats(vm) {
-		n, err := differing(old[i], file)
-		w.must(err)
-		changed += n
-	}
-	w.Logf("  %s: %s sent by the comparison, and %s changed on its disks, of %s", vm, humanize.IBytes(sent), humanize.IBytes(changed), humanize.IBytes(whole))
-	if sent > 4*changed+(4<<20) || sent > whole/4 {
-		w.Errorf("%s: %s sent, although only %s changed", vm, humanize.IBytes(sent), humanize.IBytes(changed))
-	}
-}
-
-// differing is how many bytes of two files differ, in blocks of 4 KiB.
-func differing(a, b string) (n uint64, err error) {
-	x, err := os.Open(a)
-	if err != nil {
-		return 0, err
-	}
-	defer x.Close()
-	y, err := os.Open(b)
-	if err != nil {
-		return 0, err
-	}
-	defer y.Close()
-	p, q := make([]byte, 4<<10), make([]byte, 4<<10)
-	for {
-		if _, err = io.ReadFull(x, p); err != nil {
-			break
-		}
-		if _, err = io.ReadFull(y, q); err != nil {
-			break
-		}
-		if !bytes.Equal(p, q) {
-			n += uint64(len(p))
-		}
-	}
-	if err == io.EOF {
-		err = nil
-	}
-	return n, err
 }

@@ -189,9 +189,8 @@ func TestAPlanRunsAScriptInAGuestOnce(t *testing.T) {
 			if w.last().Phase != plan.Succeeded || w.last().Actions[1].Text != "set" || w.effects["move-dns in "+string(mode)+"-vm as linux"] != 1 || w.effects["move-dns in web01 as linux"] != other {
 				t.Fatalf("%s, killed %s: %+v %v", mode, killed, w.last(), w.effects)
 			}
-			// The VM of a test goes with all that is in it; and when the service is killed with all
-			// on record, nobody looks at the run again.
-			if left := w.left(); len(left) > 0 && mode == recovery.Production && killed != "after put" {
+			// The VM of a test goes with all that is in it.
+			if left := w.left(); len(left) > 0 && mode == recovery.Production {
 				t.Errorf("%s, killed %s: %v", mode, killed, left)
 			}
 			if killed == "" {

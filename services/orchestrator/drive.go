@@ -38,6 +38,8 @@ type driver struct {
 	// doing are the tasks in progress, by action: one at a time.
 	doing   map[string]doing
 	answers chan plan.Event
+	// wg are the goroutines of this driver.
+	wg *sync.WaitGroup
 }
 
 // doing is a task in progress.
@@ -74,17 +76,16 @@ func (s *Service) drive(ctx context.Context, name string) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	d := &driver{s: s, run: run, rev: rev, begun: map[plan.Task]bool{}, doing: map[string]doing{}, answers: make(chan plan.Event)}
+	d := &driver{s: s, run: run, rev: rev, begun: map[plan.Task]bool{}, doing: map[string]doing{}, answers: make(chan plan.Event), wg: &wg}
 	for e := (plan.Event{What: plan.Resumed}); ; {
 		if err := d.apply(ctx, e); err != nil {
 			return err
 		}
-		d.tidyGuests(ctx, &wg, e)
 		if d.run.Over() {
 			s.active.see(d.run)
 			return nil
 		}
-		d.start(ctx, &wg)
+		d.start(ctx)
 		if e, err = d.next(ctx, name); err != nil {
 			return err
 		}
@@ -117,6 +118,7 @@ func (d *driver) apply(ctx context.Context, e plan.Event) error {
 			}
 		}
 		d.run = next
+		d.tidyGuests(ctx, e)
 		d.s.tell(ctx, next, cmds)
 		return ctx.Err()
 	}
@@ -125,7 +127,7 @@ func (d *driver) apply(ctx context.Context, e plan.Event) error {
 // start begins the tasks of the run that are not in progress, and stops those that
 // the run has given up. A script that another driver began is left alone: it would
 // run twice.
-func (d *driver) start(ctx context.Context, wg *sync.WaitGroup) {
+func (d *driver) start(ctx context.Context) {
 	tasks := d.run.Tasks()
 	for _, x := range d.doing {
 		if !slices.Contains(tasks, x.Task) {
@@ -145,7 +147,7 @@ func (d *driver) start(ctx context.Context, wg *sync.WaitGroup) {
 		x.until.set(d.run.Until(t))
 		d.doing[t.Action] = x
 		run := d.run
-		wg.Go(func() {
+		d.wg.Go(func() {
 			e := d.s.do(tctx, run, t, x.until)
 			select {
 			case d.answers <- e:

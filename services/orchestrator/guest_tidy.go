@@ -2,7 +2,6 @@ package orchestrator
 
 import (
 	"context"
-	"sync"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/core/plan"
@@ -10,12 +9,12 @@ import (
 
 // tidyGuests removes from guests what scripts left there whose end is on record: that of an
 // answer, or, of a run that was interrupted, of all that have ended.
-func (d *driver) tidyGuests(ctx context.Context, wg *sync.WaitGroup, e plan.Event) {
+func (d *driver) tidyGuests(ctx context.Context, e plan.Event) {
 	run := d.run
 	for _, t := range endedInGuests(run, e) {
-		// It is done although the run may be over now.
+		// It is done although the run may be over now, or the service stops.
 		tctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.s.cfg.RequestTimeout)
-		wg.Go(func() {
+		d.wg.Go(func() {
 			defer cancel()
 			if err := d.s.tidyGuest(tctx, run, t); err != nil && !cdp.Is(err, cdp.NotFound) && !cdp.Is(err, cdp.Conflict) { // its VM is gone, or off
 				d.s.deps.Notify(cdp.Wrap(err, "clean up in guest", t.Action))

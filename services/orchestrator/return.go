@@ -6,14 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/dustin/go-humanize"
-
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/recovery"
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/failback"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/core/health"
 	"tidemark.dev/pkg/core/plan"
 )
 
@@ -75,7 +74,7 @@ func (s *Service) copied(ctx context.Context, seen failback.Seen) string {
 	if err != nil || compared == 0 || !seen.Job.Adopts() {
 		return ""
 	}
-	return fmt.Sprintf("; of its disks %s of %s differed and were sent", humanize.IBytes(uint64(sent)), humanize.IBytes(uint64(compared)))
+	return fmt.Sprintf("; of its disks %s of %s differed and were sent", health.BytesText(sent), health.BytesText(compared))
 }
 
 // homeward does the steps that a machine's way to this site begins with, and hands what is
