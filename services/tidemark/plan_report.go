@@ -63,7 +63,11 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{"cl
 body { font: 11pt/1.4 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #111 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .3em .6em; border-bottom: 1px solid #bbb }
-tr { page-break-inside: avoid }
+tr { break-inside: avoid }
+thead { display: table-header-group }
+h2 { break-after: avoid }
+@page { margin: 15mm }
+@media print { body { max-width: none; margin: 0; padding: 0 } }
 </style></head><body>
 <h1>{{.Run.Plan}}: {{.Run.Phase}}</h1>
 <table>
@@ -76,10 +80,11 @@ tr { page-break-inside: avoid }
 </table>
 <h2>Actions</h2>
 <table>
-<tr><th>Action</th><th>What</th><th>State</th><th>Began</th><th>Took</th><th>Result</th></tr>
+<thead><tr><th>Action</th><th>What</th><th>State</th><th>Began</th><th>Took</th><th>Result</th></tr></thead>
+<tbody>
 {{range .Run.Actions}}<tr><td>{{.Name}}</td><td>{{.Verb}}</td><td>{{.Status}}</td><td>{{if not .BegunAt.IsZero}}{{clock .BegunAt}}{{end}}</td><td>{{took .}}</td><td>{{.Text}}</td></tr>
 {{with .Clean}}<tr><td></td><td>clean-up</td><td>{{.Status}}</td><td></td><td></td><td>{{.Text}}</td></tr>
-{{end}}{{end}}</table>
+{{end}}{{end}}</tbody></table>
 </body></html>
 `))
 
