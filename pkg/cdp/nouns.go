@@ -137,7 +137,8 @@ func (p Point) ID() string { return fmt.Sprintf("p%d", p.Frame) }
 
 // Loss is history that was durable once and was lost to damage.
 type Loss struct {
-	// From and To are the first and the last frame that were lost.
+	// From and To are the first and the last frame that were lost. With To before From
+	// no frame was, but what was before From.
 	From FrameNo `json:"from"`
 	To   FrameNo `json:"to"`
 	// Found is when the loss was noticed.
@@ -151,7 +152,11 @@ type Loss struct {
 // String says what was lost: "frames 8 to 9 were lost on 2 Jan 2026 15:04:05 UTC (why),
 // with the points p8 [gold], p9".
 func (l Loss) String() string {
-	text := fmt.Sprintf("frames %d to %d were lost, as found on %s (%s)", l.From, l.To, l.Found.UTC().Format("2 Jan 2006 15:04:05 MST"), l.Why)
+	what := fmt.Sprintf("frames %d to %d were lost", l.From, l.To)
+	if l.To < l.From {
+		what = fmt.Sprintf("the history before frame %d was lost", l.From)
+	}
+	text := fmt.Sprintf("%s, as found on %s (%s)", what, l.Found.UTC().Format("2 Jan 2006 15:04:05 MST"), l.Why)
 	if len(l.Points) == 0 {
 		return text + "; no recovery point was among them"
 	}

@@ -16,16 +16,16 @@ func (a *app) cmdRepair() *cobra.Command {
 		Use: "repair JOB", Short: "Mend the damaged journal of a job, with its service stopped", Args: cobra.ExactArgs(1),
 		Long: long(`Find what is damaged in the store of a job's journal, and say which recovery points
 it costs. Run this on the machine of the journal, with tidemark up or the journal
-service stopped. Without --write nothing is changed. A journal whose newest frames are
-damaged needs no repair: its service opens it without them.
+service stopped. Without --write nothing is changed. Most damage needs no repair: the
+journal's service mends it, or opens the journal without what was damaged, and says so.
 
 With --write what can be read is kept: history ends before the first damage that the
 replica has not passed. The mended store takes the old one's place once all of it
 reads back; the old one is kept beside it, and its path is printed. When the service
 runs again the source sends what the journal lacks, which compares or copies the disks.
 
-Some damage cannot be mended: of the manifest, or of a table that holds more than
-writes. With --anew the history is given up then, and the replica is kept: the source
+Some damage cannot be mended: of a file and of its copy, as of the list of tables
+(MANIFEST and manifest-copy). With --anew the history is given up then, and the replica is kept: the source
 compares the disks with it and sends what differs. There are no recovery points until
 that is complete, so first export what you need from another copy. A job that has been
 failed over is refused.`),

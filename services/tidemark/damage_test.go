@@ -77,19 +77,23 @@ func TestTheWayOutOfADamagedJournal(t *testing.T) {
 	}
 }
 
-// flipManifest damages the journal of a job.
+// flipManifest damages the journal of a job so that it does not open: the list of its
+// tables, and the copy of that.
 func flipManifest(t *testing.T, dir, job string) {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(dir, "dr", "journal", "store", job, "MANIFEST-*"))
+	store := filepath.Join(dir, "dr", "journal", "store", job)
+	names, err := filepath.Glob(filepath.Join(store, "MANIFEST-*"))
 	if err != nil || len(names) == 0 {
 		t.Fatal(names, err)
 	}
-	raw, err := os.ReadFile(slices.Max(names))
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{slices.Max(names), filepath.Join(store, "manifest-copy")} {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[len(raw)/2] ^= 1
+		write(t, name, string(raw))
 	}
-	raw[len(raw)/2] ^= 1
-	write(t, slices.Max(names), string(raw))
 }
 
 // anewJob is a job whose history is given up.

@@ -18,13 +18,10 @@ import (
 // its own checksum says nothing, so it need not be synced.
 const closedName = "closed"
 
-func closedText(fs vfs.FS, manifest string) (string, error) {
-	raw, err := readFile(fs, manifest)
-	if err != nil {
-		return "", err
-	}
-	text := fmt.Sprintf("%s %08x", fs.PathBase(manifest), crc32.Checksum(raw, castagnoli))
-	return fmt.Sprintf("%s %08x", text, crc32.Checksum([]byte(text), castagnoli)), nil
+// closedText is what the file says of a manifest.
+func closedText(manifest string, raw []byte) string {
+	text := fmt.Sprintf("%s %08x", manifest, crc32.Checksum(raw, castagnoli))
+	return fmt.Sprintf("%s %08x", text, crc32.Checksum([]byte(text), castagnoli))
 }
 
 func readFile(fs vfs.FS, path string) ([]byte, error) {
@@ -43,7 +40,7 @@ func noteClosed(fs vfs.FS, dir string) {
 	if err != nil || !desc.Exists {
 		return
 	}
-	text, err := closedText(fs, desc.ManifestFilename)
+	raw, err := readFile(fs, desc.ManifestFilename)
 	if err != nil {
 		return
 	}
@@ -51,24 +48,33 @@ func noteClosed(fs vfs.FS, dir string) {
 	if err != nil {
 		return
 	}
-	_, _ = f.Write([]byte(text))
+	_, _ = f.Write([]byte(closedText(fs.PathBase(desc.ManifestFilename), raw)))
 	_ = f.Close()
+}
+
+// closedWith is what the file says, if it is of this manifest, else "".
+func closedWith(fs vfs.FS, dir, manifest string) (string, error) {
+	was, err := readFile(fs, fs.PathJoin(dir, closedName))
+	if err != nil || len(was) < 9 {
+		return "", err
+	}
+	text := was[:len(was)-9]
+	var name string
+	if _, err := fmt.Sscan(string(text), &name); err != nil || name != manifest ||
+		string(was[len(text):]) != fmt.Sprintf(" %08x", crc32.Checksum(text, castagnoli)) {
+		return "", nil
+	}
+	return string(was), nil
 }
 
 // checkClosed refuses a manifest that is not as it was when the store was closed.
 func checkClosed(fs vfs.FS, dir, manifest string) error {
-	was, err := readFile(fs, fs.PathJoin(dir, closedName))
-	if err != nil || len(was) < 9 {
-		return nil
+	was, err := closedWith(fs, dir, fs.PathBase(manifest))
+	if err != nil || was == "" {
+		return nil // nothing is known
 	}
-	text := was[:len(was)-9]
-	var name string
-	if _, err := fmt.Sscan(string(text), &name); err != nil || name != fs.PathBase(manifest) ||
-		string(was[len(text):]) != fmt.Sprintf(" %08x", crc32.Checksum(text, castagnoli)) {
-		return nil
-	}
-	now, err := closedText(fs, manifest)
-	if err == nil && now != string(was) {
+	raw, err := readFile(fs, manifest)
+	if err == nil && closedText(fs.PathBase(manifest), raw) != was {
 		return cdp.Errorf(cdp.Corrupt, "check logs", manifest, "it is not as it was when the store was closed")
 	}
 	return err

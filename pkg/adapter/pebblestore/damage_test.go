@@ -118,6 +118,9 @@ func TestDamageCostsOneGroup(t *testing.T) {
 				t.Fatal(err)
 			}
 			flip(t, filepath.Join(dir, "hurt", pattern))
+			if name == "manifest" {
+				flip(t, filepath.Join(dir, "hurt", copyName))
+			}
 			db = mustOpen(t, dir)
 			defer db.Close()
 			other.g = mustGroup(t, db, "other")
@@ -159,6 +162,7 @@ func TestAStoreWithoutItsMarkerIsLeftAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	markers, _ := filepath.Glob(filepath.Join(dir, "g", "marker.manifest.*"))
+	markers = append(markers, filepath.Join(dir, "g", copyName)) // which would say it, too
 	before, _ := filepath.Glob(filepath.Join(dir, "g", "*.sst"))
 	for _, m := range markers {
 		if err := os.Remove(m); err != nil {

@@ -6,9 +6,12 @@
 //
 // A byte that changed on disk costs one group. Frames, the index, floors and checksums are
 // in tables of their own, so that damage to one costs nothing else, and an index that is
-// damaged is made anew from the frames (Group.DropIndex). The rows that say what
+// damaged is made anew from the frames (Group.DropDamaged, rebuild.go). Blocks whose floor was
+// in a damaged table are noted, and fail the reads that need it; checksums that were are made
+// anew by a scrub. The rows that say what
 // the group is, how far it got, and which points it has are stored twice (twins.go), in
-// tables of their own: what is damaged of them is restored. A store is opened without its damaged end, which is
+// tables of their own: what is damaged of them is restored. The manifest has a copy
+// (manifest.go). A store is opened without its damaged end, which is
 // noted as lost (mend.go); one that is damaged otherwise is not opened, with an error of
 // kind Corrupt that names the file. A damaged table that is found later fails the reads
 // that need it, and DB.Damage says so. No damage ends the process.
@@ -26,7 +29,9 @@
 //	go test ./pkg/adapter/pebblestore -run FlippedBit -flips 200
 //
 // A frame that cannot be read, and that the replica still needs or that is not in the
-// index, ends history before it (Group.EndBefore). What mends a store that does not open
+// index, ends history before it (Group.EndBefore). If the replica has what it wrote, and
+// cannot go back before it, history begins at base instead, and what is after base stays.
+// What mends a store that does not open
 // does the same on a copy, removes tables of frames that cannot be opened, and cuts damaged
 // logs; Repair also reads everything and keeps the damaged store. What follows
 // the damage is lost, and noted as what a damaged end of the log takes. Of what it cannot

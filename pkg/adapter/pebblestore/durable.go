@@ -49,6 +49,7 @@ type durable struct {
 	f      vfs.File // nil: closed
 	newest stored
 	at     manifest
+	copied copied
 	end    int64
 }
 
@@ -117,7 +118,7 @@ func (d *durable) frames(no cdp.FrameNo, logged bool) {
 	d.putHead()
 }
 
-// wroteManifest notes how far the manifest of a database is written.
+// wroteManifest notes how far the manifest of a database is written, and copies it.
 func (d *durable) wroteManifest(fs vfs.FS, dir string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -128,6 +129,7 @@ func (d *durable) wroteManifest(fs vfs.FS, dir string) {
 	if d.at = at; d.f != nil {
 		d.putHead()
 	}
+	_ = d.copied.follow(fs, dir, at) // without a copy damage costs more
 }
 
 // findManifest is how far the manifest of a database is whole, which it was before up

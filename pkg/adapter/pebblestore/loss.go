@@ -31,16 +31,25 @@ func (s *store) compare() error {
 		return err
 	}
 	var end frame.Header
+	var before []cdp.Point // that were lost before base
 	if bad.frame != 0 {
 		end, err = g.endBefore(bad, found)
-	} else {
+	}
+	if err == nil && bad.keep != 0 {
+		before, err = u.beginAtBase(bad, &found)
+	}
+	if err == nil && bad.frame == 0 {
 		end, err = g.endOfHistory(found, was)
 	}
 	if err != nil {
 		return err
 	}
-	if known := max(was.frame, found.Indexed, g.runs()); bad.frame != 0 || known > end.No {
-		lost := cdp.Loss{From: end.No + 1, To: known, Found: time.Now().UTC(), Why: "the end of the journal's log is damaged or missing"}
+	known := max(was.frame, found.Indexed)
+	if bad.keep == 0 { // else nothing is in the index
+		known = max(known, g.runs())
+	}
+	if bad.frame != 0 || known > end.No {
+		lost := cdp.Loss{From: end.No + 1, To: known, Found: time.Now().UTC(), Why: "the end of the journal's log is damaged or missing", Points: before}
 		if bad.frame != 0 {
 			lost.To, lost.Why = max(lost.To, bad.frame), bad.why
 		}
@@ -52,6 +61,9 @@ func (s *store) compare() error {
 		if err := u.cut(end, found, lost, points); err != nil {
 			return err
 		}
+	} else if len(before) > 0 {
+		lost := cdp.Loss{From: bad.keep, To: bad.keep - 1, Found: time.Now().UTC(), Why: bad.why, Points: before}
+		u.json(g.lossKey(lost.From), lost)
 	}
 	for no, p := range points {
 		if no <= end.No && no >= found.Oldest && !found.State.Straight {
@@ -66,12 +78,15 @@ func (s *store) compare() error {
 	if err := errors.Join(u.err, b.Commit(pebble.Sync)); err != nil {
 		return failed("note lost history", err)
 	}
-	if bad.frame != 0 {
-		if err := g.clearFrom(bad.frame); err != nil {
+	if bad.any() {
+		if err := g.clear(bad, end.No); err != nil {
 			return err
 		}
 		s.unreadable = unreadable{}
 		s.damage.set(nil)
+		if bad.keep != 0 && bad.frame == 0 && len(before) == 0 { // a loss is reported by itself
+			s.damage.set(cdp.Errorf(cdp.Corrupt, "read journal store", string(s.id), "a frame was damaged that the replica has and no recovery point needs: %s", bad.why))
+		}
 	}
 	s.durable.begin(s.d.cfg.FS, path, end.No)
 	s.durable.wroteManifest(s.d.cfg.FS, s.path())
@@ -142,7 +157,7 @@ func (u *update) cut(end frame.Header, found vault.Loaded, lost cdp.Loss, points
 	u.set(u.g.key(nil, kindIndexed), be.AppendUint64(nil, uint64(min(found.Indexed, end.No))))
 	u.note(u.b.Set(u.g.key(nil, kindRuns), be.AppendUint64(nil, uint64(end.No)), nil))
 	err := u.g.Points(func(p cdp.Point) error {
-		if _, noted := points[p.Frame]; p.Frame > end.No && !noted {
+		if _, noted := points[p.Frame]; p.Frame > end.No && !noted && p.Seq >= found.State.Horizon { // the others are lost already
 			points[p.Frame] = notedPoint{Point: p}
 		}
 		return nil
@@ -150,7 +165,7 @@ func (u *update) cut(end frame.Header, found vault.Loaded, lost cdp.Loss, points
 	for _, no := range slices.Sorted(maps.Keys(points)) {
 		if no > end.No {
 			u.del(be.AppendUint64(u.g.key(u.k, kindPoint), uint64(no)))
-			if p := points[no]; !p.Gone && no <= lost.To {
+			if p := points[no]; !p.Gone && no <= lost.To && p.Point.Seq >= found.State.Horizon {
 				lost.Points = append(lost.Points, p.Point)
 			}
 		}

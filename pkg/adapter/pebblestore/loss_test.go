@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"errors"
 	"bytes"
 	"os"
 	"path/filepath"
@@ -201,8 +202,8 @@ func TestNothingIsKeptBehindAHole(t *testing.T) {
 	}
 }
 
-// The last record of the manifest is damaged after kill -9. It was durable: the store
-// is refused as it is, and no table is deleted.
+// The last record of the manifest is damaged after kill -9, and its copy is gone. It was
+// durable: the store is refused as it is, and no table is deleted.
 func TestADamagedEndOfTheManifestIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	db := mustOpen(t, dir)
@@ -219,7 +220,7 @@ func TestADamagedEndOfTheManifestIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw[len(raw)-3] ^= 0x10
-	if err := os.WriteFile(slices.Max(names), raw, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(slices.Max(names), raw, 0o600), os.Remove(filepath.Join(copied, "g", copyName))); err != nil {
 		t.Fatal(err)
 	}
 	tables := func() int {

@@ -45,7 +45,8 @@ func (s *store) mend() bool {
 
 // damagedEnd is the first frame that keeps a store from being opened: it is damaged or
 // missing, and the index lacks it, or it is the newest, or the replica is past the newest.
-func (g *Group) damagedEnd() (bad unreadable, err error) {
+// back: the replica may go back.
+func (g *Group) damagedEnd(back bool) (bad unreadable, err error) {
 	st, indexed, err := g.state()
 	if err != nil {
 		return bad, err
@@ -64,6 +65,8 @@ func (g *Group) damagedEnd() (bad unreadable, err error) {
 		}
 	case !cdp.Is(err, cdp.Corrupt):
 		return bad, err
+	default:
+		oldest = l.Oldest // 0 if that cannot be read, either
 	}
 	no, why := vault.FirstUnindexed(g, indexed, oldest, newest)
 	if no == 0 && why == nil && newest != 0 {
@@ -75,7 +78,7 @@ func (g *Group) damagedEnd() (bad unreadable, err error) {
 	if no == 0 {
 		return bad, why
 	}
-	return unreadable{frame: no, why: firstLine(why), back: canGoBack(st)}, nil
+	return g.around(unreadable{frame: no, why: firstLine(why), back: back && canGoBack(st)}, newest)
 }
 
 // canGoBack reports whether the replica can go back to an older write. Without checksums

@@ -102,6 +102,13 @@ func (r *repair) mendCopy() error {
 		err = copyStore(r.path(), r.copied())
 	}
 	if err == nil {
+		var what string
+		if what, err = restoreManifest(vfs.Default, r.copied()); what != "" {
+			r.mends = true
+			r.Found = append(r.Found, what)
+		}
+	}
+	if err == nil {
 		err = r.cutLogs()
 	}
 	if err != nil {
@@ -157,13 +164,16 @@ func (r *repair) mend(d *DB) error {
 	if err != nil {
 		return err
 	}
-	if r.logs { // floors may be lost with it, which the replica would need to go back
-		bad.back = false
+	if r.logs {
 		bad.why = r.Found[0]
 	}
-	if s.unreadable = bad; bad.frame != 0 {
+	if s.unreadable = bad; bad.any() {
 		r.mends = true
-		r.Found = append(r.Found, fmt.Sprintf("frame %d cannot be read: %s", bad.frame, bad.why))
+		if bad.frame != 0 {
+			r.Found = append(r.Found, fmt.Sprintf("frame %d cannot be read: %s", bad.frame, bad.why))
+		} else {
+			r.Found = append(r.Found, "a frame before base cannot be read: "+bad.why)
+		}
 	}
 	if err := s.open(); err != nil {
 		return err

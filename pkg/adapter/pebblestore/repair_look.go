@@ -40,7 +40,8 @@ func (r *repair) look(s *store) (bad unreadable, err error) {
 			err = failed(opRepair, e)
 		}
 	}()
-	if err := r.dropTables(s, db); err != nil {
+	lost, err := r.dropTables(s, db)
+	if err != nil {
 		return bad, err
 	}
 	what, err := restoreTwins(db)
@@ -61,10 +62,17 @@ func (r *repair) look(s *store) (bad unreadable, err error) {
 		}
 	}
 	g := &Group{s: s, num: s.info.Num}
-	if r.online {
-		return g.damagedEnd()
+	if lost.any() {
+		if err := g.rebuild(lost); err != nil {
+			return bad, err
+		}
+		r.mends = true
+		r.Found = append(r.Found, lost.String())
 	}
-	return g.needsEnd()
+	if r.online {
+		return g.damagedEnd(!r.logs)
+	}
+	return g.needsEnd(!r.logs)
 }
 
 // fillMissing puts an empty file in the place of a table that is missing: Pebble neither
@@ -89,8 +97,8 @@ var missingTable = regexp.MustCompile(`file (\d+) \(type sstable\) unknown`)
 
 // needsEnd is the first frame before which history has to end: base never passes it, or it
 // keeps the store from being opened.
-func (g *Group) needsEnd() (bad unreadable, err error) {
-	if bad, err = g.damagedEnd(); err != nil {
+func (g *Group) needsEnd(back bool) (bad unreadable, err error) {
+	if bad, err = g.damagedEnd(back); err != nil || bad.keep != 0 {
 		return bad, err
 	}
 	st, indexed, err := g.state()
@@ -122,17 +130,17 @@ func (g *Group) needsEnd() (bad unreadable, err error) {
 		return bad, why
 	}
 	if bad.frame == 0 || no < bad.frame {
-		bad = unreadable{frame: no, why: firstLine(why), back: canGoBack(st)}
+		bad = unreadable{frame: no, why: firstLine(why), back: back && canGoBack(st)}
 	}
 	return bad, nil
 }
 
 // dropTables removes the tables that cannot be opened, if they hold frames only, or only
-// rows that are stored twice.
-func (r *repair) dropTables(s *store, db *database) error {
+// rows that are stored twice. It returns what of the rest is to be made anew.
+func (r *repair) dropTables(s *store, db *database) (lost rebuild, err error) {
 	levels, err := db.SSTables()
 	if err != nil {
-		return failed(opRepair, err)
+		return lost, failed(opRepair, err)
 	}
 	for _, tables := range levels {
 		for _, t := range tables {
@@ -142,20 +150,47 @@ func (r *repair) dropTables(s *store, db *database) error {
 				continue
 			}
 			if !isDamage(why) {
-				return &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: name, Cause: why}
+				return lost, &cdp.Error{Op: opRepair, Kind: cdp.Transient, Subject: name, Cause: why}
 			}
-			spans, held := spansOf(t.Smallest.UserKey, t.Largest.UserKey)
+			from, to := t.Smallest.UserKey, t.Largest.UserKey
+			why = cdp.Errorf(cdp.Corrupt, opRepair, name, "it cannot be opened: %s", firstLine(why))
+			if lost.add(from, to, why) {
+				continue
+			}
+			spans, held := spansOf(from, to)
 			if spans == nil {
-				return cdp.Errorf(cdp.Corrupt, opRepair, name, "it cannot be opened, and holds more than frames: %s", firstLine(why))
+				return lost, cdp.Errorf(cdp.Corrupt, opRepair, name, "it cannot be opened, and holds rows of more than one kind: %s", firstLine(why))
 			}
 			if err := excise(db, spans); err != nil {
-				return failed(opRepair, err)
+				return lost, failed(opRepair, err)
 			}
 			r.mends = true
 			r.Found = append(r.Found, fmt.Sprintf("%s, which held %s, cannot be opened: %s", name, held, firstLine(why)))
 		}
 	}
-	return nil
+	return lost, nil
+}
+
+// add notes a table that cannot be opened, if it holds what can be made anew.
+func (x *rebuild) add(from, to []byte, why error) bool {
+	if len(from) < 5 || len(to) < 5 {
+		return false
+	}
+	g := &Group{num: be.Uint32(from)}
+	of := func(kind, end byte) bool {
+		return within(pebble.KeyRange{Start: g.key(nil, kind), End: g.key(nil, end)}, from, to)
+	}
+	switch {
+	case of(kindRuns, kindIndexed):
+		x.index = why
+	case of(kindFloor, kindState):
+		x.floors, x.floorsIn = why, join(x.floorsIn, spanOf(from, to))
+	case of(kindSum, kindTwin):
+		x.sums, x.sumsIn = why, join(x.sumsIn, spanOf(from, to))
+	default:
+		return false
+	}
+	return true
 }
 
 // spansOf is what to remove if a table from one key to another cannot be opened, and what

@@ -84,7 +84,7 @@ func TestARepairKeepsWhatReadsBack(t *testing.T) {
 func TestAStoreThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 	dir := t.TempDir()
 	storeOfEight(t, dir, false)
-	flip(t, filepath.Join(dir, "g", "MANIFEST-*"))
+	flipManifests(t, filepath.Join(dir, "g"))
 	before := filesOf(t, filepath.Join(dir, "g"))
 	if _, err := Repair(dir, "g", RepairOptions{Write: true}); !cdp.Is(err, cdp.Corrupt) || cdp.HintOf(err) == "" {
 		t.Errorf("a damaged manifest: %v", err)
@@ -106,16 +106,11 @@ func TestAStoreThatCannotBeRepairedStaysAsItIs(t *testing.T) {
 func TestAStoreThatCannotBeRepairedBeginsAnew(t *testing.T) {
 	anew := RepairOptions{Anew: true, Write: true}
 	for name, hurt := range map[string]func(t *testing.T, store string){
-		"a damaged manifest": func(t *testing.T, store string) { flip(t, filepath.Join(store, "MANIFEST-*")) },
-		"the manifest's name is gone": func(t *testing.T, store string) {
+		"a damaged manifest with a damaged copy": flipManifests,
+		"the manifest's name and copy are gone": func(t *testing.T, store string) {
 			names, err := filepath.Glob(filepath.Join(store, "marker.manifest*"))
-			if err != nil || len(names) != 1 || os.Remove(names[0]) != nil {
+			if err != nil || len(names) != 1 || os.Remove(names[0]) != nil || os.Remove(filepath.Join(store, copyName)) != nil {
 				t.Fatal(names, err)
-			}
-		},
-		"a table with more than frames": func(t *testing.T, store string) {
-			if err := os.Truncate(tableOf(t, store, floorOfTest), 100); err != nil {
-				t.Fatal(err)
 			}
 		},
 	} {
@@ -168,10 +163,17 @@ func TestAStoreThatCannotBeRepairedBeginsAnew(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	flip(t, filepath.Join(dir, "g", "MANIFEST-*"))
+	flipManifests(t, filepath.Join(dir, "g"))
 	if _, err := Repair(dir, "g", anew); !cdp.Is(err, cdp.Conflict) {
 		t.Errorf("a job that has been failed over: %v", err)
 	}
+}
+
+// flipManifests damages the manifest of a store and its copy.
+func flipManifests(t *testing.T, store string) {
+	t.Helper()
+	flip(t, filepath.Join(store, "MANIFEST-*"))
+	flip(t, filepath.Join(store, copyName))
 }
 
 // floorOfTest is the content of a floor.

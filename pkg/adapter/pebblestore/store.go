@@ -34,7 +34,7 @@ type store struct {
 	mu         sync.Mutex // held while it is opened and closed
 	info       groupInfo
 	unreadable unreadable // where the next opening ends history
-	badIndex   error      // why the next opening drops the index; nil: it does not
+	rebuild    rebuild    // what the next opening makes anew
 
 	using sync.Mutex
 	db    *database // nil: closed
@@ -146,9 +146,20 @@ func (s *store) open() error {
 	return err
 }
 
-// openSound opens a database that is not damaged. The caller holds mu.
+// openSound opens a database that is not damaged, or whose manifest alone is. The caller
+// holds mu.
 func (s *store) openSound() error {
 	err := checkLogs(s.d.cfg.FS, s.path())
+	if cdp.Is(err, cdp.Corrupt) && !s.reads {
+		what, e := restoreManifest(s.d.cfg.FS, s.path())
+		switch {
+		case e != nil:
+			s.d.cfg.Trouble(e)
+		case what != "":
+			s.damage.set(cdp.Errorf(cdp.Corrupt, "read journal store", string(s.id), "%s", what))
+			err = checkLogs(s.d.cfg.FS, s.path())
+		}
+	}
 	var db *database
 	if err == nil {
 		db, err = s.openAt(s.path(), true)
@@ -221,12 +232,12 @@ func (s *store) load() error {
 		return cdp.Errorf(cdp.Corrupt, "read group", string(s.id), "the store does not say that it holds this group")
 	}
 	s.info = infos[i]
-	if s.badIndex != nil {
-		if err := (&Group{s: s, num: s.info.Num}).dropIndex(); err != nil {
+	if s.rebuild.any() {
+		if err := (&Group{s: s, num: s.info.Num}).rebuild(s.rebuild); err != nil {
 			return err
 		}
-		s.damage.set(cdp.Errorf(cdp.Corrupt, "read journal store", string(s.id), "the index was damaged, and was made anew from the frames: %s", firstLine(s.badIndex)))
-		s.badIndex = nil
+		s.damage.set(cdp.Errorf(cdp.Corrupt, "read journal store", string(s.id), "%s", s.rebuild))
+		s.rebuild = rebuild{}
 	}
 	return s.compare()
 }
@@ -294,6 +305,7 @@ func (s *store) close() error {
 	}
 	err := db.Close()
 	if err == nil {
+		s.durable.wroteManifest(s.d.cfg.FS, s.path())
 		noteClosed(s.d.cfg.FS, s.path())
 	}
 	return err

@@ -46,7 +46,7 @@ func (g *Group) Usage(oldest, behind cdp.FrameNo) (u vault.Usage, err error) {
 	}
 	u.OnDisk, err = g.s.onDisk()
 	u.OnDisk = max(0, u.OnDisk-sums)
-	u.Work = logs*int64(db.opts.MemTableSize) + mostManifest + durableMost + min(2*u.Kept, mostWork)
+	u.Work = logs*int64(db.opts.MemTableSize) + 2*mostManifest + durableMost + min(2*u.Kept, mostWork)
 	return u, failed(op, err)
 }
 

@@ -141,7 +141,9 @@ func (g *Group) loadWhole() error {
 		found.State.Summed = !g.mover.cfg.Adopted
 	}
 	g.ledger.load(found)
-	g.views.lose(g.ledger.Bounds().Head)
+	b := g.ledger.Bounds()
+	g.views.lose(b.Head)
+	g.views.loseBelow(b.Horizon)
 	g.offered = g.Stored()
 	return nil
 }

@@ -79,13 +79,15 @@ type Store interface {
 	// EndBefore ends history before frame no, which cannot be read. The store must be
 	// loaded again: then it has no frame, point and index from there on, and where base is
 	// at the end of the frame before, head is base. Where base is past it, Moving is head.
-	// An error: nothing has changed.
+	// If base is past it and the replica cannot go back, Horizon is Base instead, no floor
+	// is left, and the index is empty. An error: nothing has changed.
 	EndBefore(no cdp.FrameNo, why error) error
 
-	// DropIndex drops the index if a part of it cannot be read, and reports whether it did.
-	// The store must be loaded again then: what it says to be indexed is Unneeded. An error:
-	// nothing has changed.
-	DropIndex() (bool, error)
+	// DropDamaged drops the index if a part of it cannot be read, notes floors as damaged
+	// that cannot be found, and drops checksums that cannot be read; it reports whether it
+	// did. The store must be loaded again then: without an index, what it says to be indexed
+	// is Unneeded; without some checksums Summed is false. An error: nothing has changed.
+	DropDamaged() (bool, error)
 
 	// AddFloors saves floors of blocks that have none, sorted by disk and block,
 	// and zero floors of regions. They are durable at the latest with the next

@@ -39,18 +39,19 @@ func Unneeded(l Loaded) cdp.FrameNo {
 	return max(1, l.Oldest) - 1
 }
 
-// Reindex has the index made anew from the frames, if a part of it cannot be read, and
-// reports whether it does. The journal is broken from then on; Recover makes the index.
+// Reindex has the index made anew from the frames, and the journal do without floors and
+// checksums, where a part of them cannot be read; it reports whether it does. The journal
+// is broken from then on; Recover goes on.
 func (g *Group) Reindex() (bool, error) {
-	const op = "make the index anew"
+	const op = "make damaged tables anew"
 	g.mover.mu.Lock()
 	defer g.mover.mu.Unlock()
 	if err := g.ledger.check(op); err != nil {
 		return false, err
 	}
-	dropped, err := g.store.DropIndex()
+	dropped, err := g.store.DropDamaged()
 	if dropped {
-		_ = g.ledger.breakOn(cdp.Errorf(cdp.Corrupt, op, "", "a part of the index cannot be read"))
+		_ = g.ledger.breakOn(cdp.Errorf(cdp.Corrupt, op, "", "a part of the index, the floors or the checksums cannot be read"))
 	}
 	return dropped, cdp.Wrap(err, op, "")
 }

@@ -90,6 +90,17 @@ func (vs *views) lose(head cdp.Seq) {
 	}
 }
 
+// loseBelow ends the open views of what was before horizon, which was given up.
+func (vs *views) loseBelow(horizon cdp.Seq) {
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	for v := range vs.open {
+		if v.at < horizon {
+			v.lost.Store(true)
+		}
+	}
+}
+
 func (vs *views) remove(v *View) {
 	vs.mu.Lock()
 	defer vs.mu.Unlock()

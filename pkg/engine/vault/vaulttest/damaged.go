@@ -46,10 +46,10 @@ func (d Damaged) Payload(no cdp.FrameNo, off uint32, p []byte) error {
 	return d.Store.Payload(no, off, p)
 }
 
-// DropIndex drops nothing: what is in memory is never damaged.
-func (m *MemStore) DropIndex() (bool, error) { return false, nil }
+// DropDamaged drops nothing: what is in memory is never damaged.
+func (m *MemStore) DropDamaged() (bool, error) { return false, nil }
 
-// LoseIndex drops the index, as DropIndex does with a damaged one.
+// LoseIndex drops the index, as DropDamaged does with a damaged one.
 func (m *MemStore) LoseIndex() error {
 	l, err := m.Load()
 	m.mu.Lock()
