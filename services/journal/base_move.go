@@ -85,11 +85,31 @@ func (b *baseMove) start(from, to cdp.Seq) *moving {
 	go func() {
 		defer close(m.done)
 		defer cancel()
-		if m.err = b.vault.Raise(ctx, to); m.err == nil {
-			m.err = b.vault.Lower(ctx, to)
+		m.err = b.to(ctx, to)
+		for tries := 0; tries < 3 && cdp.Is(m.err, cdp.Corrupt) && b.mended(ctx); tries++ {
+			m.err = b.to(ctx, to)
 		}
 	}()
 	return m
+}
+
+func (b *baseMove) to(ctx context.Context, to cdp.Seq) error {
+	err := b.vault.Raise(ctx, to)
+	if err == nil {
+		err = b.vault.Lower(ctx, to)
+	}
+	return err
+}
+
+// mended reports whether it was the index that was damaged, or what else can be made anew,
+// and that has been done, here or by the housekeeper.
+func (b *baseMove) mended(ctx context.Context) bool {
+	if b.vault.Broken() == nil {
+		if anew, err := b.vault.Reindex(); err != nil || !anew {
+			return false
+		}
+	}
+	return b.vault.Recover(ctx) == nil
 }
 
 // progress is how far base is from one seq to another, in writes.

@@ -54,9 +54,10 @@ func (k *housekeeper) reportDamage(ctx context.Context) {
 	}
 }
 
-// reindex has a damaged index made anew, and reports whether it was damaged.
+// reindex has a damaged index made anew, and reports whether it was damaged. A failover
+// does not wait for that: its points are read with the index.
 func (k *housekeeper) reindex() bool {
-	if st := k.vault.State(); st.Halted || st.Sealed { // a failover needs the journal as it is
+	if k.vault.State().Sealed { // nothing is read any more
 		return false
 	}
 	damaged, err := k.vault.Reindex()

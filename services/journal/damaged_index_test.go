@@ -47,6 +47,34 @@ func TestADamagedIndexCostsNothing(t *testing.T) {
 	}
 }
 
+// The index is damaged while the job is failed over. It is made anew at once: the replica
+// is brought to the point, and another point is read.
+func TestAFailoverOverADamagedIndex(t *testing.T) {
+	for name, at := range map[string]int{"block": 40, "foot": -30} {
+		t.Run(name, func(t *testing.T) {
+			s := &site{t: t, dir: t.TempDir(), mem: spooltest.NewMem(1 << 30)}
+			s.start(cdp.RollForward)
+			w := newTraffic(s, 99)
+			w.mustSend(20)
+			s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
+			s.history(s.listed()[2].Seq) // writes the index
+			points := s.listed()
+			must[cdp.Bounds](s, api.JournalHalt, run1)
+			s.shut()
+			damageTable(t, storedIn(t, s.dir, []byte("\x00\x00\x00\x01h")), at)
+
+			s.start(cdp.RollForward)
+			defer s.shut()
+			s.until("the journal", func() bool { return s.head() > 0 })
+			to := points[len(points)-1]
+			s.untilBase("r1", to.Seq)
+			same(t, w.at(to.Seq), s.images())
+			s.readsAt(w, points[3])
+			s.alarmed("damage: ")
+		})
+	}
+}
+
 // damageTable changes a bit of a file, at an offset from its end if that is negative.
 func damageTable(t *testing.T, path string, at int) {
 	t.Helper()
