@@ -1,8 +1,8 @@
 package pebblestore
 
 import (
-	"errors"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
