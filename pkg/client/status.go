@@ -176,6 +176,7 @@ func (c *Client) captured(ctx context.Context, site cdp.Site, only cdp.GroupID, 
 	x := captured{groups: map[cdp.GroupID]*api.CaptureGroup{}, refused: map[cdp.GroupID]*api.CaptureRefused{}}
 	var r api.CaptureStatusReply
 	x.err = c.conn.Request(ctx, site, subjects.Capture, api.CaptureStatus, api.GroupRequest{Target: c.site, Group: only}, &r)
+	x.err = c.silent(ctx, site, x.err)
 	for _, g := range r.Groups {
 		x.groups[g.Group] = &g
 	}

@@ -58,7 +58,8 @@ func (c *Client) VCenterSites(ctx context.Context) ([]cdp.Site, error) {
 
 // CheckSite asks whether a site can do what it is used for.
 func (c *Client) CheckSite(ctx context.Context, site cdp.Site, uses []inventory.Role) (r api.SiteCheck, err error) {
-	return r, c.askVCenter(ctx, site, api.VCenterCheck, api.CheckRequest{For: append([]inventory.Role{inventory.Every}, uses...)}, &r)
+	err = c.askVCenter(ctx, site, api.VCenterCheck, api.CheckRequest{For: append([]inventory.Role{inventory.Every}, uses...)}, &r)
+	return r, c.silent(ctx, site, err)
 }
 
 // SiteUses are the roles that sites have in the jobs on VMs that are known here:

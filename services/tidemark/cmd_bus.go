@@ -75,7 +75,8 @@ func (a *app) cmdBusApply() *cobra.Command {
 		Use: "apply", Short: "Make the streams and consumers of the site what they are declared to be", Args: cobra.NoArgs,
 		Long: long(`Have the site's set-up make or update its streams and consumers as this version declares
 them, and show what was different. What is as declared is not touched, and no message is
-removed, unless a limit is lowered to the declared one. It is done at each start, too.`),
+removed, unless a limit is lowered to the declared one. It is done at each start, too.
+A link that cannot come up, because keys or certificates do not fit, is shown as well.`),
 		Example: "  tidemark bus apply --dry-run\n  tidemark bus apply",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.with(c.Context(), func(ctx context.Context, cl *client.Client) error {

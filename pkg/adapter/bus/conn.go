@@ -54,6 +54,7 @@ type Conn struct {
 	nc      *nats.Conn
 	tel     *telemetry.Telemetry
 	notify  func(Notice)
+	server  *Server // nil: not of this process
 	checks  *event.Schemas
 
 	answers       answers
@@ -75,7 +76,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, checks: event.NewSchemas(), longestAnswer: longestAnswer}
+	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, server: cfg.Server, checks: event.NewSchemas(), longestAnswer: longestAnswer}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}

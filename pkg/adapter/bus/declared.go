@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -82,11 +83,17 @@ func Differences(ctx context.Context, conn *Conn, peers []cdp.Site) ([]api.BusDi
 	return out, nil
 }
 
-// applyDeclared makes what is not as declared so, and says what that was. The source of a
+// applyDeclared makes what is not as declared so, and says what that was, and why a link
+// cannot come up, if this process runs the site's server. The source of a
 // copy is FollowPeer's alone: added too early it would store messages twice.
 func (c *Conn) applyDeclared(ctx context.Context, peers []cdp.Site, r api.BusApplyRequest) (reply api.BusApplyReply, err error) {
 	wrong, err := Differences(ctx, c, peers)
 	reply.Differences = append([]api.BusDifference{}, wrong...)
+	if c.server != nil {
+		if why := c.server.LinkTrouble(); why != nil {
+			reply.Differences = append(reply.Differences, api.BrokenLink(c.site, errors.Unwrap(why).Error(), cdp.HintOf(why)))
+		}
+	}
 	is := func(what, name string) bool {
 		return slices.ContainsFunc(wrong, func(d api.BusDifference) bool { return d.What == what && d.Name == name })
 	}

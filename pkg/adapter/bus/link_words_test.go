@@ -1,12 +1,15 @@
 package bus_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/contract/api"
+	"tidemark.dev/pkg/contract/subjects"
 )
 
 // A site that is dialled has another key for the link than the one that dials. Both say
@@ -37,6 +40,21 @@ func TestSitesThatCannotMeetSayWhy(t *testing.T) {
 			t.Errorf("%v (hint %s)", err, cdp.HintOf(err))
 		}
 	}
+	// Who asks the site's set-up is told, too.
+	ctx := t.Context()
+	conn, err := bus.Connect(ctx, bus.Config{Site: "dr", Name: "setup", Server: bad})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	go func() { _ = bus.KeepSite(ctx, conn, "prod") }()
+	bustest.Eventually(t, "what set-up says", func() bool {
+		var r api.BusApplyReply
+		err := conn.Request(ctx, "dr", subjects.Setup, api.BusApply, api.BusApplyRequest{DryRun: true}, &r)
+		return err == nil && slices.ContainsFunc(r.Differences, func(d api.BusDifference) bool {
+			return d.IsLink() && strings.HasPrefix(d.Text, "the sites cannot meet: ") && strings.Contains(d.Hint, "tidemark site keys")
+		})
+	})
 	bustest.Eventually(t, "joined", func() bool { return joined.Joined() == 1 && good.Joined() == 1 })
 	for _, srv := range []*bus.Server{joined, good, alone} {
 		if err := srv.LinkTrouble(); err != nil {

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"tidemark.dev/pkg/cdp"
+)
 
 // BusApply makes the site's streams and consumers what they are declared to be; served by
 // set-up: BusApplyRequest -> BusApplyReply. It is idempotent.
@@ -18,10 +22,20 @@ type BusApplyReply struct {
 
 // BusDifference is one thing of the bus that is not as it is declared.
 type BusDifference struct {
-	What string `json:"what"` // stream or consumer
-	Name string `json:"name"` // of a consumer: its stream, a slash, and its name
+	What string `json:"what"` // stream, consumer or link
+	Name string `json:"name"` // of a consumer: its stream, a slash, and its name; of a link: the site
 	Text string `json:"text"`
+	Hint string `json:"hint,omitempty"` // what to do, if applying does not change it
 }
+
+// BrokenLink is a link of a site that cannot come up, as far as its own server knows why:
+// keys, certificates or accounts that do not fit.
+func BrokenLink(of cdp.Site, text, hint string) BusDifference {
+	return BusDifference{What: "link", Name: string(of), Text: text, Hint: hint}
+}
+
+// IsLink reports whether it is a link.
+func (d BusDifference) IsLink() bool { return d.What == "link" }
 
 // BusPart is a stream or a consumer of the bus, as it is now.
 type BusPart struct {

@@ -18,7 +18,7 @@ func (g *Group) judgeCapture(f Facts) {
 		g.problem(siteLost(f), "site %s does not answer: is it, or the link to it, down?", site)
 	case f.CaptureErr != nil:
 		g.worsen(Unknown)
-		g.problem("", "site %s: %v", site, f.CaptureErr)
+		g.problem(cdp.HintOf(f.CaptureErr), "site %s: %v", site, f.CaptureErr)
 	case c == nil && f.Refused != nil:
 		g.refused = true
 		g.worsen(NoData)
