@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 
+	"tidemark.dev/pkg/adapter/auditlog"
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/metrics"
 	"tidemark.dev/pkg/adapter/telemetry"
@@ -59,6 +60,7 @@ func (e *env) connect(ctx context.Context, service string) (*bus.Conn, error) {
 	if e.creds != nil {
 		cfg.Credential = e.creds.Users[service]
 	}
+	cfg.Keep = e.records(e.site).Append
 	cfg.Notify = func(n bus.Notice) {
 		if n.Err != nil {
 			args := []any{"bus", n.What, "as", service}
@@ -71,6 +73,12 @@ func (e *env) connect(ctx context.Context, service string) (*bus.Conn, error) {
 		e.log.Info(n.What, "as", service)
 	}
 	return bus.Connect(ctx, cfg)
+}
+
+// records is the log of what was asked at a site: of this one, what the services of this
+// machine were asked, or of a peer, what came over the link.
+func (e *env) records(of cdp.Site) auditlog.Log {
+	return auditlog.Log{Dir: e.path(auditDir, string(of)), Most: auditBytes}
 }
 
 // warn logs what will be tried again.

@@ -86,6 +86,9 @@ func tendSite(ctx context.Context, e *env) {
 	for _, p := range e.peers {
 		tend("copies of "+string(p), func(c *bus.Conn) error { return bus.FollowPeer(ctx, c, p) })
 	}
+	for _, p := range e.peers {
+		tend("records of "+string(p), func(c *bus.Conn) error { return keepRecords(ctx, e, c, p) })
+	}
 	tend("streams", func(c *bus.Conn) error { return bus.KeepSite(ctx, c, e.peers...) })
 	tend("commands", func(c *bus.Conn) error { return bus.FreeCommands(ctx, c, freeCommandsEvery) })
 }

@@ -69,4 +69,10 @@ func TestTwoPersonsAgreeToWhatDestroysHistory(t *testing.T) {
 	takes("delete", "job", "web", "--yes")
 	out, _ := l.do(0, "audit", "web")
 	wants(t, out, "scheduler.approve")
+	out, _ = l.do(0, "audit", "--offline", dir, "web")
+	wants(t, out, "scheduler.approve")
+	out, _ = l.do(0, "audit", "verify", dir)
+	wants(t, out, "proven")
+	out, _ = l.do(exitFailed, "audit", "verify", dir, "--holds", strings.Repeat("1", 64))
+	wants(t, out, "no record has the hash")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 	"tidemark.dev/pkg/contract/subjects"
@@ -124,14 +125,26 @@ func outcome(err error) string {
 	return api.AuditRefused
 }
 
+// bounded is r with no text longer than a record has, whoever wrote it.
+func bounded(r api.AuditRecord) api.AuditRecord {
+	for _, s := range []*string{&r.Service, &r.What, &r.About, &r.ID, &r.From, &r.Who, &r.Outcome, (*string)(&r.Kind)} {
+		*s = cut(*s, 200)
+	}
+	r.Reason, r.Input = cut(r.Reason, 1000), cut(r.Input, api.AuditInput)
+	return r
+}
+
 // record stores a record. Nobody but the service may publish under its name, and nothing
 // can be removed from the stream but by its limits.
 func (c *Conn) record(ctx context.Context, r api.AuditRecord, err error) {
 	r.At, r.Site, r.Outcome = time.Now().UTC(), c.site, outcome(err)
 	if r.Outcome == api.AuditRefused {
-		r.Kind, r.Reason = cdp.KindOf(err), cut(err.Error(), 1000)
+		r.Kind, r.Reason = cdp.KindOf(err), err.Error()
 	}
-	r.About, r.ID, r.From, r.Who, r.Input = cut(r.About, 200), cut(r.ID, 200), cut(r.From, 200), cut(r.Who, 200), cut(r.Input, api.AuditInput)
+	r = bounded(r)
+	if err := c.keep(r); err != nil {
+		c.notify(Notice{What: "not recorded", Err: err})
+	}
 	data, _ := json.Marshal(r) // a struct of strings
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
@@ -141,6 +154,39 @@ func (c *Conn) record(ctx context.Context, r api.AuditRecord, err error) {
 	}
 	if err := c.store(ctx, m, "record what was asked"); err != nil {
 		c.notify(Notice{What: "not recorded", Err: err})
+	}
+}
+
+// auditEvery is how often it is looked for new records of a peer.
+const auditEvery = time.Second
+
+// FollowAudit calls fn with each record of a peer that its copy here has, and with each
+// that comes, until ctx ends; with all again after the copy was made anew. fn's errors are
+// reported to Config.Notify, and the record is tried again.
+func (c *Conn) FollowAudit(ctx context.Context, peer cdp.Site, fn func(api.AuditRecord) error) error {
+	const op = "follow audit records"
+	stream := subjects.PeerAudit(peer)
+	next := uint64(1)
+	for {
+		info, err := c.streamInfo(ctx, stream)
+		if err == nil && info != nil {
+			if info.State.LastSeq+1 < next {
+				next = 1
+			}
+			next, err = c.scan(ctx, stream, subjects.AuditSubject(peer, "*", "*"), next, func(m stored) error {
+				var r api.AuditRecord
+				if json.Unmarshal(m.data, &r) != nil || r.Site != peer {
+					return nil // nothing that a site's services wrote
+				}
+				return fn(bounded(r))
+			})
+		}
+		if err != nil && ctx.Err() == nil {
+			c.notify(Notice{What: "records of a peer not kept", Err: wrap(err, op, stream)})
+		}
+		if err := clock.Sleep(ctx, clock.System, auditEvery); err != nil {
+			return err
+		}
 	}
 }
 

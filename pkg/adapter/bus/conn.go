@@ -12,6 +12,7 @@ import (
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/clock"
+	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
 )
 
@@ -29,6 +30,9 @@ type Config struct {
 	TLS        TLSFiles
 	// Who is the person for whom the connection acts, for the record; empty: nobody.
 	Who string
+	// Keep, if set, keeps each record of what the service was asked where nothing on the bus
+	// reaches it. What it cannot keep is reported to Notify.
+	Keep func(api.AuditRecord) error
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
 	// Notify, if set, is called for background events: a lost or restored
@@ -52,6 +56,7 @@ type Conn struct {
 	anybody bool // the server has no users
 	audit   auditor
 	nc      *nats.Conn
+	keep    func(api.AuditRecord) error
 	tel     *telemetry.Telemetry
 	notify  func(Notice)
 	server  *Server // nil: not of this process
@@ -79,6 +84,9 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, server: cfg.Server, checks: event.NewSchemas(), longestAnswer: longestAnswer}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
+	}
+	if c.keep = cfg.Keep; c.keep == nil {
+		c.keep = func(api.AuditRecord) error { return nil }
 	}
 	if c.notify == nil {
 		c.notify = func(Notice) {}
