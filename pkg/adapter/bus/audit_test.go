@@ -124,7 +124,7 @@ func theCopyStays(t *testing.T, r *commandRig, setup *nats.Conn, want []string) 
 func TestARecordDoesNotBelieveWhereItsCallerSaysHeIs(t *testing.T) {
 	s := bustest.Start(t, bustest.Secured)
 	refuse := func(context.Context, []byte) (any, error) { return nil, cdp.Errorf(cdp.Conflict, "do", "web", "no") }
-	for service, endpoint := range map[string]string{subjects.Scheduler: api.JobDelete, subjects.Failover: api.FailoverPolicy} {
+	for service, endpoint := range map[string]string{subjects.Scheduler: api.JobDelete, subjects.Failover: api.FailoverCheck} {
 		conn := s.Connect("dr", service)
 		background(t, func(ctx context.Context) error {
 			return conn.Serve(ctx, service, map[string]api.Endpoint{endpoint: refuse})
@@ -146,7 +146,7 @@ func TestARecordDoesNotBelieveWhereItsCallerSaysHeIs(t *testing.T) {
 		claimed              bool
 	}{
 		{subjects.RequestSubject("dr", subjects.Scheduler, api.JobDelete), "_INBOX_scheduler.x", "/dr/operator", false},
-		{subjects.RequestSubject("dr", subjects.Failover, api.FailoverPolicy), "_INBOX_orchestrator.x", "/dr/orchestrator", true},
+		{subjects.RequestSubject("dr", subjects.Failover, api.FailoverCheck), "_INBOX_orchestrator.x", "/dr/orchestrator", true},
 		{subjects.CommandSubject("dr", subjects.VCenter, "site-delete", "dr"), liar.NewInbox(), "/dr/operator", false},
 	} {
 		bustest.Eventually(t, x.subject+" is recorded", func() (found bool) {

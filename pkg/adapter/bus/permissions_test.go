@@ -26,7 +26,8 @@ func may(service, subject string) bool {
 		subjects.VCenter: "vcenter", subjects.Orchestrator: "plan",
 	}
 	commands := map[string][]string{ // by verb; a person may give any
-		subjects.VCenter: {"scheduler.job-run", "scheduler.job-stop"},
+		subjects.VCenter:      {"scheduler.job-run", "scheduler.job-stop"},
+		subjects.Orchestrator: {"scheduler.job-run", "failover.start"},
 	}
 	writes := map[string]string{
 		subjects.Capture: "capture", subjects.Journal: "journal", subjects.Scheduler: "job", subjects.RPOMonitor: "rpo", subjects.Failover: "failover",
@@ -35,8 +36,7 @@ func may(service, subject string) bool {
 	specs := map[string]string{"job": subjects.Scheduler, "vmjob": subjects.Scheduler, "site": subjects.VCenter, "plan": subjects.Orchestrator}
 	people := service == subjects.Operator
 	mayCommand := func(to, verb string) bool {
-		plans := service == subjects.Orchestrator && (to == "scheduler" || to == "failover")
-		return people || plans || slices.Contains(commands[service], to+"."+verb)
+		return people || slices.Contains(commands[service], to+"."+verb)
 	}
 	handles := !people && service != subjects.RPOMonitor && service != subjects.Witness
 	p := strings.Split(subject, ".")
@@ -90,7 +90,7 @@ func candidates() (out []string) {
 		out = append(out, "tidemark.evt.v1.dr."+area+".refused.vm1", "tidemark.evt.v1.prod."+area+".refused.vm1")
 	}
 	for _, s := range all {
-		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.dr."+s+".mark.vm1", "tidemark.cmd.v1.dr."+s+".job-run.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1", "tidemark.audit.v1.dr."+s+".x", "tidemark.audit.v1.prod."+s+".x",
+		out = append(out, "tidemark.cmd.v1.dr."+s+".x.vm1", "tidemark.cmd.v1.dr."+s+".mark.vm1", "tidemark.cmd.v1.dr."+s+".job-run.vm1", "tidemark.cmd.v1.dr."+s+".start.vm1", "tidemark.cmd.v1.dr."+s+".job-delete.vm1", "tidemark.cmd.v1.prod."+s+".x.vm1", "tidemark.cmd.v1.prod."+s+".mark.vm1", "tidemark.cmd.v1.prod."+s+".job-run.vm1", "tidemark.dlq.v1.dr."+s+".x.vm1", "tidemark.audit.v1.dr."+s+".x", "tidemark.audit.v1.prod."+s+".x",
 			"$JS.API.CONSUMER.MSG.NEXT.CMD."+s, "$JS.dr.API.CONSUMER.MSG.NEXT.CMD."+s)
 		if s != "rpo-monitor" {
 			out = append(out, "$JS.prod.API.CONSUMER.MSG.NEXT.CMD."+s)

@@ -91,10 +91,19 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Orchestrator: {
 			emits: []string{"plan"}, handles: true, serves: true, watches: true,
-			commands: map[string][]string{subjects.Scheduler: {anyOf}, subjects.Failover: {anyOf}},
-			asks:     map[string][]string{subjects.Capture: {anyOf}, subjects.Journal: {api.JournalStatus, api.JournalPoints, api.JournalResolve}, subjects.Failover: {anyOf}, subjects.VCenter: {anyOf}, subjects.Scheduler: {api.JobReprotect}},
-			reads:    map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
-			writes:   map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}},
+			// What actions and conditions of plans do, and no more: it describes no site or job,
+			// and takes no step of a run.
+			commands: map[string][]string{subjects.Scheduler: {"job-run", "job-stop"}, subjects.Failover: {"start", "cleanup", "undo", "commit"}},
+			asks: map[string][]string{
+				subjects.Capture: {api.CaptureStatus, api.CaptureSpool}, subjects.Journal: {api.JournalStatus, api.JournalPoints, api.JournalResolve},
+				subjects.Failover: {api.FailoverStart, api.FailoverCheck}, subjects.Scheduler: {api.JobReprotect},
+				subjects.VCenter: {
+					api.VCenterInventory, api.VCenterVMs, api.VCenterUp, api.VMJobCheck, api.VMJobRun, api.VMJobStop, api.VMJobStatus,
+					api.VMSetPower, api.VMGuestScript,
+				},
+			},
+			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
+			writes: map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}},
 		},
 		subjects.Witness: {asks: map[string][]string{subjects.Orchestrator: {api.PlanWitness}}},
 		subjects.Operator: {
