@@ -91,17 +91,7 @@ func roleOf(service string) (role, bool) {
 		},
 		subjects.Orchestrator: {
 			emits: []string{"plan"}, handles: true, serves: true, watches: true,
-			// What actions and conditions of plans do, and no more: it describes no site or job,
-			// and takes no step of a run.
-			commands: map[string][]string{subjects.Scheduler: {"job-run", "job-stop"}, subjects.Failover: {"start", "cleanup", "undo", "commit"}},
-			asks: map[string][]string{
-				subjects.Capture: {api.CaptureStatus, api.CaptureSpool}, subjects.Journal: {api.JournalStatus, api.JournalPoints, api.JournalResolve},
-				subjects.Failover: {api.FailoverStart, api.FailoverCheck}, subjects.Scheduler: {api.JobReprotect},
-				subjects.VCenter: {
-					api.VCenterInventory, api.VCenterVMs, api.VCenterUp, api.VMJobCheck, api.VMJobRun, api.VMJobStop, api.VMJobStatus,
-					api.VMSetPower, api.VMGuestScript,
-				},
-			},
+			commands: map[string][]string{subjects.Scheduler: {"job-run", "job-stop"}, subjects.Failover: {"start", "cleanup", "undo", "commit"}}, asks: plansAsks(),
 			reads:  map[string][]string{subjects.BucketSpec: {"job", "vmjob", "site"}, subjects.BucketState: states},
 			writes: map[string][]string{subjects.BucketSpec: {"plan"}, subjects.BucketState: {"orchestrator", "orchestrator-log", "orchestrator-trigger", "orchestrator-witness", "orchestrator-check"}},
 		},
@@ -156,6 +146,19 @@ func peoplesAsks() map[string][]string {
 		api.TransporterList, api.TransporterDeploy, api.TransporterRemove,
 	}
 	return all
+}
+
+// plansAsks is what actions and conditions of plans need, and no more: a plan describes no
+// site or job, and takes no step of a run.
+func plansAsks() map[string][]string {
+	return map[string][]string{
+		subjects.Capture: {api.CaptureStatus, api.CaptureSpool}, subjects.Journal: {api.JournalStatus, api.JournalPoints, api.JournalResolve},
+		subjects.Failover: {api.FailoverStart, api.FailoverCheck}, subjects.Scheduler: {api.JobReprotect},
+		subjects.VCenter: {
+			api.VCenterInventory, api.VCenterVMs, api.VCenterUp, api.VMJobCheck, api.VMJobRun, api.VMJobStop, api.VMJobStatus,
+			api.VMSetPower, api.VMGuestScript,
+		},
+	}
 }
 
 // everything is what a person may command: whatever the services know.
