@@ -21,12 +21,18 @@ type faulty struct {
 	lies map[string]bool
 	n    int
 	hit  string // the call that failed
+	// twice: of each kind of call the first fails before its effect, and the second after.
+	twice map[string]int
 }
 
 func (f *faulty) call(name string, do func() error) error {
 	f.mu.Lock()
 	f.n++
 	fail, after := f.n == f.at, f.after
+	if f.twice != nil && f.twice[name] < 2 {
+		f.twice[name]++
+		fail, after = true, f.twice[name] == 2
+	}
 	lie := f.lies[name]
 	if lie {
 		delete(f.lies, name)
@@ -73,6 +79,23 @@ func (f *faulty) believed() map[string]bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.lies)
+}
+
+// killTwice has the first two of each kind of call fail.
+func (f *faulty) killTwice() {
+	f.set(0, false)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.twice = map[string]int{}
+}
+
+// killed is the call that failed since this was asked last; "" if none did.
+func (f *faulty) killed() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	name := f.hit
+	f.hit = ""
+	return name
 }
 
 // calm lets nothing fail any more in this round.
