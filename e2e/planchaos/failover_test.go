@@ -2,6 +2,8 @@ package planchaos
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
@@ -61,13 +63,16 @@ func (r records) Put(ctx context.Context, job string, x failoverrun.Run, rev uin
 	return rev, err
 }
 
-func (r records) List(context.Context) (out []string, err error) {
+// Watch tells of what is there once: the one service hears of the rest itself.
+func (r records) Watch(ctx context.Context, fn func(string)) error {
 	r.w.mu.Lock()
-	defer r.w.mu.Unlock()
-	for name := range r.w.runs {
-		out = append(out, name)
+	names := slices.Collect(maps.Keys(r.w.runs))
+	r.w.mu.Unlock()
+	for _, name := range names {
+		fn(name)
 	}
-	return out, nil
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // target is failover.Journal, Exports, Replica and VMs.

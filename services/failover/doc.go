@@ -34,7 +34,8 @@
 // The steps of a run are data: see pkg/core/failoverrun. One record per job holds
 // the run. It is made and changed only at the revision that was read, so of two
 // runs of one job one is refused, and two services that drive one run cannot
-// overwrite each other. The record is stored before a step is done, and every
+// overwrite each other. Any failover service of a site takes requests, and the one that
+// holds the lease watches the records and drives them: if it is killed, another goes on. The record is stored before a step is done, and every
 // step is idempotent: after kill -9 the service reads the records and does the
 // current steps again. The job's spec is in the record from the start; no step
 // reads the job again.

@@ -30,9 +30,23 @@ type Records interface {
 	// Put writes the run if revision is still the newest, 0 for none, and returns
 	// the new one; Conflict.
 	Put(ctx context.Context, job string, run failoverrun.Run, revision uint64) (uint64, error)
-	// List is the names of the jobs that have a run.
-	List(ctx context.Context) ([]string, error)
+	// Watch calls fn with the name of each job that has a run, and again whenever the run
+	// was written, by whomever, until ctx ends.
+	Watch(ctx context.Context, fn func(job string)) error
 }
+
+// Lease says which of the site's failover services drives its runs. Any of them takes
+// requests.
+type Lease interface {
+	// Hold calls fn while this one is the one; fn's ctx ends when it is not any more, and
+	// no other is before fn has had the time to return. It returns when fn does.
+	Hold(ctx context.Context, fn func(context.Context) error) error
+}
+
+// alone is the lease of the only service of a site.
+type alone struct{}
+
+func (alone) Hold(ctx context.Context, fn func(context.Context) error) error { return fn(ctx) }
 
 // Journal answers about the groups at this site. It changes nothing but what a point
 // says of its tests.

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -34,6 +35,8 @@ type Config struct {
 type Deps struct {
 	Jobs    Jobs
 	Records Records
+	// Lease: nil, this is the only failover service of the site.
+	Lease   Lease
 	Journal Journal
 	Exports Exports
 	Replica Replica
@@ -54,7 +57,7 @@ type Service struct {
 	deps Deps
 
 	mu    sync.Mutex
-	ctx   context.Context     // of Run; nil before
+	ctx   context.Context     // while this service drives the runs; else nil
 	kicks map[string]jobBells // by job
 	wg    sync.WaitGroup
 }
@@ -77,15 +80,34 @@ func New(cfg Config, deps Deps) *Service {
 	if deps.Tracer == nil {
 		deps.Tracer = untraced{}
 	}
+	if deps.Lease == nil {
+		deps.Lease = alone{}
+	}
 	if deps.Notify == nil {
 		deps.Notify = func(error) {}
 	}
 	return &Service{cfg: cfg, deps: deps, kicks: map[string]jobBells{}}
 }
 
-// Run drives the runs on record, and those that begin, until ctx ends; the error
-// is ctx's.
+// Run drives the runs on record, and those that begin, whenever this service holds the lease
+// of its site, until ctx ends; the error is ctx's.
 func (s *Service) Run(ctx context.Context) error {
+	for retry := s.backoff(); ; {
+		err := s.deps.Lease.Hold(ctx, s.lead)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			s.deps.Notify(cdp.Wrap(err, "take the lease of failovers", ""))
+		}
+		if err := retry.Wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// lead drives runs until ctx ends.
+func (s *Service) lead(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.wg.Wait()
 	defer func() { // a request that still comes begins nothing
@@ -96,27 +118,20 @@ func (s *Service) Run(ctx context.Context) error {
 	defer cancel()
 	s.mu.Lock()
 	s.ctx = ctx
-	for job := range s.kicks { // kicked before Run
+	for job := range s.kicks { // kicked before
 		s.start(job)
 	}
 	s.mu.Unlock()
 	for retry := s.backoff(); ; {
-		jobs, err := s.deps.Records.List(ctx)
-		if err == nil {
-			for _, job := range jobs {
-				s.kick(job)
-			}
-			break
+		err := s.deps.Records.Watch(ctx, s.kick)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if ctx.Err() == nil {
-			s.deps.Notify(cdp.Wrap(err, "list failover runs", ""))
-		}
+		s.deps.Notify(cdp.Wrap(err, "watch failover runs", ""))
 		if err := retry.Wait(ctx); err != nil {
 			return err
 		}
 	}
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 // kick makes sure that the job's record is looked at.

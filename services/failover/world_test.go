@@ -15,6 +15,7 @@ import (
 	"tidemark.dev/pkg/contract/spec"
 	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/failoverrun"
+	"tidemark.dev/pkg/engine/wake"
 	"tidemark.dev/services/failover"
 )
 
@@ -26,6 +27,8 @@ type world struct {
 	specRev  uint64
 	rec      *failoverrun.Run
 	rev      uint64
+	bells    []wake.Bell // of those who watch the record
+	lease    failover.Lease
 	lose     bool // the answer to the next write of the record is lost
 	dead     bool // the source
 	old      oldVM
@@ -66,7 +69,7 @@ func newWorld() *world {
 
 func (w *world) service() *failover.Service {
 	cfg := failover.Config{PollEvery: time.Millisecond, RetryMin: time.Millisecond, OwedMax: 5 * time.Millisecond, SourceTimeout: 20 * time.Millisecond, Grace: w.grace}
-	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Approvals: w, Clock: w.clock})
+	return failover.New(cfg, failover.Deps{Jobs: specs{w}, Records: w, Lease: w.lease, Journal: w, Exports: w, Replica: w, VMs: w, Source: source{w}, Events: w, Approvals: w, Clock: w.clock})
 }
 
 // Agreed is failover.Approvals.
@@ -157,6 +160,9 @@ func (w *world) Put(_ context.Context, _ string, s failoverrun.Run, rev uint64) 
 		return 0, cdp.Errorf(cdp.Conflict, "put", "", "revision")
 	}
 	w.rec, w.rev = &s, rev+1
+	for _, bell := range w.bells {
+		bell.Ring()
+	}
 	if w.lose { // the write is made, but the answer is lost
 		w.lose = false
 		return 0, cdp.Errorf(cdp.Transient, "put", "", "no answer")
@@ -164,13 +170,23 @@ func (w *world) Put(_ context.Context, _ string, s failoverrun.Run, rev uint64) 
 	return w.rev, nil
 }
 
-func (w *world) List(context.Context) ([]string, error) {
+func (w *world) Watch(ctx context.Context, fn func(string)) error {
+	bell := wake.New()
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.rec == nil {
-		return nil, nil
+	w.bells = append(w.bells, bell)
+	is := w.rec != nil
+	w.mu.Unlock()
+	if is {
+		fn("web")
 	}
-	return []string{"web"}, nil
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-bell:
+			fn("web")
+		}
+	}
 }
 
 func (w *world) Status(_ context.Context, g cdp.GroupID) (api.GroupStatus, error) {

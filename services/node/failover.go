@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 
 	"tidemark.dev/pkg/client"
@@ -35,9 +36,16 @@ func runFailover(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
+	lease, err := openLease(ctx, e, conn, subjects.Failover)
+	if err != nil {
+		return err
+	}
+	me, unlock := steadyHolder(e.dir, subjects.Failover)
+	defer unlock()
+	lease.me = cmp.Or(me, lease.me)
 	j := client.NewJournal(conn, e.site)
 	s := failover.New(failover.Config{}, failover.Deps{
-		Jobs: pinnedJobs{specs}, Records: runRecords{records}, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
+		Jobs: pinnedJobs{specs}, Records: runRecords{e, records}, Lease: lease, Journal: j, Exports: j, Replica: j, VMs: vmsAPI{conn, e.site}, Source: sourceAPI{conn},
 		Events: conn, Approvals: agreed, Clock: clock.System, Tracer: failoverTracer{tracer{e.tel}}, Notify: func(err error) { e.warn(err) },
 	})
 	defer e.metrics.Failovers(e.site, func(ctx context.Context) ([]failoverrun.Run, error) { return allOf(ctx, records) })()
@@ -80,10 +88,14 @@ func (j pinnedJobs) Get(ctx context.Context, name string) (failoverrun.Pinned, e
 
 // runRecords is failover.Records.
 type runRecords struct {
+	e *env
 	b *bus.Bucket[failoverrun.Run]
 }
 
-var _ failover.Records = runRecords{}
+var (
+	_ failover.Records = runRecords{}
+	_ failover.Lease   = lease{}
+)
 
 func (r runRecords) Get(ctx context.Context, job string) (failoverrun.Run, uint64, error) {
 	x, err := r.b.Get(ctx, job)
@@ -94,7 +106,14 @@ func (r runRecords) Put(ctx context.Context, job string, s failoverrun.Run, revi
 	return put(ctx, r.b, job, s, revision)
 }
 
-func (r runRecords) List(ctx context.Context) ([]string, error) { return r.b.Keys(ctx) }
+func (r runRecords) Watch(ctx context.Context, fn func(string)) error {
+	return watch(ctx, r.e, r.b, func(job string, run *failoverrun.Run) error {
+		if run != nil {
+			fn(job)
+		}
+		return nil
+	})
+}
 
 // sourceAPI is failover.Source.
 type sourceAPI struct{ conn *bus.Conn }

@@ -3,7 +3,12 @@ package node
 import (
 	"context"
 	"crypto/rand"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/cdp"
@@ -111,4 +116,31 @@ func (l lease) keep(ctx context.Context, rev uint64) uint64 {
 			return 0
 		}
 	}
+}
+
+// steadyHolder is the name of a lease's holder that a process which was killed and begins
+// again on the same machine, in the same directory, has again: it need not wait until its own
+// lease has expired. No other process has it until unlock. Empty: another process has it, or
+// the directory cannot be used.
+func steadyHolder(dir, service string) (me string, unlock func()) {
+	nothing := func() {}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", nothing
+	}
+	path := filepath.Join(dir, service+".holder")
+	unlock, err := lockFile(path, unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
+		return "", nothing
+	}
+	id, err := os.ReadFile(path)
+	if err == nil && len(id) == 0 {
+		id = []byte(rand.Text())
+		err = os.WriteFile(path, id, 0o600)
+	}
+	boot, berr := os.ReadFile("/proc/sys/kernel/random/boot_id") // a copy of the directory runs on another machine
+	if err != nil || berr != nil {
+		unlock()
+		return "", nothing
+	}
+	return string(id) + " " + strings.TrimSpace(string(boot)), unlock
 }

@@ -80,3 +80,29 @@ func TestALeaseHasOneHolder(t *testing.T) {
 		}
 	}
 }
+
+// A process that was killed and begins again where it was has its lease at once, and no two
+// have it by that.
+func TestAHolderThatBeginsAgainIsTheSame(t *testing.T) {
+	dir := t.TempDir()
+	me, unlock := steadyHolder(dir, subjects.Failover)
+	if me == "" {
+		t.Fatal("no name")
+	}
+	if other, unlock := steadyHolder(dir, subjects.Failover); other != "" {
+		t.Errorf("two are %q", other)
+	} else {
+		unlock()
+	}
+	unlock()
+	again, unlock := steadyHolder(dir, subjects.Failover)
+	defer unlock()
+	if again != me {
+		t.Errorf("%q, before %q", again, me)
+	}
+	if elsewhere, unlock := steadyHolder(t.TempDir(), subjects.Failover); elsewhere == me || elsewhere == "" {
+		t.Errorf("another is %q", elsewhere)
+	} else {
+		unlock()
+	}
+}
