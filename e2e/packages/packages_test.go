@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,8 +35,9 @@ func one(t *testing.T, pattern string) string {
 	return found[0]
 }
 
-// A system of its own gets the Debian package, has all that the unit needs, and keeps its
-// settings and journals over an upgrade and even a purge. The RPM has the same files.
+// A system of its own gets each package, whose scripts run in it, has all that the unit
+// needs, and keeps its settings and journals over an upgrade and a removal. A service that
+// runs is restarted by an upgrade, and stopped and disabled by a removal only.
 func TestThePackagesInstallUpgradeAndRemove(t *testing.T) {
 	bin, err := filepath.Abs(filepath.Join(top, "bin"))
 	if err != nil {
@@ -44,56 +46,85 @@ func TestThePackagesInstallUpgradeAndRemove(t *testing.T) {
 	// As make itself builds, so that nothing is compiled twice.
 	must(t, []string{"GOFLAGS="}, "make", "packages", "PACKAGE_VERSION=1.0.0")
 	newer := t.TempDir()
-	must(t, []string{"GOARCH=" + runtime.GOARCH, "PACKAGE_VERSION=1.1.0"}, bin+"/nfpm", "package", "-f", "deploy/packages/nfpm.yaml", "-p", "deb", "-t", newer)
-
-	t.Run("deb", func(t *testing.T) {
-		root := newRoot(t)
-		dpkg := []string{"dpkg", "--root=" + root, "--force-script-chrootless", "--force-depends"}
-		must(t, nil, append(dpkg, "--install", one(t, bin+"/*1.0.0*.deb"))...)
-		complete(t, root)
-		provided(t, root)
-		kept := []string{"etc/tidemark/up.yaml", "var/lib/tidemark/journal"}
-		for _, f := range kept {
-			write(t, filepath.Join(root, f), "ours")
-		}
-		must(t, nil, append(dpkg, "--install", one(t, newer+"/*1.1.0*.deb"))...)
-		complete(t, root)
-		provided(t, root)
-		must(t, nil, append(dpkg, "--purge", "tidemark")...)
-		if _, err := os.Stat(filepath.Join(root, "usr/bin/tidemark")); err == nil {
-			t.Error("the program is left")
-		}
-		for _, f := range kept {
-			if text, err := os.ReadFile(filepath.Join(root, f)); err != nil || string(text) != "ours" {
-				t.Errorf("%s is %q, %v", f, text, err)
+	for kind, manage := range map[string]struct{ install, upgrade, remove []string }{
+		"deb": {[]string{"dpkg", "--force-depends", "--install"}, []string{"dpkg", "--force-depends", "--install"}, []string{"dpkg", "--purge", "tidemark"}},
+		"rpm": {[]string{"rpm", "--nodeps", "--install"}, []string{"rpm", "--nodeps", "--upgrade"}, []string{"rpm", "--erase", "tidemark"}},
+	} {
+		must(t, []string{"GOARCH=" + runtime.GOARCH, "PACKAGE_VERSION=1.1.0"}, bin+"/nfpm", "package", "-f", "deploy/packages/nfpm.yaml", "-p", kind, "-t", newer)
+		t.Run(kind, func(t *testing.T) {
+			root := newRoot(t)
+			in := func(args []string, more ...string) {
+				t.Helper()
+				// The scripts need /proc, in a mount namespace that ends with them.
+				must(t, nil, slices.Concat([]string{"unshare", "--mount", "sh", "-ec", `mount -t proc proc "$0/proc"; exec "$@"`, root},
+					args[:1], []string{"--root=" + root}, args[1:], more)...)
 			}
-		}
-	})
-	t.Run("rpm", func(t *testing.T) { // its scripts, which are the same, would need a shell in the root
-		root := newRoot(t)
-		must(t, nil, "rpm", "--root="+root, "--nodeps", "--noscripts", "--install", one(t, bin+"/*1.0.0*.rpm"))
-		complete(t, root)
-		if scripts := must(t, nil, "rpm", "--root="+root, "-q", "--scripts", "tidemark"); !strings.Contains(scripts, "systemd-sysusers") {
-			t.Errorf("its scripts are:\n%s", scripts)
-		}
-		must(t, nil, "rpm", "--root="+root, "--noscripts", "--erase", "tidemark")
-		if _, err := os.Stat(filepath.Join(root, "usr/bin/tidemark")); err == nil {
-			t.Error("the program is left")
-		}
-	})
+			in(manage.install, one(t, bin+"/*1.0.0*."+kind))
+			complete(t, root)
+			provided(t, root)
+			asked(t, root, "daemon-reload", "try-restart tidemark.service")
+			kept := []string{"etc/tidemark/up.yaml", "var/lib/tidemark/journal"}
+			for _, f := range kept {
+				write(t, filepath.Join(root, f), "ours")
+			}
+			in(manage.upgrade, one(t, newer+"/*1.1.0*."+kind))
+			complete(t, root)
+			provided(t, root)
+			asked(t, root, "daemon-reload", "try-restart tidemark.service")
+			in(manage.remove)
+			asked(t, root, "disable --now tidemark.service", "daemon-reload")
+			if _, err := os.Stat(filepath.Join(root, "usr/bin/tidemark")); err == nil {
+				t.Error("the program is left")
+			}
+			for _, f := range kept {
+				if text, err := os.ReadFile(filepath.Join(root, f)); err != nil || string(text) != "ours" {
+					t.Errorf("%s is %q, %v", f, text, err)
+				}
+			}
+		})
+	}
 }
 
-// newRoot is the root directory of a system without any package.
+// asked fails unless the scripts asked systemd for this, and for nothing else, since the
+// last look. To read the units again does no harm, however often.
+func asked(t *testing.T, root string, want ...string) {
+	t.Helper()
+	log := filepath.Join(root, "systemctl.log")
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSpace(string(text)), "\n")
+	sort := func(s []string) []string { return slices.Compact(slices.Sorted(slices.Values(s))) }
+	if !slices.Equal(sort(got), sort(want)) {
+		t.Errorf("systemd was asked for %q, want %q", got, want)
+	}
+	if err := os.Remove(log); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newRoot is the root directory of a system without any package, that runs systemd as far
+// as scripts can tell: it has a shell, what makes users and directories, and a systemctl
+// that writes down what it is asked for.
 func newRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
 	for _, f := range []string{"var/lib/dpkg/status", "var/lib/dpkg/available", "var/lib/dpkg/info/format", "etc/group"} {
 		write(t, filepath.Join(root, f), map[bool]string{true: "1\n"}[strings.HasSuffix(f, "format")])
 	}
-	for _, d := range []string{"var/lib/dpkg/updates", "dev", "tmp"} {
+	for _, d := range []string{"var/lib/dpkg/updates", "dev", "tmp", "bin", "proc", "run/systemd/system"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	must(t, nil, "cp", "/bin/busybox", filepath.Join(root, "bin/sh"))
+	must(t, nil, "sh", "-ec", `cd /; for p in systemd-sysusers systemd-tmpfiles; do
+		p=$(command -v $p); { echo $p; ldd $p | grep -o '/[^ ]*'; } | sort -u | xargs cp -L --parents -t "$0"; done`, root)
+	fake := filepath.Join(root, "bin/systemctl")
+	write(t, fake, "#!/bin/sh\necho \"$@\" >>/systemctl.log\n")
+	if err := os.Chmod(fake, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	return root
 }
