@@ -40,6 +40,7 @@ var floors = []floor{
 	{path: "schemas", why: "schemas are documents"},
 	{path: "pkg/certtest", why: "it helps tests, and is nothing else"},
 	{path: "pkg/seedtest", why: "it helps tests, and is nothing else"},
+	{path: "pkg/tracetest", why: "it helps tests, and is nothing else", vendors: []string{"go.opentelemetry.io/proto", "google.golang.org/protobuf"}},
 	{path: "pkg/cdp", why: "the nouns import the standard library only", quiet: true},
 	{path: "pkg/clock", on: []string{"pkg/cdp"}, why: "a clock is a noun", vendors: []string{"github.com/cenkalti/backoff"}},
 	{path: "pkg/contract", on: []string{"pkg/cdp", "schemas", "pkg/contract"}, why: "what crosses a process is nouns and schemas",

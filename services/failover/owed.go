@@ -13,6 +13,7 @@ import (
 // settle does what the job's run owes at its source, and asks a source that does not
 // answer again until it does. It returns when nothing is owed.
 func (s *Service) settle(ctx context.Context, job string) {
+	heard := false // the source has begun to do what it owes
 	for retry := (&clock.Backoff{Clock: s.deps.Clock, Min: s.cfg.RetryMin, Max: s.cfg.OwedMax}); ctx.Err() == nil; {
 		run, _, err := s.deps.Records.Get(ctx, job)
 		if cdp.Is(err, cdp.NotFound) {
@@ -24,7 +25,8 @@ func (s *Service) settle(ctx context.Context, job string) {
 				return
 			}
 			var p api.Progress
-			if p, err = s.askFence(ctx, owed.Site, run); err == nil && !p.Done {
+			p, err = s.askFence(ctx, owed.Site, run, heard)
+			if heard = err == nil && !p.Done; heard {
 				_ = clock.Sleep(ctx, s.deps.Clock, s.cfg.PollEvery)
 				continue
 			}
@@ -44,13 +46,18 @@ func (s *Service) settle(ctx context.Context, job string) {
 	}
 }
 
-// askFence makes one request of the source.
-func (s *Service) askFence(ctx context.Context, site cdp.Site, run failoverrun.Run) (api.Progress, error) {
-	ctx, end := s.deps.Tracer.Span(s.deps.Tracer.Join(ctx, run.Trace), run, "owed fence")
+// askFence makes one request of the source. A source that does not answer may be asked for
+// days: the trace of the run has the request that is answered, and none before or after it.
+func (s *Service) askFence(ctx context.Context, site cdp.Site, run failoverrun.Run, heard bool) (api.Progress, error) {
+	end := func(error) {}
+	if !heard {
+		ctx, end = s.deps.Tracer.Span(s.deps.Tracer.Join(ctx, run.Trace), run, "owed fence")
+		ctx = s.deps.Tracer.Quiet(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StepTimeout)
 	defer cancel()
 	p, err := s.deps.Source.Fence(ctx, site, run.FenceRequest())
-	if !cdp.Is(err, cdp.Transient) { // for days, perhaps: a trace shows the answer only
+	if !cdp.Is(err, cdp.Transient) {
 		end(err)
 	}
 	return p, err

@@ -116,6 +116,8 @@ type Tracer interface {
 	Join(ctx context.Context, trace string) context.Context
 	// Silent is ctx without its trace.
 	Silent(ctx context.Context) context.Context
+	// Quiet is ctx whose requests carry its trace and have no span of their own.
+	Quiet(ctx context.Context) context.Context
 	// Span begins the span of a step; end is called with its outcome.
 	Span(ctx context.Context, run failoverrun.Run, step recovery.Step) (_ context.Context, end func(error))
 }
@@ -125,6 +127,7 @@ type untraced struct{}
 func (untraced) Carry(context.Context) string                       { return "" }
 func (untraced) Join(ctx context.Context, _ string) context.Context { return ctx }
 func (untraced) Silent(ctx context.Context) context.Context         { return ctx }
+func (untraced) Quiet(ctx context.Context) context.Context          { return ctx }
 func (untraced) Span(ctx context.Context, _ failoverrun.Run, _ recovery.Step) (context.Context, func(error)) {
 	return ctx, func(error) {}
 }

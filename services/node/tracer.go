@@ -31,6 +31,8 @@ func (tracer) Join(ctx context.Context, trace string) context.Context {
 
 func (tracer) Silent(ctx context.Context) context.Context { return telemetry.Silent(ctx) }
 
+func (tracer) Quiet(ctx context.Context) context.Context { return telemetry.Quiet(ctx) }
+
 // failoverTracer is failover.Tracer.
 type failoverTracer struct{ tracer }
 

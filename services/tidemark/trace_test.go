@@ -1,93 +1,17 @@
 package main
 
 import (
-	"compress/gzip"
-	"encoding/hex"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	common "go.opentelemetry.io/proto/otlp/common/v1"
-
-	"google.golang.org/protobuf/proto"
-
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/tracetest"
 )
-
-// seenSpan is one span as a collector sees it.
-type seenSpan struct {
-	name, service string
-	about         map[string]string // its attributes
-}
-
-// spans is an OpenTelemetry collector that keeps what it is sent, by trace.
-type spans struct {
-	mu     sync.Mutex
-	traces map[string][]seenSpan
-}
-
-func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var body io.Reader = r.Body
-	if r.Header.Get("Content-Encoding") == "gzip" {
-		z, err := gzip.NewReader(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		body = z
-	}
-	raw, err := io.ReadAll(body)
-	var req collector.ExportTraceServiceRequest
-	if err == nil {
-		err = proto.Unmarshal(raw, &req)
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, rs := range req.ResourceSpans {
-		service := attributes(rs.Resource.Attributes)["service.name"]
-		for _, ss := range rs.ScopeSpans {
-			for _, sp := range ss.Spans {
-				id := hex.EncodeToString(sp.TraceId)
-				s.traces[id] = append(s.traces[id], seenSpan{sp.Name, service, attributes(sp.Attributes)})
-			}
-		}
-	}
-}
-
-func attributes(kvs []*common.KeyValue) map[string]string {
-	out := map[string]string{}
-	for _, kv := range kvs {
-		out[kv.Key] = kv.Value.GetStringValue()
-	}
-	return out
-}
-
-// with is a trace that has spans with all of these names, nil for none.
-func (s *spans) with(parts ...string) (id string, found []seenSpan) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, all := range s.traces {
-		if !slices.ContainsFunc(parts, func(p string) bool {
-			return !slices.ContainsFunc(all, func(x seenSpan) bool { return strings.Contains(x.name, p) })
-		}) {
-			return id, slices.Clone(all)
-		}
-	}
-	return "", nil
-}
 
 // One recovery-point cycle is one trace, from the scheduler over capture and the frame
 // to the point. A run of a plan that a message began is one, too, with the failover in
@@ -95,11 +19,9 @@ func (s *spans) with(parts ...string) (id string, found []seenSpan) {
 // they are about, and none is a poll.
 func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	t.Parallel() // it mostly waits
-	s := &spans{traces: map[string][]seenSpan{}}
-	srv := httptest.NewServer(s)
-	defer srv.Close()
+	s := tracetest.New(t)
 	dir := short(t)
-	l := newLab(t, dir, "", "otlp: "+srv.URL+"\nmetrics: \":0\"\n")
+	l := newLab(t, dir, "", "otlp: "+s.URL+"\nmetrics: \":0\"\n")
 	file, _, _ := jobFile(t, dir)
 	l.do(0, "apply", "-f", file)
 	l.do(0, "job", "run", "web")
@@ -112,12 +34,12 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	l.until("by-hand", "plan", "status", "p")
 	l.until("succeeded", "plan", "status", "p")
 
-	cycle := s.await(t, "", "recovery point", "send tidemark.write.v1", "process tidemark.write.v1", "send tidemark.evt.v1.{site}.journal.point-created")
+	cycle := s.Await(t, "", "recovery point", "send tidemark.write.v1", "process tidemark.write.v1", "send tidemark.evt.v1.{site}.journal.point-created")
 	l.exemplars(s, "tidemark_frame_durable_seconds", "tidemark_journal_store_seconds")
-	run := s.await(t, trace, "process tidemark.cmd.v1.{site}.orchestrator.run", "plan act", "failover open", "journal.resolve", "journal.open",
+	run := s.Await(t, trace, "process tidemark.cmd.v1.{site}.orchestrator.run", "plan act", "failover open", "journal.resolve", "journal.open",
 		"send tidemark.evt.v1.{site}.failover.step", "plan clean-up", "failover close", "send tidemark.evt.v1.{site}.plan.finished")
 	for what, want := range map[string]struct {
-		spans    []seenSpan
+		spans    []tracetest.Span
 		services []string
 		key      string
 	}{
@@ -126,9 +48,9 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 	} {
 		var services, about []string
 		for _, x := range want.spans {
-			services, about = append(services, x.service), append(about, x.about[want.key])
-			if strings.HasPrefix(x.name, "send ") && x.about["messaging.destination.name"] == "" {
-				t.Errorf("%s: %s does not say where it goes: %v", what, x.name, x.about)
+			services, about = append(services, x.Service), append(about, x.About[want.key])
+			if strings.HasPrefix(x.Name, "send ") && x.About["messaging.destination.name"] == "" {
+				t.Errorf("%s: %s does not say where it goes: %v", what, x.Name, x.About)
 			}
 		}
 		for _, service := range want.services {
@@ -148,12 +70,12 @@ func TestACycleAndAPlanAreOneTraceEach(t *testing.T) {
 
 // exemplars waits until the histograms have led to traces that the collector has. It gets
 // spans later than the histograms get exemplars, which newer ones replace.
-func (l *lab) exemplars(s *spans, histograms ...string) {
+func (l *lab) exemplars(s *tracetest.Collector, histograms ...string) {
 	l.t.Helper()
 	for _, h := range histograms {
 		exemplar := regexp.MustCompile(h + `_bucket.* # \{trace_id="(\w+)"\}`)
 		seen := map[string]bool{}
-		for end := time.Now().Add(time.Minute); !s.any(seen); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); !s.Any(seen); time.Sleep(50 * time.Millisecond) {
 			text := l.monitored("/metrics")
 			for _, m := range exemplar.FindAllStringSubmatch(text, -1) {
 				seen[m[1]] = true
@@ -165,49 +87,20 @@ func (l *lab) exemplars(s *spans, histograms ...string) {
 	}
 }
 
-// any reports whether the collector has one of these traces.
-func (s *spans) any(ids map[string]bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id := range ids {
-		if s.traces[id] != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // explained reports spans that the guide does not explain.
-func explained(t *testing.T, all []seenSpan) {
+func explained(t *testing.T, all []tracetest.Span) {
 	t.Helper()
 	guide, err := os.ReadFile("../../deploy/tracing.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, x := range all {
-		kind := strings.Fields(x.name)[0]
-		if x.name == "recovery point" {
-			kind = x.name
+		kind := strings.Fields(x.Name)[0]
+		if x.Name == "recovery point" {
+			kind = x.Name
 		}
 		if !strings.Contains(string(guide), "\n| `"+kind+"` |") {
-			t.Errorf("deploy/tracing.md does not explain %s", x.name)
-		}
-	}
-}
-
-// await waits for a trace with all of these spans, and for the id unless that is empty.
-func (s *spans) await(t *testing.T, id string, parts ...string) []seenSpan {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		got, found := s.with(parts...)
-		switch {
-		case found != nil && (id == "" || got == id):
-			return found
-		case time.Now().After(end):
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			t.Errorf("no trace %s with %q; there are %v", id, parts, s.traces)
-			return nil
+			t.Errorf("deploy/tracing.md does not explain %s", x.Name)
 		}
 	}
 }
@@ -215,19 +108,17 @@ func (s *spans) await(t *testing.T, id string, parts ...string) []seenSpan {
 // A command line that has a collector shows it what comes of a command, within the
 // trace of the script that called it.
 func TestACommandLineBeginsATrace(t *testing.T) {
-	s := &spans{traces: map[string][]seenSpan{}}
-	srv := httptest.NewServer(s)
-	defer srv.Close()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", srv.URL)
+	s := tracetest.New(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", s.URL)
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	t.Setenv("TRACEPARENT", "00-"+trace+"-b7ad6b7169203331-01")
 	d := newDesk(t)
 	dir := t.TempDir()
 	d.apply(0, goodJob(filepath.Join(dir, "a"), filepath.Join(dir, "b")))
 	d.do(exitNotFound, "job", "run", "nosuch")
-	got := s.await(t, trace, "tidemark apply", "send tidemark.api.v1.{site}.scheduler.job-apply", "process tidemark.api.v1.{site}.scheduler.job-apply", "tidemark job run")
+	got := s.Await(t, trace, "tidemark apply", "send tidemark.api.v1.{site}.scheduler.job-apply", "process tidemark.api.v1.{site}.scheduler.job-apply", "tidemark job run")
 	for _, x := range got {
-		if x.name == "tidemark job run" && (x.service != "tidemark-cli" || x.about["error.type"] != string(cdp.NotFound)) {
+		if x.Name == "tidemark job run" && (x.Service != "tidemark-cli" || x.About["error.type"] != string(cdp.NotFound)) {
 			t.Errorf("%+v", x)
 		}
 	}

@@ -28,10 +28,19 @@ type lanes struct {
 	at map[string]*work
 	// cutOff is each lane's last work that was cut off, for those who ask for it.
 	cutOff map[string]*work
+	// waits is each lane's first request that found it busy, by which the work that it
+	// asked for is traced: the later ones are polls, outside of any trace.
+	waits map[string]waiting
+}
+
+// waiting is a request for work that could not begin yet.
+type waiting struct {
+	id  string
+	ctx context.Context // of the request, and without its end
 }
 
 func newLanes(base context.Context, c clock.Clock, patience, longest time.Duration) *lanes {
-	return &lanes{base: base, clock: c, patience: patience, longest: longest, seed: maphash.MakeSeed(), at: map[string]*work{}, cutOff: map[string]*work{}}
+	return &lanes{base: base, clock: c, patience: patience, longest: longest, seed: maphash.MakeSeed(), at: map[string]*work{}, cutOff: map[string]*work{}, waits: map[string]waiting{}}
 }
 
 // sign turns a request, which may contain secrets, into an id of work, which may
@@ -65,8 +74,9 @@ const cutOffFor = 10 * time.Second
 type progress func(text string, moved, total int64)
 
 // begin returns the lane's work with the id, and begins it unless it is running.
-// If the lane is busy with other work, it returns that instead.
-func (l *lanes) begin(lane, id string, fn func(context.Context, progress) (any, error)) (mine, other *work) {
+// If the lane is busy with other work, it returns that instead. The work has the values
+// of ctx, so it is in the trace of the request that asked for it first, and not its end.
+func (l *lanes) begin(ctx context.Context, lane, id string, fn func(context.Context, progress) (any, error)) (mine, other *work) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w := l.cutOff[lane]; w != nil && w.id == id {
@@ -81,15 +91,25 @@ func (l *lanes) begin(lane, id string, fn func(context.Context, progress) (any, 
 		case w.id == id && (!ended || clock.Since(l.clock, w.ended) < keepFor):
 			return w, nil
 		case !ended:
+			if l.waits[lane].id != id {
+				l.waits[lane] = waiting{id, context.WithoutCancel(ctx)}
+			}
 			return nil, w
 		}
 	}
-	base, cancel := context.WithCancelCause(l.base)
+	asked := context.WithoutCancel(ctx)
+	if first := l.waits[lane]; first.id == id {
+		asked = first.ctx
+	}
+	delete(l.waits, lane)
+	base, cancel := context.WithCancelCause(asked)
+	released := context.AfterFunc(l.base, func() { cancel(context.Cause(l.base)) })
 	w := &work{id: id, done: make(chan struct{}), cancel: cancel}
 	l.at[lane] = w
 	l.wg.Go(func() {
 		defer close(w.done)
 		defer cancel(nil)
+		defer released()
 		ctx, stop := context.WithTimeout(base, l.longest)
 		defer stop()
 		result, err := fn(ctx, func(text string, moved, total int64) {
@@ -155,7 +175,7 @@ func inLane[T any](ctx context.Context, l *lanes, lane, id string, fn func(conte
 	timeout := l.clock.NewTimer(l.patience)
 	defer timeout.Stop()
 	for {
-		w, other := l.begin(lane, id, func(ctx context.Context, r progress) (any, error) { return fn(ctx, r) })
+		w, other := l.begin(ctx, lane, id, func(ctx context.Context, r progress) (any, error) { return fn(ctx, r) })
 		wait := w
 		if w == nil {
 			wait = other

@@ -28,7 +28,7 @@ func (t *transporters) hearLate(ctx context.Context) {
 			name := strings.TrimPrefix(r.Key, keyDeploy)
 			// While other work is done on it, this is not needed.
 			lane := laneTransporter + name
-			w, _ := t.lanes.begin(lane, "hear", func(ctx context.Context, _ progress) (any, error) { return nil, t.hear(ctx, name) })
+			w, _ := t.lanes.begin(ctx, lane, "hear", func(ctx context.Context, _ progress) (any, error) { return nil, t.hear(ctx, name) })
 			if w == nil {
 				continue
 			}

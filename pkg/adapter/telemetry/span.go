@@ -92,13 +92,24 @@ func Silent(ctx context.Context) context.Context {
 	return trace.ContextWithSpanContext(ctx, trace.SpanContext{})
 }
 
+// quiet is the key of a context whose requests have no span.
+type quiet struct{}
+
+// Quiet is ctx whose requests carry its trace and have no span of their own: for what is
+// asked again and again until somebody answers.
+func Quiet(ctx context.Context) context.Context { return context.WithValue(ctx, quiet{}, true) }
+
 // traced reports whether ctx is within a trace.
 func traced(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }
 
 // Ask is Send for a request. Services ask each other all the time: a request has a
-// span only within a trace.
+// span only within a trace, and not where that is Quiet.
 func (t *Telemetry) Ask(ctx context.Context, m Message, header map[string][]string) Span {
 	if !traced(ctx) {
+		return Span{}
+	}
+	if ctx.Value(quiet{}) != nil && t.on {
+		t.prop.Inject(ctx, carrier(header))
 		return Span{}
 	}
 	return t.Send(ctx, m, header)

@@ -143,3 +143,26 @@ func TestACollectorsURLIsThatOfTheStandardVariable(t *testing.T) {
 		}
 	}
 }
+
+// What is asked until somebody answers is in the trace of who answers, and each try has no
+// span of its own.
+func TestAQuietRequestCarriesItsTraceOnly(t *testing.T) {
+	tel, exp := on(t, 0)
+	m := Message{Template: "tidemark.api.v1.{site}.vcenter.fence", Subject: "tidemark.api.v1.prod.vcenter.fence"}
+	ctx, step := tel.Start(t.Context(), "failover owed fence", About{})
+	var header map[string][]string
+	for range 3 {
+		header = map[string][]string{}
+		tel.Ask(Quiet(ctx), m, header).End(nil)
+	}
+	_, answer := tel.Answer(t.Context(), m, header)
+	answer.End(nil)
+	step.End(nil)
+	if err := tel.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := exp.GetSpans()
+	if len(got) != 2 || got[0].Parent.SpanID() != got[1].SpanContext.SpanID() || got[0].SpanContext.TraceID() != got[1].SpanContext.TraceID() {
+		t.Errorf("%+v", got)
+	}
+}

@@ -277,7 +277,7 @@ func callName(req soap.HasFault) string {
 // looks reports whether a call only looks. There are hundreds to one that changes
 // something.
 func looks(call string) bool {
-	for _, verb := range []string{"Retrieve", "Continue", "WaitFor", "Query", "Find", "Has", "CancelRetrieve", "CreateFilter", "DestroyPropertyFilter", "CreatePropertyCollector", "DestroyPropertyCollector", "CurrentTime", "Session"} {
+	for _, verb := range []string{"Retrieve", "Continue", "WaitFor", "Query", "Find", "Has", "CancelRetrieve", "CreateFilter", "DestroyPropertyFilter", "CreateContainerView", "DestroyView", "CreatePropertyCollector", "DestroyPropertyCollector", "CurrentTime", "Session"} {
 		if strings.HasPrefix(call, verb) {
 			return true
 		}
