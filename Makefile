@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose demo-observability images ova packages lab lab-story tools clean
+.PHONY: help build test test-fast lint vet fmt-check staticcheck spelling deadcode arch bench fuzz soak demo demo-guest demo-compose demo-observability observers picture images ova test-ova-efi packages lab lab-story tools clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -46,19 +46,43 @@ images: build ## the container image tidemark: the static binary and nothing els
 ova: build ## the transporter for vCenters: Debian's kernel and the static binary
 	$(GO) run ./e2e/ova -bin $(BIN) -version $(VERSION) -o bin/tidemark-transporter.ova
 
+# Not part of CI, which boots the same by BIOS on VMware's own controller.
+test-ova-efi: ## the appliance's test, with virtual machines whose firmware is EFI (Debian's package ovmf)
+	$(GO) test ./e2e/ova -count=1 -v -timeout $(TIMEOUT) -args -efi
+
 demo-compose: images ## two sites of containers: protect a disk, kill the source, fail over by a message
 	$(GO) run ./e2e/demo -bin $(BIN) -compose
 
 # Not part of CI: to compile Jaeger takes two cores four minutes the first time.
 # Prometheus is Debian's (make tools).
-demo-observability: images ## demo-compose with Jaeger and Prometheus: the failover is one trace, and seen
+demo-observability: observers ## demo-compose with Jaeger and Prometheus: the failover is one trace, and seen
+	$(GO) run ./e2e/demo -bin $(BIN) -compose -observe
+
+observers: images
 	GOWORK=off CGO_ENABLED=0 $(GO) build -C e2e/jaeger -trimpath -ldflags "-s -w" -o ../../bin/jaeger/all-in-one-linux github.com/jaegertracing/jaeger/cmd/all-in-one
 	tar -c -C bin/jaeger all-in-one-linux -C ../../deploy/compose/jaeger Dockerfile | docker build -q -t tidemark-jaeger -
 	rm -rf bin/prometheus && mkdir -p bin/prometheus/bin
 	cp /usr/bin/prometheus /usr/bin/promtool bin/prometheus/bin/
 	ldd /usr/bin/prometheus /usr/bin/promtool | grep -o '/lib[^ ]*' | sort -u | xargs cp -L --parents -t bin/prometheus
 	tar -c -C bin/prometheus . -C ../../deploy/compose/prometheus Dockerfile | docker build -q -t tidemark-prometheus -
-	$(GO) run ./e2e/demo -bin $(BIN) -compose -observe
+
+# Jaeger's pages are a program of their own, of the same version as its module.
+JAEGER_UI ?= https://github.com/jaegertracing/jaeger-ui
+JAEGER_UI_VERSION := v1.62.0
+YARN := npx --yes yarn@1.22.22
+
+bin/jaeger-ui/$(JAEGER_UI_VERSION)/packages/jaeger-ui/build/index.html:
+	rm -rf bin/jaeger-ui
+	git -c advice.detachedHead=false clone -q --depth 1 --branch $(JAEGER_UI_VERSION) $(JAEGER_UI) bin/jaeger-ui/$(JAEGER_UI_VERSION)
+	cd bin/jaeger-ui/$(JAEGER_UI_VERSION) && $(YARN) install --frozen-lockfile --ignore-scripts --non-interactive --silent --network-timeout 300000
+	cd bin/jaeger-ui/$(JAEGER_UI_VERSION)/packages/plexus && $(YARN) -s webpack --mode production --config webpack.layout-worker.config.js
+	cd bin/jaeger-ui/$(JAEGER_UI_VERSION)/packages/jaeger-ui && REACT_APP_VSN_STATE={} $(YARN) -s vite build
+
+# Not part of CI either: it needs Node.js 20, Chromium and the network, and ten minutes.
+picture: observers bin/jaeger-ui/$(JAEGER_UI_VERSION)/packages/jaeger-ui/build/index.html ## deploy/failover-trace.png: the failover of demo-observability in Jaeger's own pages
+	printf 'FROM tidemark-jaeger\nCOPY . /ui\nENV QUERY_STATIC_FILES=/ui\n' >bin/jaeger-ui/Dockerfile
+	tar -c -C bin/jaeger-ui/$(JAEGER_UI_VERSION)/packages/jaeger-ui/build . -C $(CURDIR)/bin/jaeger-ui Dockerfile | docker build -q -t tidemark-jaeger -
+	$(GO) run ./e2e/demo -bin $(BIN) -compose -observe -picture deploy/failover-trace.png
 
 lab: build ## two vSphere sites to play with: simulated vCenters, real guests (QEMU)
 	$(GO) build -trimpath -o bin/lab ./e2e/lab

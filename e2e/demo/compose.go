@@ -21,14 +21,17 @@ import (
 type containers struct {
 	disks
 	stack    *stack
-	observed bool // by Jaeger and Prometheus
-	sure     int  // as many writes are in a durable point
+	observed bool   // by Jaeger and Prometheus
+	picture  string // the file for a picture of the trace; "": none
+	fire     shown  // the trace of the failover
+	sure     int    // as many writes are in a durable point
 }
 
 // runCompose tells the short story over deploy/compose/demo.yaml: the source's
 // containers are killed, and one message brings the disks back at the target. If it
-// is observed it ends with a look at Jaeger and Prometheus.
-func runCompose(ctx context.Context, bin, dir string, observed bool, out io.Writer) (err error) {
+// is observed it ends with a look at Jaeger and Prometheus, and
+// with a picture of Jaeger's page if that has a name.
+func runCompose(ctx context.Context, bin, dir string, observed bool, picture string, out io.Writer) (err error) {
 	dir, remove, err := demoDir(dir)
 	if err != nil {
 		return err
@@ -38,7 +41,7 @@ func runCompose(ctx context.Context, bin, dir string, observed bool, out io.Writ
 		return err
 	}
 	began := time.Now()
-	c := &containers{observed: observed, disks: disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "prod/capture/shop.sock"),
+	c := &containers{observed: observed, picture: picture, disks: disks{teller: teller{out}, dir: dir, sock: filepath.Join(dir, "prod/capture/shop.sock"),
 		rec: record{sizes: []int64{64 << 20, 16 << 20}}, rng: rand.New(rand.NewPCG(rand.Uint64(), 0)),
 		tm: &tidemark{bin: bin, dir: filepath.Join(dir, "nats-dr"), out: out}}}
 	c.step(1, "Two sites of containers start: prod, the source, and dr, the target")
@@ -48,7 +51,10 @@ func runCompose(ctx context.Context, bin, dir string, observed bool, out io.Writ
 	acts := []func(context.Context) error{c.start, c.protect, c.upgrade, c.work, c.burn, c.recover}
 	if observed {
 		c.stack.observe()
-		acts = append(acts, c.traced, c.measured)
+		acts = append(acts, c.traced, c.measured, c.drawn)
+	}
+	if picture != "" {
+		acts = append(acts, c.pictured)
 	}
 	defer func() {
 		if err != nil {

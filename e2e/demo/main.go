@@ -19,6 +19,7 @@ func main() {
 	guest := flag.Bool("guest", false, "with a real Linux guest and PostgreSQL, in QEMU")
 	compose := flag.Bool("compose", false, "two sites of containers, with Docker Compose; the image tidemark is there")
 	observe := flag.Bool("observe", false, "with -compose: adds Jaeger and Prometheus; the images tidemark-jaeger and tidemark-prometheus are there")
+	picture := flag.String("picture", "", "with -observe: a PNG file for a picture of the failover in Jaeger's pages, which the image has; Chromium is there")
 	keep := flag.String("dir", "", "work in this folder and leave it there; default a temporary one")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -28,7 +29,7 @@ func main() {
 	case *guest:
 		err = runGuest(ctx, *bin, os.Stdout)
 	case *compose:
-		err = runCompose(ctx, *bin, *keep, *observe, os.Stdout)
+		err = runCompose(ctx, *bin, *keep, *observe, *picture, os.Stdout)
 	default:
 		err = runDisks(ctx, *bin, *keep, os.Stdout)
 	}

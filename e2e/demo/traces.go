@@ -87,6 +87,7 @@ func (c *containers) traced(ctx context.Context) error {
 			return fmt.Errorf("the trace %s has %d steps of the failover, which began as %s", t.TraceID, t.steps(), fireTrace)
 		}
 		if t.TraceID == fireTrace {
+			c.fire = t
 			c.say("PROVEN: %s/trace/%s has %d spans of %s.", jaeger, t.TraceID, len(t.Spans), strings.Join(t.services(), ", "))
 		}
 	}
