@@ -76,6 +76,11 @@ func TestTheBusIsCheckedAndMended(t *testing.T) {
 		t.Error("the mended bus takes no commands:", err)
 	}
 	wants(t, first(d.do(0, "audit")), "setup.bus-apply")
+	for _, other := range [][]string{{"nosuch"}, {"--since", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}} {
+		if out := first(d.do(0, append([]string{"audit"}, other...)...)); strings.Contains(out, "setup.bus-apply") {
+			t.Errorf("audit %v: %s", other, out)
+		}
+	}
 }
 
 // spoil has somebody change a bus by hand.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"strings"
@@ -25,10 +28,13 @@ func TestEventsAreInTheOrderOfTheirTimes(t *testing.T) {
 	defer nc.Close()
 	fmt.Fprint(nc, "CONNECT {\"verbose\":false}\r\n") // as nats pub does
 	now := time.Now().UTC()
-	for i, age := range []time.Duration{time.Minute, 3 * time.Minute, 2 * time.Hour, 2 * time.Minute} {
+	happens := func(i int, age time.Duration) {
 		doc := fmt.Sprintf(`{"specversion":"1.0","id":"e%d","source":"test","type":"tidemark.evt.v1.job.started","subject":"web","time":%q,"data":{"job":"web","reason":"because %s"}}`,
 			i, now.Add(-age).Format(time.RFC3339Nano), age)
 		fmt.Fprintf(nc, "PUB tidemark.evt.v1.dr.job.started.web %d\r\n%s\r\n", len(doc), doc)
+	}
+	for i, age := range []time.Duration{time.Minute, 3 * time.Minute, 2 * time.Hour, 2 * time.Minute} {
+		happens(i, age)
 	}
 	reasons := func(args ...string) string {
 		out, _ := d.do(0, append([]string{"events", "job.started"}, args...)...)
@@ -56,6 +62,27 @@ func TestEventsAreInTheOrderOfTheirTimes(t *testing.T) {
 	err = cl.Events(t.Context(), client.EventFilter{Area: "job", Fact: "started"}, time.Time{}, false, func(client.SeenEvent) error { n++; return nil })
 	if err != nil || n != 4 {
 		t.Errorf("%d events: %v", n, err)
+	}
+	// Who follows them sees those that are stored, and then what happens.
+	ctx, stop := context.WithCancel(t.Context())
+	seen, out := io.Pipe()
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"events", "job.started", "--follow", "--nats", d.url}, nil, out, io.Discard)
+		out.Close()
+	}()
+	lines := bufio.NewScanner(seen)
+	for _, age := range []string{"3m0s", "2m0s", "1m0s", "0s"} {
+		if age == "0s" {
+			happens(9, 0)
+		}
+		if !lines.Scan() || !strings.Contains(lines.Text(), "because "+age) {
+			t.Fatalf("%q, where the event of %s should be", lines.Text(), age)
+		}
+	}
+	stop()
+	if code := <-ended; code != 0 || lines.Scan() {
+		t.Errorf("it ended with %d and said %q", code, lines.Text())
 	}
 }
 
