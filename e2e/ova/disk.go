@@ -16,12 +16,16 @@ import (
 	"tidemark.dev/pkg/adapter/appliance"
 )
 
-// drivers are the modules of the appliance: VMware's devices, and QEMU's settings. There
-// is none that would look at the disks of replicas.
-var drivers = []string{"vmw_pvscsi", "sd_mod", "vmxnet3", "virtio_pci", "virtio_net", "virtio_scsi", "qemu_fw_cfg"}
+// drivers are the modules of the appliance: VMware's devices, QEMU's settings, and the
+// power button. There is none that would look at the disks of replicas.
+var drivers = []string{"vmw_pvscsi", "sd_mod", "vmxnet3", "virtio_pci", "virtio_net", "virtio_scsi", "qemu_fw_cfg", "button", "evdev"}
 
-// The system disk: a boot record, and a FAT partition with the boot loader, the kernel
-// and the initial RAM disk.
+// efiLoader boots the appliance where a VM's firmware is EFI: systemd's, for it starts the
+// kernel from the file system that it lies on itself.
+const efiLoader = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+
+// The system disk: a boot record, and a FAT partition with the boot loaders, for BIOS and for
+// EFI, the kernel and the initial RAM disk.
 const (
 	partition      = 1 << 20 // offset
 	partitionBytes = 95 << 20
@@ -130,6 +134,10 @@ func (r recipe) system(ctx context.Context) error {
 		{"mcopy", "-i", "boot.fat", "initrd", "::/initrd"},
 		{"mcopy", "-i", "boot.fat", filepath.Join(r.parts, "syslinux.cfg"), "::/syslinux.cfg"},
 		{"syslinux", "--install", "boot.fat"},
+		{"mmd", "-i", "boot.fat", "::/EFI", "::/EFI/BOOT", "::/loader", "::/loader/entries"},
+		{"mcopy", "-i", "boot.fat", efiLoader, "::/EFI/BOOT/BOOTX64.EFI"},
+		{"mcopy", "-i", "boot.fat", filepath.Join(r.parts, "loader.conf"), "::/loader/loader.conf"},
+		{"mcopy", "-i", "boot.fat", filepath.Join(r.parts, "tidemark.conf"), "::/loader/entries/tidemark.conf"},
 	} {
 		if err := r.sh(ctx, step[0], step[1:]...); err != nil {
 			return err

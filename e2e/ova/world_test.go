@@ -24,6 +24,7 @@ type world struct {
 	up      *proc.Process
 	hyper   *hypervisor
 	vc      *vcsim.Site
+	clock   *timeServer
 	nats    string // dr's, as the appliance sees it
 	forward string
 }
@@ -44,7 +45,7 @@ func newWorld(t *testing.T) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{T: t, ctx: ctx, dir: dir, forward: addr[3], nats: "nats://10.0.2.2" + addr[1][strings.LastIndex(addr[1], ":"):]}
+	w := &world{T: t, ctx: ctx, clock: newTimeServer(t), dir: dir, forward: addr[3], nats: "nats://10.0.2.2" + addr[1][strings.LastIndex(addr[1], ":"):]}
 	w.hyper = &hypervisor{dir: dir, forward: addr[3], vms: map[string]*proc.Process{}}
 	if w.vc, err = vcsim.Start(vcsim.Config{Name: "dr", Dir: filepath.Join(dir, "vc"), OnPower: w.hyper.power}); err != nil {
 		t.Fatal(err)

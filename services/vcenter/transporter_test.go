@@ -124,7 +124,9 @@ func TestTransportersThatWereNotDeployed(t *testing.T) {
 	}
 	own, _ := w.vm(w.b, "transporter")
 	w.must(w.b.c.Label(w.ctx, own.Ref, "", "", map[string]string{inventory.MarkTransporter: "transporter"}))
-	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "this site's services run on it", "cannot replace itself")
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "this site's services run on it", "cannot replace itself: install")
+	w.must(w.b.c.Label(w.ctx, own.Ref, "", "", map[string]string{inventory.MarkTransporter: "transporter", inventory.MarkData: own.Hardware.Address(own.Hardware.Disks[0])}))
+	w.says(w.b.refused(api.TransporterDeploy, r), cdp.Conflict, "this site's services run on it", "cannot replace itself: shut it down, and give its data disk")
 	w.says(w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "transporter"}), cdp.Conflict, "this site's services run on it", "--force")
 	r.Name = "tp9"
 	for _, err := range []error{w.b.refused(api.TransporterDeploy, r), w.b.refused(api.TransporterRemove, api.RemoveRequest{Name: "tp9"})} {

@@ -16,10 +16,15 @@ import (
 // is rolled back.
 func (d *deployment) upgrade(ctx context.Context, inv inventory.Inventory, v inventory.VM) error {
 	if !d.rec.exists() {
-		if err := d.home(ctx, d.op, d.r.Name, inv, v, "it cannot replace itself: install the new version of tidemark on it the way it was installed"); err != nil {
+		_, gives := dataOf(v)
+		way := "install the new version of tidemark on it the way it was installed"
+		if gives {
+			way = "shut it down, and give its data disk by hand to a VM of the new OVA: deploy/vsphere.md, \"An appliance with a whole site\""
+		}
+		if err := d.home(ctx, d.op, d.r.Name, inv, v, "it cannot replace itself: "+way); err != nil {
 			return err
 		}
-		if _, gives := dataOf(v); !gives {
+		if !gives {
 			if err := d.keepsNothing(ctx, d.op, d.r.Name, false); err != nil {
 				return err
 			}

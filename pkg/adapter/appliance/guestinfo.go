@@ -22,9 +22,12 @@ const firmware = "/sys/firmware/qemu_fw_cfg/by_name/opt"
 
 // guestinfo reads one setting: "" if it is not set. Unsupported, as a NotFound: the
 // machine is neither a VMware VM nor QEMU's.
-func guestinfo(key string) (string, error) {
+func guestinfo(key string) (string, error) { return setting(variable, key) }
+
+// variable reads one variable that the hypervisor has for the machine.
+func variable(name string) (string, error) {
 	if _, err := os.Stat(firmware); err == nil {
-		b, err := os.ReadFile(filepath.Join(firmware, prefix+key, "raw"))
+		b, err := os.ReadFile(filepath.Join(firmware, name, "raw"))
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil
 		}
@@ -34,7 +37,7 @@ func guestinfo(key string) (string, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if is, err := vmcheck.IsVirtualWorld(true); err != nil || !is {
-		return "", cdp.Errorf(cdp.NotFound, "read settings", prefix+key, "this machine is no VMware VM, and QEMU gives it no settings")
+		return "", cdp.Errorf(cdp.NotFound, "read settings", name, "this machine is no VMware VM, and QEMU gives it no settings")
 	}
-	return rpcvmx.NewConfig().String(prefix+key, "")
+	return rpcvmx.NewConfig().String(name, "")
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,17 +17,18 @@ import (
 
 const (
 	retry     = 3 * time.Second // until what was wrong is looked at again
-	growEvery = time.Minute
+	growEvery = 10 * time.Second
 )
 
 // Run is the first process of the appliance. It ends only when the machine is to be
-// started again, which its caller must not outlive.
+// switched off or started again, which its caller must not outlive: by its power button, or
+// by Ctrl-Alt-Del. The services end in order before, and the data disk is unmounted.
 func Run(version string) error {
 	if os.Getpid() != 1 {
 		return cdp.Errorf(cdp.Invalid, "run the appliance", "", "this is not the first process of a machine").
 			WithHint("the kernel of Tidemark's own OVA starts this command; run services with: tidemark serve")
 	}
-	m := &machine{console: newConsole(version), ntp: make(chan []string, 1)}
+	m := &machine{console: newConsole(version), ntp: make(chan []string, 1), ended: "no service ran"}
 	m.console.set("state", "starting")
 	err := prepare()
 	for ; err != nil; err = prepare() {
@@ -35,16 +37,27 @@ func Run(version string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF) // Ctrl-Alt-Del comes as SIGINT then
+	end, next := unix.LINUX_REBOOT_CMD_RESTART, "restarts"
+	var off atomic.Bool
+	onPowerButton(ctx, func() { off.Store(true); stop() })
 	m.run(ctx)
-	m.console.set("state", "restarting")
+	if off.Load() {
+		end, next = unix.LINUX_REBOOT_CMD_POWER_OFF, "is off"
+	}
 	unix.Sync()
-	return unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
+	left := "the data disk is unmounted"
+	if err := unix.Unmount(data, 0); err != nil {
+		left = "the data disk is not unmounted: " + err.Error()
+	}
+	m.console.set("state", "%s, %s; it %s", m.ended, left, next)
+	return unix.Reboot(end)
 }
 
 // machine is the appliance while it runs.
 type machine struct {
 	console *console
 	ntp     chan []string // servers that became known
+	ended   string        // how the services ended
 }
 
 // failed shows what is wrong, and waits a while.
@@ -76,8 +89,8 @@ func (m *machine) run(ctx context.Context) {
 	s := until(ctx, m, func() (Settings, error) { return ReadSettings(guestinfo) })
 	_ = unix.Sethostname([]byte(s.Name))
 	m.console.set("name", "%s", s.Name)
-	wg.Go(func() { m.keepTime(ctx, s.NTP) })
 	m.join(ctx, &wg, s)
+	wg.Go(func() { m.keepTime(ctx, s.NTP) })
 	disk := until(ctx, m, mountData)
 	wg.Go(func() { m.tendData(ctx, disk) })
 	c := until(ctx, m, func() (command, error) { return s.install(etc, data) })
@@ -160,11 +173,16 @@ func (m *machine) keepTime(ctx context.Context, servers []string) {
 	for ctx.Err() == nil {
 		wait := ntpEvery
 		if len(servers) > 0 {
-			if text, err := syncClock(ctx, servers); err != nil {
+			server, by, err := syncClock(ctx, servers)
+			switch {
+			case err != nil:
 				m.console.set("clock", "not set: %v", err)
 				wait = 10 * retry
-			} else {
-				m.console.set("clock", "%s", text)
+			case by.Abs() >= ntpStep:
+				m.console.set("clock", "set by %s; it was wrong by %s", server, by.Round(time.Millisecond))
+				wait = retry // whether it is right now
+			default:
+				m.console.set("clock", "by %s", server)
 			}
 		} else {
 			m.console.set("clock", "the host's, as it was at the start: there is no NTP server")
@@ -180,21 +198,21 @@ func (m *machine) keepTime(ctx context.Context, servers []string) {
 	}
 }
 
-func syncClock(ctx context.Context, servers []string) (string, error) {
-	var first error
+// syncClock moves the clock by what the first server that answers says, and returns both.
+func syncClock(ctx context.Context, servers []string) (server string, by time.Duration, err error) {
 	for _, s := range servers {
-		by, err := askNTP(ctx, s)
-		if err == nil {
-			err = setClock(by)
+		by, failed := askNTP(ctx, s)
+		if failed == nil {
+			failed = setClock(by)
+		}
+		if failed == nil {
+			return s, by, nil
 		}
 		if err == nil {
-			return fmt.Sprintf("by %s", s), nil
-		}
-		if first == nil {
-			first = fmt.Errorf("%s: %w", s, err)
+			err = fmt.Errorf("%s: %w", s, failed)
 		}
 	}
-	return "", first
+	return "", 0, err
 }
 
 func sleep(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, clock.System, d) }

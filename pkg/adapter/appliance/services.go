@@ -111,6 +111,10 @@ func (m *machine) serve(ctx context.Context, c command) {
 		began := time.Now()
 		err := m.once(ctx, c)
 		if ctx.Err() != nil {
+			m.ended = "the services ended in order"
+			if err != nil {
+				m.ended = "the services ended: " + err.Error()
+			}
 			return
 		}
 		m.console.set("state", "the services ended, and are started again: %v", err)
