@@ -67,6 +67,20 @@ func TestADamagedFrameThatTheReplicaHasClosesNoJournal(t *testing.T) {
 	}
 }
 
+// The newest frame is found to be damaged while the journal is open. History ends before it.
+func TestHistoryEndsBeforeAnUnreadableNewestFrame(t *testing.T) {
+	db := mustOpen(t, t.TempDir())
+	defer db.Close()
+	w := &writer{g: mustGroup(t, db, "g")}
+	w.store(t, 8, 128<<10)
+	if err := w.g.EndBefore(8, cdp.Errorf(cdp.Corrupt, "read", "", "damaged")); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := w.g.Load(); err != nil || l.Newest == nil || l.Newest.No != 7 {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
 // make makes the journal in dir, as retention has left it.
 func (x baseCase) make(t *testing.T, dir string) {
 	t.Helper()

@@ -30,11 +30,15 @@ func (x unreadable) any() bool { return x.frame != 0 || x.keep != 0 }
 // it instead. An error means that nothing changed.
 func (g *Group) EndBefore(no cdp.FrameNo, why error) error {
 	const op = "end history"
-	all, err := g.read(0)
-	if err != nil {
-		return cdp.Wrap(err, op, string(g.s.id))
+	st, _, err := g.state()
+	newest := no
+	if err == nil {
+		newest, err = g.newestFrom(no)
 	}
-	x, err := g.around(unreadable{frame: no, why: firstLine(why), back: canGoBack(all.State)}, all.Newest.No)
+	x := unreadable{frame: no, why: firstLine(why), back: canGoBack(st)}
+	if err == nil {
+		x, err = g.around(x, newest)
+	}
 	if err == nil && x.keep == 0 {
 		var found vault.Loaded
 		if found, err = g.read(x.frame); err == nil {
@@ -67,6 +71,23 @@ func (g *Group) dropIndex() error {
 		return failed("drop index", err)
 	}
 	return failed("drop index", excise(db, []pebble.KeyRange{{Start: g.key(nil, kindRuns), End: g.key(nil, kindIndexed)}}))
+}
+
+// newestFrom is the newest frame that is stored, by its key: its header may be damaged, too.
+// It is no if that is not known.
+func (g *Group) newestFrom(no cdp.FrameNo) (cdp.FrameNo, error) {
+	it, err := g.iter(g.frameKey(nil, no, 0), g.key(nil, kindFrame+1))
+	if err != nil {
+		return no, failed("read frames", err)
+	}
+	defer it.Close()
+	if it.Last() {
+		no, _ = frameOfKey(it.Key())
+	}
+	if err := failed("read frames", it.Error()); !cdp.Is(err, cdp.Corrupt) {
+		return no, err
+	}
+	return no, nil
 }
 
 // around is what to do about a damaged frame: history ends before it; or, if the replica is
