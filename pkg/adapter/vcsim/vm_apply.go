@@ -3,6 +3,8 @@ package vcsim
 import (
 	"os"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
@@ -100,8 +102,17 @@ func (s *Site) destroyDisk(self types.ManagedObjectReference, name string, all b
 func (s *Site) editDisks(ctx *simulator.Context, vm *simulator.VirtualMachine, f func(*types.VirtualDisk, *types.VirtualDiskFlatVer2BackingInfo)) {
 	ctx.WithLock(vm, func() {
 		devices := copyDisks(vm.Config.Hardware.Device, f)
-		ctx.Update(vm, []types.PropertyChange{{Name: "config.hardware.device", Val: devices}})
+		ctx.Update(vm, devicesChanged(devices))
 	})
+}
+
+// devicesChanged are the changes of a VM that gets these devices: its configuration is
+// another one, with another version.
+func devicesChanged(devices []types.BaseVirtualDevice) []types.PropertyChange {
+	return []types.PropertyChange{
+		{Name: "config.hardware.device", Val: devices},
+		{Name: "config.changeVersion", Val: strconv.FormatInt(time.Now().UnixNano(), 10)},
+	}
 }
 
 func copyDisks(devices []types.BaseVirtualDevice, f func(*types.VirtualDisk, *types.VirtualDiskFlatVer2BackingInfo)) []types.BaseVirtualDevice {

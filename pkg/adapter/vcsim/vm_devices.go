@@ -39,7 +39,7 @@ func ownDevices(ctx *simulator.Context, vm *simulator.VirtualMachine) {
 				vc.Device = slices.Clone(vc.Device)
 			}
 		}
-		ctx.Update(vm, []types.PropertyChange{{Name: "config.hardware.device", Val: devices}})
+		ctx.Update(vm, devicesChanged(devices))
 	})
 }
 

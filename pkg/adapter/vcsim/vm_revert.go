@@ -71,10 +71,7 @@ func (s *Site) revert(ctx *simulator.Context, vm *simulator.VirtualMachine, sn *
 			}
 			devices = append(devices, &nd)
 		}
-		ctx.Update(vm, []types.PropertyChange{
-			{Name: "config.hardware.device", Val: devices},
-			{Name: "snapshot.currentSnapshot", Val: sn.Self},
-		})
+		ctx.Update(vm, append(devicesChanged(devices), types.PropertyChange{Name: "snapshot.currentSnapshot", Val: sn.Self}))
 		f = s.consolidate(ctx, vm, old)
 	})
 	return f

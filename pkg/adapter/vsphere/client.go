@@ -42,14 +42,17 @@ type Config struct {
 // Client is a session at one vCenter or ESXi host. All methods may be called
 // concurrently. A call that finds the session expired logs in again.
 type Client struct {
-	cfg   Config
-	v     *vim25.Client
-	about inventory.About
-	locks keylock.Locks[types.ManagedObjectReference]
-	refs  knownRefs
-	swaps swaps
-	taken takenSnapshots
-	took  callTimes
+	cfg      Config
+	v        *vim25.Client
+	about    inventory.About
+	locks    keylock.Locks[types.ManagedObjectReference]
+	refs     knownRefs
+	known    knownConfigs
+	views    views
+	versions newestVersions
+	swaps    swaps
+	taken    takenSnapshots
+	took     callTimes
 
 	mu      sync.Mutex // held while logging in
 	logins  uint64     // how often it was logged in
@@ -122,7 +125,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 func (c *Client) hostUUID(ctx context.Context) (string, error) {
 	var out string
 	err := c.do(ctx, "read the host's UUID", c.host(), func(ctx context.Context, v *vim25.Client) error {
-		objs, err := c.throughView(ctx, v, v.ServiceContent.RootFolder, []types.PropertySpec{{Type: "HostSystem", PathSet: []string{"name", "hardware.systemInfo.uuid"}}})
+		objs, err := c.throughView(ctx, v, []types.PropertySpec{{Type: "HostSystem", PathSet: []string{"name", "hardware.systemInfo.uuid"}}})
 		if err != nil {
 			return err
 		}

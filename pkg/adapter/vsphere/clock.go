@@ -28,7 +28,7 @@ func (c *Client) Clocks(ctx context.Context) ([]inventory.Clock, error) {
 	const op = "read the hosts' clocks"
 	var objs []types.ObjectContent
 	err := c.do(ctx, op, c.host(), func(ctx context.Context, v *vim25.Client) (err error) {
-		objs, err = c.throughView(ctx, v, v.ServiceContent.RootFolder, []types.PropertySpec{{
+		objs, err = c.throughView(ctx, v, []types.PropertySpec{{
 			Type: "HostSystem", PathSet: []string{"name", "runtime.connectionState", "config.dateTimeInfo", "configManager.dateTimeSystem"},
 		}})
 		return err

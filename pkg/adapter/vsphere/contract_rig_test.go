@@ -51,7 +51,7 @@ var contractMachines = map[string]func(*rig){
 	"MakeVM": testMakeVM, "Reshape": testReshape, "Disks": testDisks, "Plug": testPlug, "Destroy": testDestroy,
 	"Power": testPower, "Label": testLabel, "Connect": testConnect, "Customize": testCustomize,
 	"PlugTogether": testPlugTogether, "BrokenOff": testBrokenOff, "Locked": testLocked,
-	"Snapshots": testSnapshots, "ChangedConflicts": testChangedConflicts,
+	"Reading": testReading, "Snapshots": testSnapshots, "ChangedConflicts": testChangedConflicts,
 }
 
 func TestMachinesContract(t *testing.T) {

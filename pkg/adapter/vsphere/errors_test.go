@@ -52,7 +52,7 @@ func TestFaults(t *testing.T) {
 
 func TestEndsWithContext(t *testing.T) {
 	e := target(t, vcsim.Config{})
-	e.sim.Delay("CreateContainerView", time.Minute, 1)
+	e.sim.Delay("RetrievePropertiesEx", time.Minute, 1)
 	ctx, cancel := context.WithTimeout(e.ctx, 200*time.Millisecond)
 	defer cancel()
 	_, err := e.c.Inventory(ctx)

@@ -6,10 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/vmware/govmomi/view"
 	"github.com/vmware/govmomi/vim25"
-	"github.com/vmware/govmomi/vim25/methods"
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 
@@ -28,7 +25,7 @@ var entities = map[string][]string{
 	"Datastore":       {"name", "parent", "summary", "host"},
 	"Network":         {"name", "parent", "summary", "tag"},
 	"ResourcePool":    {"name", "parent"},
-	"VirtualMachine":  vmProperties,
+	"VirtualMachine":  append(slices.Clip(vmState), "config.changeVersion"),
 }
 
 // lifecycleSince is the API version that reports image-managed clusters.
@@ -45,21 +42,18 @@ func (c *Client) wanted() []types.PropertySpec {
 	return specs
 }
 
-// Inventory reads everything in one pass of the property collector, and the tags.
+// Inventory reads everything in one pass of the property collector, the configurations
+// that changed since the last reading, and the tags.
 func (c *Client) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	inv := inventory.Inventory{About: c.about}
 	const op = "read the inventory"
-	var objs []types.ObjectContent
+	var all *gathered
 	err := c.do(ctx, op, c.host(), func(ctx context.Context, v *vim25.Client) (err error) {
-		objs, err = c.retrieveAll(ctx, v)
+		all, err = c.gather(ctx, v)
 		return err
 	})
 	if err != nil {
 		return inv, err
-	}
-	all, err := gatherAll(objs)
-	if err != nil {
-		return inv, c.fail(ctx, op, c.host(), err)
 	}
 	all.fill(&inv)
 	if err := c.newest(ctx, all, inv.Hosts); err != nil {
@@ -71,42 +65,22 @@ func (c *Client) Inventory(ctx context.Context) (inventory.Inventory, error) {
 	return inv, nil
 }
 
-// retrieveAll reads the properties of all entities through one view.
-func (c *Client) retrieveAll(ctx context.Context, v *vim25.Client) ([]types.ObjectContent, error) {
-	return c.throughView(ctx, v, v.ServiceContent.RootFolder, c.wanted())
-}
-
-// throughView reads properties of everything of these types below a container.
-func (c *Client) throughView(ctx context.Context, v *vim25.Client, root types.ManagedObjectReference, specs []types.PropertySpec) ([]types.ObjectContent, error) {
-	kinds := make([]string, len(specs))
-	for i, s := range specs {
-		kinds[i] = s.Type
+// gather reads everything but the tags. A VM that is deleted meanwhile fails the reading
+// of configurations, and all is read again.
+func (c *Client) gather(ctx context.Context, v *vim25.Client) (g *gathered, err error) {
+	for range 5 {
+		var objs []types.ObjectContent
+		if objs, err = c.throughView(ctx, v, c.wanted()); err != nil {
+			return nil, err
+		}
+		if g, err = gatherAll(objs); err != nil {
+			return nil, err
+		}
+		if g.configs, err = c.configs(ctx, v, g); err == nil || !isFault[*types.ManagedObjectNotFound](err) {
+			break
+		}
 	}
-	all, err := view.NewManager(v).CreateContainerView(ctx, root, kinds, true)
-	if err != nil {
-		return nil, err
-	}
-	defer c.bestEffort(ctx, all.Destroy)
-	objs, err := mo.RetrievePropertiesEx(ctx, v, types.RetrievePropertiesEx{
-		This: v.ServiceContent.PropertyCollector,
-		SpecSet: []types.PropertyFilterSpec{{
-			ObjectSet: []types.ObjectSpec{inView(all.Reference())},
-			PropSet:   specs,
-		}},
-		Options: types.RetrieveOptions{MaxObjects: page},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return objs, cutOff(objs)
-}
-
-// inView selects what is in a view, not the view.
-func inView(v types.ManagedObjectReference) types.ObjectSpec {
-	return types.ObjectSpec{
-		Obj: v, Skip: types.NewBool(true),
-		SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: v.Type, Path: "view"}},
-	}
+	return g, err
 }
 
 // cutOff is NotAuthenticated if the session ended during the call: then properties
@@ -127,36 +101,6 @@ func (c *Client) bestEffort(ctx context.Context, fn func(ctx context.Context) er
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(c.cfg.Timeout, cleanUp))
 	defer cancel()
 	_ = fn(ctx) // what is left ends with the session
-}
-
-// newest asks each compute resource which hardware versions its hosts support.
-func (c *Client) newest(ctx context.Context, all *gathered, hosts []inventory.Host) error {
-	for _, cr := range all.computes {
-		if cr.EnvironmentBrowser == nil {
-			continue
-		}
-		var res *types.QueryConfigOptionDescriptorResponse
-		err := c.do(ctx, "read the hardware versions of", cr.Name, func(ctx context.Context, v *vim25.Client) (err error) {
-			res, err = methods.QueryConfigOptionDescriptor(ctx, v, &types.QueryConfigOptionDescriptor{This: *cr.EnvironmentBrowser})
-			return err
-		})
-		if ctx.Err() != nil {
-			return err
-		}
-		if err != nil {
-			continue // a host that did not tell has none; a cluster without hosts cannot
-		}
-		for _, d := range res.Returnval {
-			for i := range hosts {
-				h := &hosts[i]
-				runs := slices.ContainsFunc(d.Host, func(r types.ManagedObjectReference) bool { return refOf(&r) == h.Ref })
-				if runs && hardwareNumber(d.Key) > hardwareNumber(h.Newest) {
-					h.Newest = d.Key
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // hardwareNumber is the 19 of vmx-19.

@@ -22,6 +22,7 @@ type gathered struct {
 	pools     []mo.ResourcePool
 	centers   []mo.Datacenter
 	machines  []mo.VirtualMachine
+	configs   map[types.ManagedObjectReference]inventory.VM // what configurations say; see Client.configs
 	networkOf networks
 }
 
@@ -45,11 +46,7 @@ func gatherAll(objs []types.ObjectContent) (*gathered, error) {
 		}
 		switch m := v.(type) {
 		case mo.VirtualMachine:
-			parent := m.Parent
-			if parent == nil {
-				parent = m.ParentVApp
-			}
-			g.add(m.Self, m.Name, parent)
+			g.add(m.Self, m.Name, parentOf(&m))
 			g.machines = append(g.machines, m)
 		case mo.HostSystem:
 			g.add(m.Self, m.Name, m.Parent)
@@ -88,6 +85,14 @@ func gatherAll(objs []types.ObjectContent) (*gathered, error) {
 	}
 	g.networkOf = networksOf(g.nets)
 	return g, nil
+}
+
+// parentOf is where a VM is: in a folder, or in a vApp.
+func parentOf(m *mo.VirtualMachine) *types.ManagedObjectReference {
+	if m.Parent == nil {
+		return m.ParentVApp
+	}
+	return m.Parent
 }
 
 func (g *gathered) add(ref types.ManagedObjectReference, name string, parent *types.ManagedObjectReference) {
@@ -164,7 +169,8 @@ func (g *gathered) fill(inv *inventory.Inventory) {
 	}
 	inv.VMs = make([]inventory.VM, len(g.machines))
 	for i := range g.machines {
-		inv.VMs[i] = vmOf(&g.machines[i], g.place(g.machines[i].Self), g.networkOf)
+		m := &g.machines[i]
+		inv.VMs[i] = vmOf(m, g.configs[m.Self], g.place(m.Self), g.networkOf)
 	}
 	byPath(inv.Clusters, func(v inventory.Cluster) string { return v.Path })
 	byPath(inv.Hosts, func(v inventory.Host) string { return v.Path })

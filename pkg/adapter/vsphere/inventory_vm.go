@@ -2,6 +2,8 @@ package vsphere
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
@@ -13,20 +15,35 @@ import (
 	"tidemark.dev/pkg/contract/inventory"
 )
 
-// vmProperties are what vmOf reads.
-var vmProperties = []string{
-	"name", "parent", "parentVApp", "network",
-	"config.instanceUuid", "config.uuid", "config.template", "config.annotation", "config.version", "config.guestId",
-	"config.hardware", "config.firmware", "config.bootOptions", "config.nestedHVEnabled", "config.cpuHotAddEnabled", "config.memoryHotAddEnabled", "config.flags", "config.keyId", "config.managedBy", "config.extraConfig", "config.changeTrackingEnabled",
-	"runtime.host", "runtime.powerState", "runtime.connectionState", "runtime.consolidationNeeded", "snapshot",
-	"guestHeartbeatStatus", "guest.toolsRunningStatus", "guest.hostName", "guest.guestFamily", "guest.net", "guest.ipStack",
-}
+// vmState and vmConfig are what vmOf and configured read.
+var (
+	vmState = []string{
+		"name", "parent", "parentVApp",
+		"runtime.host", "runtime.powerState", "runtime.connectionState", "runtime.consolidationNeeded", "snapshot",
+		"guestHeartbeatStatus", "guest.toolsRunningStatus", "guest.hostName", "guest.guestFamily", "guest.net", "guest.ipStack",
+	}
+	vmConfig = []string{
+		"config.changeVersion", "config.instanceUuid", "config.uuid", "config.template", "config.annotation", "config.version", "config.guestId",
+		"config.hardware", "config.firmware", "config.bootOptions", "config.nestedHVEnabled", "config.cpuHotAddEnabled", "config.memoryHotAddEnabled", "config.flags", "config.keyId", "config.managedBy", "config.extraConfig", "config.changeTrackingEnabled",
+	}
+	vmProperties = slices.Concat(vmState, vmConfig)
+)
 
 // VM finds one by its instance UUID.
 func (c *Client) VM(ctx context.Context, uuid string) (inventory.VM, error) {
 	const op = "look up the VM"
 	var out inventory.VM
-	err := c.do(ctx, op, uuid, func(ctx context.Context, v *vim25.Client) error {
+	err := c.do(ctx, op, uuid, func(ctx context.Context, v *vim25.Client) (err error) {
+		if ref, known := c.refs.get(uuid); known {
+			out, err = c.readVM(ctx, v, ref)
+			if err == nil && strings.EqualFold(out.UUID, uuid) {
+				return nil
+			}
+			if err != nil && !isFault[*types.ManagedObjectNotFound](err) && !cdp.Is(err, cdp.NotFound) {
+				return err
+			}
+			c.refs.forget([]string{uuid}) // it is elsewhere now, or the vCenter cannot reach it
+		}
 		found, err := object.NewSearchIndex(v).FindByUuid(ctx, nil, uuid, true, types.NewBool(true))
 		if err != nil {
 			return err
@@ -34,7 +51,9 @@ func (c *Client) VM(ctx context.Context, uuid string) (inventory.VM, error) {
 		if found == nil {
 			return cdp.Errorf(cdp.NotFound, op, uuid, "no VM has this instance UUID")
 		}
-		out, err = c.readVM(ctx, v, found.Reference())
+		if out, err = c.readVM(ctx, v, found.Reference()); err == nil {
+			c.refs.set(uuid, found.Reference())
+		}
 		return err
 	})
 	if err != nil {
@@ -45,14 +64,31 @@ func (c *Client) VM(ctx context.Context, uuid string) (inventory.VM, error) {
 	return one[0], err
 }
 
-// readVM reads one VM, with the names of its networks and its path.
+// readVM reads one VM, with the names of its networks and its path, in one call.
 func (c *Client) readVM(ctx context.Context, v *vim25.Client, ref types.ManagedObjectReference) (inventory.VM, error) {
-	pc := v.ServiceContent.PropertyCollector
-	objs, err := retrieve(ctx, v, []types.ManagedObjectReference{ref}, "VirtualMachine", vmProperties)
+	up := &types.SelectionSpec{Name: "up"}
+	objs, err := mo.RetrievePropertiesEx(ctx, v, types.RetrievePropertiesEx{
+		This: v.ServiceContent.PropertyCollector,
+		SpecSet: []types.PropertyFilterSpec{{
+			ObjectSet: []types.ObjectSpec{{Obj: ref, SelectSet: []types.BaseSelectionSpec{
+				&types.TraversalSpec{SelectionSpec: *up, Type: "ManagedEntity", Path: "parent", SelectSet: []types.BaseSelectionSpec{up}},
+				&types.TraversalSpec{Type: "VirtualMachine", Path: "parentVApp", SelectSet: []types.BaseSelectionSpec{up}},
+				&types.TraversalSpec{Type: "VirtualMachine", Path: "network"},
+			}}},
+			PropSet: []types.PropertySpec{
+				{Type: "ManagedEntity", PathSet: []string{"name", "parent"}},
+				{Type: "VirtualMachine", PathSet: slices.DeleteFunc(slices.Clone(vmProperties), func(p string) bool { return p == "name" || p == "parent" })},
+				{Type: "Network", PathSet: []string{"summary"}},
+			},
+		}},
+	})
+	if err == nil {
+		err = cutOff(objs)
+	}
 	if err != nil {
 		return inventory.VM{}, err
 	}
-	g, err := gatherAll(objs)
+	g, err := gatherAll(slices.DeleteFunc(objs, func(o types.ObjectContent) bool { return o.Obj == v.ServiceContent.RootFolder }))
 	if err != nil {
 		return inventory.VM{}, err
 	}
@@ -60,27 +96,7 @@ func (c *Client) readVM(ctx context.Context, v *vim25.Client, ref types.ManagedO
 		return inventory.VM{}, cdp.Errorf(cdp.NotFound, "read the VM", ref.String(), "it is gone")
 	}
 	m := &g.machines[0]
-	up, err := mo.Ancestors(ctx, v, pc, ref)
-	if err != nil {
-		return inventory.VM{}, err
-	}
-	for _, e := range up {
-		if e.Self != v.ServiceContent.RootFolder && e.Self != ref {
-			g.add(e.Self, e.Name, e.Parent)
-		}
-	}
-	if len(m.Network) > 0 {
-		objs, err := retrieve(ctx, v, m.Network, "Network", []string{"name", "summary"})
-		if err != nil {
-			return inventory.VM{}, err
-		}
-		nets, err := gatherAll(objs)
-		if err != nil {
-			return inventory.VM{}, err
-		}
-		g.networkOf = nets.networkOf
-	}
-	return vmOf(m, g.place(ref), g.networkOf), nil
+	return vmOf(m, configured(m.Config), g.place(ref), g.networkOf), nil
 }
 
 // retrieve reads properties of a few objects; what they lack is left out.
@@ -96,23 +112,28 @@ func retrieve(ctx context.Context, v *vim25.Client, of []types.ManagedObjectRefe
 	return res.Returnval, cutOff(res.Returnval)
 }
 
-func vmOf(m *mo.VirtualMachine, at inventory.Place, nets networks) inventory.VM {
-	out := inventory.VM{
-		Place: at, Host: refOf(m.Runtime.Host), Power: powerOf(m.Runtime.PowerState), State: string(m.Runtime.ConnectionState),
-		Consolidate: m.Runtime.ConsolidationNeeded, Snapshots: snapshotsOf(m.Snapshot),
-		Guest: guestOf(m.Guest, string(m.GuestHeartbeatStatus)),
-		VApp:  m.Parent == nil && m.ParentVApp != nil,
+// vmOf is a VM: what its configuration says, and its state.
+func vmOf(m *mo.VirtualMachine, out inventory.VM, at inventory.Place, nets networks) inventory.VM {
+	out.Place, out.Host, out.Power, out.State = at, refOf(m.Runtime.Host), powerOf(m.Runtime.PowerState), string(m.Runtime.ConnectionState)
+	out.Consolidate, out.Snapshots = m.Runtime.ConsolidationNeeded, snapshotsOf(m.Snapshot)
+	out.Guest = guestOf(m.Guest, string(m.GuestHeartbeatStatus))
+	out.VApp = m.Parent == nil && m.ParentVApp != nil
+	nets.name(out.Hardware.NICs)
+	return out
+}
+
+// configured is a VM with what its configuration says, if it has one, and nothing else.
+func configured(c *types.VirtualMachineConfigInfo) (out inventory.VM) {
+	if c == nil {
+		return out
 	}
-	if c := m.Config; c != nil {
-		out.UUID, out.BIOSUUID, out.Template, out.Note = c.InstanceUuid, c.Uuid, c.Template, c.Annotation
-		out.BootOrder = bootOrder(c.BootOptions)
-		out.Tracking = isTrue(c.ChangeTrackingEnabled)
-		if c.ManagedBy != nil {
-			out.Manager = c.ManagedBy.ExtensionKey
-		}
-		out.Hardware = hardwareOf(c)
-		nets.name(out.Hardware.NICs)
+	out.UUID, out.BIOSUUID, out.Template, out.Note = c.InstanceUuid, c.Uuid, c.Template, c.Annotation
+	out.BootOrder = bootOrder(c.BootOptions)
+	out.Tracking = isTrue(c.ChangeTrackingEnabled)
+	if c.ManagedBy != nil {
+		out.Manager = c.ManagedBy.ExtensionKey
 	}
+	out.Hardware = hardwareOf(c)
 	return out
 }
 
