@@ -277,9 +277,9 @@ func (r *memberRound) freeFile(ctx context.Context, d *inventory.MemberDisk) (st
 		return "", cdp.Errorf(cdp.NotFound, opDisk, d.Address, "%s", why)
 	}
 	for n := 1; n < 100; n++ {
-		file := fmt.Sprintf("[%s] %s/%s-%s.vmdk", ds.Name, m.Value.Name, m.Value.Name, d.Name)
+		file := inventory.JoinFile(ds.Name, fmt.Sprintf("%s/%s-%s.vmdk", m.Value.Name, m.Value.Name, d.Name))
 		if n > 1 {
-			file = fmt.Sprintf("[%s] %s/%s-%s-%d.vmdk", ds.Name, m.Value.Name, m.Value.Name, d.Name, n)
+			file = inventory.JoinFile(ds.Name, fmt.Sprintf("%s/%s-%s-%d.vmdk", m.Value.Name, m.Value.Name, d.Name, n))
 		}
 		_, err := r.vc.DiskSize(ctx, m.Value.Datacenter, file)
 		if cdp.Is(err, cdp.NotFound) {

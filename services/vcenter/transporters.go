@@ -233,7 +233,8 @@ func (t *transporters) destroy(ctx context.Context, vc applianceVMs, v inventory
 		ours := slices.ContainsFunc(all, func(m *member) bool {
 			return slices.ContainsFunc(m.Value.Disks, func(x inventory.MemberDisk) bool { return x.File == d.File })
 		})
-		its := strings.Contains(d.File, "] "+v.Name+"/")
+		_, rest, _ := inventory.SplitFile(d.File)
+		its := strings.HasPrefix(rest, v.Name+"/")
 		if list := v.Mark(inventory.MarkDisks); list != "" {
 			its = slices.Contains(strings.Split(list, ","), d.UUID)
 		}

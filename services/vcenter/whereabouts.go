@@ -57,18 +57,19 @@ func (w whereabouts) file(ctx context.Context, was, uuid string) (string, error)
 			}
 		}
 	}
-	_, path, _ := strings.Cut(was, "] ")
-	own := inventory.DatastoreName(was)
+	_, path, _ := inventory.SplitFile(was)
 	stores := slices.Clone(w.stores)
 	slices.SortStableFunc(stores, func(a, b inventory.Datastore) int {
 		rank := map[bool]int{true: 0, false: 1}
-		return rank[a.Name == own] - rank[b.Name == own]
+		return rank[a.Holds(was)] - rank[b.Holds(was)]
 	})
 	for _, d := range stores {
-		if !d.Accessible && d.Name != own {
+		file := inventory.JoinFile(d.Name, path)
+		if d.Holds(was) {
+			file = was
+		} else if !d.Accessible {
 			continue
 		}
-		file := "[" + d.Name + "] " + path
 		has, err := w.vc.DiskUUID(ctx, w.datacenter, file)
 		switch {
 		case err == nil && strings.EqualFold(has, uuid):

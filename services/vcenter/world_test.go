@@ -77,21 +77,22 @@ func newWorld(t *testing.T) *world {
 	return newWorldWith(t, vcsim.VMSpec{Name: "transporter", Disks: []vcsim.DiskSpec{{Size: mib}}})
 }
 
-// newWorldWith is a world whose sites have such a transporter.
-func newWorldWith(t *testing.T, transporter vcsim.VMSpec) *world {
+// newWorldWith is a world whose sites have such a transporter, and these datastores; none:
+// the simulator's own.
+func newWorldWith(t *testing.T, transporter vcsim.VMSpec, stores ...string) *world {
 	t.Parallel() // most of the time is spent waiting for tasks
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	t.Cleanup(cancel)
 	w := &world{t: t, ctx: ctx, jobs: map[string]spec.VMJob{}, groups: map[string]spec.ReplicationJob{}, running: map[string]bool{},
 		journals: map[cdp.GroupID]bool{}, answers: map[string]bool{}, holds: map[string][]string{}, free: -1}
 	transporter.Extra, transporter.On = map[string]string{"disk.EnableUUID": "TRUE"}, true
-	w.a, w.b = w.newEnd("a", transporter), w.newEnd("b", transporter)
+	w.a, w.b = w.newEnd("a", transporter, stores), w.newEnd("b", transporter, stores)
 	return w
 }
 
-func (w *world) newEnd(name cdp.Site, transporter vcsim.VMSpec) *end {
+func (w *world) newEnd(name cdp.Site, transporter vcsim.VMSpec, stores []string) *end {
 	e := &end{w: w, name: name, recs: &records{m: map[string]record{}}}
-	e.sim = vcsim.NewSite(w.t, vcsim.Config{Name: string(name), RevertKeepsCBT: true})
+	e.sim = vcsim.NewSite(w.t, vcsim.Config{Name: string(name), RevertKeepsCBT: true, DatastoreNames: stores})
 	_, err := e.sim.AddVM(transporter)
 	w.must(err)
 	e.c, err = vsphere.Dial(w.ctx, vsphere.Config{URL: e.sim.URL(), Thumbprint: e.sim.Thumbprint(), User: e.sim.User(), Password: e.sim.Password()})

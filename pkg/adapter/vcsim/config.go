@@ -24,6 +24,9 @@ type Config struct {
 	Hosts int
 	// Datastores are mounted on every host. Default 2.
 	Datastores int
+	// DatastoreNames are their names instead, as a vCenter's answers have them: with
+	// slash, backslash and percent sign escaped.
+	DatastoreNames []string
 	// ESX makes the site a standalone host: no cluster, no I/O filter manager.
 	ESX bool
 	// Devices is where the disks of powered-on VMs appear as block devices would:

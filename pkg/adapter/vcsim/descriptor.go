@@ -42,6 +42,9 @@ func (s *Site) datastoreDir(name string) (string, error) {
 
 // Datastores are the names of the site's datastores.
 func (s *Site) Datastores() []string {
+	if len(s.cfg.DatastoreNames) > 0 {
+		return s.cfg.DatastoreNames
+	}
 	names := make([]string, s.cfg.Datastores)
 	for i := range names {
 		names[i] = fmt.Sprintf("%s-ds%d", s.cfg.Name, i+1)

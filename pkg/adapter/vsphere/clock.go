@@ -43,7 +43,7 @@ func (c *Client) Clocks(ctx context.Context) ([]inventory.Clock, error) {
 	out := []inventory.Clock{}
 	var systems []*types.ManagedObjectReference
 	for _, h := range g.hosts {
-		k := inventory.Clock{Host: refOf(&h.Self), Name: unescape(h.Name), NTP: ntpOf(h)}
+		k := inventory.Clock{Host: refOf(&h.Self), Name: inventory.Unescape(h.Name), NTP: ntpOf(h)}
 		if s := h.Runtime.ConnectionState; s != types.HostSystemConnectionStateConnected {
 			k.Error = "the host is " + string(s)
 		}

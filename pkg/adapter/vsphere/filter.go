@@ -108,7 +108,7 @@ func (c *Client) filterDisks(ctx context.Context, op string, cl *filterCluster, 
 				if m.Self != d.Vm {
 					continue
 				}
-				fd.VM = unescape(m.Name)
+				fd.VM = inventory.Unescape(m.Name)
 				if m.Config == nil {
 					continue
 				}

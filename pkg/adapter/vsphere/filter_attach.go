@@ -65,13 +65,13 @@ func (c *Client) lacksFilter(ctx context.Context, op string, vm types.ManagedObj
 		h = mo.HostSystem{}
 		return property.DefaultCollector(v).RetrieveOne(ctx, *m.Runtime.Host, []string{"name", "config.ioFilterInfo"}, &h)
 	})
-	name := unescape(m.Name)
+	name := inventory.Unescape(m.Name)
 	if lerr != nil || h.Config != nil && slices.ContainsFunc(h.Config.IoFilterInfo, func(i types.HostIoFilterInfo) bool {
 		return i.Available && (i.Name == filter || inventory.SameFilter(i.Id, filter))
 	}) {
 		return cdp.Wrap(err, op, "VM "+name)
 	}
-	return cdp.Errorf(cdp.Conflict, op, "VM "+name, "the filter %s is not installed on its host %s, or does not work there", filter, unescape(h.Name)).
+	return cdp.Errorf(cdp.Conflict, op, "VM "+name, "the filter %s is not installed on its host %s, or does not work there", filter, inventory.Unescape(h.Name)).
 		WithHint("see where it is installed: tidemark iofilter status")
 }
 

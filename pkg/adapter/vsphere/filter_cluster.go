@@ -56,7 +56,7 @@ func (c *Client) cluster(ctx context.Context, op string, ref inventory.Ref) (*fi
 			return cdp.Errorf(cdp.NotFound, op, string(ref), "there is no such cluster")
 		}
 		cr := g.computes[0]
-		cl.Name, cl.image = unescape(cr.Name), isTrue(cr.LifecycleManaged)
+		cl.Name, cl.image = inventory.Unescape(cr.Name), isTrue(cr.LifecycleManaged)
 		if len(cr.Host) == 0 {
 			return nil
 		}
@@ -91,7 +91,7 @@ func (cl *filterCluster) takes(op string) error {
 		if p == nil {
 			continue // a host that is not connected does not tell; the install's issues will
 		}
-		name := unescape(h.Name)
+		name := inventory.Unescape(h.Name)
 		if older(p.Version, filterSince) {
 			old = append(old, name+" ("+p.Version+")")
 		}

@@ -16,7 +16,7 @@ func (cl *filterCluster) states(info types.ClusterIoFilterInfo, issues types.IoF
 	out := make([]inventory.FilterHost, 0, len(cl.hosts))
 	told := slices.ContainsFunc(cl.hosts, func(h mo.HostSystem) bool { return h.Config != nil && len(h.Config.IoFilterInfo) > 0 })
 	for _, h := range cl.hosts {
-		fh := inventory.FilterHost{Host: refOf(&h.Self), Name: unescape(h.Name), Maintenance: h.Runtime.InMaintenanceMode}
+		fh := inventory.FilterHost{Host: refOf(&h.Self), Name: inventory.Unescape(h.Name), Maintenance: h.Runtime.InMaintenanceMode}
 		fh.State = stateOn(h, info, issues.OpType, told)
 		waits := true
 		for _, i := range issues.HostIssue {

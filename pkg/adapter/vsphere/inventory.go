@@ -2,7 +2,6 @@ package vsphere
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -105,11 +104,3 @@ func (c *Client) bestEffort(ctx context.Context, fn func(ctx context.Context) er
 
 // hardwareNumber is the 19 of vmx-19.
 func hardwareNumber(v string) int { return part([]string{strings.TrimPrefix(v, "vmx-")}, 0) }
-
-// unescape reverses the vCenter's escaping of / \ and % in names.
-func unescape(name string) string {
-	if s, err := url.PathUnescape(name); err == nil {
-		return s
-	}
-	return name
-}

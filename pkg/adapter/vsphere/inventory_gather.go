@@ -112,7 +112,7 @@ func (g *gathered) addNetwork(m mo.Network) {
 // place is an entity's path. The root folder is not part of it.
 func (g *gathered) place(ref types.ManagedObjectReference) inventory.Place {
 	n := g.entity[ref]
-	p := inventory.Place{Ref: refOf(&ref), Name: unescape(n.name)}
+	p := inventory.Place{Ref: refOf(&ref), Name: inventory.Unescape(n.name)}
 	names := []string{n.name}
 	for range 100 { // a tree that is moved while it is read may seem to have a ring
 		if n.parent == nil {

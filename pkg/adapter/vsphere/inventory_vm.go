@@ -158,7 +158,7 @@ type named struct {
 func networksOf(nets []mo.Network) networks {
 	out := make(networks, len(nets))
 	for _, m := range nets {
-		n := named{ref: refOf(&m.Self), name: unescape(m.Name)}
+		n := named{ref: refOf(&m.Self), name: inventory.Unescape(m.Name)}
 		out[string(n.ref)] = n
 		if s, ok := m.Summary.(*types.OpaqueNetworkSummary); ok {
 			out[s.OpaqueNetworkId] = n

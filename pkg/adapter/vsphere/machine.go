@@ -63,7 +63,7 @@ func (c *Client) MakeVM(ctx context.Context, m inventory.Make) (inventory.Ref, e
 		if err := property.DefaultCollector(v).RetrieveOne(ctx, store, []string{"name"}, &ds); err != nil {
 			return nil, err
 		}
-		spec.Files = &types.VirtualMachineFileInfo{VmPathName: "[" + ds.Name + "]"}
+		spec.Files = &types.VirtualMachineFileInfo{VmPathName: inventory.JoinFile(ds.Name, "")}
 		return object.NewFolder(v, folder).CreateVM(ctx, spec, object.NewResourcePool(v, pool), host)
 	})
 	if err != nil {

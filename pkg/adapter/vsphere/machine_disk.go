@@ -177,7 +177,7 @@ func (c *Client) browser(ctx context.Context, op string, dc types.ManagedObjectR
 			}
 		}
 		for _, s := range stores {
-			if s.Name == datastore {
+			if inventory.Unescape(s.Name) == inventory.Unescape(datastore) {
 				out = s.Browser
 				return nil
 			}
@@ -189,9 +189,10 @@ func (c *Client) browser(ctx context.Context, op string, dc types.ManagedObjectR
 
 // diskFile parses a disk file's path.
 func diskFile(op string, dc inventory.Ref, file string) (types.ManagedObjectReference, object.DatastorePath, error) {
-	var p object.DatastorePath
 	ref, err := morOf(dc, "Datacenter")
-	if err == nil && (!p.FromString(file) || path.Ext(p.Path) != ".vmdk") {
+	store, rest, ok := inventory.SplitFile(file)
+	p := object.DatastorePath{Datastore: store, Path: rest}
+	if err == nil && (!ok || path.Ext(rest) != ".vmdk") {
 		err = cdp.Errorf(cdp.Invalid, op, file, "it does not have the form [datastore] folder/name.vmdk")
 	}
 	return ref, p, err

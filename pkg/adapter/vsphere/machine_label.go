@@ -26,7 +26,7 @@ func (c *Client) Label(ctx context.Context, vm inventory.Ref, name, note string,
 		return err
 	}
 	spec := types.VirtualMachineConfigSpec{ExtraConfig: changedSettings(settings(m), extra)}
-	if unescape(m.Name) != name {
+	if inventory.Unescape(m.Name) != name {
 		spec.Name = name
 	}
 	if m.Config.Annotation != note {

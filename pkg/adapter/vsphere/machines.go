@@ -127,7 +127,7 @@ func (c *Client) machinesAt(ctx context.Context, v *vim25.Client, op string, uui
 		if m.Config == nil {
 			return nil, unreachable(op, m)
 		}
-		byRef[m.Self] = vmOf(m, configured(m.Config), inventory.Place{Ref: refOf(&m.Self), Name: unescape(m.Name)}, nil)
+		byRef[m.Self] = vmOf(m, configured(m.Config), inventory.Place{Ref: refOf(&m.Self), Name: inventory.Unescape(m.Name)}, nil)
 	}
 	out := make([]inventory.VM, len(uuids))
 	for i, u := range uuids {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/property"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -34,8 +33,8 @@ func (c *Client) namingHolders(ctx context.Context, op string, ref types.Managed
 // effort, for error texts only.
 func (c *Client) holders(ctx context.Context, but types.ManagedObjectReference, file string) []string {
 	const op = "look who has a disk attached"
-	var path object.DatastorePath
-	if !path.FromString(file) {
+	store, _, ok := inventory.SplitFile(file)
+	if !ok {
 		return nil
 	}
 	m, err := c.load(ctx, op, but, "runtime.host")
@@ -55,7 +54,7 @@ func (c *Client) holders(ctx context.Context, but types.ManagedObjectReference, 
 			return err
 		}
 		for _, ds := range stores {
-			if ds.Name != path.Datastore || len(ds.Vm) == 0 {
+			if inventory.Unescape(ds.Name) != inventory.Unescape(store) || len(ds.Vm) == 0 {
 				continue
 			}
 			var found []mo.VirtualMachine

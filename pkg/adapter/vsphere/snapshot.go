@@ -128,7 +128,7 @@ func snapshotsOf(t *types.VirtualMachineSnapshotInfo) []inventory.Snapshot {
 			if made.Before(after) {
 				made = after
 			}
-			out = append(out, inventory.Snapshot{Ref: refOf(&n.Snapshot), Name: unescape(n.Name), Note: n.Description, Created: made})
+			out = append(out, inventory.Snapshot{Ref: refOf(&n.Snapshot), Name: inventory.Unescape(n.Name), Note: n.Description, Created: made})
 			walk(n.ChildSnapshotList, made)
 		}
 	}

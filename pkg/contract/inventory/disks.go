@@ -1,9 +1,7 @@
 package inventory
 
 import (
-	"path"
 	"slices"
-	"strings"
 )
 
 // Selects reports whether the reference means a disk of a VM, by address or label.
@@ -48,19 +46,4 @@ func (t JobTarget) ReplicaName(vm string) string {
 		return vm + "-replica"
 	}
 	return vm + t.Suffix
-}
-
-// CleanFile is the canonical form of a disk file's path: "[ds] dir/name.vmdk".
-func CleanFile(file string) string {
-	ds, p, ok := strings.Cut(strings.TrimSpace(file), "]")
-	if !ok {
-		return file
-	}
-	return ds + "] " + strings.TrimPrefix(path.Clean("/"+strings.TrimSpace(p)), "/")
-}
-
-// DatastoreName is the datastore of a disk file "[ds] dir/name.vmdk".
-func DatastoreName(file string) string {
-	name, _, _ := strings.Cut(strings.TrimPrefix(file, "["), "]")
-	return name
 }

@@ -19,7 +19,7 @@ func checkDatastoreNames(j inventory.Job, v inventory.VM) (problems []inventory.
 	var seen []string
 	for _, d := range j.Source.Chosen(v) {
 		for _, file := range append([]string{d.File}, d.Below...) {
-			name, _, _ := strings.Cut(strings.TrimPrefix(file, "["), "] ")
+			name := inventory.DatastoreName(file)
 			if !strings.ContainsAny(name, oddNames) || slices.Contains(seen, name) {
 				continue
 			}

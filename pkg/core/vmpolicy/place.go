@@ -148,12 +148,14 @@ func mounted(inv inventory.Inventory, name string, hosts []inventory.Host) (inve
 // NoRoom says in words which datastore of a datacenter has no room for disk files of
 // these sizes; it is empty if all have.
 func NoRoom(inv inventory.Inventory, dc inventory.Ref, disks map[string]int64) string {
-	need := map[string]int64{}
-	for file, size := range disks {
-		need[inventory.DatastoreName(file)] += size
-	}
 	for _, d := range inv.Inside(dc) {
-		if n := need[d.Name]; n > d.Free {
+		n := int64(0)
+		for file, size := range disks {
+			if d.Holds(file) {
+				n += size
+			}
+		}
+		if n > d.Free {
 			return fmt.Sprintf("the disks may grow to %s, but the datastore %s has %s free", bytes(n), d.Name, bytes(d.Free))
 		}
 	}
