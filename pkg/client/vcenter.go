@@ -88,7 +88,7 @@ func (c *Client) SiteUses(ctx context.Context) (map[cdp.Site][]inventory.Role, e
 		if j.Source.Capture == cdp.Tap {
 			add(j.SourceSite, inventory.ForFilter)
 		}
-		if j.Target.GuestLogin != "" {
+		if len(j.Target.Logins()) > 0 {
 			add(j.TargetSite, inventory.ForGuests)
 		}
 	}

@@ -3,6 +3,7 @@ package vcenter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -57,10 +58,14 @@ func (s *jobControl) jobCheck(ctx context.Context, r api.VMJobCheckRequest) (any
 			reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/checks/script", Rule: "allowed", Text: err.Error()})
 		}
 	}
-	if name := r.Job.Target.GuestLogin; name != "" {
-		if _, _, err := s.guests.Login(name); err != nil {
-			reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/target/guestLogin", Rule: "login", Text: strings.TrimSuffix(err.Error()+": "+cdp.HintOf(err), ": ")})
+	logins := r.Job.Target.Logins()
+	for _, field := range slices.Sorted(maps.Keys(logins)) {
+		if _, _, err := s.guests.Login(logins[field]); err != nil {
+			reply.Problems = append(reply.Problems, inventory.Problem{Path: "/spec/target/" + field, Rule: "login", Text: strings.TrimSuffix(err.Error()+": "+cdp.HintOf(err), ": ")})
 		}
+	}
+	if p, ok := vmpolicy.NotCopied(x.newcomers(refused)); ok {
+		reply.Warnings = append(reply.Warnings, p)
 	}
 	x.joinsAndLeaves(&reply, refused)
 	return reply, nil
@@ -130,6 +135,16 @@ func (r *round) joinsAndLeaves(reply *api.JobCheckReply, refused map[string]bool
 		}
 	}
 	slices.Sort(reply.Leaves)
+}
+
+// newcomers are the VMs of which replicas will be made.
+func (r *round) newcomers(refused map[string]bool) []inventory.VM {
+	if r.job.Reverses != nil { // its replica is the VM that it came from
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(r.vms()), func(v inventory.VM) bool {
+		return refused[v.UUID] || slices.ContainsFunc(r.members, func(m *member) bool { return m.Value.VM.UUID == v.UUID && m.Value.Replica != "" })
+	})
 }
 
 // unaffected are warnings about the changes that existing replicas do not follow.

@@ -29,7 +29,7 @@ func TestKnownProblemsDoNotPreventAChange(t *testing.T) {
 	job := shop(w.b)
 	// No guest reports an address yet: it may when the VM is on.
 	job.Job.Target.ReIP = []inventory.ReIP{{From: "10.1.0.0/24", To: "10.9.0.0/24"}}
-	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 1 || r.Warnings[0].Path != "/spec/target/reIP/0/from" {
+	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 2 || r.Warnings[0].Path != "/spec/target/reIP/0/from" || r.Warnings[1].Rule != "nvram" {
 		t.Fatalf("%+v", r)
 	}
 	inside := job
@@ -122,7 +122,7 @@ func TestCheckReportsWhatAChangeDoes(t *testing.T) {
 	}
 	job := shop(w.b)
 	job.Job.Source.VMs = []inventory.Selector{{Name: "web01"}, {Name: "web02"}}
-	if r := w.checked(job); fmt.Sprint(r.Joins, r.Leaves) != "[web01 web02] []" || len(r.Warnings) > 0 {
+	if r := w.checked(job); fmt.Sprint(r.Joins, r.Leaves) != "[web01 web02] []" || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Text, "EFI variables (the nvram file) are not copied, for web01, web02:") {
 		t.Errorf("%+v", r)
 	}
 	w.apply(job)

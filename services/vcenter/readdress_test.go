@@ -54,7 +54,8 @@ case "$*" in *RUNNING*) echo running;; *STATE*) echo "100 (connected)";; *CONNEC
 func TestAddressesAreChangedInsideTheGuest(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
 		j.Target.ReIP = []inventory.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24", Gateway: "192.0.2.1"}}
-		j.Target.GuestLogin = "linux"
+		j.Target.GuestLogin = "of-the-others"
+		j.Target.GuestLogins = []inventory.VMLogin{{VM: "web02", Login: "windows"}, {VM: "web01", Login: "linux"}}
 		j.Checks = inventory.Checks{Timeout: 300 * time.Millisecond}
 	})
 	w.step(api.VMAttach, false)

@@ -74,7 +74,7 @@ func TestDisksWithTheSameUUIDAreToldApart(t *testing.T) {
 		t.Errorf("both in one job: %+v", r.Problems)
 	}
 	job.Job.Source.VMs = []inventory.Selector{{Name: "web01"}}
-	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 2 || !strings.Contains(told(r.Warnings), "do not protect both") {
+	if r := w.checked(job); len(r.Problems) > 0 || len(r.Warnings) != 3 || !strings.Contains(told(r.Warnings), "do not protect both") {
 		t.Errorf("one of them: %+v", r)
 	}
 	w.mu.Lock()

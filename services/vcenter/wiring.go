@@ -22,7 +22,7 @@ func wire(m *inventory.Member, to inventory.JobTarget, target inventory.Inventor
 	m.VM.Guest, kept = vmpolicy.Remember(was, m.VM, rules)
 	w, _ := vmpolicy.Wire(m.VM, to.Networks, target)
 	m.Networks, m.Isolated = w.Production, w.Test
-	m.Identity, _ = vmpolicy.Identify(m.VM, rules, to.GuestLogin)
+	m.Identity, _ = vmpolicy.Identify(m.VM, rules, to.LoginOf(m.VM.Name, m.JoinedAs))
 	return kept
 }
 

@@ -2,6 +2,7 @@ package vsphere_test
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +13,108 @@ import (
 	"tidemark.dev/pkg/adapter/vcsim"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/inventory"
+	"tidemark.dev/pkg/core/guestnet"
+	"tidemark.dev/pkg/core/vmpolicy"
 )
+
+// contractGuest runs in the guest that the environment names, at a real vCenter; at the
+// simulator, in one that it makes. It leaves nothing in the guest.
+func contractGuest(e *env) {
+	get := func(name string) string { return os.Getenv("TIDEMARK_VCENTER_GUEST" + name) }
+	name, user, password, windows := get(""), get("_USER"), vcsim.GuestPassword, get("_WINDOWS") != ""
+	if e.sim != nil {
+		name, user, windows = "guest", "root", false
+		_, err := e.sim.AddVM(vcsim.VMSpec{Name: name, On: true})
+		e.must(err)
+		e.must(e.sim.Tools(name, true))
+	} else {
+		if name == "" {
+			e.Fatal("no guest is named: set TIDEMARK_VCENTER_GUEST, _GUEST_USER and _GUEST_PASSWORD_FILE; see the package's comment")
+		}
+		raw, err := os.ReadFile(get("_PASSWORD_FILE"))
+		e.must(err)
+		password = strings.TrimSpace(string(raw))
+	}
+	inv, err := e.c.Inventory(e.ctx)
+	e.must(err)
+	v, why := inv.FindVM(name)
+	if why != "" {
+		e.Fatal(why)
+	}
+	s := inventory.GuestScript{ID: e.prefix, User: user, Password: password, Windows: windows, Env: []string{"A=it's 100% $HOME"},
+		Text: "echo \"got $A\"; exit 3\n"}
+	if windows {
+		s.Text = "Write-Output \"got $env:A\"\r\nexit 3\r\n"
+	}
+	e.Cleanup(func() {
+		if err := e.c.ForgetGuestRun(context.WithoutCancel(e.ctx), v.Ref, s); err != nil {
+			e.Errorf("clean up: %v", err)
+		}
+	})
+	for range 2 { // the second time it is not run again
+		got, err := e.c.RunInGuest(e.ctx, v.Ref, s)
+		e.must(err)
+		if got.Exit != 3 || strings.TrimSpace(got.Output) != "got it's 100% $HOME" {
+			e.Fatalf("ended with %+v", got)
+		}
+	}
+	e.must(e.c.ForgetGuestRun(e.ctx, v.Ref, s))
+	wrong := s
+	wrong.ID, wrong.Password = s.ID+"-wrong", "not "+password
+	_, err = e.c.RunInGuest(e.ctx, v.Ref, wrong)
+	e.is(err, cdp.Invalid, "refuses this user or password")
+	contractAddresses(e, v, s)
+}
+
+// contractAddresses gives the guest the addresses that it has, with the script of a
+// failover: it ends well, and the guest has them still.
+func contractAddresses(e *env, v inventory.VM, s inventory.GuestScript) {
+	if e.sim != nil { // its guest has no network of its own: core/guestnet's tests are for that
+		return
+	}
+	v, err := e.c.VM(e.ctx, v.UUID)
+	e.must(err)
+	rules := []inventory.ReIP{}
+	for i, n := range v.Hardware.NICs {
+		for _, g := range v.Guest.NICs {
+			if !g.Is(n) {
+				continue
+			}
+			for _, ip := range g.IPs {
+				if p, err := netip.ParsePrefix(ip); err == nil && p.Addr().Is4() && !slices.ContainsFunc(rules, func(r inventory.ReIP) bool { return r.NIC == i }) {
+					rules = append(rules, inventory.ReIP{VM: v.Name, NIC: i, IP: ip})
+				}
+			}
+		}
+	}
+	id, _ := vmpolicy.Identify(v, rules, "contract")
+	if id == nil {
+		e.Fatalf("VMware Tools report no IPv4 address of the guest: %+v", v.Guest)
+	}
+	var macs []string
+	for _, n := range v.Hardware.NICs {
+		macs = append(macs, n.MAC)
+	}
+	s.ID, s.Text, s.Env = s.ID+"-addresses", guestnet.Script(*id, macs), nil
+	got, err := e.c.RunInGuest(e.ctx, v.Ref, s)
+	e.must(err)
+	e.must(e.c.ForgetGuestRun(e.ctx, v.Ref, s))
+	if got.Exit != 0 {
+		e.Fatalf("the guest says: %s", got.Output)
+	}
+	want := v.Guest.NICs[0].IPs
+	for end := time.Now().Add(2 * time.Minute); ; {
+		now, err := e.c.VM(e.ctx, v.UUID)
+		e.must(err)
+		if len(now.Guest.NICs) > 0 && slices.Contains(now.Guest.NICs[0].IPs, want[0]) {
+			return
+		}
+		if time.Now().After(end) {
+			e.Fatalf("it had the addresses %v, and has %+v", want, now.Guest.NICs)
+		}
+		time.Sleep(time.Second)
+	}
+}
 
 // guestRig is a VM whose guest runs, and the directory that is its root.
 func guestRig(t *testing.T, cfg vcsim.Config) (r *rig, vm inventory.Ref, root string) {

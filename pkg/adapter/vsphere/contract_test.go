@@ -160,6 +160,7 @@ var contract = map[string]func(*env){
 	"Import":     contractImport,
 	"ImportOwn":  contractImportOwn,
 	"Filters":    contractFilters,
+	"Guest":      contractGuest,
 }
 
 func TestContract(t *testing.T) {

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
 	"tidemark.dev/pkg/cdp"
@@ -57,6 +59,8 @@ type JobTarget struct {
 	// GuestLogin names the login at guests with which addresses are changed from inside;
 	// empty: the vCenter's customization changes them.
 	GuestLogin string `json:"guestLogin,omitempty"`
+	// GuestLogins are those of VMs that have another one than GuestLogin.
+	GuestLogins []VMLogin `json:"guestLogins,omitempty"`
 	// Seeds are files that already hold a copy of a source disk: a restored
 	// backup or an old replica. They are verified and become the replica's disks.
 	Seeds []Seed `json:"seeds,omitempty"`
@@ -91,6 +95,35 @@ type ReIP struct {
 	To      string   `json:"to,omitempty"`
 	Gateway string   `json:"gateway,omitempty"`
 	DNS     []string `json:"dns,omitempty"`
+}
+
+// VMLogin is the login at the guest of one VM, by name.
+type VMLogin struct {
+	VM    string `json:"vm"`
+	Login string `json:"login"`
+}
+
+// LoginOf names the login at a VM's guest; empty: none. Of a VM that was renamed, both
+// names are given.
+func (t JobTarget) LoginOf(names ...string) string {
+	for _, x := range t.GuestLogins {
+		if slices.Contains(names, x.VM) {
+			return x.Login
+		}
+	}
+	return t.GuestLogin
+}
+
+// Logins are the names of all logins at guests, each with its place in the target.
+func (t JobTarget) Logins() map[string]string {
+	out := map[string]string{}
+	for i, x := range t.GuestLogins {
+		out["guestLogins/"+strconv.Itoa(i)+"/login"] = x.Login
+	}
+	if t.GuestLogin != "" {
+		out["guestLogin"] = t.GuestLogin
+	}
+	return out
 }
 
 // Seed is a file that already holds a copy of a disk.

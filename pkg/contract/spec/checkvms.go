@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,18 +24,19 @@ type rawVMs struct {
 
 // rawPlace is what the target of a job on VMs has beside site and disks.
 type rawPlace struct {
-	Host       string                 `json:"host"`
-	Cluster    string                 `json:"cluster"`
-	Datastore  string                 `json:"datastore"`
-	Folder     string                 `json:"folder"`
-	Pool       string                 `json:"pool"`
-	Suffix     string                 `json:"suffix"`
-	Networks   []inventory.NetworkMap `json:"networks"`
-	ReIP       []inventory.ReIP       `json:"reIP"`
-	Seeds      []inventory.Seed       `json:"seeds"`
-	KeepMAC    bool                   `json:"keepMAC"`
-	KeepUUID   bool                   `json:"keepUUID"`
-	GuestLogin string                 `json:"guestLogin"`
+	Host        string                 `json:"host"`
+	Cluster     string                 `json:"cluster"`
+	Datastore   string                 `json:"datastore"`
+	Folder      string                 `json:"folder"`
+	Pool        string                 `json:"pool"`
+	Suffix      string                 `json:"suffix"`
+	Networks    []inventory.NetworkMap `json:"networks"`
+	ReIP        []inventory.ReIP       `json:"reIP"`
+	Seeds       []inventory.Seed       `json:"seeds"`
+	KeepMAC     bool                   `json:"keepMAC"`
+	KeepUUID    bool                   `json:"keepUUID"`
+	GuestLogin  string                 `json:"guestLogin"`
+	GuestLogins []inventory.VMLogin    `json:"guestLogins"`
 }
 
 // rawChecks are checks as they are written.
@@ -64,7 +66,7 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 			Source: inventory.JobSource{Capture: src.Capture, ExcludeDisks: src.ExcludeDisks,
 				Filter: src.Filter, Policy: src.Policy, Quiesce: src.Quiesce},
 			Target: inventory.JobTarget{Host: tgt.Host, Cluster: tgt.Cluster, Datastore: tgt.Datastore, Folder: tgt.Folder, Pool: tgt.Pool,
-				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC, KeepUUID: tgt.KeepUUID, GuestLogin: tgt.GuestLogin},
+				Suffix: tgt.Suffix, Networks: tgt.Networks, ReIP: tgt.ReIP, Seeds: tgt.Seeds, KeepMAC: tgt.KeepMAC, KeepUUID: tgt.KeepUUID, GuestLogin: tgt.GuestLogin, GuestLogins: tgt.GuestLogins},
 			Checks: c.checks(raw.Spec.Checks),
 		},
 		SourceSite: src.Site, TargetSite: tgt.Site,
@@ -86,13 +88,30 @@ func (c *checker) vmJob(raw rawJob) *VMJob {
 	c.place(raw, j, excluded)
 	c.networks(j.Target.Networks)
 	c.reIP(j.Target.ReIP)
-	if j.Target.GuestLogin != "" {
-		c.when("/spec/target/guestLogin", len(j.Target.ReIP) == 0, "there is no reIP: nothing is changed in the guests")
-		if err := cdp.CheckName("guestLogin", j.Target.GuestLogin); err != nil {
-			c.bad("/spec/target/guestLogin", "name", "%v", err)
+	c.logins(j.Target)
+	return j
+}
+
+// logins checks the names of logins at guests.
+func (c *checker) logins(t inventory.JobTarget) {
+	logins := t.Logins()
+	for _, field := range slices.Sorted(maps.Keys(logins)) {
+		at := "/spec/target/" + field
+		c.when(at, len(t.ReIP) == 0, "there is no reIP: nothing is changed in the guests")
+		if err := cdp.CheckName("guestLogin", logins[field]); err != nil {
+			c.bad(at, "name", "%v", err)
 		}
 	}
-	return j
+	first := map[string]int{}
+	for i, x := range t.GuestLogins {
+		at := "/spec/target/guestLogins/" + itoa(i) + "/vm"
+		c.text(at, x.VM)
+		if k, twice := first[x.VM]; twice {
+			c.bad(at, "unique", "%s already has a login by guestLogins %d", x.VM, k)
+		} else {
+			first[x.VM] = i
+		}
+	}
 }
 
 // capture checks which fields are allowed with which way of capture.

@@ -182,6 +182,7 @@ func TestBadVMJobs(t *testing.T) {
 		{"    host: esx11", "    host: esx11\n    suffix: a/b", `30 /spec/target/suffix (pattern) "a/b": must contain only letters, digits, spaces and . _ -, 1 to 40 characters`},
 		// Addresses.
 		{"    host: esx11", "    host: esx11\n    guestLogin: a/b", `30 /spec/target/guestLogin (name) check name guestLogin: "a/b": must be lower-case letters, digits and dashes, starting with a letter, at most 40 long`},
+		{"    host: esx11", "    host: esx11\n    guestLogins: [{vm: a, login: linux}, {vm: a, login: a/b}]", "30 /spec/target/guestLogins/1/login (name) check name guestLogin: \"a/b\": must be lower-case letters, digits and dashes, starting with a letter, at most 40 long\n30 /spec/target/guestLogins/1/vm (unique) a already has a login by guestLogins 0"},
 		{"ip: 10.9.0.5/24", "ip: 10.9.0.5", `36 /spec/target/reIP/0/ip (cidr) "10.9.0.5": write an address with its prefix length, as 10.9.0.5/24`},
 		{"ip: 10.9.0.5/24", "ip: 10.9.0.255/24", `36 /spec/target/reIP/0/ip (host) 10.9.0.255 is the address of the network itself, or its broadcast address`},
 		{"ip: 10.9.0.5/24", "ip: 'fd00::5/64'", `36 /spec/target/reIP/0/ip (ipv4) fd00::5/64: only IPv4 addresses can be given to a guest`},

@@ -46,7 +46,7 @@ var vmsFields = map[string]when{
 	"target.disks.vm": live, "target.disks.disk": live, "target.disks.datastore": live,
 	"target.networks.from": live, "target.networks.to": live, "target.networks.test": live,
 	"target.reIP.vm": live, "target.reIP.nic": live, "target.reIP.ip": live, "target.reIP.from": live, "target.reIP.to": live, "target.reIP.gateway": live, "target.reIP.dns": live,
-	"target.seeds.vm": live, "target.seeds.disk": live, "target.seeds.file": live, "target.keepMAC": live, "target.keepUUID": live, "target.guestLogin": live,
+	"target.seeds.vm": live, "target.seeds.disk": live, "target.seeds.file": live, "target.keepMAC": live, "target.keepUUID": live, "target.guestLogin": live, "target.guestLogins.vm": live, "target.guestLogins.login": live,
 	"checks.tools": live, "checks.ping": live, "checks.ports": live, "checks.script": live, "checks.timeoutNanos": live,
 	"rpo": live, "failIfRpoExceeds": live, "failover.commitPolicy": live, "failover.commitWindow": live, "failover.scratch": live,
 	"journal.mode": live, "journal.history": live, "journal.size": live, "journal.mergeEvery": live, "journal.lock": live,

@@ -75,8 +75,8 @@ func Check(s Situation) []inventory.Problem {
 		job("/spec/target/datastore", "datacenter", "the datastore %s is in another datacenter than the transporter %s: disks can be attached within a datacenter only", place.Home.Path, t.Path)
 	}
 	problems = append(problems, checkNetworks(s.Job.Target.Networks, s.Target, place.Datacenter)...)
-	problems = append(problems, checkReIP(s.Job.Target.ReIP, s.Job.Target.GuestLogin, s.Members)...)
-	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 && s.Job.Target.GuestLogin == "" {
+	problems = append(problems, checkReIP(s.Job.Target, s.Members)...)
+	if s.Target.About.ESX && len(s.Job.Target.ReIP) > 0 && slices.ContainsFunc(s.Members, func(v inventory.VM) bool { return s.Job.Target.LoginOf(v.Name) == "" }) {
 		job("/spec/target/reIP", "esx", "a single ESXi host cannot configure guest addresses: reIP needs a vCenter, or target.guestLogin")
 	}
 	problems = append(problems, checkRefs(s.Job, s.Members)...)

@@ -54,13 +54,13 @@ func checkFailover(j inventory.Job, v inventory.VM) []inventory.Problem {
 			add("/spec/source/vms", "nic", false, "%s is a network card of the kind %q, which cannot be made for its replica: replace it, by a vmxnet3 card for instance", n.Label, n.Kind)
 		}
 	}
-	id, _ := Identify(v, j.Target.ReIP, j.Target.GuestLogin)
+	id, _ := Identify(v, j.Target.ReIP, j.Target.LoginOf(v.Name))
 	if id == nil {
 		return problems
 	}
 	for i, n := range v.Hardware.NICs {
 		given := id.NICs[i]
-		if lost := lostAddresses(v.Guest, n, j.Target); (given.IP != "" || len(given.IPv6) > 0) && len(lost) > 0 {
+		if lost := lostAddresses(v.Guest, n, j.Target.ReIP, id.Login); (given.IP != "" || len(given.IPv6) > 0) && len(lost) > 0 {
 			add("/spec/target/reIP", "addresses", true, "%s also has %s, which it will not have at the target: %s", n.Label, strings.Join(lost, ", "), given4(id.Login))
 		}
 		if had := guestAddress(v.Guest, n); given.IP == "" && had.Mask == "255.255.255.255" && !leased(v.Guest, n) {
@@ -94,7 +94,7 @@ func given4(login string) string {
 // lostAddresses are those of a NIC that no configuration gives again: all but its first
 // IPv4 address, more of them that a script inside the guest gives, the IPv6 addresses that
 // rules move, and link-local ones.
-func lostAddresses(g inventory.Guest, n inventory.NIC, to inventory.JobTarget) (out []string) {
+func lostAddresses(g inventory.Guest, n inventory.NIC, rules []inventory.ReIP, login string) (out []string) {
 	first := guestAddress(g, n).IP
 	for _, x := range g.NICs {
 		if !x.Is(n) {
@@ -108,9 +108,9 @@ func lostAddresses(g inventory.Guest, n inventory.NIC, to inventory.JobTarget) (
 			var given inventory.NICIdentity
 			switch {
 			case p.Addr().Is6():
-				moveV6(&given, []netip.Prefix{p}, to.ReIP)
-			case to.GuestLogin != "":
-				moveMore(&given, []netip.Prefix{p}, to.ReIP)
+				moveV6(&given, []netip.Prefix{p}, rules)
+			case login != "":
+				moveMore(&given, []netip.Prefix{p}, rules)
 			}
 			if len(given.IPv6)+len(given.More) > 0 {
 				continue

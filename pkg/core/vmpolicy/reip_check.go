@@ -9,13 +9,18 @@ import (
 )
 
 // checkReIP finds invalid rules, and rules that apply to no VM.
-func checkReIP(rules []inventory.ReIP, login string, vms []inventory.VM) []inventory.Problem {
+func checkReIP(t inventory.JobTarget, vms []inventory.VM) []inventory.Problem {
 	var problems []inventory.Problem
-	used := map[int]bool{}
+	rules, used := t.ReIP, map[int]bool{}
 	for _, v := range vms {
-		_, hits := Identify(v, rules, login)
+		_, hits := Identify(v, rules, t.LoginOf(v.Name))
 		for _, h := range hits {
 			used[h] = true
+		}
+	}
+	for i, x := range t.GuestLogins {
+		if !slices.ContainsFunc(vms, func(v inventory.VM) bool { return v.Name == x.VM }) {
+			problems = append(problems, inventory.Problem{Path: fmt.Sprintf("/spec/target/guestLogins/%d/vm", i), Rule: "reference", Text: fmt.Sprintf("the job has no VM %q", x.VM)})
 		}
 	}
 	for i, r := range rules {

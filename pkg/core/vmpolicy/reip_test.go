@@ -2,6 +2,7 @@ package vmpolicy_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"tidemark.dev/pkg/contract/inventory"
@@ -101,4 +102,26 @@ func TestFurtherAddressesAreGivenInsideTheGuest(t *testing.T) {
 	if id, _ = vmpolicy.Identify(v, rules, "linux"); id != nil {
 		t.Errorf("a card with DHCP: %+v", id)
 	}
+}
+
+// A login of its own is a VM's, whatever the others have, also after it was renamed.
+func TestAVMMayHaveALoginOfItsOwn(t *testing.T) {
+	to := inventory.JobTarget{GuestLogin: "linux", GuestLogins: []inventory.VMLogin{{VM: "win01", Login: "windows"}}}
+	for names, want := range map[[2]string]string{{"web01", "web01"}: "linux", {"win01", "win01"}: "windows", {"renamed", "win01"}: "windows"} {
+		if got := to.LoginOf(names[0], names[1]); got != want {
+			t.Errorf("the login of %v is %q, not %q", names, got, want)
+		}
+	}
+	to.GuestLogin = ""
+	if got := to.LoginOf("web01"); got != "" {
+		t.Errorf("web01 has the login %q of another VM", got)
+	}
+	s := situation()
+	s.Job.Target.GuestLogins = to.GuestLogins
+	for _, p := range vmpolicy.Check(s) {
+		if p.Path == "/spec/target/guestLogins/0/vm" && strings.Contains(p.Text, `no VM "win01"`) {
+			return
+		}
+	}
+	t.Errorf("a login of a VM that the job does not have is taken: %+v", vmpolicy.Check(s))
 }

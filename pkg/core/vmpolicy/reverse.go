@@ -3,6 +3,7 @@ package vmpolicy
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -24,9 +25,9 @@ func Reverse(was inventory.Job, name, now string, old inventory.VM, inv inventor
 		}
 	}
 	if len(old.Hardware.Disks) > 0 {
-		store := inventory.DatastoreName(baseFile(old.Hardware.Disks[0]))
+		file := baseFile(old.Hardware.Disks[0])
 		for _, d := range inv.Inside(inv.DatacenterAt(old.Path)) {
-			if d.Name == store {
+			if d.Holds(file) {
 				j.Target.Datastore = d.Path
 			}
 		}
@@ -79,8 +80,8 @@ func leftBehind(j *inventory.Job, was inventory.Job) (warnings []string) {
 		j.Checks.Script = ""
 		warnings = append(warnings, "the check script "+was.Checks.Script+" is on the transporter of the other site, and is left out")
 	}
-	if was.Target.GuestLogin != "" && j.Target.GuestLogin == "" {
-		warnings = append(warnings, "the guest login "+was.Target.GuestLogin+" is of the other site: without target.guestLogin, which names one of this site, the vCenter's customization changes the addresses, which is sysprep on Windows")
+	if logins := slices.Compact(slices.Sorted(maps.Values(was.Target.Logins()))); len(logins) > 0 && len(j.Target.Logins()) == 0 {
+		warnings = append(warnings, "the guest login "+strings.Join(logins, " or ")+" is of the other site: without target.guestLogin, which names one of this site, the vCenter's customization changes the addresses, which is sysprep on Windows")
 	}
 	if was.Source.Policy != "" {
 		warnings = append(warnings, "the storage policy that attaches the I/O filter is of the other vCenter: the filter is attached without one")
