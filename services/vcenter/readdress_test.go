@@ -55,6 +55,7 @@ func TestAddressesAreChangedInsideTheGuest(t *testing.T) {
 	w := failover(t, func(j *spec.VMJob) {
 		j.Target.ReIP = []inventory.ReIP{{From: "10.0.0.0/24", To: "192.0.2.0/24", Gateway: "192.0.2.1"}}
 		j.Target.GuestLogin = "of-the-others"
+		// That of a VM that is not there any more keeps none from joining.
 		j.Target.GuestLogins = []inventory.VMLogin{{VM: "web02", Login: "windows"}, {VM: "web01", Login: "linux"}}
 		j.Checks = inventory.Checks{Timeout: 300 * time.Millisecond}
 	})

@@ -218,7 +218,7 @@ func (r *round) stillRunning(group cdp.GroupID) error {
 // joining. A problem with VMs that do not exist any more does not.
 func blocksJoining(p inventory.Problem) bool {
 	return !p.Warning && p.Rule != "unused" && !strings.HasSuffix(p.Path, "/disk") &&
-		!strings.HasPrefix(p.Path, "/spec/source/vms") && !strings.HasPrefix(p.Path, "/spec/target/reIP")
+		!strings.HasPrefix(p.Path, "/spec/source/vms") && !strings.HasPrefix(p.Path, "/spec/target/reIP") && !strings.HasPrefix(p.Path, "/spec/target/guestLogins")
 }
 
 // newRound reads everything that the job is compared with. c is nil for a job that
