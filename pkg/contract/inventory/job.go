@@ -99,7 +99,8 @@ type ReIP struct {
 
 // VMLogin is the login at the guest of one VM, by name.
 type VMLogin struct {
-	VM    string `json:"vm"`
+	VM string `json:"vm"`
+	// Login is the name of its file at the target site.
 	Login string `json:"login"`
 }
 
