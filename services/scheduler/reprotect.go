@@ -169,7 +169,13 @@ func (s *Service) offer(ctx context.Context, x *reversal, reply *api.ReprotectRe
 	if reply.Problems = look.Problems; len(reply.Problems) == 0 {
 		reply.Problems = places.Check(s.cfg.Here, x.job, jobs, 0)
 	}
-	if len(reply.Problems) > 0 || !x.job.Adopts() {
+	if len(reply.Problems) > 0 {
+		return nil
+	}
+	if !x.job.Adopts() {
+		for _, d := range x.job.Source.Disks {
+			reply.Copies += max(int64(d.Size), places.Source[d.Path].Size)
+		}
 		return nil
 	}
 	for _, d := range x.job.Target.Disks {

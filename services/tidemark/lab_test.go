@@ -50,7 +50,7 @@ func (b *buffer) String() string {
 
 // upFile is a file of tidemark up. prod adds to that site's part.
 func upFile(leaf, prod string) string {
-	return "sites:\n  - {name: prod, listen: \"127.0.0.1:0\"" + prod + "}\n  - {name: dr, listen: \"127.0.0.1:0\", leaf: \"" + leaf + "\"}\nlinks: [{from: prod, to: dr}]\n"
+	return "sites:\n  - {name: prod, listen: \"127.0.0.1:0\"" + prod + "}\n  - {name: dr, listen: \"127.0.0.1:0\", leaf: \"" + leaf + "\"}\nlinks:\n  - {from: prod, to: dr}\n"
 }
 
 // newLab starts it. source adds to the part of prod in the configuration.
