@@ -3,13 +3,17 @@ package node
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"tidemark.dev/pkg/adapter/auditlog"
 	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/metrics"
 	"tidemark.dev/pkg/adapter/telemetry"
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/client"
 	"tidemark.dev/pkg/clock"
 	"tidemark.dev/pkg/core/approval"
 	"tidemark.dev/pkg/core/spoolshare"
@@ -60,6 +64,7 @@ func (e *env) connect(ctx context.Context, service string) (*bus.Conn, error) {
 	if e.creds != nil {
 		cfg.Credential = e.creds.Users[service]
 	}
+	cfg.Says = map[string]string{client.SaysApprovers: strings.Join(slices.Sorted(maps.Keys(e.approvers)), ", ")}
 	cfg.Keep = e.records(e.site).Append
 	cfg.Notify = func(n bus.Notice) {
 		if n.Err != nil {

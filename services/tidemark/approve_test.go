@@ -48,6 +48,9 @@ func TestTwoPersonsAgreeToWhatDestroysHistory(t *testing.T) {
 		l.do(0, args...)
 	}
 
+	out, _ := l.do(0, "status")
+	lacks(t, out, "two persons")
+
 	job("2h")
 	l.do(0, "apply", "-f", file)
 	job("1h")
@@ -67,7 +70,7 @@ func TestTwoPersonsAgreeToWhatDestroysHistory(t *testing.T) {
 	takes("failover", "commit", "web")
 	l.do(0, "job", "stop", "web")
 	takes("delete", "job", "web", "--yes")
-	out, _ := l.do(0, "audit", "web")
+	out, _ = l.do(0, "audit", "web")
 	wants(t, out, "scheduler.approve")
 	out, _ = l.do(0, "audit", "--offline", dir, "web")
 	wants(t, out, "scheduler.approve")

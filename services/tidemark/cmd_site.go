@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ type siteState struct {
 	// Check is nil for a site without vCenter, or one that is silent.
 	Check *api.SiteCheck `json:"check,omitempty"`
 	Error string         `json:"error,omitempty"`
-	Hint  string         `json:"hint,omitempty"`
+	// Approvers is nil for another site, whose services cannot be asked for it.
+	Approvers *client.Approvers `json:"approvers,omitempty"`
+	Hint      string            `json:"hint,omitempty"`
 }
 
 func (s siteState) verdict() string {
@@ -144,6 +147,8 @@ site's services run on, and check the privileges. Which privileges are needed de
 on what the site is used for: source or target of a job on VMs, I/O filters if a job
 taps, transporters if one was deployed; or on --for. Privileges that only other uses
 need are listed as not needed yet, which is no fault. Everything missing is listed.
+At the site that is talked to it is also checked that all machines name the same
+approvers, if any does.
 The exit code is 4 if something is missing, 5 if a site or its vCenter does not answer,
 and 2 if the password, the certificate or the login file is wrong, or a vCenter
 answers that is not the site's.`),
@@ -172,6 +177,12 @@ answers that is not the site's.`),
 					x := siteState{Site: s, Kind: spec.SiteVSphere, For: uses[s]}
 					if len(roles) > 0 {
 						x.For = roles
+					}
+					if s == cl.Site() {
+						persons := cl.Approvers(ctx)
+						if x.Approvers = &persons; persons.Problem() != "" {
+							bad = append(bad, cdp.Errorf(cdp.Conflict, "check site", string(s), "%s", persons.Problem()).WithHint(approversHint))
+						}
 					}
 					if err := x.check(ctx, cl); err != nil {
 						bad = append(bad, err)
@@ -226,6 +237,13 @@ func (a *app) showChecks(all []siteState) error {
 			fmt.Fprintf(a.out, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 		}
 		say("site", "%s", s.Site)
+		if p := s.Approvers; p != nil {
+			agree := "not asked for: no machine names approvers"
+			if len(p.Named) > 0 {
+				agree = "of " + plain(strings.Join(p.Named, "; "))
+			}
+			say("two persons", "%s", cmp.Or(plain(p.Problem()), agree))
+		}
 		if s.Check == nil {
 			say("vcenter", "not checked: %s", s.Error)
 			continue

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -85,12 +86,25 @@ func showStatus(ctx context.Context, w io.Writer, c *client.Client, out format, 
 		}
 		return g.Level, out.facts(w, []health.Group{g}, g.Job, func() error { writeHealth(w, g); return nil })
 	}
+	var persons client.Approvers
+	var asked sync.WaitGroup
+	if out.text() {
+		asked.Go(func() { persons = c.Approvers(ctx) })
+	}
 	all, err := c.Status(ctx)
+	asked.Wait()
 	if err != nil {
 		return health.NotProtected, err
 	}
-	return health.Worst(all), overview(w, c, out, all)
+	err = overview(w, c, out, all)
+	if p := persons.Problem(); p != "" && err == nil {
+		_, err = fmt.Fprintf(w, "\n%s\n  do: %s\n", wrap(w, p), approversHint)
+	}
+	return health.Worst(all), err
 }
+
+// approversHint is how the machines of a site come to name the same persons.
+const approversHint = "give each machine of the site the same approvers, in up.yaml or with --approver, and restart it"
 
 // overview is one line per job, those of VMs below theirs, and then what needs
 // attention.

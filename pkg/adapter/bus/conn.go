@@ -33,6 +33,9 @@ type Config struct {
 	// Keep, if set, keeps each record of what the service was asked where nothing on the bus
 	// reaches it. What it cannot keep is reported to Notify.
 	Keep func(api.AuditRecord) error
+	// Says is what the service says of itself to whoever looks at the services of the site,
+	// by name: see Conn.Say.
+	Says map[string]string
 	// Telemetry may be nil.
 	Telemetry *telemetry.Telemetry
 	// Notify, if set, is called for background events: a lost or restored
@@ -57,6 +60,7 @@ type Conn struct {
 	audit   auditor
 	nc      *nats.Conn
 	keep    func(api.AuditRecord) error
+	says    map[string]string
 	tel     *telemetry.Telemetry
 	notify  func(Notice)
 	server  *Server // nil: not of this process
@@ -81,7 +85,7 @@ func Connect(ctx context.Context, cfg Config) (*Conn, error) {
 	if err := cdp.CheckName("name", cfg.Name); err != nil {
 		return nil, cdp.Wrap(err, op, cfg.URL)
 	}
-	c := &Conn{site: cfg.Site, name: cfg.Name, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, server: cfg.Server, checks: event.NewSchemas(), longestAnswer: longestAnswer}
+	c := &Conn{site: cfg.Site, name: cfg.Name, says: cfg.Says, anybody: cfg.Credential.User == "", who: oneLine(cut(cfg.Who, 200)), tel: cfg.Telemetry, notify: cfg.Notify, server: cfg.Server, checks: event.NewSchemas(), longestAnswer: longestAnswer}
 	if c.tel == nil {
 		c.tel = telemetry.Off()
 	}

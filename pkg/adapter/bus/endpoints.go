@@ -2,6 +2,7 @@ package bus
 
 import (
 	"errors"
+	"maps"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -12,8 +13,8 @@ import (
 // serviceVersion is what `nats micro ls` shows: the version of the subjects.
 const serviceVersion = "1.0.0"
 
-// about is what `nats micro ls` says of each service.
-var about = map[string]string{
+// descriptions are what `nats micro ls` says of each service.
+var descriptions = map[string]string{
 	subjects.Capture:      "sees, orders and sends the writes of source disks",
 	subjects.Journal:      "stores writes, keeps recovery points and serves them",
 	subjects.Scheduler:    "owns jobs, and sets recovery points at the pace of their RPO",
@@ -29,9 +30,13 @@ func (c *Conn) listenAt(service string, handlers map[string]nats.MsgHandler) (st
 	if service == subjects.Setup {
 		return c.listenQuietly(service, handlers)
 	}
+	about := maps.Clone(c.says)
+	if about == nil {
+		about = map[string]string{}
+	}
+	about["site"] = string(c.site)
 	svc, err := micro.AddService(c.nc, micro.Config{
-		Name: microName(service), Version: serviceVersion, Description: about[service],
-		Metadata: map[string]string{"site": string(c.site)},
+		Name: microName(service), Version: serviceVersion, Description: descriptions[service], Metadata: about,
 	})
 	if err != nil {
 		return func() error { return nil }, err

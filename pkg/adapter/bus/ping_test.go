@@ -2,9 +2,11 @@ package bus_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"tidemark.dev/pkg/adapter/bus"
 	"tidemark.dev/pkg/adapter/bus/bustest"
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/subjects"
@@ -34,4 +36,26 @@ func TestAServiceIsPingedByItselfAndTheOperator(t *testing.T) {
 	if err := s.Connect("dr", subjects.Capture).Ping(ctx, subjects.RPOMonitor); err == nil {
 		t.Fatal("capture got an answer")
 	}
+}
+
+// The operator learns what each instance of a service says of itself.
+func TestInstancesSayWhatTheirMachineIsConfiguredWith(t *testing.T) {
+	s := bustest.Start(t, bustest.Secured)
+	for _, names := range []string{"ana, ben", ""} {
+		c, err := bus.Connect(t.Context(), bus.Config{Site: "dr", Name: subjects.Journal, Server: s.DR, Credential: s.Credential("dr", subjects.Journal), Says: map[string]string{"approvers": names}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		background(t, func(ctx context.Context) error { return c.Serve(ctx, subjects.Journal, nil) })
+	}
+	operator := s.Connect("dr", subjects.Operator)
+	bustest.Eventually(t, "both answer", func() bool {
+		says, err := operator.Say(t.Context(), subjects.Journal, "approvers")
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(says)
+		return slices.Equal(says, []string{"", "ana, ben"})
+	})
 }
