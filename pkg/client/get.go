@@ -158,15 +158,17 @@ func specs[T any](ctx context.Context, c *Client, prefix, name string, add func(
 	return err
 }
 
-// unreadable are verdicts on the jobs of a kind whose description cannot be read.
-func unreadable[T any](ctx context.Context, c *Client, prefix string) (out []health.Group, err error) {
+// described are the specs of a kind, by name, and verdicts on those that cannot be read.
+func described[T any](ctx context.Context, c *Client, prefix string) (out []T, lost []health.Group, err error) {
 	all, err := entries[T](ctx, c, subjects.BucketSpec, prefix, "")
 	for _, x := range all {
 		if x.Lost {
-			out = append(out, health.Unreadable(x.Key, x.Bad))
+			lost = append(lost, health.Unreadable(x.Key, x.Bad))
+		} else {
+			out = append(out, x.Value)
 		}
 	}
-	return out, err
+	return out, lost, err
 }
 
 // states are the values of the state bucket under a prefix: all, or that of one

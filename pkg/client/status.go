@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/spec"
@@ -17,27 +19,24 @@ import (
 // Status judges all jobs: those on VMs with their VMs, each followed by the jobs of
 // its VMs. A service that does not answer is a problem of the jobs that need it.
 func (c *Client) Status(ctx context.Context) ([]health.Job, error) {
-	groups, err := c.groups(ctx, nil)
-	if err != nil {
+	var groups, lost, lostVMs []health.Group
+	var vmJobs []spec.VMJob
+	eg, ectx := errgroup.WithContext(ctx)
+	eg.Go(func() (err error) { groups, lost, err = c.groups(ectx, nil); return err })
+	eg.Go(func() (err error) {
+		vmJobs, lostVMs, err = described[spec.VMJob](ectx, c, subjects.KeyVMJob)
+		return err
+	})
+	if err := eg.Wait(); err != nil {
 		return nil, err
 	}
-	for _, lost := range []func() ([]health.Group, error){
-		func() ([]health.Group, error) { return unreadable[spec.ReplicationJob](ctx, c, subjects.KeyJob) },
-		func() ([]health.Group, error) { return unreadable[spec.VMJob](ctx, c, subjects.KeyVMJob) },
-	} {
-		more, err := lost()
-		if err != nil {
-			return nil, err
-		}
-		groups = append(groups, more...)
-	}
-	all, err := c.VMJobs(ctx)
-	if err != nil || len(all) == 0 {
-		return health.Overview(groups, nil), err
+	groups = slices.Concat(groups, lost, lostVMs)
+	if len(vmJobs) == 0 {
+		return health.Overview(groups, nil), nil
 	}
 	states, serr := c.VMJobStates(ctx, "")
 	var jobs []health.VMFacts
-	for _, j := range all {
+	for _, j := range vmJobs {
 		jobs = append(jobs, health.VMFacts{Job: j, State: states[j.Name], Err: serr})
 	}
 	return health.Overview(groups, jobs), nil
@@ -45,7 +44,7 @@ func (c *Client) Status(ctx context.Context) ([]health.Job, error) {
 
 // VMJobStatus judges a job on VMs.
 func (c *Client) VMJobStatus(ctx context.Context, j spec.VMJob) (health.Job, error) {
-	all, err := c.groups(ctx, nil)
+	all, _, err := c.groups(ctx, nil)
 	if err != nil {
 		return health.Job{}, err
 	}
@@ -66,7 +65,7 @@ func (c *Client) GroupStatus(ctx context.Context, name string) (health.Group, er
 	if err != nil {
 		return health.Group{}, err
 	}
-	all, err := c.groups(ctx, &job)
+	all, _, err := c.groups(ctx, &job)
 	if err != nil {
 		return health.Group{}, err
 	}
@@ -77,20 +76,47 @@ func (c *Client) GroupStatus(ctx context.Context, name string) (health.Group, er
 	return all[0], nil
 }
 
-// groups asks everybody about the jobs that have a group: all, or only one.
-func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]health.Group, error) {
-	var jobs []spec.ReplicationJob
-	var name string
-	var err error
+// groups asks everybody about the jobs that have a group: all, or only one. Whatever does
+// not need another answer is asked for at once: a busy site takes its time for each. lost
+// are verdicts on the jobs whose description cannot be read.
+func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) (out, lost []health.Group, err error) {
+	var (
+		jobs      []spec.ReplicationJob
+		name      string
+		journals  api.StatusReply
+		jerr      error
+		runs      map[string]*api.RunState
+		rpos      map[string]*rpo.Record
+		failovers map[string]*failoverrun.Run
+		back      []spec.ReplicationJob
+	)
 	if only != nil {
 		jobs, name = []spec.ReplicationJob{*only}, only.Name
-	} else if jobs, err = c.Jobs(ctx); err != nil {
-		return nil, err
 	}
-	// A long answer takes time; that nobody is there is known at once.
-	jctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	journals, jerr := c.Journal().All(jctx)
+	eg, ectx := errgroup.WithContext(ctx)
+	if only == nil {
+		eg.Go(func() (err error) {
+			jobs, lost, err = described[spec.ReplicationJob](ectx, c, subjects.KeyJob)
+			return err
+		})
+	}
+	eg.Go(func() error {
+		// A long answer takes time; that nobody is there is known at once.
+		jctx, cancel := context.WithTimeout(ectx, 5*time.Second)
+		defer cancel()
+		journals, jerr = c.Journal().All(jctx)
+		return nil // it is a problem of the jobs
+	})
+	eg.Go(func() (err error) { runs, err = states[api.RunState](ectx, c, subjects.KeyJob, name); return err })
+	eg.Go(func() (err error) { rpos, err = c.rpos(ectx, name); return err })
+	eg.Go(func() (err error) {
+		failovers, err = states[failoverrun.Run](ectx, c, subjects.KeyFailover, name)
+		return err
+	})
+	eg.Go(func() (err error) { back, err = c.reversals(ectx); return err })
+	if err := eg.Wait(); err != nil {
+		return nil, nil, err
+	}
 	journal := map[cdp.GroupID]*api.GroupStatus{}
 	for _, g := range journals.Groups {
 		journal[g.Group] = &g
@@ -98,25 +124,8 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 			jobs = append(jobs, *g.Lock.Deleted)
 		}
 	}
-	runs, err := states[api.RunState](ctx, c, subjects.KeyJob, name)
-	if err != nil {
-		return nil, err
-	}
-	rpos, err := c.rpos(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	failovers, err := states[failoverrun.Run](ctx, c, subjects.KeyFailover, name)
-	if err != nil {
-		return nil, err
-	}
-	back, err := c.reversals(ctx)
-	if err != nil {
-		return nil, err
-	}
 	captures := map[cdp.Site]captured{}
 	var vms map[cdp.GroupID]*api.VMMember // asked for when one is needed
-	var out []health.Group
 	for _, job := range jobs {
 		g := job.Group()
 		f := health.Facts{Job: job, Running: runs[job.Name].Running(), Started: started(runs[job.Name]), RPO: rpos[job.Name], Journal: journal[g], JournalErr: jerr,
@@ -134,7 +143,7 @@ func (c *Client) groups(ctx context.Context, only *spec.ReplicationJob) ([]healt
 		}
 		out = append(out, health.Judge(f))
 	}
-	return out, nil
+	return out, lost, nil
 }
 
 // rpos are the RPO records of all jobs, or of one, as the newest round left them. The

@@ -68,6 +68,7 @@ type Conn struct {
 
 	answers       answers
 	longestAnswer time.Duration
+	acks          frameAcks
 
 	lookoutsMu sync.Mutex
 	lookouts   map[cdp.Site]*lookout

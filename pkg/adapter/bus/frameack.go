@@ -2,8 +2,10 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -12,13 +14,56 @@ import (
 	"tidemark.dev/pkg/engine/spool"
 )
 
-// onAck takes the answer to one published frame. Its subject ends in the
+// frameAcks passes the answers to published frames on to the sinks of a connection. All are
+// under one subscription: when one with a wildcard ends, the server compares it with every
+// answer that it still expects, and a site may have a thousand groups and 75,000 answers.
+type frameAcks struct {
+	mu    sync.RWMutex
+	sub   *nats.Subscription // nil: no sink was opened yet
+	inbox string             // ends in a dot
+	sinks map[string]*FrameSink
+}
+
+// join gives the inbox for the answers of a sink, which nobody can guess.
+func (a *frameAcks) join(nc *nats.Conn, prefix string, s *FrameSink) (inbox string, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sub == nil {
+		a.inbox, a.sinks = prefix+rand.Text()+".", map[string]*FrameSink{}
+		if a.sub, err = nc.Subscribe(a.inbox+"*.*.*", a.pass); err != nil {
+			a.sub = nil
+			return "", err
+		}
+		_ = a.sub.SetPendingLimits(-1, -1) // each sink bounds what it expects
+	}
+	name := rand.Text()
+	a.sinks[name] = s
+	return a.inbox + name, nil
+}
+
+// leave ends what join began; answers that come later go nowhere.
+func (a *frameAcks) leave(inbox string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.sinks, strings.TrimPrefix(inbox, a.inbox))
+}
+
+func (a *frameAcks) pass(m *nats.Msg) {
+	name, tail, _ := strings.Cut(m.Subject[len(a.inbox):], ".")
+	a.mu.RLock()
+	s := a.sinks[name]
+	a.mu.RUnlock()
+	if s != nil {
+		s.onAck(m, tail)
+	}
+}
+
+// onAck takes the answer to one published frame. tail is the end of its subject: the
 // generation and the frame number.
-func (s *FrameSink) onAck(m *nats.Msg) {
-	tail := m.Subject[len(s.inbox)+1:]
-	dot := strings.IndexByte(tail, '.')
-	gen, err1 := strconv.ParseUint(tail[:max(dot, 0)], 10, 64)
-	no, err2 := strconv.ParseUint(tail[dot+1:], 10, 64)
+func (s *FrameSink) onAck(m *nats.Msg, tail string) {
+	first, second, _ := strings.Cut(tail, ".")
+	gen, err1 := strconv.ParseUint(first, 10, 64)
+	no, err2 := strconv.ParseUint(second, 10, 64)
 	if err1 != nil || err2 != nil {
 		return
 	}

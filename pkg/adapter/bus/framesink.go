@@ -40,18 +40,18 @@ const (
 
 // FrameSink is spool.Sink over JetStream: see there for what it promises.
 type FrameSink struct {
-	conn       *Conn
-	stream     frameStream
-	subject    string
-	inbox      string
-	acks, word *nats.Subscription
-	results    chan spool.Result
-	durable    chan spool.Durable
-	purge      chan cdp.FrameNo // the newest durable frame
-	status     chan nats.Status
-	busy       wake.Bell // there may be something to watch
-	stop       context.CancelFunc
-	wg         sync.WaitGroup
+	conn    *Conn
+	stream  frameStream
+	subject string
+	inbox   string
+	word    *nats.Subscription
+	results chan spool.Result
+	durable chan spool.Durable
+	purge   chan cdp.FrameNo // the newest durable frame
+	status  chan nats.Status
+	busy    wake.Bell // there may be something to watch
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
 
 	streamMu sync.Mutex  // held while the stream is purged or recreated; locked first
 	purged   cdp.FrameNo // guarded by streamMu
@@ -104,7 +104,7 @@ func openFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.S
 	}
 	s := &FrameSink{
 		conn: conn, stream: frameStream{conn: conn, group: group, target: target, room: room},
-		subject: subjects.WriteSubject(conn.site, group), inbox: conn.nc.NewRespInbox(),
+		subject: subjects.WriteSubject(conn.site, group),
 		results: make(chan spool.Result, maxOutstanding), durable: make(chan spool.Durable, 1), purge: make(chan cdp.FrameNo, 1),
 		busy: wake.New(),
 	}
@@ -114,12 +114,11 @@ func openFrames(ctx context.Context, conn *Conn, group cdp.GroupID, target cdp.S
 	var err error
 	s.msg = nats.Msg{Subject: s.subject, Header: nats.Header{
 		expectedLastSeq: make([]string, 1), expectedLastID: make([]string, 1), nats.MsgIdHdr: make([]string, 1)}}
-	if s.acks, err = conn.nc.Subscribe(s.inbox+".*.*", s.onAck); err != nil {
+	if s.inbox, err = conn.acks.join(conn.nc, InboxPrefix(conn.name)+".", s); err != nil {
 		return nil, wrap(err, op, string(group))
 	}
-	_ = s.acks.SetPendingLimits(-1, -1)
 	if s.word, err = conn.nc.Subscribe(subjects.AckSubject(conn.site, target, group), s.onDurable); err != nil {
-		_ = s.acks.Unsubscribe()
+		conn.acks.leave(s.inbox)
 		return nil, wrap(err, op, string(group))
 	}
 	s.status = conn.nc.StatusChanged(nats.RECONNECTING, nats.DISCONNECTED, nats.CLOSED)
@@ -234,8 +233,8 @@ func (s *FrameSink) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.stop()
-	_ = s.acks.Unsubscribe() // fails only if the connection is closed, which ends the subscription too
-	_ = s.word.Unsubscribe()
+	s.conn.acks.leave(s.inbox)
+	_ = s.word.Unsubscribe() // fails only if the connection is closed, which ends the subscription too
 	s.wg.Wait()
 	s.Reset()
 	return nil

@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ func TestFramesInBothDirectionsOverALink(t *testing.T) {
 		epoch    cdp.Epoch
 	}{{"spoke1", "hub", "vm1", 1}, {"spoke2", "hub", "vm1", 2}, {"hub", "spoke1", "vm2", 3}, {"hub", "spoke2", "vm3", 4}}
 	arrived := make(chan string, len(routes))
+	var publishers sync.WaitGroup
 	for _, r := range routes {
 		sink, err := bus.OpenFrames(t.Context(), tree.Connect(r.from, subjects.Capture), r.group, r.to, 64<<20)
 		if err != nil {
@@ -59,7 +61,7 @@ func TestFramesInBothDirectionsOverALink(t *testing.T) {
 			})
 			arrived <- string(r.from) + " to " + string(r.to) + ": " + err.Error()
 		}()
-		go func() {
+		publishers.Go(func() {
 			for no := cdp.FrameNo(1); no <= last; no++ {
 				if err := sink.Publish(spooltest.Make(no, r.epoch, 4<<10)); err != nil {
 					t.Error(err)
@@ -72,8 +74,9 @@ func TestFramesInBothDirectionsOverALink(t *testing.T) {
 					tree.Link(bustest.Edge{From: "spoke1", To: "hub"}).Heal()
 				}
 			}
-		}()
+		})
 	}
+	defer publishers.Wait() // an answer may come after its frame arrived
 	for range routes {
 		if s := <-arrived; s[len(s)-4:] != "done" {
 			t.Error(s)

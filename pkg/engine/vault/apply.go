@@ -7,8 +7,8 @@ import (
 // apply writes a step's newest content to the replica, durably, and notes the
 // checksums in u.
 func (m *mover) apply(s step, u Update) error {
-	buf := m.regions.Get().(*[cdp.RegionSize]byte)
-	defer m.regions.Put(buf)
+	buf := regionBuffers.Get().(*[cdp.RegionSize]byte)
+	defer regionBuffers.Put(buf)
 	w := runWriter{replica: m.replica, sums: u, buf: buf[:0]}
 	var block [cdp.BlockSize]byte
 	err := s.regions(func(ps []patch) error {

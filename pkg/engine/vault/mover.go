@@ -7,6 +7,10 @@ import (
 	"tidemark.dev/pkg/cdp"
 )
 
+// regionBuffers are *[cdp.RegionSize]byte, shared by all groups: each holds one only while
+// it moves base, and few of a thousand do at a time.
+var regionBuffers = sync.Pool{New: func() any { return new([cdp.RegionSize]byte) }}
+
 // mover moves base and horizon, one move at a time.
 type mover struct {
 	cfg     Config
@@ -18,7 +22,6 @@ type mover struct {
 	points  *pointList
 	views   *views
 	sums    *sums
-	regions sync.Pool // *[cdp.RegionSize]byte
 
 	// mu is held during a move, and by code that changes ledger.state. It is the
 	// outermost lock.
@@ -30,11 +33,9 @@ type mover struct {
 }
 
 func newMover(g *Group, replica Replica, cfg Config) *mover {
-	m := &mover{cfg: cfg, store: g.store, replica: replica, ledger: g.ledger, index: g.index, chain: g.chain,
+	return &mover{cfg: cfg, store: g.store, replica: replica, ledger: g.ledger, index: g.index, chain: g.chain,
 		points: g.points, views: g.views, sums: g.sums,
 		floors: floors{store: g.store, replica: replica, ledger: g.ledger, sums: g.sums, most: cfg.StepBytes}}
-	m.regions.New = func() any { return new([cdp.RegionSize]byte) }
-	return m
 }
 
 // finish finishes a move that was interrupted, by a crash or by the end of its

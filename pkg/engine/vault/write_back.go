@@ -12,9 +12,9 @@ import (
 func (m *mover) writeBack(ctx context.Context, t touched, to cdp.Seq, anyway bool) error {
 	v := m.views.own(to)
 	defer v.Close()
-	buf, region := m.regions.Get().(*[cdp.RegionSize]byte), m.regions.Get().(*[cdp.RegionSize]byte)
-	defer m.regions.Put(buf)
-	defer m.regions.Put(region)
+	buf, region := regionBuffers.Get().(*[cdp.RegionSize]byte), regionBuffers.Get().(*[cdp.RegionSize]byte)
+	defer regionBuffers.Put(buf)
+	defer regionBuffers.Put(region)
 	w := runWriter{replica: m.replica, sums: m.store.Begin(), buf: buf[:0]}
 	defer func() { w.sums.Discard() }()
 	for n, k := range t.keys() {
