@@ -59,6 +59,7 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 		log.Warn("open: true in the configuration: whoever reaches the addresses of the sites can do anything, such as delete every journal")
 	}
 	servers := map[cdp.Site]*bus.Server{}
+	defer closeServers(servers, log)
 	creds := map[cdp.Site]*bus.Credentials{}
 	for _, s := range cfg.dialledFirst(here) {
 		if creds[s.Name], err = credentials(dir, cfg, s.Name); err != nil {
@@ -74,7 +75,6 @@ func Up(ctx context.Context, cfg Config, only []cdp.Site, log *slog.Logger, read
 			return err
 		}
 		servers[s.Name] = srv
-		defer srv.Close()
 		sayMended(log, srv)
 	}
 	var wg sync.WaitGroup
@@ -145,6 +145,30 @@ func (e *env) operatorsRef(url string) client.SiteRef {
 		ref.Credential = e.creds.Users[subjects.Operator]
 	}
 	return ref
+}
+
+// closeWithin is how long the NATS servers may take to close their files. They take 10 ms
+// for each group, one after the other, so that those of a thousand would take longer than a
+// process may to stop. What is stored does not depend on it.
+const closeWithin = 4 * time.Second
+
+// closeServers closes the servers when nobody uses them any more. Those that take too long
+// are left to the end of the process.
+func closeServers(servers map[cdp.Site]*bus.Server, log *slog.Logger) {
+	var wg sync.WaitGroup
+	for _, s := range servers {
+		wg.Go(s.Close)
+	}
+	closed := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeWithin):
+		log.Info("stopping without closing all files of the NATS servers: they check them at the next start")
+	}
 }
 
 // takeSites takes the directories of sites for this process, until release. Call it
