@@ -164,9 +164,11 @@ func closeServers(servers map[cdp.Site]*bus.Server, log *slog.Logger) {
 		wg.Wait()
 		close(closed)
 	}()
+	late := clock.System.NewTimer(closeWithin)
+	defer late.Stop()
 	select {
 	case <-closed:
-	case <-time.After(closeWithin):
+	case <-late.C():
 		log.Info("stopping without closing all files of the NATS servers: they check them at the next start")
 	}
 }
