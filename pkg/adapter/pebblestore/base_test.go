@@ -31,6 +31,7 @@ func TestADamagedFrameThatTheReplicaHasClosesNoJournal(t *testing.T) {
 	for name, x := range map[string]baseCase{
 		"at the oldest point":               {bad: 3, base: 3 * 32, horizon: 3 * 32, summed: true, newest: 8},
 		"without checksums":                 {bad: 3, base: 5 * 32, horizon: 2 * 32, newest: 8, lost: 3},
+		"it is the newest, at base":         {bad: 8, base: 8 * 32, horizon: 8 * 32, summed: true, newest: 7, lost: 1},
 		"base is inside it":                 {bad: 5, base: 5*32 - 7, horizon: 5*32 - 7, summed: true, newest: 4, lost: 4},
 		"with checksums, base is far after": {bad: 3, base: 8 * 32, horizon: 1 * 32, summed: true, newest: 2, lost: 6}, // goes back
 	} {

@@ -2,10 +2,12 @@ package pebblestore
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"tidemark.dev/pkg/cdp"
+	"tidemark.dev/pkg/clock"
 )
 
 // database is one opening of a store's database. When it has ended, another takes its
@@ -98,6 +100,25 @@ func (db *database) failure() error {
 	}
 	return &cdp.Error{Op: "journal store", Kind: kind, Subject: string(db.s.id), Cause: err,
 		Hint: "the journal's files could not be written; it reads them again and goes on by itself"}
+}
+
+// settleWithin is how long settle waits for a disk that may be full.
+const settleWithin = 30 * time.Second
+
+// settle waits until what is in memory is in tables. Pebble removes a span whose rows are
+// partly in memory only then: until that every read still opens the tables of the span.
+func (db *database) settle() error {
+	done, err := db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+	case <-db.on.over:
+	case <-clock.After(clock.System, settleWithin):
+		return cdp.Errorf(cdp.Transient, "journal store", string(db.s.id), "what is in memory could not be written to tables in %s", settleWithin)
+	}
+	return db.failure()
 }
 
 // spare is how much is free after a change, so that the log's write does not have to

@@ -231,8 +231,10 @@ func (g *Group) replaceFloors(lost pebble.KeyRange) error {
 	if err = p.w.Close(); err != nil {
 		return errors.Join(err, p.db.on.FS.Remove(p.path))
 	}
-	_, err = p.db.IngestAndExcise(context.Background(), []string{p.path}, nil, nil, lost)
-	return err
+	if _, err = p.db.IngestAndExcise(context.Background(), []string{p.path}, nil, nil, lost); err != nil {
+		return err
+	}
+	return p.db.settle()
 }
 
 // lostFloor reports whether a part of the floor of a block that has one was in a span.

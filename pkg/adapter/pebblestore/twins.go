@@ -113,14 +113,15 @@ func (twins) replace(db *database, b *pebble.Batch, spans []pebble.KeyRange, fro
 	return fmt.Sprintf("%d rows of the journal's state were damaged, and were restored from their copies", len(from)), nil
 }
 
-// excise removes spans with the tables that hold nothing else, which may be damaged.
+// excise removes spans with the tables that hold nothing else, which may be damaged. When
+// it has returned no read comes across them any more.
 func excise(db *database, spans []pebble.KeyRange) error {
 	for _, s := range spans {
 		if err := db.Excise(context.Background(), s); err != nil {
 			return err
 		}
 	}
-	return nil
+	return db.settle()
 }
 
 func readRows(db *database, spans []pebble.KeyRange) (map[string]string, error) {
