@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"tidemark.dev/pkg/cdp"
 	"tidemark.dev/pkg/contract/api"
 	"tidemark.dev/pkg/contract/event"
@@ -111,12 +113,21 @@ func (s *Service) status(_ context.Context, req api.GroupRequest) (any, error) {
 	}
 	s.mu.Unlock()
 	slices.SortFunc(gs, func(a, b *group) int { return strings.Compare(string(a.job.id), string(b.job.id)) })
-	for _, g := range gs {
-		st, err := g.status()
-		if err != nil { // it says nothing about the others
-			st = api.GroupStatus{Group: g.job.id, State: event.JournalFailed, Reason: err.Error()}
-		}
-		reply.Groups = append(reply.Groups, st)
+	// A busy group's store waits for its disk. Nobody waits for one after the other.
+	states := make([]api.GroupStatus, len(gs))
+	var asked errgroup.Group
+	asked.SetLimit(32)
+	for i, g := range gs {
+		asked.Go(func() error {
+			st, err := g.status()
+			if err != nil { // it says nothing about the others
+				st = api.GroupStatus{Group: g.job.id, State: event.JournalFailed, Reason: err.Error()}
+			}
+			states[i] = st
+			return nil
+		})
 	}
+	_ = asked.Wait() // none fails
+	reply.Groups = append(reply.Groups, states...)
 	return reply, nil
 }
