@@ -194,7 +194,7 @@ func TestDamageCostsOneRecord(t *testing.T) {
 // The files never take more than they may, whatever is recorded and whatever the clock
 // says, and what is left is proven.
 func TestALogIsBounded(t *testing.T) {
-	const most = 2*fileBytes + longest
+	const most = 2 * (fileBytes + longest)
 	l := Log{t.TempDir(), most}
 	r := record(0, start)
 	r.Input = strings.Repeat("x", 60<<10)
