@@ -86,7 +86,10 @@ func (b *baseMove) start(from, to cdp.Seq) *moving {
 		defer close(m.done)
 		defer cancel()
 		m.err = b.to(ctx, to)
-		for tries := 0; tries < 3 && cdp.Is(m.err, cdp.Corrupt) && b.mended(ctx); tries++ {
+		for tries := 0; tries < 3 && cdp.Is(m.err, cdp.Corrupt); tries++ {
+			if !b.mended(ctx) && tries > 0 { // at first the housekeeper may have been faster
+				break
+			}
 			m.err = b.to(ctx, to)
 		}
 	}()

@@ -58,6 +58,7 @@ func TestAFailoverOverADamagedIndex(t *testing.T) {
 			w.mustSend(20)
 			s.until("the first point", func() bool { return s.status().Bounds.Horizon > 0 })
 			s.history(s.listed()[2].Seq) // writes the index
+			s.restart(cdp.RollForward)   // what was in the log is in tables then
 			points := s.listed()
 			must[cdp.Bounds](s, api.JournalHalt, run1)
 			s.shut()
@@ -69,6 +70,10 @@ func TestAFailoverOverADamagedIndex(t *testing.T) {
 			to := points[len(points)-1]
 			s.untilBase("r1", to.Seq)
 			same(t, w.at(to.Seq), s.images())
+			s.until("a view, perhaps while the index is made anew", func() bool {
+				_, err := call[api.Export](s, api.JournalOpen, api.OpenRequest{Group: "g", ID: "look", Seq: points[3].Seq, Purpose: "export"})
+				return err == nil
+			})
 			s.readsAt(w, points[3])
 			s.alarmed("damage: ")
 		})

@@ -2,7 +2,6 @@ package pebblestore
 
 import (
 	"errors"
-	"math"
 	"os"
 	"strings"
 	"syscall"
@@ -69,9 +68,9 @@ func (g *Group) damagedEnd(back bool) (bad unreadable, err error) {
 	default:
 		oldest = l.Oldest // 0 if that cannot be read, either
 		// What is noted of the newest frame may be older than the frame itself.
-		after := max(indexed, oldest)
-		_ = g.Tables(after, math.MaxUint64-1, func(t frame.Table) error { after = t.No + 1; return nil }) // up to the damage
-		newest = max(newest, after)
+		if newest, err = g.newestFrom(newest); err != nil {
+			return bad, err
+		}
 	}
 	no, why := vault.FirstUnindexed(g, indexed, oldest, newest)
 	if no == 0 && why == nil && newest != 0 {
