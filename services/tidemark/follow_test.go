@@ -36,10 +36,14 @@ func TestANewFailoverShowsNothingOfTheOneBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	begin := time.AfterFunc(time.Second, func() { put("new", recovery.Ready) })
-	defer begin.Stop()
+	written := make(chan struct{})
+	time.AfterFunc(time.Second, func() {
+		defer close(written)
+		put("new", recovery.Ready)
+	})
 	var shown []string
 	last, err := c.FollowFailover(ctx, client.Asked{Job: "web", Run: "new"}, false, func(r failoverrun.Run) { shown = append(shown, r.ID) })
+	<-written // it is shown before its writer has the answer
 	if err != nil || last.ID != "new" || len(shown) == 0 {
 		t.Fatal(last.ID, shown, err)
 	}
