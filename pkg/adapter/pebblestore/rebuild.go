@@ -145,21 +145,26 @@ func join(a, b pebble.KeyRange) pebble.KeyRange {
 
 // validates is why a table cannot be read, nil if all of it can.
 func validates(fs vfs.FS, path string) error {
-	f, err := fs.Open(path)
-	if err != nil {
-		return err
-	}
-	readable, err := sstable.NewSimpleReadable(f)
-	if err != nil {
-		_ = f.Close()
-		return err
-	}
-	t, err := sstable.NewReader(context.Background(), readable, sstable.ReaderOptions{})
+	t, err := openTable(fs, path)
 	if err != nil {
 		return err
 	}
 	err = t.ValidateBlockChecksums()
 	return errors.Join(err, t.Close())
+}
+
+// openTable opens a table by itself, without its database. Close it.
+func openTable(fs vfs.FS, path string) (*sstable.Reader, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	readable, err := sstable.NewSimpleReadable(f)
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return sstable.NewReader(context.Background(), readable, sstable.ReaderOptions{})
 }
 
 // rebuild does without what cannot be read. It may be interrupted, and done again.

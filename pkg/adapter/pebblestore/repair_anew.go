@@ -2,7 +2,6 @@ package pebblestore
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"path/filepath"
@@ -155,16 +154,7 @@ func (x *remains) see(k, v []byte, at pebble.SeqNum) {
 
 // readTable reads the rows of a table that matter, as far as they can be read.
 func (x *remains) readTable(path string) {
-	f, err := vfs.Default.Open(path)
-	if err != nil {
-		return
-	}
-	readable, err := sstable.NewSimpleReadable(f)
-	if err != nil {
-		_ = f.Close()
-		return
-	}
-	t, err := sstable.NewReader(context.Background(), readable, sstable.ReaderOptions{})
+	t, err := openTable(vfs.Default, path)
 	if err != nil {
 		return
 	}

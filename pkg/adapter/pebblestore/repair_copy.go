@@ -1,7 +1,6 @@
 package pebblestore
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"tidemark.dev/pkg/cdp"
@@ -103,16 +101,7 @@ func (r *repair) cutLogs() error {
 
 // opens is why a table cannot be opened, nil if it can.
 func opens(path string) error {
-	f, err := vfs.Default.Open(path)
-	if err != nil {
-		return err
-	}
-	readable, err := sstable.NewSimpleReadable(f)
-	if err != nil {
-		_ = f.Close()
-		return err
-	}
-	t, err := sstable.NewReader(context.Background(), readable, sstable.ReaderOptions{})
+	t, err := openTable(vfs.Default, path)
 	if err != nil {
 		return err
 	}
